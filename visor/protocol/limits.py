@@ -1,0 +1,43 @@
+"""The limits of the registry, in one place. The server tells its own in the answer to HELLO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request, one connection and one path may be at most.
+
+    The tree limits (`component`, `path`, `value`, `operations`, `transaction`, `note`) are part of the
+    replicated machine: all nodes of a cluster use the same ones. Sizes are in bytes of UTF-8 or of
+    the value.
+    """
+
+    component: int = 255
+    path: int = 1024
+    value: int = 1 * MIB
+    note: int = 4 * KIB
+    operations: int = 4096
+    """Guards, then-operations and else-operations of one transaction, each."""
+    transaction: int = 4 * MIB
+    """Sum of path and value bytes of one transaction."""
+    frame: int = 8 * MIB
+    """One message on the wire, encoded."""
+    in_flight: int = 1024
+    """Requests of one connection that are not answered yet."""
+    watches: int = 4096
+    """Watches of one connection."""
+    connections: int = 10_000
+    page: int = 10_000
+    """Rows of one LIST, SCAN, LOG or DIFF answer."""
+    page_bytes: int = 4 * MIB
+    """Bytes of values in one answer; a page ends after the row that passes it."""
+    watch_window: int = 1 * MIB
+    """Bytes of a watch that may be under way, not yet credited by its reader (upper bound)."""
+
+
+DEFAULT = Limits()
