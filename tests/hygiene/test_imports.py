@@ -1,0 +1,144 @@
+"""The dependencies form a pyramid, the core is pure, and the client needs msgpack alone.
+
+The rules are those of `visord/DESIGN.md` section 3; imports are read from the source with `ast`, those under
+`if TYPE_CHECKING` and inside functions count only where a rule says so.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("visor", "visord")
+
+IMPURE = {"asyncio", "datetime", "io", "os", "pathlib", "random", "secrets", "socket", "subprocess", "tempfile",
+          "threading", "time", "unicodedata", "uuid"}  # fmt: skip
+
+ALLOWED: dict[str, set[str]] = {
+    # layer -> packages of ours that it may import at module level
+    "visor/protocol": {"visor.protocol"},
+    "visord/state": {"visord.state", "visor.protocol", "visor.paths"},
+    "visord/watch": {"visord.watch", "visord.state", "visor.protocol", "visor.paths"},
+    "visord/raft": {"visord.raft", "visord.storage", "visord.state", "visor.protocol", "visor._version"},
+    "visord/storage": {"visord.storage", "visord.state", "visor.protocol", "visor._version"},
+}
+
+
+def modules(below: str) -> list[Path]:
+    return sorted((ROOT / below).rglob("*.py"))
+
+
+def top_level_imports(tree: ast.Module) -> Iterator[str]:
+    """Names imported when the module is loaded (not inside functions, not for type checking only)."""
+    todo: list[ast.stmt] = list(tree.body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            todo.extend(node.body + node.orelse)
+        elif isinstance(node, ast.Try):
+            todo.extend(node.body)
+        elif isinstance(node, ast.ClassDef):
+            todo.extend(node.body)
+
+
+def imports_of(path: Path) -> set[str]:
+    return set(top_level_imports(ast.parse(path.read_text())))
+
+
+def is_within(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+@pytest.mark.parametrize("layer", sorted(ALLOWED))
+def test_a_layer_imports_only_what_lies_below_it(layer: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules(layer)
+        for name in imports_of(path)
+        if any(is_within(name, package) for package in PACKAGES)
+        and not any(is_within(name, allowed) for allowed in ALLOWED[layer])
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("layer", ["visord/state", "visord/watch", "visor/protocol"])
+def test_the_core_is_pure(layer: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules(layer)
+        for name in imports_of(path)
+        if name.split(".")[0] in IMPURE
+    ]
+    assert not wrong
+
+
+def test_the_client_never_loads_the_server() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules("visor")
+        for name in imports_of(path)
+        if is_within(name, "visord")
+    ]
+    assert not wrong
+
+
+def test_only_the_raft_package_imports_pysyncobj() -> None:
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in modules("visor") + modules("visord")
+        if not path.is_relative_to(ROOT / "visord/raft")
+        and any(is_within(name, "pysyncobj") for name in imports_of(path))
+    ]
+    assert not wrong
+
+
+def test_nothing_loads_pickles() -> None:
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in modules("visor") + modules("visord")
+        if any(name.split(".")[0] in {"pickle", "marshal", "shelve"} for name in imports_of(path))
+    ]
+    assert not wrong
+
+
+def test_importing_visor_pulls_in_msgpack_alone() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import visor; "
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}; "
+        "print(*sorted(n for n in new if n not in sys.stdlib_module_names and not n.startswith('_')))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert set(loaded.stdout.split()) <= {"visor", "msgpack"}
+
+
+LONGEST_FUNCTION = 70
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_functions_are_short(package: str) -> None:
+    """A function over the limit hides a concept without a name."""
+    long = []
+    for path in modules(package):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > LONGEST_FUNCTION:
+                    long.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {lines} lines")
+    assert not long
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_module_says_what_it_is_for(package: str) -> None:
+    assert not [
+        str(path.relative_to(ROOT)) for path in modules(package) if not ast.get_docstring(ast.parse(path.read_text()))
+    ]

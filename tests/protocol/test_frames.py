@@ -1,0 +1,116 @@
+"""Bytes to messages: any bytes at all lead to messages or to one clean violation."""
+
+from __future__ import annotations
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visor.protocol.frames import Decoder, Encoder, encode
+
+LIMIT = 4096
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary() | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+messages = st.lists(values, max_size=6).map(lambda fields: [7, *fields])
+
+
+@given(st.lists(messages, max_size=6), st.randoms(use_true_random=False))
+def test_however_the_bytes_are_cut_the_messages_are_the_same(sent: list, rng: object) -> None:
+    data = b"".join(encode(message) for message in sent)
+    decoder = Decoder(1 << 20)
+    received: list = []
+    position = 0
+    while position < len(data):
+        step = rng.randint(1, 40)  # type: ignore[attr-defined]
+        received += decoder.feed(data[position : position + step])
+        position += step
+    assert received == sent
+    assert decoder.violation is None
+
+
+@given(st.binary(max_size=400), st.integers(1, 50))
+def test_any_bytes_give_messages_or_one_violation(data: bytes, step: int) -> None:
+    decoder = Decoder(LIMIT)
+    seen_violation = False
+    for position in range(0, len(data), step):
+        got = decoder.feed(data[position : position + step])
+        assert not (seen_violation and got)
+        assert all(type(message) is list and type(message[0]) is int for message in got)
+        seen_violation = decoder.violation is not None
+
+
+@given(st.lists(messages, max_size=3), st.binary(min_size=1, max_size=60))
+def test_messages_before_the_first_bad_byte_are_kept(sent: list, tail: bytes) -> None:
+    decoder = Decoder(1 << 20)
+    got = decoder.feed(b"".join(encode(message) for message in sent) + b"\xc1" + tail)
+    assert got == sent
+    assert decoder.violation is not None
+    assert decoder.feed(encode([1, 2])) == []
+
+
+def test_byte_by_byte_equals_all_at_once() -> None:
+    data = encode([10, 1, "/a"]) + encode([30, 2, 1, "/b", b"x" * 300]) + encode([1, 3])
+    one = Decoder(LIMIT)
+    single = [message for byte in data for message in one.feed(bytes([byte]))]
+    assert single == Decoder(LIMIT).feed(data)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"\xdd\xff\xff\xff\xff",  # an array that announces four billion elements
+        b"\xdf\xff\xff\xff\xff",  # a map
+        b"\xc9\xff\xff\xff\xff\x01",  # an extension
+        b"\x91" * 100_000,  # arrays in arrays
+        b"\x81\xa1a" * 100_000,  # maps in maps
+        b"\x93\x01\x02\xa2\xff\xfe",  # text that is not UTF-8
+        b"\x92\x01\x81\x90\x01",  # a map with a list as its key
+        b"\xd6\xff\x00\x00\x00\x00",  # a timestamp extension
+        b"\x07",  # an integer alone
+        b"\x90",  # an empty array
+        b"\x91\xa1a",  # an array that starts with text
+        b"\x91\xc3",  # an array that starts with a bool
+    ],
+)
+def test_hostile_bytes_are_one_violation(hostile: bytes) -> None:
+    decoder = Decoder(LIMIT)
+    assert decoder.feed(hostile) == []
+    assert decoder.violation
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        encode([30, 1, 1, "/a", b"x" * (LIMIT * 10)]),
+        b"\x92\x01\xdb\xff\xff\xff\xff" + b"x" * LIMIT * 10,  # text that announces 4 GiB
+        b"\x92\x01\xc6\xff\xff\xff\xff" + b"x" * LIMIT * 10,  # bytes that announce 4 GiB
+    ],
+)
+def test_a_message_over_the_limit_is_refused_before_it_is_whole(head: bytes) -> None:
+    decoder = Decoder(LIMIT)
+    fed = 0
+    while decoder.violation is None:
+        assert fed < 3 * LIMIT
+        decoder.feed(head[fed : fed + 100])
+        fed += 100
+
+
+def test_many_small_messages_are_never_over_the_limit() -> None:
+    decoder = Decoder(LIMIT)
+    piece = encode([10, 1, "/a"]) * 100
+    for _ in range(200):
+        assert len(decoder.feed(piece)) == 100
+    assert decoder.violation is None
+
+
+def test_the_encoder_joins_messages_and_starts_anew() -> None:
+    encoder = Encoder()
+    encoder.pack([1, 2])
+    encoder.pack((3, "x"))
+    assert encoder.take() == msgpack.packb([1, 2]) + msgpack.packb([3, "x"])
+    assert encoder.take() == b""

@@ -1,0 +1,168 @@
+"""The `visord` command: `dev`, `serve`, `check`, `config`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from visor._version import __version__
+
+try:
+    import click
+except ModuleNotFoundError:  # a client-only install
+    sys.stderr.write("visord: the server is not installed: pip install 'visor-registry[server]'\n")
+    raise SystemExit(2) from None
+
+from visord import config
+from visord.logs import set_up_logging
+from visord.server import StartRefused, serve
+from visord.settings import Settings
+from visord.storage.errors import Damage, DirectoryLocked
+
+EXIT_FAILED = 1
+EXIT_DAMAGE = 9
+EXIT_REFUSED = 75
+EXIT_CONFIG = 78
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="visord")
+def main() -> None:
+    """Visor's server: a replicated, revisioned registry of process state."""
+
+
+@main.command()
+@click.option("--listen", metavar="HOST:PORT", help="Where clients connect [127.0.0.1:8046; port 0 picks one].")
+@click.option("--unix", metavar="PATH", help="Also listen on this Unix socket.")
+@click.option("--data-dir", metavar="DIR", help="Keep the data here [a temporary folder, removed at exit].")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
+def dev(listen: str | None, unix: str | None, data_dir: str | None, log_level: str) -> None:
+    """Run one node with no configuration."""
+    flags = {"listen.client": listen, "listen.unix": unix, "node.data_dir": data_dir, "log.level": log_level}
+    # A development node starts in an eye-blink: less log is written in advance.
+    flags |= {"storage.log_chunk_bytes": 1 << 20, "storage.log_segment_bytes": 16 << 20}
+    settings, _ = _settings(flags, {}, None)
+    if data_dir is not None:
+        _run(settings, settings.node.data_dir)
+        return
+    with tempfile.TemporaryDirectory(prefix="visord-dev-") as folder:
+        _run(settings, Path(folder))
+
+
+@main.command("serve")
+@click.option("--config", "file", metavar="FILE", help="TOML file [$VISORD_CONFIG].")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, by dotted key.")
+@click.option("--listen", metavar="HOST:PORT", help="listen.client")
+@click.option("--data-dir", metavar="DIR", help="node.data_dir")
+def serve_command(
+    file: str | None, assignments: tuple[str, ...], listen: str | None, data_dir: str | None
+) -> None:
+    """Run one node as an operator does: file, VISORD_* environment, flags."""
+    flags = {**_assignments(assignments), "listen.client": listen, "node.data_dir": data_dir}
+    settings, _ = _settings(_given(flags), os.environ, file)
+    _run(settings, settings.node.data_dir)
+
+
+@main.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def check(directory: str, as_json: bool) -> None:
+    """Verify every byte of a data directory; exit 9 when anything is damaged."""
+    from visord.storage.check import check_directory
+
+    report = check_directory(Path(directory))
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=2))
+    else:
+        for line in report.lines():
+            click.echo(line)
+    if report.problems:
+        raise SystemExit(EXIT_DAMAGE)
+
+
+@main.group("config")
+def config_group() -> None:
+    """Look at the settings without running."""
+
+
+@config_group.command("check")
+@click.option("--config", "file", metavar="FILE")
+def config_check(file: str | None) -> None:
+    """Name every wrong key; exit 78 when there is one."""
+    _settings({}, os.environ, file)
+    click.echo("ok")
+
+
+@config_group.command("show")
+@click.option("--config", "file", metavar="FILE")
+def config_show(file: str | None) -> None:
+    """Print every setting with its value and where it came from."""
+    settings, sources = _settings({}, os.environ, file)
+    for key, value in config.effective(settings).items():
+        click.echo(f"{key} = {_toml(value)}  # {sources.get(key, 'default')}")
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, int | float) else json.dumps("" if value is None else str(value))
+
+
+def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in flags.items() if value is not None}
+
+
+def _assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
+    flags: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set takes KEY=VALUE, not {assignment!r}")
+        flags[key.strip()] = value.strip()
+    return flags
+
+
+def _settings(
+    flags: Mapping[str, Any], environment: Mapping[str, str], file: str | None
+) -> tuple[Settings, dict[str, str]]:
+    try:
+        return config.load(flags, environment, Path(file) if file else None)
+    except config.ConfigError as error:
+        _end(EXIT_CONFIG, *error.problems)
+
+
+def _run(settings: Settings, data_dir: Path) -> None:
+    set_up_logging(settings.log.level, settings.log.format)
+
+    def ready(address: str) -> None:
+        click.echo(f"visord ready on {address}")
+        sys.stdout.flush()
+
+    try:
+        _runner()(serve(settings, data_dir, ready))
+    except (StartRefused, DirectoryLocked) as error:
+        _end(EXIT_REFUSED, str(error))
+    except Damage as error:
+        _end(EXIT_DAMAGE, str(error))
+    except OSError as error:
+        _end(EXIT_FAILED, str(error))
+
+
+def _runner() -> Any:
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return asyncio.run
+    return uvloop.run
+
+
+def _end(code: int, *lines: str) -> NoReturn:
+    for line in lines:
+        click.echo(f"visord: {line}", err=True)
+    raise SystemExit(code)

@@ -1,0 +1,74 @@
+"""HELLO: what a client says of itself, checked field by field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from visor.protocol import verbs
+from visor.protocol.frames import Message
+from visord.state.refusal import Refusal
+
+SESSION_BYTES = 16
+TEXT_LIMIT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """A client's HELLO after checking."""
+
+    client: str
+    """Name and version of the client's software."""
+    session: bytes | None
+    """Identity for exactly-once writes, 16 bytes; None: a retry may execute twice."""
+    actor: str
+    """Who is named in the history of what this client writes."""
+    min_rev: int
+    """The highest rev that the client has seen: it is answered no read below it."""
+
+
+def read_hello(message: Message, cluster: str) -> Greeting | Refusal:
+    """Check a HELLO against this node; `cluster` is the node's own cluster id."""
+    hello = message[2] if len(message) > 2 else None
+    if len(message) < 2 or type(message[1]) is not int or message[1] <= 0:
+        return _bad("id", "a positive integer", message[1] if len(message) > 1 else None)
+    if type(hello) is not dict:
+        return _bad("hello", "a map", hello)
+    versions = hello.get("versions")
+    if type(versions) is not list or verbs.VERSION not in versions:
+        return Refusal(
+            "unsupported",
+            f"this server speaks protocol version {verbs.VERSION}, the client {versions!r:.80}",
+            {"supported": [verbs.VERSION]},
+        )
+    wanted = hello.get("cluster")
+    if wanted is not None and wanted != cluster:
+        return Refusal(
+            "wrong_cluster",
+            f"the client belongs to cluster {wanted!r:.80}, this node to {cluster}",
+            {"expected": cluster, "actual": wanted if type(wanted) is str else None},
+        )
+    return _fields(hello)
+
+
+def _fields(hello: dict[str, Any]) -> Greeting | Refusal:
+    client = hello.get("client", "")
+    actor = hello.get("actor", "")
+    session = hello.get("session")
+    min_rev = hello.get("min_rev", 0)
+    for name, text in (("client", client), ("actor", actor)):
+        if type(text) is not str or len(text) > TEXT_LIMIT:
+            return _bad(name, f"text of at most {TEXT_LIMIT} characters", text)
+    if session is not None and (type(session) is not bytes or len(session) != SESSION_BYTES):
+        return _bad("session", f"{SESSION_BYTES} bytes or nil", session)
+    if type(min_rev) is not int or min_rev < 0:
+        return _bad("min_rev", "an integer from 0", min_rev)
+    return Greeting(client=client, session=session, actor=actor, min_rev=min_rev)
+
+
+def _bad(field: str, expected: str, actual: object) -> Refusal:
+    return Refusal(
+        "bad_request",
+        f"HELLO: {field} must be {expected}, not {actual!r:.80}",
+        {"field": field, "expected": expected},
+    )

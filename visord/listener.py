@@ -1,0 +1,112 @@
+"""Sockets for sessions: one asyncio protocol a connection, TCP or Unix.
+
+Thin on purpose: it moves bytes between a transport and a `Session`, and turns the transport's
+backpressure into the session's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING, Any, cast
+
+from visor.protocol.limits import Limits
+from visord.session import Session
+
+if TYPE_CHECKING:
+    from visord.node import Node
+
+HELLO_SECONDS = 10.0
+"""A connection that has not said HELLO by then is closed."""
+WRITE_HIGH = 1 << 20
+"""Bytes that may wait for a slow peer before its session stops reading."""
+
+
+class Connection(asyncio.Protocol):
+    """One client's socket."""
+
+    def __init__(self, node: Node, limits: Limits, connections: set[Connection]) -> None:
+        self._node = node
+        self._limits = limits
+        self._connections = connections
+        self._transport: asyncio.Transport | None = None
+        self._greeting_timer: asyncio.TimerHandle | None = None
+        self.session: Session | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+        _keep_alive(transport.get_extra_info("socket"))
+        self.write = self._transport.write
+        self.session = Session(self._node, self, self._limits, _name(transport.get_extra_info("peername")))
+        # The loop's first arrival goes straight to the session, without a call in between.
+        self.data_received = self.session.receive  # type: ignore[method-assign]
+        if len(self._connections) >= self._limits.connections:
+            limit = self._limits.connections
+            self.session.leave("overloaded", f"{limit} connections are open, the limit is {limit}")
+            return
+        self._connections.add(self)
+        self._greeting_timer = asyncio.get_running_loop().call_later(HELLO_SECONDS, self._expect_hello)
+
+    def data_received(self, data: bytes) -> None:
+        """Replaced by the session's `receive` when the connection is made."""
+
+    def write(self, data: bytes) -> None:
+        """Replaced by the transport's `write` when the connection is made."""
+
+    def _expect_hello(self) -> None:
+        if self.session is not None and self.session.greeting is None:
+            self.session.leave("deadline", f"no HELLO within {HELLO_SECONDS:g} s")
+
+    def pause(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close without waiting for the peer to take what was written."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause_writing(self) -> None:
+        if self.session is not None:
+            self.session.writable(False)
+
+    def resume_writing(self) -> None:
+        if self.session is not None:
+            self.session.writable(True)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        if self._greeting_timer is not None:
+            self._greeting_timer.cancel()
+        if self.session is not None:
+            self.session.end()
+
+
+def _keep_alive(sock: Any) -> None:
+    if sock is None or sock.family == socket.AF_UNIX:
+        return
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+
+def _name(peername: Any) -> str:
+    if isinstance(peername, tuple):
+        return f"{peername[0]}:{peername[1]}"
+    return "unix"

@@ -1,0 +1,164 @@
+"""Group commit: all writes that arrive while the last command is being synced become the next one.
+
+    connection A: [SET, SET]  --.
+    connection B: [SET]       ---+--> one command --> one log record, one fdatasync --> one apply
+    connection C: [TXN]       --'         (A, B and C get their answers in that apply)
+
+At most one command is under way to the disk, and one more fills meanwhile: the fill time is the sync
+time, so a slow disk makes larger groups, not a longer queue. When a sync ends, the next command is
+started *before* the finished one is applied, so that the disk works while Python does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from visor.protocol.frames import Message
+from visord.state.command import Command, encode
+from visord.state.refusal import Refusal
+
+MAX_FRAMES = 4096
+"""Writes in one command: bounds how long one apply holds the loop (about 10 ms)."""
+MAX_BYTES = 8 << 20
+"""Bytes in one command, as they arrived; one arrival may exceed it alone."""
+MAX_QUEUED_BYTES = 64 << 20
+"""Bytes waiting to become commands, over all connections; beyond: `overloaded`."""
+
+
+class Author(Protocol):
+    """Who submitted writes and waits for their outcomes."""
+
+    def settle(self, frames: list[Message], outcomes: list[Any]) -> None: ...
+
+    def settle_all(self, frames: list[Message], refusal: Refusal) -> None: ...
+
+
+class Group:
+    """Writes of one author, in order, with what a command says of him."""
+
+    __slots__ = ("actor", "author", "frames", "session", "size")
+
+    def __init__(
+        self, author: Author, session: bytes | None, actor: str, frames: list[Message], size: int
+    ) -> None:
+        self.author = author
+        self.session = session
+        self.actor = actor
+        self.frames = frames
+        self.size = size
+
+
+class Proposer:
+    """Turns submitted writes into commands and hands their outcomes back.
+
+    `propose(command) -> (index, term) | None` appends to the log as leader; `refusal()` of the node
+    tells why nothing can be accepted now; `call_soon(callback)` runs it in this turn of the loop, after
+    all sockets were read; `clock_ms()` is wall-clock time, which the command carries.
+    """
+
+    def __init__(
+        self,
+        propose: Callable[[Command], tuple[int, int] | None],
+        admission: Callable[[], Refusal | None],
+        call_soon: Callable[[Callable[[], None]], object],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._propose = propose
+        self._admission = admission
+        self._call_soon = call_soon
+        self._clock_ms = clock_ms
+        self._queue: deque[Group] = deque()
+        self._queued_bytes = 0
+        self._scheduled = False
+        self._syncing = False
+        self._waiting: dict[int, tuple[int, list[Group]]] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is queued and nothing is under way."""
+        return not self._queue and not self._waiting
+
+    def refusal(self) -> Refusal | None:
+        """Why a write cannot be accepted now; None when it can."""
+        if self._queued_bytes > MAX_QUEUED_BYTES:
+            return Refusal(
+                "overloaded",
+                f"{self._queued_bytes} bytes of writes wait already, the limit is {MAX_QUEUED_BYTES}",
+                {"what": "queued bytes", "limit": MAX_QUEUED_BYTES, "actual": self._queued_bytes},
+            )
+        return self._admission()
+
+    def submit(self, author: Any, frames: list[Message], size: int) -> None:
+        """Queue writes of one connection; `author.settle` gets their outcomes."""
+        greeting = author.greeting
+        self._queue.append(Group(author, greeting.session, greeting.actor, frames, size))
+        self._queued_bytes += size
+        if not self._scheduled and not self._syncing:
+            self._scheduled = True
+            self._call_soon(self._run)
+
+    def _run(self) -> None:
+        self._scheduled = False
+        self.start_next()
+
+    def synced(self) -> None:
+        """The log is durable up to its end: start the next command."""
+        self._syncing = False
+        self.start_next()
+
+    def start_next(self) -> None:
+        """Propose what is queued, unless a command is on its way to the disk."""
+        if self._syncing or not self._queue:
+            return
+        groups = self._take()
+        position = self._propose(self._command(groups))
+        if position is None:
+            refusal = self._admission() or Refusal("not_leader", "this node is not the leader", {})
+            for group in groups:
+                group.author.settle_all(group.frames, refusal)
+            return
+        self._syncing = True
+        index, term = position
+        self._waiting[index] = (term, groups)
+
+    def _take(self) -> list[Group]:
+        queue = self._queue
+        groups: list[Group] = []
+        frames = size = 0
+        while queue and (not groups or (frames < MAX_FRAMES and size < MAX_BYTES)):
+            group = queue.popleft()
+            groups.append(group)
+            frames += len(group.frames)
+            size += group.size
+        self._queued_bytes -= size
+        return groups
+
+    def _command(self, groups: list[Group]) -> Command:
+        return encode(self._clock_ms(), [[group.session, group.actor, group.frames] for group in groups])
+
+    def applied(self, index: int, term: int, outcomes: list[list[Any]]) -> None:
+        """Hand out the outcomes of the entry at `index`, when this node proposed it."""
+        waiting = self._waiting.pop(index, None)
+        if waiting is None:
+            return
+        proposed_term, groups = waiting
+        if proposed_term != term:
+            # Another entry was committed at this index: ours cannot be any more.
+            refusal = Refusal("not_leader", "another leader took over before this write was committed", {})
+            for group in groups:
+                group.author.settle_all(group.frames, refusal)
+            return
+        for group, results in zip(groups, outcomes, strict=True):
+            group.author.settle(group.frames, results)
+
+    def abandon(self, queued: Refusal, under_way: Refusal) -> None:
+        """Answer everything: what was not proposed with `queued`, what was with `under_way`."""
+        queue, self._queue, self._queued_bytes = self._queue, deque(), 0
+        waiting, self._waiting = self._waiting, {}
+        for group in queue:
+            group.author.settle_all(group.frames, queued)
+        for _, groups in waiting.values():
+            for group in groups:
+                group.author.settle_all(group.frames, under_way)

@@ -1,0 +1,172 @@
+"""A node with its sockets, timers and signals: wiring only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from visor.protocol.limits import DEFAULT, Limits
+from visord import addresses
+from visord.listener import Connection
+from visord.node import Node
+from visord.settings import Settings
+
+logger = logging.getLogger("visord")
+
+DRAIN_SECONDS = 5.0
+"""How long a stopping server waits for the writes it has accepted."""
+BACKLOG = 1024
+
+
+class StartRefused(Exception):
+    """The server cannot start for a reason that may pass: port in use, data directory locked."""
+
+
+class Server:
+    """One node and its listening sockets. Use `start`, then `stop`; both on the running loop."""
+
+    def __init__(self, settings: Settings, data_dir: Path) -> None:
+        self._settings = settings
+        self._data_dir = data_dir
+        self._connections: set[Connection] = set()
+        self._servers: list[asyncio.AbstractServer] = []
+        self._stopped: asyncio.Event | None = None
+        self.node: Node | None = None
+        self.address = ""
+        self.failure: BaseException | None = None
+        """Why the server stopped by itself: the disk failed, or the log holds an unknown format."""
+
+    async def start(self) -> None:
+        """Bind, open the data, begin to serve. Raises `StartRefused`, or storage's `Damage` for bad data."""
+        self._stopped = asyncio.Event()
+        listening = self._bind()
+        try:
+            self.node = Node(self._settings, self._data_dir, asyncio.get_running_loop(), self.fail)
+            self.node.start()
+            await self._listen(self.node, listening)
+        except BaseException:
+            listening.close()
+            if self.node is not None:
+                self.node.close()
+            raise
+
+    def _bind(self) -> socket.socket:
+        listen = self._settings.listen
+        host, port = addresses.split(listen.client)
+        if not addresses.is_loopback(host):
+            if not listen.insecure:
+                raise StartRefused(
+                    f"listen.client is {listen.client}: anybody on that network could read and write "
+                    "everything; listen on loopback, or set listen.insecure to accept that"
+                )
+            logger.warning("insecure: %s is open to its network, nothing is encrypted", listen.client)
+        try:
+            family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            listening = socket.create_server(where, family=family, backlog=BACKLOG)
+        except OSError as error:
+            raise StartRefused(
+                f"cannot listen on {listen.client}: {error.strerror}; is another server running?"
+            ) from error
+        bound_host, bound_port = listening.getsockname()[:2]
+        self.address = addresses.join(bound_host, bound_port)
+        return listening
+
+    async def _listen(self, node: Node, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        limits = self.limits()
+
+        def factory() -> Connection:
+            return Connection(node, limits, self._connections)
+
+        self._servers.append(await loop.create_server(factory, sock=listening, backlog=BACKLOG))
+        path = self._settings.listen.unix
+        if path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+            self._servers.append(await loop.create_unix_server(factory, str(path), backlog=BACKLOG))
+            path.chmod(0o660)
+
+    def limits(self) -> Limits:
+        """The limits that clients are told."""
+        listen = self._settings.listen
+        return dataclasses.replace(
+            DEFAULT,
+            in_flight=listen.in_flight,
+            watches=listen.watches,
+            connections=listen.connections,
+        )
+
+    def fail(self, error: BaseException) -> None:
+        """The node cannot go on; serving ends, `failure` says why."""
+        self.failure = error
+        logger.critical("stopping: %s", error)
+        self.shutdown()
+
+    def shutdown(self) -> None:
+        """Ask `wait` to return. Safe to call from a signal handler of the loop."""
+        if self._stopped is not None:
+            self._stopped.set()
+
+    async def wait(self) -> None:
+        """Wait until `shutdown` is called or the node fails."""
+        assert self._stopped is not None
+        await self._stopped.wait()
+
+    async def stop(self) -> None:
+        """Stop accepting, answer what was accepted, checkpoint, close. Idempotent."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        node, self.node = self.node, None
+        if node is None:
+            return
+        if self.failure is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(node.drain(), DRAIN_SECONDS)
+        for connection in list(self._connections):
+            if connection.session is not None:
+                connection.session.leave("closing", "the server is stopping")
+        if self.failure is None:
+            await node.last_checkpoint()
+        await self._hang_up()
+        node.close()
+        path = self._settings.listen.unix
+        if path is not None:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    async def _hang_up(self) -> None:
+        """Give the peers a moment to take the last answers, then cut."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + 0.5
+        while self._connections and loop.time() < deadline:
+            await asyncio.sleep(0.005)
+        for connection in list(self._connections):
+            connection.abort()
+
+
+async def serve(settings: Settings, data_dir: Path, ready: Callable[[str], None]) -> None:
+    """Run a server until SIGTERM or SIGINT; `ready(address)` is called when it accepts clients.
+
+    SIGUSR1 makes a checkpoint now. Raises what made the node fail.
+    """
+    server = Server(settings, data_dir)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.shutdown)
+    await server.start()
+    assert server.node is not None
+    loop.add_signal_handler(signal.SIGUSR1, server.node.checkpoint_now)
+    logger.info("ready on %s, pid %d, data in %s", server.address, os.getpid(), data_dir)
+    ready(server.address)
+    await server.wait()
+    await server.stop()
+    if server.failure is not None:
+        raise server.failure

@@ -1,0 +1,343 @@
+"""One client's conversation: bytes in, bytes out, no socket, no clock.
+
+A session decodes what arrives, answers reads from the store at once, hands writes to the proposer in
+one piece per arrival, and feeds watches to the hub. Whatever arrives, it answers or ends this one
+conversation; the node and the other sessions never notice.
+
+Backpressure goes both ways: over `limits.in_flight` unanswered requests, or while the peer does not
+take what was sent, the session keeps the rest of what it decoded (at most one arrival) and asks its
+connection to stop reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from visor.protocol import verbs
+from visor.protocol.frames import Decoder, Encoder, Message
+from visor.protocol.limits import Limits
+from visord.greeting import Greeting, read_hello
+from visord.state.query import answer as answer_query
+from visord.state.refusal import Refusal
+
+if TYPE_CHECKING:
+    from visord.node import Node
+
+GET: Final = verbs.GET
+OK: Final = verbs.OK
+FIRST_WRITE: Final = verbs.FIRST_WRITE
+LAST_WRITE: Final = verbs.LAST_WRITE
+
+WRITES: Final = frozenset(
+    (verbs.SET, verbs.DELETE, verbs.TXN, verbs.REVERT, verbs.NOP, verbs.RETAIN, verbs.RETRY)
+)
+QUERIES: Final = frozenset((verbs.STAT, verbs.LIST, verbs.SCAN, verbs.LOG, verbs.DIFF, verbs.AT, verbs.GET))
+
+
+class Wire(Protocol):
+    """What a session needs of its connection."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, in order, never blocking."""
+
+    def pause(self) -> None:
+        """Stop reading until `resume`."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+    def close(self) -> None:
+        """Send what was written, then close."""
+
+
+class Session:
+    """A conversation with one client. `receive` takes bytes; the node calls `settle`, the hub `send`."""
+
+    __slots__ = (
+        "_backlog",
+        "_decoder",
+        "_encoder",
+        "_handlers",
+        "_node",
+        "_paused",
+        "_store",
+        "_waiting",
+        "_wire",
+        "blocked",
+        "closed",
+        "greeting",
+        "in_flight",
+        "limits",
+        "peer",
+    )
+
+    def __init__(self, node: Node, wire: Wire, limits: Limits, peer: str) -> None:
+        self._node = node
+        self._store = node.store
+        self._wire = wire
+        self.limits = limits
+        self.peer = peer
+        self.greeting: Greeting | None = None
+        self.in_flight = 0
+        self.blocked = False
+        """The peer does not take what was sent; the hub keeps its watches back meanwhile."""
+        self.closed = False
+        self._paused = False
+        self._decoder = Decoder(limits.frame)
+        self._encoder = Encoder()
+        self._backlog: list[Message] = []
+        self._waiting: dict[int, Message] = {}
+        self._handlers: dict[int, Callable[[Message], Any]] = {
+            verbs.PING: self._ping,
+            verbs.CANCEL: self._cancel,
+            verbs.REV: self._rev,
+            verbs.STATUS: self._status,
+            verbs.WATCH: self._watch,
+            verbs.UNWATCH: self._unwatch,
+            verbs.CREDIT: self._credit,
+            verbs.PROGRESS: self._progress,
+        }
+
+    # -- bytes in -------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes as they arrived. Never raises for what a peer sends."""
+        messages = self._decoder.feed(data)
+        if self._backlog:
+            self._backlog.extend(messages)
+        elif messages:
+            self._handle(messages, len(data))
+        if self._decoder.violation is not None and not self.closed:
+            self.violate(self._decoder.violation)
+            return
+        self._flush()
+
+    def _handle(self, messages: list[Message], size: int = 0) -> None:
+        if self.greeting is None:
+            messages = self._greet(messages)
+        node = self._node
+        store = self._store
+        pack = self._encoder.pack
+        writes: list[Message] = []
+        room = self.limits.in_flight - self.in_flight
+        for position, message in enumerate(messages):
+            if len(writes) >= room or self.blocked:
+                self._hold(messages[position:])
+                break
+            verb = message[0]
+            if len(message) < 2 or type(message[1]) is not int or message[1] <= 0:
+                self.violate(f"a message's second field must be a positive integer, not {message!r:.80}")
+                break
+            if verb == GET and len(message) == 3 and node.readable and type(message[2]) is str:
+                version = store.get(message[2], store.rev)
+                if type(version) is Refusal:
+                    self._refuse(message[1], version)
+                else:
+                    pack((OK, message[1], (store.rev, version)))
+            elif verb in WRITES:
+                writes.append(message)
+            elif verb in QUERIES:
+                self._query(message)
+            else:
+                self._other(verb, message)
+        if writes and not self.closed:
+            self._submit(writes, size)
+
+    def _other(self, verb: int, message: Message) -> None:
+        handler = self._handlers.get(verb)
+        if handler is None:
+            self._refuse(message[1], Refusal("unsupported", f"unknown verb {verb}", {"actual": verb}))
+            return
+        handler(message)
+
+    def _hold(self, rest: list[Message]) -> None:
+        self._backlog = rest
+        if not self._paused:
+            self._paused = True
+            self._wire.pause()
+
+    def _release(self) -> None:
+        """Go on with what was held, now that there is room."""
+        if self.closed or self.blocked or self.in_flight > self.limits.in_flight // 2:
+            return
+        if self._backlog:
+            held, self._backlog = self._backlog, []
+            self._handle(held)
+            self._flush()
+        if not self._backlog and self._paused and not self.closed:
+            self._paused = False
+            self._wire.resume()
+
+    # -- bytes out ------------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """Send encoded messages of a watch."""
+        if not self.closed:
+            self._wire.write(data)
+
+    def _flush(self) -> None:
+        data = self._encoder.take()
+        if data and not self.closed:
+            self._wire.write(data)
+
+    def _refuse(self, request: int, refusal: Refusal) -> None:
+        self._encoder.pack((verbs.ERROR, request, refusal.code, refusal.text, refusal.details))
+
+    def _ok(self, request: int, result: Any) -> None:
+        self._encoder.pack((OK, request, result))
+
+    def writable(self, yes: bool) -> None:
+        """The connection tells whether the peer takes what is sent."""
+        self.blocked = not yes
+        if yes:
+            self._release()
+
+    def violate(self, why: str) -> None:
+        """End the conversation: the stream cannot be read any further."""
+        self.leave("bad_request", why)
+
+    def leave(self, code: str, text: str) -> None:
+        """Say GOAWAY with the reason, and close."""
+        if self.closed:
+            return
+        self._encoder.pack((verbs.GOAWAY, code, text))
+        self._flush()
+        self.end()
+        self._wire.close()
+
+    def end(self) -> None:
+        """Forget everything: the connection is gone or going."""
+        if self.closed:
+            return
+        self.closed = True
+        self._backlog = []
+        self._waiting.clear()
+        self._node.forget(self)
+
+    # -- handshake ------------------------------------------------------------------------------------
+
+    def _greet(self, messages: list[Message]) -> list[Message]:
+        first = messages[0]
+        if first[0] != verbs.HELLO:
+            self.violate(f"the first message must be HELLO, not verb {first[0]}")
+            return []
+        greeting = read_hello(first, self._node.cluster)
+        if isinstance(greeting, Refusal):
+            request = first[1] if len(first) > 1 and type(first[1]) is int else 0
+            self._refuse(request, greeting)
+            self.leave(greeting.code, greeting.text)
+            return []
+        self.greeting = greeting
+        self._ok(first[1], self._node.welcome(self.limits))
+        return messages[1:]
+
+    # -- writes ---------------------------------------------------------------------------------------
+
+    def _submit(self, writes: list[Message], size: int) -> None:
+        refusal = self._node.proposer.refusal()
+        if refusal is not None:
+            for write in writes:
+                self._refuse(write[1], refusal)
+            return
+        self.in_flight += len(writes)
+        self._node.proposer.submit(self, writes, size)
+
+    def settle(self, frames: list[Message], outcomes: list[Any]) -> None:
+        """Answer writes, in one piece: `outcomes[i]` is what became of `frames[i]`."""
+        if self.closed:
+            return
+        self.in_flight -= len(frames)
+        pack = self._encoder.pack
+        for frame, outcome in zip(frames, outcomes, strict=True):
+            if type(outcome) is Refusal:
+                self._refuse(frame[1], outcome)
+            else:
+                pack((OK, frame[1], outcome))
+        self._wire.write(self._encoder.take())
+        if self._paused:
+            self._release()
+
+    def settle_all(self, frames: list[Message], refusal: Refusal) -> None:
+        """Answer writes that all met the same end."""
+        self.settle(frames, [refusal] * len(frames))
+
+    # -- reads ----------------------------------------------------------------------------------------
+
+    def _query(self, message: Message) -> None:
+        wait = self._node.must_wait(message, self.greeting)
+        if type(wait) is Refusal:
+            self._refuse(message[1], wait)
+        elif wait is not None:
+            self.in_flight += 1
+            self._waiting[message[1]] = message
+            self._node.wait_for_rev(wait, self, message)
+        else:
+            self._answer(message)
+
+    def _answer(self, message: Message) -> None:
+        result = answer_query(self._store, message)
+        if type(result) is Refusal:
+            self._refuse(message[1], result)
+        else:
+            self._ok(message[1], result)
+
+    def wake(self, message: Message) -> None:
+        """The rev that a held read asked for is here."""
+        if self.closed or self._waiting.pop(message[1], None) is None:
+            return
+        self.in_flight -= 1
+        self._query(message)
+        self._flush()
+        if self._paused:
+            self._release()
+
+    def _rev(self, message: Message) -> None:
+        refusal = self._node.read_refusal(message[2] if len(message) > 2 else 0)
+        if refusal is not None:
+            self._refuse(message[1], refusal)
+            return
+        self._ok(message[1], (self._store.rev, self._store.floor, self._store.time))
+
+    def _cancel(self, message: Message) -> None:
+        target = message[2] if len(message) > 2 else None
+        if type(target) is int and self._waiting.pop(target, None) is not None:
+            self.in_flight -= 1
+            self._refuse(target, Refusal("cancelled", "the client cancelled this request", {}))
+        self._ok(message[1], None)
+
+    def _ping(self, message: Message) -> None:
+        self._ok(message[1], None)
+
+    def _status(self, message: Message) -> None:
+        self._ok(message[1], self._node.status())
+
+    # -- watches --------------------------------------------------------------------------------------
+
+    def _watch(self, message: Message) -> None:
+        fields = [*message[2:8], *WATCH_DEFAULTS[len(message) - 2 :]]
+        first = self._node.subscribe(self, message[1], fields)
+        if type(first) is Refusal:
+            self._refuse(message[1], first)
+        else:
+            self._ok(message[1], first)
+
+    def _unwatch(self, message: Message) -> None:
+        self._flush()
+        if len(message) > 2 and type(message[2]) is int:
+            self._node.hub.unsubscribe(self, message[2])
+        self._ok(message[1], None)
+
+    def _credit(self, message: Message) -> None:
+        if len(message) > 2 and type(message[2]) is int and message[2] > 0:
+            self._node.hub.credit(self, message[1], message[2])
+            self._node.wake_hub()
+
+    def _progress(self, message: Message) -> None:
+        self._flush()
+        self._node.hub.progress(self, message[1])
+        self._node.wake_hub()
+
+
+WATCH_DEFAULTS: Final[tuple[Any, ...]] = (None, None, 0, verbs.ALL_KINDS, 0)
+"""selector, from, flags, kinds, window."""
