@@ -1,0 +1,141 @@
+"""Between values and the bytes that the registry stores.
+
+    client = visor.dial(codec=codecs.TEXT)              # every get and set of this client
+    client.set("/config", {"a": 1}, codec=codecs.JSON)  # this one call
+
+A codec is anything with `encode(value) -> bytes` and `decode(data) -> value`; the types follow, so
+that `client.get("/n", codec=codecs.INT).value` is an int for a type checker as well. A `decode` that
+raises becomes `visor.errors.DecodeError`, an `encode` that raises is the caller's own error.
+"""
+
+from __future__ import annotations
+
+import json as _json
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias, TypeVar
+
+import msgpack as _msgpack
+
+T = TypeVar("T")
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+"""What JSON can say."""
+
+Packed: TypeAlias = "None | bool | int | float | str | bytes | list[Packed] | dict[str, Packed]"
+"""What msgpack can say, with text as the keys of maps."""
+
+
+class Codec(Protocol[T]):
+    """Turns a value into bytes and back; `decode(encode(value))` must equal `value`."""
+
+    def encode(self, value: T, /) -> bytes:
+        """Return what the registry stores."""
+        ...
+
+    def decode(self, data: bytes, /) -> T:
+        """Return the value; raise whatever fits when `data` is not one."""
+        ...
+
+
+class BytesCodec:
+    """The bytes as they are: the default."""
+
+    def encode(self, value: bytes, /) -> bytes:
+        """Return `value`; bytearray and memoryview are accepted too."""
+        if type(value) is bytes:
+            return value
+        if not isinstance(value, bytes | bytearray | memoryview):
+            raise TypeError(f"a value must be bytes, not {type(value).__name__}: pass a codec for anything else")
+        return bytes(value)
+
+    def decode(self, data: bytes, /) -> bytes:
+        """Return `data`."""
+        return data
+
+
+class TextCodec:
+    """Text as UTF-8."""
+
+    def encode(self, value: str, /) -> bytes:
+        """Return `value` in UTF-8."""
+        return value.encode()
+
+    def decode(self, data: bytes, /) -> str:
+        """Return the text; ValueError when `data` is not UTF-8."""
+        return data.decode()
+
+
+class IntCodec:
+    """A whole number in decimal digits, as doozer programs and shell scripts write it."""
+
+    def encode(self, value: int, /) -> bytes:
+        """Return the digits of `value`."""
+        return b"%d" % value
+
+    def decode(self, data: bytes, /) -> int:
+        """Return the number; blanks around it are ignored; ValueError for anything else."""
+        return int(data)
+
+
+class ListCodec:
+    """Words with one space between them; an empty file is the empty list."""
+
+    def encode(self, value: Sequence[str], /) -> bytes:
+        """Return the words joined; ValueError for a word that is empty or has a blank inside."""
+        for word in value:
+            if not word or word.split() != [word]:
+                raise ValueError(f"a word of a list must be non-empty and without blanks, not {word!r}")
+        return " ".join(value).encode()
+
+    def decode(self, data: bytes, /) -> list[str]:
+        """Return the words; blanks at the ends and runs of blanks separate like one."""
+        return data.decode().split()
+
+
+class IntListCodec:
+    """Whole numbers with one space between them; an empty file is the empty list."""
+
+    def encode(self, value: Sequence[int], /) -> bytes:
+        """Return the numbers joined."""
+        return b" ".join(b"%d" % number for number in value)
+
+    def decode(self, data: bytes, /) -> list[int]:
+        """Return the numbers; ValueError when one is not."""
+        return [int(word) for word in data.split()]
+
+
+class JsonCodec:
+    """A JSON document: compact, keys sorted, so that equal values have equal bytes."""
+
+    def encode(self, value: Json, /) -> bytes:
+        """Return the document; TypeError for what JSON cannot say, ValueError for NaN."""
+        text = _json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return text.encode()
+
+    def decode(self, data: bytes, /) -> Json:
+        """Return the value; ValueError when `data` is not JSON."""
+        value: Json = _json.loads(data)
+        return value
+
+
+class MsgpackCodec:
+    """A msgpack value."""
+
+    def encode(self, value: Packed, /) -> bytes:
+        """Return the packed value; TypeError for what msgpack cannot say."""
+        data: bytes = _msgpack.packb(value, use_bin_type=True)
+        return data
+
+    def decode(self, data: bytes, /) -> Packed:
+        """Return the value; ValueError when `data` is not exactly one msgpack value."""
+        value: Packed = _msgpack.unpackb(data, raw=False, strict_map_key=False)
+        return value
+
+
+BYTES = BytesCodec()
+TEXT = TextCodec()
+INT = IntCodec()
+LIST = ListCodec()
+INTS = IntListCodec()
+JSON = JsonCodec()
+MSGPACK = MsgpackCodec()

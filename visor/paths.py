@@ -1,0 +1,242 @@
+"""Paths and globs: the grammar that client and server share.
+
+    path      = "/" | ("/" component)+
+    component = one or more of
+                  ASCII letters and digits   . - _ ~ @ : + = , % ! $ & #
+                  any code point from U+00A1 up, except the ranges in `_EXCLUDED`
+                but not "." and not ".."
+    glob      = a path whose components may also hold
+                  ?   one character within a component
+                  *   any run within a component, also an empty one
+                  **  any run, also across "/"
+
+So `/a**` matches `/a`, `/ab` and `/a/b`; `/**` matches everything. Text is compared code point by code point:
+nothing is normalised, folded or trimmed, and no table of the running Python is asked, so that every
+node and every client judges a path alike for ever. **Path order** compares components, and a directory comes
+right before what is in it: `/a`, `/a/b`, `/a-b`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from visor.protocol.limits import DEFAULT, Limits
+
+ROOT: Final = "/"
+
+MAX_WILDCARDS: Final = 64
+"""Wildcards (`?`, `*`, `**`) in one glob."""
+
+_ASCII: Final = r"A-Za-z0-9.\-_~@:+=,%!$&#"
+
+# What a reader cannot see, cannot copy, or cannot tell from something else.
+_EXCLUDED: Final = (
+    (0x0080, 0x00A0),  # C1 controls, no-break space
+    (0x00AD, 0x00AD),  # soft hyphen
+    (0x0600, 0x0605),  # Arabic prepended marks
+    (0x061C, 0x061C),  # Arabic letter mark (bidi)
+    (0x06DD, 0x06DD),
+    (0x070F, 0x070F),
+    (0x0890, 0x0891),
+    (0x08E2, 0x08E2),
+    (0x115F, 0x1160),  # Hangul fillers: letters that show nothing
+    (0x1680, 0x1680),  # Ogham space
+    (0x180E, 0x180E),  # Mongolian vowel separator
+    (0x2000, 0x200F),  # spaces, zero-width characters, bidi marks
+    (0x2028, 0x202F),  # line and paragraph separators, bidi embeddings, narrow space
+    (0x205F, 0x206F),  # mathematical space, invisible operators, bidi isolates
+    (0x3000, 0x3000),  # ideographic space
+    (0x3164, 0x3164),  # Hangul filler
+    (0xD800, 0xF8FF),  # surrogates, private use
+    (0xFDD0, 0xFDEF),  # noncharacters
+    (0xFEFF, 0xFEFF),  # byte order mark
+    (0xFFA0, 0xFFA0),  # half-width Hangul filler
+    (0xFFF0, 0xFFFB),  # unassigned, interlinear annotation
+    (0xFFFE, 0xFFFF),
+    (0x110BD, 0x110BD),
+    (0x110CD, 0x110CD),
+    (0x13430, 0x1343F),  # Egyptian format controls
+    (0x1BCA0, 0x1BCA3),  # shorthand format controls
+    (0x1D173, 0x1D17A),  # musical format controls
+    *((plane | 0xFFFE, plane | 0xFFFF) for plane in range(0x10000, 0xE0000, 0x10000)),
+    (0xE0000, 0x10FFFF),  # tags, variation supplements, private planes
+)
+
+
+def _allowed() -> str:
+    """Return the body of a regular expression's class: everything a component may hold."""
+    parts, start = [_ASCII], 0x00A1
+    for low, high in _EXCLUDED:
+        if start < low:
+            parts.append(f"{chr(start)}-{chr(low - 1)}")
+        start = max(start, high + 1)
+    return "".join(parts)
+
+
+_CLASS: Final = _allowed()
+_PATH: Final = re.compile(rf"(?:/(?!\.\.?(?:/|\Z))[{_CLASS}]+)+").fullmatch
+_GLOB: Final = re.compile(rf"(?:/(?!\.\.?(?:/|\Z))[{_CLASS}*?]+)+").fullmatch
+_BAD: Final = re.compile(rf"[^{_CLASS}/]").search
+_BAD_IN_GLOB: Final = re.compile(rf"[^{_CLASS}/*?]").search
+
+
+def check(path: str, limits: Limits = DEFAULT) -> str | None:
+    """Return why `path` is not a path, or None when it is one. "/" is a path."""
+    if _PATH(path) is None:
+        return None if path == ROOT else _why(path, _BAD)
+    if len(path) <= limits.component and path.isascii() and len(path) <= limits.path:
+        return None
+    return _too_long(path, limits)
+
+
+def size(path: str) -> int:
+    """Return the bytes of `path` in UTF-8."""
+    return len(path) if path.isascii() else len(path.encode("utf-8", "surrogatepass"))
+
+
+def parent(path: str) -> str:
+    """Return the directory that holds `path`; of "/" it is "/"."""
+    return path[: path.rfind("/")] or ROOT
+
+
+def name(path: str) -> str:
+    """Return the last component of `path`; of "/" it is ""."""
+    return path[path.rfind("/") + 1 :]
+
+
+def join(directory: str, *names: str) -> str:
+    """Return the path of `names` below `directory`; each may hold several components."""
+    below = "/".join(names)
+    if not below:
+        return directory
+    return f"/{below}" if directory == ROOT else f"{directory}/{below}"
+
+
+def components(path: str) -> list[str]:
+    """Return the names on the way to `path`; of "/" it is []."""
+    return path[1:].split("/") if path != ROOT else []
+
+
+def below(path: str, directory: str) -> bool:
+    """Say whether `path` is `directory` itself or lies somewhere in it."""
+    if directory == ROOT:
+        return True
+    return path.startswith(directory) and (len(path) == len(directory) or path[len(directory)] == "/")
+
+
+def sort_key(path: str) -> str:
+    """Return what orders paths by components: "/" ranks below every character that a name may hold."""
+    return "" if path == ROOT else path.replace("/", "\0")
+
+
+def _why(path: str, bad: Callable[[str], re.Match[str] | None]) -> str:
+    found = bad(path)
+    if not path.startswith("/"):
+        return "does not start with a slash"
+    if found is not None:
+        return f"holds U+{ord(found[0]):04X} at position {found.start()}, which is not allowed"
+    if "//" in path:
+        return "has two slashes in a row"
+    if path.endswith("/"):
+        return "ends with a slash"
+    return 'has "." or ".." as a component'
+
+
+def _too_long(path: str, limits: Limits) -> str | None:
+    total = size(path)
+    if total > limits.path:
+        return f"is {total} bytes long, over the {limits.path} of a path"
+    longest = max(map(size, components(path)))
+    if longest > limits.component:
+        return f"has a component of {longest} bytes, over the {limits.component} of one"
+    return None
+
+
+class Glob:
+    """A compiled glob. `glob.matches(path)` is truthy when `path` matches.
+
+    `exact` is true without wildcards. `directory` is the deepest directory that holds everything that can
+    match. `levels` says what each component from the root on must match as long as no `**` came by: a `str`
+    for a literal name, a function for a pattern. `depth` is how many components a match has, or None
+    when a `**` leaves it open. Together they let a walk skip what cannot match.
+    """
+
+    __slots__ = ("depth", "directory", "exact", "levels", "matches", "text")
+
+    def __init__(self, text: str, limits: Limits = DEFAULT) -> None:
+        """Raise ValueError, saying why, when `text` is not a glob."""
+        self.text = text
+        names = _parse(text, limits)
+        crossing = [position for position, part in enumerate(names) if "**" in part]
+        plain = names[: crossing[0]] if crossing else names
+        self.exact = not any("*" in part or "?" in part for part in names)
+        self.depth = None if crossing else len(names)
+        self.levels: tuple[str | Callable[[str], object], ...] = tuple(map(_level, plain))
+        self.directory = _literal_directory(text)
+        self.matches: Callable[[str], object] = re.compile(_translate(text), re.DOTALL).fullmatch
+
+    @property
+    def literal_prefix(self) -> str:
+        """The directory below which (or at which) every match lies."""
+        return self.directory
+
+    def __repr__(self) -> str:
+        return f"Glob({self.text!r})"
+
+
+def _parse(text: str, limits: Limits) -> list[str]:
+    if text == ROOT:
+        return []
+    if _GLOB(text) is None:
+        raise ValueError(_why(text, _BAD_IN_GLOB))
+    if size(text) > limits.path:
+        raise ValueError(f"is {size(text)} bytes long, over the {limits.path} of a path")
+    if len(re.findall(r"\*+|\?", text)) > MAX_WILDCARDS:
+        raise ValueError(f"has more than {MAX_WILDCARDS} wildcards")
+    return components(text)
+
+
+def _level(part: str) -> str | Callable[[str], object]:
+    if "*" in part or "?" in part:
+        return re.compile(_translate(part), re.DOTALL).fullmatch
+    return part
+
+
+def _literal_directory(text: str) -> str:
+    wildcard = re.search(r"[*?]", text)
+    return text if wildcard is None else parent(text[: wildcard.start()])
+
+
+def _translate(text: str) -> str:
+    """Return a regular expression that needs at most quadratic time, whatever the text.
+
+    What follows a wildcard is taken where it occurs first, and that choice is never undone (an atomic group):
+    a later place could only leave less to the rest. Only what follows the last wildcard of a kind is tied to
+    the end and has to be tried in several places.
+
+        /a*b*c   ->  /a (?>[^/]*?b) [^/]*c
+        /a**b*c**d  ->  /a (?>.*?b(?>[^/]*?c)) .*d
+    """
+    segments = re.split(r"\*{2,}", text)
+    if len(segments) == 1:
+        return _tied(segments[0])
+    middle = "".join(f"(?>.*?{_loose(segment)})" for segment in segments[1:-1])
+    return f"{_loose(segments[0])}{middle}.*?{_tied(segments[-1])}"
+
+
+def _loose(segment: str) -> str:
+    """Translate a segment without `**` whose end may be anywhere: every `*` runs as short as it can."""
+    first, *rest = segment.split("*")
+    return _chunk(first) + "".join(f"(?>[^/]*?{_chunk(chunk)})" for chunk in rest)
+
+
+def _tied(segment: str) -> str:
+    """Translate a segment without `**` that has to end where the text ends."""
+    *start, last = segment.split("*")
+    return f"{_loose('*'.join(start))}[^/]*{_chunk(last)}\\Z" if start else f"{_chunk(last)}\\Z"
+
+
+def _chunk(text: str) -> str:
+    return "[^/]".join(map(re.escape, text.split("?")))

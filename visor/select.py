@@ -1,0 +1,45 @@
+"""Which files a scan, a watch or a history is about.
+
+Wherever a selector is expected, plain text is a glob: `?` is one character and `*` a run of them within
+a component, `**` a run across components (`/a/**` is everything below `/a`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from visor.protocol import verbs
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A set of files; make it with the functions of this module."""
+
+    kind: int
+    text: str
+    end: str | None = None
+
+
+def path(path: str) -> Selector:
+    """Exactly this file."""
+    return Selector(verbs.SEL_PATH, path)
+
+
+def tree(path: str) -> Selector:
+    """The path itself and everything below it."""
+    return Selector(verbs.SEL_TREE, path)
+
+
+def children(directory: str) -> Selector:
+    """The files directly in this directory."""
+    return Selector(verbs.SEL_CHILDREN, directory)
+
+
+def glob(pattern: str) -> Selector:
+    """The files whose path matches; the same as passing the text itself."""
+    return Selector(verbs.SEL_GLOB, pattern)
+
+
+def range(start: str, end: str) -> Selector:
+    """The files from `start` (inclusive) to `end` (exclusive); components compare one by one."""
+    return Selector(verbs.SEL_RANGE, start, end)
