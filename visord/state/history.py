@@ -1,0 +1,58 @@
+"""What each rev did, column by column: when, who, why, and which files.
+
+Values are not repeated here: a rev's changes are found in the versions of the files it touched. Column entry
+`i` belongs to rev `base + 1 + i`:
+
+    rev       1            2            3                  base = 0
+    times     1000         1000         1007
+    actors    "alice"      "bob"        "alice"
+    touched   File(/a)     File(/a)     (File(/a), File(/b))    several: a tuple in path order
+    notes     {3: "tidy up"}                               only where there is one
+    expired   {}                                           revs at which leases ended
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from typing import TypeAlias
+
+from visord.state.tree import File
+
+Touched: TypeAlias = File | tuple[File, ...]
+
+_ACTORS = 65_536
+
+
+class History:
+    """The columns, for revs from `base + 1` on."""
+
+    __slots__ = ("_names", "actors", "base", "expired", "notes", "times", "touched")
+
+    def __init__(self, base: int = 0) -> None:
+        self.base = base
+        self.times = array("q")
+        self.actors: list[str] = []
+        self.touched: list[Touched] = []
+        self.notes: dict[int, str] = {}
+        self.expired: dict[int, bool] = {}
+        self._names: dict[str, str] = {}
+
+    def actor(self, name: str) -> str:
+        """Return the one object that stands for this actor in the column."""
+        names = self._names
+        if len(names) >= _ACTORS:
+            names.clear()  # only memory is at stake
+        return names.setdefault(name, name)
+
+    def files(self, rev: int) -> tuple[File, ...]:
+        """Return the files that `rev` changed, in path order."""
+        touched = self.touched[rev - self.base - 1]
+        return (touched,) if type(touched) is File else touched  # type: ignore[return-value]
+
+    def time(self, rev: int) -> int:
+        return self.times[rev - self.base - 1]
+
+    def rev_at(self, time: int) -> int:
+        """Return the last rev at or before `time`; `base` when all came later."""
+        return self.base + bisect_right(self.times, time)

@@ -1,0 +1,197 @@
+"""The replicated machine: committed commands in, outcomes out, the same on every node.
+
+    machine.apply(index, term, command) -> [[outcome of each frame] of each group]
+
+Total: any bytes at all give outcomes, or nothing; a refused write takes no rev and leaves no trace. The one
+exception that comes out on purpose is `UnknownFormat` (see `command.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from visor.protocol.limits import DEFAULT, Limits
+from visor.protocol.verbs import G_EXISTS, G_NONE, G_REV, G_SINCE, RETAIN, RETRY, SET
+from visord.state import command as commands
+from visord.state import fields, refusal, writes
+from visord.state.command import Command
+from visord.state.fields import MAX_INT
+from visord.state.refusal import Refusal, bad_request
+from visord.state.retention import Retention
+from visord.state.sessions import Outcome, Session, Sessions
+from visord.state.store import Store
+
+MAX_SESSION_ID: Final = 64
+"""Bytes of a session's id."""
+MAX_ACTOR: Final = 1024
+"""Characters of an actor's name."""
+
+
+class Machine:
+    """The store, who has written to it, and the place in the log that they stand for."""
+
+    __slots__ = ("index", "retention", "sessions", "store", "term", "time")
+
+    def __init__(self, limits: Limits = DEFAULT) -> None:
+        self.index = 0
+        self.term = 0
+        self.time = 0
+        self.store = Store(limits)
+        self.sessions = Sessions()
+        self.retention = Retention()
+
+    def apply(self, index: int, term: int, command: bytes) -> list[list[Outcome]]:
+        """Apply the committed entry `index`; return the outcomes by group and frame.
+
+        An entry at or below `machine.index` has been applied already: it changes nothing and gives [].
+        Raises UnknownFormat, and nothing else, whatever the bytes.
+        """
+        if index <= self.index:
+            return []
+        batch = command.batch if type(command) is Command else None
+        if batch is None:
+            batch = commands.read(command)
+        self.index, self.term = index, term
+        if batch is None:
+            return []
+        time, groups = batch
+        if time > self.time:
+            self.time = time
+        outcomes = [self._group(group) for group in groups]
+        self.sessions.evict(self.time)
+        self.retention.advance(self.store, self.time)
+        return outcomes
+
+    def _group(self, group: Any) -> list[Outcome]:
+        if type(group) is not list or len(group) != 3:
+            return []
+        session_id, actor, frames = group
+        if type(frames) is not list or type(actor) is not str or len(actor) > MAX_ACTOR:
+            return []
+        if session_id is None:
+            return self._frames(None, actor, frames)
+        if type(session_id) is not bytes or not 0 < len(session_id) <= MAX_SESSION_ID:
+            return []
+        session = self.sessions.get(session_id)
+        # A retry cannot begin a session: what it may have done before has been forgotten with it.
+        lost = 0
+        while session is None and lost < len(frames) and _is_retry(frames[lost]):
+            lost += 1
+        outcomes: list[Outcome] = [_LOST] * lost
+        if lost < len(frames):
+            session = self.sessions.enter(session_id, self.time)
+            before = len(session.outcomes)
+            outcomes += self._frames(session, actor, frames[lost:] if lost else frames)
+            self.sessions.settle(session, before)
+        return outcomes
+
+    def _frames(self, session: Session | None, actor: str, frames: list[Any]) -> list[Outcome]:
+        """Apply a group's frames in order.
+
+        This is the hot path of the whole server, so the commonest write, a value for a file that exists,
+        is done right here; everything else, and everything odd, goes through `_frame`.
+        """
+        store, time = self.store, self.time
+        files, max_value, overwrite = store.files, store.limits.value, store.overwrite
+        actor = store.history.actor(actor)
+        outcomes: list[Outcome] = []
+        for frame in frames:
+            outcome: Outcome | None = None
+            if type(frame) is list and len(frame) == 5 and frame[0] == SET:
+                verb, write, acked, path, value = frame
+                guard = arg = G_NONE
+            elif type(frame) is list and len(frame) == 7 and frame[0] == SET:
+                verb, write, acked, path, value, guard, arg = frame
+            else:
+                outcomes.append(self._frame(session, actor, frame))
+                continue
+            if (
+                type(path) is str
+                and type(value) is bytes
+                and len(value) <= max_value
+                and type(write) is int
+                and type(acked) is int
+                and 0 <= acked <= write <= MAX_INT
+                and write
+                and (session is None or (write >= session.acked and write not in session.outcomes))
+                and type(guard) is int
+                and type(arg) is int
+                and 0 <= arg <= MAX_INT
+                and type(verb) is int
+            ):
+                file = files.get(path)
+                if file is not None:
+                    last = file.versions[-1]
+                    if last[1] is not None and (
+                        guard in (G_NONE, G_EXISTS)
+                        or (guard == G_REV and arg == last[0])
+                        or (guard == G_SINCE and arg >= last[0])
+                    ):
+                        outcome = overwrite(file, last, value, time, actor)
+                        if session is not None:
+                            if acked > session.acked:
+                                session.acked = acked
+                            session.outcomes[write] = outcome
+                            session.order.append(write)
+            outcomes.append(self._frame(session, actor, frame) if outcome is None else outcome)
+        return outcomes
+
+    def _frame(self, session: Session | None, actor: str, frame: Any) -> Outcome:
+        """Apply one frame of any kind, once."""
+        retry = _is_retry(frame)
+        if retry:
+            if len(frame) != 3:
+                return bad_request("write", "the write to retry", None)
+            frame = frame[2]
+        wrong = _malformed(frame)
+        if wrong is not None:
+            return wrong
+        if session is None:
+            return _UNPROTECTED if retry else self._decide(actor, frame)
+        write, acked = frame[1], frame[2]
+        if write < session.acked:
+            return _LOST if retry else bad_request("id", f"an id from {session.acked}", write)
+        known = session.outcomes.get(write)
+        if known is not None:
+            return known
+        if retry and write < session.start:
+            return _LOST
+        session.acked = max(session.acked, acked)
+        session.start = min(session.start, write)
+        outcome = self._decide(actor, frame)
+        session.keep(write, outcome)
+        return outcome
+
+    def _decide(self, actor: str, frame: list[Any]) -> Outcome:
+        """Plan what a well-formed frame does, then do it: once the store is touched nothing can fail."""
+        if frame[0] == RETAIN:
+            return self.retention.set(self.store, self.time, frame)
+        try:
+            plan = writes.plan(self.store, frame)
+        except (
+            Exception
+        ) as error:  # a bug must not stop every node at this entry, for ever; nothing was changed yet
+            return Refusal("internal", f"the write could not be decided: {type(error).__name__}", {})
+        if isinstance(plan, Refusal):
+            return plan
+        store = self.store
+        rev = store.commit(self.time, actor, plan.note, plan.writes) if plan.writes else store.rev
+        return rev if plan.answer is None else [rev, *plan.answer]
+
+
+_LOST = refusal.session_lost("what became of the write is not known here any more")
+_UNPROTECTED = refusal.session_lost("a retry needs a session")
+
+
+def _is_retry(frame: Any) -> bool:
+    return type(frame) is list and len(frame) > 0 and frame[0] == RETRY
+
+
+def _malformed(frame: Any) -> Refusal | None:
+    """Check what every write starts with: verb, id, acked."""
+    if type(frame) is not list or len(frame) < 3:
+        return bad_request("write", "a list of a verb, an id and more", frame)
+    verb, write, acked = frame[:3]
+    if type(verb) is not int:
+        return bad_request("verb", "an integer", verb)
+    return fields.integer("id", write, 1) or fields.integer("acked", acked, 0, write)

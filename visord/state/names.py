@@ -1,0 +1,102 @@
+"""The ordered names in a directory, cheap to add to even by the million.
+
+New entries wait unsorted until somebody needs the order: a bulk load then sorts once, and a program that
+creates files without listing them never pays for the order. Up to `_SMALL` entries they are one sorted list;
+beyond that, a SortedList, whose inserts do not move everything behind them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator
+
+from sortedcontainers import SortedList
+
+_SMALL = 500
+
+
+class Names:
+    """Paths of one directory's entries, ascending, each at most once (the caller sees to that)."""
+
+    __slots__ = ("_fresh", "_ordered")
+
+    def __init__(self) -> None:
+        self._ordered: list[str] | SortedList[str] = []
+        self._fresh: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._ordered) + len(self._fresh)
+
+    def add(self, path: str) -> None:
+        self._fresh.append(path)
+
+    def discard(self, path: str) -> None:
+        """Take out `path` if it is there."""
+        ordered = self.settle()
+        if not isinstance(ordered, list):
+            ordered.discard(path)
+            return
+        position = bisect_left(ordered, path)
+        if position < len(ordered) and ordered[position] == path:
+            del ordered[position]
+
+    def settle(self) -> list[str] | SortedList[str]:
+        """Bring the order up to date and return the container itself, to be read only."""
+        fresh, ordered = self._fresh, self._ordered
+        if not fresh:
+            return ordered
+        if not isinstance(ordered, list):
+            ordered.update(fresh)
+        elif len(ordered) + len(fresh) > _SMALL:
+            fresh.extend(ordered)
+            self._ordered = ordered = SortedList(fresh)
+        elif len(fresh) == 1:
+            insort(ordered, fresh[0])
+        else:
+            ordered.extend(fresh)
+            ordered.sort()
+        self._fresh = []
+        return ordered
+
+    def walk(
+        self, start: str | None = None, *, inclusive: bool = True, reverse: bool = False
+    ) -> Iterator[str]:
+        """Yield from `start` on (None: from the end where the direction begins), ascending or descending.
+
+        The names must not change while the walk is under way.
+        """
+        ordered = self.settle()
+        if start is None:
+            return reversed(ordered) if reverse else iter(ordered)
+        if isinstance(ordered, list):
+            return _slice(ordered, start, inclusive, reverse)
+        if reverse:
+            return ordered.irange(maximum=start, inclusive=(True, inclusive), reverse=True)
+        return ordered.irange(minimum=start, inclusive=(inclusive, True))
+
+
+def _slice(ordered: list[str], start: str, inclusive: bool, reverse: bool) -> Iterator[str]:
+    if reverse:
+        end = bisect_right(ordered, start) if inclusive else bisect_left(ordered, start)
+        return reversed(ordered[:end])
+    begin = bisect_left(ordered, start) if inclusive else bisect_right(ordered, start)
+    return iter(ordered[begin:])
+
+
+def merged(first: Iterable[str], second: Iterable[str], *, reverse: bool) -> Iterator[str]:
+    """Merge two walks of the same direction that share no name."""
+    left, right = iter(first), iter(second)
+    one, two = next(left, None), next(right, None)
+    while one is not None and two is not None:
+        if (one > two) if reverse else (one < two):
+            yield one
+            one = next(left, None)
+        else:
+            yield two
+            two = next(right, None)
+    if one is not None:
+        yield one
+        yield from left
+    elif two is not None:
+        yield two
+        yield from right

@@ -1,0 +1,260 @@
+"""The tree at every rev from `floor` to `rev`.
+
+    store.rev       the latest rev, 0 for an empty store
+    store.floor     the lowest rev that can be read (0 until retention raises it); commits above it are known
+    store.time      ms since 1970 UTC of the latest commit
+
+A read names a rev from `floor` to `rev` (`outside` says what is wrong with any other), and costs the same
+wherever that rev lies. Changes come in through `overwrite` and `commit` only, one rev each, and were decided
+before: they cannot fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from visor.paths import ROOT, check, parent, sort_key
+from visor.protocol.limits import DEFAULT, Limits
+from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, UPDATE
+from visord.state import refusal
+from visord.state.history import History
+from visord.state.refusal import Refusal
+from visord.state.tree import Directory, File
+from visord.state.version import Version, in_force, position_after, tombstone
+
+Change: TypeAlias = tuple[int, str, Version, Version | None]
+"""`(kind, path, version, previous)`."""
+
+Commit: TypeAlias = tuple[int, int, str, str | None, list[Change]]
+"""`(rev, time_ms, actor, note, changes)`, the changes in path order."""
+
+Write: TypeAlias = tuple[str, bytes | None, int]
+"""`(path, value, lease)`, the value None to delete."""
+
+MAX_CHANGES: Final = 65_536
+"""Changes of one commit: what one array of the wire may hold."""
+
+
+class Store:
+    """See the module. Reads of more than one file are in `visord.state.reads`."""
+
+    __slots__ = (
+        "directories",
+        "files",
+        "floor",
+        "floor_time",
+        "history",
+        "limits",
+        "rev",
+        "root",
+        "time",
+        "trimmed",
+    )
+
+    def __init__(self, limits: Limits = DEFAULT) -> None:
+        self.limits = limits
+        self.rev = 0
+        self.floor = 0
+        self.time = 0
+        self.floor_time = 0
+        self.root = Directory(ROOT, None)
+        self.files: dict[str, File] = {}
+        self.directories: dict[str, Directory] = {ROOT: self.root}
+        self.history = History()
+        self.trimmed = (0, 0)
+
+    # -- reads ----------------------------------------------------------------------------------------
+
+    def get(self, path: str, rev: int) -> Version | Refusal | None:
+        """Return the version of the file that `rev` sees, None when there is no file.
+
+        Refused: `is_directory`, `bad_path`, `compacted`, `future_rev`.
+        """
+        if not self.floor <= rev <= self.rev:
+            return self.outside(rev)
+        file = self.files.get(path)
+        if file is not None:
+            version: Version | None = file.versions[-1]
+            if version[0] > rev:  # type: ignore[index]
+                version = in_force(file.versions, rev)
+            if version is not None and version[1] is not None:
+                return version
+        return self._why_no_file(path, rev)
+
+    def _why_no_file(self, path: str, rev: int) -> Refusal | None:
+        if self.is_directory(path, rev):
+            return refusal.is_directory(path)
+        why = check(path, self.limits)
+        return refusal.bad_path(path, why) if why is not None else None
+
+    def outside(self, rev: int) -> Refusal | None:
+        """Return why `rev` cannot be read; None when it can."""
+        if rev < self.floor:
+            return refusal.compacted(self.floor, rev)
+        return refusal.future_rev(self.rev, rev) if rev > self.rev else None
+
+    def version(self, path: str, rev: int) -> Version | None:
+        """Return the live version at a readable `rev`, None for anything else than a file."""
+        file = self.files.get(path)
+        if file is None:
+            return None
+        version = in_force(file.versions, rev)
+        return version if version is not None and version[1] is not None else None
+
+    def is_directory(self, path: str, rev: int) -> bool:
+        """Say whether `path` is a directory at a readable `rev`."""
+        directory = self.directories.get(path)
+        if directory is None:
+            return False
+        return directory is self.root or directory.size_at(rev) > 0
+
+    def exists(self, path: str, rev: int) -> bool:
+        """Say whether `path` is a file or a directory at a readable `rev`."""
+        return self.version(path, rev) is not None or self.is_directory(path, rev)
+
+    def deleted_at(self, path: str, rev: int) -> int:
+        """Return when `path`, missing at `rev`, was deleted; 0 when it never was or nobody knows any more.
+
+        What happened at the floor or below counts as unknown, whether or not it was trimmed yet.
+        """
+        file, directory = self.files.get(path), self.directories.get(path)
+        version = in_force(file.versions, rev) if file is not None else None
+        last = version[0] if version is not None else 0
+        if directory is not None and directory is not self.root:
+            last = max(last, directory.changed_at(rev))
+        return last if last > self.floor else 0
+
+    def changed(self, path: str, rev: int) -> int:
+        """Return the last rev up to `rev` that changed the existing `path` or anything below it."""
+        if path == ROOT:
+            return rev
+        version = self.version(path, rev)
+        if version is not None:
+            return version[0]
+        directory = self.directories.get(path)
+        return directory.changed_at(rev) if directory is not None else 0
+
+    def rev_at(self, time: int) -> int | Refusal:
+        """Return the last rev at or before `time` (ms since 1970 UTC). Refused: `compacted`."""
+        found = self.history.rev_at(time)
+        if found > self.floor or (found == self.floor and time >= self.floor_time):
+            return found
+        return refusal.Refusal(
+            "compacted",
+            f"history starts at rev {self.floor}, {self.floor_time} ms",
+            {"floor": self.floor, "rev": 0},
+        )
+
+    def commits(self, first: int, last: int) -> Iterator[Commit]:
+        """Yield the commits from `first` to `last`, ascending. Both lie above `floor` and not above `rev`."""
+        history = self.history
+        for rev in range(first, last + 1):
+            position = rev - history.base - 1
+            changes = [self.change(file, rev) for file in history.files(rev)]
+            yield (rev, history.times[position], history.actors[position], history.notes.get(rev), changes)
+
+    def change(self, file: File, rev: int) -> Change:
+        """Return what the commit `rev` did to `file`, which it touched."""
+        versions = file.versions
+        position = len(versions) - 1
+        if versions[position][0] != rev:
+            position = position_after(versions, rev) - 1
+        version = versions[position]
+        previous = versions[position - 1] if position else None
+        if previous is not None and previous[1] is None:
+            previous = None
+        if version[1] is None:
+            return (EXPIRE if rev in self.history.expired else REMOVE, file.path, version, previous)
+        return (CREATE if version[3] == 1 else UPDATE, file.path, version, previous)
+
+    # -- changes --------------------------------------------------------------------------------------
+
+    def overwrite(self, file: File, last: Version, value: bytes, time: int, actor: str) -> int:
+        """Commit one write to a file that exists, whose latest version is `last`; return the rev."""
+        self.rev = rev = self.rev + 1
+        file.versions.append((rev, value, last[2], last[3] + 1, 0))
+        for changes in file.directory.lineage:
+            changes.append(rev)
+        history = self.history
+        history.times.append(time)
+        history.actors.append(actor)
+        history.touched.append(file)
+        self.time = time
+        return rev
+
+    def commit(
+        self, time: int, actor: str, note: str | None, writes: list[Write], *, expired: bool = False
+    ) -> int:
+        """Commit `writes` (one a path, at least one, allowed together) as one rev; return the rev.
+
+        `expired` says that leases ended: the deletions are told as EXPIRE.
+        """
+        self.rev = rev = self.rev + 1
+        for path, value, _ in writes:
+            if value is None:
+                self._delete(path, rev)
+        touched = [self._set(w[0], w[1], w[2], rev) if w[1] is not None else self.files[w[0]] for w in writes]
+        for file in touched:
+            _mark(file.directory, rev)
+        history = self.history
+        history.times.append(time)
+        history.actors.append(history.actor(actor))
+        history.touched.append(touched[0] if len(touched) == 1 else _in_order(touched))
+        if note is not None:
+            history.notes[rev] = note
+        if expired:
+            history.expired[rev] = True
+        self.time = time
+        return rev
+
+    def raise_floor(self, rev: int) -> None:
+        """Make `rev`, which is readable, the lowest readable one. Memory is given back by `trim`."""
+        if rev > self.floor:
+            self.floor_time = self.history.time(rev)
+            self.floor = rev
+
+    def _set(self, path: str, value: bytes, lease: int, rev: int) -> File:
+        file = self.files.get(path)
+        if file is None:
+            file = self.files[path] = File(path, self._directory(parent(path)))
+        versions = file.versions
+        last = versions[-1] if versions else None
+        if last is not None and last[1] is not None:
+            versions.append((rev, value, last[2], last[3] + 1, lease))
+        else:
+            versions.append((rev, value, rev, 1, lease))
+            file.directory.enter(file.path, rev)
+        return file
+
+    def _delete(self, path: str, rev: int) -> None:
+        file = self.files[path]
+        file.versions.append(tombstone(rev))
+        file.directory.leave(file.path, rev)
+
+    def _directory(self, path: str) -> Directory:
+        """Return the directory, made with all above it where it is not there."""
+        directories, missing = self.directories, []
+        directory = directories.get(path)
+        while directory is None:
+            missing.append(path)
+            path = parent(path)
+            directory = directories.get(path)
+        for path in reversed(missing):
+            directory = directories[path] = Directory(path, directory)
+        return directory
+
+
+def _mark(directory: Directory, rev: int) -> None:
+    for changes in directory.lineage:
+        if changes and changes[-1] == rev:
+            return  # then those above are marked as well
+        changes.append(rev)
+
+
+def _in_order(touched: list[File]) -> tuple[File, ...]:
+    return tuple(sorted(touched, key=_order))
+
+
+def _order(file: File) -> str:
+    return sort_key(file.path)

@@ -1,0 +1,34 @@
+"""One file's content from one rev to the next.
+
+A version is a plain tuple `(mod_rev, value, created, count, lease)`, the same on the wire:
+
+    (7, b"x", 3, 2, 0)      written at rev 7, file created at rev 3, second write since, no lease
+    (9, None, 0, 0, 0)      a tombstone: the file was deleted at rev 9
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TypeAlias
+
+Version: TypeAlias = tuple[int, bytes | None, int, int, int]
+
+
+def tombstone(rev: int) -> Version:
+    """Return the version that says: deleted at `rev`."""
+    return (rev, None, 0, 0, 0)
+
+
+def in_force(versions: list[Version], rev: int) -> Version | None:
+    """Return the version (or tombstone) that `rev` sees; None when the file came later."""
+    last = versions[-1]
+    if last[0] <= rev:
+        return last
+    position = position_after(versions, rev)
+    return versions[position - 1] if position else None
+
+
+def position_after(versions: list[Version], rev: int) -> int:
+    """Return how many of the ascending `versions` were written at or before `rev`."""
+    # A 1-tuple sorts before every version of the same rev, so nothing but the rev is ever compared.
+    return bisect_left(versions, (rev + 1,))
