@@ -88,7 +88,7 @@ class Echo:
 
     def load(self, connections: int, in_flight: int, seconds: float) -> dict[str, Any]:
         """Ask the echo with the load generator; the result of `load.run`."""
-        return run(Load(self.address, self.kind, connections, in_flight, seconds, bare=True, pid=self.pid))
+        return run(Load(self.address, self.kind, connections, in_flight, seconds, bare=True), self.pid)
 
 
 @contextlib.contextmanager

@@ -187,7 +187,7 @@ class BareLine(Line):
 
 
 def plausible(message: Message, mark: bytes) -> bool:
-    """Tell whether `message` is an OK with a value that begins with `mark`, or with a rev if `mark` is empty."""
+    """Tell whether `message` is an OK with a value that begins with `mark`, or with a rev (no mark)."""
     if message[0] != verbs.OK:
         return False
     result = message[2]

@@ -52,11 +52,9 @@ class Load:
     count: int = 0
     bare: bool = False
     """The other side is the echo: it greets nobody, and its answers carry no id of ours."""
-    pid: int = 0
-    """The process under test, whose CPU time is measured; 0 for none."""
 
 
-async def generate(load: Load) -> dict[str, Any]:
+async def generate(load: Load, pid: int = 0) -> dict[str, Any]:
     """Run one load in this process; return ops, seconds, latencies, errors and CPU times."""
     tally = Tally(load.connections)
     lines = [await _connected(load, tally, plan) for plan in _plans(load)]
@@ -66,7 +64,7 @@ async def generate(load: Load) -> dict[str, Any]:
     for line in lines:
         line.send(load.in_flight)
     try:
-        return await _measured(load, tally)
+        return await _measured(load, tally, pid)
     finally:
         for line in lines:
             line.close()
@@ -89,17 +87,17 @@ async def _connected(load: Load, tally: Tally, plan: Iterator[Request]) -> Line:
     return line
 
 
-async def _measured(load: Load, tally: Tally) -> dict[str, Any]:
+async def _measured(load: Load, tally: Tally, pid: int) -> dict[str, Any]:
     if load.kind != "fill":
         await asyncio.sleep(load.warmup)
     del tally.times[:]
-    clocks = _clocks(load.pid)
+    clocks = _clocks(pid)
     if load.kind == "fill":
         # A fill ends by itself; `seconds` bounds it.
         await asyncio.wait_for(tally.idle.wait(), load.seconds)
     else:
         await asyncio.sleep(load.seconds)
-    spent = [after - before for after, before in zip(_clocks(load.pid), clocks, strict=True)]
+    spent = [after - before for after, before in zip(_clocks(pid), clocks, strict=True)]
     times = tally.times
     tally.times = array.array("d")
     tally.running = False
@@ -144,12 +142,13 @@ def run_fast(main: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def run(load: Load) -> dict[str, Any]:
+def run(load: Load, pid: int = 0) -> dict[str, Any]:
     """Run one load in a process of its own and return its result.
 
-    Raises ChildError when the generator failed, or when any answer was missing or wrong.
+    `pid` is the process under test, whose CPU time is measured (0: of none). Raises ChildError when the
+    generator failed, or when any answer was missing or wrong.
     """
-    return run_module("benchmarks.load", asdict(load), load.warmup + load.seconds + 3 * GRACE)
+    return run_module("benchmarks.load", {**asdict(load), "pid": pid}, load.warmup + load.seconds + 3 * GRACE)
 
 
 def run_module(module: str, spec: dict[str, Any], timeout: float) -> dict[str, Any]:
@@ -164,7 +163,8 @@ def run_module(module: str, spec: dict[str, Any], timeout: float) -> dict[str, A
 def main() -> None:
     spec = json.loads(sys.argv[1])
     spec["address"] = tuple(spec["address"])
-    print(json.dumps(run_fast(generate(Load(**spec)))), flush=True)
+    pid = spec.pop("pid")
+    print(json.dumps(run_fast(generate(Load(**spec), pid))), flush=True)
     # The connections are closed; what is left of the loop's shutdown would only cost time.
     os._exit(0)
 
