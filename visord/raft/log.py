@@ -1,0 +1,476 @@
+"""The replicated log of one node: entries in memory, durable in segment files. pysyncobj's journal.
+
+`add` only remembers; `flush` hands everything that gathered to the sync thread as one frame, which is
+written and synced while the owner goes on and more gathers. When the sync ends, `durable_index` moves and
+`on_durable` is called. Nothing may be acknowledged above `durable_index`.
+
+    add(5) add(6)  flush -> frame 17 = [5, 6] -- write, sync, move the mark --> durable_index = 6,
+    on_durable()
+                         add(7) add(8) add(9)      (gathers meanwhile)          flush -> frame 18 = [7, 8, 9]
+
+Three hard things, each with its own page: how bytes are laid out and what a reader concludes from them
+(`records.py`, `recovery.py`), how blocks come to be there before they are needed (`segments.py`), how the
+last acknowledged frame is told from a torn one (`mark.py`).
+
+**Entries that were replaced never return.** A conflict (this node followed a leader that lost) removes
+entries that are on disk. Nothing on disk is overwritten for that: a TRUNCATE record goes into the next
+frame, before the entries that replace them; reading plays the records in order. If a crash comes before
+that frame is durable, the old entries come back, and that is right: nobody was told that they had gone.
+`durable_index` falls at once.
+
+Worked example: entries 1 to 6 are durable (frames 10 and 11), the leader says that 5 has another term.
+
+    deleteEntriesFrom(5)      memory: 1..4         durable_index 4        waiting: TRUNCATE 5
+    add(5')                   memory: 1..4 5'      durable_index 4        waiting: TRUNCATE 5, 5'
+    flush, synced             frame 12             durable_index 5
+    after a crash             10, 11, 12 are played: 1..6, then 5 and 6 go, 5' comes
+"""
+
+# ruff: noqa: N802, N803 - the names are pysyncobj's
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any, overload
+
+from visord.raft import mark as marks
+from visord.raft import recovery
+from visord.raft.records import (
+    BASE,
+    ENTRY,
+    FRAME_SIZE,
+    RECORD_SIZE,
+    TRUNCATE,
+    Record,
+    pack_frame,
+    pack_record,
+)
+from visord.raft.records import records as parse_records
+from visord.raft.recovery import NO_OP, Entry
+from visord.raft.segments import Full, Options, Segment, Segments, segment_name
+from visord.raft.vote import VoteFile, open_vote
+from visord.storage.disk import Disk, join
+from visord.storage.errors import NO_SPACE_ERRNOS
+from visord.storage.worker import Submitter
+
+
+class _Flight:
+    """A frame on its way to the disk. `last` is the highest entry that it makes durable."""
+
+    __slots__ = ("end", "last", "pieces", "size")
+
+    def __init__(self, pieces: list[bytes], size: int, last: int, end: int) -> None:
+        self.pieces = pieces
+        self.size = size
+        self.last = last
+        self.end = end
+
+
+class RaftLog:
+    """Open with `RaftLog.open`. All methods are called on the owner's thread.
+
+    The owner sets the callbacks before it adds anything: `on_durable()` after `durable_index` moved,
+    `on_room()` when room was prepared or could not be, `on_failure(error)` when the disk failed: the node
+    must stop and acknowledge nothing any more.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        directory: str,
+        options: Options,
+        sync: Submitter,
+        background: Submitter,
+        random32: Callable[[], int],
+    ) -> None:
+        self._disk = disk
+        self.directory = directory
+        self._options = options
+        self._sync = sync
+        self._segments = Segments(disk, directory, options, background, random32)
+        self._segments.changed = self._room_changed
+        self._segments.failed = self._fail
+        self._entries: list[Entry] = []
+        self._waiting: list[bytes] = []
+        self._waiting_size = 0
+        self._handed = 0
+        self._flight: _Flight | None = None
+        self._sequence = 0
+        self._crc = 0
+        self._mark: marks.Mark
+        self._vote: VoteFile
+        self._retry_sync = False
+        self._taking = False
+        self._room_came = False
+        self.durable_index = 0
+        """The last entry that is on disk, with all before it."""
+        self.failure: BaseException | None = None
+        """Why the disk cannot be used any more."""
+        self.written = 0
+        """Bytes handed to the disk since the log was opened."""
+        self.syncs = 0
+        """Syncs since the log was opened."""
+        self.on_durable: Callable[[], None] = _nothing
+        self.on_room: Callable[[], None] = _nothing
+        self.on_failure: Callable[[BaseException], None] = _nothing
+
+    # -- opening ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(
+        cls,
+        disk: Disk,
+        directory: str,
+        *,
+        options: Options,
+        sync: Submitter,
+        background: Submitter,
+        random32: Callable[[], int],
+        create: bool = True,
+    ) -> RaftLog:
+        """Open the log in `directory`, which exists and is locked by the caller.
+
+        With `create` a new one is made when there is none; without, that is damage (pass false when a
+        checkpoint exists: then a log existed). `sync` runs the syncs, `background` the preparing of files;
+        both answer on the owner's thread. `random32()` gives 32 random bits. Raises `DamageError`,
+        `FormatError` or `OSError`.
+        """
+        log = cls(disk, directory, options, sync, background, random32)
+        numbers, spares, leftovers = recovery.names_of(disk, directory)
+        for name in leftovers:
+            disk.unlink(join(directory, name))
+        log._vote = open_vote(disk, directory, create=create and not numbers)
+        try:
+            log._recover(recovery.read(disk, directory), spares)
+        except BaseException:
+            log._vote.close()
+            raise
+        return log
+
+    def _recover(self, recovered: recovery.Recovered, spares: list[str]) -> None:
+        segments = self._segments
+        segments.spares = spares
+        for piece in recovered.pieces:
+            file = self._disk.open(piece.path)
+            segment = Segment(file, piece.salt, piece.number, len(piece.data), self._options.segment)
+            segment.low = piece.low
+            segments.row.append(segment)
+        recovery.settle(recovered, segments.row)
+        if not recovered.pieces:
+            segments.first()
+        else:
+            segments.at = recovered.at
+            segments.offset = recovered.pieces[recovered.at].end
+        self._sequence, self._crc = recovered.sequence, recovered.crc
+        self._entries = recovered.entries
+        self._mark = marks.open_mark(self._disk, self.directory)
+        if not self._entries:
+            self._start_at(1, 0)
+            return
+        self.durable_index = self._handed = self._entries[-1][1]
+        self._mark.move(
+            marks.Position(self._sequence, segments.current.number, segments.offset, self.durable_index)
+        )
+        segments.prepare()
+
+    def _start_at(self, index: int, term: int) -> None:
+        """Begin with an empty entry, durable on return. Only before anything else runs."""
+        data = pack_record(BASE, 0, index, term)
+        head, self._crc = pack_frame(self._segments.current.salt, self._sequence + 1, self._crc, data)
+        self._segments.current.file.pwrite_sync(head + data, self._segments.offset)
+        self._sequence += 1
+        self._segments.offset += len(head) + len(data)
+        self._segments.current.saw(index)
+        self._entries = [(NO_OP, index, term)]
+        self.durable_index = self._handed = index
+        self._mark.move(
+            marks.Position(self._sequence, self._segments.current.number, self._segments.offset, index)
+        )
+        self._segments.prepare()
+
+    # -- reading: what pysyncobj does with a journal ------------------------------------------------------
+
+    @overload
+    def __getitem__(self, item: int) -> Entry: ...
+    @overload
+    def __getitem__(self, item: slice) -> list[Entry]: ...
+    def __getitem__(self, item: int | slice) -> Entry | list[Entry]:
+        return self._entries[item]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def first_index(self) -> int:
+        """The index of the oldest entry that is kept."""
+        return self._entries[0][1]
+
+    @property
+    def last_index(self) -> int:
+        """The index of the newest entry, durable or not."""
+        return self._entries[-1][1]
+
+    def term_at(self, index: int) -> int | None:
+        """Return the term of the entry at `index`; None when the log does not hold it."""
+        position = index - self._entries[0][1]
+        if 0 <= position < len(self._entries):
+            return self._entries[position][2]
+        return None
+
+    # -- writing ------------------------------------------------------------------------------------------
+
+    def add(self, command: bytes, idx: int, term: int) -> None:
+        """Append an entry: `idx` follows the last one. It is in memory only until a flush is durable."""
+        self._entries.append((command, idx, term))
+        size = len(command)
+        self._waiting.append(pack_record(ENTRY, size, idx, term))
+        self._waiting.append(command)
+        self._waiting_size += RECORD_SIZE + size
+
+    def deleteEntriesFrom(self, entryFrom: int) -> None:
+        """Remove the entry at position `entryFrom` (1 or more) and all after it."""
+        if entryFrom < 1:
+            raise ValueError("the base entry of a log cannot be removed")
+        if entryFrom >= len(self._entries):
+            return
+        index = self._entries[entryFrom][1]
+        del self._entries[entryFrom:]
+        while self._waiting and (record := self._last_waiting()).kind == ENTRY and record.entry >= index:
+            self._waiting_size -= RECORD_SIZE + len(self._waiting.pop())
+            self._waiting.pop()
+        if index <= self._handed:
+            self._waiting += (pack_record(TRUNCATE, 0, index, 0), b"")
+            self._waiting_size += RECORD_SIZE
+            self._handed = index - 1
+            self.durable_index = min(self.durable_index, index - 1)
+            if self._flight is not None:
+                self._flight.last = min(self._flight.last, index - 1)
+
+    def _last_waiting(self) -> Record:
+        head, payload = self._waiting[-2], self._waiting[-1]
+        return next(parse_records(head + payload, 0, RECORD_SIZE + len(payload)))
+
+    def deleteEntriesTo(self, entryTo: int) -> None:
+        """Forget the entries before position `entryTo`: a durable checkpoint holds what they did."""
+        if entryTo > 0:
+            self.trim(self._entries[min(entryTo, len(self._entries) - 1)][1])
+
+    def trim(self, index: int) -> None:
+        """Forget what a durable checkpoint at `index` makes needless, apart from `Options.keep` entries."""
+        first = self.first_index
+        index = min(index, self.durable_index) - self._options.keep
+        if index > first:
+            del self._entries[: index - first]
+            self._segments.drop_before(index)
+
+    def reset(self, index: int, term: int) -> None:
+        """Replace the whole log by an empty entry: a durable checkpoint at `index` came from elsewhere."""
+        self._waiting = [pack_record(BASE, 0, index, term), b""]
+        self._waiting_size = RECORD_SIZE
+        self._entries = [(NO_OP, index, term)]
+        self._handed = self.durable_index = index
+        if self._flight is not None:
+            self._flight.last = min(self._flight.last, index)
+
+    def clear(self) -> None:
+        """Not part of what this journal does: `reset` names what the log continues from."""
+        raise NotImplementedError("use reset(index, term)")
+
+    # -- making durable -----------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Start to make durable what gathered, unless a sync is under way (its end flushes the rest)."""
+        if self._flight is not None or not self._waiting or self.failure is not None or self._retry_sync:
+            return
+        flight = self._take_placed()
+        if flight is None:
+            return
+        self._flight = flight
+        segment, offset = self._segments.current, self._segments.offset
+        sequence, previous = self._sequence + 1, self._crc
+        mark, end = self._mark, marks.Position(sequence, segment.number, flight.end, flight.last)
+
+        def write() -> int:
+            data = b"".join(flight.pieces)
+            head, crc = pack_frame(segment.salt, sequence, previous, data)
+            segment.file.pwrite_sync(head + data, offset)
+            mark.move(end)
+            return crc
+
+        self._sync.submit(write, self._written)
+
+    def _take_placed(self) -> _Flight | None:
+        # Asking for room may be answered at once (by `Inline`): take again then, never within the first
+        # taking.
+        if self._taking:
+            return None
+        self._taking = self._room_came = True
+        flight = None
+        while flight is None and self._room_came:
+            self._room_came = False
+            flight = self._take()
+        self._taking = False
+        return flight
+
+    def _take(self) -> _Flight | None:
+        """Take as much of what waits as the prepared blocks hold; None if not even the first record fits."""
+        segments = self._segments
+        pieces, size = self._waiting, self._waiting_size
+        if segments.free()[0] >= FRAME_SIZE + size:
+            self._waiting, self._waiting_size = [], 0
+            last = self.last_index
+        else:
+            pieces, size, last = self._take_some()
+            if not pieces:
+                return None
+        self._handed = last
+        self._note_low(pieces)
+        return _Flight(pieces, size, last, segments.offset + FRAME_SIZE + size)
+
+    def _take_some(self) -> tuple[list[bytes], int, int]:
+        waiting = self._waiting
+        segments = self._segments
+        if not segments.place(FRAME_SIZE + RECORD_SIZE + len(waiting[1])):
+            return [], 0, 0
+        room = segments.free()[0] - FRAME_SIZE
+        size = count = 0
+        while count < len(waiting) and size + RECORD_SIZE + len(waiting[count + 1]) <= room:
+            size += RECORD_SIZE + len(waiting[count + 1])
+            count += 2
+        pieces, self._waiting = waiting[:count], waiting[count:]
+        self._waiting_size -= size
+        record = next(parse_records(pieces[-2] + pieces[-1], 0, RECORD_SIZE + len(pieces[-1])))
+        return pieces, size, record.entry - (record.kind == TRUNCATE)
+
+    def _note_low(self, pieces: list[bytes]) -> None:
+        # Indexes rise from record to record, except at a TRUNCATE, which is always the first of its run.
+        current = self._segments.current
+        for position in range(0, len(pieces), 2):
+            if position == 0 or pieces[position][0] != ENTRY:
+                current.saw(int.from_bytes(pieces[position][8:16], "little"))
+
+    def _written(self, crc: int, error: BaseException | None) -> None:
+        flight, self._flight = self._flight, None
+        assert flight is not None
+        if error is not None:
+            self._not_written(flight, error)
+            return
+        self._sequence += 1
+        self._crc = crc
+        self._segments.offset = flight.end
+        self.written += FRAME_SIZE + flight.size
+        self.syncs += 1
+        if flight.last > self.durable_index:
+            self.durable_index = flight.last
+        if self._segments.free()[0] < self._options.ahead:
+            self._segments.prepare()
+        self.on_durable()
+
+    def _not_written(self, flight: _Flight, error: BaseException) -> None:
+        if not (isinstance(error, OSError) and error.errno in NO_SPACE_ERRNOS):
+            self._fail(error)
+            return
+        # A file system that allocates on overwriting is full. Nobody was told of this frame, and the whole
+        # of it will be written again at the same place, so trying once more is sound (syncing again alone
+        # is not).
+        self._waiting[:0] = flight.pieces
+        self._waiting_size += flight.size
+        self._retry_sync = True
+        self._segments.full = Full(self.directory, 0, error.strerror or str(error))
+        self.on_room()
+
+    def _fail(self, error: BaseException) -> None:
+        if self.failure is None:
+            self.failure = error
+            self.on_failure(error)
+
+    # -- room -----------------------------------------------------------------------------------------------
+
+    @property
+    def full(self) -> Full | None:
+        """Why the disk takes no more; None when it does. Nothing should be proposed while it is set."""
+        return self._segments.full
+
+    def has_room(self, size: int) -> bool:
+        """Tell whether an entry of `size` bytes finds prepared blocks; if not, have them prepared."""
+        need = self._waiting_size + FRAME_SIZE + RECORD_SIZE + size
+        here, following = self._segments.free()
+        if self._flight is not None:
+            here -= FRAME_SIZE + self._flight.size
+        if here >= need or following >= need:
+            return True
+        self._segments.prepare(need)
+        return False
+
+    def retry(self) -> None:
+        """Try again after the disk was full. Call it from time to time (about once a second)."""
+        self._segments.retry()
+        if self._retry_sync:
+            self._retry_sync = False
+            self.flush()
+
+    def _room_changed(self) -> None:
+        self._room_came = self.full is None
+        self.flush()
+        self.on_room()
+
+    # -- term, vote and the rest of the journal's interface ----------------------------------------------
+
+    def setCurrentTerm(self, term: int, votedForNodeId: str | None) -> None:
+        """Make term and vote durable before returning. A disk that cannot is a failure; raises `OSError`."""
+        try:
+            self._vote.store(term, votedForNodeId)
+        except OSError as error:
+            self._fail(error)
+            raise
+
+    def getCurrentTerm(self) -> int:
+        """Return the durable term."""
+        return self._vote.current.term
+
+    def getVotedForNodeId(self) -> str | None:
+        """Return the durable vote of the current term."""
+        return self._vote.current.node
+
+    def setRaftCommitIndex(self, raftCommitIndex: int) -> None:
+        """Forgotten on purpose: commit is learnt again from the leader; a hint may not outrun durability."""
+
+    def getRaftCommitIndex(self) -> int:
+        """Return the lowest index that is certainly committed: where the log begins."""
+        return self.first_index
+
+    def onOneSecondTimer(self) -> None:
+        """Nothing waits for a timer here."""
+
+    @property
+    def syncing(self) -> bool:
+        """A frame is on its way to the disk."""
+        return self._flight is not None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the log's files."""
+        return self._segments.size()
+
+    def _destroy(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files. What was not flushed is lost; the submitters should be idle. Idempotent."""
+        with contextlib.suppress(OSError):
+            self._segments.close()
+        self._mark.close()
+        self._vote.close()
+
+    def __repr__(self) -> str:
+        return f"<RaftLog {self.first_index}..{self.last_index}, durable to {self.durable_index}>"
+
+
+def open_segment_path(directory: str, number: int) -> str:
+    """Return the path of segment `number` in a log directory."""
+    return join(directory, segment_name(number))
+
+
+def _nothing(*_: Any) -> None:
+    pass

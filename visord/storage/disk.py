@@ -1,0 +1,260 @@
+"""The disk as `visord` uses it: a handful of calls behind an interface, and the real one.
+
+Everything that `visord` stores goes through `Disk`, so that tests and the simulation can put a disk in its
+place that loses what was not synced, tears writes, fills up, fails and flips bits.
+
+What a `Disk` promises:
+
+- `File.pwrite` changes what `pread` returns at once; a crash may keep all of it, none of it, or any part.
+- After `File.sync` or `File.pwrite_sync` returned, contents and size of that file (for `pwrite_sync`: the
+  written range of an already allocated file) survive a crash.
+- Names (create, rename, unlink) survive a crash once `sync_dir` of their directory returned; a rename is
+  atomic: afterwards either the old or the new file is there under the name.
+- `File.map` shares memory with the file: stores survive the end of the process, and may or may not
+  survive a power cut.
+
+All methods raise `OSError`. After a failed sync nothing about the file may be assumed: the kernel may have
+dropped the bytes and call the pages clean. The only safe answer is to stop.
+"""
+
+# ruff: noqa: PTH103, PTH105, PTH108, PTH208 - paths are text: a simulated disk has no file system
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, TypeAlias
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+
+class File(Protocol):
+    """An open file. Positions and sizes are in bytes."""
+
+    path: str
+
+    def pread(self, size: int, offset: int) -> bytes:
+        """Return up to `size` bytes at `offset`; fewer only at the end of the file."""
+
+    def pwrite(self, data: Buffer, offset: int) -> None:
+        """Write all of `data` at `offset`."""
+
+    def pwrite_sync(self, data: Buffer, offset: int) -> None:
+        """Write all of `data` at `offset` into allocated blocks, durable on return."""
+
+    def sync(self) -> None:
+        """Make contents and size durable (`fdatasync`)."""
+
+    def size(self) -> int:
+        """Return the file's size."""
+
+    def truncate(self, size: int) -> None:
+        """Cut the file to `size` bytes."""
+
+    def map(self, size: int) -> Any:
+        """Return writable shared memory over the first `size` bytes (slice assignment, `close()`)."""
+
+    def close(self) -> None:
+        """Give the descriptor back. Idempotent."""
+
+
+class Lock(Protocol):
+    """An exclusive lock that lasts until it is released or the process ends."""
+
+    def release(self) -> None:
+        """Let others in. Idempotent."""
+
+
+class Disk(Protocol):
+    """Files by path. Paths are absolute or relative to the process, `/`-separated text."""
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        """Open for reading and writing; with `create`, a new and empty file of mode 0600."""
+
+    def open_read(self, path: str) -> File:
+        """Open for reading only."""
+
+    def rename(self, old: str, new: str) -> None:
+        """Give `old` the name `new`, replacing what was there."""
+
+    def unlink(self, path: str) -> None:
+        """Remove a file's name."""
+
+    def listdir(self, path: str) -> list[str]:
+        """Return the names in a directory, sorted."""
+
+    def exists(self, path: str) -> bool:
+        """Tell whether a file or directory has this name."""
+
+    def mkdir(self, path: str) -> None:
+        """Make a directory of mode 0700 and its parents; nothing happens when it exists."""
+
+    def sync_dir(self, path: str) -> None:
+        """Make the names in a directory durable."""
+
+    def free(self, path: str) -> int:
+        """Return the bytes that this process may still allocate on the file system of `path`."""
+
+    def lock(self, path: str, content: bytes) -> Lock | None:
+        """Lock the file `path` and write `content` to it; None when somebody else holds it."""
+
+
+class OsFile:
+    """A `File` of the operating system."""
+
+    __slots__ = ("_fd", "path")
+
+    def __init__(self, path: str, fd: int) -> None:
+        self.path = path
+        self._fd = fd
+
+    def pread(self, size: int, offset: int) -> bytes:
+        data = os.pread(self._fd, size, offset)
+        if len(data) == size or not data:
+            return data
+        pieces = [data]  # a read may be short (Linux: at 2 GiB, or by a signal)
+        got = len(data)
+        while got < size and (data := os.pread(self._fd, size - got, offset + got)):
+            pieces.append(data)
+            got += len(data)
+        return b"".join(pieces)
+
+    def pwrite(self, data: Buffer, offset: int) -> None:
+        written = os.pwrite(self._fd, data, offset)
+        while written < len(data):
+            written += os.pwrite(self._fd, memoryview(data)[written:], offset + written)
+
+    def pwrite_sync(self, data: Buffer, offset: int) -> None:
+        # One call instead of two: a thread beside a busy loop waits for the interpreter after each.
+        if _RWF_DSYNC and os.pwritev(self._fd, (data,), offset, _RWF_DSYNC) == len(data):
+            return
+        self.pwrite(data, offset)
+        os.fdatasync(self._fd)
+
+    def sync(self) -> None:
+        os.fdatasync(self._fd)
+
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self._fd, size)
+
+    def map(self, size: int) -> mmap.mmap:
+        return mmap.mmap(self._fd, size)
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+_RWF_DSYNC: Final[int] = getattr(os, "RWF_DSYNC", 0) if hasattr(os, "pwritev") else 0
+
+
+class OsLock:
+    """A `Lock` by `flock`: the kernel gives it back when the process ends, however it ends."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def release(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class OsDisk:
+    """The operating system's files."""
+
+    def open(self, path: str, *, create: bool = False) -> OsFile:
+        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_TRUNC if create else 0)
+        return OsFile(path, os.open(path, flags, 0o600))
+
+    def open_read(self, path: str) -> OsFile:
+        return OsFile(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+
+    def rename(self, old: str, new: str) -> None:
+        os.replace(old, new)
+
+    def unlink(self, path: str) -> None:
+        os.unlink(path)
+
+    def listdir(self, path: str) -> list[str]:
+        return sorted(os.listdir(path))
+
+    def exists(self, path: str) -> bool:
+        return os.path.lexists(path)
+
+    def mkdir(self, path: str) -> None:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+
+    def sync_dir(self, path: str) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def free(self, path: str) -> int:
+        status = os.statvfs(path)
+        return status.f_bavail * status.f_frsize
+
+    def lock(self, path: str, content: bytes) -> OsLock | None:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        except BaseException:
+            os.close(fd)
+            raise
+        # The content only informs the next one who asks; a full disk must not keep a node from starting.
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, content, 0)
+        return OsLock(fd)
+
+
+def join(directory: str, *names: str) -> str:
+    """Return the path of a name in a directory."""
+    return "/".join((directory, *names))
+
+
+def read_all(disk: Disk, path: str) -> bytes:
+    """Return a file's whole contents."""
+    file = disk.open_read(path)
+    try:
+        return file.pread(file.size(), 0)
+    finally:
+        file.close()
+
+
+def write_atomic(disk: Disk, directory: str, name: str, pieces: Sequence[Buffer]) -> None:
+    """Put a file of these pieces in the place of `directory/name`: wholly or, on any failure, not at all.
+
+    Durable on return. A failure removes the temporary file where it can.
+    """
+    temporary = join(directory, name + ".tmp")
+    try:
+        file = disk.open(temporary, create=True)
+        try:
+            offset = 0
+            for piece in pieces:
+                file.pwrite(piece, offset)
+                offset += len(piece)
+            file.sync()
+        finally:
+            file.close()
+        disk.rename(temporary, join(directory, name))
+    except OSError:
+        with contextlib.suppress(OSError):
+            disk.unlink(temporary)
+        raise
+    disk.sync_dir(directory)

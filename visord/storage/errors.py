@@ -1,0 +1,48 @@
+"""What can be wrong with a data directory, each with what an operator needs to act on it."""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+NO_SPACE_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors of writing that pass when somebody frees space; every other one means a failing disk."""
+
+
+class StorageError(Exception):
+    """The data directory cannot be used as it is."""
+
+
+class DamageError(StorageError):
+    """Bytes on disk are not what was written. Nothing was changed.
+
+    `path` is the file, `offset` the position in bytes of what could not be read (None: the whole file),
+    `expected` and `found` say how it differs, `advice` what to do.
+    """
+
+    def __init__(self, path: str, offset: int | None, expected: str, found: str, advice: str) -> None:
+        where = path if offset is None else f"{path}, offset {offset}"
+        super().__init__(f"damaged data: {where}: expected {expected}, found {found}. {advice}")
+        self.path = path
+        self.offset = offset
+        self.expected = expected
+        self.found = found
+        self.advice = advice
+
+
+class LockedError(StorageError):
+    """Another process uses the directory. `pid` is the owner's, None when it could not be read."""
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        owner = "another process" if pid is None else f"process {pid}"
+        super().__init__(f"data directory {path} is in use by {owner}")
+        self.path = path
+        self.pid = pid
+
+
+class FormatError(StorageError):
+    """The directory was written by a version that this code does not know."""
+
+
+class IdentityError(StorageError):
+    """The directory belongs to another cluster or node than the one asked for."""
