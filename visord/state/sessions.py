@@ -26,9 +26,9 @@ _NEVER: Final = 1 << 63
 class Session:
     """What one session wrote.
 
-    `outcomes`: by write id. `order`: the ids as they came. `acked`: the lowest id that can still be asked for.
-    `start`: the lowest id that was written here; what a retry below it did was forgotten with an earlier life
-    of the session. `last`: the command time of the last write.
+    `outcomes`: by write id. `order`: the ids as they came. `acked`: the lowest id that can still be asked
+    for. `start`: the lowest id that was written here; what a retry below it did was forgotten with an
+    earlier life of the session. `last`: the command time of the last write.
     """
 
     __slots__ = ("acked", "last", "order", "outcomes", "start")

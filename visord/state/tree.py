@@ -68,7 +68,7 @@ class Directory:
         return self.changes[position - 1] if position else 0
 
     def enter(self, path: str, rev: int) -> None:
-        """Make `path`, which is none, a live entry; the first one makes the directory an entry, and so on up."""
+        """Make `path`, which is none, a live entry; the first one makes the directory one, and so on up."""
         directory: Directory | None = self
         while directory is not None:
             if directory.gone is not None:

@@ -18,7 +18,7 @@ from visord.state.store import MAX_CHANGES, Store, Write
 
 
 class Plan(NamedTuple):
-    """`writes` for Store.commit (none: no rev is taken); `answer`: what follows the rev in the result, if anything."""
+    """`writes` for Store.commit (none: no rev is taken); `answer`: what follows the rev in the result."""
 
     writes: list[Write]
     note: str | None = None

@@ -1,0 +1,64 @@
+"""LIST: the direct entries of a directory at a rev."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from visor.paths import ROOT, join
+from visor.protocol.verbs import N_DIRECTORY, N_FILE
+from visord.state import refusal
+from visord.state.names import merged
+from visord.state.reads import page
+from visord.state.refusal import Refusal
+from visord.state.store import Store
+from visord.state.tree import Directory
+
+
+def children(
+    store: Store, path: str, rev: int, cursor: str | None = None, limit: int = 0, *, values: bool = False
+) -> list[Any] | Refusal:
+    """Return `[rev, rows, cursor]`, row `[name, kind, size, mod_rev]` and the value (nil of a directory) on
+    request.
+
+    `cursor` is the name behind which to go on. Refused: `not_found`, `not_directory`.
+    """
+    if not store.is_directory(path, rev):
+        if store.version(path, rev) is not None:
+            return refusal.not_directory(path)
+        return refusal.not_found(path, rev)
+    rows: list[list[Any]] = []
+    most, room, visits = page.rows(limit, store.limits), store.limits.page_bytes, page.VISITS
+    begin = 1 if path == ROOT else len(path) + 1
+    for entry in _entries(store.directories[path], cursor, past=rev != store.rev):
+        row = _row(store, entry, begin, rev, values)
+        if row is not None:
+            if len(rows) >= most or room <= 0:
+                return [rev, rows, rows[-1][0]]
+            rows.append(row)
+            room -= len(row[4] or b"") if values else 0
+        visits -= 1
+        if not visits:
+            return [rev, rows, entry[begin:]]
+    return [rev, rows, None]
+
+
+def _entries(directory: Directory, cursor: str | None, *, past: bool) -> Iterator[str]:
+    start = join(directory.path, cursor) if cursor is not None else None
+    entries = directory.live.walk(start, inclusive=False)
+    if past and directory.gone:
+        return merged(entries, directory.gone.walk(start, inclusive=False), reverse=False)
+    return entries
+
+
+def _row(store: Store, entry: str, begin: int, rev: int, values: bool) -> list[Any] | None:
+    version = store.version(entry, rev)
+    if version is not None:
+        row = [entry[begin:], N_FILE, len(version[1] or b""), version[0]]
+        return [*row, version[1]] if values else row
+    directory = store.directories.get(entry)
+    size = directory.size_at(rev) if directory is not None else 0
+    if directory is None or not size:
+        return None
+    row = [entry[begin:], N_DIRECTORY, size, directory.changed_at(rev)]
+    return [*row, None] if values else row

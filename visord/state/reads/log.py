@@ -1,0 +1,111 @@
+"""LOG: the commits that changed what a selector means, oldest or newest first.
+
+Which revs have to be looked at comes from where the changes are known already: a file's versions, a
+directory's list of changes; only a selector at the root looks at every rev.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from typing import Any
+
+from visor.paths import ROOT
+from visor.protocol.verbs import SEL_PATH, SEL_TREE
+from visord.state import refusal
+from visord.state.reads import page
+from visord.state.reads.scan import bare
+from visord.state.refusal import Refusal
+from visord.state.selector import Selector
+from visord.state.store import Change, Store
+from visord.state.version import position_after
+
+
+def log(
+    store: Store,
+    selector: Selector,
+    first: int | None = None,
+    last: int | None = None,
+    limit: int = 0,
+    *,
+    keys: bool = False,
+    previous: bool = False,
+    reverse: bool = False,
+) -> list[Any] | Refusal:
+    """Return `[rev, commits, cursor]` for the revs from `first` (None: the oldest known) to `last` (None:
+    now).
+
+    `cursor` is the rev to go on with: the next `first`, or with `reverse` the next `last`. Refused:
+    `compacted` (the commits above the floor are known), `future_rev`.
+    """
+    if first is not None and first <= store.floor and store.floor > 0:
+        return refusal.compacted(store.floor, first)
+    if last is not None and last > store.rev:
+        return refusal.future_rev(store.rev, last)
+    low = max(first or 0, store.floor + 1)
+    high = store.rev if last is None else last
+    rows: list[list[Any]] = []
+    most, room, visits = page.rows(limit, store.limits), store.limits.page_bytes, page.VISITS
+    for rev in candidates(store, selector, low, high, reverse=reverse):
+        if visits <= 0:
+            return [store.rev, rows, rev]
+        files = store.history.files(rev)
+        visits -= len(files)
+        changes = [store.change(file, rev) for file in files if selector.matches(file.path)]
+        if changes:
+            if len(rows) >= most or room <= 0:
+                return [store.rev, rows, rev]
+            rows.append(_row(store, rev, changes, keys, previous))
+            room -= 0 if keys else sum(len(change[2][1] or b"") for change in changes)
+    return [store.rev, rows, None]
+
+
+def _row(store: Store, rev: int, changes: list[Change], keys: bool, previous: bool) -> list[Any]:
+    history = store.history
+    position = rev - history.base - 1
+    shown = [change_row(change, keys=keys, previous=previous) for change in changes]
+    return [rev, history.times[position], history.actors[position], history.notes.get(rev), shown]
+
+
+def change_row(change: Change, *, keys: bool, previous: bool) -> list[Any]:
+    """Return a change as the wire has it: `[kind, path, version]`, and what was before it with `previous`."""
+    kind, path, version, before = change
+    row = [kind, path, bare(version) if keys else version]
+    if previous:
+        row.append(bare(before) if keys and before is not None else before)
+    return row
+
+
+def candidates(store: Store, selector: Selector, low: int, high: int, *, reverse: bool) -> Iterator[int]:
+    """Yield the revs from `low` to `high` that may have changed what the selector means."""
+    sources: list[Iterator[int]] = []
+    base = selector.base
+    if base == ROOT:
+        return _span(range(low, high + 1), reverse)
+    directory = store.directories.get(base)
+    if directory is not None and selector.kind != SEL_PATH:
+        changes = directory.changes
+        span = range(bisect_left(changes, low), bisect_right(changes, high))
+        sources.append(changes[i] for i in _span(span, reverse))
+    file = store.files.get(base)
+    if file is not None and selector.kind in (SEL_PATH, SEL_TREE):
+        versions = file.versions
+        span = range(position_after(versions, low - 1), position_after(versions, high))
+        sources.append(versions[i][0] for i in _span(span, reverse))
+    if len(sources) == 1:
+        return sources[0]
+    return _distinct(merge(*sources, reverse=reverse))
+
+
+def _span(span: Sequence[int], reverse: bool) -> Iterator[int]:
+    return reversed(span) if reverse else iter(span)
+
+
+def _distinct(revs: Iterator[int]) -> Iterator[int]:
+    # A file deleted and a directory made in its place, by one commit, come from both sources.
+    before = 0
+    for rev in revs:
+        if rev != before:
+            yield rev
+        before = rev

@@ -1,0 +1,82 @@
+"""SCAN: the files that a selector means, at a rev, in path order or against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from visor.paths import ROOT, sort_key
+from visor.protocol.verbs import SEL_RANGE
+from visord.state.reads import page
+from visord.state.reads.walk import walk
+from visord.state.selector import Selector
+from visord.state.store import Store
+from visord.state.version import Version
+
+
+def scan(
+    store: Store,
+    selector: Selector,
+    rev: int,
+    cursor: str | None = None,
+    limit: int = 0,
+    *,
+    keys: bool = False,
+    reverse: bool = False,
+) -> list[Any]:
+    """Return `[rev, rows, cursor, nil]`, row `[path, version]`; the value is nil with `keys`.
+
+    `cursor` is the path behind which to go on. An answer may hold fewer rows than asked for, even none, and
+    still have a cursor.
+    """
+    rows: list[list[Any]] = []
+    most, room, visits = page.rows(limit, store.limits), store.limits.page_bytes, page.VISITS
+    matches = selector.matches
+    for path, version in visit(store, selector, rev, cursor, reverse=reverse):
+        if version is not None and matches(path):
+            if len(rows) >= most or room <= 0:
+                return [rev, rows, rows[-1][0], None]
+            rows.append([path, bare(version) if keys else version])
+            room -= 0 if keys else len(version[1] or b"")
+        visits -= 1
+        if not visits:
+            return [rev, rows, path, None]
+    return [rev, rows, None, None]
+
+
+def count(store: Store, selector: Selector, rev: int) -> list[Any]:
+    """Return `[rev, [], nil, count]`."""
+    matches = selector.matches
+    total = sum(1 for path, version in visit(store, selector, rev) if version is not None and matches(path))
+    return [rev, [], None, total]
+
+
+def bare(version: Version) -> Version:
+    """Return `version` without its value."""
+    return (version[0], None, version[2], version[3], version[4])
+
+
+def visit(
+    store: Store, selector: Selector, rev: int, cursor: str | None = None, *, reverse: bool = False
+) -> Iterator[tuple[str, Version | None]]:
+    """Walk the selector from `cursor` on, only as far as a range goes."""
+    if selector.kind != SEL_RANGE:
+        return walk(store, selector, rev, cursor, inclusive=cursor is None, reverse=reverse)
+    return _visit_range(store, selector, rev, cursor, reverse=reverse)
+
+
+def _visit_range(
+    store: Store, selector: Selector, rev: int, cursor: str | None, *, reverse: bool
+) -> Iterator[tuple[str, Version | None]]:
+    low, end = selector.start or ROOT, selector.end
+    if reverse:
+        start = cursor if end is None or (cursor and sort_key(cursor) < sort_key(end)) else end
+        inclusive = False
+    else:
+        behind = cursor is not None and sort_key(cursor) >= sort_key(low)
+        start, inclusive = (cursor, False) if behind else (low, True)
+    stop = sort_key(low) if reverse else sort_key(end) if end is not None else None
+    for path, version in walk(store, selector, rev, start, inclusive=inclusive, reverse=reverse):
+        if stop is not None and (sort_key(path) < stop if reverse else sort_key(path) >= stop):
+            return
+        yield path, version
