@@ -23,7 +23,7 @@ from visord import config
 from visord.logs import set_up_logging
 from visord.server import StartRefused, serve
 from visord.settings import Settings
-from visord.storage.errors import Damage, DirectoryLocked
+from visord.storage.errors import DamageError, LockedError
 
 EXIT_FAILED = 1
 EXIT_DAMAGE = 9
@@ -146,9 +146,9 @@ def _run(settings: Settings, data_dir: Path) -> None:
 
     try:
         _runner()(serve(settings, data_dir, ready))
-    except (StartRefused, DirectoryLocked) as error:
+    except (StartRefused, LockedError) as error:
         _end(EXIT_REFUSED, str(error))
-    except Damage as error:
+    except DamageError as error:
         _end(EXIT_DAMAGE, str(error))
     except OSError as error:
         _end(EXIT_FAILED, str(error))

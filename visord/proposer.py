@@ -26,6 +26,9 @@ MAX_BYTES = 8 << 20
 MAX_QUEUED_BYTES = 64 << 20
 """Bytes waiting to become commands, over all connections; beyond: `overloaded`."""
 
+NOT_LEADER = Refusal("not_leader", "this node is not the leader", {})
+REPLACED = Refusal("not_leader", "another leader took over before this write was committed", {})
+
 
 class Author(Protocol):
     """Who submitted writes and waits for their outcomes."""
@@ -53,19 +56,22 @@ class Group:
 class Proposer:
     """Turns submitted writes into commands and hands their outcomes back.
 
-    `propose(command) -> (index, term) | None` appends to the log as leader; `refusal()` of the node
-    tells why nothing can be accepted now; `call_soon(callback)` runs it in this turn of the loop, after
-    all sockets were read; `clock_ms()` is wall-clock time, which the command carries.
+    `propose(command) -> (index, term) | None` appends to the log as leader; `has_room(size)` tells whether
+    the log can take a command of that size now (if not, it makes room and `start_next` is called again);
+    `admission()` tells why nothing can be accepted; `call_soon(callback)` runs it in this turn of the loop,
+    after all sockets were read; `clock_ms()` is wall-clock time, which the command carries.
     """
 
     def __init__(
         self,
         propose: Callable[[Command], tuple[int, int] | None],
+        has_room: Callable[[int], bool],
         admission: Callable[[], Refusal | None],
         call_soon: Callable[[Callable[[], None]], object],
         clock_ms: Callable[[], int],
     ) -> None:
         self._propose = propose
+        self._has_room = has_room
         self._admission = admission
         self._call_soon = call_soon
         self._clock_ms = clock_ms
@@ -112,12 +118,19 @@ class Proposer:
         """Propose what is queued, unless a command is on its way to the disk."""
         if self._syncing or not self._queue:
             return
+        refusal = self._admission()
+        if refusal is not None:
+            self.abandon_queue(refusal)
+            return
         groups = self._take()
-        position = self._propose(self._command(groups))
+        command = self._command(groups)
+        if not self._has_room(len(command)):
+            self._put_back(groups)
+            return
+        position = self._propose(command)
         if position is None:
-            refusal = self._admission() or Refusal("not_leader", "this node is not the leader", {})
             for group in groups:
-                group.author.settle_all(group.frames, refusal)
+                group.author.settle_all(group.frames, NOT_LEADER)
             return
         self._syncing = True
         index, term = position
@@ -135,6 +148,10 @@ class Proposer:
         self._queued_bytes -= size
         return groups
 
+    def _put_back(self, groups: list[Group]) -> None:
+        self._queue.extendleft(reversed(groups))
+        self._queued_bytes += sum(group.size for group in groups)
+
     def _command(self, groups: list[Group]) -> Command:
         return encode(self._clock_ms(), [[group.session, group.actor, group.frames] for group in groups])
 
@@ -146,19 +163,22 @@ class Proposer:
         proposed_term, groups = waiting
         if proposed_term != term:
             # Another entry was committed at this index: ours cannot be any more.
-            refusal = Refusal("not_leader", "another leader took over before this write was committed", {})
             for group in groups:
-                group.author.settle_all(group.frames, refusal)
+                group.author.settle_all(group.frames, REPLACED)
             return
         for group, results in zip(groups, outcomes, strict=True):
             group.author.settle(group.frames, results)
 
+    def abandon_queue(self, refusal: Refusal) -> None:
+        """Answer everything that was not proposed yet."""
+        queue, self._queue, self._queued_bytes = self._queue, deque(), 0
+        for group in queue:
+            group.author.settle_all(group.frames, refusal)
+
     def abandon(self, queued: Refusal, under_way: Refusal) -> None:
         """Answer everything: what was not proposed with `queued`, what was with `under_way`."""
-        queue, self._queue, self._queued_bytes = self._queue, deque(), 0
+        self.abandon_queue(queued)
         waiting, self._waiting = self._waiting, {}
-        for group in queue:
-            group.author.settle_all(group.frames, queued)
         for _, groups in waiting.values():
             for group in groups:
                 group.author.settle_all(group.frames, under_way)

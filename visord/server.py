@@ -22,6 +22,8 @@ logger = logging.getLogger("visord")
 
 DRAIN_SECONDS = 5.0
 """How long a stopping server waits for the writes it has accepted."""
+READY_SECONDS = 60.0
+"""How long the first sync of a starting node may take."""
 BACKLOG = 1024
 
 
@@ -44,12 +46,14 @@ class Server:
         """Why the server stopped by itself: the disk failed, or the log holds an unknown format."""
 
     async def start(self) -> None:
-        """Bind, open the data, begin to serve. Raises `StartRefused`, or storage's `Damage` for bad data."""
+        """Bind, open the data, begin to serve. Raises `StartRefused`, or storage's `DamageError` for bad data."""
         self._stopped = asyncio.Event()
         listening = self._bind()
         try:
-            self.node = Node(self._settings, self._data_dir, asyncio.get_running_loop(), self.fail)
+            loop = asyncio.get_running_loop()
+            self.node = Node(self._settings, self._data_dir, loop, self.limits(), self.fail)
             self.node.start()
+            await asyncio.wait_for(self.node.ready(), READY_SECONDS)
             await self._listen(self.node, listening)
         except BaseException:
             listening.close()

@@ -190,7 +190,9 @@ class Session:
     def writable(self, yes: bool) -> None:
         """The connection tells whether the peer takes what is sent."""
         self.blocked = not yes
-        if yes:
+        if yes and not self.closed:
+            self._node.hub.resume(self)
+            self._node.wake_hub()
             self._release()
 
     def violate(self, why: str) -> None:
@@ -329,9 +331,9 @@ class Session:
         self._ok(message[1], None)
 
     def _credit(self, message: Message) -> None:
-        if len(message) > 2 and type(message[2]) is int and message[2] > 0:
-            self._node.hub.credit(self, message[1], message[2])
-            self._node.wake_hub()
+        self._flush()
+        self._node.hub.credit(self, message[1], message[2] if len(message) > 2 else None)
+        self._node.wake_hub()
 
     def _progress(self, message: Message) -> None:
         self._flush()

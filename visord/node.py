@@ -1,0 +1,345 @@
+"""One member of a cluster, without sockets: machine, log, engine, proposer, hub, checkpoints, put together.
+
+    submit --> proposer --> engine.propose --> log (sync thread) --> engine.tick --> machine.apply --> settle
+                                                                                         `--> hub.pump
+
+The node lives on one event loop and is driven by four things only: what sessions submit, the end of a sync, its
+timer, and jobs that come back from the worker threads. It never waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import logging
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from visor._version import __version__
+from visor.protocol import verbs
+from visor.protocol.frames import Message
+from visor.protocol.limits import Limits
+from visord.greeting import Greeting
+from visord.proposer import Proposer
+from visord.raft.engine import Engine
+from visord.raft.log import RaftLog
+from visord.raft.segments import Options
+from visord.settings import Settings
+from visord.state.command import Command
+from visord.state.machine import Machine
+from visord.state.refusal import Refusal
+from visord.storage.checkpoint import Checkpointer
+from visord.storage.directory import DataDirectory
+from visord.storage.disk import OsDisk
+from visord.storage.worker import Worker
+from visord.upkeep import Upkeep
+from visord.watch.hub import Hub
+
+if TYPE_CHECKING:
+    from visord.session import Session
+
+logger = logging.getLogger("visord.node")
+
+FEATURES: Final = ("txn", "watch", "revert", "retain")
+TICK_SECONDS: Final = 0.05
+"""The engine's own pace; everything that matters is driven by events, not by this."""
+MARK_SECONDS: Final = 1.0
+HUB_BUDGET: Final = 2048
+"""Units (about a microsecond each) of catching-up work that the hub does in one turn of the loop."""
+AT: Final = 3
+MODE: Final = 4
+WITH_AT: Final = frozenset((verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN))
+
+
+class Node:
+    """See the module. `fail(error)` is called once when the node cannot go on."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        data_dir: Path,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        fail: Callable[[BaseException], None],
+        *,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._settings = settings
+        self._loop = loop
+        self._fail_server = fail
+        self._rng = rng or random.SystemRandom()
+        self._sync = Worker("visord-sync", loop.call_soon_threadsafe)
+        self._background = Worker("visord-disk", loop.call_soon_threadsafe)
+        self._sleepers: list[tuple[int, int, Session, Message]] = []
+        self._sleeper_count = 0
+        self._hub_scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._next_marks = 0.0
+        self._drained: asyncio.Event = asyncio.Event()
+        self._ready: asyncio.Event = asyncio.Event()
+        self._draining = False
+        self._closed = False
+        self.failure: BaseException | None = None
+        self.readable = False
+        """Linearizable reads can be answered from the store right now."""
+        self._open(data_dir, limits, clock_ms)
+
+    def _open(self, data_dir: Path, limits: Limits, clock_ms: Callable[[], int]) -> None:
+        storage = self._settings.storage
+        disk = OsDisk()
+        name = self._settings.node.name
+        self.directory = DataDirectory.open(disk, str(data_dir), node=name, rng=self._rng)
+        self.cluster = self.directory.cluster
+        self.name = name
+        self.machine = Machine(limits)
+        self.store = self.machine.store
+        self.checkpointer = Checkpointer(
+            disk, self.directory, self._background, segment_bytes=storage.history_segment_bytes
+        )
+        self.checkpointer.load(self.machine)
+        self.log = RaftLog.open(
+            disk,
+            self.directory.log,
+            options=Options(segment=storage.log_segment_bytes, chunk=storage.log_chunk_bytes),
+            sync=self._sync,
+            background=self._background,
+            random32=lambda: self._rng.getrandbits(32),
+        )
+        self.engine = Engine(
+            name,
+            (),
+            self.log,
+            clock=self._loop.time,
+            random=self._rng,
+            on_apply=self._apply,
+            applied=(self.machine.index, self.machine.term),
+        )
+        self.log.on_durable = self._on_durable
+        self.log.on_room = self._on_room
+        self.log.on_failure = self.fail
+        self.hub = Hub(self.store, limits)
+        self.upkeep = Upkeep(self, storage, self._loop)
+        self.proposer = Proposer(
+            self.engine.propose, self.log.has_room, self._admission, self._loop.call_soon, clock_ms
+        )
+
+    # -- life -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to tick. A lone node leads, and is readable, once its first entry is durable."""
+        self._tick()
+        self.upkeep.start()
+
+    def _tick(self) -> None:
+        if self._closed:
+            return
+        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+        self._turn()
+        now = self._loop.time()
+        if now >= self._next_marks:
+            self._next_marks = now + MARK_SECONDS
+            self.hub.marks(now)
+            self.wake_hub()
+            if self.log.full is not None:
+                self.log.retry()
+
+    def _turn(self) -> None:
+        try:
+            self.engine.tick()
+        except Exception as error:  # the log holds what this version does not know, or an invariant broke
+            self.fail(error)
+
+    def _on_durable(self) -> None:
+        # The disk first: the next command is on its way while this one is applied and answered.
+        self.proposer.synced()
+        self._turn()
+
+    def _on_room(self) -> None:
+        self.proposer.start_next()
+
+    def _apply(self, index: int, term: int, command: bytes) -> None:
+        outcomes = self.machine.apply(index, term, command)
+        if type(command) is Command:
+            command.batch = None  # the log keeps the bytes; the decoded form has served
+        if not self.readable:
+            self._become_readable()
+        self.proposer.applied(index, term, outcomes)
+        if self._sleepers:
+            self._wake_sleepers()
+        self.wake_hub()
+        if self._draining and self.proposer.idle:
+            self._drained.set()
+
+    def _become_readable(self) -> None:
+        if self.engine.reads_are_current:
+            self.readable = True
+            self._ready.set()
+
+    async def ready(self) -> None:
+        """Return when reads and writes are accepted."""
+        await self._ready.wait()
+
+    def fail(self, error: BaseException) -> None:
+        """Stop for good: the disk failed or the log holds what this version does not know."""
+        if self.failure is not None:
+            return
+        self.failure = error
+        self.readable = False
+        logger.critical("the node stops: %s", error, exc_info=error)
+        self.proposer.abandon(
+            Refusal("closing", "the node failed and stops", {}),
+            Refusal("internal", f"the node failed while this write was under way: {error}", {}),
+        )
+        self._fail_server(error)
+
+    async def drain(self) -> None:
+        """Accept no more writes; return when all that were accepted are answered."""
+        self._draining = True
+        if not self.proposer.idle:
+            await self._drained.wait()
+
+    async def last_checkpoint(self) -> None:
+        """Make a checkpoint, so that the next start has no log to read. A failure is only logged."""
+        await self.upkeep.last_checkpoint()
+
+    def checkpoint_now(self) -> None:
+        """Begin a checkpoint unless one is being made."""
+        self.upkeep.checkpoint_now()
+
+    def close(self) -> None:
+        """Give everything back. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self.readable = False
+        self.upkeep.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._sync.close()
+        self._background.close()
+        with contextlib.suppress(OSError):
+            self.log.close()
+        self.checkpointer.close()
+        self.directory.close()
+
+    # -- what sessions ask ----------------------------------------------------------------------------
+
+    def welcome(self, limits: Limits) -> dict[str, Any]:
+        """Return the answer to HELLO."""
+        names = (
+            "component path value note operations transaction frame in_flight watches page watch_window".split()
+        )
+        return {
+            "version": verbs.VERSION,
+            "features": list(FEATURES),
+            "server": f"visord/{__version__}",
+            "cluster": self.cluster,
+            "node": self.name,
+            "leader": self.engine.leader,
+            "rev": self.store.rev,
+            "floor": self.store.floor,
+            "time": self.store.time,
+            "limits": {name: getattr(limits, name) for name in names},
+        }
+
+    def status(self) -> dict[str, Any]:
+        """Return what an operator looks at first."""
+        full = self.log.full
+        return {
+            "server": f"visord/{__version__}",
+            "cluster": self.cluster,
+            "node": self.name,
+            "leader": self.engine.leader,
+            "term": self.engine.term,
+            "committed": self.engine.commit_index,
+            "applied": self.machine.index,
+            "durable": self.log.durable_index,
+            "rev": self.store.rev,
+            "floor": self.store.floor,
+            "time": self.store.time,
+            "files": len(self.store.files),
+            "sessions": len(self.machine.sessions),
+            "watches": self.hub.stats()["watches"],
+            "log_bytes": self.log.size,
+            "log_entries": len(self.log),
+            "checkpoint": self.upkeep.status(),
+            "alarms": [] if full is None else [f"no space: {full.path}: {full.why}, {full.free} bytes free"],
+        }
+
+    def _admission(self) -> Refusal | None:
+        if self._draining or self._closed:
+            return Refusal("closing", "the server is stopping", {})
+        full = self.log.full
+        if full is not None:
+            return Refusal(
+                "no_space",
+                f"the disk of {full.path} is full ({full.why}): free some space, writes resume by themselves",
+                {"path": full.path, "free": full.free},
+            )
+        if not self.engine.is_leader:
+            return Refusal("not_leader", "this node does not lead", {"leader": self.engine.leader})
+        return None
+
+    def read_refusal(self, mode: int) -> Refusal | None:
+        """Return why the latest state cannot be read now in `mode`; None when it can."""
+        if self.readable or mode == verbs.STALE:
+            return None
+        return Refusal("no_quorum", "no leader confirms that this node is current", {})
+
+    def must_wait(self, message: Message, greeting: Greeting | None) -> int | Refusal | None:
+        """Return the rev that a read has to wait for, why it cannot be answered, or None: answer it now."""
+        at = mode = None
+        if message[0] in WITH_AT:
+            at = message[AT] if len(message) > AT else None
+            mode = message[MODE] if len(message) > MODE else verbs.LINEARIZABLE
+        rev = self.store.rev
+        if type(at) is int and at > rev:
+            return at
+        if greeting is not None and greeting.min_rev > rev:
+            return greeting.min_rev
+        if at is None and mode != verbs.STALE:
+            return self.read_refusal(verbs.LINEARIZABLE)
+        return None
+
+    def wait_for_rev(self, rev: int, session: Session, message: Message) -> None:
+        """Wake the session with its message when the store has reached `rev`."""
+        self._sleeper_count += 1
+        heapq.heappush(self._sleepers, (rev, self._sleeper_count, session, message))
+
+    def _wake_sleepers(self) -> None:
+        sleepers = self._sleepers
+        while sleepers and (sleepers[0][0] <= self.store.rev or sleepers[0][2].closed):
+            _, _, session, message = heapq.heappop(sleepers)
+            session.wake(message)
+
+    def forget(self, session: Session) -> None:
+        """The session has ended: its watches go with it."""
+        self.hub.drop(session)
+        if session.greeting is not None and self._sleepers:
+            self._sleepers = [sleeper for sleeper in self._sleepers if sleeper[2] is not session]
+            heapq.heapify(self._sleepers)
+
+    # -- watches --------------------------------------------------------------------------------------
+
+    def subscribe(self, session: Session, watch: int, fields: list[Any]) -> int | Refusal:
+        """Begin a watch; return the first rev that it may deliver, or why not."""
+        selector, start, flags, kinds, window = fields
+        first = self.hub.subscribe(session, watch, selector, start, flags, kinds, window, self._loop.time())
+        self.wake_hub()
+        return first
+
+    def wake_hub(self) -> None:
+        """Let the hub deliver in this turn of the loop."""
+        if not self._hub_scheduled and self.hub.busy:
+            self._hub_scheduled = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._hub_scheduled = False
+        if not self._closed and self.hub.pump(HUB_BUDGET):
+            self.wake_hub()

@@ -1,0 +1,138 @@
+"""What a node does on the side: checkpoints, and trimming what retention let go, in slices of a millisecond.
+
+A slice runs, then the loop serves everybody else, then the next slice: neither a checkpoint nor a compaction
+is ever noticed as a pause. A checkpoint is due after so many bytes of log or so much time; one that fails (a
+full disk) leaves the last one valid and is tried again later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from visord.settings import StorageSettings
+
+if TYPE_CHECKING:
+    from visord.node import Node
+
+logger = logging.getLogger("visord.upkeep")
+
+LOOK_SECONDS: Final = 0.5
+"""How often it is seen whether anything is due."""
+PAUSE_SECONDS: Final = 0.004
+"""Between two slices: a slice of a millisecond then costs at most a fifth of the loop."""
+RETRY_SECONDS: Final = 10.0
+"""After a checkpoint that failed."""
+TRIM_BUDGET: Final = 500
+"""Revs that are trimmed in one slice."""
+
+
+class Upkeep:
+    """Drives the checkpointer and the store's trimming of one node."""
+
+    def __init__(self, node: Node, settings: StorageSettings, loop: asyncio.AbstractEventLoop) -> None:
+        self._node = node
+        self._settings = settings
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._steps: Iterator[None] | None = None
+        self._step_timer: asyncio.TimerHandle | None = None
+        self._finished = asyncio.Event()
+        self._next_time = loop.time() + settings.checkpoint_seconds
+        self._logged_before = 0
+        self._made = 0
+        self._failed = ""
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin to look after the node."""
+        self._logged_before = self._node.log.written
+        self._look()
+
+    def close(self) -> None:
+        """Stop; a checkpoint that is being made is left unfinished, the last one stays valid."""
+        self._closed = True
+        for timer in (self._timer, self._step_timer):
+            if timer is not None:
+                timer.cancel()
+
+    def status(self) -> dict[str, Any]:
+        """Return what `visor status` tells of checkpoints."""
+        return {
+            "index": self._node.checkpointer.index,
+            "made": self._made,
+            "running": self._steps is not None,
+            "failure": self._failed or None,
+        }
+
+    def _look(self) -> None:
+        if self._closed:
+            return
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+        if self._steps is not None:
+            return
+        logged = self._node.log.written - self._logged_before
+        changed = self._node.machine.index > self._node.checkpointer.index
+        late = self._loop.time() >= self._next_time
+        if changed and (late or (logged >= self._settings.checkpoint_log_bytes and not self._failed)):
+            self.checkpoint_now()
+        elif self._node.store.trim(TRIM_BUDGET):
+            self._begin(self._trim_steps())
+
+    def _trim_steps(self) -> Iterator[None]:
+        while self._node.store.trim(TRIM_BUDGET):
+            yield
+
+    def checkpoint_now(self) -> None:
+        """Begin a checkpoint unless something is being done already."""
+        if self._steps is None and not self._closed and self._node.failure is None:
+            self._logged_before = self._node.log.written
+            self._next_time = self._loop.time() + self._settings.checkpoint_seconds
+            self._begin(self._checkpoint_steps())
+
+    def _checkpoint_steps(self) -> Iterator[None]:
+        node = self._node
+        try:
+            yield from node.checkpointer.steps(node.machine)
+        except OSError as error:
+            self._failed = f"{error.strerror or error}"
+            self._next_time = self._loop.time() + RETRY_SECONDS
+            logger.error("no checkpoint: %s; the last one stays valid, next try in %g s", error, RETRY_SECONDS)
+            return
+        self._failed = ""
+        self._made += 1
+        node.log.trim(node.checkpointer.index)
+        # Old versions are never garbage: keep the collector from walking through all of history.
+        gc.freeze()
+
+    def _begin(self, steps: Iterator[None]) -> None:
+        self._steps = steps
+        self._finished.clear()
+        self._step()
+
+    def _step(self) -> None:
+        if self._closed or self._steps is None:
+            return
+        try:
+            next(self._steps)
+        except StopIteration:
+            self._steps = None
+            self._finished.set()
+        except Exception as error:
+            self._steps = None
+            self._finished.set()
+            self._node.fail(error)
+        else:
+            self._step_timer = self._loop.call_later(PAUSE_SECONDS, self._step)
+
+    async def last_checkpoint(self) -> None:
+        """Finish what is being done, then make a checkpoint of everything."""
+        if self._steps is not None:
+            await self._finished.wait()
+        if self._node.machine.index > self._node.checkpointer.index:
+            self.checkpoint_now()
+            if self._steps is not None:
+                await self._finished.wait()
