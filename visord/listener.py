@@ -27,21 +27,21 @@ class Connection(asyncio.Protocol):
     """One client's socket."""
 
     def __init__(self, node: Node, limits: Limits, connections: set[Connection]) -> None:
-        self._node = node
         self._limits = limits
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._greeting_timer: asyncio.TimerHandle | None = None
-        self.session: Session | None = None
+        self.session = Session(node, self, limits)
+        # Arrivals go straight to the session, without a call in between. Loops look the method up before
+        # `connection_made`, so this is the place.
+        self.data_received = self.session.receive  # type: ignore[method-assign]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
         _keep_alive(transport.get_extra_info("socket"))
         self.write = self._transport.write
-        self.session = Session(self._node, self, self._limits, _name(transport.get_extra_info("peername")))
-        # The loop's first arrival goes straight to the session, without a call in between.
-        self.data_received = self.session.receive  # type: ignore[method-assign]
+        self.session.peer = _name(transport.get_extra_info("peername"))
         if len(self._connections) >= self._limits.connections:
             limit = self._limits.connections
             self.session.leave("overloaded", f"{limit} connections are open, the limit is {limit}")
@@ -50,13 +50,13 @@ class Connection(asyncio.Protocol):
         self._greeting_timer = asyncio.get_running_loop().call_later(HELLO_SECONDS, self._expect_hello)
 
     def data_received(self, data: bytes) -> None:
-        """Replaced by the session's `receive` when the connection is made."""
+        """Replaced by the session's `receive`."""
 
     def write(self, data: bytes) -> None:
         """Replaced by the transport's `write` when the connection is made."""
 
     def _expect_hello(self) -> None:
-        if self.session is not None and self.session.greeting is None:
+        if self.session.greeting is None:
             self.session.leave("deadline", f"no HELLO within {HELLO_SECONDS:g} s")
 
     def pause(self) -> None:
@@ -77,12 +77,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def pause_writing(self) -> None:
-        if self.session is not None:
-            self.session.writable(False)
+        self.session.writable(False)
 
     def resume_writing(self) -> None:
-        if self.session is not None:
-            self.session.writable(True)
+        self.session.writable(True)
 
     def eof_received(self) -> bool:
         return False
@@ -91,8 +89,7 @@ class Connection(asyncio.Protocol):
         self._connections.discard(self)
         if self._greeting_timer is not None:
             self._greeting_timer.cancel()
-        if self.session is not None:
-            self.session.end()
+        self.session.end()
 
 
 def _keep_alive(sock: Any) -> None:

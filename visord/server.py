@@ -135,8 +135,7 @@ class Server:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(node.drain(), DRAIN_SECONDS)
         for connection in list(self._connections):
-            if connection.session is not None:
-                connection.session.leave("closing", "the server is stopping")
+            connection.session.leave("closing", "the server is stopping")
         if self.failure is None:
             await node.last_checkpoint()
         await self._hang_up()

@@ -72,12 +72,13 @@ class Session:
         "peer",
     )
 
-    def __init__(self, node: Node, wire: Wire, limits: Limits, peer: str) -> None:
+    def __init__(self, node: Node, wire: Wire, limits: Limits) -> None:
         self._node = node
         self._store = node.store
         self._wire = wire
         self.limits = limits
-        self.peer = peer
+        self.peer = ""
+        """Where the client is, for log lines."""
         self.greeting: Greeting | None = None
         self.in_flight = 0
         self.blocked = False
