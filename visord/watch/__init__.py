@@ -1,0 +1,10 @@
+"""Watches: who wants to see which commits, and the bytes that are sent to them. Pure: no loop, no clock.
+
+hub           subscriptions, their states, and what one turn of the loop delivers: start here
+subscription  one watch of one reader, and the groups of live ones that get the same bytes
+index         from a path to the live groups that select it
+stabbing      from a path to the ranges around it
+history       what a watch that is behind reads next
+messages      commits and files to protocol bytes, each encoded once
+waiting       subscriptions that wait for a rev
+"""

@@ -1,0 +1,486 @@
+"""The watches of one node: subscriptions come and go, each gets its commits, whatever the others do.
+
+    hub.subscribe(sink, ...)    a rev or a Refusal; nothing is sent yet
+    hub.pump(budget)            after every applied batch, and again in the next turn while it returns True
+    hub.credit / resume         a reader, or its socket, takes bytes again; then pump
+    hub.marks(now)              about once a second
+    hub.drop(sink)              the connection is gone
+
+Every message leaves through `sink.send` as encoded bytes. One pump first publishes new commits to the live
+groups (`live`), then gives readers that are behind one bounded slice each in turn (`history`), so that
+neither a long history nor a thousand slow readers hold the loop. What a subscription costs is one small
+object and its cursor; bytes that a reader does not take are never kept, they are read from history later.
+
+All times are seconds of one clock that never goes back; all work is counted in units of about a microsecond.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from typing import Any, Final
+
+from visor.protocol import verbs
+from visor.protocol.limits import DEFAULT, Limits
+from visord.state.refusal import Refusal, bad_request, compacted, too_large
+from visord.state.selector import Selector, parse
+from visord.state.store import Store
+from visord.watch.history import FilePage, Slice, read_commits, read_files
+from visord.watch.live import MARK_SECONDS, MESSAGE_BYTES, Live
+from visord.watch.messages import SHAPE, Encoder
+from visord.watch.subscription import (
+    AHEAD,
+    BEHIND,
+    ENDED,
+    LAGGING,
+    LIVE,
+    GroupKey,
+    Reader,
+    Sink,
+    Subscription,
+)
+from visord.watch.waiting import Waiting
+
+MOST: Final = 500_000
+"""Watches of a node: at about 500 bytes each."""
+MESSAGE_ROOM: Final = 64
+"""Bytes that the frame limit leaves for the head of a message."""
+TURN_COST: Final = 4
+"""Units that serving a reader costs, whatever it gets."""
+_FLAGS: Final = verbs.W_PREVIOUS | verbs.W_STATE | verbs.W_KEYS
+
+
+class Hub:
+    """See the module."""
+
+    __slots__ = (
+        "_ahead",
+        "_count",
+        "_encoder",
+        "_lagging",
+        "_largest",
+        "_limits",
+        "_live",
+        "_most",
+        "_now",
+        "_pages",
+        "_readers",
+        "_ready",
+        "_resting",
+        "_slices",
+        "ended",
+        "rev",
+        "store",
+    )
+
+    def __init__(self, store: Store, limits: Limits = DEFAULT, *, most: int = MOST) -> None:
+        self.store = store
+        """May be pointed at another store that continues the same history."""
+        self.rev = store.rev
+        """Everything up to it has been published to the live subscriptions."""
+        self.ended: Counter[str] = Counter()
+        """How many watches were ended, by code."""
+        self._limits = limits
+        self._most = most
+        self._largest = limits.frame - MESSAGE_ROOM
+        self._encoder = Encoder()
+        self._live = Live(self._encoder, self._largest, self._fall_back, self._end_refused)
+        self._readers: dict[Sink, Reader] = {}
+        self._ready: OrderedDict[Reader, None] = OrderedDict()
+        """Readers that have somebody BEHIND and take bytes; the first is served next."""
+        self._resting: dict[Reader, None] = {}
+        """Readers that have somebody BEHIND and a full socket."""
+        self._ahead: Waiting[Subscription] = Waiting()
+        self._lagging: Waiting[Subscription] = Waiting()
+        self._count = 0
+        self._now = 0.0
+        # What this pump read from history, for others at the same place: a herd reads it once.
+        self._slices: dict[tuple[GroupKey, int, int], Slice] = {}
+        self._pages: dict[tuple[GroupKey, int, Any, int], FilePage] = {}
+
+    # -- subscriptions --------------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        sink: Sink,
+        watch: int,
+        selector: Any,
+        start: int | None,
+        flags: int,
+        kinds: int,
+        window: int,
+        now: float,
+    ) -> int | Refusal:
+        """Begin a watch with the fields of WATCH as they came; return the first rev that it may deliver.
+
+        Nothing is sent before the next pump. Refused: `bad_request`, `bad_path`, `bad_glob`, `compacted`,
+        `too_large` (watches of this connection), `overloaded` (watches of this node).
+        """
+        self._now = now
+        refusal = _check_fields(watch, start, flags, kinds, window) or self._check_room(sink, watch)
+        if refusal is not None:
+            return refusal
+        parsed = parse(selector, self._limits)
+        if isinstance(parsed, Refusal):
+            return parsed
+        if start is None:
+            start = self.store.rev + 1
+        if start <= self.store.floor:
+            return compacted(self.store.floor, start)
+        window = min(window, self._limits.watch_window) if window else self._limits.watch_window
+        # A glob without wildcards has become a path.
+        key = ((parsed.kind, *selector[1:]), flags & SHAPE, kinds)
+        subscription = self._begin(sink, watch, parsed, key, start, window)
+        if flags & verbs.W_STATE:
+            subscription.page = ""
+        self._place(subscription)
+        return start
+
+    def _check_room(self, sink: Sink, watch: int) -> Refusal | None:
+        reader = self._readers.get(sink)
+        if reader is not None:
+            if watch in reader.subscriptions:
+                return bad_request("id", "an id that names no watch yet", watch)
+            if len(reader.subscriptions) >= self._limits.watches:
+                return too_large(
+                    "watches of this connection", self._limits.watches, len(reader.subscriptions) + 1
+                )
+        if self._count >= self._most:
+            text = f"this node serves {self._count} watches, its limit is {self._most}"
+            return Refusal("overloaded", text, {"what": "watches", "limit": self._most})
+        return None
+
+    def _begin(
+        self, sink: Sink, watch: int, selector: Selector, key: GroupKey, start: int, window: int
+    ) -> Subscription:
+        reader = self._readers.get(sink)
+        if reader is None:
+            reader = self._readers[sink] = Reader(sink)
+        head = self._encoder.head(verbs.COMMITS, 3, watch)
+        subscription = Subscription(reader, watch, selector, key, start, window, head, self._now)
+        if not self._count:
+            self.rev = self.store.rev  # nobody was there to publish for
+        reader.subscriptions[watch] = subscription
+        self._count += 1
+        return subscription
+
+    def unsubscribe(self, sink: Sink, watch: int) -> int | None:
+        """End a watch at its reader's wish: nothing more is sent. Return the rev that it was delivered up to.
+
+        None when there is no such watch, or the files of its W_STATE had not all been sent.
+        """
+        subscription = self._find(sink, watch)
+        if subscription is None:
+            return None
+        delivered = self._delivered(subscription)
+        self._remove(subscription)
+        return delivered
+
+    def drop(self, sink: Sink) -> None:
+        """Forget everything of a connection. Nothing is sent."""
+        reader = self._readers.get(sink)
+        if reader is not None:
+            for subscription in list(reader.subscriptions.values()):
+                self._remove(subscription)
+
+    def credit(self, sink: Sink, watch: int, size: int) -> None:
+        """Give `size` bytes of the window back; what is above the window does not count.
+
+        A credit for no watch is ignored (it may have ended meanwhile); what is no positive integer ends the
+        watch.
+        """
+        subscription = self._find(sink, watch)
+        if subscription is None:
+            return
+        if type(size) is not int or size <= 0:
+            self._end_refused(
+                subscription, self._delivered(subscription), bad_request("bytes", "a positive integer", size)
+            )
+            return
+        subscription.room = min(subscription.room + size, subscription.window)
+        if subscription.state is LAGGING and subscription.room > 0:
+            self._lagging.discard(subscription)
+            self._queue(subscription)
+
+    def progress(self, sink: Sink, watch: int) -> None:
+        """Ask for a MARK that says at least the store's present rev, in order with the commits.
+
+        It comes at once when there is nothing left to deliver, else behind what is. Several requests may
+        be answered by one MARK. A watch whose start is in the future gets it when that is reached.
+        """
+        subscription = self._find(sink, watch)
+        if subscription is None:
+            return
+        subscription.mark_at = max(self.store.rev, subscription.start - 1)
+        if subscription.state is LIVE:
+            if self.rev >= subscription.mark_at and not sink.blocked:
+                self._live.mark(subscription, self.rev)
+            else:
+                # History takes it from here, and sends the MARK when it has caught up.
+                self._live.part(subscription)
+                subscription.cursor = self.rev + 1
+                self._queue(subscription)
+
+    def resume(self, sink: Sink) -> None:
+        """The connection takes bytes again: its watches go on with the next pump."""
+        reader = self._readers.get(sink)
+        if reader is not None and reader in self._resting and not sink.blocked:
+            del self._resting[reader]
+            self._ready[reader] = None
+
+    def end(self, sink: Sink, watch: int, refusal: Refusal) -> None:
+        """End a watch with a reason."""
+        subscription = self._find(sink, watch)
+        if subscription is not None:
+            self._end_refused(subscription, self._delivered(subscription), refusal)
+
+    def end_all(self, refusal: Refusal) -> None:
+        """End all watches with one reason: the node stops, or has lost the cluster."""
+        for reader in list(self._readers.values()):
+            for subscription in list(reader.subscriptions.values()):
+                self._end_refused(subscription, self._delivered(subscription), refusal)
+
+    # -- work -----------------------------------------------------------------------------------------
+
+    @property
+    def watches(self) -> int:
+        """How many watches there are."""
+        return self._count
+
+    @property
+    def busy(self) -> bool:
+        """Whether `pump` has something to do."""
+        return bool(self._ready) or self.rev != self.store.rev
+
+    def pump(self, budget: int = 4096) -> bool:
+        """Publish what is new, then do about `budget` units of catching up; return whether there is more.
+
+        Costs next to nothing when nobody watches.
+        """
+        if not self._count:
+            self.rev = self.store.rev
+            return False
+        self._publish()
+        for subscription in self._ahead.pop_through(self.rev + 1):
+            self._place(subscription)
+        floor = self.store.floor
+        for subscription in self._lagging.pop_through(floor):
+            self._end_compacted(subscription)
+        if self._ready:
+            self._catch_up(budget)
+        return self.busy
+
+    def marks(self, now: float) -> None:
+        """Send MARKs that are due, and look again at sockets that were full."""
+        self._now = now
+        self._live.mark_quiet(self.rev, now)
+        for reader in [reader for reader in self._resting if not reader.sink.blocked]:
+            del self._resting[reader]
+            self._ready[reader] = None
+
+    def stats(self) -> dict[str, int]:
+        """Return how many watches there are in each state, and how many changes went out to live ones."""
+        live, ahead, lagging = len(self._live), len(self._ahead), len(self._lagging)
+        return {
+            "watches": self._count,
+            AHEAD: ahead,
+            BEHIND: self._count - live - ahead - lagging,
+            LIVE: live,
+            LAGGING: lagging,
+            "delivered": self._live.delivered,
+        }
+
+    def _publish(self) -> None:
+        first, last = self.rev + 1, self.store.rev
+        if first > last:
+            return
+        if not self._live:
+            self.rev = last
+            return
+        if first <= self.store.history.base:
+            # Between two pumps more was written and trimmed than retention keeps.
+            for subscription in self._live.members():
+                self._end_compacted(subscription)
+            self.rev = last
+            return
+        self.rev = self._live.publish(self.store.commits(first, last), self._now)
+
+    def _catch_up(self, budget: int) -> None:
+        ready = self._ready
+        while ready and budget > 0:
+            reader, _ = ready.popitem(last=False)
+            if reader.sink.blocked:
+                self._resting[reader] = None
+                continue
+            subscription, _ = reader.behind.popitem(last=False)
+            budget -= TURN_COST + self._advance(subscription)
+            self._line_up(reader)
+        self._slices.clear()
+        self._pages.clear()
+
+    def _advance(self, subscription: Subscription) -> int:
+        """Serve a subscription that was just taken from its reader's queue; return the units that it cost."""
+        if subscription.cursor <= self.store.floor:
+            self._end_compacted(subscription)
+            return 0
+        if subscription.room <= 0:
+            self._lag(subscription)
+            return 0
+        if subscription.page is not None:
+            cost = self._send_files(subscription)
+        elif subscription.cursor <= self.rev:
+            cost = self._send_commits(subscription)
+        else:
+            cost = 0
+        if subscription.state is BEHIND:
+            self._place(subscription)
+        return cost
+
+    def _send_commits(self, subscription: Subscription) -> int:
+        limit = min(MESSAGE_BYTES, max(subscription.room, subscription.window >> 2))
+        key = (subscription.key, subscription.cursor, limit)
+        read = self._slices.get(key)
+        cost = 0
+        if read is None:
+            read = self._slices[key] = read_commits(
+                self.store, self._encoder, subscription, self.rev, limit, self._largest
+            )
+            cost = read.cost
+        if read.payload:
+            self._send(subscription, subscription.head, read.payload)
+            subscription.told = read.last
+        subscription.cursor = read.next
+        if read.refusal is not None:
+            self._end_refused(subscription, read.next - 1, read.refusal)
+        elif not subscription.sink.blocked:
+            self._mark_behind(subscription)
+        return cost
+
+    def _send_files(self, subscription: Subscription) -> int:
+        limit = min(MESSAGE_BYTES, max(subscription.room, subscription.window >> 2))
+        key = (subscription.key, subscription.start, subscription.page, limit)
+        read = self._pages.get(key)
+        cost = 0
+        if read is None:
+            read = self._pages[key] = read_files(self.store, self._encoder, subscription, limit)
+            cost = read.cost
+        head = self._encoder.head(verbs.STATE, 5, subscription.watch)
+        self._send(subscription, head, read.payload)
+        subscription.page = read.next
+        return cost
+
+    def _send(self, subscription: Subscription, head: bytes, payload: bytes) -> None:
+        sink = subscription.sink
+        subscription.room -= len(head) + len(payload)
+        subscription.quiet_from = self._now
+        sink.send(head)
+        sink.send(payload)
+
+    def _mark_behind(self, subscription: Subscription) -> None:
+        """Send the MARK that one who is behind is owed, or needs after a long search without a find."""
+        searched = subscription.cursor - 1
+        quiet = self._now - subscription.quiet_from >= MARK_SECONDS and searched > subscription.told
+        if quiet or 0 <= subscription.mark_at <= searched:
+            self._live.mark(subscription, searched)
+            subscription.quiet_from = self._now
+
+    # -- states ---------------------------------------------------------------------------------------
+
+    def _place(self, subscription: Subscription) -> None:
+        """Put a subscription that is nowhere (new, or just served) where its cursor belongs."""
+        if subscription.cursor > self.rev + 1:
+            subscription.state = AHEAD
+            self._ahead.add(subscription, subscription.cursor)
+        elif subscription.cursor <= self.rev or subscription.page is not None:
+            self._queue(subscription)
+        elif subscription.mark_at < 0:
+            self._live.join(subscription, self._now)
+        elif subscription.sink.blocked:
+            self._queue(subscription)
+        else:
+            self._live.mark(subscription, self.rev)
+            self._live.join(subscription, self._now)
+
+    def _queue(self, subscription: Subscription) -> None:
+        subscription.state = BEHIND
+        subscription.reader.behind[subscription] = None
+        self._line_up(subscription.reader)
+
+    def _line_up(self, reader: Reader) -> None:
+        """Put a reader behind those that wait to be served, when it has somebody to be served."""
+        if not reader.behind:
+            return
+        if reader.sink.blocked:
+            self._ready.pop(reader, None)
+            self._resting[reader] = None
+        else:
+            self._resting.pop(reader, None)
+            self._ready.setdefault(reader, None)
+
+    def _fall_back(self, subscription: Subscription, cursor: int) -> None:
+        """A live one cannot take the commit at `cursor`: from here on it reads history."""
+        self._live.part(subscription)
+        subscription.cursor = cursor
+        if subscription.room > 0:
+            self._queue(subscription)
+        else:
+            self._lag(subscription)
+
+    def _lag(self, subscription: Subscription) -> None:
+        subscription.state = LAGGING
+        self._lagging.add(subscription, subscription.cursor)
+
+    def _find(self, sink: Sink, watch: int) -> Subscription | None:
+        reader = self._readers.get(sink)
+        return None if reader is None else reader.subscriptions.get(watch)
+
+    def _delivered(self, subscription: Subscription) -> int | None:
+        """Return the rev up to which it has everything; None while it has not all files of its W_STATE."""
+        if subscription.state is LIVE:
+            return self.rev
+        return subscription.cursor - 1 if subscription.page is None else None
+
+    def _end_compacted(self, subscription: Subscription) -> None:
+        delivered = self._delivered(subscription)
+        needed = (self.rev if subscription.state is LIVE else subscription.cursor - 1) + 1
+        self._end_refused(subscription, delivered, compacted(self.store.floor, needed))
+
+    def _end_refused(self, subscription: Subscription, delivered: int | None, refusal: Refusal) -> None:
+        """Send ENDED with the reason, and forget the watch."""
+        self._remove(subscription)
+        self.ended[refusal.code] += 1
+        details = {**refusal.details, "rev": delivered}
+        message = (verbs.ENDED, subscription.watch, refusal.code, refusal.text, details)
+        subscription.sink.send(self._encoder.message(message))
+
+    def _remove(self, subscription: Subscription) -> None:
+        reader = subscription.reader
+        state, subscription.state = subscription.state, ENDED
+        if state is LIVE:
+            self._live.part(subscription)
+        elif state is BEHIND:
+            reader.behind.pop(subscription, None)
+            if not reader.behind:
+                self._ready.pop(reader, None)
+                self._resting.pop(reader, None)
+        elif state is LAGGING:
+            self._lagging.discard(subscription)
+        else:
+            self._ahead.discard(subscription)
+        del reader.subscriptions[subscription.watch]
+        if not reader.subscriptions:
+            del self._readers[reader.sink]
+        self._count -= 1
+
+
+def _check_fields(watch: Any, start: Any, flags: Any, kinds: Any, window: Any) -> Refusal | None:
+    if type(watch) is not int or not 0 < watch < 1 << 63:
+        return bad_request("id", "a positive integer", watch)
+    if start is not None and (type(start) is not int or not 0 < start < 1 << 63):
+        return bad_request("from", "a rev from 1 on, or nil", start)
+    if type(flags) is not int or flags & ~_FLAGS:
+        return bad_request("flags", f"an integer of the bits {_FLAGS}", flags)
+    if type(kinds) is not int or kinds & ~verbs.ALL_KINDS or not kinds:
+        return bad_request("kinds", f"some of the bits {verbs.ALL_KINDS}", kinds)
+    if type(window) is not int or not 0 <= window < 1 << 63:
+        return bad_request("window", "bytes, or 0 for the server's", window)
+    return None

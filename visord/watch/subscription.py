@@ -1,0 +1,153 @@
+"""One watch of one reader, the reader's connection, and the groups of live watches that get the same bytes.
+
+A subscription is in exactly one state, and each state keeps it in exactly one place:
+
+    AHEAD      its start lies in the future             hub's waiting table, by start
+    BEHIND     it reads history (first the files, if    its reader's queue; the hub serves readers whose
+               asked to), from `cursor` on              socket takes bytes in turn, the others rest
+    LIVE       it got everything up to the hub's rev    a group
+    LAGGING    its window is used up: only `cursor`     hub's lagging table, by cursor
+               is kept until its reader credits
+    ENDED      it was told why                          nowhere
+
+       subscribe          AHEAD  -- the store reaches start --> BEHIND
+                          BEHIND -- nothing left to read -----> LIVE
+                          BEHIND, LIVE -- window used up -----> LAGGING -- credit --> BEHIND
+                          LIVE   -- socket full --------------> BEHIND
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, Final, Protocol, TypeAlias
+
+from visord.state.selector import Selector
+
+AHEAD: Final = "ahead"
+BEHIND: Final = "behind"
+LIVE: Final = "live"
+LAGGING: Final = "lagging"
+ENDED: Final = "ended"
+
+NO_MARK: Final = -1
+
+
+class Sink(Protocol):
+    """A reader's connection, as the hub sees it. Compared by identity."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it holds as many unsent bytes as it may; tells at once, also after a `send`."""
+
+    def send(self, data: bytes) -> None:
+        """Take bytes of the stream; a piece may be a part of a message. Never raises or calls the hub."""
+
+
+GroupKey: TypeAlias = tuple[tuple[Any, ...], int, int]
+"""`(selector as it came, shape, kinds)`: who agrees in it is sent the same commits in the same bytes."""
+
+
+class Reader:
+    """One connection with its watches."""
+
+    __slots__ = ("behind", "sink", "subscriptions")
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.subscriptions: dict[int, Subscription] = {}
+        self.behind: OrderedDict[Subscription, None] = OrderedDict()
+        """Those in state BEHIND; the first is served next."""
+
+
+class Subscription:
+    """One watch. The hub alone changes it."""
+
+    __slots__ = (
+        "cursor",
+        "group",
+        "head",
+        "key",
+        "mark_at",
+        "page",
+        "quiet_from",
+        "reader",
+        "room",
+        "selector",
+        "sink",
+        "start",
+        "state",
+        "told",
+        "watch",
+        "window",
+    )
+
+    def __init__(
+        self,
+        reader: Reader,
+        watch: int,
+        selector: Selector,
+        key: GroupKey,
+        start: int,
+        window: int,
+        head: bytes,
+        now: float,
+    ) -> None:
+        self.reader = reader
+        self.sink = reader.sink
+        self.watch = watch
+        self.selector = selector
+        self.key = key
+        self.start = start
+        self.window = window
+        self.head = head
+        """What its COMMITS messages begin with."""
+        self.state = AHEAD
+        self.cursor = start
+        """The first rev that has not been delivered. Not kept up while LIVE: then it is the hub's rev + 1."""
+        self.room = window
+        """Bytes that may still be sent. Below zero when the last message passed the window."""
+        self.page: str | None = None
+        """With W_STATE, the path behind which the files at rev `start` - 1 are still to be sent, "" before
+        the first; None when they are delivered."""
+        self.told = start - 1
+        """The last rev in a message to it, while BEHIND or when it became LIVE."""
+        self.quiet_from = now
+        """When it last got a message, while BEHIND; seconds of the hub's clock."""
+        self.mark_at = NO_MARK
+        """The rev from which on it is owed a MARK (PROGRESS), or NO_MARK."""
+        self.group: Group | None = None
+
+
+class Group:
+    """Live subscriptions with one key, and what the current batch holds for them."""
+
+    __slots__ = (
+        "events",
+        "first",
+        "key",
+        "kinds",
+        "last",
+        "members",
+        "pieces",
+        "quiet_from",
+        "selector",
+        "shape",
+        "size",
+        "until",
+    )
+
+    def __init__(self, key: GroupKey, selector: Selector, now: float) -> None:
+        self.key = key
+        self.selector = selector
+        _, self.shape, self.kinds = key
+        self.members: dict[Subscription, None] = {}
+        self.pieces: list[bytes] = []
+        """Encoded commits that are not sent yet, with their bytes, changes, first and last rev."""
+        self.size = 0
+        self.events = 0
+        self.first = 0
+        self.until = 0
+        self.last = 0
+        """The rev of the last commit that was sent to all members."""
+        self.quiet_from = now
+        """When something was last sent, by the hub's clock."""

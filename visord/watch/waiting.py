@@ -1,0 +1,59 @@
+"""Subscriptions that wait until some rev passes a bound of theirs, cheapest first.
+
+Two places need it: watches from the future wait for the store to reach their start, and lagging ones are
+ended when the floor passes their cursor. A heap with lazy removal: an entry counts only while the table
+still says the same, and when most entries are stale the heap is made anew, so that its size stays within
+a constant of what waits, whatever comes and goes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+SLACK = 64
+"""Stale entries that are not worth making the heap anew."""
+
+
+class Waiting(Generic[T]):
+    """Values by the rev that each waits for."""
+
+    __slots__ = ("_count", "_heap", "_revs")
+
+    def __init__(self) -> None:
+        self._revs: dict[T, int] = {}
+        self._heap: list[tuple[int, int, T]] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._revs)
+
+    def add(self, value: T, rev: int) -> None:
+        """Let `value` wait for `rev`; it must not be waiting already."""
+        self._revs[value] = rev
+        self._count += 1
+        heapq.heappush(self._heap, (rev, self._count, value))
+        if len(self._heap) > 2 * len(self._revs) + SLACK:
+            self._rebuild()
+
+    def discard(self, value: T) -> None:
+        """Let `value` wait no more."""
+        self._revs.pop(value, None)
+
+    def pop_through(self, rev: int) -> list[T]:
+        """Take out and return those that wait for `rev` or less, lowest first."""
+        heap, revs = self._heap, self._revs
+        popped: list[T] = []
+        while heap and heap[0][0] <= rev:
+            waited, _, value = heapq.heappop(heap)
+            if revs.get(value) == waited:
+                del revs[value]
+                popped.append(value)
+        return popped
+
+    def _rebuild(self) -> None:
+        self._heap = [(rev, number, value) for number, (value, rev) in enumerate(self._revs.items())]
+        self._count = len(self._heap)
+        heapq.heapify(self._heap)
