@@ -23,7 +23,7 @@ from visord.raft import records
 from visord.raft.records import BASE, ENTRY, HEADER_SIZE, TRUNCATE
 from visord.raft.segments import SPARE, SUFFIX, Segment, segment_name
 from visord.storage.disk import Disk, join, read_all
-from visord.storage.errors import DamageError, FormatError
+from visord.storage.errors import RESTORE, DamageError, FormatError
 
 logger = logging.getLogger("visord.log")
 
@@ -32,11 +32,6 @@ Entry = tuple[bytes, int, int]
 
 NO_OP: Final = b"\x01"
 """pysyncobj's command that does nothing; also the content of a base entry."""
-
-ADVICE: Final = (
-    "Nothing was changed. If this node is one of several, remove it from the cluster and join it again with "
-    "an empty data directory; otherwise restore a backup, or a copy of the disk from before the damage."
-)
 
 
 class Piece(NamedTuple):
@@ -79,7 +74,7 @@ def read(disk: Disk, directory: str) -> Recovered:
     for before, number in itertools.pairwise(numbers):
         if number != before + 1:
             path = join(directory, segment_name(before + 1))
-            raise DamageError(path, None, "a segment of the log", "no such file", ADVICE)
+            raise DamageError(path, None, "a segment of the log", "no such file", RESTORE)
     reader = _Reader([_load(disk, directory, number) for number in numbers])
     reader.read()
     reader.check_after()
@@ -92,11 +87,11 @@ def _load(disk: Disk, directory: str, number: int) -> Piece:
     data = read_all(disk, path)
     header = records.unpack_header(data)
     if header is None:
-        raise DamageError(path, 0, "a segment header", repr(data[:16]), ADVICE)
+        raise DamageError(path, 0, "a segment header", repr(data[:16]), RESTORE)
     if header.version != records.VERSION:
         raise FormatError(f"{path}: log format {header.version}; this version reads {records.VERSION}")
     if header.number != number:
-        raise DamageError(path, 0, f"segment {number}", f"segment {header.number}", ADVICE)
+        raise DamageError(path, 0, f"segment {number}", f"segment {header.number}", RESTORE)
     return Piece(number, path, header.salt, data, HEADER_SIZE, None)
 
 
@@ -142,7 +137,7 @@ class _Reader:
         try:
             return list(records.records(piece.data, frame.start, frame.end))
         except ValueError as error:
-            raise DamageError(piece.path, frame.start, "whole records", str(error), ADVICE) from None
+            raise DamageError(piece.path, frame.start, "whole records", str(error), RESTORE) from None
 
     def _play(self, piece: Piece, frame: records.Frame, record: records.Record) -> None:
         kind, index, term, payload = record
@@ -156,7 +151,7 @@ class _Reader:
             position = 0
         if position > len(entries):
             expected = f"entry {entries[-1][1] + 1}"
-            raise DamageError(piece.path, frame.start, expected, f"entry {index}", ADVICE)
+            raise DamageError(piece.path, frame.start, expected, f"entry {index}", RESTORE)
         if position < len(entries):
             del entries[position:]
         if kind == ENTRY:
@@ -174,7 +169,7 @@ class _Reader:
                 found = (
                     f"unreadable bytes, and frame {later[1]} after them at offset {later[0]} of {piece.path}"
                 )
-                raise DamageError(broken.path, broken.end, f"frame {self.sequence + 1}", found, ADVICE)
+                raise DamageError(broken.path, broken.end, f"frame {self.sequence + 1}", found, RESTORE)
 
 
 def _check_mark(reader: _Reader, mark: marks.Position | None, directory: str) -> None:
@@ -182,11 +177,11 @@ def _check_mark(reader: _Reader, mark: marks.Position | None, directory: str) ->
         return
     if not reader.pieces:
         path = join(directory, segment_name(mark.segment))
-        raise DamageError(path, None, f"the log up to frame {mark.sequence}", "no segment at all", ADVICE)
+        raise DamageError(path, None, f"the log up to frame {mark.sequence}", "no segment at all", RESTORE)
     piece = reader.pieces[reader.at]
     expected = f"frame {reader.sequence + 1} (frames up to {mark.sequence} were stored and acknowledged)"
     found = repr(piece.data[piece.end : piece.end + records.FRAME_SIZE])
-    raise DamageError(piece.path, piece.end, expected, found, ADVICE)
+    raise DamageError(piece.path, piece.end, expected, found, RESTORE)
 
 
 def settle(recovered: Recovered, row: list[Segment]) -> None:

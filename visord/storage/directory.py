@@ -115,8 +115,8 @@ def read_identity(disk: Disk, path: str) -> tuple[str, str] | None:
     fields: dict[str, Any] = msgpack.unpackb(data[8:-4])
     if fields["format"] != FORMAT:
         raise FormatError(
-            f"{path} has data format {fields['format']}, this version reads {FORMAT}: use the version of visord "
-            "that wrote it, or export and import"
+            f"{path} has data format {fields['format']}, this version reads {FORMAT}: use the version of "
+            "visord that wrote it"
         )
     return fields["cluster"], fields["node"]
 

@@ -9,6 +9,13 @@ NO_SPACE_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Errors of writing that pass when somebody frees space; every other one means a failing disk."""
 
 
+RESTORE: Final = (
+    "Nothing was changed. If this node is one of several, remove it from the cluster and join it again with "
+    "an empty data directory; otherwise restore a backup, or a copy of the disk from before the damage."
+)
+"""What to do about damage, where nothing better can be said."""
+
+
 class StorageError(Exception):
     """The data directory cannot be used as it is."""
 

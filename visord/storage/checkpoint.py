@@ -1,0 +1,295 @@
+"""Checkpoints: what a node has on disk of its state, at one log index.
+
+History is the database: the commits since the last checkpoint are appended to history files, then a new
+manifest takes the place of the old one. So a checkpoint costs what changed since the last, and a start
+reads the history and then the log's tail.
+
+    checkpointer = Checkpointer(disk, directory, worker) checkpointer.load(machine)                     # at
+    the start for _ in checkpointer.steps(machine): ...      # each step takes about a millisecond; the loop
+    runs in between
+
+A step packs one block of rows; writing and syncing happen on the worker. Everything that is captured is
+fixed when the first step runs (index, term, rev, tables) or immutable (the commits up to that rev, the
+files at the floor). While steps are taken the store must not be trimmed; its floor may rise.
+
+A failure (disk full, a failing disk) leaves the last checkpoint valid and raises `OSError`; a later attempt
+starts anew. Stopping in the middle is the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gc
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import Any, Final, Protocol
+
+from visord.storage import manifest as manifests
+from visord.storage import segments
+from visord.storage.compaction import Plan, plan
+from visord.storage.directory import DataDirectory
+from visord.storage.disk import Disk, join, read_all
+from visord.storage.errors import RESTORE, DamageError
+from visord.storage.manifest import Manifest
+from visord.storage.segments import BASE, COMMITS, BlockEncoder, Part, new_part, pack_block
+from visord.storage.worker import Submitter
+from visord.storage.writer import PartWriter
+
+BLOCK: Final = 64 * 1024
+"""Bytes of rows in a block: what one step packs (one larger row fills a block alone)."""
+SEGMENT: Final = 64 << 20
+"""Bytes at which a history file is full and the next one begins."""
+ROWS: Final = 512
+"""Rows asked of the store at once, at most."""
+
+
+class Store(Protocol):
+    """What storage needs of the state's store."""
+
+    rev: int
+    floor: int
+
+    def export_commits(self, first: int, last: int) -> Iterable[Any]:
+        """Return one row a rev, from `first` to `last`."""
+
+    def import_commits(self, rows: Sequence[Any]) -> None:
+        """Take rows that `export_commits` gave (as tuples), in order."""
+
+    def export_base(self, rev: int, cursor: Any, limit: int) -> tuple[Sequence[Any], Any]:
+        """Return up to `limit` rows of the files at `rev`, and where to go on (None: at the end)."""
+
+    def import_base(self, rev: int, rows: Sequence[Any]) -> None:
+        """Take rows that `export_base` gave at `rev`."""
+
+
+class Machine(Protocol):
+    """What storage needs of the state machine."""
+
+    index: int
+    term: int
+
+    @property
+    def store(self) -> Store:
+        """The store of the machine."""
+
+    def export_tables(self) -> Any:
+        """Return what is neither history nor files, for msgpack."""
+
+    def import_tables(self, index: int, term: int, tables: Any) -> None:
+        """Take what `export_tables` gave at (index, term); the history is there already."""
+
+
+class Checkpointer:
+    """Makes and loads the checkpoints of one data directory."""
+
+    def __init__(
+        self, disk: Disk, directory: DataDirectory, background: Submitter, *, segment_bytes: int = SEGMENT
+    ) -> None:
+        self._disk = disk
+        self._path = directory.path
+        self._history = directory.history
+        self._background = background
+        self._segment_bytes = segment_bytes
+        self._garbage: list[str] = []
+        self._running = False
+        self.manifest = Manifest(directory.cluster)
+        """The newest checkpoint."""
+        self.index = 0
+        """The log index up to which the newest durable checkpoint holds everything."""
+        self.written = 0
+        """Bytes of history that checkpoints wrote since the start."""
+
+    # -- loading ----------------------------------------------------------------------------------------
+
+    def load(self, machine: Machine) -> None:
+        """Load the checkpoint, if there is one, into a new machine.
+
+        Everything is verified. Raises `DamageError`, `FormatError` or `IdentityError`; the machine is of no
+        use then. Removes what checkpoints left that were not finished.
+        """
+        found = manifests.read(self._disk, self._path, self.manifest.cluster)
+        if found is not None:
+            self.manifest = found
+        self._sweep()
+        if found is None:
+            return
+        collecting = gc.isenabled()
+        gc.disable()  # millions of new objects, none of them garbage
+        try:
+            load_parts(self._disk, self._history, self.manifest, machine.store)
+            machine.import_tables(self.manifest.index, self.manifest.term, self.manifest.tables)
+        finally:
+            if collecting:
+                gc.enable()
+        gc.freeze()
+        self.index = self.manifest.index
+
+    def _sweep(self) -> None:
+        known = {part.name for part in self.manifest.files()}
+        for name in self._disk.listdir(self._history):
+            if name not in known:
+                self._disk.unlink(join(self._history, name))
+
+    # -- making -----------------------------------------------------------------------------------------
+
+    def steps(self, machine: Machine) -> Iterator[None]:
+        """Make a checkpoint of the machine as it is at the first step. Raises `OSError` when it fails."""
+        if self._running:
+            raise RuntimeError("a checkpoint is being made already")
+        self._running = True
+        try:
+            if machine.index > self.index:
+                yield from self._make(machine)
+        finally:
+            self._running = False
+
+    def _make(self, machine: Machine) -> Generator[None, None, None]:
+        store, old = machine.store, self.manifest
+        new = Manifest(
+            cluster=old.cluster,
+            index=machine.index,
+            term=machine.term,
+            rev=store.rev,
+            tables=machine.export_tables(),
+        )
+        todo = plan(old, store.floor, self._segment_bytes)
+        number, base, base_rev = old.number, old.base, old.base_rev
+        if todo.base_rev is not None:
+            number, base_rev = number + 1, todo.base_rev
+            base = yield from self._write_base(store, base_rev, number)
+        number, parts = yield from self._write_commits(store, todo, new.rev, number)
+        yield from self._publish(
+            dataclasses.replace(new, number=number, base=base, base_rev=base_rev, parts=parts)
+        )
+
+    def _write_base(self, store: Store, rev: int, number: int) -> Generator[None, None, Part]:
+        writer = self._writer(new_part(BASE, number), fresh=True)
+        encoder = BlockEncoder()
+        cursor, limit, more = None, 32, True
+        while more:
+            rows, cursor = store.export_base(rev, cursor, limit)
+            more, size = cursor is not None, 0
+            for row in rows:
+                size = encoder.add(row)
+            if size:
+                # As many rows a step as fill a block, by the size of the last ones: values may be large.
+                limit = max(1, min(ROWS, len(rows) * BLOCK // size))
+                writer.add(pack_block(writer.part.chain, *encoder.take(), 0, 0))
+            yield
+            yield from writer.room()
+        yield from writer.settle()
+        return writer.part
+
+    def _write_commits(
+        self, store: Store, todo: Plan, last: int, number: int
+    ) -> Generator[None, None, tuple[int, tuple[Part, ...]]]:
+        done = list(todo.kept)
+        rev, writer = todo.first, None
+        while rev <= last:
+            if writer is None:
+                fresh = not done or done[-1].size >= self._segment_bytes
+                number += fresh
+                writer = self._writer(new_part(COMMITS, number) if fresh else done.pop(), fresh=fresh)
+            upto, count, rows = _pack_commits(store, rev, last)
+            writer.add(pack_block(writer.part.chain, count, rows, rev, upto))
+            rev = upto + 1
+            yield
+            yield from writer.room()
+            if writer.part.size >= self._segment_bytes or rev > last:
+                yield from writer.settle()
+                done.append(writer.part)
+                writer = None
+        return number, tuple(done)
+
+    def _writer(self, part: Part, *, fresh: bool) -> PartWriter:
+        return PartWriter(self._disk, self._history, part, self._background, fresh=fresh)
+
+    def _publish(self, new: Manifest) -> Generator[None, None, None]:
+        data = manifests.encode(new)
+        answers: list[tuple[bool, BaseException | None]] = []
+
+        def job() -> bool:
+            try:
+                manifests.write(self._disk, self._path, data)
+            except OSError:
+                # It may have its name already and only the sync of the directory failed.
+                with contextlib.suppress(OSError):
+                    if read_all(self._disk, join(self._path, manifests.NAME)) == data:
+                        return False
+                raise
+            return True
+
+        self._background.submit(job, lambda result, error: answers.append((result, error)))
+        while not answers:
+            yield
+        durable, error = answers[0]
+        if error is not None:
+            raise error
+        self._adopt(new)
+        if not durable:
+            raise OSError("the directory could not be synced: the checkpoint may not be durable yet")
+        self.index = new.index
+        self._drop_garbage()
+
+    def _adopt(self, new: Manifest) -> None:
+        names = {part.name for part in new.files()}
+        self._garbage += [part.name for part in self.manifest.files() if part.name not in names]
+        before = sum(part.size for part in self.manifest.files() if part.name in names)
+        self.written += sum(part.size for part in new.files()) - before
+        self.manifest = new
+
+    def _drop_garbage(self) -> None:
+        # Only after the manifest without them is durable. What fails here is swept at the next start.
+        names, self._garbage = self._garbage, []
+
+        def job() -> None:
+            for name in names:
+                with contextlib.suppress(OSError):
+                    self._disk.unlink(join(self._history, name))
+
+        if names:
+            self._background.submit(job, lambda result, error: None)
+
+    def close(self) -> None:
+        """Nothing is kept open; a checkpoint that is being made is given up."""
+
+
+def _pack_commits(store: Store, first: int, last: int) -> tuple[int, int, bytes]:
+    """Pack commits from `first` on until a block is full: (the last rev in it, rows, their bytes)."""
+    encoder = BlockEncoder()
+    rev = first
+    for row in store.export_commits(first, min(last, first + ROWS - 1)):
+        size = encoder.add(row)
+        rev += 1
+        if size >= BLOCK:
+            break
+    count, rows = encoder.take()
+    return rev - 1, count, rows
+
+
+def load_parts(disk: Disk, history: str, manifest: Manifest, store: Store) -> None:
+    """Read and verify all parts of a checkpoint into an empty store."""
+    expected = manifest.base_rev + 1
+    if manifest.base is not None:
+        for _, _, rows in segments.read_part(disk, history, manifest.base):
+            store.import_base(manifest.base_rev, rows)
+    for part in manifest.parts:
+        _check_order(history, part, expected)
+        for first, last, rows in segments.read_part(disk, history, part):
+            if first >= expected:
+                store.import_commits(rows)
+            elif last >= expected:  # the block across the base
+                store.import_commits(rows[expected - first :])
+            expected = max(expected, last + 1)
+    if expected != manifest.rev + 1:
+        raise DamageError(
+            join(history, manifests.NAME), None, f"commits up to {manifest.rev}", f"up to {expected - 1}",
+            RESTORE,
+        )  # fmt: skip
+
+
+def _check_order(history: str, part: Part, expected: int) -> None:
+    # Only the first part may begin before: it then lies across the base.
+    if part.first > expected:
+        found = f"a file that begins with {part.first}"
+        raise DamageError(join(history, part.name), None, f"rev {expected}", found, RESTORE)
