@@ -212,7 +212,8 @@ def _check_private(file: str, status: os.stat_result) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if mode & 0o177:
         raise Problem(
-            f"the token file {file} has mode {mode:04o}, so others may use the token; make it 0600: chmod 600 {file}"
+            f"the token file {file} has mode {mode:04o}, so others may use the token; "
+            f"make it 0600: chmod 600 {file}"
         )
     if status.st_uid not in (os.geteuid(), 0):
         raise Problem(f"the token file {file} belongs to user {status.st_uid}, not to you")

@@ -99,3 +99,11 @@ def age(milliseconds: int, now: datetime) -> str:
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
     return f"{int(seconds)}s"
+
+
+def spell(seconds: float) -> str:
+    """Write a duration with the largest unit that makes it a whole number: `30d`, `90s`, `1.5s`."""
+    for unit in ("w", "d", "h", "m"):
+        if seconds >= _UNITS[unit] and seconds % _UNITS[unit] == 0:
+            return f"{int(seconds // _UNITS[unit])}{unit}"
+    return f"{seconds:g}s"

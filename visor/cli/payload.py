@@ -1,11 +1,11 @@
 """Values on their way in: from the argument, from a file, from standard input. Bytes stay as they are.
 
-    visor set /a text          the text, as UTF-8
-    visor set /a @photo.png    the content of the file
-    visor set /a @@home        the text "@home"
-    visor set /a -             standard input to its end
-    visor set /a --file=photo.png
-    visor set /a --value=-     the text "-", whatever it looks like
+visor set /a text          the text, as UTF-8
+visor set /a @photo.png    the content of the file
+visor set /a @@home        the text "@home"
+visor set /a -             standard input to its end
+visor set /a --file=photo.png
+visor set /a --value=-     the text "-", whatever it looks like
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ def from_word(text: str) -> bytes:
         text = text[1:]
     elif text.startswith("@"):
         return from_file(text[1:])
-    # What the shell passed and is no UTF-8 arrives as surrogates: this gives its bytes back.
-    return os.fsencode(text)
+    return literal(text)
 
 
 def from_file(name: str) -> bytes:
@@ -59,3 +58,9 @@ def read_all(stream: BinaryIO, name: str) -> bytes:
     if len(data) > LIMIT:
         raise Problem(f"{name} is over {LIMIT} bytes; a value is at most {DEFAULT.value} bytes", code="input")
     return data
+
+
+def literal(text: str) -> bytes:
+    """Return the bytes of an argument as they are, whatever they look like."""
+    # What the shell passed and is no UTF-8 has arrived as surrogates: this gives its bytes back.
+    return os.fsencode(text)

@@ -1,0 +1,95 @@
+"""Running a command for each commit of a watch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from visor.cli import exits
+from visor.cli.problem import Problem
+from visor.cli.settings import Settings
+from visor.values import Commit
+
+GRACE = 5.0
+"""Seconds that a command gets to end by itself when the watch ends while it runs."""
+INHERITED = ("addr", "root", "context")
+"""Flags that the command should see as `VISOR_*`, so that a `visor` in it talks to the same registry."""
+
+
+class Child:
+    """A command that runs once for each commit, with the commit as JSON on its standard input."""
+
+    def __init__(self, words: Sequence[str], keep_going: bool, settings: Settings) -> None:
+        if not words:
+            raise Problem("expected a command after '--'")
+        self._words = list(words)
+        self._keep_going = keep_going
+        self._settings = settings
+
+    def run(self, shape: Mapping[str, Any], commit: Commit[bytes]) -> None:
+        """Run it for one commit. Raises Problem when it fails, unless it should keep going."""
+        described = {
+            "EVENT": "commit",
+            "REV": str(commit.rev),
+            "TIME": shape["time"],
+            "BY": commit.actor,
+            "NOTE": commit.note or "",
+            "CHANGES": str(len(commit.changes)),
+            "PATH": commit.changes[0].path if commit.changes else "",
+            "KIND": commit.changes[0].kind.value if commit.changes else "",
+        }
+        self._run(shape, described, f"at rev {commit.rev}", f"--rev {commit.rev + 1} (or --rev {commit.rev})")
+
+    def run_state(self, shape: Mapping[str, Any]) -> None:
+        """Run it for the files that a watch starts from. Raises Problem as `run` does."""
+        described = {"EVENT": "state", "REV": str(shape["rev"]), "CHANGES": str(len(shape["files"]))}
+        self._run(shape, described, "for the state", "--state")
+
+    def _run(self, shape: Mapping[str, Any], described: Mapping[str, str], where: str, resume: str) -> None:
+        data = json.dumps(shape, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        code = self._execute(data, self._environment(described))
+        if code == 0:
+            return
+        ended = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
+        message = f"{self._words[0]} {ended} {where}"
+        if not self._keep_going:
+            raise Problem(f"{message}; go on with {resume}", code="child", exit_code=exits.FAILED)
+        self._settings.streams.stderr.write(f"visor: {message}\n")
+        self._settings.streams.stderr.flush()
+
+    def _environment(self, described: Mapping[str, str]) -> dict[str, str]:
+        environment = dict(self._settings.environment)
+        for name in INHERITED:
+            if name in self._settings.flags:
+                environment[f"VISOR_{name.upper()}"] = self._settings.flags[name]
+        # A note may hold what no environment can.
+        environment.update({f"VISOR_{name}": text.replace("\0", "") for name, text in described.items()})
+        return environment
+
+    def _execute(self, data: bytes, environment: dict[str, str]) -> int:
+        """Run it to its end and return its code (negative: the signal that ended it)."""
+        try:
+            process = subprocess.Popen(self._words, stdin=subprocess.PIPE, env=environment)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise Problem(
+                f"cannot run {self._words[0]}: {reason}", code="child", exit_code=exits.FAILED
+            ) from None
+        try:
+            process.communicate(data)  # a command that does not read its input is no failure
+        except BaseException:
+            _end(process)
+            raise
+        return process.returncode
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask the command to end, then make it."""
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,213 @@
+"""`get`, `ls`, `find`, `stat`, `walk`: what is there, now or at any rev."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import click
+
+from visor import select
+from visor.blocking import Client, File
+from visor.cli import views
+from visor.cli.connect import connect
+from visor.cli.display import Display
+from visor.cli.options import (
+    POSITIVE,
+    command,
+    complete_directory,
+    complete_path,
+    limit_option,
+    past_options,
+    path_argument,
+    selector_options,
+    stale_option,
+)
+from visor.cli.output import Output
+from visor.cli.problem import Problem
+from visor.cli.reading import past, selection
+from visor.cli.settings import Settings
+from visor.errors import DecodeError, NotFound
+from visor.values import Node
+
+
+@command("get")
+@path_argument
+@past_options
+@stale_option
+def get_command(settings: Settings, path: str, rev: int | None, moment: str | None, stale: bool) -> None:
+    """Print the value of the file PATH.
+
+    Off a terminal the bytes come out exactly as they are stored, without a line end. With --codec the
+    value is decoded and printed as one line of text.
+    """
+    output = Output(settings)
+    with connect(settings) as client:
+        file = client.get(path, at=past(client, settings, rev, moment), stale=stale)
+    write_value(output, file, Display(settings.codec))
+
+
+def write_value(output: Output, file: File[bytes], display: Display) -> None:
+    """Write one file: its JSON, its bytes, or what of them a terminal can bear. Raises DecodeError."""
+    if output.is_json:
+        output.document(views.file_shape(file, display))
+    elif display.name != "bytes":
+        try:
+            output.say(display.text(file.data))
+        except Exception as error:  # a codec may raise anything
+            raise DecodeError(path=file.path, codec=display.name) from error
+    elif output.form == "table":
+        text = display.screen(file.data)
+        output.write((text if text.endswith("\n") else f"{text}\n").encode("utf-8", "backslashreplace"))
+    else:
+        output.write(file.data)
+
+
+@command("ls")
+@click.argument("path", default="/", shell_complete=complete_directory)
+@click.option("-l", "--long", "long", is_flag=True, help="Plain output with kind, size and rev.")
+@past_options
+@stale_option
+@limit_option
+def ls_command(
+    settings: Settings,
+    path: str,
+    long: bool,
+    rev: int | None,
+    moment: str | None,
+    stale: bool,
+    limit: int | None,
+) -> None:
+    """List the direct entries of the directory PATH [/]."""
+    output = Output(settings)
+    with connect(settings) as client:
+        at = _fixed(client, past(client, settings, rev, moment), stale, output)
+        entries = client.ls(path, at=at, stale=stale, limit=limit)
+    output.rows({"path": path, "rev": at}, "entries", entries, views.entries(long))
+
+
+@command("stat")
+@path_argument
+@past_options
+@stale_option
+def stat_command(settings: Settings, path: str, rev: int | None, moment: str | None, stale: bool) -> None:
+    """Say what PATH is: kind, size, rev. Exit code 3 when there is nothing."""
+    output = Output(settings)
+    with connect(settings) as client:
+        stat = client.stat(path, at=past(client, settings, rev, moment), stale=stale)
+    if stat.kind is Node.MISSING:
+        gone = f", deleted at rev {stat.mod_rev}" if stat.mod_rev else ""
+        raise NotFound(
+            f"{path}: not found at rev {stat.rev}{gone}", path=path, rev=stat.rev, deleted=stat.mod_rev
+        )
+    plain = views.line(stat.kind.value, stat.size, stat.mod_rev, stat.path).decode().rstrip("\n")
+    output.facts(views.stat_shape(stat), plain)
+
+
+@command("find")
+@click.argument("path", default="/", shell_complete=complete_path)
+@click.option("--depth", type=POSITIVE, metavar="N", help="Only files at most N levels below PATH.")
+@click.option("--values", is_flag=True, help="With the values (plain: doozer's records).")
+@past_options
+@stale_option
+@limit_option
+def find_command(
+    settings: Settings,
+    path: str,
+    depth: int | None,
+    values: bool,
+    rev: int | None,
+    moment: str | None,
+    stale: bool,
+    limit: int | None,
+) -> None:
+    """Print the tree at PATH [/]: every file at and below it. Exit code 3 when there is none."""
+    output = Output(settings)
+    display = Display(settings.codec)
+    with connect(settings) as client:
+        at = _fixed(client, past(client, settings, rev, moment), stale, output)
+        found = client.scan(select.tree(path), at=at, stale=stale, keys=not values)
+        kept = _first(_within(found, path, depth), limit)
+        rows = _not_empty(kept, path, at) if path != "/" else kept
+        if output.form == "table":
+            _write_tree(output, settings, path, rows, display if values else None)
+        else:
+            output.rows({"path": path, "rev": at}, "files", rows, views.files(display, values))
+
+
+def _write_tree(
+    output: Output, settings: Settings, path: str, rows: Iterator[File[bytes]], display: Display | None
+) -> None:
+    from visor.cli.table import tree_text
+
+    below = []
+    for file in rows:
+        remark = (
+            f"rev {file.mod_rev}" if display is None else f"rev {file.mod_rev}  {display.cell(file.data)}"
+        )
+        if file.path == path:
+            output.say(f"{path}  {remark}")
+        else:
+            below.append((file.path, remark))
+    if below:
+        output.write(tree_text(path, below, settings).encode("utf-8", "backslashreplace"))
+
+
+def _within(files: Iterator[File[bytes]], path: str, depth: int | None) -> Iterator[File[bytes]]:
+    if depth is None:
+        return files
+    deepest = path.rstrip("/").count("/") + depth
+    return (file for file in files if file.path.count("/") <= deepest)
+
+
+def _first(files: Iterator[File[bytes]], limit: int | None) -> Iterator[File[bytes]]:
+    for count, file in enumerate(files, 1):
+        yield file
+        if count == limit:
+            return
+
+
+def _not_empty(files: Iterator[File[bytes]], path: str, at: int | None) -> Iterator[File[bytes]]:
+    """Return the same files; raise NotFound at once when there is none."""
+    head = next(files, None)
+    if head is None:
+        raise NotFound(path=path, rev=at)
+    return chain((head,), files)
+
+
+@command("walk")
+@click.argument("glob", required=False, shell_complete=complete_path)
+@selector_options
+@click.option("--values", is_flag=True, help="With the values (plain: doozer's records).")
+@click.option("--count", is_flag=True, help="Only say how many files match.")
+@click.option("--reverse", is_flag=True, help="In descending order of paths.")
+@past_options
+@stale_option
+@limit_option
+def walk_command(settings: Settings, **options: Any) -> None:
+    """Print the files that match GLOB, in path order, all at one rev.
+
+    `?` is one character and `*` a run of them within a name, `**` a run across names. Quote it from the
+    shell: visor walk '/service/*/port'. An empty result is no failure.
+    """
+    output = Output(settings)
+    what = selection(options["glob"], options["path"], options["prefix"], options["children"])
+    if what is None:
+        raise Problem("give a GLOB, --path, --prefix or --children; '/**' matches everything")
+    stale, values = options["stale"], options["values"]
+    with connect(settings) as client:
+        at = _fixed(client, past(client, settings, options["rev"], options["moment"]), stale, output)
+        if options["count"]:
+            count = client.count(what, at=at, stale=stale)
+            output.result({"rev": at, "count": count}, str(count))
+            return
+        files = client.scan(
+            what, at=at, stale=stale, keys=not values, reverse=options["reverse"], limit=options["limit"]
+        )
+        output.rows({"rev": at}, "files", files, views.files(Display(settings.codec), values))
+
+
+def _fixed(client: Client[bytes], at: int | None, stale: bool, output: Output) -> int | None:
+    """Return the rev to read at. A JSON document names it, so there the latest becomes a number."""
+    return client.rev(stale=stale) if at is None and output.is_json else at

@@ -1,0 +1,78 @@
+"""Failures on standard error: one line that says what was wrong, what was expected, what to do.
+
+    visor: /a: expected rev 3, found rev 7; read it again and decide again
+
+With `--json` a second line follows, for programs:
+
+    {"error": {"code": "rev_mismatch", "message": "...", "hint": "...", "details": {...}, "exit_code": 4}}
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from visor import errors
+from visor.cli import exits
+from visor.cli.display import harmless
+from visor.cli.problem import Problem
+
+HINTS: dict[type[errors.VisorError], str] = {
+    errors.RevMismatch: "read it again and decide again",
+    errors.Exists: "write without --create to replace it",
+    errors.GuardFailed: "read it again and decide again",
+    errors.NotFound: "look around with 'visor ls'",
+    errors.IsDirectory: "look into it with 'visor ls', or delete it with 'visor del --recursive'",
+    errors.NotDirectory: "a path is a file or a directory, never both",
+    errors.BadPath: "a path looks like /service/name",
+    errors.BadGlob: "a glob looks like /service/*/port or /service/**; quote it from the shell",
+    errors.Compacted: "ask for a rev from the floor on ('visor rev --json' tells it)",
+    errors.FutureRev: "'visor rev' tells the latest",
+    errors.Denied: "check the token (VISOR_TOKEN_FILE, or the context's token_file)",
+    errors.NoSpace: "nothing was changed; free space on the server, reads go on",
+    errors.DeadlineExceeded: "nothing was changed; give more time with --timeout",
+    errors.Unavailable: "nothing was changed; run it again",
+    errors.OutcomeUnknown: "look before you run it again",
+    errors.DecodeError: "read it without --codec to get the bytes",
+}
+"""What to do; the nearest base counts."""
+
+
+def hint(error: errors.VisorError) -> str | None:
+    """Return what to do about an error, if anything is known."""
+    for kind in type(error).__mro__:
+        if kind in HINTS:
+            return HINTS[kind]
+    return None
+
+
+def describe(error: errors.VisorError | Problem) -> tuple[str, dict[str, Any]]:
+    """Return the line for people (without `visor: `) and the object for programs."""
+    message = harmless(str(error))
+    if isinstance(error, Problem):
+        return message, {"code": error.code, "message": str(error), "exit_code": error.exit_code}
+    shape: dict[str, Any] = {"code": error.code, "message": str(error)}
+    advice = hint(error)
+    if advice is not None:
+        shape["hint"] = advice
+    shape["details"] = {name: _detail(value) for name, value in error.details.items()}
+    shape["exit_code"] = exits.exit_code(error)
+    return (f"{message}; {advice}" if advice else message), shape
+
+
+def _detail(value: object) -> Any:
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, list | tuple):
+        return [_detail(each) for each in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def report(error: errors.VisorError | Problem, as_json: bool) -> str:
+    """Return what goes to standard error, line ends included."""
+    text, shape = describe(error)
+    lines = [f"visor: {text}"]
+    if as_json:
+        lines.append(json.dumps({"error": shape}, ensure_ascii=True))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,233 @@
+"""Options that many commands share, and the click command class that carries the common ones.
+
+The common options may stand before the command's name or after it; the one after wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from visor.cli import moment
+from visor.cli.settings import CODECS, FORMATS, Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    settings = context.find_object(Settings)
+    if settings is not None and value is not None and parameter.name is not None:
+        settings.flags[parameter.name] = str(value)
+
+
+def _remember_json(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    settings = context.find_object(Settings)
+    if settings is not None and value:
+        settings.flags["output"] = "json"
+
+
+def _complete_context(context: click.Context, parameter: click.Parameter, incomplete: str) -> Any:
+    from visor.cli.complete import context_names
+
+    return context_names(context, incomplete)
+
+
+class CommonOption(click.Option):
+    """An option that every command has: kept in `Settings`, listed last in the help."""
+
+
+def common_options() -> list[click.Option]:
+    """Make the common options anew, for one command."""
+    kept: dict[str, Any] = {"expose_value": False, "callback": _remember}
+    return [
+        CommonOption(["--addr"], metavar="HOST:PORT,...", help="Where the registry is [VISOR_ADDR].", **kept),
+        CommonOption(["--root"], metavar="PATH", help="Put this before every path [VISOR_ROOT].", **kept),
+        CommonOption(["--timeout"], metavar="TIME", help="Deadline: 500ms, 10s, 2m [VISOR_TIMEOUT].", **kept),
+        CommonOption(
+            ["--context"],
+            metavar="NAME",
+            help="Named context of the configuration file [VISOR_CONTEXT].",
+            shell_complete=_complete_context,
+            **kept,
+        ),
+        CommonOption(
+            ["-o", "--output"],
+            type=click.Choice(FORMATS),
+            help="Form of the output [VISOR_OUTPUT; table on a terminal, else plain].",
+            **kept,
+        ),
+        CommonOption(
+            ["--json"], is_flag=True, help="Short for -o json.", expose_value=False, callback=_remember_json
+        ),
+        CommonOption(["--codec"], type=click.Choice(CODECS), help="How to show (and write) values.", **kept),
+    ]
+
+
+class _Sections(click.Command):
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the options of the command itself first, the common ones under their own heading."""
+        for title, common in (("Options", False), ("Common options", True)):
+            records = [
+                record
+                for parameter in self.get_params(context)
+                if isinstance(parameter, CommonOption) == common
+                and (record := parameter.get_help_record(context)) is not None
+            ]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+class VisorCommand(_Sections):
+    """A command with the common options."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(common_options())
+
+
+class VisorGroup(_Sections, click.Group):
+    """A group with the common options."""
+
+    command_class = VisorCommand
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(common_options())
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the options, then the commands."""
+        super().format_options(context, formatter)
+        self.format_commands(context, formatter)
+
+
+def command(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a click command with the common options, whose first argument is the `Settings`."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        return click.command(name, cls=VisorCommand, **attributes)(click.pass_obj(function))
+
+    return decorate
+
+
+# -- parameter types ----------------------------------------------------------------------------------
+class Duration(click.ParamType):
+    """`500ms`, `10s`, `1h30m`; converts to seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds, or end with a usage error."""
+        if isinstance(value, float):
+            return value
+        try:
+            return moment.duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+REV = click.IntRange(min=0)
+POSITIVE = click.IntRange(min=1)
+
+
+# -- arguments and options ----------------------------------------------------------------------------
+def complete_path(context: click.Context, parameter: click.Parameter, incomplete: str) -> Any:
+    """Complete a path from the live tree."""
+    from visor.cli.complete import paths
+
+    return paths(context, incomplete)
+
+
+def complete_directory(context: click.Context, parameter: click.Parameter, incomplete: str) -> Any:
+    """Complete a directory from the live tree."""
+    from visor.cli.complete import paths
+
+    return paths(context, incomplete, directories_only=True)
+
+
+def path_argument(function: F) -> F:
+    """Add the argument PATH."""
+    return click.argument("path", shell_complete=complete_path)(function)
+
+
+def past_options(function: F) -> F:
+    """Add `--rev` and `--at`: which state to read."""
+    function = click.option(
+        "--at", "moment", metavar="TIME", help="As of a time: RFC 3339, 10m (ago), or epoch."
+    )(function)
+    return click.option("--rev", type=REV, metavar="N", help="As of rev N; a later one is waited for.")(
+        function
+    )
+
+
+def author_options(function: F) -> F:
+    """Add `--note` and `--actor`: what history keeps beside the change."""
+    function = click.option("--actor", metavar="NAME", help="Who does it, for the history [USER@HOST].")(
+        function
+    )
+    return click.option("--note", metavar="TEXT", help="Why, for the history.")(function)
+
+
+def guard_options(function: F) -> F:
+    """Add the guards of a write, of which at most one may be given."""
+    options = (
+        click.option("--guard-rev", type=REV, metavar="N", help="Only if the file's rev is N (0: missing)."),
+        click.option("--since", type=REV, metavar="N", help="Only if nothing changed there after rev N."),
+        click.option("--create", "--missing", "missing", is_flag=True, help="Only if there is no such file."),
+        click.option("--exists", is_flag=True, help="Only if the file exists."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def consent_options(function: F) -> F:
+    """Add `--dry-run` and `--yes`, for what writes more than one path."""
+    function = click.option("-y", "--yes", is_flag=True, help="Do it without asking.")(function)
+    return click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")(function)
+
+
+def limit_option(function: F) -> F:
+    """Add `--limit`."""
+    return click.option("--limit", type=POSITIVE, metavar="N", help="At most N rows.")(function)
+
+
+def stale_option(function: F) -> F:
+    """Add `--stale`."""
+    return click.option("--stale", is_flag=True, help="Accept what this node has, even if it is old.")(
+        function
+    )
+
+
+def selector_options(function: F) -> F:
+    """Add `--path`, `--prefix`, `--children`: other ways than a glob to say which files."""
+    options = (
+        click.option("--path", metavar="PATH", help="Exactly this file.", shell_complete=complete_path),
+        click.option("--prefix", metavar="PATH", help="PATH and all below.", shell_complete=complete_path),
+        click.option(
+            "--children", metavar="DIR", help="Files directly in DIR.", shell_complete=complete_directory
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def value_options(function: F) -> F:
+    """Add VALUE, `--file` and `--value`, of which exactly one must be given."""
+    function = click.option("--value", "literal", metavar="TEXT", help="The value, taken as it is.")(function)
+    function = click.option("--file", metavar="FILE", type=click.Path(), help="The value is in FILE.")(
+        function
+    )
+    return click.argument("value", required=False)(function)
+
+
+def context_argument(*, required: bool = True) -> Callable[[F], F]:
+    """Add the argument NAME of a context."""
+
+    def decorate(function: F) -> F:
+        return click.argument("name", required=required, shell_complete=_complete_context)(function)
+
+    return decorate

@@ -1,0 +1,152 @@
+"""Standard output in the four forms, and what goes to standard error beside it.
+
+    json    one document: an object; long lists inside are written row by row, so memory stays bounded
+    jsonl   one object a line
+    plain   lines and records for other programs; never colour, never a header
+    table   for people
+
+A reader that goes away (`visor walk '/**' | head`) ends the command quietly: `OutputClosed`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from visor.cli import exits
+from visor.cli.problem import Problem
+from visor.cli.settings import Settings
+from visor.cli.views import View
+
+T = TypeVar("T")
+
+
+class OutputClosed(Exception):  # noqa: N818 - an event, nothing went wrong
+    """Nobody reads standard output any more."""
+
+
+class Output:
+    """Writes results. One for each run; `form` is one of the four."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.form = settings.output
+        self.terminal = settings.streams.stdout_is_terminal
+        self._settings = settings
+        self._stream = settings.streams.stdout
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the form is one of the two JSON ones."""
+        return self.form in ("json", "jsonl")
+
+    def write(self, data: bytes) -> None:
+        """Write bytes as they are. Raises OutputClosed, or Problem when the device fails."""
+        try:
+            self._stream.write(data)
+        except OSError as error:
+            raise _failed(error) from None
+
+    def flush(self) -> None:
+        """Hand over what was written. Raises as `write` does."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise _failed(error) from None
+
+    def say(self, text: str) -> None:
+        """Write one line of text."""
+        self.write(text.encode("utf-8", "backslashreplace") + b"\n")
+
+    def notice(self, text: str) -> None:
+        """Tell something on standard error, if a person is there to read it."""
+        if self._settings.streams.stderr_is_terminal:
+            self._settings.streams.stderr.write(f"{text}\n")
+            self._settings.streams.stderr.flush()
+
+    # -- results --------------------------------------------------------------------------------------
+    def document(self, shape: Mapping[str, Any]) -> None:
+        """Write one JSON object: on one line, or indented for a person."""
+        indent = 2 if self.terminal and self.form == "json" else None
+        self.say(json.dumps(shape, ensure_ascii=False, indent=indent))
+
+    def result(self, shape: Mapping[str, Any], text: str) -> None:
+        """Write a single result: its JSON, or `text` as one line."""
+        if self.is_json:
+            self.document(shape)
+        else:
+            self.say(text)
+
+    def facts(self, shape: Mapping[str, Any], plain: str | None = None) -> None:
+        """Write a single result of several facts: JSON, `plain`, or a name and a value a line."""
+        if self.is_json:
+            self.document(shape)
+        elif self.form == "plain" and plain is not None:
+            self.say(plain)
+        else:
+            width = max((len(name) for name in shape), default=0)
+            gap = "\t" if self.form == "plain" else ""
+            for name, value in shape.items():
+                self.say(f"{name}{gap or ' ' * (width + 2 - len(name))}{_fact(value)}")
+
+    def rows(self, head: Mapping[str, Any], key: str, rows: Iterable[T], view: View[T]) -> None:
+        """Write a list: in JSON under `key` of the object `head`, in the other forms row by row."""
+        if self.form == "json":
+            self._json_rows(head, key, rows, view)
+        elif self.form == "table":
+            self._table(rows, view)
+        else:
+            self._each(rows, view)
+
+    def stream(self, rows: Iterable[T], view: View[T]) -> None:
+        """Write rows as they come, each handed over at once; JSON is one object a line in both forms."""
+        if self.form != "table":
+            self._each(rows, view, at_once=True)
+            return
+        from visor.cli.table import stream_lines
+
+        for row in rows:
+            for text in stream_lines(view, row):
+                self.say(text)
+            self.flush()
+
+    def _each(self, rows: Iterable[T], view: View[T], at_once: bool = False) -> None:
+        for row in rows:
+            self.write(_json_line(view.shape(row)) if self.is_json else view.plain(row))
+            if at_once:
+                self.flush()
+
+    def _json_rows(self, head: Mapping[str, Any], key: str, rows: Iterable[T], view: View[T]) -> None:
+        """Write `{...head, key: [`, one row a line, and the end: it is never whole in memory."""
+        start = json.dumps(dict(head), ensure_ascii=False)[:-1]
+        self.write(f"{start}{', ' if head else ''}{json.dumps(key)}: [".encode("utf-8", "backslashreplace"))
+        before = b"\n"
+        for row in rows:
+            self.write(before + _json_line(view.shape(row))[:-1])
+            before = b",\n"
+        self.write(b"]}\n" if before == b"\n" else b"\n]}\n")
+
+    def _table(self, rows: Iterable[T], view: View[T]) -> None:
+        from visor.cli.table import table_text
+
+        self.write(table_text(view, rows, self._settings).encode("utf-8", "backslashreplace"))
+
+
+def _json_line(shape: Mapping[str, Any]) -> bytes:
+    return json.dumps(shape, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _fact(value: Any) -> str:
+    from visor.cli.display import harmless
+
+    if isinstance(value, dict | list | tuple | bool) or value is None:
+        return harmless(json.dumps(value, ensure_ascii=False, default=str))
+    return harmless(str(value))
+
+
+def _failed(error: OSError) -> Exception:
+    if isinstance(error, BrokenPipeError) or error.errno in (errno.EPIPE, errno.ESHUTDOWN):
+        return OutputClosed()
+    reason = error.strerror or str(error)
+    return Problem(f"cannot write to standard output: {reason}", code="output", exit_code=exits.FAILED)

@@ -1,0 +1,65 @@
+"""What the reading commands have in common: which state, and which files."""
+
+from __future__ import annotations
+
+from visor import select
+from visor.blocking import Client
+from visor.cli import moment
+from visor.cli.problem import Problem
+from visor.cli.settings import Settings
+from visor.select import Selector
+
+LATEST = ("latest", "now", "head")
+
+
+def past(client: Client[bytes], settings: Settings, rev: int | None, at: str | None) -> int | None:
+    """Return the rev to read: `--rev`, or the last one at or before `--at`; None for the latest state."""
+    if rev is not None and at is not None:
+        raise Problem("--rev and --at exclude each other: a state is named by its rev or by its time")
+    if at is None:
+        return rev
+    try:
+        return client.rev_at(moment.instant(at, settings.now))
+    except ValueError as error:
+        raise Problem(f"--at: {error}") from None
+
+
+def rev_of(client: Client[bytes], settings: Settings, text: str) -> int:
+    """Return the rev that `text` names: a number, `latest`, or a time (RFC 3339, or `10m` ago)."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    if text in LATEST:
+        return client.rev()
+    try:
+        return client.rev_at(moment.instant(text, settings.now))
+    except ValueError:
+        raise Problem(
+            f"{text!r} names no rev; write a number, 'latest', a time like 2026-03-01T12:00:00Z, or 10m (ago)"
+        ) from None
+
+
+def subtree(text: str) -> Selector:
+    """Return what PATH selects: the path and all below it; with `*` or `?` in it, what it matches."""
+    return select.glob(text) if "*" in text or "?" in text else select.tree(text)
+
+
+def selection(
+    glob: str | None, path: str | None, prefix: str | None, children: str | None
+) -> Selector | None:
+    """Return what GLOB, `--path`, `--prefix` or `--children` selects; None when none is given.
+
+    Raises Problem when more than one is given.
+    """
+    given = [
+        make(text)
+        for text, make in (
+            (glob, select.glob),
+            (path, select.path),
+            (prefix, select.tree),
+            (children, select.children),
+        )
+        if text is not None
+    ]
+    if len(given) > 1:
+        raise Problem("GLOB, --path, --prefix and --children exclude each other: give one of them")
+    return given[0] if given else None
