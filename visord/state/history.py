@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from itertools import takewhile
 from typing import TypeAlias
 
 from visord.state.tree import File
@@ -52,6 +53,20 @@ class History:
 
     def time(self, rev: int) -> int:
         return self.times[rev - self.base - 1]
+
+    def drop(self, count: int) -> None:
+        """Forget the `count` oldest revs."""
+        for rev in self._sparse_up_to(self.base + count):
+            self.notes.pop(rev, None)
+            self.expired.pop(rev, None)
+        del self.times[:count]
+        del self.actors[:count]
+        del self.touched[:count]
+        self.base += count
+
+    def _sparse_up_to(self, last: int) -> list[int]:
+        # Both ascend by rev, as they were written.
+        return [rev for sparse in (self.notes, self.expired) for rev in takewhile(last.__ge__, sparse)]
 
     def rev_at(self, time: int) -> int:
         """Return the last rev at or before `time`; `base` when all came later."""

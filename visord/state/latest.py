@@ -1,6 +1,6 @@
 """What is there now: the store's latest rev as writes see it.
 
-A transaction's overlay (`overlay.py`) offers the same three questions with its own writes on top.
+A transaction's overlay (`overlay.py`) answers the same questions with its own writes on top.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ class View(Protocol):
     """What a write has to know about the tree that it changes."""
 
     def file(self, path: str) -> Version | None:
-        """The live version at `path`, None when there is no file."""
+        """Return the live version at `path`, None when there is no file."""
 
     def is_directory(self, path: str) -> bool: ...
 
-    def files_below(self, path: str) -> list[str]:
-        """The live files in the directory `path` and below, in path order."""
+    def files_below(self, path: str, most: int) -> list[str]:
+        """Return the live files below the directory `path`, in path order; stop soon after `most`."""
 
 
 class Latest:
@@ -43,16 +43,18 @@ class Latest:
         directory = self.store.directories.get(path)
         return directory is not None and (len(directory.live) > 0 or path == ROOT)
 
-    def files_below(self, path: str) -> list[str]:
-        files, directories, found = self.store.files, self.store.directories, []
-        waiting = [iter((path,))]
-        while waiting:
+    def files_below(self, path: str, most: int) -> list[str]:
+        files, directories = self.store.files, self.store.directories
+        found: list[str] = []
+        waiting = [directories[path].live.walk()]
+        while waiting and len(found) <= most:
             for entry in waiting[-1]:
                 file = files.get(entry)
-                if file is not None and file.versions[-1][1] is not None:
-                    found.append(entry)
-                else:
+                if file is None or file.versions[-1][1] is None:
                     waiting.append(directories[entry].live.walk())
+                    break
+                found.append(entry)
+                if len(found) > most:
                     break
             else:
                 waiting.pop()

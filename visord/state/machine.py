@@ -14,17 +14,22 @@ from visor.protocol.limits import DEFAULT, Limits
 from visor.protocol.verbs import G_EXISTS, G_NONE, G_REV, G_SINCE, RETAIN, RETRY, SET
 from visord.state import command as commands
 from visord.state import fields, refusal, writes
-from visord.state.command import Command
+from visord.state.command import Command, UnknownFormat
 from visord.state.fields import MAX_INT
 from visord.state.refusal import Refusal, bad_request
 from visord.state.retention import Retention
 from visord.state.sessions import Outcome, Session, Sessions
 from visord.state.store import Store
+from visord.state.transfer import CorruptHistory
 
+FORMAT: Final = 1
+"""Of the tables."""
 MAX_SESSION_ID: Final = 64
 """Bytes of a session's id."""
 MAX_ACTOR: Final = 1024
 """Characters of an actor's name."""
+MAX_KEPT: Final = 4096
+"""Bytes read by a transaction up to which its whole outcome is kept for a retry."""
 
 
 class Machine:
@@ -61,6 +66,42 @@ class Machine:
         self.sessions.evict(self.time)
         self.retention.advance(self.store, self.time)
         return outcomes
+
+    def export_tables(self) -> dict[str, Any]:
+        """Return everything but the store as what msgpack carries; small, and taken at one moment.
+
+        `{"format", "index", "term", "time", "rev", "floor", "retention": [keep_revs, keep_ms], "sessions":
+        rows}`
+        """
+        store, retention = self.store, self.retention
+        return {
+            "format": FORMAT,
+            "index": self.index,
+            "term": self.term,
+            "time": self.time,
+            "rev": store.rev,
+            "floor": store.floor,
+            "retention": [retention.keep_revs, retention.keep_ms],
+            "sessions": self.sessions.export(),
+        }
+
+    def import_tables(self, tables: dict[str, Any]) -> None:
+        """Take over what `export_tables` gave, after the store was imported up to its rev.
+
+        Raises UnknownFormat for tables of a later format, CorruptHistory when they do not fit the store.
+        """
+        known = tables.get("format")
+        if known != FORMAT:
+            raise UnknownFormat(f"the tables have format {known!r}, this version of visord knows {FORMAT}")
+        store, rev, floor = self.store, tables["rev"], tables["floor"]
+        if store.rev != rev or not store.floor <= floor <= rev:
+            raise CorruptHistory(
+                rev, f"the store is at rev {store.rev}, its floor {store.floor}, not {floor}"
+            )
+        self.index, self.term, self.time = tables["index"], tables["term"], tables["time"]
+        self.retention = Retention(*tables["retention"])
+        self.sessions = Sessions.load(tables["sessions"])
+        store.raise_floor(floor)
 
     def _group(self, group: Any) -> list[Outcome]:
         if type(group) is not list or len(group) != 3:
@@ -147,7 +188,7 @@ class Machine:
         if wrong is not None:
             return wrong
         if session is None:
-            return _UNPROTECTED if retry else self._decide(actor, frame)
+            return _UNPROTECTED if retry else self._decide(actor, frame)[0]
         write, acked = frame[1], frame[2]
         if write < session.acked:
             return _LOST if retry else bad_request("id", f"an id from {session.acked}", write)
@@ -158,25 +199,37 @@ class Machine:
             return _LOST
         session.acked = max(session.acked, acked)
         session.start = min(session.start, write)
-        outcome = self._decide(actor, frame)
-        session.keep(write, outcome)
+        outcome, kept = self._decide(actor, frame)
+        if kept is not None:
+            session.keep(write, kept)
         return outcome
 
-    def _decide(self, actor: str, frame: list[Any]) -> Outcome:
-        """Plan what a well-formed frame does, then do it: once the store is touched nothing can fail."""
+    def _decide(self, actor: str, frame: list[Any]) -> tuple[Outcome, Outcome | None]:
+        """Plan what a well-formed frame does, then do it: once the store is touched nothing can fail.
+
+        Return the outcome, and what a retry shall be told (None: it may simply do it again).
+        """
         if frame[0] == RETAIN:
-            return self.retention.set(self.store, self.time, frame)
+            floor = self.retention.set(self.store, self.time, frame)
+            return floor, floor
         try:
             plan = writes.plan(self.store, frame)
         except (
             Exception
         ) as error:  # a bug must not stop every node at this entry, for ever; nothing was changed yet
-            return Refusal("internal", f"the write could not be decided: {type(error).__name__}", {})
+            plan = Refusal("internal", f"the write could not be decided: {type(error).__name__}", {})
         if isinstance(plan, Refusal):
-            return plan
+            return plan, plan
         store = self.store
         rev = store.commit(self.time, actor, plan.note, plan.writes) if plan.writes else store.rev
-        return rev if plan.answer is None else [rev, *plan.answer]
+        if plan.answer is None:
+            return rev, rev
+        outcome = [rev, *plan.answer]
+        if plan.weight <= MAX_KEPT:
+            return outcome, outcome
+        # Too much to keep for every session. What changed nothing can be done again instead.
+        text = f"the transaction was committed at rev {rev}, what it read was too much to keep"
+        return outcome, refusal.session_lost(text, rev=rev) if plan.writes else None
 
 
 _LOST = refusal.session_lost("what became of the write is not known here any more")

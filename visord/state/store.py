@@ -11,8 +11,8 @@ before: they cannot fail.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TypeAlias
 
 from visor.paths import ROOT, check, parent, sort_key
 from visor.protocol.limits import DEFAULT, Limits
@@ -20,7 +20,9 @@ from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, UPDATE
 from visord.state import refusal
 from visord.state.history import History
 from visord.state.refusal import Refusal
+from visord.state.transfer import export_base, export_commits, import_base, import_commits
 from visord.state.tree import Directory, File
+from visord.state.trim import trim
 from visord.state.version import Version, in_force, position_after, tombstone
 
 Change: TypeAlias = tuple[int, str, Version, Version | None]
@@ -40,6 +42,7 @@ class Store:
     """See the module. Reads of more than one file are in `visord.state.reads`."""
 
     __slots__ = (
+        "cut",
         "directories",
         "files",
         "floor",
@@ -62,7 +65,8 @@ class Store:
         self.files: dict[str, File] = {}
         self.directories: dict[str, Directory] = {ROOT: self.root}
         self.history = History()
-        self.trimmed = (0, 0)
+        self.trimmed = (0, 0)  # the rev, and how many changes of the one after it, that trim has handled
+        self.cut = 0  # the floor that trim last worked towards: commits up to it may have lost parts
 
     # -- reads ----------------------------------------------------------------------------------------
 
@@ -214,10 +218,46 @@ class Store:
             self.floor_time = self.history.time(rev)
             self.floor = rev
 
+    def begin(self, rev: int, time: int) -> None:
+        """Make an empty store stand at `rev`, whose commit was at `time`, with nothing known of before."""
+        self.rev = self.floor = self.cut = rev
+        self.time = self.floor_time = time
+        self.history.base = rev
+        self.trimmed = (rev, 0)
+
+    # -- memory and storage: see trim.py and transfer.py ----------------------------------------------
+
+    def trim(self, budget: int) -> bool:
+        """Free what lies below the floor, about `budget` changes of it; return whether there is more."""
+        return trim(self, budget)
+
+    def export_commits(self, first: int, last: int) -> list[list[Any]]:
+        """Return rows `[rev, time, actor, note, [[kind, path, value, lease], ...]]`.
+
+        All commits above `cut` can be had, also below the floor. ValueError for any other.
+        """
+        return export_commits(self, first, last)
+
+    def import_commits(self, rows: Iterable[Any]) -> None:
+        """Add such rows; they continue at `rev + 1`. Raises CorruptHistory."""
+        import_commits(self, rows)
+
+    def export_base(
+        self, cursor: str | None, limit: int, rev: int | None = None
+    ) -> tuple[list[list[Any]], str | None]:
+        """Return `(rows, cursor)` of the state at `rev` (None: the floor); see `transfer.export_base`."""
+        return export_base(self, cursor, limit, rev)
+
+    def import_base(self, floor: int, time: int, rows: Iterable[Any]) -> None:
+        """Add such rows to a store without commits. Raises CorruptHistory."""
+        import_base(self, floor, time, rows)
+
+    # -- inside ---------------------------------------------------------------------------------------
+
     def _set(self, path: str, value: bytes, lease: int, rev: int) -> File:
         file = self.files.get(path)
         if file is None:
-            file = self.files[path] = File(path, self._directory(parent(path)))
+            file = self.files[path] = File(path, self.directory(parent(path)))
         versions = file.versions
         last = versions[-1] if versions else None
         if last is not None and last[1] is not None:
@@ -232,7 +272,7 @@ class Store:
         file.versions.append(tombstone(rev))
         file.directory.leave(file.path, rev)
 
-    def _directory(self, path: str) -> Directory:
+    def directory(self, path: str) -> Directory:
         """Return the directory, made with all above it where it is not there."""
         directories, missing = self.directories, []
         directory = directories.get(path)

@@ -1,4 +1,4 @@
-"""Single writes, planned: what a well-formed frame would do to the store as it is now.
+"""Writes, planned: what a well-formed frame would do to the store as it is now.
 
 `plan` looks and decides, and changes nothing. A plan is carried out by `Store.commit`, which cannot fail.
 """
@@ -6,23 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from visor.paths import size
-from visor.protocol.limits import Limits
-from visor.protocol.verbs import DELETE, G_NONE, NOP, SET
+from visor.protocol.verbs import DELETE, G_NONE, NOP, REVERT, SET, TXN
 from visord.state import fields, guards, refusal
-from visord.state.latest import Latest, View, obstacle
+from visord.state.latest import Latest
+from visord.state.plan import Plan, cannot_delete, cannot_set, too_much
 from visord.state.refusal import Refusal, bad_request
+from visord.state.revert import plan_revert
 from visord.state.store import MAX_CHANGES, Store, Write
-
-
-class Plan(NamedTuple):
-    """`writes` for Store.commit (none: no rev is taken); `answer`: what follows the rev in the result."""
-
-    writes: list[Write]
-    note: str | None = None
-    answer: list[Any] | None = None
+from visord.state.txn import plan_txn
 
 
 def plan(store: Store, frame: list[Any]) -> Plan | Refusal:
@@ -54,16 +47,6 @@ def _set(store: Store, frame: list[Any]) -> Plan | Refusal:
 _SET_DEFAULTS: Final[list[Any]] = [G_NONE, 0, 0, None]
 
 
-def cannot_set(view: View, path: str) -> Refusal | None:
-    """Return why no file can be at `path` now: a path is a file or a directory, never both."""
-    if view.file(path) is not None:
-        return None
-    if view.is_directory(path):
-        return refusal.is_directory(path)
-    above = obstacle(view, path)
-    return refusal.not_directory(above) if above is not None else None
-
-
 def _delete(store: Store, frame: list[Any]) -> Plan | Refusal:
     wrong = fields.length(frame, 4, 8)
     if wrong is not None:
@@ -80,40 +63,19 @@ def _delete(store: Store, frame: list[Any]) -> Plan | Refusal:
     )
     if refused is not None:
         return refused
-    doomed = deleted(view, path)
-    if isinstance(doomed, Refusal):
-        return doomed
+    if view.file(path) is None and not view.is_directory(path):
+        return refusal.not_found(path)
+    doomed = _doomed(view, path)
     return too_much(limits, doomed) or Plan(doomed, note)
 
 
 _DELETE_DEFAULTS: Final[list[Any]] = [False, G_NONE, 0, None]
 
 
-def cannot_delete(view: View, path: str, recursive: bool) -> Refusal | None:
-    """Return what is in the way of a deletion. That the path is there at all is for `deleted` to see."""
-    if view.is_directory(path):
-        return None if recursive else refusal.is_directory(path)
-    if view.file(path) is not None:
-        return None
-    above = obstacle(view, path)
-    return refusal.not_directory(above) if above is not None else None
-
-
-def deleted(view: View, path: str) -> list[Write] | Refusal:
-    """Return the deletions of the file, or of all files below the directory, in path order."""
+def _doomed(view: Latest, path: str) -> list[Write]:
     if view.file(path) is not None:
         return [(path, None, 0)]
-    if view.is_directory(path):
-        return [(entry, None, 0) for entry in view.files_below(path)]
-    return refusal.not_found(path)
-
-
-def too_much(limits: Limits, writes: list[Write]) -> Refusal | None:
-    """Return why `writes` are too many or too big for one commit."""
-    if len(writes) > MAX_CHANGES:
-        return refusal.too_large("changes", MAX_CHANGES, len(writes))
-    total = sum(size(path) + (len(value) if value is not None else 0) for path, value, _ in writes)
-    return refusal.too_large("transaction", limits.transaction, total) if total > limits.transaction else None
+    return [(entry, None, 0) for entry in view.files_below(path, MAX_CHANGES)]
 
 
 def _nop(store: Store, frame: list[Any]) -> Plan | Refusal:
@@ -123,5 +85,7 @@ def _nop(store: Store, frame: list[Any]) -> Plan | Refusal:
 _PLANNERS: Final[dict[int, Callable[[Store, list[Any]], Plan | Refusal]]] = {
     SET: _set,
     DELETE: _delete,
+    TXN: plan_txn,
+    REVERT: plan_revert,
     NOP: _nop,
 }

@@ -7,7 +7,7 @@ from typing import Final
 from visor.protocol.limits import Limits
 
 VISITS: Final = 50_000
-"""Entries (or changes, for a log) that one answer may look at; then it ends with a cursor, maybe without a row."""
+"""Entries (or changes, for a log) that one answer looks at; then it ends with a cursor, maybe with no row."""
 
 
 def rows(limit: int, limits: Limits) -> int:

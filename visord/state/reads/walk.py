@@ -8,13 +8,16 @@ any entry, and go on behind it later.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from visor.paths import ROOT, below, components, join, name, sort_key
 from visord.state.names import merged
 from visord.state.selector import Level, Selector
-from visord.state.store import Store
 from visord.state.tree import Directory
 from visord.state.version import Version, in_force
+
+if TYPE_CHECKING:
+    from visord.state.store import Store
 
 
 def walk(

@@ -1,0 +1,121 @@
+"""A transaction's own writes on top of the store, before they are committed: later operations see earlier
+ones.
+
+Over a store that holds the file /a/b, after `delete /a/b` and `set /a/c/d`:
+
+    staged   {/a/b: None, /a/c/d: (b"...", 0)}
+    grown    {/a: 0, /a/c: +1}                  how many direct entries each directory won or lost; /a lost
+    one, won one touched  {/a: {/a/b, /a/c}, /a/c: {/a/c/d}} entries that may have come or gone
+
+Nothing of the store is changed; `writes` tells the net effect, one write a path.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from visor.paths import ROOT, below, parent, sort_key
+from visord.state.latest import Latest
+from visord.state.store import Store, Write
+from visord.state.version import Version
+
+Staged: TypeAlias = tuple[bytes, int] | None
+"""`(value, lease)`, None when deleted."""
+
+
+class Overlay:
+    """A `View` (see `latest.py`) that can be written to."""
+
+    __slots__ = ("_base", "_grown", "_rev", "_touched", "staged", "store")
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.staged: dict[str, Staged] = {}
+        self._base = Latest(store)
+        self._rev = store.rev + 1
+        self._grown: dict[str, int] = {}
+        self._touched: dict[str, dict[str, None]] = {}
+
+    # -- what is there --------------------------------------------------------------------------------
+
+    def file(self, path: str) -> Version | None:
+        if path not in self.staged:
+            return self._base.file(path)
+        staged = self.staged[path]
+        if staged is None:
+            return None
+        before = self._base.file(path)
+        created, count = (self._rev, 0) if before is None else (before[2], before[3])
+        return (self._rev, staged[0], created, count + 1, staged[1])
+
+    def is_directory(self, path: str) -> bool:
+        return path == ROOT or self._size(path) > 0
+
+    def files_below(self, path: str, most: int) -> list[str]:
+        old: list[str] = []
+        if self._base.is_directory(path):
+            old = self._base.files_below(path, most + len(self.staged))
+        if not self.staged:
+            return old
+        files = dict.fromkeys(old)
+        for entry, staged in self.staged.items():
+            if entry != path and below(entry, path):
+                if staged is None:
+                    files.pop(entry, None)
+                else:
+                    files[entry] = None
+        return sorted(files, key=sort_key)
+
+    def entries(self, path: str) -> list[str]:
+        """Return the paths of the direct entries of a directory, in order."""
+        directory = self.store.directories.get(path)
+        live = list(directory.live.walk()) if directory is not None else []
+        touched = self._touched.get(path)
+        if not touched:
+            return live
+        entries = dict.fromkeys(live)
+        for entry in touched:
+            if self.file(entry) is not None or self.is_directory(entry):
+                entries[entry] = None
+            else:
+                entries.pop(entry, None)
+        return sorted(entries)
+
+    # -- changes --------------------------------------------------------------------------------------
+
+    def set(self, path: str, value: bytes, lease: int) -> None:
+        """Stage a value; that it may be there was checked."""
+        new = self.file(path) is None
+        self.staged[path] = (value, lease)
+        if new:
+            self._resize(path, +1)
+
+    def delete(self, path: str) -> None:
+        """Stage the deletion of a file that is there."""
+        self.staged[path] = None
+        self._resize(path, -1)
+
+    def writes(self) -> list[Write]:
+        """Return the net effect; what was created and deleted again is none."""
+        base = self._base
+        result: list[Write] = []
+        for path, staged in self.staged.items():
+            if staged is not None:
+                result.append((path, *staged))
+            elif base.file(path) is not None:
+                result.append((path, None, 0))
+        return result
+
+    def _size(self, path: str) -> int:
+        directory = self.store.directories.get(path)
+        return (len(directory.live) if directory is not None else 0) + self._grown.get(path, 0)
+
+    def _resize(self, path: str, step: int) -> None:
+        """Count `path` in (+1) or out (-1) of its directory, and that one likewise where it comes or goes."""
+        while path != ROOT:
+            directory = parent(path)
+            self._touched.setdefault(directory, {})[path] = None
+            self._grown[directory] = self._grown.get(directory, 0) + step
+            if self._size(directory) != (1 if step > 0 else 0):
+                return
+            path = directory

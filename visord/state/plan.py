@@ -1,0 +1,52 @@
+"""What a write would do, decided before anything is touched."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from visor.paths import size
+from visor.protocol.limits import Limits
+from visord.state import refusal
+from visord.state.latest import View, obstacle
+from visord.state.refusal import Refusal
+from visord.state.store import MAX_CHANGES, Write
+
+
+class Plan(NamedTuple):
+    """`writes` for Store.commit (none: no rev is taken); `answer`: what follows the rev in the result.
+
+    `weight`: bytes that the answer repeats from the store.
+    """
+
+    writes: list[Write]
+    note: str | None = None
+    answer: list[Any] | None = None
+    weight: int = 0
+
+
+def cannot_set(view: View, path: str) -> Refusal | None:
+    """Return why no file can be at `path` now: a path is a file or a directory, never both."""
+    if view.file(path) is not None:
+        return None
+    if view.is_directory(path):
+        return refusal.is_directory(path)
+    above = obstacle(view, path)
+    return refusal.not_directory(above) if above is not None else None
+
+
+def cannot_delete(view: View, path: str, recursive: bool) -> Refusal | None:
+    """Return what is in the way of a deletion; whether the path is there at all is another question."""
+    if view.file(path) is not None:
+        return None
+    if view.is_directory(path):
+        return None if recursive else refusal.is_directory(path)
+    above = obstacle(view, path)
+    return refusal.not_directory(above) if above is not None else None
+
+
+def too_much(limits: Limits, writes: list[Write]) -> Refusal | None:
+    """Return why `writes` are too many or too big for one commit."""
+    if len(writes) > MAX_CHANGES:
+        return refusal.too_large("changes", MAX_CHANGES, len(writes))
+    total = sum(size(path) + (len(value) if value is not None else 0) for path, value, _ in writes)
+    return refusal.too_large("transaction", limits.transaction, total) if total > limits.transaction else None

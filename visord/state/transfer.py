@@ -1,0 +1,214 @@
+"""The store as rows, for storage and for nodes that catch up: out of a running store, and into an empty one.
+
+    commit row      [rev, time, actor, note, changes], change [kind, path, value, lease]
+    base rows       [path, changed]                                     a directory, before what is in it
+                    [path, mod_rev, value, created, count, lease]       a file
+
+A base is the state at one rev; commits go on from there. What they leave out (when a file was created, how
+often it was written) follows from those before. Rows come in path order, and everything in them is what
+msgpack carries.
+
+To build a store again: `import_base` with all rows of the base if there is one, `import_commits` with all
+commits after it, `Machine.import_tables` last. Blocks may be of any size. Without a base, commits start at
+rev 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from visor.paths import ROOT, below, check, parent
+from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, SEL_TREE, UPDATE
+from visord.state.reads.walk import walk
+from visord.state.selector import Selector
+from visord.state.tree import Directory, File
+from visord.state.version import tombstone
+
+if TYPE_CHECKING:
+    from visord.state.store import Store
+
+WHOLE: Final = Selector(SEL_TREE, ROOT, lambda path: True)
+
+
+class CorruptHistory(Exception):  # noqa: N818 - the name says what it is
+    """Imported rows contradict themselves or what came before. `rev`: where."""
+
+    def __init__(self, rev: int, why: str) -> None:
+        super().__init__(f"rev {rev}: {why}")
+        self.rev = rev
+        self.why = why
+
+
+def export_commits(store: Store, first: int, last: int) -> list[list[Any]]:
+    """Return the rows of the commits from `first` to `last`; ValueError when some of them were trimmed."""
+    if first <= store.cut or last > store.rev:
+        raise ValueError(f"commits {first} to {last}: only {store.cut + 1} to {store.rev} are there")
+    history, change = store.history, store.change
+    rows = []
+    for rev in range(first, last + 1):
+        position = rev - history.base - 1
+        changes = []
+        for file in history.files(rev):
+            kind, path, version, _ = change(file, rev)
+            changes.append([kind, path, version[1], version[4]])
+        rows.append([rev, history.times[position], history.actors[position], history.notes.get(rev), changes])
+    return rows
+
+
+def import_commits(store: Store, rows: Iterable[Any]) -> None:
+    """Add commits, which continue at `store.rev + 1`. Raises CorruptHistory; the store is of no use then."""
+    rev = store.rev
+    try:
+        for row in rows:
+            rev, time, actor, note, changes = row
+            if rev != store.rev + 1 or type(rev) is not int:
+                raise CorruptHistory(store.rev + 1, f"followed by rev {rev!r:.40}")
+            if len(changes) == 1 and note is None and changes[0][0] != EXPIRE:
+                _import_one(store, rev, time, actor, changes[0])
+            else:
+                _import_several(store, rev, time, actor, note, changes)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        raise CorruptHistory(store.rev + 1, f"not a commit: {type(error).__name__}: {error}") from error
+
+
+def _import_one(store: Store, rev: int, time: int, actor: str, change: list[Any]) -> None:
+    """Add a commit of one change: what `Store.commit` does, by the million."""
+    kind, path, value, lease = change
+    file = store.files.get(path)
+    last = file.versions[-1] if file is not None else None
+    if kind == UPDATE:
+        if file is None or last is None or last[1] is None or type(value) is not bytes:
+            raise CorruptHistory(rev, f"updates {path!r:.80}, which does not exist")
+        file.versions.append((rev, value, last[2], last[3] + 1, lease))
+    elif kind == CREATE:
+        if file is None:
+            file = _new_file(store, rev, path)
+        elif last is not None and last[1] is not None:
+            raise CorruptHistory(rev, f"creates {path!r:.80}, which exists")
+        if type(value) is not bytes:
+            raise CorruptHistory(rev, f"{path!r:.80} has no value")
+        file.versions.append((rev, value, rev, 1, lease))
+        file.directory.enter(file.path, rev)
+    elif kind == REMOVE:
+        if file is None or last is None or last[1] is None:
+            raise CorruptHistory(rev, f"deletes {path!r:.80}, which does not exist")
+        file.versions.append(tombstone(rev))
+        file.directory.leave(file.path, rev)
+    else:
+        raise CorruptHistory(rev, f"has a change of kind {kind!r:.40}")
+    for changes in file.directory.lineage:
+        changes.append(rev)
+    history = store.history
+    history.times.append(time)
+    history.actors.append(history.actor(actor))
+    history.touched.append(file)
+    store.time = time
+    store.rev = rev
+
+
+def _new_file(store: Store, rev: int, path: str) -> File:
+    why = check(path, store.limits)
+    if why is not None or path == ROOT:
+        raise CorruptHistory(rev, f"writes {path!r:.80}, which {why or 'is a directory'}")
+    above = parent(path)
+    directory = store.directories.get(above)
+    if directory is None:
+        _no_file_above(store, rev, path)
+        directory = store.directory(above)
+    inner = store.directories.get(path)
+    if inner is not None and inner.live:
+        raise CorruptHistory(rev, f"writes {path!r:.80}, which is a directory")
+    file = store.files[path] = File(path, directory)
+    return file
+
+
+def _no_file_above(store: Store, rev: int, path: str) -> None:
+    while path != ROOT:
+        path = parent(path)
+        file = store.files.get(path)
+        if file is not None and file.versions[-1][1] is not None:
+            raise CorruptHistory(rev, f"writes below {path!r:.80}, which is a file")
+
+
+def _import_several(
+    store: Store, rev: int, time: int, actor: str, note: str | None, changes: list[Any]
+) -> None:
+    writes, expired, seen = [], False, set[str]()
+    for kind, path, value, lease in changes:
+        live = store.version(path, store.rev) is not None
+        deletes = kind in (REMOVE, EXPIRE)
+        wrong = (kind == CREATE) == live or kind not in (CREATE, UPDATE, REMOVE, EXPIRE)
+        if wrong or deletes != (value is None) or path in seen or not (deletes or type(value) is bytes):
+            raise CorruptHistory(rev, f"its change of {path!r:.80} does not fit what was there")
+        seen.add(path)
+        expired = expired or kind == EXPIRE
+        writes.append((path, value, lease))
+    if not writes:
+        raise CorruptHistory(rev, "changes nothing")
+    store.commit(time, actor, note, writes, expired=expired)
+
+
+def export_base(
+    store: Store, cursor: str | None, limit: int, rev: int | None = None
+) -> tuple[list[list[Any]], str | None]:
+    """Return `(rows, cursor)`: about `limit` rows of the state at `rev` (None: the floor), behind `cursor`.
+
+    The cursor is None after the last row. `rev` has to stay the same, and readable, from slice to slice:
+    ValueError when the floor has passed it.
+    """
+    at = store.floor if rev is None else rev
+    if store.outside(at) is not None:
+        raise ValueError(f"rev {at} is not between {store.floor} and {store.rev}")
+    rows: list[list[Any]] = []
+    before = cursor if cursor is not None else ROOT
+    for path, version in walk(store, WHOLE, at, cursor, inclusive=False):
+        if version is not None:
+            rows.extend(_directories_between(before, store.files[path].directory, at))
+            rows.append([path, *version])
+            before = path
+        limit -= 1
+        if limit <= 0:
+            return rows, path
+    return rows, None
+
+
+def _directories_between(before: str, directory: Directory, rev: int) -> list[list[Any]]:
+    """Return the rows of the directories that a walk enters after the file `before`, down to `directory`."""
+    rows: list[list[Any]] = []
+    above: Directory | None = directory
+    while above is not None and above.parent is not None and not below(before, above.path):
+        rows.append([above.path, above.changed_at(rev)])
+        above = above.parent
+    rows.reverse()
+    return rows
+
+
+def import_base(store: Store, floor: int, time: int, rows: Iterable[Any]) -> None:
+    """Add rows of the state at `floor`, whose commit was at `time` (ms), to a store without commits.
+
+    Called again with the same `floor` and `time` for each block. Raises CorruptHistory.
+    """
+    if store.rev != store.floor or store.floor not in (0, floor) or (store.files and store.rev != floor):
+        raise CorruptHistory(floor, f"a base does not fit a store at rev {store.rev}")
+    store.begin(floor, time)
+    try:
+        for row in rows:
+            if len(row) == 2:
+                directory = store.directory(row[0])
+                if not row[0].startswith("/") or directory.changes or not 0 < row[1] <= floor:
+                    raise CorruptHistory(floor, f"{row[0]!r:.80} does not fit as a directory")
+                directory.changes.append(row[1])
+            else:
+                _import_file(store, floor, row)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        raise CorruptHistory(floor, f"not a row of a base: {type(error).__name__}: {error}") from error
+
+
+def _import_file(store: Store, floor: int, row: list[Any]) -> None:
+    path, mod_rev, value, created, count, lease = row
+    if path in store.files or not 0 < created <= mod_rev <= floor or type(value) is not bytes or count < 1:
+        raise CorruptHistory(floor, f"{path!r:.80} does not fit as a file")
+    file = _new_file(store, floor, path)
+    file.versions.append((mod_rev, value, created, count, lease))
+    file.directory.enter(path, floor)

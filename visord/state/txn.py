@@ -1,0 +1,189 @@
+"""Transactions: guards, then operations in order, all at one rev or not at all.
+
+[32, id, acked, guards, then, else = [], note = nil]  ->  [rev, succeeded, results]
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from visor.paths import ROOT, size
+from visor.protocol.verbs import G_ABOVE, N_DIRECTORY, N_FILE, T_DELETE, T_GET, T_LIST, T_SET
+from visord.state import fields, guards, refusal
+from visord.state.overlay import Overlay
+from visord.state.plan import Plan, cannot_delete, cannot_set
+from visord.state.refusal import Refusal, bad_request
+from visord.state.store import MAX_CHANGES, Store
+
+_DEFAULTS: Final[list[Any]] = [[], None]
+
+
+def plan_txn(store: Store, frame: list[Any]) -> Plan | Refusal:
+    """Return what the transaction does, or why it is refused."""
+    wrong = fields.length(frame, 5, 7)
+    if wrong is not None:
+        return wrong
+    _, _, _, conditions, then, otherwise, note = frame + _DEFAULTS[len(frame) - 5 :]
+    limits = store.limits
+    wrong = (
+        fields.sequence("guards", conditions, limits.operations)
+        or fields.sequence("then", then, limits.operations)
+        or fields.sequence("else", otherwise, limits.operations)
+        or fields.note(note, limits)
+        or _malformed_guards(store, conditions)
+        or _malformed_operations(store, "then", then)
+        or _malformed_operations(store, "else", otherwise)
+    )
+    if wrong is not None:
+        return wrong
+    held = _all_hold(store, conditions)
+    return held if isinstance(held, Refusal) else _run(store, held, then if held else otherwise, note)
+
+
+def _all_hold(store: Store, conditions: list[Any]) -> bool | Refusal:
+    for position, (kind, path, arg) in enumerate(conditions):
+        reason = guards.unmet(store, kind, path, arg)
+        if reason is not None:
+            return _at(reason, "guard", position) if reason.code == "compacted" else False
+    return True
+
+
+def _run(store: Store, succeeded: bool, operations: list[Any], note: str | None) -> Plan | Refusal:
+    run = _Run(store)
+    results: list[Any] = []
+    for position, operation in enumerate(operations):
+        result = run.step(operation)
+        if type(result) is Refusal:
+            return _at(result, "operation", position)
+        results.append(result)
+    writes = run.overlay.writes()
+    if len(writes) > MAX_CHANGES:
+        return refusal.too_large("changes", MAX_CHANGES, len(writes))
+    return Plan(writes, note, [succeeded, results], run.shown)
+
+
+class _Run:
+    """The operations of one transaction under way, and what they may still cost."""
+
+    __slots__ = ("limits", "looked", "overlay", "shown", "written")
+
+    def __init__(self, store: Store) -> None:
+        self.limits = store.limits
+        self.overlay = Overlay(store)
+        self.written = 0  # bytes of paths and values
+        self.shown = 0  # bytes of results
+        self.looked = 0  # entries listed, files found below directories
+
+    def step(self, operation: list[Any]) -> Any:
+        """Return the result of one operation, or the Refusal that ends the transaction."""
+        kind, path = operation[0], operation[1]
+        if kind == T_SET:
+            return self._set(path, operation[2], operation[3] if len(operation) > 3 else 0)
+        if kind == T_DELETE:
+            return self._delete(path, len(operation) > 2 and operation[2])
+        return self._get(path) if kind == T_GET else self._list(path)
+
+    def _set(self, path: str, value: bytes, lease: int) -> Refusal | None:
+        self.written += size(path) + len(value)
+        if self.written > self.limits.transaction:
+            return refusal.too_large("transaction", self.limits.transaction, self.written)
+        refused = cannot_set(self.overlay, path)
+        if refused is None:
+            self.overlay.set(path, value, lease)
+        return refused
+
+    def _delete(self, path: str, recursive: bool) -> Refusal | None:
+        overlay = self.overlay
+        refused = cannot_delete(overlay, path, recursive)
+        if refused is not None:
+            return refused
+        if overlay.file(path) is not None:
+            doomed = [path]
+        elif overlay.is_directory(path):
+            doomed = overlay.files_below(path, MAX_CHANGES)
+        else:
+            return refusal.not_found(path)
+        self.written += sum(map(size, doomed))
+        if self.written > self.limits.transaction:
+            return refusal.too_large("transaction", self.limits.transaction, self.written)
+        for entry in doomed:
+            overlay.delete(entry)
+        return self._look(len(doomed))
+
+    def _get(self, path: str) -> Any:
+        version = self.overlay.file(path)
+        if version is None:
+            return refusal.is_directory(path) if self.overlay.is_directory(path) else None
+        return self._show(len(version[1] or b"")) or version
+
+    def _list(self, path: str) -> Any:
+        overlay = self.overlay
+        if overlay.file(path) is not None:
+            return refusal.not_directory(path)
+        directory = overlay.store.directories.get(path)
+        refused = self._look(len(directory.live)) if directory is not None else None
+        if refused is not None:
+            return refused
+        begin = 1 if path == ROOT else len(path) + 1
+        entries = overlay.entries(path)
+        rows = [[e[begin:], N_FILE if overlay.file(e) is not None else N_DIRECTORY] for e in entries]
+        return self._show(sum(map(size, entries))) or rows
+
+    def _look(self, entries: int) -> Refusal | None:
+        self.looked += entries
+        if self.looked <= 2 * MAX_CHANGES:
+            return None
+        return refusal.too_large("entries", 2 * MAX_CHANGES, self.looked)
+
+    def _show(self, count: int) -> Refusal | None:
+        self.shown += count
+        if self.shown <= self.limits.transaction:
+            return None
+        return refusal.too_large("results", self.limits.transaction, self.shown)
+
+
+def _malformed_guards(store: Store, conditions: list[Any]) -> Refusal | None:
+    for position, guard in enumerate(conditions):
+        if type(guard) is not list or len(guard) != 3:
+            wrong: Refusal | None = bad_request("guards", "lists [kind, path, arg]", guard)
+        else:
+            wrong = fields.path("path", guard[1], store.limits)
+            wrong = wrong or guards.malformed(guard[0], guard[2], store.limits, last=G_ABOVE)
+        if wrong is not None:
+            return _at(wrong, "guard", position)
+    return None
+
+
+def _malformed_operations(store: Store, field: str, operations: list[Any]) -> Refusal | None:
+    for position, operation in enumerate(operations):
+        wrong = _malformed(store, field, operation)
+        if wrong is not None:
+            return _at(wrong, "operation", position)
+    return None
+
+
+def _malformed(store: Store, field: str, operation: Any) -> Refusal | None:
+    if type(operation) is not list or len(operation) < 2 or type(operation[0]) is not int:
+        return bad_request(field, "lists [kind, path, ...]", operation)
+    kind, path, limits = operation[0], operation[1], store.limits
+    least, most = _LENGTHS.get(kind, (0, 0))
+    if not least <= len(operation) <= most:
+        return bad_request(field, "an operation of PROTOCOL.md with its fields", operation)
+    # What is a file already is a path: no need to look at it letter by letter.
+    if not (type(path) is str and path in store.files):
+        wrong = fields.path("path", path, limits, root=kind != T_SET)
+        if wrong is not None:
+            return wrong
+    if kind == T_SET:
+        wrong = fields.value("value", operation[2], limits)
+        return wrong or (fields.lease(operation[3]) if most == len(operation) else None)
+    return fields.boolean("recursive", operation[2]) if len(operation) == 3 else None
+
+
+# kind -> how many elements an operation may have
+_LENGTHS: Final = {T_SET: (3, 4), T_DELETE: (2, 3), T_GET: (2, 2), T_LIST: (2, 2)}
+
+
+def _at(reason: Refusal, word: str, position: int) -> Refusal:
+    """Return the refusal with the position of what was refused; `limits` of all together stay without."""
+    return Refusal(reason.code, f"{word} {position}: {reason.text}", {**reason.details, word: position})
