@@ -18,10 +18,10 @@ import msgpack as _msgpack
 
 T = TypeVar("T")
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """What JSON can say."""
 
-Packed: TypeAlias = "None | bool | int | float | str | bytes | list[Packed] | dict[str, Packed]"
+Packed: TypeAlias = "bool | int | float | str | bytes | list[Packed] | dict[str, Packed] | None"
 """What msgpack can say, with text as the keys of maps."""
 
 
@@ -45,7 +45,9 @@ class BytesCodec:
         if type(value) is bytes:
             return value
         if not isinstance(value, bytes | bytearray | memoryview):
-            raise TypeError(f"a value must be bytes, not {type(value).__name__}: pass a codec for anything else")
+            raise TypeError(
+                f"a value must be bytes, not {type(value).__name__}: pass a codec for anything else"
+            )
         return bytes(value)
 
     def decode(self, data: bytes, /) -> bytes:

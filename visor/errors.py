@@ -42,6 +42,7 @@ without its root. `.code` is the word of the protocol, `.operation` the position
 operation of a transaction.
 """
 
+# ruff: noqa: N818  # the names say what the caller may believe; they are part of the API
 from __future__ import annotations
 
 import re
@@ -75,7 +76,11 @@ class VisorError(Exception):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __reduce__(self) -> tuple[Callable[..., VisorError], tuple[object, ...], dict[str, object]]:
-        return _rebuild, (type(self), str(self), self.details), {"__notes__": [*getattr(self, "__notes__", ())]}
+        return (
+            _rebuild,
+            (type(self), str(self), self.details),
+            {"__notes__": [*getattr(self, "__notes__", ())]},
+        )
 
     def __setstate__(self, state: dict[str, object] | None) -> None:
         for note in _notes(state):

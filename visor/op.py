@@ -1,6 +1,6 @@
 """The operations of a transaction, in the order in which they run.
 
-    client.txn({"/a": guard.rev(3)}, then=[op.set("/a", b"x"), op.get("/b")], orelse=[op.get("/a")])
+client.txn({"/a": guard.rev(3)}, then=[op.set("/a", b"x"), op.get("/b")], orelse=[op.get("/a")])
 """
 
 from __future__ import annotations

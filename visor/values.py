@@ -6,7 +6,7 @@ They are shared by the blocking and the asyncio client. What reads or writes by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -38,7 +38,12 @@ class Node(StrEnum):
     DIRECTORY = "directory"
 
 
-KINDS = {verbs.CREATE: Kind.CREATE, verbs.UPDATE: Kind.UPDATE, verbs.REMOVE: Kind.DELETE, verbs.EXPIRE: Kind.EXPIRE}
+KINDS = {
+    verbs.CREATE: Kind.CREATE,
+    verbs.UPDATE: Kind.UPDATE,
+    verbs.REMOVE: Kind.DELETE,
+    verbs.EXPIRE: Kind.EXPIRE,
+}
 KIND_NUMBERS = {kind: number for number, kind in KINDS.items()}
 NODES = (Node.MISSING, Node.FILE, Node.DIRECTORY)
 
@@ -225,9 +230,7 @@ class Difference(Generic[T]):
 
     __slots__ = ("_after", "_before", "_codec", "path")
 
-    def __init__(
-        self, path: str, before: list[Any] | None, after: list[Any] | None, codec: Codec[T]
-    ) -> None:
+    def __init__(self, path: str, before: list[Any] | None, after: list[Any] | None, codec: Codec[T]) -> None:
         self.path = path
         self._before = before
         self._after = after
@@ -271,3 +274,18 @@ class Difference(Generic[T]):
 
 Status = Mapping[str, object]
 """What the node tells of itself; see the operator's guide for the keys."""
+
+
+def commit_from_wire(commit: list[Any], strip: Callable[[str], str], codec: Codec[T]) -> Commit[T]:
+    """Return the commit for `[rev, time, actor, note, changes]`; `strip` takes the root off a path."""
+    rev, time_ms, actor, note, changes = commit
+    return Commit(
+        rev,
+        time_ms,
+        actor,
+        note,
+        tuple(
+            Change(KINDS[row[0]], strip(row[1]), row[2], row[3] if len(row) > 3 else None, codec)
+            for row in changes
+        ),
+    )

@@ -1,11 +1,12 @@
 """The registry at one rev, and a file of it: immutable, and a write gives the next one.
 
-    snapshot = await client.snapshot()        # snapshot.rev == 42
-    one = await snapshot.get("/path")         # one.rev == 42
-    two = await one.update("bob")             # two.rev == 43; `one` still says what it said
-    await one.update("eve")                   # RevMismatch: changed since 42; `one` stays usable
+snapshot = await client.snapshot()        # snapshot.rev == 42
+one = await snapshot.get("/path")         # one.rev == 42
+two = await one.update("bob")             # two.rev == 43; `one` still says what it said
+await one.update("eve")                   # RevMismatch: changed since 42; `one` stays usable
 """
 
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
@@ -32,9 +33,7 @@ class File(Generic[T]):
 
     __slots__ = ("_client", "_codec", "_path", "_rev", "_value", "_version")
 
-    def __init__(
-        self, client: Client[Any], path: str, rev: int, version: list[Any], codec: Codec[T]
-    ) -> None:
+    def __init__(self, client: Client[Any], path: str, rev: int, version: list[Any], codec: Codec[T]) -> None:
         self._client = client
         self._path = path
         self._rev = rev
@@ -295,7 +294,7 @@ class Snapshot(Generic[T]):
         return Snapshot(self._client, rev)
 
     async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Snapshot[T]:
-        """Return the snapshot at `rev`, or at the latest; itself when that is not newer: never back in time."""
+        """Return the snapshot at `rev`, or the latest; itself when that is not newer: never back in time."""
         if rev < 0:
             rev = await self._client.rev(timeout=timeout)
         return Snapshot(self._client, rev) if rev > self._rev else self

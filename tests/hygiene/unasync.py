@@ -1,0 +1,110 @@
+"""Makes `visor/blocking` from `visor/aio`: the asyncio source is the one that people edit.
+
+    python tests/hygiene/unasync.py            write the blocking modules
+    python tests/hygiene/unasync.py --check    say which ones differ, exit 1 if any does
+
+`async` and `await` go, names that belong to asyncio become their blocking twins, in code, in docstrings
+and in the examples inside them. What differs in nature (sockets, timers, threads) is in `_driver.py`,
+which is written by hand on both sides.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "visor" / "aio"
+TARGET = ROOT / "visor" / "blocking"
+MODULES = ("client.py", "snapshot.py", "subscription.py", "transaction.py", "watch.py")
+
+HEADER = "# Generated from visor/aio/{name} by tests/hygiene/unasync.py.\n"
+
+REWRITES = (
+    (r"\bawait ", ""),
+    (r"\basync (def|for|with)\b", r"\1"),
+    (r"\b__a(enter|exit|iter|next)__\b", r"__\1__"),
+    (r"\bStopAsyncIteration\b", "StopIteration"),
+    (r"\bAsyncIterator\b", "Iterator"),
+    (r"\bAwaitable\[", "Returned["),
+    (r"\bvisor\.aio\b", "visor.blocking"),
+    (r"(?m)^# ruff: noqa: ASYNC109.*\n", ""),
+)
+
+
+def translate(source: str, name: str) -> str:
+    """Return the blocking twin of a module."""
+    for pattern, replacement in REWRITES:
+        source = re.sub(pattern, replacement, source)
+    return HEADER.format(name=name) + _without_returned(source)
+
+
+def _without_returned(source: str) -> str:
+    """Replace `Returned[X]` by X, and drop the import that it came from."""
+    source = re.sub(r"\bAwaitable, |, Awaitable\b", "", source)
+    while (start := source.find("Returned[")) >= 0:
+        depth, end = 1, start + len("Returned[")
+        while depth:
+            depth += {"[": 1, "]": -1}.get(source[end], 0)
+            end += 1
+        source = source[:start] + source[start + len("Returned[") : end - 1] + source[end:]
+    return source
+
+
+def formatted(source: str) -> str:
+    """Return the source as the formatter of the project leaves it, where that is installed."""
+    beside = Path(sys.executable).with_name("ruff")
+    ruff = str(beside) if beside.exists() else shutil.which("ruff")
+    if ruff is None:
+        return source
+    for command in (["check", "--select", "I", "--fix", "--quiet"], ["format", "--quiet"]):
+        done = subprocess.run(
+            [ruff, *command, "--stdin-filename", str(TARGET / "x.py"), "-"],
+            input=source,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
+        source = done.stdout
+    return source
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two modules say the same, however they are laid out; comments count."""
+    return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other)) and _comments(one) == _comments(other)
+
+
+def _comments(source: str) -> list[str]:
+    return [line.strip() for line in source.splitlines() if line.strip().startswith("#")]
+
+
+def differing() -> list[str]:
+    """Return the names of the blocking modules that are not what their source gives."""
+    names = []
+    for name in MODULES:
+        target = TARGET / name
+        wanted = translate((SOURCE / name).read_text(), name)
+        if not target.exists() or not same(wanted, target.read_text()):
+            names.append(name)
+    return names
+
+
+def main(arguments: list[str]) -> int:
+    """Write the modules, or check them."""
+    if "--check" in arguments:
+        names = differing()
+        for name in names:
+            print(f"visor/blocking/{name} is not what visor/aio/{name} gives: run {Path(__file__).name}")
+        return 1 if names else 0
+    for name in MODULES:
+        (TARGET / name).write_text(formatted(translate((SOURCE / name).read_text(), name)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,147 @@
+"""Visor: a registry of process state, seen from Python.
+
+    import visor
+
+    with visor.dial("localhost:8046") as client:
+        client.set("/greeting", b"hello")
+        snapshot = client.snapshot()
+        file = snapshot.get("/greeting")            # file.rev == snapshot.rev
+        newer = file.update(b"bonjour")             # `file` still says b"hello"
+        with client.watch("/**") as watch:
+            for commit in watch:
+                print(commit.rev, commit.actor, commit.changes)
+
+`visor.aio` has the same names for asyncio, `visor.errors` what can go wrong, `visor.codecs` values other
+than bytes, `visor.guard`, `visor.op` and `visor.select` the pieces of conditional and bulk calls,
+`visor.testing` registries for tests.
+
+A client may be used by any number of threads at once. After a fork the child must call `reopen` on it
+(anything else raises ForkedClient); the parent's connection is not touched. Signal handlers must not use
+a client that the interrupted code may be using.
+"""
+
+from __future__ import annotations
+
+import logging as _logging
+from collections.abc import Iterable
+from contextlib import AbstractContextManager as _AbstractContextManager
+from typing import Any, TypeVar, overload
+
+from visor import codecs, errors, guard, op, select
+from visor._settings import ReconnectHook, RequestHook
+from visor._settings import gather as _gather
+from visor._version import __version__
+from visor.blocking import Client, File, Snapshot, Subscription, Transaction, Watch
+from visor.codecs import Codec
+from visor.errors import OutcomeUnknown, Rejected, Unavailable, VisorError
+from visor.guard import Guard
+from visor.op import Op
+from visor.select import Selector
+from visor.values import Blame, Change, Commit, Difference, Entry, Horizon, Kind, Node, Result, Stat
+
+_logging.getLogger("visor").addHandler(_logging.NullHandler())
+
+T = TypeVar("T")
+
+
+@overload
+def dial(
+    addr: str | Iterable[str] | None = ...,
+    root: str | None = ...,
+    *,
+    timeout: float | None = ...,
+    actor: str | None = ...,
+    token: str | None = ...,
+    on_request: RequestHook | None = ...,
+    on_reconnect: ReconnectHook | None = ...,
+) -> Client[bytes]: ...
+@overload
+def dial(
+    addr: str | Iterable[str] | None = ...,
+    root: str | None = ...,
+    *,
+    codec: Codec[T],
+    timeout: float | None = ...,
+    actor: str | None = ...,
+    token: str | None = ...,
+    on_request: RequestHook | None = ...,
+    on_reconnect: ReconnectHook | None = ...,
+) -> Client[T]: ...
+def dial(
+    addr: str | Iterable[str] | None = None,
+    root: str | None = None,
+    *,
+    codec: Codec[Any] = codecs.BYTES,
+    timeout: float | None = None,
+    actor: str | None = None,
+    token: str | None = None,
+    on_request: RequestHook | None = None,
+    on_reconnect: ReconnectHook | None = None,
+) -> Client[Any]:
+    """Connect to the registry.
+
+    `addr`: "host:port", "[v6]:port", "unix:/path", several with commas or as a list, or doozer's
+    "doozer:?ca=host:port&ca=..."; default `VISOR_ADDR`, then localhost:8046. Names are resolved at every
+    attempt. `root` is put before every path (default `VISOR_ROOT`, then "/"): what lies outside of it does
+    not exist for this client. `codec` is for values (default: bytes). `timeout` is for connecting and the
+    default of every call, in seconds (`VISOR_TIMEOUT`, then 10). `actor` is named in the history of
+    what this client writes (`VISOR_ACTOR`, then user@host), `token` proves who that is (`VISOR_TOKEN`,
+    `VISOR_TOKEN_FILE`). `on_request(verb, seconds, error)` is called after every request,
+    `on_reconnect(address)` after every connection but the first.
+
+    DeadlineExceeded when no node answers in time, Denied or Unsupported when it will not have this client.
+    """
+    settings = _gather(addr, root, timeout, actor, token, on_request, on_reconnect)
+    client: Client[Any] = Client(settings, codec)
+    try:
+        client.connect()
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def embedded(root: str = "/", *, codec: Codec[Any] = codecs.BYTES) -> _AbstractContextManager[Client[Any]]:
+    """Return a context manager: a client on a registry inside this process, gone at the end of the block.
+
+    Needs the server: `pip install 'visor-registry[server]'`.
+    """
+    from visor._embedded import embedded as start
+
+    return start(root, codec)
+
+
+__all__ = [
+    "dial",
+    "embedded",
+    "Client",
+    "Snapshot",
+    "File",
+    "Transaction",
+    "Watch",
+    "Subscription",
+    "Commit",
+    "Change",
+    "Kind",
+    "Entry",
+    "Stat",
+    "Node",
+    "Horizon",
+    "Blame",
+    "Difference",
+    "Result",
+    "Codec",
+    "Guard",
+    "Op",
+    "Selector",
+    "VisorError",
+    "Rejected",
+    "Unavailable",
+    "OutcomeUnknown",
+    "codecs",
+    "errors",
+    "guard",
+    "op",
+    "select",
+    "__version__",
+]

@@ -1,0 +1,98 @@
+"""Requests and answers that need more than one line: between the API's values and the wire's arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from visor._root import Root
+from visor.codecs import Codec
+from visor.guard import Guard
+from visor.op import Op
+from visor.protocol import verbs
+from visor.select import Selector
+from visor.values import NODES
+
+
+def plain_guard(guard: Guard) -> bool:
+    """Whether SET and DELETE know this guard themselves; the others need a transaction."""
+    return guard.kind <= verbs.G_EXISTS
+
+
+def txn_message(
+    root: Root,
+    guards: Mapping[str, Guard] | Iterable[tuple[str, Guard]],
+    then: Sequence[Op],
+    orelse: Sequence[Op],
+    codec: Codec[Any],
+    note: str | None,
+) -> list[Any]:
+    """Return the TXN message."""
+    pairs = guards.items() if isinstance(guards, Mapping) else guards
+    return [
+        verbs.TXN,
+        0,
+        0,
+        [[guard.kind, root.path(path), guard.arg] for path, guard in pairs],
+        [op_row(root, op, codec) for op in then],
+        [op_row(root, op, codec) for op in orelse],
+        note,
+    ]
+
+
+def op_row(root: Root, op: Op, codec: Codec[Any]) -> list[Any]:
+    """Return one operation as it goes on the wire."""
+    path = root.path(op.path)
+    if op.kind == verbs.T_SET:
+        return [op.kind, path, codec.encode(op.value)]
+    if op.kind == verbs.T_DELETE:
+        return [op.kind, path, op.recursive]
+    return [op.kind, path]
+
+
+def op_result(op: Op, result: Any, make_file: Callable[[str, list[Any]], object]) -> object:
+    """Return what one operation answered, as `visor.op` promises it."""
+    if result is None or op.kind in (verbs.T_SET, verbs.T_DELETE):
+        return None
+    if op.kind == verbs.T_GET:
+        return make_file(op.path, result)
+    return [(name, NODES[kind]) for name, kind in result]
+
+
+def create_message(root: Root, path: str, data: bytes, rev: int, note: str | None) -> list[Any]:
+    """Return the TXN that creates a file which exists neither at `rev` nor later; else it reads it."""
+    full = root.path(path)
+    guards = [[verbs.G_MISSING, full, 0], [verbs.G_SINCE, full, rev]]
+    return [verbs.TXN, 0, 0, guards, [[verbs.T_SET, full, data]], [[verbs.T_GET, full]], note]
+
+
+def below(path: str, directory: str) -> bool:
+    """Whether `path` is `directory` or lies in it."""
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def literal_part(what: str | Selector) -> str:
+    """Return the deepest directory (or file) that holds everything the selector can match."""
+    if isinstance(what, str):
+        text = what
+    elif what.kind == verbs.SEL_RANGE:
+        return "/"
+    elif what.kind == verbs.SEL_GLOB:
+        text = what.text
+    else:
+        return what.text
+    cut = min((at for at in (text.find("*"), text.find("?")) if at >= 0), default=-1)
+    return text if cut < 0 else text[:cut].rpartition("/")[0] or "/"
+
+
+def guards_of_reads(root: Root, guarded: Mapping[str, bool], rev: int | None) -> list[list[Any]]:
+    """Return "not changed since `rev`" for every path that was read.
+
+    The guard of a directory covers what is below it, so a path below one that is listed needs none.
+    """
+    trees = [path for path, tree in guarded.items() if tree]
+    return [
+        [verbs.G_SINCE, root.path(path), rev]
+        for path in guarded
+        if not any(path != tree and below(path, tree) for tree in trees)
+    ]

@@ -1,0 +1,78 @@
+"""The root of a client: put before every path that goes out, taken off every path that comes in.
+
+    root = Root("/staging")
+    root.path("/apps/web")          # "/staging/apps/web"
+    root.path("/")                  # "/staging"
+    root.strip("/staging/apps")     # "/apps"
+
+Paths are never interpreted (`..` is no way up), and every path must begin with a slash, so nothing that
+a client can say reaches outside its root.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from visor import paths
+from visor.errors import BadGlob, BadPath
+from visor.protocol import verbs
+from visor.select import Selector
+
+_PATH_DETAILS = ("path", "directory", "start", "end")
+
+
+class Root:
+    """One root; `text` is how it was given, without a slash at the end ("/" for the whole registry)."""
+
+    __slots__ = ("_cut", "_prefix", "text")
+
+    def __init__(self, text: str = "/") -> None:
+        if not text.startswith("/"):
+            raise BadPath(path=text, why="a root begins with a slash")
+        self._prefix = text.rstrip("/")
+        why = paths.check(self._prefix) if self._prefix else None
+        if why is not None:
+            raise BadPath(path=text, why=why)
+        self._cut = len(self._prefix)
+        self.text = self._prefix or "/"
+
+    def path(self, path: str) -> str:
+        """Return the path as the server knows it; BadPath when it does not begin with a slash."""
+        if type(path) is not str or path[:1] != "/":
+            raise BadPath(path=path, why="a path begins with a slash")
+        if not self._cut:
+            return path
+        return self._prefix if path == "/" else self._prefix + path
+
+    def selector(self, what: str | Selector) -> list[Any]:
+        """Return the selector as it goes on the wire."""
+        if isinstance(what, str):
+            return [verbs.SEL_GLOB, self._glob(what)]
+        if what.kind == verbs.SEL_GLOB:
+            return [what.kind, self._glob(what.text)]
+        if what.kind == verbs.SEL_RANGE:
+            return [what.kind, self.path(what.text), self.path(what.end or "/")]
+        return [what.kind, self.path(what.text)]
+
+    def _glob(self, glob: str) -> str:
+        if glob[:1] != "/":
+            raise BadGlob(glob=glob, why="a glob begins with a slash")
+        return self._prefix + glob
+
+    def strip(self, path: str) -> str:
+        """Return the path as this client knows it."""
+        return path if not self._cut else path[self._cut :] or "/"
+
+    def details(self, details: dict[str, Any]) -> dict[str, Any]:
+        """Return an error's details with the root taken off every path and glob in them."""
+        if not self._cut:
+            return details
+        return {key: self._inside(key, value) for key, value in details.items()}
+
+    def _inside(self, key: str, value: Any) -> Any:
+        if (key in _PATH_DETAILS or key == "glob") and isinstance(value, str):
+            if value == self._prefix or value.startswith(self._prefix + "/"):
+                return self.strip(value)
+            # The thing in the way lies above the root, whose name is nobody's business here.
+            return "/"
+        return value

@@ -1,0 +1,557 @@
+"""What a client knows and decides, without a socket, a clock or dice: the core under both drivers.
+
+    session.submit(call, now)     a request; its bytes are in session.take() as soon as there is a connection
+    session.receive(data, now)    bytes that arrived; settles calls, fills feeds
+    session.tick(now)             deadlines, repetitions, PING; returns when to come again
+    session.hello() / .lost()     a connection begins / is gone
+
+Exactly once. Ids rise over the life of the session. `acked` in each write is the lowest id of a write
+without an answer, so the server keeps the outcome of every write that may still be asked for:
+
+    connection 1   SET 7 (acked 7)   SET 8 (acked 7)   -- lost before an answer
+    connection 2   HELLO 9   RETRY 7   RETRY 8   SET 10 (acked 7)
+    answers        7: the first outcome, or it runs now; then 8; then 10
+
+A write that was refused for a passing reason did not happen: it gets a new id and is no RETRY, unless an
+earlier connection may have delivered it. What was given up (deadline, Ctrl-C) is never sent again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from visor._calls import Call
+from visor._feed import Feed
+from visor._inbound import Inbound
+from visor._settings import Settings
+from visor.errors import (
+    DeadlineExceeded,
+    OutcomeUnknown,
+    Rejected,
+    Unavailable,
+    VisorError,
+    WriteTimeout,
+    WrongCluster,
+    from_wire,
+)
+from visor.protocol import codes, verbs
+from visor.protocol.frames import Encoder
+from visor.protocol.limits import DEFAULT, Limits
+
+OK = verbs.OK
+ERROR = verbs.ERROR
+
+OFFLINE, GREETING, READY, LEAVING = range(4)
+
+REPEATED = frozenset(("overloaded", "not_leader", "closing", "lost_leadership"))
+"""Failures that the client itself meets with another attempt, within the deadline."""
+MOVING = frozenset(("not_leader", "closing", "lost_leadership"))
+"""Those of them that another node may not have."""
+
+HEADROOM = 64 * 1024
+"""Bytes of a request besides its paths and values, for the check against the limit of a frame."""
+
+
+class Watching(Call):
+    """The WATCH request of a feed: its answer goes to the feed."""
+
+    __slots__ = ("_session", "feed")
+
+    def __init__(self, session: Session, feed: Feed, deadline: float, seconds: float) -> None:
+        super().__init__(feed.request(), False, deadline, seconds)
+        self._session = session
+        self.feed = feed
+
+    def settle(self, result: Any, error: BaseException | None) -> None:
+        if self.done:
+            return
+        super().settle(result, error)
+        self._session.watch_answered(self)
+
+
+class Session:
+    """One identity towards the registry, over as many connections as it takes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.id = settings.session()
+        self.state = OFFLINE
+        self.limits: Limits = DEFAULT
+        self.cluster: str | None = None
+        self.node: str | None = None
+        self.server = ""
+        self.rev = 0
+        """The highest rev seen: no node that is behind it may answer."""
+        self.pending: dict[int, Call] = {}
+        """Calls with an id, ascending: on the wire, in the backlog, or (uncertain writes) in `delayed`."""
+        self._writes: dict[int, Call] = {}
+        self._backlog: deque[Call] = deque()
+        """Calls that wait for a connection or for room in flight."""
+        self.delayed: list[tuple[float, Call | Feed]] = []
+        """Calls and feeds that wait for their next attempt."""
+        self.feeds: set[Feed] = set()
+        self._wired: dict[int, Feed] = {}
+        self._encoder = Encoder()
+        self._pack = self._encoder.pack
+        self._inbound = Inbound()
+        self._last_id = 0
+        self._packed = 0
+        self._flushed = 0
+        self.heard = 0.0
+        self._pinged = False
+        self.broken: str | None = None
+        """Why this connection must be given up."""
+        self.refused: Rejected | None = None
+        """The node's answer to HELLO, when it was no."""
+        self.useful = False
+        """This connection has answered something besides HELLO."""
+        self.urgent = False
+        """Something was packed that no caller will flush."""
+        self.fatal: Callable[[], VisorError] | None = None
+        """Why no connection will do any more."""
+        self._hello_id = 0
+
+    # -- requests -------------------------------------------------------------------------------------
+    def submit(self, call: Call, now: float) -> None:
+        """Give the call an id and send it, or keep it until it can be sent."""
+        pending = self.pending
+        self._last_id = request = self._last_id + 1
+        call.id = request
+        message = call.message
+        message[1] = request
+        if not pending:
+            self.heard = now  # nobody was listening before: silence counts from here
+        pending[request] = call
+        if call.write:
+            self._writes[request] = call
+            message[2] = next(iter(self._writes))
+        if self.state == READY and not self._backlog and len(pending) <= self.limits.in_flight:
+            call.sent = True
+            self._packed = request
+            self._pack(message)
+        else:
+            self._backlog.append(call)
+
+    def abandon(self, call: Call) -> None:
+        """Nobody waits for this call any more: forget it, and never send it again."""
+        if call.done:
+            return
+        call.done = True
+        self._cancel(call)
+        self._drop(call)
+
+    def _cancel(self, call: Call) -> None:
+        # A read may be waiting at the server for a rev to come; a write is decided as it arrives.
+        if call.sent and not call.write and self.state in (READY, LEAVING):
+            self._say((verbs.CANCEL, self._new_id(), call.id))
+
+    def _new_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    def _drop(self, call: Call) -> None:
+        self.pending.pop(call.id, None)
+        self._writes.pop(call.id, None)
+
+    def take(self) -> bytes:
+        """Return the bytes to send now; they count as sent."""
+        self._flushed = self._packed
+        self.urgent = False
+        return self._encoder.take()
+
+    def _say(self, message: tuple[Any, ...]) -> None:
+        self.urgent = True
+        self._pack(message)
+
+    @property
+    def room(self) -> int:
+        """Bytes of paths and values that one request may hold: a longer one would end the connection."""
+        return self.limits.frame - HEADROOM
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for a connection."""
+        return bool(self.pending or self.feeds or self.delayed)
+
+    # -- a connection begins and ends -----------------------------------------------------------------
+    def hello(self, now: float) -> bytes:
+        """Begin a connection: return the bytes that go first."""
+        self._encoder.take()
+        self._inbound = Inbound()
+        self.broken = None
+        self.refused = None
+        self.useful = False
+        self._pinged = False
+        self.heard = now
+        self.state = GREETING
+        self._hello_id = self._new_id()
+        settings = self._settings
+        hello = {
+            "versions": [verbs.VERSION],
+            "client": settings.name,
+            "session": self.id,
+            "actor": settings.actor,
+            "token": settings.token,
+            "trace": None,
+            "cluster": self.cluster,
+            "min_rev": self.rev,
+        }
+        self._pack((verbs.HELLO, self._hello_id, hello))
+        return self.take()
+
+    def _welcomed(self, welcome: Any) -> None:
+        if not isinstance(welcome, dict) or not isinstance(welcome.get("cluster"), str):
+            self.broken = f"the welcome cannot be read: {welcome!r:.80}"
+            return
+        if self.cluster is not None and welcome["cluster"] != self.cluster:
+            self._wrong_cluster(welcome["cluster"])
+            return
+        self.cluster = welcome["cluster"]
+        self.node = welcome.get("node")
+        self.server = str(welcome.get("server", ""))
+        self.limits = _limits(welcome.get("limits"))
+        self.state = READY
+        self._resume()
+
+    def _wrong_cluster(self, actual: str | None) -> None:
+        expected = self.cluster
+        self.fatal = lambda: WrongCluster(expected=expected, actual=actual)
+        self.broken = "another cluster"
+
+    def _resume(self) -> None:
+        """Send everything that has no answer yet, lowest id first, then ask for the watches again."""
+        calls = [self.pending[request] for request in sorted(self.pending)]
+        held = {id(item) for _, item in self.delayed}
+        self._backlog = deque(call for call in calls if id(call) not in held)
+        self.refill()
+        for feed in self.feeds:
+            if not feed.wire and feed.call is None and id(feed) not in held:
+                self.subscribe(feed, math.inf, 0.0, self.heard)
+
+    def refill(self) -> None:
+        """Send from the backlog while there is room in flight."""
+        backlog = self._backlog
+        room = self.limits.in_flight - (len(self.pending) - len(backlog))
+        while backlog and room > 0 and self.state == READY:
+            call = backlog.popleft()
+            if not call.done:
+                self.urgent = True
+                self._send(call)
+                room -= 1
+
+    def _send(self, call: Call) -> None:
+        message = call.message
+        if call.write:
+            message[2] = next(iter(self._writes))
+        call.sent = True
+        self._packed = max(self._packed, call.id)
+        self._pack((verbs.RETRY, call.id, message) if call.uncertain else message)
+
+    def lost(self) -> None:
+        """The connection is gone: remember what it may have delivered."""
+        self.state = OFFLINE
+        self._encoder.take()
+        for call in self.pending.values():
+            if call.sent:
+                call.sent = False
+                call.uncertain = call.uncertain or (call.write and call.id <= self._flushed)
+        self._backlog = deque(self.pending.values())
+        self._wired.clear()
+        for feed in self.feeds:
+            feed.reset()
+
+    def fail(self, make: Callable[[], VisorError]) -> None:
+        """End every call and every watch with an error of its own."""
+        calls = [*self.pending.values(), *(item for _, item in self.delayed if isinstance(item, Call))]
+        for call in calls:
+            call.settle(None, make())
+        for feed in list(self.feeds):
+            feed.queue.clear()
+            feed.end(make())
+        self.pending.clear()
+        self._writes.clear()
+        self._backlog.clear()
+        self.delayed.clear()
+        self._wired.clear()
+        self.feeds.clear()
+
+    def reject(self, error: Rejected) -> None:
+        """No node would have this client: that is the answer to every call that waits."""
+        for call in list(self.pending.values()):
+            if call.uncertain:
+                continue  # it may have happened; its deadline will say so
+            call.settle(None, from_wire(error.code, str(error), error.details))
+            self._drop(call)
+        self._backlog = deque(self.pending.values())
+
+    # -- bytes in -------------------------------------------------------------------------------------
+    def receive(self, data: bytes, now: float) -> None:
+        """Take bytes of the connection. `broken` tells afterwards whether to give it up."""
+        self.heard = now
+        self._pinged = False
+        inbound = self._inbound
+        messages = inbound.feed(data)
+        pending = self.pending
+        try:
+            for message in messages:
+                if message[0] == OK:
+                    request = message[1]
+                    call = pending.get(request)
+                    if call is not None:
+                        result = message[2]
+                        call.settle(result, None)
+                        # Only now: whoever is interrupted between the two lines repeats a settled call.
+                        del pending[request]
+                        if call.write:
+                            self._writes.pop(request, None)
+                        self.useful = True
+                        if call.__class__ is not Watching:  # whose answer is a rev to come
+                            self._saw(result)
+                    elif request == self._hello_id and self.state == GREETING:
+                        self._welcomed(message[2])
+                else:
+                    self._other(message, now)
+        except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
+            self.broken = f"a message cannot be read: {type(error).__name__}: {error}"
+        if inbound.violation is not None:
+            self.broken = inbound.violation
+        if self._backlog and self.state == READY:
+            self.refill()
+        if self.state == LEAVING:
+            self._leave_when_done()
+
+    def _leave_when_done(self) -> None:
+        if not any(call.sent for call in self.pending.values()):
+            self.broken = "the node is leaving"
+
+    def _saw(self, result: Any) -> None:
+        if type(result) is list:
+            result = result[0] if result else 0
+        if type(result) is int and result > self.rev:
+            self.rev = result
+
+    def _other(self, message: list[Any], now: float) -> None:
+        kind = message[0]
+        if kind == verbs.COMMITS:
+            size = self._inbound.sizes.popleft()
+            feed = self._wired.get(message[1])
+            if feed is not None:
+                feed.commits(message[2], size)
+                self._saw(message[2][-1])
+        elif kind == ERROR:
+            self._refused(message, now)
+        elif kind == verbs.MARK:
+            feed = self._wired.get(message[1])
+            if feed is not None:
+                feed.mark(message[2])
+        elif kind == verbs.STATE:
+            size = self._inbound.sizes.popleft()
+            feed = self._wired.get(message[1])
+            if feed is not None:
+                feed.state(message[2], message[3], message[4], size)
+                self.credit(feed)
+        elif kind == verbs.ENDED:
+            self._feed_ended(message, now)
+        elif kind == verbs.GOAWAY:
+            self._told_to_go(message[1], message[2])
+        # Kinds of a later version are not ours to judge.
+
+    def _told_to_go(self, code: str, text: str) -> None:
+        if codes.FAMILY.get(code) == codes.REJECTED:
+            self.broken = f"the node refused to go on: {code}: {text}"
+            if self.state == GREETING and self.refused is None:
+                self._greeting_refused(self._error(code, text, {}))
+            return
+        self.state = LEAVING if self.state == READY else self.state
+        self._leave_when_done()
+
+    # -- refusals -------------------------------------------------------------------------------------
+    def _error(self, code: Any, text: Any, details: Any) -> VisorError:
+        details = {str(key): value for key, value in details.items()} if isinstance(details, dict) else {}
+        return from_wire(str(code), str(text), self._settings.root.details(details))
+
+    def _refused(self, message: list[Any], now: float) -> None:
+        request, code, text = message[1:4]
+        error = self._error(code, text, message[4] if len(message) > 4 else None)
+        if request == self._hello_id and self.state == GREETING:
+            self._greeting_refused(error)
+            return
+        call = self.pending.get(request)
+        if call is None:
+            return
+        self.useful = True
+        call.sent = False
+        if code in REPEATED:
+            self._repeat(call, error, now)
+            return
+        if call.uncertain and isinstance(error, Unavailable):
+            unknown = OutcomeUnknown(f"the connection broke while the write was under way, then: {error}")
+            unknown.__cause__ = error
+            error = unknown
+        call.settle(None, error)
+        self._drop(call)
+
+    def _greeting_refused(self, error: VisorError) -> None:
+        self.broken = f"the node refused this client: {error}"
+        if isinstance(error, WrongCluster):
+            actual = error.details.get("expected")
+            self._wrong_cluster(actual if isinstance(actual, str) else None)
+        elif isinstance(error, Rejected):
+            self.refused = error
+
+    def _repeat(self, call: Call, error: VisorError, now: float) -> None:
+        """Try again after a pause: under a new id, unless the write may already have happened."""
+        call.cause = error
+        if isinstance(error, OutcomeUnknown) and call.write:
+            call.uncertain = True
+        if not call.uncertain:
+            self._drop(call)
+        self._delay(call, call.attempt, now)
+        call.attempt += 1
+        if error.code in MOVING:
+            self._told_to_go(error.code, str(error))
+
+    def _delay(self, item: Call | Feed, attempt: int, now: float) -> None:
+        settings = self._settings
+        self.delayed.append((now + settings.backoff.pause(attempt, settings.random), item))
+
+    # -- time -----------------------------------------------------------------------------------------
+    def tick(self, now: float) -> float:
+        """Do what is due at `now`; return when the next thing is (math.inf: never)."""
+        if self.delayed:
+            self._repeat_due(now)
+        alarm = min((when for when, _ in self.delayed), default=math.inf)
+        for call in [*self.pending.values(), *(item for _, item in self.delayed if isinstance(item, Call))]:
+            if call.done:
+                continue
+            if call.deadline <= now:
+                self.expire(call)
+            elif call.deadline < alarm:
+                alarm = call.deadline
+        return min(alarm, self._keep_alive(now))
+
+    def _repeat_due(self, now: float) -> None:
+        due = [item for when, item in self.delayed if when <= now]
+        self.delayed = [(when, item) for when, item in self.delayed if when > now]
+        for item in due:
+            if isinstance(item, Feed):
+                if not item.closed and not item.ended and item.call is None and self.state == READY:
+                    self.subscribe(item, math.inf, 0.0, now)
+            elif item.done:
+                continue
+            elif item.uncertain:
+                if self.state == READY:
+                    self._send(item)
+                else:
+                    self._backlog.append(item)
+            else:
+                self.submit(item, now)
+
+    def expire(self, call: Call) -> None:
+        """The call's deadline has passed: settle it with what can be said."""
+        if call.done:
+            return
+        error: VisorError
+        if call.write and (call.uncertain or (call.sent and call.id <= self._flushed)):
+            error = WriteTimeout(seconds=call.seconds)
+        else:
+            error = DeadlineExceeded(*_because(call), seconds=call.seconds)
+        error.__cause__ = call.cause
+        self._cancel(call)
+        call.settle(None, error)
+        self._drop(call)
+        self.delayed = [(when, item) for when, item in self.delayed if item is not call]
+
+    def _keep_alive(self, now: float) -> float:
+        if self.state not in (READY, LEAVING) or not (self.pending or self._wired):
+            return math.inf
+        settings = self._settings
+        if now - self.heard >= settings.dead_after:
+            self.broken = f"the node has been silent for {now - self.heard:.1f} s"
+            return math.inf
+        if now - self.heard >= settings.ping_after:
+            if not self._pinged:
+                self._pinged = True
+                self._say((verbs.PING, self._new_id()))
+            return self.heard + settings.dead_after
+        return self.heard + settings.ping_after
+
+    # -- watches --------------------------------------------------------------------------------------
+    def subscribe(self, feed: Feed, deadline: float, seconds: float, now: float) -> None:
+        """Ask for the feed, from where its user is."""
+        self.feeds.add(feed)
+        feed.call = Watching(self, feed, deadline, seconds)
+        self.submit(feed.call, now)
+
+    def watch_answered(self, call: Watching) -> None:
+        """The server has answered WATCH, or it will not any more."""
+        feed = call.feed
+        if call.error is not None:
+            self.feeds.discard(feed)
+            feed.end(call.error if isinstance(call.error, VisorError) else None)
+        elif feed.closed:
+            self._say((verbs.UNWATCH, self._new_id(), call.id))
+        else:
+            self._wired[call.id] = feed
+            feed.begin(call.id, call.result)
+
+    def unwatch(self, feed: Feed) -> None:
+        """The user is done with the feed."""
+        feed.closed = True
+        feed.queue.clear()
+        self.feeds.discard(feed)
+        if feed.wire and self.state in (READY, LEAVING):
+            self._wired.pop(feed.wire, None)
+            self._say((verbs.UNWATCH, self._new_id(), feed.wire))
+        elif feed.call is not None and not feed.call.sent:
+            feed.call.done = True
+            self._drop(feed.call)
+        feed.end(None)
+
+    def credit(self, feed: Feed) -> bool:
+        """Give the taken bytes back to the server when they are worth a message; say whether it was."""
+        if not feed.due():
+            return False
+        self._say((verbs.CREDIT, feed.wire, feed.owed))
+        feed.owed = 0
+        return True
+
+    def progress(self, feed: Feed) -> None:
+        """Ask for a mark behind everything that the feed has been sent."""
+        if feed.wire and self.state == READY:
+            self._say((verbs.PROGRESS, feed.wire))
+
+    def _feed_ended(self, message: list[Any], now: float) -> None:
+        watch, code, text = message[1:4]
+        feed = self._wired.pop(watch, None)
+        if feed is None:
+            return
+        if codes.FAMILY.get(code) == codes.UNAVAILABLE and code != "cancelled":
+            feed.reset()
+            self._delay(feed, 0, now)
+            if code in MOVING:
+                self._told_to_go(code, text)
+            return
+        self.feeds.discard(feed)
+        feed.end(None if code == "cancelled" else self._error(code, text, message[4]))
+
+
+def _because(call: Call) -> tuple[str, ...]:
+    if call.cause is None:
+        return ()
+    return (f"no success within {call.seconds:g} s; the last attempt: {call.cause}",)
+
+
+def _limits(told: Any) -> Limits:
+    """Return the server's limits; what it leaves out or says oddly is the default."""
+    if not isinstance(told, dict):
+        return DEFAULT
+    known = {
+        name: value
+        for name, value in told.items()
+        if name in Limits.__dataclass_fields__ and type(value) is int and value > 0
+    }
+    return Limits(**known)

@@ -1,0 +1,109 @@
+"""What `dial` was told, with the environment filled in: one frozen value that every layer reads."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import random
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from visor import _address
+from visor._address import Address
+from visor._backoff import Backoff
+from visor._root import Root
+from visor._version import __version__
+
+DEFAULT_TIMEOUT = 10.0
+DEFAULT_BACKOFF = Backoff()
+
+RequestHook = Callable[[str, float, "BaseException | None"], None]
+"""Called after each request: the verb's name, seconds, and the error or None."""
+
+ReconnectHook = Callable[[str], None]
+"""Called with the node's address after each connection but the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one client behaves."""
+
+    addresses: tuple[Address, ...]
+    root: Root
+    timeout: float
+    actor: str
+    token: str | None = None
+    backoff: Backoff = DEFAULT_BACKOFF
+    ping_after: float = 5.0
+    """Seconds of silence, while something is waited for, after which the client sends PING."""
+    dead_after: float = 10.0
+    """Seconds of silence, while something is waited for, after which the connection is given up."""
+    connect_timeout: float = 3.0
+    """Seconds for one address to accept and greet, so that a silent one cannot use up the deadline."""
+    on_request: RequestHook | None = None
+    on_reconnect: ReconnectHook | None = None
+    clock: Callable[[], float] = time.monotonic
+    random: random.Random = field(default_factory=random.Random)
+    session: Callable[[], bytes] = lambda: secrets.token_bytes(16)
+    name: str = f"visor-python/{__version__}"
+
+
+def gather(
+    addr: str | Iterable[str] | None,
+    root: str | None,
+    timeout: float | None,
+    actor: str | None,
+    token: str | None,
+    on_request: RequestHook | None,
+    on_reconnect: ReconnectHook | None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Return the settings: an argument that is not None wins over its `VISOR_*` variable over the default.
+
+    ValueError for an address, BadPath for a root, OSError for a token file that cannot be used.
+    """
+    env = os.environ if environ is None else environ
+    return Settings(
+        addresses=_address.parse(addr if addr is not None else env.get("VISOR_ADDR") or _address.DEFAULT),
+        root=Root(root if root is not None else env.get("VISOR_ROOT") or "/"),
+        timeout=_timeout(timeout, env),
+        actor=actor if actor is not None else env.get("VISOR_ACTOR") or _default_actor(),
+        token=token if token is not None else _token(env),
+        on_request=on_request,
+        on_reconnect=on_reconnect,
+    )
+
+
+def _timeout(given: float | None, env: Mapping[str, str]) -> float:
+    text = env.get("VISOR_TIMEOUT")
+    try:
+        timeout = given if given is not None else float(text) if text else DEFAULT_TIMEOUT
+    except ValueError:
+        raise ValueError(f"VISOR_TIMEOUT must be seconds, not {text!r}") from None
+    if not timeout > 0:
+        raise ValueError(f"a timeout must be a positive number of seconds, not {timeout!r}")
+    return timeout
+
+
+def _token(env: Mapping[str, str]) -> str | None:
+    if env.get("VISOR_TOKEN"):
+        return env["VISOR_TOKEN"]
+    name = env.get("VISOR_TOKEN_FILE")
+    if not name:
+        return None
+    file = Path(name)
+    if file.stat().st_mode & 0o077:
+        raise PermissionError(f"VISOR_TOKEN_FILE {name} can be read by others: chmod 600 it")
+    return file.read_text().strip()
+
+
+def _default_actor() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name, as containers have
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,92 @@
+"""Options of a client's socket."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import queue
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from visor._address import Address
+
+IDLE_SECONDS = 15
+INTERVAL_SECONDS = 5
+PROBES = 3
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Send small messages at once, and let the system notice a peer that is gone while nobody waits."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    with contextlib.suppress(OSError):  # options are a help, not a condition
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (
+            ("TCP_KEEPIDLE", IDLE_SECONDS),
+            ("TCP_KEEPINTVL", INTERVAL_SECONDS),
+            ("TCP_KEEPCNT", PROBES),
+        ):
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def open_socket(address: Address, left: Callable[[], float]) -> socket.socket:
+    """Connect to the address within `left()` seconds; its name is resolved now. OSError when it fails."""
+    if address.unix is not None:
+        return _connected(socket.AF_UNIX, address.unix, left)
+    failure: OSError = OSError(f"{address} has no addresses")
+    for family, where in _resolve(address, left):
+        try:
+            return _connected(family, where, left)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _connected(family: int, where: Any, left: Callable[[], float]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(max(0.001, left()))
+        sock.connect(where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _resolve(address: Address, left: Callable[[], float]) -> list[tuple[int, Any]]:
+    """Return the families and socket addresses of a host. A lookup knows no deadline: it runs aside."""
+    if _is_number(address.host):
+        return _look_up(address)
+    answer: queue.SimpleQueue[list[tuple[int, Any]] | OSError] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            answer.put(_look_up(address))
+        except OSError as error:
+            answer.put(error)
+
+    threading.Thread(target=look_up, name="visor name lookup", daemon=True).start()
+    try:
+        found = answer.get(timeout=max(0.001, left()))
+    except queue.Empty:
+        raise TimeoutError(f"the name {address.host} was not resolved in time") from None
+    if isinstance(found, OSError):
+        raise found
+    return found
+
+
+def _look_up(address: Address) -> list[tuple[int, Any]]:
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    return [(family, where) for family, _, _, _, where in found]
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,97 @@
+"""The asyncio client: the names of `visor`, awaited.
+
+    async with visor.aio.dial("localhost:8046") as client:
+        rev = await client.set("/greeting", b"hello")
+        file = await client.get("/greeting")
+
+A client belongs to the event loop in which it was dialled; any number of its tasks may use it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from types import TracebackType
+from typing import Any, Generic, TypeVar, overload
+
+from visor._settings import ReconnectHook, RequestHook, gather
+from visor.aio.client import Client
+from visor.aio.snapshot import File, Snapshot
+from visor.aio.subscription import Subscription
+from visor.aio.transaction import Transaction
+from visor.aio.watch import Watch
+from visor.codecs import BYTES, Codec
+
+T = TypeVar("T")
+
+
+class Dialling(Generic[T]):
+    """What `dial` returns: await it for the client, or use it in `async with`."""
+
+    def __init__(self, start: Callable[[], Coroutine[Any, Any, Client[T]]]) -> None:
+        self._start = start
+        self._client: Client[T] | None = None
+
+    def __await__(self) -> Generator[Any, None, Client[T]]:
+        return self._start().__await__()
+
+    async def __aenter__(self) -> Client[T]:
+        self._client = await self._start()
+        return self._client
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+
+@overload
+def dial(
+    addr: str | Iterable[str] | None = ...,
+    root: str | None = ...,
+    *,
+    timeout: float | None = ...,
+    actor: str | None = ...,
+    token: str | None = ...,
+    on_request: RequestHook | None = ...,
+    on_reconnect: ReconnectHook | None = ...,
+) -> Dialling[bytes]: ...
+@overload
+def dial(
+    addr: str | Iterable[str] | None = ...,
+    root: str | None = ...,
+    *,
+    codec: Codec[T],
+    timeout: float | None = ...,
+    actor: str | None = ...,
+    token: str | None = ...,
+    on_request: RequestHook | None = ...,
+    on_reconnect: ReconnectHook | None = ...,
+) -> Dialling[T]: ...
+def dial(
+    addr: str | Iterable[str] | None = None,
+    root: str | None = None,
+    *,
+    codec: Codec[Any] = BYTES,
+    timeout: float | None = None,
+    actor: str | None = None,
+    token: str | None = None,
+    on_request: RequestHook | None = None,
+    on_reconnect: ReconnectHook | None = None,
+) -> Dialling[Any]:
+    """Connect to the registry; the arguments are those of `visor.dial`."""
+    settings = gather(addr, root, timeout, actor, token, on_request, on_reconnect)
+
+    async def start() -> Client[Any]:
+        client: Client[Any] = Client(settings, codec)
+        try:
+            await client.connect()
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    return Dialling(start)
+
+
+__all__ = ["Client", "Dialling", "File", "Snapshot", "Subscription", "Transaction", "Watch", "dial"]

@@ -1,0 +1,579 @@
+"""The asyncio driver: a transport, futures and one timer around the sans-I/O session.
+
+Everything that the tasks of one turn of the loop submit leaves in one write. There is no task for a
+request and no timer for a deadline: one timer is set to the earliest thing that the session has to do.
+A task exists only while a connection is being made.
+"""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import os
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from visor import _session
+from visor._address import Address
+from visor._backoff import Deadline
+from visor._calls import Call
+from visor._feed import Feed
+from visor._memory import raise_mmap_threshold
+from visor._session import Session
+from visor._settings import Settings
+from visor._sockets import keep_alive
+from visor._verbs import NAMES
+from visor.errors import ClientClosed, DeadlineExceeded, ForkedClient, VisorError
+from visor.protocol import verbs
+
+log = logging.getLogger("visor")
+
+CLOSE_SECONDS = 1.0
+
+
+class Waiting(Call):
+    """A call whose answer resolves a future."""
+
+    __slots__ = ("future",)
+
+    def __init__(
+        self, message: list[Any], write: bool, deadline: float, seconds: float, future: asyncio.Future[Any]
+    ) -> None:
+        super().__init__(message, write, deadline, seconds)
+        self.future = future
+
+    def settle(self, result: Any, error: BaseException | None) -> None:
+        self.done = True
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(error)
+
+
+class Notice:
+    """Somebody who waits for a feed."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, future: asyncio.Future[None]) -> None:
+        self.future = future
+
+    def notify(self) -> None:
+        """Wake up."""
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+class Connection(asyncio.Protocol):
+    """One socket. After `gone` it tells the driver nothing more."""
+
+    def __init__(self, driver: Driver, loop: asyncio.AbstractEventLoop) -> None:
+        self._driver = driver
+        self.transport: asyncio.Transport | None = None
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self.greeted: asyncio.Future[None] = loop.create_future()
+        self.gone = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        keep_alive(transport.get_extra_info("socket"))
+
+    def data_received(self, data: bytes) -> None:
+        if not self.gone:
+            self._driver.arrived(data, self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.closed.done():
+            self.closed.set_result(None)
+        if not self.gone:
+            self._driver.dropped(str(exc) if exc is not None else "the node closed the connection")
+
+    def abort(self) -> None:
+        """Close at once, dropping what was not sent."""
+        self.gone = True
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Pauses:
+    """Pauses between attempts of something, within a deadline."""
+
+    def __init__(self, settings: Settings, deadline: Deadline) -> None:
+        self._settings = settings
+        self._deadline = deadline
+        self._attempt = 0
+
+    async def next(self) -> bool:
+        """Wait; return False instead when the deadline would pass meanwhile."""
+        pause = self._settings.backoff.pause(self._attempt, self._settings.random)
+        self._attempt += 1
+        if pause >= self._deadline.left():
+            return False
+        await asyncio.sleep(pause)
+        return True
+
+
+class Driver:
+    """One client's connection under asyncio; bound to the loop in which it is first used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clock = settings.clock
+        self._timeout = settings.timeout
+        self._ping_after = settings.ping_after
+        self._session = Session(settings)
+        self._fault: Callable[[], VisorError] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connection: Connection | None = None
+        self._write: Callable[[bytes], None] | None = None
+        self._flushing = False
+        self._paused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = math.inf
+        self._connector: asyncio.Task[None] | None = None
+        self._attempt = 0
+        self._connections = 0
+        self._up: set[asyncio.Future[None]] = set()
+        self._subscriptions: set[Any] = set()
+        self._failure: BaseException | None = None
+        self.address: str | None = None
+        self._pid = os.getpid()
+        _drivers.add(self)
+        raise_mmap_threshold()
+
+    # -- what the client uses -------------------------------------------------------------------------
+    @property
+    def cluster(self) -> str | None:
+        """The cluster's id, once known."""
+        return self._session.cluster
+
+    @property
+    def room(self) -> int:
+        """Bytes of paths and values that one request may hold."""
+        return self._session.room
+
+    def describe(self) -> str:
+        """Return the addresses, for a repr."""
+        return ",".join(str(address) for address in self._settings.addresses)
+
+    def deadline(self, timeout: float | None) -> Deadline:
+        """Return the deadline that is `timeout` (default: the client's) from now."""
+        return Deadline(self._clock, self._clock() + (self._timeout if timeout is None else timeout))
+
+    def pauses(self, timeout: float | None) -> Pauses:
+        """Return the pauses between attempts within `timeout`."""
+        return Pauses(self._settings, self.deadline(timeout))
+
+    async def call(self, message: list[Any], write: bool, timeout: float | None) -> Any:
+        """Do one request and return its result."""
+        if self._fault is not None:
+            raise self._fault()
+        loop = self._loop
+        if loop is not asyncio.get_running_loop():
+            loop = self._bind()
+        seconds = self._timeout if timeout is None else timeout
+        now = self._clock()
+        call = Waiting(message, write, now + seconds, seconds, loop.create_future())
+        self._session.submit(call, now)
+        alarm = now + (seconds if seconds < self._ping_after else self._ping_after)
+        if alarm < self._alarm:
+            self._set_alarm(alarm, now)
+        if not self._flushing:
+            self._flushing = True
+            loop.call_soon(self._flush)
+        try:
+            return await call.future
+        except asyncio.CancelledError:
+            self._session.abandon(call)
+            self._flush_soon()
+            raise
+
+    async def observed_call(self, message: list[Any], write: bool, timeout: float | None) -> Any:
+        """Do one request and tell the hook."""
+        hook = self._settings.on_request
+        assert hook is not None
+        began = self._clock()
+        failure: BaseException | None = None
+        try:
+            return await self.call(message, write, timeout)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            _run_hook(hook, NAMES.get(message[0], str(message[0])), self._clock() - began, failure)
+
+    async def connect(self, timeout: float | None) -> None:
+        """Wait until there is a connection; DeadlineExceeded or the node's refusal otherwise."""
+        if self._fault is not None:
+            raise self._fault()
+        loop = self._bind()
+        if self._session.state == _session.READY:
+            return
+        seconds = self._timeout if timeout is None else timeout
+        up: asyncio.Future[None] = loop.create_future()
+        self._up.add(up)
+        self._start_connecting()
+        try:
+            async with asyncio.timeout(seconds):
+                await up
+        except TimeoutError:
+            if up.done() and not up.cancelled():
+                up.exception()
+            raise _unreachable(self.describe(), seconds, self._failure) from self._failure
+        finally:
+            self._up.discard(up)
+
+    async def close(self) -> None:
+        """End everything; see `Client.close`."""
+        connection = self._end()
+        for subscription in list(self._subscriptions):
+            await subscription.close()
+        if connection is not None and self._loop is asyncio.get_running_loop():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await connection.closed
+
+    def _end(self) -> Connection | None:
+        if self._pid != os.getpid():
+            return None  # the parent's
+        self._fault = ClientClosed
+        connection, self._connection, self._write = self._connection, None, None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._alarm = None, math.inf
+        if self._connector is not None:
+            self._connector.cancel()
+            self._connector = None
+        if connection is not None:
+            connection.abort()
+        self._fail(ClientClosed)
+        self._session.lost()
+        self.address = None
+        return connection
+
+    def _fail(self, make: Callable[[], VisorError]) -> None:
+        self._session.fail(make)
+        for up in self._up:
+            if not up.done():
+                up.set_exception(make())
+
+    async def reopen(self, timeout: float | None) -> None:
+        """Start anew with another session."""
+        if self._pid == os.getpid():
+            await self.close()
+        self._session = Session(self._settings)
+        self._pid = os.getpid()
+        self._loop = self._connection = self._write = self._timer = self._connector = None
+        self._alarm = math.inf
+        self._attempt = self._connections = 0
+        self._flushing = self._paused = False
+        self._up = set()
+        self._subscriptions = set()
+        self._fault = None
+        await self.connect(timeout)
+
+    # -- watches --------------------------------------------------------------------------------------
+    async def subscribe(self, feed: Feed, timeout: float | None) -> None:
+        """Establish the feed, with its state when it was asked for."""
+        if self._fault is not None:
+            raise self._fault()
+        self._bind()
+        seconds = self._timeout if timeout is None else timeout
+        now = self._clock()
+        self._session.subscribe(feed, now + seconds, seconds, now)
+        self._set_alarm(now + min(seconds, self._ping_after), now)
+        self._flush_soon()
+        state = bool(feed.flags & verbs.W_STATE)
+        try:
+            await self._until(
+                feed, lambda: feed.state_rev is not None if state else feed.established, seconds
+            )
+        except BaseException:
+            self._session.unwatch(feed)
+            self._flush_soon()
+            raise
+
+    async def next(self, feed: Feed, timeout: float | None) -> list[Any] | None:
+        """Return the feed's next commit; None when it was closed; None as `timeout` is for ever."""
+        item = feed.take()
+        if item is None:
+            await self._until(feed, lambda: bool(feed.queue), timeout)
+            item = feed.take()
+            while item is None and not feed.ended:  # it was a mark, or another task took it
+                await self._until(feed, lambda: bool(feed.queue), timeout)
+                item = feed.take()
+        if self._session.credit(feed):
+            self._flush_soon()
+        return item
+
+    async def progress(self, feed: Feed, timeout: float | None) -> int:
+        """Ask for a mark, wait for it, and return the rev up to which everything has arrived."""
+        marks = feed.marks
+        self._session.progress(feed)
+        self._flush_soon()
+        seconds = self._timeout if timeout is None else timeout
+        await self._until(feed, lambda: feed.marks > marks, seconds)
+        return feed.arrived
+
+    async def unwatch(self, feed: Feed) -> None:
+        """End the feed."""
+        if not feed.closed:
+            self._session.unwatch(feed)
+            if self._fault is None:
+                self._flush_soon()
+
+    async def _until(self, feed: Feed, true: Callable[[], bool], seconds: float | None) -> None:
+        """Wait until it is true; return as well when the feed was closed; raise why it ended."""
+        assert self._loop is not None
+        deadline = None if seconds is None else self._clock() + seconds
+        while not true() and not feed.ended:
+            notice = Notice(self._loop.create_future())
+            feed.waiters.append(notice)
+            try:
+                if deadline is None:
+                    await notice.future
+                else:
+                    async with asyncio.timeout(max(0.0, deadline - self._clock())):
+                        await notice.future
+            except TimeoutError:
+                if not true() and not feed.ended:
+                    raise DeadlineExceeded(seconds=seconds or 0.0) from None
+            finally:
+                feed.waiters.remove(notice)
+        if feed.error is not None and not true():
+            raise feed.error
+
+    # -- subscriptions --------------------------------------------------------------------------------
+    def spawn(self, subscription: Any, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """Run a subscription beside everything else."""
+        self._subscriptions.add(subscription)
+        task = asyncio.get_running_loop().create_task(run(), name="visor subscription")
+        task.add_done_callback(lambda _: self._subscriptions.discard(subscription))
+        return task
+
+    async def join(self, task: asyncio.Task[None]) -> None:
+        """Wait for a subscription to end, but not for oneself, and not for ever."""
+        if task is not asyncio.current_task():
+            await asyncio.wait((task,), timeout=CLOSE_SECONDS)
+
+    async def outcome(self, result: object) -> object:
+        """Return what a callback returned, awaited when it is a coroutine."""
+        if asyncio.iscoroutine(result):
+            return await result
+        return result
+
+    # -- loop and timer -------------------------------------------------------------------------------
+    def _bind(self) -> asyncio.AbstractEventLoop:
+        running = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = running
+        elif self._loop is not running:
+            raise RuntimeError(
+                "this client belongs to another event loop: an asyncio client serves the loop in which it "
+                "was dialled; dial one in each loop"
+            )
+        return running
+
+    def _set_alarm(self, when: float, now: float) -> None:
+        if when >= self._alarm or self._loop is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._alarm = when
+        self._timer = self._loop.call_later(max(0.0, when - now), self._tick)
+
+    def _tick(self) -> None:
+        self._timer, self._alarm = None, math.inf
+        if self._fault is not None:
+            return
+        now = self._clock()
+        alarm = self._session.tick(now)
+        if alarm != math.inf:
+            self._set_alarm(alarm, now)
+        self._after()
+
+    def _flush_soon(self) -> None:
+        if not self._flushing and self._loop is not None:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._write is not None:
+            data = self._session.take()
+            if data:
+                self._write(data)
+        elif self._fault is None and self._session.wanted:
+            self._start_connecting()
+
+    def _after(self) -> None:
+        """The session has moved: give up its connection, or send what it has to say."""
+        session = self._session
+        if session.broken is not None:
+            self.dropped(session.broken)
+        elif self._write is not None:
+            data = session.take()
+            if data:
+                self._write(data)
+        elif session.wanted:
+            self._start_connecting()
+
+    # -- connections ----------------------------------------------------------------------------------
+    def arrived(self, data: bytes, connection: Connection) -> None:
+        """Bytes of the connection."""
+        session = self._session
+        now = self._clock()
+        session.receive(data, now)
+        if session.broken is not None or session.delayed:
+            self._tick()
+            return
+        if not connection.greeted.done() and session.state == _session.READY:
+            connection.greeted.set_result(None)
+        if session.urgent:
+            self._flush_soon()
+
+    def dropped(self, why: str) -> None:
+        """The connection is gone, or must go."""
+        session, connection = self._session, self._connection
+        self._connection, self._write, self.address = None, None, None
+        if session.useful:
+            self._attempt = 0
+        session.broken = None
+        session.lost()
+        if connection is not None:
+            log.info("connection lost: %s", why)
+            connection.abort()
+            if not connection.greeted.done():
+                connection.greeted.set_exception(ConnectionError(why))
+        if session.fatal is not None:
+            self._fault = session.fatal
+            self._fail(session.fatal)
+            return
+        self._failure = ConnectionError(why)
+        if self._fault is None and (session.wanted or self._up):
+            self._start_connecting()
+
+    def _start_connecting(self) -> None:
+        if self._connector is None and self._connection is None and self._loop is not None:
+            self._connector = self._loop.create_task(self._connect(), name="visor connect")
+
+    async def _connect(self) -> None:
+        """Try the addresses in shuffled order until one greets or nobody waits any more."""
+        session = self._session
+        try:
+            while session.wanted or self._up:
+                if self._attempt:
+                    settings = self._settings
+                    await asyncio.sleep(settings.backoff.pause(self._attempt - 1, settings.random))
+                self._attempt += 1
+                addresses = list(self._settings.addresses)
+                self._settings.random.shuffle(addresses)
+                for address in addresses:
+                    if await self._try(address):
+                        return
+                    if session.fatal is not None:
+                        self._fault = session.fatal
+                        self._fail(session.fatal)
+                        return
+                if session.refused is not None:
+                    self._rejected(session)
+        finally:
+            self._connector = None
+            if self._fault is None and self._connection is None and (session.wanted or self._up):
+                self._start_connecting()
+
+    def _rejected(self, session: Session) -> None:
+        error = session.refused
+        assert error is not None
+        session.reject(error)
+        for up in self._up:
+            if not up.done():
+                up.set_exception(error)
+
+    async def _try(self, address: Address) -> bool:
+        """Connect and greet; say whether there is a connection now."""
+        loop = asyncio.get_running_loop()
+        connection = Connection(self, loop)
+        session = self._session
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout):
+                await self._open(loop, connection, address)
+                assert connection.transport is not None
+                self._connection = connection
+                connection.transport.write(session.hello(self._clock()))
+                await connection.greeted
+            if self._connection is not connection:
+                raise ConnectionError("the node closed the connection after its greeting")
+        except BaseException as error:
+            connection.abort()
+            self._connection = None
+            session.lost()
+            if not isinstance(error, OSError):
+                raise
+            self._failure = error if str(error) else TimeoutError(f"no greeting from {address}")
+            log.info("%s: %s", address, self._failure)
+            return False
+        self._established(connection, address)
+        return True
+
+    async def _open(self, loop: asyncio.AbstractEventLoop, connection: Connection, address: Address) -> None:
+        if address.unix is not None:
+            await loop.create_unix_connection(lambda: connection, address.unix)
+        else:
+            # The name is resolved here, at every attempt.
+            await loop.create_connection(
+                lambda: connection, address.host, address.port, happy_eyeballs_delay=0.25
+            )
+
+    def _established(self, connection: Connection, address: Address) -> None:
+        assert connection.transport is not None
+        self._write = connection.transport.write
+        self.address = str(address)
+        self._failure = None
+        self._connections += 1
+        for up in self._up:
+            if not up.done():
+                up.set_result(None)
+        log.info("connected to %s", address)
+        if self._connections > 1 and self._settings.on_reconnect is not None:
+            _run_hook(self._settings.on_reconnect, self.address)
+        self._after()
+        self._set_alarm(self._clock() + self._ping_after, self._clock())
+
+    # -- fork -----------------------------------------------------------------------------------------
+    def forked(self) -> None:
+        """This is the child: the connection and the loop belong to the parent and stay untouched."""
+        opened_in, used_in = self._pid, os.getpid()
+        if self._fault is None:
+            self._fault = lambda: ForkedClient(opened_in=opened_in, used_in=used_in)
+        self._write = None
+
+
+def _unreachable(addresses: str, seconds: float, failure: BaseException | None) -> DeadlineExceeded:
+    why = f": {failure}" if failure is not None and str(failure) else ""
+    return DeadlineExceeded(f"no connection to {addresses} within {seconds:g} s{why}", seconds=seconds)
+
+
+def _run_hook(hook: Callable[..., None], *args: object) -> None:
+    try:
+        hook(*args)
+    except Exception:
+        log.exception("a hook raised")
+
+
+_drivers: weakref.WeakSet[Driver] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for driver in list(_drivers):
+        driver.forked()
+
+
+os.register_at_fork(after_in_child=_forked)

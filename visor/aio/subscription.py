@@ -1,0 +1,72 @@
+"""Callbacks on changes, away from the path of bytes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from visor.errors import ClientUnusable, VisorError
+from visor.values import Commit
+
+if TYPE_CHECKING:
+    from visor.aio._driver import Driver
+    from visor.aio.watch import Watch
+
+T = TypeVar("T")
+
+log = logging.getLogger("visor")
+
+
+class Subscription(Generic[T]):
+    """Calls a callback for each commit of a watch; made by `Client.on_change`."""
+
+    def __init__(self, driver: Driver, watch: Watch[T], callback: Callable[[Commit[T]], object]) -> None:
+        self._driver = driver
+        self._watch = watch
+        self._callback = callback
+        self._error: VisorError | None = None
+        self._runner = driver.spawn(self, self._run)
+
+    @property
+    def error(self) -> VisorError | None:
+        """Why the watch ended, when neither `close` nor the callback ended it."""
+        return self._error
+
+    @property
+    def rev(self) -> int:
+        """The rev up to which the callback has been called."""
+        return self._watch.rev
+
+    async def close(self) -> None:
+        """End it: idempotent, bounded (a second); may be called from the callback."""
+        await self._watch.close()
+        await self._driver.join(self._runner)
+
+    async def __aenter__(self) -> Subscription[T]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(self) -> None:
+        try:
+            async for commit in self._watch:
+                if await self._tell(commit) is False:
+                    break
+        except ClientUnusable:
+            pass
+        except VisorError as error:
+            self._error = error
+            log.warning("a subscription ended: %s", error)
+        await self._watch.close()
+
+    async def _tell(self, commit: Commit[T]) -> object:
+        try:
+            return await self._driver.outcome(self._callback(commit))
+        except Exception:
+            log.exception("a callback for changes raised at rev %d", commit.rev)
+            return None

@@ -1,0 +1,265 @@
+"""An optimistic transaction: read at one rev, write into a buffer, commit if nothing read has changed.
+
+    async with client.update() as tx:
+        count = (await tx.get("/count")).value
+        await tx.set("/count", count + 1)
+
+Everything that the body learned becomes a guard: a file (or its absence) "not changed since the rev
+read at", a listing "nothing below changed since". When a guard fails, the reads are done again: if all of
+them give what the body saw (somebody changed a neighbour in a listed directory), the commit is simply
+tried again at the new rev; otherwise it is a Conflict.
+"""
+
+# the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from visor._requests import below, guards_of_reads, literal_part
+from visor.aio.snapshot import File
+from visor.codecs import Codec
+from visor.errors import Conflict, Exists, NotFound, VisorError
+from visor.protocol import verbs
+from visor.select import Selector
+from visor.values import Entry
+
+if TYPE_CHECKING:
+    from visor.aio.client import Client
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Transaction(Generic[T]):
+    """One attempt; made by `Client.update`, `updates` or `transact`. Not for use by several threads or tasks.
+
+    Reads see the buffered writes of the same transaction; a directory must be listed before anything is
+    written below it.
+    """
+
+    def __init__(
+        self, client: Client[Any], note: str | None, timeout: float | None, *, keep_conflict: bool = False
+    ) -> None:
+        self._client = client
+        self._note = note
+        self._timeout = timeout
+        self._keep_conflict = keep_conflict
+        self._rev: int | None = None
+        self._reads: dict[tuple[str, object], tuple[Callable[[], Awaitable[object]], object]] = {}
+        self._guarded: dict[str, bool] = {}
+        self._demands: list[list[Any]] = []
+        self._operations: list[list[Any]] = []
+        self._buffer: dict[str, tuple[bytes, Any] | None] = {}
+        self._committed: int | None = None
+        self.conflict: Conflict | None = None
+        """What kept it from committing."""
+
+    @property
+    def rev(self) -> int | None:
+        """The rev that it reads at; None before the first read."""
+        return self._rev
+
+    @property
+    def committed(self) -> int | None:
+        """The rev that it was committed at (the latest, if it wrote nothing); None before."""
+        return self._committed
+
+    # -- reading --------------------------------------------------------------------------------------
+    @overload
+    async def get(self, path: str) -> File[T]: ...
+    @overload
+    async def get(self, path: str, *, codec: Codec[U]) -> File[U]: ...
+    async def get(self, path: str, *, codec: Codec[Any] | None = None) -> File[Any]:
+        """Return the file; NotFound, IsDirectory as `Client.get`."""
+        chosen = codec or self._client._codec
+        if path in self._buffer or self._written_over(path):
+            return self._buffered(path, chosen)
+        version = await self._read(path, "get", lambda: self._version(path))
+        if version is None:
+            raise NotFound(path=path, rev=self._rev)
+        return File(self._client, path, self._rev or 0, version, chosen)
+
+    async def get_value(self, path: str, default: Any, *, codec: Codec[Any] | None = None) -> Any:
+        """Return the value of the file, or `default` when there is none."""
+        try:
+            return (await self.get(path, codec=codec or self._client._codec)).value
+        except NotFound:
+            return default
+
+    async def exists(self, path: str) -> bool:
+        """Whether there is a file or directory."""
+        if path in self._buffer:
+            return self._buffer[path] is not None
+        if self._written_over(path):
+            return False
+        if any(below(other, path) and kept is not None for other, kept in self._buffer.items()):
+            return True
+        return bool(await self._read(path, "exists", lambda: self._exists(path)))
+
+    async def ls(self, path: str = "/") -> list[Entry]:
+        """Return the direct entries, guarded by everything below; NotFound, NotDirectory as `Client.ls`."""
+        self._refuse_late_listing(path)
+        rows = await self._read(path, "ls", lambda: self._names(path), tree=True)
+        return [Entry(*row) for row in rows]
+
+    async def names(self, path: str = "/") -> list[str]:
+        """Return the names of the direct entries, guarded by everything below."""
+        return [entry.name for entry in await self.ls(path)]
+
+    async def scan(self, what: str | Selector) -> list[File[T]]:
+        """Return the files that match, guarded by everything below the fixed part of the path."""
+        base = literal_part(what)
+        self._refuse_late_listing(base)
+        rows = await self._read(base, what, lambda: self._files(what), tree=True)
+        codec = self._client._codec
+        return [File(self._client, path, self._rev or 0, version, codec) for path, version in rows]
+
+    async def _read(
+        self, path: str, kind: object, fetch: Callable[[], Awaitable[Any]], *, tree: bool = False
+    ) -> Any:
+        known = self._reads.get((path, kind))
+        if known is not None:
+            return known[1]
+        result = await fetch()
+        self._reads[path, kind] = fetch, result
+        self._guarded[path] = tree or self._guarded.get(path, False)
+        return result
+
+    async def _version(self, path: str) -> list[Any] | None:
+        root = self._client._root
+        rev, version = await self._call([verbs.GET, 0, root.path(path), self._rev])
+        self._at(rev)
+        return None if version is None else list(version)
+
+    async def _exists(self, path: str) -> bool:
+        root = self._client._root
+        rev, kind = (await self._call([verbs.STAT, 0, root.path(path), self._rev]))[:2]
+        self._at(rev)
+        return bool(kind != verbs.N_MISSING)
+
+    async def _names(self, path: str) -> list[tuple[Any, ...]]:
+        await self._fix_rev()
+        entries = await self._client.ls(path, at=self._rev, timeout=self._timeout)
+        return [(entry.name, entry.path, entry.kind, entry.size, entry.mod_rev) for entry in entries]
+
+    async def _files(self, what: str | Selector) -> list[tuple[str, list[Any]]]:
+        await self._fix_rev()
+        files = self._client.scan(what, at=self._rev, timeout=self._timeout)
+        return [(file.path, file._version) async for file in files]
+
+    async def _fix_rev(self) -> None:
+        if self._rev is None:
+            self._rev = await self._client.rev(timeout=self._timeout)
+
+    def _at(self, rev: int) -> None:
+        if self._rev is None:
+            self._rev = rev
+
+    async def _call(self, message: list[Any]) -> Any:
+        return await self._client._call(message, False, self._timeout)
+
+    def _buffered(self, path: str, codec: Codec[Any]) -> File[Any]:
+        kept = self._buffer.get(path)
+        if kept is None:
+            raise NotFound(path=path, rev=self._rev)
+        return File(self._client, path, self._rev or 0, [self._rev or 0, kept[0], 0, 0, 0], codec)
+
+    def _written_over(self, path: str) -> bool:
+        """Whether a recursive delete in this transaction took the path away."""
+        return any(kept is None and below(path, other) for other, kept in self._buffer.items())
+
+    def _refuse_late_listing(self, path: str) -> None:
+        for other in self._buffer:
+            if below(other, path) or below(path, other):
+                raise ValueError(
+                    f"list {path} before writing {other}: a listing does not see buffered writes"
+                )
+
+    # -- writing --------------------------------------------------------------------------------------
+    async def set(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
+        """Write the file at commit."""
+        chosen = codec or self._client._codec
+        data = chosen.encode(value)
+        self._operations.append([verbs.T_SET, self._client._root.path(path), data])
+        self._buffer[path] = data, value
+
+    async def create(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
+        """Write a file that must not exist; Exists when it does at the rev read at."""
+        if await self._file_there(path):
+            raise Exists(path=path, actual=self._rev)
+        await self.set(path, value, codec=codec)
+
+    async def replace(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
+        """Write a file that must exist; NotFound when it does not at the rev read at."""
+        if not await self._file_there(path):
+            raise NotFound(path=path, rev=self._rev)
+        await self.set(path, value, codec=codec)
+
+    async def delete(self, path: str, *, recursive: bool = False) -> None:
+        """Delete at commit; NotFound when there is nothing at the rev read at."""
+        if not await self.exists(path):
+            raise NotFound(path=path, rev=self._rev)
+        self._operations.append([verbs.T_DELETE, self._client._root.path(path), recursive])
+        for other in [other for other in self._buffer if below(other, path)]:
+            del self._buffer[other]
+        self._buffer[path] = None
+
+    async def _file_there(self, path: str) -> bool:
+        try:
+            await self.get(path)
+        except NotFound:
+            return False
+        return True
+
+    # -- the end --------------------------------------------------------------------------------------
+    async def commit(self) -> int:
+        """Commit now (leaving the block does), return the rev; Conflict when what was read has changed."""
+        if self._committed is not None:
+            return self._committed
+        if not self._operations:
+            await self._fix_rev()
+            self._committed = self._rev or 0
+            return self._committed
+        pause = self._client._driver.pauses(self._timeout)
+        while True:
+            guards = guards_of_reads(self._client._root, self._guarded, self._rev)
+            message = [verbs.TXN, 0, 0, guards, self._operations, [], self._note]
+            rev, succeeded, _ = await self._client._call(message, True, self._timeout)
+            if succeeded:
+                self._committed = rev
+                return self._committed
+            await self._look_again(rev)
+            if not await pause.next():
+                raise Conflict(f"others kept changing what was read until rev {rev}", path=None)
+
+    async def _look_again(self, rev: int) -> None:
+        """Do all reads again at `rev`; Conflict when one of them gives something else than before."""
+        self._rev = rev
+        for (path, _), (fetch, before) in self._reads.items():
+            try:
+                now: object = await fetch()
+            except VisorError as error:
+                raise Conflict(f"{path}: changed while the transaction ran", path=path) from error
+            if now != before:
+                raise Conflict(f"{path}: changed while the transaction ran", path=path, actual=rev)
+
+    async def __aenter__(self) -> Transaction[T]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is not None:
+            if isinstance(error, Conflict) and self._keep_conflict and not isinstance(error, Exists):
+                self.conflict = error
+                return True
+            return False
+        try:
+            await self.commit()
+        except Conflict as conflict:
+            self.conflict = conflict
+            if not self._keep_conflict:
+                raise
+        return False

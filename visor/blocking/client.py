@@ -1,0 +1,788 @@
+# Generated from visor/aio/client.py by tests/hygiene/unasync.py.
+"""The client: every operation of the registry as a method, the same for threads and for asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Generic, TypeVar, overload
+
+from visor import select
+from visor._requests import op_result, plain_guard, txn_message
+from visor._settings import Settings
+from visor.blocking._driver import Driver
+from visor.blocking.snapshot import File, Snapshot
+from visor.blocking.subscription import Subscription
+from visor.blocking.transaction import Transaction
+from visor.blocking.watch import Watch
+from visor.codecs import Codec
+from visor.errors import Conflict, Exists, NotFound, RevMismatch
+from visor.guard import Guard, missing
+from visor.guard import exists as must_exist
+from visor.op import Op
+from visor.protocol import verbs
+from visor.select import Selector
+from visor.values import (
+    NODES,
+    Blame,
+    Commit,
+    Difference,
+    Entry,
+    Horizon,
+    Kind,
+    Result,
+    Stat,
+    commit_from_wire,
+    instant,
+    milliseconds,
+)
+
+T = TypeVar("T")
+U = TypeVar("U")
+R = TypeVar("R")
+
+EVERYTHING = "/**"
+
+
+class Client(Generic[T]):
+    """A connection to the registry that heals itself; made by `dial`.
+
+    Every method takes `timeout` (seconds, in total, over all attempts; default: that of `dial`) and raises
+    what `visor.errors` draws: `Rejected` when it did not happen, `Unavailable` when it can safely be
+    repeated (the client has done so until the deadline), `OutcomeUnknown` when a write may have happened,
+    `ClientClosed` and `ForkedClient` when this object cannot be used. A write that was cut off is
+    repeated under its id, and so happens exactly once.
+
+    `at` reads the state of a past rev (a later one waits until it is there); `stale` accepts the state that
+    the node has, which may be old. `codec` overrides the codec of `dial`. `note` is kept in history.
+    """
+
+    def __init__(self, settings: Settings, codec: Codec[T]) -> None:
+        self._settings = settings
+        self._root = settings.root
+        self._codec: Codec[T] = codec
+        self._driver = Driver(settings)
+        self._call = self._driver.call if settings.on_request is None else self._driver.observed_call
+
+    # -- life -----------------------------------------------------------------------------------------
+    def connect(self, *, timeout: float | None = None) -> None:
+        """Make sure that there is a connection; `dial` has done it."""
+        self._driver.connect(timeout)
+
+    def close(self) -> None:
+        """End the client: idempotent, bounded (a second), silent.
+
+        Calls under way and watches end with ClientClosed. May be called from a callback.
+        """
+        self._driver.close()
+
+    def reopen(self, *, timeout: float | None = None) -> None:
+        """Start anew after a fork, after `close` or after WrongCluster: another session, another connection.
+
+        Watches of before stay ended. After WrongCluster the client accepts the cluster it finds.
+        """
+        self._driver.reopen(timeout)
+
+    def __enter__(self) -> Client[T]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<visor client of {self._driver.describe()}, root {self._root.text}>"
+
+    @property
+    def root(self) -> str:
+        """The path under which this client sees the registry."""
+        return self._root.text
+
+    @property
+    def cluster(self) -> str | None:
+        """The id of the cluster, once connected."""
+        return self._driver.cluster
+
+    @property
+    def address(self) -> str | None:
+        """The address of the node that the client is connected to now."""
+        return self._driver.address
+
+    def ping(self, *, timeout: float | None = None) -> None:
+        """Exchange one empty message with the node."""
+        self._call([verbs.PING, 0], False, timeout)
+
+    # -- revs -----------------------------------------------------------------------------------------
+    def rev(self, *, stale: bool = False, timeout: float | None = None) -> int:
+        """Return the latest rev; 0 when nothing was ever written."""
+        rev: int = (self._call(_rev(stale), False, timeout))[0]
+        return rev
+
+    def horizon(self, *, stale: bool = False, timeout: float | None = None) -> Horizon:
+        """Return the latest rev, the floor of history and the time of the latest commit."""
+        rev, floor, time_ms = self._call(_rev(stale), False, timeout)
+        return Horizon(rev, floor, instant(time_ms))
+
+    def rev_at(self, moment: datetime | float, *, timeout: float | None = None) -> int:
+        """Return the last rev at or before `moment` (an aware datetime, or seconds since 1970)."""
+        rev: int = self._call([verbs.AT, 0, milliseconds(moment)], False, timeout)
+        return rev
+
+    def snapshot(
+        self, rev: int | None = None, at: datetime | float | None = None, *, timeout: float | None = None
+    ) -> Snapshot[T]:
+        """Return the state at `rev`, or as of the time `at`, or the latest."""
+        if rev is not None and at is not None:
+            raise ValueError("a snapshot is at a rev or at a time, not both")
+        if at is not None:
+            rev = self.rev_at(at, timeout=timeout)
+        elif rev is None or rev < 0:
+            rev = self.rev(timeout=timeout)
+        return Snapshot(self, rev)
+
+    # -- reading --------------------------------------------------------------------------------------
+    @overload
+    def get(
+        self, path: str, *, at: int | None = None, stale: bool = False, timeout: float | None = None
+    ) -> File[T]: ...
+    @overload
+    def get(
+        self,
+        path: str,
+        *,
+        codec: Codec[U],
+        at: int | None = None,
+        stale: bool = False,
+        timeout: float | None = None,
+    ) -> File[U]: ...
+    def get(
+        self,
+        path: str,
+        *,
+        codec: Codec[Any] | None = None,
+        at: int | None = None,
+        stale: bool = False,
+        timeout: float | None = None,
+    ) -> File[Any]:
+        """Return the file; NotFound when there is none, IsDirectory for a directory."""
+        message = [verbs.GET, 0, self._root.path(path)]
+        if at is not None or stale:
+            message += (at, int(stale))
+        rev, version = self._call(message, False, timeout)
+        if version is None:
+            raise NotFound(path=path, rev=at)
+        return File(self, path, rev if at is None else at, version, codec or self._codec)
+
+    @overload
+    def get_value(
+        self, path: str, default: R, *, at: int | None = None, timeout: float | None = None
+    ) -> T | R: ...
+    @overload
+    def get_value(
+        self, path: str, default: R, *, codec: Codec[U], at: int | None = None, timeout: float | None = None
+    ) -> U | R: ...
+    def get_value(
+        self,
+        path: str,
+        default: Any,
+        *,
+        codec: Codec[Any] | None = None,
+        at: int | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Return the value of the file, or `default` when there is none."""
+        try:
+            return (self.get(path, codec=codec or self._codec, at=at, timeout=timeout)).value
+        except NotFound:
+            return default
+
+    def stat(
+        self, path: str, *, at: int | None = None, stale: bool = False, timeout: float | None = None
+    ) -> Stat:
+        """Return what the path is; a missing one has kind MISSING and, if deleted, the rev of that."""
+        message = [verbs.STAT, 0, self._root.path(path), at, int(stale)]
+        rev, kind, size, mod_rev, created, count, lease = self._call(message, False, timeout)
+        return Stat(path, rev, NODES[kind], size, mod_rev, created, count, lease)
+
+    def exists(
+        self, path: str, *, at: int | None = None, stale: bool = False, timeout: float | None = None
+    ) -> bool:
+        """Whether there is a file or directory."""
+        message = [verbs.STAT, 0, self._root.path(path), at, int(stale)]
+        kind: int = (self._call(message, False, timeout))[1]
+        return kind != verbs.N_MISSING
+
+    def ls(
+        self,
+        path: str = "/",
+        *,
+        at: int | None = None,
+        stale: bool = False,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> list[Entry]:
+        """Return the direct entries in order, all at one rev, at most `limit`.
+
+        NotFound when there is no such directory (the root of an empty registry is an empty list),
+        NotDirectory for a file.
+        """
+        entries: list[Entry] = []
+        cursor: object = None
+        below = path.rstrip("/") + "/"
+        while limit is None or len(entries) < limit:
+            page = 0 if limit is None else limit - len(entries)
+            message = [verbs.LIST, 0, self._root.path(path), at, int(stale), cursor, page]
+            at, rows, cursor = self._call(message, False, timeout)
+            entries += [Entry(row[0], below + row[0], NODES[row[1]], row[2], row[3]) for row in rows]
+            if cursor is None:
+                break
+        return entries
+
+    def names(
+        self, path: str = "/", *, at: int | None = None, stale: bool = False, timeout: float | None = None
+    ) -> list[str]:
+        """Return the names of the direct entries in order."""
+        return [entry.name for entry in self.ls(path, at=at, stale=stale, timeout=timeout)]
+
+    @overload
+    def scan(
+        self,
+        what: str | Selector = ...,
+        *,
+        at: int | None = None,
+        stale: bool = False,
+        keys: bool = False,
+        reverse: bool = False,
+        limit: int | None = None,
+        page: int = 0,
+        timeout: float | None = None,
+    ) -> Iterator[File[T]]: ...
+    @overload
+    def scan(
+        self,
+        what: str | Selector = ...,
+        *,
+        codec: Codec[U],
+        at: int | None = None,
+        stale: bool = False,
+        keys: bool = False,
+        reverse: bool = False,
+        limit: int | None = None,
+        page: int = 0,
+        timeout: float | None = None,
+    ) -> Iterator[File[U]]: ...
+    def scan(
+        self,
+        what: str | Selector = EVERYTHING,
+        *,
+        codec: Codec[Any] | None = None,
+        at: int | None = None,
+        stale: bool = False,
+        keys: bool = False,
+        reverse: bool = False,
+        limit: int | None = None,
+        page: int = 0,
+        timeout: float | None = None,
+    ) -> Iterator[File[Any]]:
+        """Iterate over the files that match, in path order, all at one rev (that of the first page).
+
+        `what` is a glob or a `visor.select` selector. `keys` leaves the values out, `page` is how many
+        files one request fetches (0: the server's choice), `timeout` is for each page.
+        """
+        options = {name: True for name, on in (("keys", keys), ("reverse", reverse)) if on}
+        selector = self._root.selector(what)
+        left = limit
+        cursor: object = None
+        while left is None or left > 0:
+            size = page if left is None else min(page or left, left)
+            message = [verbs.SCAN, 0, selector, at, int(stale), cursor, size, options]
+            at, rows, cursor = (self._call(message, False, timeout))[:3]
+            for full, version in rows:
+                yield File(self, self._root.strip(full), at, version, codec or self._codec)
+            if cursor is None:
+                return
+            left = None if left is None else left - len(rows)
+
+    walk = scan
+
+    def count(
+        self,
+        what: str | Selector = EVERYTHING,
+        *,
+        at: int | None = None,
+        stale: bool = False,
+        timeout: float | None = None,
+    ) -> int:
+        """Return how many files match."""
+        message = [verbs.SCAN, 0, self._root.selector(what), at, int(stale), None, 0, {"count": True}]
+        count: int = (self._call(message, False, timeout))[3]
+        return count
+
+    # -- writing --------------------------------------------------------------------------------------
+    @overload
+    def set(
+        self,
+        path: str,
+        value: T,
+        *,
+        guard: Guard | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> int: ...
+    @overload
+    def set(
+        self,
+        path: str,
+        value: U,
+        *,
+        codec: Codec[U],
+        guard: Guard | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> int: ...
+    def set(
+        self,
+        path: str,
+        value: Any,
+        *,
+        codec: Codec[Any] | None = None,
+        guard: Guard | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Write the file, if `guard` holds, and return the rev of that.
+
+        RevMismatch, Exists, NotFound or GuardFailed by the kind of guard; IsDirectory, NotDirectory
+        and TooLarge as they say.
+        """
+        data = (codec or self._codec).encode(value)
+        message = [verbs.SET, 0, 0, self._root.path(path), data]
+        if guard is None and note is None:
+            return int(self._call(message, True, timeout))
+        if guard is not None and not plain_guard(guard):
+            return self._guarded(path, guard, [verbs.T_SET, message[3], data], note, timeout)
+        # A guard alone stays at seven fields, which the server takes on its fast path.
+        message += (guard.kind, guard.arg) if guard is not None else (0, 0)
+        if note is not None:
+            message += (0, note)
+        rev: int = self._call(message, True, timeout)
+        return rev
+
+    @overload
+    def create(
+        self, path: str, value: T, *, note: str | None = None, timeout: float | None = None
+    ) -> int: ...
+    @overload
+    def create(
+        self, path: str, value: U, *, codec: Codec[U], note: str | None = None, timeout: float | None = None
+    ) -> int: ...
+    def create(
+        self,
+        path: str,
+        value: Any,
+        *,
+        codec: Codec[Any] | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Write a file that must not exist; Exists when it does."""
+        codec = codec or self._codec
+        return self.set(path, value, codec=codec, guard=missing(), note=note, timeout=timeout)
+
+    @overload
+    def replace(
+        self, path: str, value: T, *, note: str | None = None, timeout: float | None = None
+    ) -> int: ...
+    @overload
+    def replace(
+        self, path: str, value: U, *, codec: Codec[U], note: str | None = None, timeout: float | None = None
+    ) -> int: ...
+    def replace(
+        self,
+        path: str,
+        value: Any,
+        *,
+        codec: Codec[Any] | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Write a file that must exist; NotFound when it does not."""
+        codec = codec or self._codec
+        return self.set(path, value, codec=codec, guard=must_exist(), note=note, timeout=timeout)
+
+    def delete(
+        self,
+        path: str,
+        *,
+        recursive: bool = False,
+        guard: Guard | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Delete the file, or with `recursive` the directory and all below, and return the rev of that.
+
+        NotFound when there is nothing, IsDirectory for a directory without `recursive`.
+        """
+        full = self._root.path(path)
+        if guard is not None and not plain_guard(guard):
+            return self._guarded(path, guard, [verbs.T_DELETE, full, recursive], note, timeout)
+        kind, arg = (guard.kind, guard.arg) if guard is not None else (0, 0)
+        rev: int = self._call([verbs.DELETE, 0, 0, full, recursive, kind, arg, note], True, timeout)
+        return rev
+
+    def _guarded(
+        self, path: str, guard: Guard, operation: list[Any], note: str | None, timeout: float | None
+    ) -> int:
+        """Do one operation under a guard that only transactions know."""
+        full = self._root.path(path)
+        message = [verbs.TXN, 0, 0, [[guard.kind, full, guard.arg]], [operation], [[verbs.T_GET, full]], note]
+        rev, succeeded, results = self._call(message, True, timeout)
+        if not succeeded:
+            found = results[0]
+            raise _guard_failed(path, guard, found)
+        return int(rev)
+
+    def txn(
+        self,
+        guards: Mapping[str, Guard] | Iterable[tuple[str, Guard]] = (),
+        then: Sequence[Op] = (),
+        orelse: Sequence[Op] = (),
+        *,
+        codec: Codec[Any] | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> Result:
+        """Run `then` at one rev if all guards hold, else `orelse`; a failing operation refuses all of it.
+
+        `guards` maps paths to guards (pairs, to guard one path twice); `then` and `orelse` come from
+        `visor.op`. See `Result` for what comes back. The error of a failing operation carries
+        `.operation`, its position.
+        """
+        chosen = codec or self._codec
+        message = txn_message(self._root, guards, then, orelse, chosen, note)
+        rev, succeeded, results = self._call(message, True, timeout)
+        operations = then if succeeded else orelse
+        return Result(
+            rev,
+            succeeded,
+            tuple(
+                op_result(operation, result, lambda path, version: File(self, path, rev, version, chosen))
+                for operation, result in zip(operations, results, strict=False)
+            ),
+        )
+
+    def update(self, *, note: str | None = None, timeout: float | None = None) -> Transaction[T]:
+        """Return an optimistic transaction to be used once in a `with` block.
+
+        Leaving the block commits what was written in it, provided that nothing that was read in it
+        has changed since. A body cannot be run twice, so a real change raises Conflict; `updates` and
+        `transact` run it again.
+        """
+        return Transaction(self, note, timeout)
+
+    def updates(self, *, note: str | None = None, timeout: float | None = None) -> Iterator[Transaction[T]]:
+        """Iterate over attempts at one optimistic transaction until one commits.
+
+            for tx in client.updates():
+                with tx:
+                    tx.set("/n", (tx.get("/n")).value + 1)
+
+        When `timeout` (default: that of `dial`) is over, the last Conflict is raised.
+        """
+        pause = self._driver.pauses(timeout)
+        while True:
+            tx: Transaction[T] = Transaction(self, note, timeout, keep_conflict=True)
+            yield tx
+            if tx.conflict is None:
+                return
+            if not pause.next():
+                raise tx.conflict
+
+    def transact(
+        self,
+        body: Callable[[Transaction[T]], R],
+        *,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> R:
+        """Call `body(tx)` in an optimistic transaction, again on conflict, and return its result."""
+        result: list[R] = []
+        for tx in self.updates(note=note, timeout=timeout):
+            with tx:
+                result = [body(tx)]
+        return result[0]
+
+    def nop(self, *, timeout: float | None = None) -> int:
+        """Go through consensus without changing anything, and return the latest rev."""
+        rev: int = self._call([verbs.NOP, 0, 0], True, timeout)
+        return rev
+
+    # -- watching -------------------------------------------------------------------------------------
+    @overload
+    def watch(
+        self,
+        what: str | Selector = ...,
+        rev: int | None = None,
+        *,
+        previous: bool = False,
+        kinds: Iterable[Kind | str] | None = None,
+        state: bool = False,
+        keys: bool = False,
+        window: int = 0,
+        timeout: float | None = None,
+    ) -> Watch[T]: ...
+    @overload
+    def watch(
+        self,
+        what: str | Selector = ...,
+        rev: int | None = None,
+        *,
+        codec: Codec[U],
+        previous: bool = False,
+        kinds: Iterable[Kind | str] | None = None,
+        state: bool = False,
+        keys: bool = False,
+        window: int = 0,
+        timeout: float | None = None,
+    ) -> Watch[U]: ...
+    def watch(
+        self,
+        what: str | Selector = EVERYTHING,
+        rev: int | None = None,
+        *,
+        codec: Codec[Any] | None = None,
+        previous: bool = False,
+        kinds: Iterable[Kind | str] | None = None,
+        state: bool = False,
+        keys: bool = False,
+        window: int = 0,
+        timeout: float | None = None,
+    ) -> Watch[Any]:
+        """Follow the commits that change what matches, from `rev` on (default: from the next one on).
+
+        It is established when this returns. With `state` the matching files at `rev - 1` (default: the
+        latest) are in `.state`, and the commits after it follow. `previous` asks for replaced values,
+        `kinds` for these kinds of change only, `keys` for no values; `window` is how many bytes may wait
+        unread (0: the server's choice). Reconnecting is invisible: no gap, no repeat.
+        """
+        watch: Watch[Any] = Watch(self, codec or self._codec, what, rev, previous, kinds, state, keys, window)
+        watch.start(timeout)
+        return watch
+
+    def view_and_watch(
+        self, what: str | Selector = EVERYTHING, *, timeout: float | None = None
+    ) -> tuple[dict[str, File[T]], Watch[T]]:
+        """Return the files that match now, by path, and a watch of everything after them."""
+        watch = self.watch(what, state=True, timeout=timeout)
+        return dict(watch.state), watch
+
+    def wait(
+        self,
+        what: str | Selector,
+        rev: int | None = None,
+        *,
+        kinds: Iterable[Kind | str] | None = None,
+        timeout: float | None = None,
+    ) -> Commit[T]:
+        """Return the first commit at or after `rev` (default: from now on) that changes what matches.
+
+        DeadlineExceeded when none comes in time.
+        """
+        deadline = self._driver.deadline(timeout)
+        with self.watch(what, rev, kinds=kinds, timeout=deadline.left()) as watch:
+            return watch.next(timeout=deadline.left())
+
+    def on_change(
+        self,
+        what: str | Selector,
+        callback: Callable[[Commit[T]], object],
+        rev: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Subscription[T]:
+        """Call `callback(commit)` for each commit from `rev` on, one after another, until it returns False.
+
+        Callbacks have a thread (under asyncio: a task) of their own and may use this client, also to
+        close it. One that raises is logged, and the next commit follows. Close the subscription to end it.
+        """
+        watch = self.watch(what, rev, timeout=timeout)
+        return Subscription(self._driver, watch, callback)
+
+    # -- history --------------------------------------------------------------------------------------
+    @overload
+    def history(
+        self,
+        what: str | Selector = ...,
+        *,
+        first: int = 1,
+        last: int | None = None,
+        reverse: bool = False,
+        previous: bool = False,
+        keys: bool = False,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Commit[T]]: ...
+    @overload
+    def history(
+        self,
+        what: str | Selector = ...,
+        *,
+        codec: Codec[U],
+        first: int = 1,
+        last: int | None = None,
+        reverse: bool = False,
+        previous: bool = False,
+        keys: bool = False,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Commit[U]]: ...
+    def history(
+        self,
+        what: str | Selector = EVERYTHING,
+        *,
+        codec: Codec[Any] | None = None,
+        first: int = 1,
+        last: int | None = None,
+        reverse: bool = False,
+        previous: bool = False,
+        keys: bool = False,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Commit[Any]]:
+        """Iterate over the commits from rev `first` to `last` that changed what matches, oldest first.
+
+        `reverse` begins with the newest. Compacted when `first` is below the floor.
+        """
+        flags = (("previous", previous), ("keys", keys), ("reverse", reverse))
+        options = {name: True for name, on in flags if on}
+        selector = self._root.selector(what)
+        last = self.rev(timeout=timeout) if last is None else last
+        left = limit
+        while first <= last and (left is None or left > 0):
+            message = [verbs.LOG, 0, selector, first, last, left or 0, options]
+            _, commits, cursor = self._call(message, False, timeout)
+            for commit in commits:
+                yield commit_from_wire(commit, self._root.strip, codec or self._codec)
+            if cursor is None or not commits:
+                return
+            left = None if left is None else left - len(commits)
+            first, last = (first, commits[-1][0] - 1) if reverse else (commits[-1][0] + 1, last)
+
+    def blame(
+        self, what: str | Selector = EVERYTHING, *, at: int | None = None, timeout: float | None = None
+    ) -> list[Blame]:
+        """Return, for each file that matches, who changed it last, in path order.
+
+        A file whose last change is below the floor of history is left out.
+        """
+        files = {file.path: file for file in self.scan(what, at=at, keys=True, timeout=timeout)}
+        found: dict[str, Blame] = {}
+        last = max((file.rev for file in files.values()), default=0)
+        first = max(1, min((file.mod_rev for file in files.values()), default=1))
+        first = max(first, (self.horizon(timeout=timeout)).floor)
+        for commit in self.history(what, first=first, last=last, reverse=True, keys=True, timeout=timeout):
+            for change in commit.changes:
+                file = files.get(change.path)
+                if file is not None and file.mod_rev == commit.rev:
+                    found[file.path] = Blame(
+                        file.path,
+                        commit.rev,
+                        commit.time,
+                        commit.actor,
+                        commit.note,
+                        file.created,
+                        file.count,
+                    )
+            if len(found) == len(files):
+                break
+        return [found[path] for path in files if path in found]
+
+    @overload
+    def diff(
+        self, a: int, b: int, what: str | Selector = ..., *, timeout: float | None = None
+    ) -> Iterator[Difference[T]]: ...
+    @overload
+    def diff(
+        self, a: int, b: int, what: str | Selector = ..., *, codec: Codec[U], timeout: float | None = None
+    ) -> Iterator[Difference[U]]: ...
+    def diff(
+        self,
+        a: int,
+        b: int,
+        what: str | Selector = EVERYTHING,
+        *,
+        codec: Codec[Any] | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Difference[Any]]:
+        """Iterate over the files that differ between rev `a` and rev `b`, in path order."""
+        selector = self._root.selector(what)
+        cursor: object = None
+        while True:
+            message = [verbs.DIFF, 0, selector, a, b, cursor]
+            _, rows, cursor = self._call(message, False, timeout)
+            for full, before, after in rows:
+                yield Difference(self._root.strip(full), before, after, codec or self._codec)
+            if cursor is None:
+                return
+
+    def revert(
+        self,
+        path: str,
+        to_rev: int,
+        *,
+        since: int | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Bring the file or subtree back to its state at `to_rev` in one commit, and return the rev of that.
+
+        With `since`, only if nothing there has changed after that rev (RevMismatch).
+        """
+        message = [verbs.REVERT, 0, 0, self._root.path(path), to_rev, since, note]
+        rev: int = self._call(message, True, timeout)
+        return rev
+
+    def retain(
+        self,
+        *,
+        revs: int | None = None,
+        age: float | None = None,
+        compact_to: int | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Set how much history the cluster keeps, and return the floor.
+
+        `revs` keeps that many of the latest revs, `age` those of the last seconds (0: no bound);
+        `compact_to` raises the floor now. None leaves a setting as it is.
+        """
+        keep_ms = None if age is None else int(age * 1000)
+        floor: int = self._call([verbs.RETAIN, 0, 0, revs, keep_ms, compact_to], True, timeout)
+        return floor
+
+    def compact(self, rev: int, *, timeout: float | None = None) -> int:
+        """Forget history below `rev`, for the whole cluster, and return the floor."""
+        return self.retain(compact_to=rev, timeout=timeout)
+
+    def status(self, *, timeout: float | None = None) -> Mapping[str, object]:
+        """Return what the node tells of itself."""
+        status: dict[str, object] = self._call([verbs.STATUS, 0], False, timeout)
+        return status
+
+
+def _rev(stale: bool) -> list[Any]:
+    return [verbs.REV, 0, 1] if stale else [verbs.REV, 0]
+
+
+def _guard_failed(path: str, guard: Guard, found: list[Any] | None) -> Conflict | NotFound:
+    if found is None:
+        return NotFound(path=path, rev=None)
+    if guard.kind == verbs.G_MISSING:
+        return Exists(path=path, actual=found[0])
+    if guard.kind == verbs.G_VALUE:
+        return RevMismatch(f"{path}: another value than expected, rev {found[0]}", path=path, actual=found[0])
+    return RevMismatch(path=path, expected=guard.arg, actual=found[0])
+
+
+__all__ = ["EVERYTHING", "Client", "select"]

@@ -1,0 +1,308 @@
+# Generated from visor/aio/snapshot.py by tests/hygiene/unasync.py.
+"""The registry at one rev, and a file of it: immutable, and a write gives the next one.
+
+snapshot = client.snapshot()        # snapshot.rev == 42
+one = snapshot.get("/path")         # one.rev == 42
+two = one.update("bob")             # two.rev == 43; `one` still says what it said
+one.update("eve")                   # RevMismatch: changed since 42; `one` stays usable
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from visor._requests import create_message
+from visor.codecs import Codec
+from visor.errors import Exists, NotFound, RevMismatch
+from visor.guard import since
+from visor.select import Selector
+from visor.values import Entry, Stat, decode
+
+if TYPE_CHECKING:
+    from visor.blocking.client import Client
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_UNREAD: Any = object()
+
+
+class File(Generic[T]):
+    """A file as it was at a rev. Immutable; the value is decoded when it is first asked for."""
+
+    __slots__ = ("_client", "_codec", "_path", "_rev", "_value", "_version")
+
+    def __init__(self, client: Client[Any], path: str, rev: int, version: list[Any], codec: Codec[T]) -> None:
+        self._client = client
+        self._path = path
+        self._rev = rev
+        self._version = version
+        self._codec = codec
+        self._value: Any = _UNREAD
+
+    @property
+    def path(self) -> str:
+        """Its path, without the root of the client."""
+        return self._path
+
+    @property
+    def rev(self) -> int:
+        """The rev that was read."""
+        return self._rev
+
+    @property
+    def mod_rev(self) -> int:
+        """The rev that last wrote it."""
+        rev: int = self._version[0]
+        return rev
+
+    @property
+    def created(self) -> int:
+        """The rev that created it."""
+        rev: int = self._version[2]
+        return rev
+
+    @property
+    def count(self) -> int:
+        """How many writes it has had since (1 at creation)."""
+        count: int = self._version[3]
+        return count
+
+    @property
+    def lease(self) -> int:
+        """The lease that it is attached to; 0 for none."""
+        lease: int = self._version[4]
+        return lease
+
+    @property
+    def data(self) -> bytes:
+        """The value as it is stored; ValueError when it was read with `keys`."""
+        data: bytes | None = self._version[1]
+        if data is None:
+            raise ValueError(f"{self._path}: read with keys=True, so there is no value")
+        return data
+
+    @property
+    def value(self) -> T:
+        """The decoded value; DecodeError when the codec cannot read it."""
+        if self._value is _UNREAD:
+            self._value = decode(self._codec, self.data, self._path)
+        value: T = self._value
+        return value
+
+    def update(self, value: T, *, note: str | None = None, timeout: float | None = None) -> File[T]:
+        """Write `value` if the file has not changed since `.rev`, and return the new file.
+
+        RevMismatch when it has; this object stays as it is.
+        """
+        data = self._codec.encode(value)
+        rev = self._client.set(
+            self._path, value, codec=self._codec, guard=since(self._rev), note=note, timeout=timeout
+        )
+        version = [rev, data, self.created, self.count + 1, 0]
+        return File(self._client, self._path, rev, version, self._codec)
+
+    def delete(self, *, note: str | None = None, timeout: float | None = None) -> Snapshot[Any]:
+        """Delete it if it has not changed since `.rev`, and return the snapshot of that; else RevMismatch."""
+        rev = self._client.delete(self._path, guard=since(self._rev), note=note, timeout=timeout)
+        return Snapshot(self._client, rev)
+
+    def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> File[T]:
+        """Return the file at `rev`, or at the latest rev; itself when that is not newer than `.rev`.
+
+        NotFound when it has been deleted by then.
+        """
+        if 0 <= rev <= self._rev:
+            return self
+        newer = self._client.get(self._path, codec=self._codec, at=rev if rev >= 0 else None, timeout=timeout)
+        return newer if newer.rev > self._rev else self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, File):
+            return NotImplemented
+        return self._path == other._path and self._version[:4] == other._version[:4]
+
+    def __hash__(self) -> int:
+        return hash((self._path, self._version[0]))
+
+    def __repr__(self) -> str:
+        return f"File({self._path} at rev {self._rev}, changed at {self._version[0]})"
+
+
+class Snapshot(Generic[T]):
+    """The registry at one rev: reads are always at `.rev`, writes fail on what has changed since."""
+
+    __slots__ = ("_client", "_rev")
+
+    def __init__(self, client: Client[T], rev: int) -> None:
+        self._client = client
+        self._rev = rev
+
+    @property
+    def rev(self) -> int:
+        """The rev."""
+        return self._rev
+
+    @overload
+    def get(self, path: str, *, timeout: float | None = None) -> File[T]: ...
+    @overload
+    def get(self, path: str, *, codec: Codec[U], timeout: float | None = None) -> File[U]: ...
+    def get(self, path: str, *, codec: Codec[Any] | None = None, timeout: float | None = None) -> File[Any]:
+        """Return the file; NotFound when there is none at this rev."""
+        client = self._client
+        return client.get(path, codec=codec or client._codec, at=self._rev, timeout=timeout)
+
+    def stat(self, path: str, *, timeout: float | None = None) -> Stat:
+        """Return what the path is."""
+        return self._client.stat(path, at=self._rev, timeout=timeout)
+
+    def exists(self, path: str, *, timeout: float | None = None) -> bool:
+        """Whether there is a file or directory."""
+        return self._client.exists(path, at=self._rev, timeout=timeout)
+
+    def ls(self, path: str = "/", *, limit: int | None = None, timeout: float | None = None) -> list[Entry]:
+        """Return the direct entries in order; NotFound, NotDirectory as `Client.ls`."""
+        return self._client.ls(path, at=self._rev, limit=limit, timeout=timeout)
+
+    def names(self, path: str = "/", *, timeout: float | None = None) -> list[str]:
+        """Return the names of the direct entries in order."""
+        return self._client.names(path, at=self._rev, timeout=timeout)
+
+    @overload
+    def scan(
+        self,
+        what: str | Selector = ...,
+        *,
+        keys: bool = False,
+        reverse: bool = False,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[File[T]]: ...
+    @overload
+    def scan(
+        self,
+        what: str | Selector = ...,
+        *,
+        codec: Codec[U],
+        keys: bool = False,
+        reverse: bool = False,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[File[U]]: ...
+    def scan(
+        self,
+        what: str | Selector = "/**",
+        *,
+        codec: Codec[Any] | None = None,
+        keys: bool = False,
+        reverse: bool = False,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[File[Any]]:
+        """Iterate over the files that match, in path order."""
+        client = self._client
+        return client.scan(
+            what,
+            codec=codec or client._codec,
+            at=self._rev,
+            keys=keys,
+            reverse=reverse,
+            limit=limit,
+            timeout=timeout,
+        )
+
+    walk = scan
+
+    def count(self, what: str | Selector = "/**", *, timeout: float | None = None) -> int:
+        """Return how many files match."""
+        return self._client.count(what, at=self._rev, timeout=timeout)
+
+    @overload
+    def set(
+        self, path: str, value: T, *, note: str | None = None, timeout: float | None = None
+    ) -> File[T]: ...
+    @overload
+    def set(
+        self, path: str, value: U, *, codec: Codec[U], note: str | None = None, timeout: float | None = None
+    ) -> File[U]: ...
+    def set(
+        self,
+        path: str,
+        value: Any,
+        *,
+        codec: Codec[Any] | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> File[Any]:
+        """Write the file if it has not changed since `.rev`, and return it at its new rev; else RevMismatch.
+
+        The returned file's `created` and `count` are read from this snapshot when asked for by `get`.
+        """
+        client = self._client
+        chosen = codec or client._codec
+        rev = client.set(path, value, codec=chosen, guard=since(self._rev), note=note, timeout=timeout)
+        return client.get(path, codec=chosen, at=rev, timeout=timeout)
+
+    @overload
+    def create(
+        self, path: str, value: T, *, note: str | None = None, timeout: float | None = None
+    ) -> File[T]: ...
+    @overload
+    def create(
+        self, path: str, value: U, *, codec: Codec[U], note: str | None = None, timeout: float | None = None
+    ) -> File[U]: ...
+    def create(
+        self,
+        path: str,
+        value: Any,
+        *,
+        codec: Codec[Any] | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> File[Any]:
+        """Write a file that exists neither at `.rev` nor later, and return it at its new rev.
+
+        Exists when there is one; RevMismatch when one was created and deleted since.
+        """
+        client = self._client
+        chosen = codec or client._codec
+        data = chosen.encode(value)
+        message = create_message(client._root, path, data, self._rev, note)
+        rev, succeeded, results = client._call(message, True, timeout)
+        if succeeded:
+            return File(client, path, rev, [rev, data, rev, 1, 0], chosen)
+        if results[0] is not None:
+            raise Exists(path=path, actual=results[0][0])
+        raise RevMismatch(
+            f"{path}: created or deleted since rev {self._rev}", path=path, expected=self._rev, actual=None
+        )
+
+    def delete(
+        self, path: str, *, recursive: bool = False, note: str | None = None, timeout: float | None = None
+    ) -> Snapshot[T]:
+        """Delete what has not changed since `.rev`, and return the snapshot of that; else RevMismatch."""
+        rev = self._client.delete(
+            path, recursive=recursive, guard=since(self._rev), note=note, timeout=timeout
+        )
+        return Snapshot(self._client, rev)
+
+    def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Snapshot[T]:
+        """Return the snapshot at `rev`, or the latest; itself when that is not newer: never back in time."""
+        if rev < 0:
+            rev = self._client.rev(timeout=timeout)
+        return Snapshot(self._client, rev) if rev > self._rev else self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Snapshot):
+            return NotImplemented
+        return self._client is other._client and self._rev == other._rev
+
+    def __hash__(self) -> int:
+        return hash((id(self._client), self._rev))
+
+    def __repr__(self) -> str:
+        return f"Snapshot(rev {self._rev})"
+
+
+__all__ = ["File", "NotFound", "Snapshot"]
