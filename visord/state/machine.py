@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from visor.protocol.limits import DEFAULT, Limits
-from visor.protocol.verbs import G_EXISTS, G_NONE, G_REV, G_SINCE, RETAIN, RETRY, SET
+from visor.protocol.verbs import G_EXISTS, G_MISSING, G_NONE, G_REV, G_SINCE, RETAIN, RETRY, SET
 from visord.state import command as commands
 from visord.state import fields, refusal, writes
 from visord.state.command import Command, UnknownFormat
@@ -129,8 +129,8 @@ class Machine:
     def _frames(self, session: Session | None, actor: str, frames: list[Any]) -> list[Outcome]:
         """Apply a group's frames in order.
 
-        This is the hot path of the whole server, so the commonest write, a value for a file that exists,
-        is done right here; everything else, and everything odd, goes through `_frame`.
+        This is the hot path of the whole server, so the commonest writes, a value for a file that exists and a
+        new file beside others, are done right here; everything else, and everything odd, goes through `_frame`.
         """
         store, time = self.store, self.time
         files, max_value, overwrite = store.files, store.limits.value, store.overwrite
@@ -161,19 +161,23 @@ class Machine:
                 and type(verb) is int
             ):
                 file = files.get(path)
-                if file is not None:
-                    last = file.versions[-1]
-                    if last[1] is not None and (
+                last = file.versions[-1] if file is not None else None
+                if last is not None and last[1] is not None:
+                    if (
                         guard in (G_NONE, G_EXISTS)
                         or (guard == G_REV and arg == last[0])
                         or (guard == G_SINCE and arg >= last[0])
                     ):
                         outcome = overwrite(file, last, value, time, actor)
-                        if session is not None:
-                            if acked > session.acked:
-                                session.acked = acked
-                            session.outcomes[write] = outcome
-                            session.order.append(write)
+                elif guard in (G_NONE, G_MISSING):
+                    outcome = store.create(path, value, time, actor)
+                if outcome is not None and session is not None:
+                    if acked > session.acked:
+                        session.acked = acked
+                    if write < session.start:
+                        session.start = write
+                    session.outcomes[write] = outcome
+                    session.order.append(write)
             outcomes.append(self._frame(session, actor, frame) if outcome is None else outcome)
         return outcomes
 

@@ -16,6 +16,8 @@ from typing import TypeAlias
 
 from visor.paths import ROOT, below, parent, sort_key
 from visord.state.latest import Latest
+from visord.state.plan import cannot_set
+from visord.state.refusal import Refusal
 from visord.state.store import Store, Write
 from visord.state.version import Version
 
@@ -83,12 +85,20 @@ class Overlay:
 
     # -- changes --------------------------------------------------------------------------------------
 
-    def set(self, path: str, value: bytes, lease: int) -> None:
-        """Stage a value; that it may be there was checked."""
-        new = self.file(path) is None
-        self.staged[path] = (value, lease)
+    def set(self, path: str, value: bytes, lease: int) -> Refusal | None:
+        """Stage a value, or return why there can be no file."""
+        staged = self.staged
+        if path in staged:
+            new = staged[path] is None
+        else:
+            new = self._base.file(path) is None
         if new:
+            refused = cannot_set(self, path)
+            if refused is not None:
+                return refused
             self._resize(path, +1)
+        staged[path] = (value, lease)
+        return None
 
     def delete(self, path: str) -> None:
         """Stage the deletion of a file that is there."""

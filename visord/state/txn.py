@@ -11,7 +11,7 @@ from visor.paths import ROOT, size
 from visor.protocol.verbs import G_ABOVE, N_DIRECTORY, N_FILE, T_DELETE, T_GET, T_LIST, T_SET
 from visord.state import fields, guards, refusal
 from visord.state.overlay import Overlay
-from visord.state.plan import Plan, cannot_delete, cannot_set
+from visord.state.plan import Plan, cannot_delete
 from visord.state.refusal import Refusal, bad_request
 from visord.state.store import MAX_CHANGES, Store
 
@@ -87,10 +87,7 @@ class _Run:
         self.written += size(path) + len(value)
         if self.written > self.limits.transaction:
             return refusal.too_large("transaction", self.limits.transaction, self.written)
-        refused = cannot_set(self.overlay, path)
-        if refused is None:
-            self.overlay.set(path, value, lease)
-        return refused
+        return self.overlay.set(path, value, lease)
 
     def _delete(self, path: str, recursive: bool) -> Refusal | None:
         overlay = self.overlay
@@ -163,6 +160,17 @@ def _malformed_operations(store: Store, field: str, operations: list[Any]) -> Re
 
 
 def _malformed(store: Store, field: str, operation: Any) -> Refusal | None:
+    if (
+        type(operation) is list
+        and len(operation) == 3
+        and operation[0] == T_SET
+        and type(operation[1]) is str
+        and operation[1] in store.files
+        and type(operation[2]) is bytes
+        and len(operation[2]) <= store.limits.value
+        and type(operation[0]) is int
+    ):
+        return None  # by far the commonest
     if type(operation) is not list or len(operation) < 2 or type(operation[0]) is not int:
         return bad_request(field, "lists [kind, path, ...]", operation)
     kind, path, limits = operation[0], operation[1], store.limits
