@@ -363,9 +363,9 @@ class RaftLog:
         self.syncs += 1
         if flight.last > self.durable_index:
             self.durable_index = flight.last
+        self.on_durable()
         if self._segments.free()[0] < self._options.ahead:
             self._segments.prepare()
-        self.on_durable()
 
     def _not_written(self, flight: _Flight, error: BaseException) -> None:
         if not (isinstance(error, OSError) and error.errno in NO_SPACE_ERRNOS):

@@ -199,6 +199,8 @@ def settle(recovered: Recovered, row: list[Segment]) -> None:
                 "they were not acknowledged",
                 piece.path, torn, end,
             )  # fmt: skip
+        torn = max(torn, min(records.FRAME_SIZE, len(piece.data) - end))
+        if any(piece.data[end : end + torn]):  # torn, or left from the file's former use
             segment.file.pwrite(bytes(torn), end)
             segment.file.sync()
     if recovered.pieces:

@@ -65,5 +65,5 @@ class Worker:
 def _run(job: Job) -> tuple[Any, BaseException | None]:
     try:
         return job(), None
-    except BaseException as error:
+    except Exception as error:
         return None, error
