@@ -25,6 +25,7 @@ from visord.server import StartRefused, serve
 from visord.settings import Settings
 from visord.storage.errors import DamageError, LockedError
 
+SWITCH_SECONDS = 0.0001
 EXIT_FAILED = 1
 EXIT_DAMAGE = 9
 EXIT_REFUSED = 75
@@ -38,15 +39,21 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--listen", metavar="HOST:PORT", help="Where clients connect [127.0.0.1:8046; port 0 picks one].")
+@click.option(
+    "--listen", metavar="HOST:PORT", help="Where clients connect [127.0.0.1:8046; port 0 picks one]."
+)
 @click.option("--unix", metavar="PATH", help="Also listen on this Unix socket.")
 @click.option("--data-dir", metavar="DIR", help="Keep the data here [a temporary folder, removed at exit].")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
 def dev(listen: str | None, unix: str | None, data_dir: str | None, log_level: str) -> None:
     """Run one node with no configuration."""
-    flags = {"listen.client": listen, "listen.unix": unix, "node.data_dir": data_dir, "log.level": log_level}
+    flags: dict[str, Any] = {"listen.client": listen, "listen.unix": unix, "node.data_dir": data_dir}
     # A development node starts in an eye-blink: less log is written in advance.
-    flags |= {"storage.log_chunk_bytes": 1 << 20, "storage.log_segment_bytes": 16 << 20}
+    flags |= {
+        "storage.log_chunk_bytes": 1 << 20,
+        "storage.log_segment_bytes": 16 << 20,
+        "log.level": log_level,
+    }
     settings, _ = _settings(flags, {}, None)
     if data_dir is not None:
         _run(settings, settings.node.data_dir)
@@ -145,6 +152,8 @@ def _run(settings: Settings, data_dir: Path) -> None:
         sys.stdout.flush()
 
     try:
+        # The sync thread needs the interpreter for microseconds, but at once: waiting for it costs every write.
+        sys.setswitchinterval(SWITCH_SECONDS)
         _runner()(serve(settings, data_dir, ready))
     except (StartRefused, LockedError) as error:
         _end(EXIT_REFUSED, str(error))

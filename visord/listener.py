@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from visor.protocol.limits import Limits
@@ -25,6 +26,9 @@ WRITE_HIGH = 1 << 20
 
 class Connection(asyncio.Protocol):
     """One client's socket."""
+
+    write: Callable[[bytes], None]
+    """The transport's `write`, from `connection_made` on."""
 
     def __init__(self, node: Node, limits: Limits, connections: set[Connection]) -> None:
         self._limits = limits
@@ -51,9 +55,6 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Replaced by the session's `receive`."""
-
-    def write(self, data: bytes) -> None:
-        """Replaced by the transport's `write` when the connection is made."""
 
     def _expect_hello(self) -> None:
         if self.session.greeting is None:

@@ -231,9 +231,7 @@ class Node:
 
     def welcome(self, limits: Limits) -> dict[str, Any]:
         """Return the answer to HELLO."""
-        names = (
-            "component path value note operations transaction frame in_flight watches page watch_window".split()
-        )
+        names = "component path value note operations transaction frame in_flight watches page watch_window".split()
         return {
             "version": verbs.VERSION,
             "features": list(FEATURES),

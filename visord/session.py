@@ -269,14 +269,14 @@ class Session:
 
     def _query(self, message: Message) -> None:
         wait = self._node.must_wait(message, self.greeting)
-        if type(wait) is Refusal:
+        if wait is None:
+            self._answer(message)
+        elif isinstance(wait, Refusal):
             self._refuse(message[1], wait)
-        elif wait is not None:
+        else:
             self.in_flight += 1
             self._waiting[message[1]] = message
             self._node.wait_for_rev(wait, self, message)
-        else:
-            self._answer(message)
 
     def _answer(self, message: Message) -> None:
         result = answer_query(self._store, message)
@@ -333,7 +333,8 @@ class Session:
 
     def _credit(self, message: Message) -> None:
         self._flush()
-        self._node.hub.credit(self, message[1], message[2] if len(message) > 2 else None)
+        size: Any = message[2] if len(message) > 2 else None
+        self._node.hub.credit(self, message[1], size)
         self._node.wake_hub()
 
     def _progress(self, message: Message) -> None:

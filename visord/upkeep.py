@@ -100,7 +100,7 @@ class Upkeep:
         except OSError as error:
             self._failed = f"{error.strerror or error}"
             self._next_time = self._loop.time() + RETRY_SECONDS
-            logger.error("no checkpoint: %s; the last one stays valid, next try in %g s", error, RETRY_SECONDS)
+            logger.error("no checkpoint: %s; the last stays valid, next try in %g s", error, RETRY_SECONDS)
             return
         self._failed = ""
         self._made += 1

@@ -117,7 +117,9 @@ def test_importing_visor_pulls_in_msgpack_alone() -> None:
         "new = {name.split('.')[0] for name in set(sys.modules) - before}; "
         "print(*sorted(n for n in new if n not in sys.stdlib_module_names and not n.startswith('_')))"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert set(loaded.stdout.split()) <= {"visor", "msgpack"}
 
 
@@ -140,5 +142,7 @@ def test_functions_are_short(package: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_module_says_what_it_is_for(package: str) -> None:
     assert not [
-        str(path.relative_to(ROOT)) for path in modules(package) if not ast.get_docstring(ast.parse(path.read_text()))
+        str(path.relative_to(ROOT))
+        for path in modules(package)
+        if not ast.get_docstring(ast.parse(path.read_text()))
     ]

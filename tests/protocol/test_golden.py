@@ -44,9 +44,15 @@ def test_every_verb_and_kind_is_pinned() -> None:
         if name.isupper() and name not in not_verbs and not name.startswith(("G_", "T_", "SEL_", "N_", "W_"))
     }
     change_kinds = {verbs.CREATE, verbs.UPDATE, verbs.REMOVE, verbs.EXPIRE}
-    numbers = {number for name, number in named.items() if name not in ("CREATE", "UPDATE", "REMOVE", "EXPIRE")}
+    numbers = {
+        number for name, number in named.items() if name not in ("CREATE", "UPDATE", "REMOVE", "EXPIRE")
+    }
     assert numbers <= {message[0] for _, message, _ in rows()}
     pinned_kinds = {
-        change[0] for _, message, _ in rows() if message[0] == verbs.COMMITS for commit in message[2] for change in commit[4]
+        change[0]
+        for _, message, _ in rows()
+        if message[0] == verbs.COMMITS
+        for commit in message[2]
+        for change in commit[4]
     }
     assert pinned_kinds == change_kinds
