@@ -21,7 +21,7 @@ except ModuleNotFoundError:  # a client-only install
 
 from visord import config
 from visord.logs import set_up_logging
-from visord.server import StartRefused, serve
+from visord.server import StartRefusedError, serve
 from visord.settings import Settings
 from visord.storage.errors import DamageError, LockedError
 
@@ -155,7 +155,7 @@ def _run(settings: Settings, data_dir: Path) -> None:
         # The sync thread needs the interpreter for microseconds, but at once: waiting for it costs every write.
         sys.setswitchinterval(SWITCH_SECONDS)
         _runner()(serve(settings, data_dir, ready))
-    except (StartRefused, LockedError) as error:
+    except (StartRefusedError, LockedError) as error:
         _end(EXIT_REFUSED, str(error))
     except DamageError as error:
         _end(EXIT_DAMAGE, str(error))

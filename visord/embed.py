@@ -10,6 +10,7 @@ It is the real server on a free loopback port. Without `data_dir` its data lies 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import threading
 from pathlib import Path
@@ -77,11 +78,8 @@ class Embedded:
     def stop(self) -> None:
         """End the node and remove its temporary data. Idempotent."""
         if self._thread.is_alive() and self._loop is not None and self._server is not None:
-            # A loop that has just ended by itself needs no asking.
-            try:
+            with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
                 self._loop.call_soon_threadsafe(self._server.shutdown)
-            except RuntimeError:
-                pass
             self._thread.join(STOP_SECONDS)
         if self._folder is not None:
             self._folder.cleanup()

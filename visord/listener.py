@@ -35,6 +35,8 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._greeting_timer: asyncio.TimerHandle | None = None
+        self.gone = asyncio.Event()
+        """Set when the socket is closed."""
         self.session = Session(node, self, limits)
         # Arrivals go straight to the session, without a call in between. Loops look the method up before
         # `connection_made`, so this is the place.
@@ -88,6 +90,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
+        self.gone.set()
         if self._greeting_timer is not None:
             self._greeting_timer.cancel()
         self.session.end()

@@ -44,6 +44,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("visord.node")
 
+TOLD_LIMITS: Final = (
+    "component",
+    "path",
+    "value",
+    "note",
+    "operations",
+    "transaction",
+    "frame",
+    "in_flight",
+    "watches",
+    "page",
+    "watch_window",
+)
 FEATURES: Final = ("txn", "watch", "revert", "retain")
 TICK_SECONDS: Final = 0.05
 """The engine's own pace; everything that matters is driven by events, not by this."""
@@ -231,7 +244,6 @@ class Node:
 
     def welcome(self, limits: Limits) -> dict[str, Any]:
         """Return the answer to HELLO."""
-        names = "component path value note operations transaction frame in_flight watches page watch_window".split()
         return {
             "version": verbs.VERSION,
             "features": list(FEATURES),
@@ -242,7 +254,7 @@ class Node:
             "rev": self.store.rev,
             "floor": self.store.floor,
             "time": self.store.time,
-            "limits": {name: getattr(limits, name) for name in names},
+            "limits": {name: getattr(limits, name) for name in TOLD_LIMITS},
         }
 
     def status(self) -> dict[str, Any]:

@@ -22,12 +22,14 @@ logger = logging.getLogger("visord")
 
 DRAIN_SECONDS = 5.0
 """How long a stopping server waits for the writes it has accepted."""
+HANG_UP_SECONDS = 0.5
+"""How long peers may take to read their last answers."""
 READY_SECONDS = 60.0
 """How long the first sync of a starting node may take."""
 BACKLOG = 1024
 
 
-class StartRefused(Exception):
+class StartRefusedError(Exception):
     """The server cannot start for a reason that may pass: port in use, data directory locked."""
 
 
@@ -46,7 +48,7 @@ class Server:
         """Why the server stopped by itself: the disk failed, or the log holds an unknown format."""
 
     async def start(self) -> None:
-        """Bind, open the data, begin to serve. Raises `StartRefused`, or storage's `DamageError` for bad data."""
+        """Bind, open the data, begin to serve. Raises `StartRefusedError`, or storage's `DamageError` for bad data."""
         self._stopped = asyncio.Event()
         listening = self._bind()
         try:
@@ -66,7 +68,7 @@ class Server:
         host, port = addresses.split(listen.client)
         if not addresses.is_loopback(host):
             if not listen.insecure:
-                raise StartRefused(
+                raise StartRefusedError(
                     f"listen.client is {listen.client}: anybody on that network could read and write "
                     "everything; listen on loopback, or set listen.insecure to accept that"
                 )
@@ -75,7 +77,7 @@ class Server:
             family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             listening = socket.create_server(where, family=family, backlog=BACKLOG)
         except OSError as error:
-            raise StartRefused(
+            raise StartRefusedError(
                 f"cannot listen on {listen.client}: {error.strerror}; is another server running?"
             ) from error
         bound_host, bound_port = listening.getsockname()[:2]
@@ -147,10 +149,11 @@ class Server:
 
     async def _hang_up(self) -> None:
         """Give the peers a moment to take the last answers, then cut."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + 0.5
-        while self._connections and loop.time() < deadline:
-            await asyncio.sleep(0.005)
+        if self._connections:
+            gone = [asyncio.ensure_future(connection.gone.wait()) for connection in self._connections]
+            _, late = await asyncio.wait(gone, timeout=HANG_UP_SECONDS)
+            for waiting in late:
+                waiting.cancel()
         for connection in list(self._connections):
             connection.abort()
 
