@@ -39,16 +39,13 @@ class Author(Protocol):
 
 
 class Group:
-    """Writes of one author, in order, with what a command says of him."""
+    """Writes of one author, in order: `content` is what the command will hold of them."""
 
-    __slots__ = ("actor", "author", "frames", "session", "size")
+    __slots__ = ("author", "content", "frames", "size")
 
-    def __init__(
-        self, author: Author, session: bytes | None, actor: str, frames: list[Message], size: int
-    ) -> None:
+    def __init__(self, author: Author, content: list[Any], frames: list[Message], size: int) -> None:
         self.author = author
-        self.session = session
-        self.actor = actor
+        self.content = content
         self.frames = frames
         self.size = size
 
@@ -99,7 +96,7 @@ class Proposer:
     def submit(self, author: Any, frames: list[Message], size: int) -> None:
         """Queue writes of one connection; `author.settle` gets their outcomes."""
         greeting = author.greeting
-        self._queue.append(Group(author, greeting.session, greeting.actor, frames, size))
+        self._queue.append(Group(author, [greeting.session, greeting.actor, frames], frames, size))
         self._queued_bytes += size
         if not self._scheduled and not self._syncing:
             self._scheduled = True
@@ -153,7 +150,7 @@ class Proposer:
         self._queued_bytes += sum(group.size for group in groups)
 
     def _command(self, groups: list[Group]) -> Command:
-        return encode(self._clock_ms(), [[group.session, group.actor, group.frames] for group in groups])
+        return encode(self._clock_ms(), [group.content for group in groups])
 
     def applied(self, index: int, term: int, outcomes: list[list[Any]]) -> None:
         """Hand out the outcomes of the entry at `index`, when this node proposed it."""

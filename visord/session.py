@@ -59,6 +59,7 @@ class Session:
         "_decoder",
         "_encoder",
         "_handlers",
+        "_min_rev",
         "_node",
         "_paused",
         "_store",
@@ -85,6 +86,7 @@ class Session:
         """The peer does not take what was sent; the hub keeps its watches back meanwhile."""
         self.closed = False
         self._paused = False
+        self._min_rev = 0
         self._decoder = Decoder(limits.frame)
         self._encoder = Encoder()
         self._backlog: list[Message] = []
@@ -104,44 +106,45 @@ class Session:
 
     def receive(self, data: bytes) -> None:
         """Take bytes as they arrived. Never raises for what a peer sends."""
-        messages = self._decoder.feed(data)
+        decoder = self._decoder
+        messages = decoder.feed(data)
         if self._backlog:
             self._backlog.extend(messages)
         elif messages:
             self._handle(messages, len(data))
-        if self._decoder.violation is not None and not self.closed:
-            self.violate(self._decoder.violation)
-            return
-        self._flush()
+        if decoder.violation is not None:
+            self.violate(decoder.violation)
 
     def _handle(self, messages: list[Message], size: int = 0) -> None:
+        """Answer reads, hand on writes: the hot path, so the commonest read is answered right here."""
         if self.greeting is None:
             messages = self._greet(messages)
-        node = self._node
-        store = self._store
-        pack = self._encoder.pack
+        node, store, pack = self._node, self._store, self._encoder.pack
         writes: list[Message] = []
         room = self.limits.in_flight - self.in_flight
         for position, message in enumerate(messages):
-            if len(writes) >= room or self.blocked:
+            if self.blocked or len(writes) >= room:
                 self._hold(messages[position:])
                 break
             verb = message[0]
             if len(message) < 2 or type(message[1]) is not int or message[1] <= 0:
                 self.violate(f"a message's second field must be a positive integer, not {message!r:.80}")
-                break
-            if verb == GET and len(message) == 3 and node.readable and type(message[2]) is str:
-                version = store.get(message[2], store.rev)
-                if type(version) is Refusal:
-                    self._refuse(message[1], version)
+                return
+            if verb == GET and len(message) == 3 and type(message[2]) is str and node.readable:
+                rev = store.rev
+                version = store.get(message[2], rev)
+                if type(version) is not Refusal and rev >= self._min_rev:
+                    pack((OK, message[1], (rev, version)))
                 else:
-                    pack((OK, message[1], (store.rev, version)))
+                    self._query(message)
             elif verb in WRITES:
                 writes.append(message)
             elif verb in QUERIES:
                 self._query(message)
             else:
                 self._other(verb, message)
+        if len(writes) != len(messages):
+            self._flush()
         if writes and not self.closed:
             self._submit(writes, size)
 
@@ -165,7 +168,6 @@ class Session:
         if self._backlog:
             held, self._backlog = self._backlog, []
             self._handle(held)
-            self._flush()
         if not self._backlog and self._paused and not self.closed:
             self._paused = False
             self._wire.resume()
@@ -232,6 +234,7 @@ class Session:
             self.leave(greeting.code, greeting.text)
             return []
         self.greeting = greeting
+        self._min_rev = greeting.min_rev
         self._ok(first[1], self._node.welcome(self.limits))
         return messages[1:]
 
@@ -242,6 +245,7 @@ class Session:
         if refusal is not None:
             for write in writes:
                 self._refuse(write[1], refusal)
+            self._flush()
             return
         self.in_flight += len(writes)
         self._node.proposer.submit(self, writes, size)

@@ -40,29 +40,22 @@ class Decoder:
         """Return the messages that are complete with `data`; set `violation` at the first bad byte."""
         if self.violation is not None:
             return []
-        unpacker = self._unpacker
         messages: list[Message] = []
         try:
-            unpacker.feed(data)
-            messages.extend(unpacker)
+            self._unpacker.feed(data)
+            messages.extend(self._unpacker)
         except msgpack.exceptions.BufferFull:
             self._refuse(f"a message is over {self._limit} bytes")
         except Exception as error:  # the decoder raises many kinds; each means the stream is unreadable
             self._refuse(f"not msgpack: {type(error).__name__}: {error}")
-        self._check_size(len(data), bool(messages))
-        return self._whole(messages)
-
-    def _check_size(self, arrived: int, cut: bool) -> None:
         # Bytes since the last whole message; after a cut the remainder lies inside this piece.
-        self._pending = arrived if cut else self._pending + arrived
-        if self._pending > self._limit + arrived:
+        self._pending = len(data) if messages else self._pending + len(data)
+        if self._pending > self._limit + len(data):
             self._refuse(f"a message is over {self._limit} bytes")
-
-    def _whole(self, messages: list[Message]) -> list[Message]:
-        for position, message in enumerate(messages):
+        for message in messages:
             if type(message) is not list or not message or type(message[0]) is not int:
                 self._refuse(f"a message must be an array that starts with an integer, not {message!r:.80}")
-                return messages[:position]
+                return messages[: messages.index(message)]
         return messages
 
     def _refuse(self, why: str) -> None:
