@@ -20,16 +20,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import gc
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Generator, Iterator
+from typing import Final
 
+from visord.state.command import UnknownFormat
+from visord.state.machine import Machine
+from visord.state.store import Store
+from visord.state.transfer import CorruptHistory
 from visord.storage import manifest as manifests
 from visord.storage import segments
 from visord.storage.compaction import Plan, plan
 from visord.storage.directory import DataDirectory
 from visord.storage.disk import Disk, join, read_all
-from visord.storage.errors import RESTORE, DamageError
+from visord.storage.errors import RESTORE, DamageError, FormatError
 from visord.storage.manifest import Manifest
 from visord.storage.segments import BASE, COMMITS, BlockEncoder, Part, new_part, pack_block
 from visord.storage.worker import Submitter
@@ -41,42 +46,12 @@ SEGMENT: Final = 64 << 20
 """Bytes at which a history file is full and the next one begins."""
 ROWS: Final = 512
 """Rows asked of the store at once, at most."""
+ATTEMPTS: Final = 5
+"""How often a base is begun anew in one checkpoint because the floor rose meanwhile."""
 
 
-class Store(Protocol):
-    """What storage needs of the state's store."""
-
-    rev: int
-    floor: int
-
-    def export_commits(self, first: int, last: int) -> Iterable[Any]:
-        """Return one row a rev, from `first` to `last`."""
-
-    def import_commits(self, rows: Sequence[Any]) -> None:
-        """Take rows that `export_commits` gave (as tuples), in order."""
-
-    def export_base(self, rev: int, cursor: Any, limit: int) -> tuple[Sequence[Any], Any]:
-        """Return up to `limit` rows of the files at `rev`, and where to go on (None: at the end)."""
-
-    def import_base(self, rev: int, rows: Sequence[Any]) -> None:
-        """Take rows that `export_base` gave at `rev`."""
-
-
-class Machine(Protocol):
-    """What storage needs of the state machine."""
-
-    index: int
-    term: int
-
-    @property
-    def store(self) -> Store:
-        """The store of the machine."""
-
-    def export_tables(self) -> Any:
-        """Return what is neither history nor files, for msgpack."""
-
-    def import_tables(self, index: int, term: int, tables: Any) -> None:
-        """Take what `export_tables` gave at (index, term); the history is there already."""
+class _FloorMoved(Exception):  # noqa: N818 - an event, not an error
+    """The store does not give the files at the base's rev any more."""
 
 
 class Checkpointer:
@@ -117,7 +92,7 @@ class Checkpointer:
         gc.disable()  # millions of new objects, none of them garbage
         try:
             load_parts(self._disk, self._history, self.manifest, machine.store)
-            machine.import_tables(self.manifest.index, self.manifest.term, self.manifest.tables)
+            _import_tables(machine, self.manifest, join(self._path, manifests.NAME))
         finally:
             if collecting:
                 gc.enable()
@@ -144,6 +119,15 @@ class Checkpointer:
             self._running = False
 
     def _make(self, machine: Machine) -> Generator[None, None, None]:
+        for _ in range(ATTEMPTS):
+            try:
+                yield from self._attempt(machine)
+            except _FloorMoved:
+                continue
+            return
+        raise OSError(errno.EAGAIN, "the floor rose while the files at it were written")
+
+    def _attempt(self, machine: Machine) -> Generator[None, None, None]:
         store, old = machine.store, self.manifest
         new = Manifest(
             cluster=old.cluster,
@@ -151,23 +135,28 @@ class Checkpointer:
             term=machine.term,
             rev=store.rev,
             tables=machine.export_tables(),
+            number=old.number,
+            base=old.base,
+            base_rev=old.base_rev,
+            base_time=old.base_time,
         )
-        todo = plan(old, store.floor, self._segment_bytes)
-        number, base, base_rev = old.number, old.base, old.base_rev
+        todo = plan(old, store.floor, store.cut, self._segment_bytes)
         if todo.base_rev is not None:
-            number, base_rev = number + 1, todo.base_rev
-            base = yield from self._write_base(store, base_rev, number)
-        number, parts = yield from self._write_commits(store, todo, new.rev, number)
-        yield from self._publish(
-            dataclasses.replace(new, number=number, base=base, base_rev=base_rev, parts=parts)
-        )
+            number, time = new.number + 1, store.floor_time
+            base = yield from self._write_base(store, todo.base_rev, number)
+            new = dataclasses.replace(new, number=number, base=base, base_rev=todo.base_rev, base_time=time)
+        number, parts = yield from self._write_commits(store, todo, new.rev, new.number)
+        yield from self._publish(dataclasses.replace(new, number=number, parts=parts))
 
     def _write_base(self, store: Store, rev: int, number: int) -> Generator[None, None, Part]:
         writer = self._writer(new_part(BASE, number), fresh=True)
         encoder = BlockEncoder()
         cursor, limit, more = None, 32, True
         while more:
-            rows, cursor = store.export_base(rev, cursor, limit)
+            try:
+                rows, cursor = store.export_base(cursor, limit, rev)
+            except ValueError:
+                raise _FloorMoved from None
             more, size = cursor is not None, 0
             for row in rows:
                 size = encoder.add(row)
@@ -270,22 +259,35 @@ def _pack_commits(store: Store, first: int, last: int) -> tuple[int, int, bytes]
 def load_parts(disk: Disk, history: str, manifest: Manifest, store: Store) -> None:
     """Read and verify all parts of a checkpoint into an empty store."""
     expected = manifest.base_rev + 1
-    if manifest.base is not None:
-        for _, _, rows in segments.read_part(disk, history, manifest.base):
-            store.import_base(manifest.base_rev, rows)
-    for part in manifest.parts:
-        _check_order(history, part, expected)
-        for first, last, rows in segments.read_part(disk, history, part):
-            if first >= expected:
-                store.import_commits(rows)
-            elif last >= expected:  # the block across the base
-                store.import_commits(rows[expected - first :])
-            expected = max(expected, last + 1)
-    if expected != manifest.rev + 1:
+    part = manifest.base
+    try:
+        if part is not None:
+            store.import_base(manifest.base_rev, manifest.base_time, ())
+            for _, _, rows in segments.read_part(disk, history, part):
+                store.import_base(manifest.base_rev, manifest.base_time, rows)
+        for part in manifest.parts:
+            _check_order(history, part, expected)
+            for first, last, rows in segments.read_part(disk, history, part):
+                if last >= expected:  # else below the base; the block across it is taken in part
+                    store.import_commits(rows[max(0, expected - first) :])
+                expected = max(expected, last + 1)
+    except CorruptHistory as error:
+        name = part.name if part is not None else manifests.NAME
         raise DamageError(
-            join(history, manifests.NAME), None, f"commits up to {manifest.rev}", f"up to {expected - 1}",
-            RESTORE,
-        )  # fmt: skip
+            join(history, name), None, "commits that fit together", str(error), RESTORE
+        ) from error
+    if expected != manifest.rev + 1:
+        expectation, found = f"commits up to {manifest.rev}", f"up to {expected - 1}"
+        raise DamageError(join(history, manifests.NAME), None, expectation, found, RESTORE)
+
+
+def _import_tables(machine: Machine, manifest: Manifest, path: str) -> None:
+    try:
+        machine.import_tables(manifest.tables)
+    except UnknownFormat as error:
+        raise FormatError(f"{path}: {error}") from error
+    except CorruptHistory as error:
+        raise DamageError(path, None, "tables that fit the history", str(error), RESTORE) from error
 
 
 def _check_order(history: str, part: Part, expected: int) -> None:

@@ -33,9 +33,12 @@ class Plan(NamedTuple):
     kept: tuple[Part, ...]
 
 
-def plan(manifest: Manifest, floor: int, segment_bytes: int) -> Plan:
-    """Decide what the checkpoint after `manifest` has to write when the store's floor is `floor`."""
-    if floor > manifest.rev:
+def plan(manifest: Manifest, floor: int, cut: int, segment_bytes: int) -> Plan:
+    """Decide what the checkpoint after `manifest` has to write.
+
+    `floor` is the store's; its commits up to `cut` (at most the floor) are not in memory any more.
+    """
+    if cut > manifest.rev:
         return Plan(floor, floor + 1, ())
     dead = sum(part.size for part in manifest.parts if part.last <= floor)
     old_base = segment_bytes if manifest.base is None else max(manifest.base.size, segment_bytes)

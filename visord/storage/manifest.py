@@ -30,7 +30,8 @@ class Manifest:
     """A checkpoint at log `index` of `term`: the state at `rev`.
 
     `parts` are the commit files, oldest first; `base` holds the files at rev `base_rev`, above which the
-    commits count (None: there is no base, the history is whole). `number` is the highest file number used.
+    commits count, and `base_time` is that commit's (None: there is no base, the history is whole). `number`
+    is the highest file number used.
     """
 
     cluster: str
@@ -38,6 +39,7 @@ class Manifest:
     term: int = 0
     rev: int = 0
     base_rev: int = 0
+    base_time: int = 0
     number: int = 0
     base: Part | None = None
     parts: tuple[Part, ...] = ()
@@ -57,6 +59,7 @@ def encode(manifest: Manifest) -> bytes:
         "term": manifest.term,
         "rev": manifest.rev,
         "base_rev": manifest.base_rev,
+        "base_time": manifest.base_time,
         "number": manifest.number,
         "base": manifest.base,
         "parts": manifest.parts,
@@ -72,7 +75,7 @@ def decode(data: bytes, path: str) -> Manifest:
     if len(data) < 12 or data[:8] != _MAGIC or crc != int.from_bytes(data[-4:], "little"):
         found = f"{len(data)} bytes with {crc:#010x}"
         raise DamageError(path, 0, "a manifest with its checksum", found, RESTORE)
-    fields = msgpack.unpackb(data[8:-4], use_list=False, raw=False, strict_map_key=False)
+    fields = msgpack.unpackb(data[8:-4], raw=False, strict_map_key=False)
     if fields.pop("format") != FORMAT:
         raise FormatError(f"{path} has another format than {FORMAT}, which this version reads")
     base = fields.pop("base")
