@@ -1,17 +1,20 @@
-"""The client's side of the decoder: it also measures what a watch's window counts.
+"""The client's side of the decoder: lean, and able to measure what a watch's window counts.
 
-A server counts the encoded bytes of each COMMITS and STATE message against the window of the watch, so
-the client must know them to give them back.
+`visor.protocol.frames.Decoder` guards a server against whoever connects; a client chose its server, and
+what it cannot read it meets in `Session.receive`, message by message. A server counts the encoded bytes
+of each COMMITS and STATE message against the window of the watch, so the client must know them to give
+them back; decoding says where a message ends only when asked, so nobody asks before there is a watch.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from typing import Any
 
+import msgpack
+
 from visor.protocol import verbs
-from visor.protocol.frames import Decoder
+from visor.protocol.frames import MAX_ELEMENTS
 from visor.protocol.limits import MIB
 
 LIMIT = 64 * MIB
@@ -21,18 +24,52 @@ that it replaced), below what would hurt."""
 _MEASURED = frozenset((verbs.COMMITS, verbs.STATE))
 
 
-class Meter:
-    """An unpacker that notes the encoded size of each watch message it yields."""
+class Inbound:
+    """Cuts a connection's bytes into messages.
 
-    __slots__ = ("_end", "_unpacker", "feed", "sizes")
+    `violation` is why the stream cannot be read any further, or None. After `measure`, `sizes` has the
+    encoded size of each COMMITS and STATE message, in order.
+    """
 
-    def __init__(self, unpacker: Any) -> None:
-        self._unpacker = unpacker
-        self.feed = unpacker.feed
+    __slots__ = ("_end", "_feed", "_measuring", "_unpacker", "sizes", "violation")
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._unpacker: Any = msgpack.Unpacker(
+            raw=False,
+            use_list=True,
+            strict_map_key=True,
+            max_buffer_size=limit,
+            max_array_len=MAX_ELEMENTS,
+            max_map_len=MAX_ELEMENTS,
+            max_ext_len=0,
+        )
+        self._feed = self._unpacker.feed
+        self._measuring = False
         self._end = 0
         self.sizes: deque[int] = deque()
+        self.violation: str | None = None
 
-    def __iter__(self) -> Iterator[Any]:
+    def measure(self) -> None:
+        """Measure from here on; to be called before the first WATCH is sent."""
+        if not self._measuring:
+            # In the middle of a message this is not its beginning, but that message answers no WATCH yet.
+            self._end = self._unpacker.tell()
+            self._measuring = True
+
+    def feed(self, data: bytes) -> list[Any]:
+        """Return the messages that are complete with `data`; never raises."""
+        messages: list[Any] = []
+        try:
+            self._feed(data)
+            if self._measuring:
+                self._measured(messages)
+            else:
+                messages.extend(self._unpacker)
+        except Exception as error:  # the decoder raises many kinds; each means the stream is unreadable
+            self.violation = f"not a message: {type(error).__name__}: {error}"
+        return messages
+
+    def _measured(self, messages: list[Any]) -> None:
         unpacker = self._unpacker
         tell = unpacker.tell
         for message in unpacker:
@@ -40,16 +77,4 @@ class Meter:
             if type(message) is list and message and message[0] in _MEASURED:
                 self.sizes.append(end - self._end)
             self._end = end
-            yield message
-
-
-class Inbound(Decoder):
-    """A decoder that leaves in `sizes` the encoded size of each COMMITS and STATE message, in order."""
-
-    __slots__ = ("sizes",)
-
-    def __init__(self, limit: int = LIMIT) -> None:
-        super().__init__(limit)
-        meter = Meter(self._unpacker)
-        self._unpacker = meter
-        self.sizes = meter.sizes
+            messages.append(message)

@@ -23,6 +23,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import msgpack
+
 from visor._calls import Call
 from visor._feed import Feed
 from visor._inbound import Inbound
@@ -38,7 +40,6 @@ from visor.errors import (
     from_wire,
 )
 from visor.protocol import codes, verbs
-from visor.protocol.frames import Encoder
 from visor.protocol.limits import DEFAULT, Limits
 
 OK = verbs.OK
@@ -57,8 +58,6 @@ HEADROOM = 64 * 1024
 
 class Watching(Call):
     """The WATCH request of a feed: its answer goes to the feed."""
-
-    __slots__ = ("_session", "feed")
 
     def __init__(self, session: Session, feed: Feed, deadline: float, seconds: float) -> None:
         super().__init__(feed.request(), False, deadline, seconds)
@@ -94,8 +93,10 @@ class Session:
         """Calls and feeds that wait for their next attempt."""
         self.feeds: set[Feed] = set()
         self._wired: dict[int, Feed] = {}
-        self._encoder = Encoder()
-        self._pack = self._encoder.pack
+        packer: Any = msgpack.Packer(use_bin_type=True, autoreset=False)
+        self._pack = packer.pack
+        self._packed_bytes = packer.bytes
+        self._reset = packer.reset
         self._inbound = Inbound()
         self._last_id = 0
         self._packed = 0
@@ -160,7 +161,9 @@ class Session:
         """Return the bytes to send now; they count as sent."""
         self._flushed = self._packed
         self.urgent = False
-        return self._encoder.take()
+        data: bytes = self._packed_bytes()
+        self._reset()
+        return data
 
     def _say(self, message: tuple[Any, ...]) -> None:
         self.urgent = True
@@ -179,8 +182,10 @@ class Session:
     # -- a connection begins and ends -----------------------------------------------------------------
     def hello(self, now: float) -> bytes:
         """Begin a connection: return the bytes that go first."""
-        self._encoder.take()
+        self._reset()
         self._inbound = Inbound()
+        if self.feeds:
+            self._inbound.measure()
         self.broken = None
         self.refused = None
         self.useful = False
@@ -237,7 +242,9 @@ class Session:
         room = self.limits.in_flight - (len(self.pending) - len(backlog))
         while backlog and room > 0 and self.state == READY:
             call = backlog.popleft()
-            if not call.done:
+            if call.done:
+                self._drop(call)  # it was settled, and an interrupt kept it from being forgotten
+            else:
                 self.urgent = True
                 self._send(call)
                 room -= 1
@@ -253,7 +260,7 @@ class Session:
     def lost(self) -> None:
         """The connection is gone: remember what it may have delivered."""
         self.state = OFFLINE
-        self._encoder.take()
+        self._reset()
         for call in self.pending.values():
             if call.sent:
                 call.sent = False
@@ -308,8 +315,9 @@ class Session:
                         if call.write:
                             self._writes.pop(request, None)
                         self.useful = True
-                        if call.__class__ is not Watching:  # whose answer is a rev to come
-                            self._saw(result)
+                        rev = result[0] if type(result) is list and result else result
+                        if type(rev) is int and rev > self.rev and call.__class__ is not Watching:
+                            self.rev = rev  # (the answer to WATCH is a rev to come)
                     elif request == self._hello_id and self.state == GREETING:
                         self._welcomed(message[2])
                 else:
@@ -318,29 +326,25 @@ class Session:
             self.broken = f"a message cannot be read: {type(error).__name__}: {error}"
         if inbound.violation is not None:
             self.broken = inbound.violation
-        if self._backlog and self.state == READY:
-            self.refill()
         if self.state == LEAVING:
             self._leave_when_done()
+        elif self._backlog and self.state == READY:
+            self.refill()
 
     def _leave_when_done(self) -> None:
         if not any(call.sent for call in self.pending.values()):
             self.broken = "the node is leaving"
 
-    def _saw(self, result: Any) -> None:
-        if type(result) is list:
-            result = result[0] if result else 0
-        if type(result) is int and result > self.rev:
-            self.rev = result
-
     def _other(self, message: list[Any], now: float) -> None:
+        if type(message) is not list:
+            raise TypeError(f"an array is expected, not {message!r:.80}")
         kind = message[0]
         if kind == verbs.COMMITS:
             size = self._inbound.sizes.popleft()
             feed = self._wired.get(message[1])
             if feed is not None:
                 feed.commits(message[2], size)
-                self._saw(message[2][-1])
+                self.rev = max(self.rev, message[2][-1][0])
         elif kind == ERROR:
             self._refused(message, now)
         elif kind == verbs.MARK:
@@ -483,6 +487,7 @@ class Session:
     def subscribe(self, feed: Feed, deadline: float, seconds: float, now: float) -> None:
         """Ask for the feed, from where its user is."""
         self.feeds.add(feed)
+        self._inbound.measure()
         feed.call = Watching(self, feed, deadline, seconds)
         self.submit(feed.call, now)
 

@@ -38,12 +38,13 @@ CLOSE_SECONDS = 1.0
 class Waiting(Call):
     """A call whose answer resolves a future."""
 
-    __slots__ = ("future",)
-
     def __init__(
         self, message: list[Any], write: bool, deadline: float, seconds: float, future: asyncio.Future[Any]
     ) -> None:
-        super().__init__(message, write, deadline, seconds)
+        self.message = message
+        self.write = write
+        self.deadline = deadline
+        self.seconds = seconds
         self.future = future
 
     def settle(self, result: Any, error: BaseException | None) -> None:

@@ -47,17 +47,14 @@ log = logging.getLogger("visor")
 
 CLOSE_SECONDS = 1.0
 RECEIVE = 65_536
+DONTWAIT = socket.MSG_DONTWAIT
 LEAST_WAIT = 0.001
 
 
 class Waiting(Call):
     """A call whose answer wakes a thread."""
 
-    __slots__ = ("gate",)
-
-    def __init__(self, message: list[Any], write: bool, deadline: float, seconds: float) -> None:
-        super().__init__(message, write, deadline, seconds)
-        self.gate: Any = None
+    gate: Any = None
 
     def settle(self, result: Any, error: BaseException | None) -> None:
         if not self.done:
@@ -186,17 +183,15 @@ class Driver:
             with self._lock:
                 if self._fault is not None:
                     raise self._fault()
-                session = self._session
-                session.submit(call, now)
+                self._session.submit(call, now)
                 if self._sock is not None:
-                    self._send(session.take())
-                reading = self._reader is None
-                if reading:
+                    self._send(self._session.take())
+                if reading := self._reader is None:
                     self._reader = call
                 else:
                     self._line_up(call)
             if reading:
-                self._read(call)
+                self._read(call, now)
             else:
                 self._sleep(call)
         except BaseException:
@@ -376,7 +371,7 @@ class Driver:
                 else:
                     self._line_up(notice)
             if reading:
-                self._read(notice)
+                self._read(notice, self._clock())
             else:
                 self._sleep(notice)
         except BaseException:
@@ -405,7 +400,7 @@ class Driver:
                 self._sleepers.remove(waiter)
             reading = self._reader is waiter
         if reading:
-            self._read(waiter)
+            self._read(waiter, self._clock())
 
     def _wait_at(self, gate: Any, deadline: float) -> None:
         if self._out:
@@ -440,7 +435,8 @@ class Driver:
 
     def _hand_over(self) -> None:
         """The reader leaves: the sleeper who waits longest is the next; under the lock."""
-        self._bury()
+        if self._doomed:
+            self._bury()
         self._reader = None
         for sleeper in self._sleepers:
             if not sleeper.done:
@@ -449,17 +445,18 @@ class Driver:
                 return
 
     # -- the reader -----------------------------------------------------------------------------------
-    def _read(self, waiter: Waiter) -> None:
+    def _read(self, waiter: Waiter, now: float) -> None:
         """Receive for everybody until the waiter is done, then hand the role over."""
         while not waiter.done:
             sock = self._sock
             if sock is None:
                 self._connect(waiter)
+                now = self._clock()
                 continue
             if self._out:
                 self._empty_out(waiter.deadline)
             session = self._session
-            left = waiter.deadline - self._clock()
+            left = waiter.deadline - now
             if left < self._patience or self._patience != self._quantum or session.delayed:
                 self._set_patience(sock, left)
             try:
@@ -469,9 +466,10 @@ class Driver:
             except OSError as error:
                 data = b""
                 self._failure = error
+            now = self._clock()
             with self._lock:
                 if data:
-                    session.receive(data, self._clock())
+                    session.receive(data, now)
                     if session.broken is not None or session.urgent or session.delayed:
                         self._after()
                 elif data is None:
@@ -479,7 +477,10 @@ class Driver:
                 elif self._sock is sock:
                     self._drop("the node closed the connection")
                 if waiter.done:
-                    self._hand_over()
+                    if self._sleepers or self._doomed:
+                        self._hand_over()
+                    else:
+                        self._reader = None
                     return
         with self._lock:
             if self._reader is waiter:
@@ -516,7 +517,7 @@ class Driver:
             return
         self._sending = True
         try:
-            taken = self._sock.send(data, socket.MSG_DONTWAIT)
+            taken = self._sock.send(data, DONTWAIT)
         except BlockingIOError:
             taken = 0
         except OSError as error:
@@ -524,7 +525,8 @@ class Driver:
             self._sending = False
             self._drop(str(error))
             return
-        self._out = data[taken:]
+        if taken != len(data) or self._out:
+            self._out = data[taken:]
         self._sending = False
 
     def _empty_out(self, deadline: float) -> None:

@@ -1,0 +1,28 @@
+"""The pytest plug-in: `visor_server` and `visor_client`, both fresh for each test that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from visor import Client
+    from visor.testing import Server
+
+
+@pytest.fixture
+def visor_server() -> Iterator[Server]:
+    """A fresh registry in this process: `visor_server.address`, `visor_server.dial()`."""
+    from visor.testing import server  # only a test that asks pays for the import
+
+    with server() as running:
+        yield running
+
+
+@pytest.fixture
+def visor_client(visor_server: Server) -> Iterator[Client[bytes]]:
+    """A blocking client of a fresh registry; values are bytes."""
+    with visor_server.dial() as client:
+        yield client
