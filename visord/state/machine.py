@@ -129,8 +129,9 @@ class Machine:
     def _frames(self, session: Session | None, actor: str, frames: list[Any]) -> list[Outcome]:
         """Apply a group's frames in order.
 
-        This is the hot path of the whole server, so the commonest writes, a value for a file that exists and a
-        new file beside others, are done right here; everything else, and everything odd, goes through `_frame`.
+        This is the hot path of the whole server, so the commonest writes, a value for a file that exists
+        and a new file beside others, are done right here; everything else, and everything odd, goes through
+        `_frame`.
         """
         store, time = self.store, self.time
         files, max_value, overwrite = store.files, store.limits.value, store.overwrite
@@ -162,7 +163,7 @@ class Machine:
             ):
                 file = files.get(path)
                 last = file.versions[-1] if file is not None else None
-                if last is not None and last[1] is not None:
+                if file is not None and last is not None and last[1] is not None:
                     if (
                         guard in (G_NONE, G_EXISTS)
                         or (guard == G_REV and arg == last[0])

@@ -190,7 +190,8 @@ class Store:
     def create(self, path: str, value: bytes, time: int, actor: str) -> int | None:
         """Commit a new file in a directory that exists; return the rev, None when it takes a closer look.
 
-        That the directory exists answers for everything above it; so this is the short way for what is common.
+        That the directory exists answers for everything above it; so this is the short way for what is
+        common.
         """
         directory = self.directories.get(path[: path.rfind("/")] or ROOT)
         if directory is None or not directory.live or path in self.directories:
