@@ -1,8 +1,8 @@
-"""The log against a disk that loses, tears, flips and fills up: what was acknowledged is there, or the start refuses.
+"""The log against a disk that loses, tears, flips and fills up: what was acknowledged is there, or it refuses.
 
-A history of adds, flushes, truncations, trims and votes runs on the fake disk. After every flush the log's contents
-are remembered: what a later start reads must be the contents after the last durable flush, or after the one that was
-under way.
+A history of adds, flushes, truncations, trims and votes runs on the fake disk. After every flush the log's
+contents are remembered: what a later start reads must be the contents after the last durable flush, or
+after the one that was under way.
 """
 
 from __future__ import annotations

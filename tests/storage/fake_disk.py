@@ -1,11 +1,9 @@
 """A disk in memory that behaves as badly as a real one may.
 
-disk = FakeDisk(random.Random(1))
-disk.crash_at = 17          # PowerCut is raised in the 17th changing call, whose effect may or may not last
-disk = disk.after_crash()   # what a machine finds after the power came back: unsynced sectors lost or kept at random
-disk.capacity = 10_000      # bytes; beyond it ENOSPC
-disk.broken_sync = "log/"   # syncs of files whose path contains this fail with EIO
-disk.flip(path, bit)
+disk = FakeDisk(random.Random(1)) disk.crash_at = 17          # PowerCut is raised in the 17th changing
+call, whose effect may or may not last disk = disk.after_crash()   # what a machine finds after the power
+came back: unsynced sectors lost or kept at random disk.capacity = 10_000      # bytes; beyond it ENOSPC
+disk.broken_sync = "log/"   # syncs of files whose path contains this fail with EIO disk.flip(path, bit)
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from visord.storage import segments
 from visord.storage.compaction import Plan, plan
 from visord.storage.directory import DataDirectory
 from visord.storage.disk import Disk, join, read_all
-from visord.storage.errors import RESTORE, DamageError, FormatError
+from visord.storage.errors import RESTORE, DamageError, FormatError, StorageError
 from visord.storage.manifest import Manifest
 from visord.storage.segments import BASE, COMMITS, BlockEncoder, Part, new_part, pack_block
 from visord.storage.worker import Submitter
@@ -44,13 +44,13 @@ BLOCK: Final = 64 * 1024
 """Bytes of rows in a block: what one step packs (one larger row fills a block alone)."""
 SEGMENT: Final = 64 << 20
 """Bytes at which a history file is full and the next one begins."""
-ROWS: Final = 512
+ROWS: Final = 256
 """Rows asked of the store at once, at most."""
 ATTEMPTS: Final = 5
 """How often a base is begun anew in one checkpoint because the floor rose meanwhile."""
 
 
-class _FloorMoved(Exception):  # noqa: N818 - an event, not an error
+class _FloorMoved(Exception):  # noqa: N818
     """The store does not give the files at the base's rev any more."""
 
 
@@ -124,6 +124,9 @@ class Checkpointer:
                 yield from self._attempt(machine)
             except _FloorMoved:
                 continue
+            except OSError:
+                self._background.submit(self._clean, lambda result, error: None)
+                raise
             return
         raise OSError(errno.EAGAIN, "the floor rose while the files at it were written")
 
@@ -197,18 +200,9 @@ class Checkpointer:
         data = manifests.encode(new)
         answers: list[tuple[bool, BaseException | None]] = []
 
-        def job() -> bool:
-            try:
-                manifests.write(self._disk, self._path, data)
-            except OSError:
-                # It may have its name already and only the sync of the directory failed.
-                with contextlib.suppress(OSError):
-                    if read_all(self._disk, join(self._path, manifests.NAME)) == data:
-                        return False
-                raise
-            return True
-
-        self._background.submit(job, lambda result, error: answers.append((result, error)))
+        self._background.submit(
+            lambda: self._write_manifest(data), lambda result, error: answers.append((result, error))
+        )
         while not answers:
             yield
         durable, error = answers[0]
@@ -219,6 +213,22 @@ class Checkpointer:
             raise OSError("the directory could not be synced: the checkpoint may not be durable yet")
         self.index = new.index
         self._drop_garbage()
+
+    def _write_manifest(self, data: bytes) -> bool:
+        """Write the manifest on the worker; false when it has its name, but perhaps not for good."""
+        try:
+            manifests.write(self._disk, self._path, data)
+        except OSError as failure:
+            try:
+                current = read_all(self._disk, join(self._path, manifests.NAME))
+            except FileNotFoundError:
+                raise failure from None
+            except OSError as error:
+                raise StorageError(f"nobody knows which checkpoint is the newest: {error}") from failure
+            if current == data:
+                return False
+            raise
+        return True
 
     def _adopt(self, new: Manifest) -> None:
         names = {part.name for part in new.files()}
@@ -238,6 +248,19 @@ class Checkpointer:
 
         if names:
             self._background.submit(job, lambda result, error: None)
+
+    def _clean(self) -> None:
+        """Give back the space of a checkpoint that failed. What fails here too is seen to at the next start."""
+        parts = self.manifest.parts
+        with contextlib.suppress(OSError):
+            self._sweep()
+            if parts:
+                file = self._disk.open(join(self._history, parts[-1].name))
+                try:
+                    if file.size() > parts[-1].size:
+                        file.truncate(parts[-1].size)
+                finally:
+                    file.close()
 
     def close(self) -> None:
         """Nothing is kept open; a checkpoint that is being made is given up."""
