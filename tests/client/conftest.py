@@ -1,0 +1,49 @@
+"""Servers for the client's tests, and the rule that no test leaves threads or sockets behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+from visor.testing.plugin import visor_client, visor_server
+
+from .fake_server import FakeServer
+
+__all__ = ["fake", "no_threads_left", "run", "visor_client", "visor_server"]
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeServer]:
+    with FakeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Run a coroutine on a loop that complains about what it leaves behind."""
+
+    def runner(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run(coroutine)
+
+    return runner
+
+
+@pytest.fixture(autouse=True)
+def no_threads_left() -> Iterator[None]:
+    """Fail a test whose client leaves a thread of its own behind."""
+    yield
+    deadline = time.monotonic() + 3
+    while (left := _client_threads()) and time.monotonic() < deadline:
+        time.sleep(0.01)  # a name lookup that was given up ends by itself
+    gc.collect()
+    assert not left
+
+
+def _client_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("visor ")]

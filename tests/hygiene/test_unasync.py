@@ -1,0 +1,45 @@
+"""The blocking client is what the asyncio client gives, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+
+import unasync
+
+
+def test_the_blocking_modules_are_generated_from_the_asyncio_ones() -> None:
+    assert unasync.differing() == [], "run: python tests/hygiene/unasync.py"
+
+
+def test_every_generated_module_says_so_at_the_top() -> None:
+    for name in unasync.MODULES:
+        assert (unasync.TARGET / name).read_text().startswith("# Generated from visor/aio/")
+
+
+def test_both_packages_have_the_same_modules_and_both_drivers_the_same_public_methods() -> None:
+    names = {path.name for path in unasync.SOURCE.glob("*.py")}
+    assert names == {path.name for path in unasync.TARGET.glob("*.py")}
+    assert names - set(unasync.MODULES) == {"__init__.py", "_driver.py"}
+    used = _driver_names(unasync.TARGET / "_driver.py") & _driver_names(unasync.SOURCE / "_driver.py")
+    needed = {"call", "observed_call", "connect", "close", "reopen", "subscribe", "next", "progress"}
+    assert needed | {"unwatch", "spawn", "join", "outcome", "deadline", "pauses"} <= used
+
+
+def _driver_names(path: object) -> set[str]:
+    tree = ast.parse(open(str(path)).read())
+    driver = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Driver")
+    return {node.name for node in driver.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_a_translation_reads_like_blocking_code() -> None:
+    source = '''
+async def f(body: Callable[[int], Awaitable[list[int]]]) -> AsyncIterator[int]:
+    """Use it so: `async with await g() as x`."""
+    async for one in body:
+        yield (await one)
+'''
+    blocking = unasync.translate(source, "x.py")
+    assert "async" not in blocking.replace("visor/aio/x.py by tests/hygiene/unasync.py", "")
+    assert "await" not in blocking
+    assert "Callable[[int], list[int]]) -> Iterator[int]" in blocking
+    assert "`with g() as x`" in blocking
