@@ -78,6 +78,8 @@ def _below(
     while stack:
         entries, bound = stack[-1]
         for path in entries:
+            if path == start and reverse and not inclusive:
+                continue  # what lies below it comes after it
             level = levels[at] if at < len(levels) else None
             if callable(level) and not level(name(path)):
                 yield path, None
@@ -86,8 +88,8 @@ def _below(
             version = in_force(file.versions, rev) if file is not None else None
             if version is not None and version[1] is not None:
                 # On the way to `start` lies what comes before it.
-                allowed = path != bound or (inclusive if path == start else reverse)
-                yield path, version if allowed else None
+                if path != bound or (inclusive if path == start else reverse):
+                    yield path, version
                 continue
             inner = directories.get(path)
             if (
@@ -96,7 +98,8 @@ def _below(
                 or (depth is not None and at + 1 >= depth)
                 or (path == start and reverse)
             ):
-                yield path, None
+                if path != start or inclusive:
+                    yield path, None
                 continue
             at += 1
             enter(inner, start if path == bound and path != start else None)
