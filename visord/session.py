@@ -119,6 +119,7 @@ class Session:
         """Answer reads, hand on writes: the hot path, so the commonest read is answered right here."""
         if self.greeting is None:
             messages = self._greet(messages)
+            self._flush()
         node, store, pack = self._node, self._store, self._encoder.pack
         writes: list[Message] = []
         room = self.limits.in_flight - self.in_flight
