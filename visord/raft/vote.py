@@ -23,7 +23,7 @@ import struct
 import zlib
 from typing import Final, NamedTuple
 
-from visord.storage.disk import Disk, File, join
+from visord.storage.disk import Disk, File, join, read_all
 from visord.storage.errors import DamageError
 
 NAME: Final = "vote"
@@ -91,21 +91,31 @@ def open_vote(disk: Disk, directory: str, *, create: bool) -> VoteFile:
     Raises `DamageError` when neither slot can be read, or when it is missing and must not be.
     """
     path = join(directory, NAME)
-    if not disk.exists(path):
-        if not create:
-            raise DamageError(path, None, "the node's term and vote", "no such file", _ADVICE)
+    if create and not disk.exists(path):
         return _create(disk, directory)
+    counter, current, equal = _read(disk, path)
     file = disk.open(path)
-    slots = [_unpack(file.pread(_SLOT_SIZE, slot * _SLOT_SIZE)) for slot in (0, 1)]
-    valid = [slot for slot in slots if slot is not None]
-    if not valid:
-        file.close()
-        raise DamageError(path, 0, "a readable term and vote", "two unreadable copies", _ADVICE)
-    counter, current = max(valid)
-    if slots[0] != slots[1]:  # a crash between the two writes, or damage to one: make them equal again
+    if not equal:  # a crash between the two writes, or damage to one: make them equal again
         for slot in (0, 1):
             file.pwrite_sync(_pack(counter, *current), slot * _SLOT_SIZE)
     return VoteFile(file, counter, current)
+
+
+def read_vote(disk: Disk, directory: str) -> Vote:
+    """Return the durable term and vote without changing anything. Raises `DamageError`."""
+    return _read(disk, join(directory, NAME))[1]
+
+
+def _read(disk: Disk, path: str) -> tuple[int, Vote, bool]:
+    """Return (counter, vote, whether both copies are the same)."""
+    if not disk.exists(path):
+        raise DamageError(path, None, "the node's term and vote", "no such file", _ADVICE)
+    data = read_all(disk, path)
+    slots = [_unpack(data[slot * _SLOT_SIZE : (slot + 1) * _SLOT_SIZE]) for slot in (0, 1)]
+    valid = [slot for slot in slots if slot is not None]
+    if not valid:
+        raise DamageError(path, 0, "a readable term and vote", "two unreadable copies", _ADVICE)
+    return *max(valid), slots[0] == slots[1]
 
 
 def _create(disk: Disk, directory: str) -> VoteFile:

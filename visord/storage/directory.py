@@ -3,7 +3,7 @@
     <data>/                 mode 0700
       lock                  held by flock while a node runs; the pid inside is for people
       identity              cluster id, node name, format version; written once
-      manifest              the newest checkpoint; `manifest.old` the one before it
+      manifest              the newest checkpoint
       history/              history segments, named by the manifest
       log/                  the Raft log, its mark, term and vote
 
@@ -119,6 +119,14 @@ def read_identity(disk: Disk, path: str) -> tuple[str, str] | None:
             "visord that wrote it"
         )
     return fields["cluster"], fields["node"]
+
+
+def require_identity(disk: Disk, path: str) -> tuple[str, str]:
+    """Return the identity of a directory that must have one. Raises `DamageError` when it is missing, too."""
+    found = read_identity(disk, path)
+    if found is None:
+        raise DamageError(join(path, IDENTITY), None, "the directory's identity", "no such file", ADVICE)
+    return found
 
 
 def write_identity(disk: Disk, path: str, cluster: str, node: str) -> None:

@@ -91,15 +91,15 @@ def write(disk: Disk, directory: str, data: bytes) -> None:
     write_atomic(disk, directory, NAME, (data,))
 
 
-def read(disk: Disk, directory: str, cluster: str) -> Manifest | None:
+def read(disk: Disk, directory: str, cluster: str | None) -> Manifest | None:
     """Return the manifest of a data directory, None when there is no checkpoint yet.
 
-    Raises `DamageError`, `FormatError`, and `IdentityError` when it belongs to another cluster.
+    Raises `DamageError`, `FormatError`, and `IdentityError` when it is not of `cluster` (None: any).
     """
     path = join(directory, NAME)
     if not disk.exists(path):
         return None
     manifest = decode(read_all(disk, path), path)
-    if manifest.cluster != cluster:
+    if cluster is not None and manifest.cluster != cluster:
         raise IdentityError(f"{path} belongs to cluster {manifest.cluster}, the directory to {cluster}")
     return manifest

@@ -1,0 +1,168 @@
+"""Is a data directory sound? Read everything, change nothing, tell what is there.
+
+    report = check_directory("/var/lib/visord")
+    for line in report.lines(): print(line)
+    exit(9 if report.problems else 0)
+
+Meaning of the exit code of `visord check`: 0 everything was read and fits, 9 damage was found (each with
+its file, offset and what to do); other codes mean that nothing could be said (locked by a running node, not
+a data directory).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from visord.storage import manifest as manifests
+from visord.storage.directory import HISTORY, IDENTITY, LOG, lock_directory, require_identity
+from visord.storage.disk import Disk, join
+from visord.storage.errors import DamageError, IdentityError, StorageError
+from visord.storage.manifest import Manifest
+from visord.storage.segments import COMMITS, Part, read_part
+
+
+class LogSummary(Protocol):
+    """What the log's own check tells; `visord.raft.inspection` has the one."""
+
+    @property
+    def first(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+    @property
+    def segments(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def torn(self) -> int: ...
+    @property
+    def vote(self) -> Any: ...
+
+
+@dataclass
+class Report:
+    """What a check found. `problems` holds every damage, in the order of reading; `files` what is sound."""
+
+    path: str
+    cluster: str = ""
+    node: str = ""
+    manifest: Manifest | None = None
+    log: LogSummary | None = None
+    files: list[tuple[str, str]] = field(default_factory=list)
+    """(name below the directory, what it holds)."""
+    problems: list[StorageError] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Return the report for people."""
+        lines = [f"{self.path}: cluster {self.cluster or '?'}, node {self.node or '?'}"]
+        lines += [f"  {name}: {what}" for name, what in self.files]
+        lines += [str(problem) for problem in self.problems]
+        lines.append(f"{len(self.problems)} problems found" if self.problems else "everything is sound")
+        return lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report for programs: what JSON carries."""
+        manifest, log = self.manifest, self.log
+        return {
+            "path": self.path,
+            "cluster": self.cluster,
+            "node": self.node,
+            "sound": not self.problems,
+            "index": manifest.index if manifest is not None else 0,
+            "rev": manifest.rev if manifest is not None else 0,
+            "log": [log.first, log.last] if log is not None else None,
+            "files": [{"name": name, "holds": what} for name, what in self.files],
+            "problems": [_as_dict(problem) for problem in self.problems],
+        }
+
+
+def _as_dict(problem: StorageError) -> dict[str, Any]:
+    if not isinstance(problem, DamageError):
+        return {"text": str(problem)}
+    names = ("path", "offset", "expected", "found", "advice")
+    return {"text": str(problem), **{name: getattr(problem, name) for name in names}}
+
+
+def check_directory(path: str | Path) -> Report:
+    """Verify every file of a data directory on the operating system's disk; see `check`."""
+    from visord.raft.inspection import inspect_log  # the log's own reader lies above storage
+    from visord.storage.disk import OsDisk
+
+    return check(OsDisk(), str(path), inspect_log)
+
+
+def check(disk: Disk, path: str, inspect_log: Callable[[Disk, str], LogSummary]) -> Report:
+    """Verify every file of a data directory. `inspect_log(disk, directory)` reads the log.
+
+    Raises `LockedError` when a node uses it, `IdentityError` when it is no data directory, `OSError`.
+    """
+    if not disk.exists(join(path, IDENTITY)) and not disk.exists(join(path, LOG)):
+        raise IdentityError(f"{path} is not a data directory")
+    lock = lock_directory(disk, path)
+    try:
+        report = Report(path)
+        _identity(disk, report)
+        _checkpoint(disk, report)
+        _log(disk, report, inspect_log)
+    finally:
+        lock.release()
+    return report
+
+
+def _identity(disk: Disk, report: Report) -> None:
+    try:
+        report.cluster, report.node = require_identity(disk, report.path)
+    except StorageError as error:
+        report.problems.append(error)
+
+
+def _checkpoint(disk: Disk, report: Report) -> None:
+    try:
+        manifest = report.manifest = manifests.read(disk, report.path, report.cluster or None)
+    except StorageError as error:
+        report.problems.append(error)
+        return
+    what = "no checkpoint yet"
+    if manifest is not None:
+        what = f"checkpoint at index {manifest.index}, term {manifest.term}, rev {manifest.rev}"
+    report.files.append((manifests.NAME, what))
+    history, parts = join(report.path, HISTORY), [] if manifest is None else manifest.files()
+    for part in parts:
+        _part(disk, report, history, part)
+    known = {part.name for part in parts}
+    for name in disk.listdir(history) if disk.exists(history) else []:
+        if name not in known:
+            what = "left by an unfinished checkpoint, removed at the next start"
+            report.files.append((f"{HISTORY}/{name}", what))
+
+
+def _part(disk: Disk, report: Report, history: str, part: Part) -> None:
+    rows = 0
+    try:
+        for _, _, block in read_part(disk, history, part):
+            rows += len(block)
+    except StorageError as error:
+        report.problems.append(error)
+        return
+    what = f"revs {part.first} to {part.last}" if part.kind == COMMITS else f"{rows} rows of the base"
+    report.files.append((f"{HISTORY}/{part.name}", f"{part.size} bytes, {what}"))
+
+
+def _log(disk: Disk, report: Report, inspect_log: Callable[[Disk, str], LogSummary]) -> None:
+    directory, manifest = join(report.path, LOG), report.manifest
+    try:
+        log = report.log = inspect_log(disk, directory)
+    except StorageError as error:
+        report.problems.append(error)
+        return
+    torn = f", {log.torn} bytes of an unfinished write at the end" if log.torn else ""
+    entries = f"entries {log.first} to {log.last}, term {log.vote.term}"
+    report.files.append((LOG, f"{log.segments} segments, {log.size} bytes, {entries}{torn}"))
+    applied = max(1, manifest.index if manifest is not None else 0)
+    if log.first > applied:
+        expected = f"entries from {applied + 1} on, after the checkpoint"
+        advice = "The checkpoint is older than the log: restore the newest one, or a backup."
+        found = f"a log that begins with {log.first}"
+        report.problems.append(DamageError(directory, None, expected, found, advice))
