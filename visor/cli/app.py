@@ -3,53 +3,55 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 
+from visor._version import __version__
 from visor.cli.options import VisorGroup
 
-SECTIONS: Final[dict[str, dict[str, str]]] = {
+SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Read": {
-        "get": "read",
-        "ls": "read",
-        "find": "read",
-        "stat": "read",
-        "walk": "read",
+        "get": ("read", "Print the value of a file."),
+        "ls": ("read", "List a directory."),
+        "find": ("read", "Print a tree."),
+        "stat": ("read", "Say what a path is: kind, size, rev."),
+        "walk": ("read", "Print the files that match a glob."),
     },
     "Write": {
-        "set": "write",
-        "create": "write",
-        "touch": "write",
-        "del": "write",
-        "txn": "transaction",
+        "set": ("write", "Write a file."),
+        "create": ("write", "Write a file that must not exist."),
+        "touch": ("write", "Write a file again as it is."),
+        "del": ("write", "Delete a file, or a whole subtree."),
+        "txn": ("transaction", "Change several paths at one rev, under guards."),
     },
     "Follow": {
-        "watch": "follow",
-        "wait": "follow",
+        "watch": ("follow", "Print commits as they come, or run a command for each."),
+        "wait": ("follow", "Wait for the first change."),
     },
     "History": {
-        "history": "past",
-        "blame": "past",
-        "diff": "past",
-        "revert": "past",
-        "retain": "past",
+        "history": ("past", "Print who changed what, when and why."),
+        "blame": ("past", "Say who changed each file last."),
+        "diff": ("past", "Compare two revs."),
+        "revert": ("past", "Bring back the state of a rev."),
+        "retain": ("past", "Set how much history is kept, or forget some."),
     },
     "Registry": {
-        "rev": "node",
-        "nop": "node",
-        "status": "node",
-        "ping": "node",
+        "rev": ("node", "Print the latest rev."),
+        "nop": ("node", "Go through consensus without a change."),
+        "status": ("node", "Print what the node tells of itself."),
+        "ping": ("node", "Measure the way to the node and back."),
     },
     "This command": {
-        "context": "context",
-        "completion": "shell",
-        "version": "shell",
+        "context": ("context", "Name registries in the configuration file."),
+        "completion": ("shell", "Print a completion script for bash, zsh or fish."),
+        "version": ("shell", "Print versions."),
     },
 }
-"""Command -> module in `visor.cli.commands`, by the heading in the help. The function is `<name>_command`."""
+"""Command -> its module in `visor.cli.commands` and a word about it, by heading. The function is
+`<name>_command`."""
 
-COMMANDS: Final = {name: module for section in SECTIONS.values() for name, module in section.items()}
+COMMANDS: Final = {name: module for section in SECTIONS.values() for name, (module, _) in section.items()}
 
 
 class LazyGroup(VisorGroup):
@@ -69,21 +71,34 @@ class LazyGroup(VisorGroup):
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands under the headings of `SECTIONS`."""
+        """List the commands under the headings of `SECTIONS`; no module is loaded for that."""
         for title, section in SECTIONS.items():
-            found = [(name, self.get_command(ctx, name)) for name in section]
             with formatter.section(title):
-                formatter.write_dl(
-                    [(name, each.get_short_help_str(70)) for name, each in found if each is not None]
-                )
+                formatter.write_dl([(name, about) for name, (_, about) in section.items()])
+
+
+def _print_version(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(f"visor {__version__}")
+        context.exit()
 
 
 @click.group("visor", cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(None, "-V", "--version", package_name="visor-registry", prog_name="visor")
+@click.option(
+    "-V",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def app() -> None:
     """Read, write and watch a Visor registry.
 
     A path looks like /service/name, a glob like '/service/*/port' or '/service/**'. A VALUE is text,
-    @FILE, or - for standard input. Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict,
-    5 denied, 6 unavailable, 7 unknown, 8 compacted or future rev, 124 deadline.
+    @FILE, or - for standard input.
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 denied, 6 unavailable, 7 unknown
+    (it may have happened), 8 compacted or future rev, 124 deadline.
     """

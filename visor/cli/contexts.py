@@ -192,9 +192,11 @@ def read_token(file: str) -> str:
         descriptor = os.open(Path(file).expanduser(), os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise Problem(f"cannot read the token file {file}: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         _check_private(file, os.fstat(descriptor))
-        data = stream.read(TOKEN_LIMIT + 1)
+        data = os.read(descriptor, TOKEN_LIMIT + 1)
+    finally:
+        os.close(descriptor)
     try:
         token = data.decode("ascii").strip()
     except UnicodeDecodeError:

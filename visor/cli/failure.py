@@ -20,7 +20,7 @@ from visor.cli.problem import Problem
 
 HINTS: dict[type[errors.VisorError], str] = {
     errors.RevMismatch: "read it again and decide again",
-    errors.Exists: "write without --create to replace it",
+    errors.Exists: "a plain 'visor set' replaces it",
     errors.GuardFailed: "read it again and decide again",
     errors.NotFound: "look around with 'visor ls'",
     errors.IsDirectory: "look into it with 'visor ls', or delete it with 'visor del --recursive'",
@@ -31,7 +31,7 @@ HINTS: dict[type[errors.VisorError], str] = {
     errors.FutureRev: "'visor rev' tells the latest",
     errors.Denied: "check the token (VISOR_TOKEN_FILE, or the context's token_file)",
     errors.NoSpace: "nothing was changed; free space on the server, reads go on",
-    errors.DeadlineExceeded: "nothing was changed; give more time with --timeout",
+    errors.DeadlineExceeded: "give more time with --timeout",
     errors.Unavailable: "nothing was changed; run it again",
     errors.OutcomeUnknown: "look before you run it again",
     errors.DecodeError: "read it without --codec to get the bytes",
@@ -49,16 +49,24 @@ def hint(error: errors.VisorError) -> str | None:
 
 def describe(error: errors.VisorError | Problem) -> tuple[str, dict[str, Any]]:
     """Return the line for people (without `visor: `) and the object for programs."""
-    message = harmless(str(error))
+    message = _message(error)
     if isinstance(error, Problem):
-        return message, {"code": error.code, "message": str(error), "exit_code": error.exit_code}
-    shape: dict[str, Any] = {"code": error.code, "message": str(error)}
+        return message, {"code": error.code, "message": message, "exit_code": error.exit_code}
+    shape: dict[str, Any] = {"code": error.code, "message": message}
     advice = hint(error)
     if advice is not None:
         shape["hint"] = advice
     shape["details"] = {name: _detail(value) for name, value in error.details.items()}
     shape["exit_code"] = exits.exit_code(error)
     return (f"{message}; {advice}" if advice else message), shape
+
+
+def _message(error: errors.VisorError | Problem) -> str:
+    """Return the error's own words as one line that no terminal minds."""
+    text = harmless(str(error))
+    if isinstance(error, errors.NotFound) and error.rev is not None and "at rev" not in text:
+        return f"{text} at rev {error.rev}"
+    return text
 
 
 def _detail(value: object) -> Any:

@@ -72,7 +72,8 @@ class _Sections(click.Command):
             records = [
                 record
                 for parameter in self.get_params(context)
-                if isinstance(parameter, CommonOption) == common
+                if isinstance(parameter, click.Option)
+                and isinstance(parameter, CommonOption) == common
                 and (record := parameter.get_help_record(context)) is not None
             ]
             if records:
@@ -112,24 +113,18 @@ def command(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], clic
     return decorate
 
 
-# -- parameter types ----------------------------------------------------------------------------------
-class Duration(click.ParamType):
-    """`500ms`, `10s`, `1h30m`; converts to seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds, or end with a usage error."""
-        if isinstance(value, float):
-            return value
-        try:
-            return moment.duration(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 REV = click.IntRange(min=0)
 POSITIVE = click.IntRange(min=1)
+
+
+def seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """Read an option's duration (`500ms`, `30d`) into seconds; for `callback=`."""
+    if text is None:
+        return None
+    try:
+        return moment.duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
 
 
 # -- arguments and options ----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Iterable, Mapping
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from visor.cli import exits
@@ -92,12 +93,15 @@ class Output:
 
     def rows(self, head: Mapping[str, Any], key: str, rows: Iterable[T], view: View[T]) -> None:
         """Write a list: in JSON under `key` of the object `head`, in the other forms row by row."""
+        # The first row before the first byte: a request that is refused leaves no half document.
+        items = iter(rows)
+        items = chain(list(islice(items, 1)), items)
         if self.form == "json":
-            self._json_rows(head, key, rows, view)
+            self._json_rows(head, key, items, view)
         elif self.form == "table":
-            self._table(rows, view)
+            self._table(items, view)
         else:
-            self._each(rows, view)
+            self._each(items, view)
 
     def stream(self, rows: Iterable[T], view: View[T]) -> None:
         """Write rows as they come, each handed over at once; JSON is one object a line in both forms."""

@@ -31,7 +31,6 @@ import base64
 import binascii
 import json
 import os
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +38,7 @@ from typing import Any
 from visor import guard, op
 from visor.cli import payload
 from visor.cli.problem import Problem
+from visor.cli.words import split
 from visor.guard import Guard
 from visor.op import Op
 
@@ -88,9 +88,9 @@ def parse(data: bytes) -> Script:
 def _from_text(text: str) -> Script:
     script = Script()
     section: list[Op] = script.then
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         try:
-            words = shlex.split(line, comments=True)
+            words = split(line)
             if words:
                 section = _take_line(script, section, words)
         except ValueError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +107,7 @@ def add_command(settings: Settings, name: str, use: bool, force: bool, **files: 
         raise Problem("--cert and --key belong together: give both")
     if "token_file" in given:
         contexts.read_token(given["token_file"])  # refuse now what would be refused at each use
-    context = replace(context, **given)
+    context = Context(context.addr, context.root, **given)
 
     def change(known: Contexts) -> Contexts:
         if name in known.named and not force:

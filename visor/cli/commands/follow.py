@@ -71,7 +71,7 @@ kinds_option = click.option(
 @click.option("--count", type=POSITIVE, metavar="N", help="End after N commits.")
 @click.option("--keep-going", is_flag=True, help="Go on when CMD fails.")
 @click.pass_obj
-def watch_command(settings: Settings, **options: Any) -> None:
+def watch_command(settings: Settings, /, **options: Any) -> None:
     """Print the commits that change what matches GLOB [/**], as they come, until interrupted.
 
     No commit is missed or repeated, also when the connection breaks. With -- CMD ARGS at the end, CMD runs

@@ -13,7 +13,6 @@ from visor.cli.consent import files, obtain
 from visor.cli.display import Display
 from visor.cli.options import (
     REV,
-    Duration,
     author_options,
     command,
     complete_path,
@@ -21,11 +20,13 @@ from visor.cli.options import (
     limit_option,
     past_options,
     path_argument,
+    seconds,
 )
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.reading import past, rev_of, subtree
 from visor.cli.settings import Settings
+from visor.errors import FutureRev
 from visor.values import Difference
 
 
@@ -62,8 +63,13 @@ def history_command(settings: Settings, **options: Any) -> None:
 def _span(client: Client[bytes], settings: Settings, first: str | None, last: str | None) -> tuple[int, int]:
     """Return the revs to look at; without `first` all that is left, but a `first` must still be there."""
     horizon = client.horizon()
-    to = horizon.rev if last is None else rev_of(client, settings, last)
-    return (max(1, horizon.floor) if first is None else rev_of(client, settings, first)), to
+    # The state at the floor is there, but what made it is not.
+    start = horizon.floor + 1 if first is None else max(1, rev_of(client, settings, first))
+    end = horizon.rev if last is None else rev_of(client, settings, last)
+    for asked in (start if first is not None else 0, end):
+        if asked > horizon.rev:
+            raise FutureRev(rev=horizon.rev, asked=asked)
+    return start, end
 
 
 @command("blame")
@@ -153,7 +159,7 @@ def subtree_only(path: str) -> Any:
 
 @command("retain")
 @click.option("--revs", type=REV, metavar="N", help="Keep the latest N revs (0: no bound).")
-@click.option("--age", type=Duration(), metavar="TIME", help="Keep this much time: 30d, 12h (0: no bound).")
+@click.option("--age", metavar="TIME", callback=seconds, help="Keep this much time: 30d, 12h (0: no bound).")
 @click.option(
     "--compact", "--compact-to", "compact", metavar="REV", help="Forget what is before a rev or time, now."
 )

@@ -128,8 +128,9 @@ def find_command(
     with connect(settings) as client:
         at = _fixed(client, past(client, settings, rev, moment), stale, output)
         found = client.scan(select.tree(path), at=at, stale=stale, keys=not values)
-        kept = _first(_within(found, path, depth), limit)
-        rows = _not_empty(kept, path, at) if path != "/" else kept
+        if path != "/":
+            found = _not_empty(found, path, at)
+        rows = _first(_within(found, path, depth), limit)
         if output.form == "table":
             _write_tree(output, settings, path, rows, display if values else None)
         else:
