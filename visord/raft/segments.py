@@ -30,7 +30,8 @@ from visord.storage.worker import Submitter
 
 SUFFIX: Final = ".log"
 SPARE: Final = "spare-"
-MAX_SPARES: Final = 2
+MAX_SPARES: Final = 4
+"""Files kept for use again: about what is logged between two checkpoints."""
 _ZEROS: Final = bytes(256 * 1024)
 
 
