@@ -73,7 +73,7 @@ class NodeProcess:
             assigned = [word for setting in settings for word in ("--set", setting)]
             arguments = ["serve", "--listen", listen, "--data-dir", str(data_dir), *assigned]
         self._arguments = list(arguments)
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
         self._process: subprocess.Popen[bytes] | None = None
         self._buffered = b""
         self.address = ""

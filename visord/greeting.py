@@ -7,7 +7,7 @@ from typing import Any
 
 from visor.protocol import verbs
 from visor.protocol.frames import Message
-from visord.state.refusal import Refusal
+from visord.state.refusal import Refusal, describe
 
 SESSION_BYTES = 16
 TEXT_LIMIT = 256
@@ -35,18 +35,18 @@ def read_hello(message: Message, cluster: str) -> Greeting | Refusal:
     if type(hello) is not dict:
         return _bad("hello", "a map", hello)
     versions = hello.get("versions")
-    if type(versions) is not list or verbs.VERSION not in versions:
+    if type(versions) is not list or not any(type(v) is int and v == verbs.VERSION for v in versions):
         return Refusal(
             "unsupported",
-            f"this server speaks protocol version {verbs.VERSION}, the client {versions!r:.80}",
+            f"this server speaks protocol version {verbs.VERSION}, the client {_versions(versions)}",
             {"supported": [verbs.VERSION]},
         )
     wanted = hello.get("cluster")
     if wanted is not None and wanted != cluster:
         return Refusal(
             "wrong_cluster",
-            f"the client belongs to cluster {wanted!r:.80}, this node to {cluster}",
-            {"expected": cluster, "actual": wanted if type(wanted) is str else None},
+            f"the client belongs to cluster {describe(wanted)}, this node to {cluster}",
+            {"expected": cluster, "actual": wanted if type(wanted) is str and len(wanted) <= 64 else None},
         )
     return _fields(hello)
 
@@ -66,9 +66,15 @@ def _fields(hello: dict[str, Any]) -> Greeting | Refusal:
     return Greeting(client=client, session=session, actor=actor, min_rev=min_rev)
 
 
+def _versions(versions: object) -> str:
+    if type(versions) is not list or len(versions) > 8:
+        return describe(versions)
+    return ", ".join(map(describe, versions)) or "none"
+
+
 def _bad(field: str, expected: str, actual: object) -> Refusal:
     return Refusal(
         "bad_request",
-        f"HELLO: {field} must be {expected}, not {actual!r:.80}",
+        f"HELLO: {field} must be {expected}, not {describe(actual)}",
         {"field": field, "expected": expected},
     )

@@ -27,6 +27,11 @@ MAX_QUEUED_BYTES = 64 << 20
 """Bytes waiting to become commands, over all connections; beyond: `overloaded`."""
 
 NOT_LEADER = Refusal("not_leader", "this node is not the leader", {})
+TOO_DEEP = Refusal(
+    "bad_request",
+    "message: its fields are nested too deeply",
+    {"field": "message", "expected": "the fields of a write"},
+)
 REPLACED = Refusal("not_leader", "another leader took over before this write was committed", {})
 
 
@@ -120,7 +125,13 @@ class Proposer:
             self.abandon_queue(refusal)
             return
         groups = self._take()
-        command = self._command(groups)
+        try:
+            command = self._command(groups)
+        except ValueError:
+            # Somebody nested his fields deeper than can be packed: he is refused, the others go on.
+            self._put_back(_refuse_unpackable(groups))
+            self.start_next()
+            return
         if not self._has_room(len(command)):
             self._put_back(groups)
             return
@@ -179,3 +190,21 @@ class Proposer:
         for _, groups in waiting.values():
             for group in groups:
                 group.author.settle_all(group.frames, under_way)
+
+
+def _refuse_unpackable(groups: list[Group]) -> list[Group]:
+    """Refuse the writes that no command can carry; return the groups that still have any."""
+    for group in groups:
+        refused = [frame for frame in group.frames if not _packable(frame)]
+        if refused:
+            group.frames[:] = [frame for frame in group.frames if _packable(frame)]
+            group.author.settle_all(refused, TOO_DEEP)
+    return [group for group in groups if group.frames]
+
+
+def _packable(frame: Message) -> bool:
+    try:
+        encode(0, [[None, "", [frame]]])
+    except ValueError:
+        return False
+    return True

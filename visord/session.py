@@ -18,6 +18,7 @@ from visor.protocol import verbs
 from visor.protocol.frames import Decoder, Encoder, Message
 from visor.protocol.limits import Limits
 from visord.greeting import Greeting, read_hello
+from visord.state import fields
 from visord.state.query import answer as answer_query
 from visord.state.refusal import Refusal
 
@@ -129,7 +130,7 @@ class Session:
                 break
             verb = message[0]
             if len(message) < 2 or type(message[1]) is not int or message[1] <= 0:
-                self.violate(f"a message's second field must be a positive integer, not {message!r:.80}")
+                self.violate("a message's second field must be a positive integer, its id")
                 return
             if verb == GET and len(message) == 3 and type(message[2]) is str and node.readable:
                 rev = store.rev
@@ -323,8 +324,12 @@ class Session:
     # -- watches --------------------------------------------------------------------------------------
 
     def _watch(self, message: Message) -> None:
-        fields = [*message[2:8], *WATCH_DEFAULTS[len(message) - 2 :]]
-        first = self._node.subscribe(self, message[1], fields)
+        wrong = fields.length(message, 3, 2 + len(WATCH_DEFAULTS))
+        if wrong is not None:
+            self._refuse(message[1], wrong)
+            return
+        asked = [*message[2:], *WATCH_DEFAULTS[len(message) - 2 :]]
+        first = self._node.subscribe(self, message[1], asked)
         if type(first) is Refusal:
             self._refuse(message[1], first)
         else:

@@ -54,9 +54,16 @@ class Decoder:
             self._refuse(f"a message is over {self._limit} bytes")
         for message in messages:
             if type(message) is not list or not message or type(message[0]) is not int:
-                self._refuse(f"a message must be an array that starts with an integer, not {message!r:.80}")
-                return messages[: messages.index(message)]
+                return self._until(messages, message)
         return messages
+
+    def _until(self, messages: list[Message], bad: Any) -> list[Message]:
+        # Found by identity and told by type: what a peer nests can be too deep to compare or to show.
+        kind = type(bad[0]).__name__ if type(bad) is list and bad else "nothing"
+        shown = f"an array that starts with {kind}" if type(bad) is list else type(bad).__name__
+        self._refuse(f"a message must be an array that starts with an integer, not {shown}")
+        position = next(place for place, message in enumerate(messages) if message is bad)
+        return messages[:position]
 
     def _refuse(self, why: str) -> None:
         if self.violation is None:
