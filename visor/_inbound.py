@@ -9,6 +9,7 @@ them back; decoding says where a message ends only when asked, so nobody asks be
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgpack
@@ -27,11 +28,10 @@ _MEASURED = frozenset((verbs.COMMITS, verbs.STATE))
 class Inbound:
     """Cuts a connection's bytes into messages.
 
-    `violation` is why the stream cannot be read any further, or None. After `measure`, `sizes` has the
-    encoded size of each COMMITS and STATE message, in order.
+    After `measure`, `sizes` has the encoded size of each COMMITS and STATE message, in order.
     """
 
-    __slots__ = ("_end", "_feed", "_measuring", "_unpacker", "sizes", "violation")
+    __slots__ = ("_end", "_feed", "_measuring", "_unpacker", "sizes")
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._unpacker: Any = msgpack.Unpacker(
@@ -47,7 +47,6 @@ class Inbound:
         self._measuring = False
         self._end = 0
         self.sizes: deque[int] = deque()
-        self.violation: str | None = None
 
     def measure(self) -> None:
         """Measure from here on; to be called before the first WATCH is sent."""
@@ -56,20 +55,18 @@ class Inbound:
             self._end = self._unpacker.tell()
             self._measuring = True
 
-    def feed(self, data: bytes) -> list[Any]:
-        """Return the messages that are complete with `data`; never raises."""
-        messages: list[Any] = []
-        try:
-            self._feed(data)
-            if self._measuring:
-                self._measured(messages)
-            else:
-                messages.extend(self._unpacker)
-        except Exception as error:  # the decoder raises many kinds; each means the stream is unreadable
-            self.violation = f"not a message: {type(error).__name__}: {error}"
-        return messages
+    def cut(self, data: bytes) -> Iterable[Any]:
+        """Return what iterates over the messages that are complete with `data`.
 
-    def _measured(self, messages: list[Any]) -> None:
+        Iterating raises at the first byte that cannot be read; the stream is of no use after that.
+        """
+        self._feed(data)
+        if not self._measuring:
+            messages: Iterable[Any] = self._unpacker
+            return messages
+        return self._measured()
+
+    def _measured(self) -> Iterator[Any]:
         unpacker = self._unpacker
         tell = unpacker.tell
         for message in unpacker:
@@ -77,4 +74,4 @@ class Inbound:
             if type(message) is list and message and message[0] in _MEASURED:
                 self.sizes.append(end - self._end)
             self._end = end
-            messages.append(message)
+            yield message

@@ -3,7 +3,7 @@
     root = Root("/staging")
     root.path("/apps/web")          # "/staging/apps/web"
     root.path("/")                  # "/staging"
-    root.strip("/staging/apps")     # "/apps"
+    root.relative("/staging/apps")     # "/apps"
 
 Paths are never interpreted (`..` is no way up), and every path must begin with a slash, so nothing that
 a client can say reaches outside its root.
@@ -59,7 +59,7 @@ class Root:
             raise BadGlob(glob=glob, why="a glob begins with a slash")
         return self._prefix + glob
 
-    def strip(self, path: str) -> str:
+    def relative(self, path: str) -> str:
         """Return the path as this client knows it."""
         return path if not self._cut else path[self._cut :] or "/"
 
@@ -72,7 +72,7 @@ class Root:
     def _inside(self, key: str, value: Any) -> Any:
         if (key in _PATH_DETAILS or key == "glob") and isinstance(value, str):
             if value == self._prefix or value.startswith(self._prefix + "/"):
-                return self.strip(value)
+                return self.relative(value)
             # The thing in the way lies above the root, whose name is nobody's business here.
             return "/"
         return value

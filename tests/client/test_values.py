@@ -151,15 +151,15 @@ class TestRoot:
         assert root.text == "/staging"
         assert root.path("/") == "/staging"
         assert root.path("/a/b") == "/staging/a/b"
-        assert root.strip("/staging/a/b") == "/a/b"
-        assert root.strip("/staging") == "/"
+        assert root.relative("/staging/a/b") == "/a/b"
+        assert root.relative("/staging") == "/"
         assert Root("/").path("/a") == "/a"
-        assert Root("/").strip("/a") == "/a"
+        assert Root("/").relative("/a") == "/a"
 
     def test_a_path_that_begins_like_the_root_is_prefixed_as_well(self) -> None:
         root = Root("/a")
         assert root.path("/a/b") == "/a/a/b"
-        assert root.strip("/a/a/b") == "/a/b"
+        assert root.relative("/a/a/b") == "/a/b"
 
     def test_selectors_stay_inside(self) -> None:
         root = Root("/r")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import unasync
 
@@ -25,8 +26,8 @@ def test_both_packages_have_the_same_modules_and_both_drivers_the_same_public_me
     assert needed | {"unwatch", "spawn", "join", "outcome", "deadline", "pauses"} <= used
 
 
-def _driver_names(path: object) -> set[str]:
-    tree = ast.parse(open(str(path)).read())
+def _driver_names(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
     driver = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Driver")
     return {node.name for node in driver.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 

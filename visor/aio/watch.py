@@ -48,7 +48,7 @@ class Watch(Generic[T]):
     ) -> None:
         self._client = client
         self._codec = codec
-        self._strip = client._root.strip
+        self._strip = client._root.relative
         flags = verbs.W_PREVIOUS * previous + verbs.W_STATE * state + verbs.W_KEYS * keys
         self._feed = Feed(client._root.selector(what), rev, flags, _mask(kinds), window)
         self._state: dict[str, File[T]] = {}

@@ -176,16 +176,26 @@ class Driver:
 
     def call(self, message: list[Any], write: bool, timeout: float | None) -> Any:
         """Do one request and return its result."""
-        seconds = self._timeout if timeout is None else timeout
-        now = self._clock()
-        call = Waiting(message, write, now + seconds, seconds)
+        call: Waiting | None = None
         try:
             with self._lock:
                 if self._fault is not None:
                     raise self._fault()
-                self._session.submit(call, now)
-                if self._sock is not None:
-                    self._send(self._session.take())
+                session = self._session
+                data = session.begin(message, write) if self._sock is not None and not self._out else None
+                if data is not None:
+                    self._send(data)
+                # From here on the server works as well.
+                seconds = self._timeout if timeout is None else timeout
+                now = self._clock()
+                call = Waiting(message, write, now + seconds, seconds)
+                if data is not None:
+                    session.register(call, now)
+                else:
+                    session.submit(call, now)
+                    self._push()
+                if session.broken is not None:
+                    self._drop(session.broken)
                 if reading := self._reader is None:
                     self._reader = call
                 else:
@@ -310,8 +320,11 @@ class Driver:
                 self._push()
 
     def _push(self) -> None:
+        """Send what the session has to say; under the lock."""
         if self._sock is not None:
             self._send(self._session.take())
+            if self._session.broken is not None:
+                self._drop(self._session.broken)
 
     def _until(self, feed: Feed, true: Callable[[], bool], seconds: float | None) -> None:
         """Wait until it is true; return as well when the feed was closed; raise why it ended."""
@@ -418,19 +431,21 @@ class Driver:
             waiter.done = True
         self._after()
 
-    def _give_up(self, waiter: Waiter) -> None:
-        """The waiting thread was interrupted: nobody wants this answer any more."""
+    def _give_up(self, waiter: Waiter | None) -> None:
+        """The thread was interrupted, perhaps before it had anything to wait for: nobody wants this answer."""
         with self._lock:
+            reading = waiter is not None and self._reader is waiter
             if waiter in self._sleepers:
                 self._sleepers.remove(waiter)
             if isinstance(waiter, Waiting):
                 self._session.abandon(waiter)
-            waiter.done = True
-            if self._reader is waiter or self._sending:
+            if waiter is not None:
+                waiter.done = True
+            if reading or self._sending:
                 # Bytes may have been taken off the socket and lost, or half a message sent.
                 self._sending = False
                 self._drop("a call was interrupted")
-            if self._reader is waiter:
+            if reading:
                 self._hand_over()
 
     def _hand_over(self) -> None:
@@ -523,7 +538,7 @@ class Driver:
         except OSError as error:
             self._failure = error
             self._sending = False
-            self._drop(str(error))
+            self._session.broken = str(error) or type(error).__name__
             return
         if taken != len(data) or self._out:
             self._out = data[taken:]
@@ -537,6 +552,8 @@ class Driver:
                 if sock is None:
                     return
                 self._send(b"")
+                if self._session.broken is not None:
+                    self._drop(self._session.broken)
                 if not self._out:
                     return
                 mine = self._reader is not None and self._reader.gate is None

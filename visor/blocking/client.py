@@ -204,6 +204,8 @@ class Client(Generic[T]):
         """Return what the path is; a missing one has kind MISSING and, if deleted, the rev of that."""
         message = [verbs.STAT, 0, self._root.path(path), at, int(stale)]
         rev, kind, size, mod_rev, created, count, lease = self._call(message, False, timeout)
+        if path == "/" and kind == verbs.N_MISSING:
+            kind = verbs.N_DIRECTORY  # the root is there also when nothing is in it
         return Stat(path, rev, NODES[kind], size, mod_rev, created, count, lease)
 
     def exists(
@@ -212,7 +214,7 @@ class Client(Generic[T]):
         """Whether there is a file or directory."""
         message = [verbs.STAT, 0, self._root.path(path), at, int(stale)]
         kind: int = (self._call(message, False, timeout))[1]
-        return kind != verbs.N_MISSING
+        return kind != verbs.N_MISSING or path == "/"
 
     def ls(
         self,
@@ -234,7 +236,12 @@ class Client(Generic[T]):
         while limit is None or len(entries) < limit:
             page = 0 if limit is None else limit - len(entries)
             message = [verbs.LIST, 0, self._root.path(path), at, int(stale), cursor, page]
-            at, rows, cursor = self._call(message, False, timeout)
+            try:
+                at, rows, cursor = self._call(message, False, timeout)
+            except NotFound:
+                if path == "/":
+                    return []  # the root is there also when nothing is in it
+                raise
             entries += [Entry(row[0], below + row[0], NODES[row[1]], row[2], row[3]) for row in rows]
             if cursor is None:
                 break
@@ -300,7 +307,7 @@ class Client(Generic[T]):
             message = [verbs.SCAN, 0, selector, at, int(stale), cursor, size, options]
             at, rows, cursor = (self._call(message, False, timeout))[:3]
             for full, version in rows:
-                yield File(self, self._root.strip(full), at, version, codec or self._codec)
+                yield File(self, self._root.relative(full), at, version, codec or self._codec)
             if cursor is None:
                 return
             left = None if left is None else left - len(rows)
@@ -664,7 +671,7 @@ class Client(Generic[T]):
             message = [verbs.LOG, 0, selector, first, last, left or 0, options]
             _, commits, cursor = self._call(message, False, timeout)
             for commit in commits:
-                yield commit_from_wire(commit, self._root.strip, codec or self._codec)
+                yield commit_from_wire(commit, self._root.relative, codec or self._codec)
             if cursor is None or not commits:
                 return
             left = None if left is None else left - len(commits)
@@ -723,7 +730,7 @@ class Client(Generic[T]):
             message = [verbs.DIFF, 0, selector, a, b, cursor]
             _, rows, cursor = self._call(message, False, timeout)
             for full, before, after in rows:
-                yield Difference(self._root.strip(full), before, after, codec or self._codec)
+                yield Difference(self._root.relative(full), before, after, codec or self._codec)
             if cursor is None:
                 return
 
