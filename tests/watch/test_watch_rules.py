@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from watch_promises import PROMISES, Part, Trace, complete
 from watch_world import Reader, World
 
@@ -21,22 +21,26 @@ from visor.protocol import verbs
 from visord.state.refusal import Refusal
 
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
+SOCKET_BYTES = 4000
 
-PATHS = ["/a", "/a/b", "/a/b/c", "/a/d", "/a/d/e", "/a-b", "/a-b/c", "/b", "/c/x/1", "/c/x/2", "/c/y/1", "/d"]
-LEAVES = ["/a/b/c", "/a/d/e", "/a-b/c", "/b", "/c/x/1", "/c/x/2", "/c/y/1", "/d"]
-PLACES = [*PATHS, "/", "/c", "/c/x", "/nowhere"]
-GLOBS = ["/**", "/*", "/a**", "/a/*", "/c/*/1", "/c/**", "/a/b", "/?", "/**/1", "/a*/**"]
+PATHS = ["/a", "/a/b", "/a/d/e", "/a-b/c", "/b", "/c/x/1", "/c/x/2", "/c/y/1"]
+LEAVES = ["/a/b", "/a/d/e", "/a-b/c", "/b", "/c/x/1", "/c/x/2", "/c/y/1"]
+PLACES = ["/", "/a", "/b", "/c", "/c/x", "/c/x/1", "/a/b", "/nowhere"]
+GLOBS = ["/**", "/*", "/a**", "/a/*", "/c/*/1", "/a/b", "/?", "/**/1", "/a*/**"]
 
 paths = st.sampled_from(PATHS)
-values = st.one_of(st.binary(max_size=8), st.just(b"x" * 400))
+values = st.sampled_from([b"", b"1", b"2", b"x" * 400])
 selectors = st.one_of(
+    st.just((verbs.SEL_TREE, "/")),
     st.tuples(st.sampled_from([verbs.SEL_PATH, verbs.SEL_TREE, verbs.SEL_CHILDREN]), st.sampled_from(PLACES)),
     st.tuples(st.just(verbs.SEL_GLOB), st.sampled_from(GLOBS)),
-    st.tuples(st.just(verbs.SEL_RANGE), st.sampled_from(PLACES), st.sampled_from(PLACES)),
+    st.tuples(st.just(verbs.SEL_RANGE), st.sampled_from(PLACES), st.none() | st.sampled_from(PLACES)),
 ).map(list)
-kinds = st.one_of(st.just(verbs.ALL_KINDS), st.integers(1, 15).map(lambda bits: bits << 1))
+kinds = st.sampled_from([*[verbs.ALL_KINDS] * 6, *range(2, 32, 2)])
 windows = st.sampled_from([0, 1, 100, 1500, 100_000])
 choices = st.integers(0, 1 << 16)
+usually = st.sampled_from([True, True, True, False])
+readers = st.integers(0, 2)
 
 
 class Watch:
@@ -49,7 +53,6 @@ class Watch:
         self.has_files = not trace.flags & verbs.W_STATE
         self.over = False
         self.under_way = 0
-        self.uncredited = 0
 
     @property
     def part(self) -> Part:
@@ -60,9 +63,8 @@ class Watch:
         self.part.messages.append(message)
         if message[0] in (verbs.COMMITS, verbs.STATE):
             self.under_way += size
-            self.uncredited += size
             self.part.sizes.append(size)
-            self.part.unacknowledged.append(self.under_way)
+            self.part.under_way.append(self.under_way)
         if message[0] == verbs.COMMITS:
             self.next = message[2][-1][0] + 1
         elif message[0] == verbs.MARK:
@@ -79,54 +81,86 @@ class WatchRules(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
-        self.readers = [Reader(high=4000) for _ in range(3)]
+        self.readers = [Reader(high=SOCKET_BYTES) for _ in range(3)]
         self.watches: list[dict[int, Watch]] = [{}, {}, {}]
         self.taken = [0, 0, 0]
         self.traces: list[Watch] = []
         self.ids = 0
 
+    @initialize(windows=st.lists(windows, min_size=3, max_size=3), flags=st.integers(0, 7))
+    def begin_some(self, windows: list[int], flags: int) -> None:
+        for reader, window in enumerate(windows):
+            self.subscribe(reader, [verbs.SEL_TREE, "/"], flags, verbs.ALL_KINDS, window, None)
+
     # -- writers --------------------------------------------------------------------------------------
 
-    @rule(path=paths, value=values, note=st.sampled_from([None, "why"]))
-    def write(self, path: str, value: bytes, note: str | None) -> None:
-        self.world.apply([verbs.SET, path, value, verbs.G_NONE, 0, 0, note])
+    def applied(self, pump: bool) -> None:
+        """A batch was applied: as a rule the node pumps before anything else happens."""
+        if pump:
+            self.world.hub.pump(64)
 
-    @rule(writes=st.lists(st.tuples(paths, values), min_size=2, max_size=8))
-    def write_many(self, writes: list[tuple[str, bytes]]) -> None:
-        self.world.apply(*[[verbs.SET, path, value] for path, value in writes])
+    @rule(writes=st.lists(st.tuples(paths, values), min_size=1, max_size=20), pump=usually)
+    def write(self, writes: list[tuple[str, bytes]], pump: bool) -> None:
+        """Several commits in one batch."""
+        self.world.apply(*[[verbs.SET, path, value, 0, 0, 0, "why"] for path, value in writes])
+        self.applied(pump)
 
-    @rule(path=st.sampled_from(PLACES), recursive=st.booleans())
-    def delete(self, path: str, recursive: bool) -> None:
-        self.world.apply([verbs.DELETE, path, recursive])
+    @rule(writes=st.lists(st.tuples(paths, values), min_size=1, max_size=10), pump=usually)
+    def write_singly(self, writes: list[tuple[str, bytes]], pump: bool) -> None:
+        """Several batches of one commit."""
+        for path, value in writes:
+            self.world.apply([verbs.SET, path, value])
+            self.applied(pump)
+
+    @rule(path=st.sampled_from(PLACES), pump=usually)
+    def delete(self, path: str, pump: bool) -> None:
+        self.world.apply([verbs.DELETE, path, True])
+        self.applied(pump)
 
     @rule(
-        writes=st.dictionaries(st.sampled_from(LEAVES), st.none() | values, min_size=2), expired=st.booleans()
+        commits=st.lists(
+            st.dictionaries(st.sampled_from(LEAVES), st.none() | values, min_size=2), min_size=1, max_size=5
+        ),
+        expired=st.booleans(),
+        pump=usually,
     )
-    def commit(self, writes: dict[str, bytes | None], expired: bool) -> None:
-        self.world.commit(writes, expired=expired)
+    def commit(self, commits: list[dict[str, bytes | None]], expired: bool, pump: bool) -> None:
+        """Commits of several changes."""
+        for writes in commits:
+            self.world.commit(writes, expired=expired)
+        self.applied(pump)
 
-    @rule(choice=choices)
-    def compact(self, choice: int) -> None:
+    @rule(share=st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]), pump=usually)
+    def compact(self, share: float, pump: bool) -> None:
         store = self.world.store
-        self.world.compact(store.floor + choice % (store.rev - store.floor + 1))
+        self.world.compact(store.floor + int(share * (store.rev - store.floor)))
+        self.applied(pump)
+
+    @rule(budget=st.sampled_from([1, 3, 1000]))
+    def trim(self, budget: int) -> None:
+        """Retention gives back memory, in slices, at any moment."""
+        self.world.store.trim(budget)
 
     # -- readers --------------------------------------------------------------------------------------
 
     @rule(
-        reader=st.integers(0, 2),
+        reader=readers,
         selector=selectors,
         flags=st.integers(0, 7),
         kinds=kinds,
         window=windows,
-        choice=st.none() | choices,
+        where=st.sampled_from([None, None, 0.0, 0.3, 0.9, 1.0, 5]),
     )
     def subscribe(
-        self, reader: int, selector: list[Any], flags: int, kinds: int, window: int, choice: int | None
+        self, reader: int, selector: list[Any], flags: int, kinds: int, window: int, where: float | None
     ) -> None:
+        """Start at the next commit, somewhere in history, or ahead of it."""
         store = self.world.store
-        start = None if choice is None else store.floor + 1 + choice % (store.rev - store.floor + 5)
-        first = store.rev + 1 if start is None else start
-        watch = Watch(Trace(selector, flags, kinds, first))
+        span = store.rev - store.floor
+        start = None
+        if where is not None:
+            start = store.floor + 1 + int(where * span if where <= 1 else span + where)
+        watch = Watch(Trace(selector, flags, kinds, store.rev + 1 if start is None else start))
         self.begin(reader, watch, start, flags, window)
         assert watch.trace.parts
         self.traces.append(watch)
@@ -150,17 +184,16 @@ class WatchRules(RuleBasedStateMachine):
             watch.over = True
             return
         assert answer == (trace.start if start is None else start)
-        limit = window or 1 << 20
-        trace.parts.append(Part(answer, flags, limit))
-        watch.under_way = watch.uncredited = 0
+        trace.parts.append(Part(answer, flags, window or 1 << 20))
+        watch.under_way = 0
         self.watches[reader][self.ids] = watch
 
-    @rule(reader=st.integers(0, 2), window=windows)
+    @rule(reader=readers, window=windows)
     def reconnect(self, reader: int, window: int) -> None:
         """The connection breaks; what has arrived counts, and every watch resumes on a new one."""
         self.collect()
         self.world.hub.drop(self.readers[reader])
-        self.readers[reader] = Reader(high=4000)
+        self.readers[reader] = Reader(high=SOCKET_BYTES)
         self.taken[reader] = 0
         before, self.watches[reader] = self.watches[reader], {}
         for watch in before.values():
@@ -171,45 +204,52 @@ class WatchRules(RuleBasedStateMachine):
             else:
                 self.begin(reader, watch, watch.trace.start, watch.trace.flags, window)
 
-    @rule(reader=st.integers(0, 2), choice=choices)
+    def pick(self, reader: int, choice: int) -> int | None:
+        """Return the id of some watch of the reader."""
+        mine = self.watches[reader]
+        return sorted(mine)[choice % len(mine)] if mine else None
+
+    @rule(reader=readers, choice=choices)
     def unwatch(self, reader: int, choice: int) -> None:
         self.collect()
-        mine = self.watches[reader]
-        if mine:
-            watch_id = sorted(mine)[choice % len(mine)]
-            watch = mine.pop(watch_id)
+        watch_id = self.pick(reader, choice)
+        if watch_id is not None:
+            watch = self.watches[reader].pop(watch_id)
             delivered = self.world.hub.unsubscribe(self.readers[reader], watch_id)
             if not watch.over and delivered is not None:
                 assert delivered >= watch.next - 1
             watch.over = True
 
-    @rule(reader=st.integers(0, 2), choice=choices, share=st.sampled_from([0.3, 1.0]))
-    def credit(self, reader: int, choice: int, share: float) -> None:
+    @rule(reader=readers, choice=choices, share=st.sampled_from([0.3, 1.0]), pump=usually)
+    def credit(self, reader: int, choice: int, share: float, pump: bool) -> None:
         self.collect()
-        mine = self.watches[reader]
-        if mine:
-            watch_id = sorted(mine)[choice % len(mine)]
-            self.give(reader, watch_id, max(1, int(mine[watch_id].uncredited * share)))
+        watch_id = self.pick(reader, choice)
+        if watch_id is not None:
+            self.give(reader, watch_id, int(self.watches[reader][watch_id].under_way * share))
+            self.applied(pump)
 
     def give(self, reader: int, watch_id: int, size: int) -> None:
-        watch = self.watches[reader][watch_id]
-        if 0 < size <= watch.uncredited:
-            watch.uncredited -= size
-            watch.under_way -= size
+        if size > 0:
+            self.watches[reader][watch_id].under_way -= size
             self.world.hub.credit(self.readers[reader], watch_id, size)
 
-    @rule(reader=st.integers(0, 2))
+    @rule(pump=usually)
+    def drain_all(self, pump: bool) -> None:
+        for reader in range(3):
+            self.drain(reader)
+        self.applied(pump)
+
     def drain(self, reader: int) -> None:
         """The socket takes everything that waits."""
         self.readers[reader].unread = 0
         self.readers[reader].blocked = False
         self.world.hub.resume(self.readers[reader])
 
-    @rule(reader=st.integers(0, 2), choice=choices)
+    @rule(reader=readers, choice=choices)
     def progress(self, reader: int, choice: int) -> None:
-        mine = self.watches[reader]
-        if mine:
-            self.world.hub.progress(self.readers[reader], sorted(mine)[choice % len(mine)])
+        watch_id = self.pick(reader, choice)
+        if watch_id is not None:
+            self.world.hub.progress(self.readers[reader], watch_id)
 
     # -- the node -------------------------------------------------------------------------------------
 
@@ -228,38 +268,21 @@ class WatchRules(RuleBasedStateMachine):
     def collect(self) -> None:
         """Hand what has arrived to the watches."""
         for number, reader in enumerate(self.readers):
-            fresh = zip(
-                reader.messages[self.taken[number] :], reader.sizes[self.taken[number] :], strict=True
-            )
-            self.taken[number] = len(reader.messages)
-            for message, size in fresh:
+            taken, self.taken[number] = self.taken[number], len(reader.messages)
+            for message, size in zip(reader.messages[taken:], reader.sizes[taken:], strict=True):
                 watch = self.watches[number].get(message[1])
                 assert watch is not None, "a message for a watch that its reader has ended"
                 watch.take(message, size)
 
     @invariant()
-    def each_is_in_one_place(self) -> None:
+    def none_is_lost(self) -> None:
         stats = self.world.hub.stats()
         alive = sum(not watch.over for mine in self.watches for watch in mine.values())
         assert stats["watches"] == alive
         assert min(stats.values()) >= 0
 
     def teardown(self) -> None:
-        for _ in range(200):
-            self.collect()
-            before = sum(self.taken)
-            for number in range(3):
-                self.drain(number)
-                for watch_id, watch in self.watches[number].items():
-                    self.give(number, watch_id, watch.uncredited)
-            self.world.pump()
-            self.collect()
-            if sum(self.taken) == before and not any(
-                watch.uncredited for mine in self.watches for watch in mine.values()
-            ):
-                break
-        else:
-            raise AssertionError("the readers never get everything")
+        self.read_everything()
         self.ask_for_marks()
         history = self.world.history
         for watch in self.traces:
@@ -268,17 +291,31 @@ class WatchRules(RuleBasedStateMachine):
             if not watch.over:
                 complete(watch.trace, history, self.world.store.rev)
 
+    def read_everything(self) -> None:
+        """Credit and drain until nothing comes any more."""
+        for _ in range(1000):
+            self.collect()
+            before = sum(self.taken)
+            for number in range(3):
+                self.drain(number)
+                for watch_id, watch in self.watches[number].items():
+                    self.give(number, watch_id, watch.under_way)
+            self.world.pump()
+            self.collect()
+            if sum(self.taken) == before:
+                return
+        raise AssertionError("the readers never get everything")
+
     def ask_for_marks(self) -> None:
         rev = self.world.store.rev
         for number, reader in enumerate(self.readers):
-            alive = [watch_id for watch_id, watch in self.watches[number].items() if not watch.over]
-            for watch_id in alive:
+            for watch_id, watch in self.watches[number].items():
                 reader.blocked, reader.unread = False, 0
                 self.world.hub.progress(reader, watch_id)
-                if self.watches[number][watch_id].part.start <= rev + 1:
+                if not watch.over and watch.part.start <= rev + 1:
                     assert reader.messages[-1] == [verbs.MARK, watch_id, rev]
         self.collect()
 
 
-WatchRules.TestCase.settings = settings(max_examples=int(60 * SOAK), stateful_step_count=60)
+WatchRules.TestCase.settings = settings(max_examples=int(150 * SOAK), stateful_step_count=60)
 TestWatchRules = WatchRules.TestCase

@@ -18,15 +18,15 @@ Commit = tuple[int, int, str, str | None, list[Any]]
 
 @dataclass
 class Part:
-    """One connection of a trace: asked from `start`, then the messages in order with their encoded sizes."""
+    """One connection of a trace: asked from `start`, then the messages in order, and the sizes of those that count."""
 
     start: int
     flags: int
     window: int
     messages: list[list[Any]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
-    unacknowledged: list[int] = field(default_factory=list)
-    """After each message: the bytes under way that the reader has not credited."""
+    under_way: list[int] = field(default_factory=list)
+    """After each message that counts: the bytes that the reader has not credited."""
 
 
 @dataclass
@@ -61,7 +61,8 @@ def selected(selector: list[Any], path: str) -> bool:
     if kind == verbs.SEL_CHILDREN:
         return mine[:-1] == parts_of(text)
     if kind == verbs.SEL_RANGE:
-        return parts_of(text) <= mine < parts_of(selector[2])
+        end = selector[2]
+        return parts_of(text) <= mine and (end is None or mine < parts_of(end))
     pattern = ""
     for token in re.findall(r"\*\*|\*|\?|[^*?]+", text):
         pattern += {"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(token, re.escape(token))
@@ -207,7 +208,7 @@ def files_first(trace: Trace, history: list[Commit]) -> None:
 def bounded_window(trace: Trace, history: list[Commit]) -> None:
     """What is under way passes the window by less than the one message that used it up."""
     for part in trace.parts:
-        for size, after in zip(part.sizes, part.unacknowledged, strict=True):
+        for size, after in zip(part.sizes, part.under_way, strict=True):
             assert after - size < part.window
 
 

@@ -170,7 +170,7 @@ class World:
 
     def pump(self, budget: int = 4096) -> None:
         """Pump until there is nothing more to do."""
-        for _ in range(100_000):
+        for _ in range(5_000):
             if not self.hub.pump(budget):
                 return
         raise AssertionError("the hub never rests")

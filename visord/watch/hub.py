@@ -46,6 +46,9 @@ MESSAGE_ROOM: Final = 64
 """Bytes that the frame limit leaves for the head of a message."""
 TURN_COST: Final = 4
 """Units that serving a reader costs, whatever it gets."""
+KEPT: Final = 64
+"""Slices and pages of history that are kept for others at the same place."""
+KEPT_BYTES: Final = 1 << 20
 _FLAGS: Final = verbs.W_PREVIOUS | verbs.W_STATE | verbs.W_KEYS
 
 
@@ -56,6 +59,7 @@ class Hub:
         "_ahead",
         "_count",
         "_encoder",
+        "_kept",
         "_lagging",
         "_largest",
         "_limits",
@@ -93,9 +97,10 @@ class Hub:
         self._lagging: Waiting[Subscription] = Waiting()
         self._count = 0
         self._now = 0.0
-        # What this pump read from history, for others at the same place: a herd reads it once.
+        # What was read from history last, for others at the same place: a herd reads it once.
         self._slices: dict[tuple[GroupKey, int, int], Slice] = {}
-        self._pages: dict[tuple[GroupKey, int, Any, int], FilePage] = {}
+        self._pages: dict[tuple[GroupKey, int, str | None, int], FilePage] = {}
+        self._kept = 0
 
     # -- subscriptions --------------------------------------------------------------------------------
 
@@ -296,8 +301,8 @@ class Hub:
         if not self._live:
             self.rev = last
             return
-        if first <= self.store.history.base:
-            # Between two pumps more was written and trimmed than retention keeps.
+        if first <= self.store.cut:
+            # Trimming has overtaken the publication. Raising the floor alone does no harm.
             for subscription in self._live.members():
                 self._end_compacted(subscription)
             self.rev = last
@@ -314,8 +319,8 @@ class Hub:
             subscription, _ = reader.behind.popitem(last=False)
             budget -= TURN_COST + self._advance(subscription)
             self._line_up(reader)
-        self._slices.clear()
-        self._pages.clear()
+        if not ready:
+            self._forget()
 
     def _advance(self, subscription: Subscription) -> int:
         """Serve a subscription that was just taken from its reader's queue; return the units that it cost."""
@@ -345,6 +350,7 @@ class Hub:
                 self.store, self._encoder, subscription, self.rev, limit, self._largest
             )
             cost = read.cost
+            self._keep(len(read.payload))
         if read.payload:
             self._send(subscription, subscription.head, read.payload)
             subscription.told = read.last
@@ -355,6 +361,17 @@ class Hub:
             self._mark_behind(subscription)
         return cost
 
+    def _keep(self, size: int) -> None:
+        """Count what was just read among what is kept, and let all go when it becomes too much."""
+        self._kept += size
+        if self._kept > KEPT_BYTES or len(self._slices) + len(self._pages) > KEPT:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._slices.clear()
+        self._pages.clear()
+        self._kept = 0
+
     def _send_files(self, subscription: Subscription) -> int:
         limit = min(MESSAGE_BYTES, max(subscription.room, subscription.window >> 2))
         key = (subscription.key, subscription.start, subscription.page, limit)
@@ -363,6 +380,7 @@ class Hub:
         if read is None:
             read = self._pages[key] = read_files(self.store, self._encoder, subscription, limit)
             cost = read.cost
+            self._keep(len(read.payload))
         head = self._encoder.head(verbs.STATE, 5, subscription.watch)
         self._send(subscription, head, read.payload)
         subscription.page = read.next

@@ -74,8 +74,8 @@ class Encoder:
 
     def commit_head(self, commit: Commit) -> bytes:
         """Return a commit up to its changes: `95 <rev> <time> <actor> <note>`."""
-        pack = self._pack
-        head: bytes = b"\x95" + pack(commit[0]) + pack(commit[1]) + pack(commit[2]) + pack(commit[3])
+        # An array of four, made one of five by its first byte.
+        head: bytes = b"\x95" + self._pack(commit[:4])[1:]
         return head
 
     def commit(self, commit: Commit, changes: Sequence[Change], shape: int) -> bytes:
