@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -152,8 +153,7 @@ def _run(settings: Settings, data_dir: Path) -> None:
         sys.stdout.flush()
 
     try:
-        # The sync thread needs the interpreter for microseconds, but at once: waiting for it costs every write.
-        sys.setswitchinterval(SWITCH_SECONDS)
+        _tune_interpreter()
         _runner()(serve(settings, data_dir, ready))
     except (StartRefusedError, LockedError) as error:
         _end(EXIT_REFUSED, str(error))
@@ -161,6 +161,16 @@ def _run(settings: Settings, data_dir: Path) -> None:
         _end(EXIT_DAMAGE, str(error))
     except OSError as error:
         _end(EXIT_FAILED, str(error))
+
+
+def _tune_interpreter() -> None:
+    # A worker thread needs the interpreter for microseconds, but at once: waiting for it costs every write.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    # Versions, once written, are never garbage: do not walk through all of history again and again. Cycles are few
+    # (a session and its connection), and the young generations find them.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 100, 1_000_000)
 
 
 def _runner() -> Any:
