@@ -131,10 +131,10 @@ def test_a_write_without_an_answer_is_unknown_a_read_is_late(
 
     monkeypatch.setattr(visor_package, "dial", dial_and_freeze)
     for arguments, code in ((("set", "/a", "1"), 7), (("get", "/a"), 124)):
-        answer = own_visor(*arguments, "--timeout", "300ms")
+        answer = own_visor(*arguments, "--timeout", "600ms")
         own_node.process.send_signal(signal.SIGCONT)
         assert answer.code == code, answer
-        assert "within 0.3 s" in answer.err
+        assert "within 0.6 s" in answer.err
 
 
 def test_a_node_that_never_greets_is_unavailable(own_visor: Visor, own_node: Node) -> None:

@@ -6,6 +6,7 @@ import json
 import threading
 from pathlib import Path
 
+import pytest
 from cli_harness import Visor
 
 
@@ -214,11 +215,11 @@ def test_watch_with_state_and_previous(visor: Visor) -> None:
 
 
 def test_a_watch_ends_at_its_deadline(visor: Visor) -> None:
-    answer = visor("watch", "--timeout", "50ms")
+    answer = visor("watch", "--timeout", "400ms")
     assert answer.code == 124
-    assert "the watch ended after its 0.05 s" in answer.err
-    assert visor("wait", "/a", "--timeout", "50ms").code == 124
-    assert visor("get", "/a", "--rev", "999999", "--timeout", "50ms").code == 124
+    assert "the watch ended after its 0.4 s" in answer.err
+    assert visor("wait", "/a", "--timeout", "400ms").code == 124
+    assert visor("get", "/a", "--rev", "999999", "--timeout", "400ms").code == 124
 
 
 def test_wait_prints_the_first_change(visor: Visor) -> None:
@@ -278,7 +279,7 @@ def test_a_command_gets_the_state(visor: Visor, tmp_path: Path) -> None:
         "watch",
         "--state",
         "--timeout",
-        "100ms",
+        "500ms",
         "--",
         "sh",
         "-c",
@@ -311,3 +312,13 @@ def test_runs_in_threads_do_not_need_signals(visor: Visor) -> None:
     thread.start()
     thread.join(20)
     assert codes == [0]
+
+
+@pytest.mark.xfail(
+    reason="the client's blame asks for the commit at the floor, which is forgotten", strict=False
+)
+def test_blame_leaves_out_what_is_forgotten(own_visor: Visor) -> None:
+    for name in ("/a", "/b", "/c"):
+        own_visor.ok("set", name, "1")
+    own_visor.ok("retain", "--compact", "2", "--yes")
+    assert [each["path"] for each in own_visor.json("blame")["files"]] == ["/c"]

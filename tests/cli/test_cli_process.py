@@ -92,8 +92,10 @@ def test_short_output_to_nobody(visor: Visor, arguments: tuple[str, ...]) -> Non
     assert (process.returncode, err) == (141, b"")
 
 
-def test_a_full_disk_is_told(visor: Visor) -> None:
-    with open("/dev/full", "wb") as full, visor.start("version", stdout=full) as process:
+@pytest.mark.parametrize("arguments", [("version",), ("--version",), ("--help",), ("walk", "/**")])
+def test_a_full_disk_is_told(visor: Visor, arguments: tuple[str, ...]) -> None:
+    visor.ok("set", "/a", "1")
+    with open("/dev/full", "wb") as full, visor.start(*arguments, stdout=full) as process:
         _, err = process.communicate(timeout=20)
     assert process.returncode == 1
     assert b"visor: cannot write to standard output: No space left on device" in err
@@ -101,9 +103,9 @@ def test_a_full_disk_is_told(visor: Visor) -> None:
 
 
 def test_closed_standard_streams_do_no_harm(visor: Visor) -> None:
-    command = f'exec "{sys.executable}" -m visor version >&- <&- 2>&-'
-    done = subprocess.run(["sh", "-c", command], check=False, cwd=ROOT, timeout=20)
-    assert done.returncode in (0, 1, 141)
+    for arguments, code in (("version", 0), ("get", 2), ("rev --addr 127.0.0.1:1 --timeout 50ms", 6)):
+        command = f'exec "{sys.executable}" -m visor {arguments} >&- <&- 2>&-'
+        assert subprocess.run(["sh", "-c", command], check=False, cwd=ROOT, timeout=20).returncode == code
 
 
 def on_a_terminal(visor: Visor, *arguments: str, **environment: str) -> bytes:

@@ -176,6 +176,7 @@ def test_deleting_a_subtree_wants_consent(visor: Visor) -> None:
     assert refused.code == 1
     assert "nothing was changed" in refused.err
     assert visor.ok("walk", "/d/**", "--count").text == "2\n"
+    assert visor("del", "-r", "/d", stdin=b"", terminal="io").code == 1  # Ctrl-D
     agreed = visor("del", "-r", "/d", stdin=b"y\n", terminal="i")
     assert agreed.code == 0
     assert "Delete 2 files at and below /d? [y/N]" in agreed.err

@@ -21,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from visor.cli.run import run
 
         return run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:  # while it was still being loaded
+        return 130
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
         if name not in EXTRA:

@@ -152,13 +152,12 @@ def _for_bash(value: str, line: str, incomplete: str, breaks: str) -> str:
 
         visor get /a:b/c<TAB>     candidate /a:b/cd   ->  b/cd
     """
-    quoted = line[len(line.rstrip()) :] == "" and _inside_quotes(line)
-    if not quoted:
-        cut = max((incomplete.rfind(each) for each in breaks if each in ":="), default=-1) + 1
-        if value.startswith(incomplete[:cut]):
-            value = value[cut:]
-        return "".join(c if c in _SAFE or ord(c) > 127 else f"\\{c}" for c in value)
-    return value
+    if _inside_quotes(line):
+        return value
+    cut = max((incomplete.rfind(each) for each in breaks if each in ":="), default=-1) + 1
+    if value.startswith(incomplete[:cut]):
+        value = value[cut:]
+    return "".join(c if c in _SAFE or ord(c) > 127 else f"\\{c}" for c in value)
 
 
 def _inside_quotes(line: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from visor.cli import exits
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
@@ -18,7 +16,10 @@ def obtain(settings: Settings, action: str, yes: bool) -> bool:
         return False
     if not settings.streams.stdin_is_terminal:
         raise Problem(f"this would {action}; say --yes to do it, or --dry-run to see it")
-    if not click.confirm(f"{action[0].upper()}{action[1:]}?", default=False, err=True):
+    streams = settings.streams
+    streams.stderr.write(f"{action[0].upper()}{action[1:]}? [y/N] ")
+    streams.stderr.flush()
+    if streams.stdin.readline().strip().lower() not in (b"y", b"yes"):
         raise Problem("nothing was changed", code="refused", exit_code=exits.FAILED)
     return True
 

@@ -47,14 +47,14 @@ class Output:
         try:
             self._stream.write(data)
         except OSError as error:
-            raise _failed(error) from None
+            raise broken(error) from None
 
     def flush(self) -> None:
         """Hand over what was written. Raises as `write` does."""
         try:
             self._stream.flush()
         except OSError as error:
-            raise _failed(error) from None
+            raise broken(error) from None
 
     def say(self, text: str) -> None:
         """Write one line of text."""
@@ -149,7 +149,8 @@ def _fact(value: Any) -> str:
     return harmless(str(value))
 
 
-def _failed(error: OSError) -> Exception:
+def broken(error: OSError) -> OutputClosed | Problem:
+    """Return what a failure of standard output means: nobody reads it, or its device fails."""
     if isinstance(error, BrokenPipeError) or error.errno in (errno.EPIPE, errno.ESHUTDOWN):
         return OutputClosed()
     reason = error.strerror or str(error)

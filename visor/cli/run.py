@@ -65,18 +65,18 @@ def _guarded(arguments: list[str], settings: Settings) -> int:
         return code
     except click.ClickException as error:
         return _usage(error, settings)
-    except click.Abort:
-        _complain(settings, "visor: aborted\n")
-        return exits.INTERRUPTED
     except Problem as problem:
         _complain(settings, report(problem, settings.wants_json))
         return problem.exit_code
     except VisorError as error:
         _complain(settings, report(error, settings.wants_json))
         return exits.exit_code(error)
-    except (OutputClosed, BrokenPipeError):
+    except OutputClosed:
         _forget_output()
         return exits.PIPE
+    except OSError as error:
+        # What reads files or talks to a node turns its failures into the above: this is standard output.
+        return _lost_output(error, settings)
 
 
 def _invoke(arguments: list[str], settings: Settings) -> int:
@@ -108,6 +108,18 @@ def _usage(error: click.ClickException, settings: Settings) -> int:
     return exits.USAGE
 
 
+def _lost_output(error: OSError, settings: Settings) -> int:
+    from visor.cli.failure import report
+    from visor.cli.output import broken
+
+    _forget_output()
+    failure = broken(error)
+    if not isinstance(failure, Problem):
+        return exits.PIPE
+    _complain(settings, report(failure, settings.wants_json))
+    return failure.exit_code
+
+
 def _complain(settings: Settings, text: str) -> None:
     # What was written before the failure comes first; if nobody reads it, the complaint still counts.
     try:
@@ -135,7 +147,7 @@ def _streams() -> Streams:
     return Streams(
         stdin=_binary(sys.stdin),
         stdout=_binary(sys.stdout),
-        stderr=sys.stderr,
+        stderr=sys.stderr if sys.stderr is not None else io.StringIO(),
         stdin_is_terminal=_is_terminal(sys.stdin),
         stdout_is_terminal=_is_terminal(sys.stdout),
         stderr_is_terminal=_is_terminal(sys.stderr),
