@@ -40,10 +40,10 @@ class Wire(Transport):  # type: ignore[misc]
     def send(self, node: Any, message: dict[str, Any]) -> bool:
         return self.world.send(self.me, node.id, message)
 
-    def addNode(self, node: Any) -> None:
+    def addNode(self, node: Any) -> None:  # noqa: N802
         pass
 
-    def dropNode(self, node: Any) -> None:
+    def dropNode(self, node: Any) -> None:  # noqa: N802
         pass
 
     def destroy(self) -> None:

@@ -18,7 +18,7 @@ from visord.raft.segments import Options
 from visord.storage.errors import DamageError
 from visord.storage.worker import Done, Inline, Job, Submitter
 
-TINY = Options(segment=4096, chunk=1024, ahead=2048, first=1024, reserve=0, keep=2)
+TINY = Options(segment=4096, chunk=1024, ahead=2048, first=1024, reserve=0, keep=10)
 
 
 class Later:

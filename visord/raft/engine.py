@@ -81,6 +81,7 @@ class Engine:
         if log.term_at(index) != term:
             # Shorter than the checkpoint, or of another branch: what the checkpoint holds was committed.
             log.reset(index, term)
+        log.trim(index)
 
     # -- what it is -----------------------------------------------------------------------------------------
 

@@ -257,12 +257,16 @@ class RaftLog:
             self.trim(self._entries[min(entryTo, len(self._entries) - 1)][1])
 
     def trim(self, index: int) -> None:
-        """Forget what a durable checkpoint at `index` makes needless, apart from `Options.keep` entries."""
-        first = self.first_index
-        index = min(index, self.durable_index) - self._options.keep
-        if index > first:
-            del self._entries[: index - first]
-            self._segments.drop_before(index)
+        """Forget what a durable checkpoint at `index` makes needless, apart from `Options.keep` bytes."""
+        entries = self._entries
+        position = min(index, self.durable_index) - self.first_index
+        kept = 0
+        while position > 0 and kept + len(entries[position][0]) <= self._options.keep:
+            kept += len(entries[position][0])
+            position -= 1
+        if position > 0:
+            del entries[:position]
+            self._segments.drop_before(self.first_index)
 
     def reset(self, index: int, term: int) -> None:
         """Replace the whole log by an empty entry: a durable checkpoint at `index` came from elsewhere."""

@@ -47,14 +47,14 @@ class Options:
     """How much should be prepared beyond what is used: more than two of the largest commands."""
     first: int = 256 << 10
     """What is prepared before the log opens; the rest follows in the background."""
-    reserve: int = 32 << 20
+    reserve: int = 8 << 20
     """Free bytes to leave on the disk, so that a checkpoint can still be written and make room."""
-    keep: int = 1024
-    """Entries kept in memory after a checkpoint for replicas that lag."""
+    keep: int = 16 << 20
+    """Bytes of entries kept after a checkpoint for replicas that lag."""
 
 
 SMALL: Final = Options(
-    segment=4 << 20, chunk=256 << 10, ahead=512 << 10, first=64 << 10, reserve=1 << 20, keep=128
+    segment=4 << 20, chunk=256 << 10, ahead=512 << 10, first=64 << 10, reserve=1 << 20, keep=1 << 20
 )
 
 
@@ -183,16 +183,19 @@ class Segments:
         if current.size < target:
             upto = min(current.capacity, current.size + options.chunk)
             return lambda: self._extend(current, upto)
-        if current.capacity - self.offset >= ahead:
+        left = current.capacity - self.offset
+        if left >= ahead:
             return None
-        wanted = HEADER_SIZE + max(self._wanted, min(options.chunk, options.segment - HEADER_SIZE))
-        if self.at + 1 == len(self.row):
-            number = current.number + 1
-            return lambda: self._add(number, wanted)
+        # The rest lies in the next segment; a frame that does not fit into this one must fit there whole.
+        target = HEADER_SIZE + max(self._wanted, min(ahead - left, options.segment - HEADER_SIZE))
+        size = 0 if self.at + 1 == len(self.row) else self.row[self.at + 1].size
+        upto = min(target, max(size, HEADER_SIZE) + options.chunk)
+        if size == 0:
+            return lambda: self._add(current.number + 1, upto)
+        if size >= target:
+            return None
         following = self.row[self.at + 1]
-        if following.size >= HEADER_SIZE + self._wanted:
-            return None
-        return lambda: self._extend(following, wanted)
+        return lambda: self._extend(following, upto)
 
     def _prepared(self, segment: Segment | None, error: BaseException | None) -> None:
         self._busy = False
