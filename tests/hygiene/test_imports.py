@@ -120,7 +120,8 @@ def test_importing_visor_pulls_in_msgpack_alone() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert set(loaded.stdout.split()) <= {"visor", "msgpack"}
+    # msgpack is compiled by Cython, which adds a module of its own.
+    assert set(loaded.stdout.split()) - {"cython_runtime"} <= {"visor", "msgpack"}
 
 
 LONGEST_FUNCTION = 70
