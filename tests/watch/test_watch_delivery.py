@@ -186,7 +186,7 @@ def test_what_many_see_is_encoded_once(world: World) -> None:
     readers = [Raw() for _ in range(3)]
     for number, reader in enumerate(readers):
         world.watch(reader, [TREE, "/"], watch=number + 1)
-    world.set("/a", b"v" * 10_000)
+    world.set("/a", b"v" * 20_000)
     world.pump()
     assert readers[0].last is readers[1].last is readers[2].last
 

@@ -12,6 +12,7 @@ from watch_world import Reader, World
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
 from visord.watch.history import SEARCH
+from visord.watch.hub import KEPT_BYTES
 from visord.watch.live import MESSAGE_BYTES, PORTION
 from visord.watch.waiting import SLACK
 
@@ -155,6 +156,20 @@ def test_marks_look_at_full_sockets_even_when_nobody_told(world: World) -> None:
     assert reader.revs(1) == [1, 2, 3]
 
 
+def test_a_socket_that_something_else_has_filled_gets_nothing(world: World) -> None:
+    """Answers to requests go through the same socket."""
+    fill(world, 10)
+    reader = Reader()
+    world.watch(reader, [TREE, "/"], 1)
+    reader.blocked = True
+    world.pump()
+    assert reader.messages == []
+    reader.blocked = False
+    world.hub.resume(reader)
+    world.pump()
+    assert reader.revs(1) == list(range(1, 11))
+
+
 def test_a_stuck_socket_does_not_hold_others_up(world: World) -> None:
     stuck, free = Reader(blocked=True), Reader()
     fill(world, 100)
@@ -184,13 +199,17 @@ def test_catching_up_is_done_in_slices_between_which_others_are_served(world: Wo
     assert late.revs(1) == list(range(1, 3002))
 
 
-def test_connections_take_turns_whatever_they_have_open(world: World) -> None:
+@pytest.mark.parametrize("first", ["greedy", "modest"])
+def test_connections_take_turns_whatever_they_have_open(world: World, first: str) -> None:
     """A connection with a thousand watches to catch up does not delay one with a single watch."""
     fill(world, 2000, size=10)
     greedy, modest = Reader(), Reader()
+    if first == "modest":
+        world.watch(modest, [TREE, "/"], 1)
     for number in range(1, 1001):
         world.watch(greedy, [TREE, "/"], 1, watch=number, flags=number & 5, kinds=30)
-    world.watch(modest, [TREE, "/"], 1)
+    if first == "greedy":
+        world.watch(modest, [TREE, "/"], 1)
     turns = 0
     while len(modest.revs(1)) < 2000:
         world.hub.pump(1)
@@ -241,7 +260,9 @@ def test_a_lagging_watch_ends_when_the_floor_passes_it(world: World) -> None:
     world.compact(1)
     world.pump()
     assert reader.ended(1) is None, "rev 2 can still be had"
+    assert not world.hub.busy
     world.compact(2)
+    assert world.hub.busy
     world.pump()
     ended = reader.ended(1)
     assert ended is not None
@@ -404,6 +425,18 @@ def test_what_a_pump_reads_for_a_herd_is_not_kept(world: World) -> None:
     world.pump()
     assert reader.blocked
     assert footprint(world) < before + 2000
+
+
+def test_what_is_kept_for_a_herd_under_way_is_bounded(world: World) -> None:
+    fill(world, 3000, size=1000)
+    reader = Reader()
+    world.watch(reader, [TREE, "/"], 1)
+    before, most = footprint(world), 0
+    while world.hub.pump(1):
+        most = max(most, footprint(world))
+        world.hub.credit(reader, 1, 1 << 20)
+    assert len(reader.revs(1)) == 3000
+    assert most < before + KEPT_BYTES + MESSAGE_BYTES
 
 
 def test_one_turn_does_a_bounded_amount_of_catching_up(world: World) -> None:

@@ -10,7 +10,7 @@ from watch_promises import selected
 
 from visor.protocol.limits import DEFAULT
 from visord.state.selector import Selector, parse
-from visord.watch.index import Index
+from visord.watch.index import REMEMBERED, Index
 from visord.watch.stabbing import RangeMap
 from visord.watch.subscription import Group
 from visord.watch.waiting import SLACK, Waiting
@@ -73,6 +73,14 @@ def test_many_uninterested_groups_are_not_tried() -> None:
     assert tried == []
 
 
+def test_what_is_remembered_of_directories_is_bounded() -> None:
+    index = Index()
+    index.add(group([1, "/"], 0))
+    for number in range(3 * REMEMBERED):
+        assert len(index.interested(f"/{number}/a")) == 1
+    assert len(index._above) <= REMEMBERED
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 20), st.none() | st.integers(0, 25)), max_size=40),
     st.sets(st.integers(0, 39)),
@@ -115,3 +123,13 @@ def test_waiting(steps: list[tuple[str, int, int]]) -> None:
                 del model[value]
         assert len(waiting) == len(model)
         assert len(waiting._heap) <= 2 * len(model) + SLACK + 1
+
+
+def test_waiting_again_for_another_rev_forgets_the_first() -> None:
+    waiting: Waiting[str] = Waiting()
+    waiting.add("a", 5)
+    waiting.discard("a")
+    waiting.add("a", 9)
+    assert waiting.pop_through(5) == []
+    assert waiting.pop_through(9) == ["a"]
+    assert waiting.pop_through(9) == []

@@ -68,6 +68,54 @@ def test_what_was_just_delivered_needs_no_mark(world: World) -> None:
     assert reader.marks(1) == [60]
 
 
+def test_who_has_the_last_commit_needs_no_mark(world: World) -> None:
+    reader = Reader()
+    world.watch(reader, [TREE, "/a"])
+    world.set("/a")
+    world.pump()
+    world.pass_time(30)
+    assert reader.marks(1) == []
+
+
+def test_a_busy_watch_does_not_keep_marks_from_quiet_ones(world: World) -> None:
+    busy, quiet = Reader(), Reader()
+    world.watch(busy, [TREE, "/busy"])
+    world.watch(quiet, [TREE, "/quiet"])
+    for _ in range(15):
+        world.set("/busy")
+        world.pump()
+        world.pass_time(1)
+    assert busy.marks(1) == []
+    assert quiet.marks(1) == [10]
+
+
+def test_a_full_socket_gets_no_marks(world: World) -> None:
+    reader = Reader()
+    world.watch(reader, [TREE, "/quiet"])
+    world.set("/a")
+    world.pump()
+    reader.blocked = True
+    world.pass_time(30)
+    assert reader.messages == []
+    reader.blocked = False
+    world.pass_time(30)
+    assert reader.marks(1) == [1]
+
+
+def test_an_owed_mark_waits_for_a_socket_that_the_commits_filled(world: World) -> None:
+    for _ in range(3):
+        world.set("/a")
+    reader = Reader(high=1)
+    world.watch(reader, [TREE, "/"], 1)
+    world.hub.progress(reader, 1)
+    world.pump()
+    assert [message[0] for message in reader.messages] == [verbs.COMMITS]
+    reader.unread, reader.blocked = 0, False
+    world.hub.resume(reader)
+    world.pump()
+    assert [message[0] for message in reader.messages] == [verbs.COMMITS, verbs.MARK]
+
+
 def test_members_of_one_group_are_each_told_what_they_do_not_know(world: World) -> None:
     old, new = Reader(), Reader()
     world.watch(old, [TREE, "/quiet"])

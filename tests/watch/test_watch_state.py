@@ -84,6 +84,27 @@ def test_many_files_come_in_bounded_pages_while_the_store_moves_on(world: World)
     assert reader.revs(1) == list(range(401, world.store.rev + 1))
 
 
+def test_the_last_file_comes_with_the_word_that_it_is_the_last(world: World) -> None:
+    """Also when it uses up the window: an empty page behind it would wait for credit."""
+    world.set("/a")
+    reader = Reader()
+    world.watch(reader, [TREE, "/"], flags=STATE, window=1)
+    world.pump()
+    assert paged(reader) == [True]
+
+
+def test_a_search_for_few_files_among_many_is_done_in_slices(world: World) -> None:
+    world.apply(*[[verbs.SET, f"/f/{number:04d}", b""] for number in range(3000)])
+    world.set("/f/rare")
+    reader = Reader()
+    world.watch(reader, [3, "/**/rare"], flags=STATE)
+    assert world.hub.pump(1)
+    assert reader.files(1) == []
+    world.pump()
+    assert [path for path, _ in reader.files(1)] == ["/f/rare"]
+    assert paged(reader)[-1]
+
+
 def test_files_count_against_the_window(world: World) -> None:
     for number in range(100):
         world.set(f"/f/{number:03d}", b"v" * 100)

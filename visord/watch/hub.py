@@ -25,7 +25,7 @@ from visord.state.refusal import Refusal, bad_request, compacted, too_large
 from visord.state.selector import Selector, parse
 from visord.state.store import Store
 from visord.watch.history import FilePage, Slice, read_commits, read_files
-from visord.watch.live import MARK_SECONDS, MESSAGE_BYTES, Live
+from visord.watch.live import MARK_SECONDS, MESSAGE_BYTES, SHARED_BYTES, Live
 from visord.watch.messages import SHAPE, Encoder
 from visord.watch.subscription import (
     AHEAD,
@@ -254,7 +254,10 @@ class Hub:
     @property
     def busy(self) -> bool:
         """Whether `pump` has something to do."""
-        return bool(self._ready) or self.rev != self.store.rev
+        if not self._count:
+            return False
+        store = self.store
+        return bool(self._ready) or self.rev != store.rev or self._lagging.due(store.floor)
 
     def pump(self, budget: int = 4096) -> bool:
         """Publish what is new, then do about `budget` units of catching up; return whether there is more.
@@ -390,8 +393,11 @@ class Hub:
         sink = subscription.sink
         subscription.room -= len(head) + len(payload)
         subscription.quiet_from = self._now
-        sink.send(head)
-        sink.send(payload)
+        if len(payload) < SHARED_BYTES:
+            sink.send(head + payload)
+        else:
+            sink.send(head)
+            sink.send(payload)
 
     def _mark_behind(self, subscription: Subscription) -> None:
         """Send the MARK that one who is behind is owed, or needs after a long search without a find."""

@@ -18,8 +18,8 @@ from visord.watch.subscription import LIVE, NO_MARK, Group, GroupKey, Subscripti
 
 MESSAGE_BYTES = 64 << 10
 """A COMMITS message ends before the commit that would pass this; one commit alone may be larger."""
-SHARED_BYTES = 2 << 10
-"""Payloads from here on are handed over without being copied behind each member's head."""
+SHARED_BYTES = 16 << 10
+"""Payloads from here on are handed over in a piece of their own, not copied behind each member's head."""
 PORTION = 1024
 """Work of one publication: a unit is a change, a group that gets one, or 256 encoded bytes. About 5 ms."""
 UNIT_BYTES = 256

@@ -42,6 +42,10 @@ class Waiting(Generic[T]):
         """Let `value` wait no more."""
         self._revs.pop(value, None)
 
+    def due(self, rev: int) -> bool:
+        """Whether `pop_through(rev)` has something to do."""
+        return bool(self._heap) and self._heap[0][0] <= rev
+
     def pop_through(self, rev: int) -> list[T]:
         """Take out and return those that wait for `rev` or less, lowest first."""
         heap, revs = self._heap, self._revs
