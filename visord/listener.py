@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 HELLO_SECONDS = 10.0
 """A connection that has not said HELLO by then is closed."""
+LINGER_SECONDS = 5.0
+"""A closing connection whose peer does not take the rest by then is cut."""
 WRITE_HIGH = 1 << 20
 """Bytes that may wait for a slow peer before its session stops reading."""
 
@@ -34,7 +36,7 @@ class Connection(asyncio.Protocol):
         self._limits = limits
         self._connections = connections
         self._transport: asyncio.Transport | None = None
-        self._greeting_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.gone = asyncio.Event()
         """Set when the socket is closed."""
         self.session = Session(node, self, limits)
@@ -53,10 +55,15 @@ class Connection(asyncio.Protocol):
             self.session.leave("overloaded", f"{limit} connections are open, the limit is {limit}")
             return
         self._connections.add(self)
-        self._greeting_timer = asyncio.get_running_loop().call_later(HELLO_SECONDS, self._expect_hello)
+        self._set_timer(HELLO_SECONDS, self._expect_hello)
 
     def data_received(self, data: bytes) -> None:
         """Replaced by the session's `receive`."""
+
+    def _set_timer(self, seconds: float, callback: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, callback)
 
     def _expect_hello(self) -> None:
         if self.session.greeting is None:
@@ -73,6 +80,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+            self._set_timer(LINGER_SECONDS, self.abort)
 
     def abort(self) -> None:
         """Close without waiting for the peer to take what was written."""
@@ -91,8 +99,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
         self.gone.set()
-        if self._greeting_timer is not None:
-            self._greeting_timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         self.session.end()
 
 

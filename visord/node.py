@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,9 +34,11 @@ from visord.state.refusal import Refusal
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
 from visord.storage.disk import OsDisk
+from visord.storage.kernel_sync import KernelSync
 from visord.storage.worker import Worker
 from visord.upkeep import Upkeep
 from visord.watch.hub import Hub
+from visord.watch.waiting import Waiting
 
 if TYPE_CHECKING:
     from visord.session import Session
@@ -65,6 +66,7 @@ HUB_BUDGET: Final = 2048
 """Units (about a microsecond each) of catching-up work that the hub does in one turn of the loop."""
 AT: Final = 3
 MODE: Final = 4
+MODE_OF_REV: Final = 2
 WITH_AT: Final = frozenset((verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN))
 
 
@@ -86,10 +88,11 @@ class Node:
         self._loop = loop
         self._fail_server = fail
         self._rng = rng or random.SystemRandom()
-        self._sync = Worker("visord-sync", loop.call_soon_threadsafe)
+        self._sync_thread = Worker("visord-sync", loop.call_soon_threadsafe)
+        self._kernel_sync = KernelSync.try_new(loop, self._sync_thread)
         self._background = Worker("visord-disk", loop.call_soon_threadsafe)
-        self._sleepers: list[tuple[int, int, Session, Message]] = []
-        self._sleeper_count = 0
+        self._sleepers: Waiting[tuple[Session, int]] = Waiting()
+        """Reads that wait for a rev: (session, id)."""
         self._hub_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._next_marks = 0.0
@@ -119,7 +122,7 @@ class Node:
             disk,
             self.directory.log,
             options=Options(segment=storage.log_segment_bytes, chunk=storage.log_chunk_bytes),
-            sync=self._sync,
+            sync=self._kernel_sync or self._sync_thread,
             background=self._background,
             random32=lambda: self._rng.getrandbits(32),
         )
@@ -213,6 +216,7 @@ class Node:
     async def drain(self) -> None:
         """Accept no more writes; return when all that were accepted are answered."""
         self._draining = True
+        self.proposer.start_next()  # what is queued and not on its way yet is refused now
         if not self.proposer.idle:
             await self._drained.wait()
 
@@ -233,7 +237,9 @@ class Node:
         self.upkeep.close()
         if self._timer is not None:
             self._timer.cancel()
-        self._sync.close()
+        if self._kernel_sync is not None:
+            self._kernel_sync.close()
+        self._sync_thread.close()
         self._background.close()
         with contextlib.suppress(OSError):
             self.log.close()
@@ -307,6 +313,8 @@ class Node:
         if message[0] in WITH_AT:
             at = message[AT] if len(message) > AT else None
             mode = message[MODE] if len(message) > MODE else verbs.LINEARIZABLE
+        elif message[0] == verbs.REV and len(message) > MODE_OF_REV:
+            mode = message[MODE_OF_REV]
         rev = self.store.rev
         if type(at) is int and at > rev:
             return at
@@ -316,23 +324,23 @@ class Node:
             return self.read_refusal(verbs.LINEARIZABLE)
         return None
 
-    def wait_for_rev(self, rev: int, session: Session, message: Message) -> None:
-        """Wake the session with its message when the store has reached `rev`."""
-        self._sleeper_count += 1
-        heapq.heappush(self._sleepers, (rev, self._sleeper_count, session, message))
+    def wait_for_rev(self, rev: int, session: Session, request: int) -> None:
+        """Wake the session's `request` when the store has reached `rev`."""
+        self._sleepers.add((session, request), rev)
+
+    def stop_waiting(self, session: Session, request: int) -> None:
+        """The request waits no more."""
+        self._sleepers.discard((session, request))
 
     def _wake_sleepers(self) -> None:
-        sleepers = self._sleepers
-        while sleepers and (sleepers[0][0] <= self.store.rev or sleepers[0][2].closed):
-            _, _, session, message = heapq.heappop(sleepers)
-            session.wake(message)
+        for session, request in self._sleepers.pop_through(self.store.rev):
+            session.wake(request)
 
-    def forget(self, session: Session) -> None:
-        """The session has ended: its watches go with it."""
+    def forget(self, session: Session, requests: Iterable[int]) -> None:
+        """The session has ended: its watches go with it, and the requests that wait."""
         self.hub.drop(session)
-        if session.greeting is not None and self._sleepers:
-            self._sleepers = [sleeper for sleeper in self._sleepers if sleeper[2] is not session]
-            heapq.heapify(self._sleepers)
+        for request in requests:
+            self.stop_waiting(session, request)
 
     # -- watches --------------------------------------------------------------------------------------
 

@@ -4,13 +4,15 @@ A session decodes what arrives, answers reads from the store at once, hands writ
 one piece per arrival, and feeds watches to the hub. Whatever arrives, it answers or ends this one
 conversation; the node and the other sessions never notice.
 
-Backpressure goes both ways: over `limits.in_flight` unanswered requests, or while the peer does not
-take what was sent, the session keeps the rest of what it decoded (at most one arrival) and asks its
-connection to stop reading.
+Backpressure goes both ways: over `limits.in_flight` unanswered writes, or while the peer does not take
+what was sent, the session keeps the rest of what it decoded (at most one arrival) and asks its connection
+to stop reading. What it packs leaves in pieces: a small request may have a large answer, so a peer that
+does not read is noticed before all the answers to one arrival, or to one command, are in memory.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -20,7 +22,7 @@ from visor.protocol.limits import Limits
 from visord.greeting import Greeting, read_hello
 from visord.state import fields
 from visord.state.query import answer as answer_query
-from visord.state.refusal import Refusal
+from visord.state.refusal import Refusal, bad_request
 
 if TYPE_CHECKING:
     from visord.node import Node
@@ -33,7 +35,18 @@ LAST_WRITE: Final = verbs.LAST_WRITE
 WRITES: Final = frozenset(
     (verbs.SET, verbs.DELETE, verbs.TXN, verbs.REVERT, verbs.NOP, verbs.RETAIN, verbs.RETRY)
 )
-QUERIES: Final = frozenset((verbs.STAT, verbs.LIST, verbs.SCAN, verbs.LOG, verbs.DIFF, verbs.AT, verbs.GET))
+QUERIES: Final = frozenset(
+    (verbs.STAT, verbs.LIST, verbs.SCAN, verbs.LOG, verbs.DIFF, verbs.AT, verbs.GET, verbs.REV)
+)
+
+
+PIECE: Final = 256 * 1024
+"""Packed bytes that leave at once, before more is packed."""
+LOOK: Final = 8
+"""Messages after which it is looked at how much was packed: a power of two."""
+ELEMENTS: Final = 8192
+"""Elements of one list in a message: twice what a transaction may hold. The decoder allocates by the announced
+count, so this, times the depth of msgpack, bounds what a few bytes can make it allocate."""
 
 
 class Wire(Protocol):
@@ -57,13 +70,16 @@ class Session:
 
     __slots__ = (
         "_backlog",
+        "_backlog_size",
         "_decoder",
         "_encoder",
         "_handlers",
         "_min_rev",
         "_node",
+        "_owed",
         "_paused",
         "_store",
+        "_unread",
         "_waiting",
         "_wire",
         "blocked",
@@ -88,14 +104,19 @@ class Session:
         self.closed = False
         self._paused = False
         self._min_rev = 0
-        self._decoder = Decoder(limits.frame)
+        self._decoder = Decoder(limits.frame, elements=ELEMENTS)
+        self._unread = 0
+        """Bytes that arrived since the last whole message."""
         self._encoder = Encoder()
         self._backlog: list[Message] = []
+        self._backlog_size = 0
+        self._owed: deque[tuple[int, Any]] = deque()
+        """Transactions (id, results) that are not answered yet, because the peer does not read."""
         self._waiting: dict[int, Message] = {}
+        """Reads by id that wait for a rev."""
         self._handlers: dict[int, Callable[[Message], Any]] = {
             verbs.PING: self._ping,
             verbs.CANCEL: self._cancel,
-            verbs.REV: self._rev,
             verbs.STATUS: self._status,
             verbs.WATCH: self._watch,
             verbs.UNWATCH: self._unwatch,
@@ -109,14 +130,19 @@ class Session:
         """Take bytes as they arrived. Never raises for what a peer sends."""
         decoder = self._decoder
         messages = decoder.feed(data)
-        if self._backlog:
-            self._backlog.extend(messages)
-        elif messages:
-            self._handle(messages, len(data))
+        self._unread += len(data)
+        if messages:
+            # A large write came in many pieces: all of them count.
+            size, self._unread = self._unread, 0
+            if self._backlog:
+                self._backlog.extend(messages)
+                self._backlog_size += size
+            else:
+                self._handle(messages, size)
         if decoder.violation is not None:
             self.violate(decoder.violation)
 
-    def _handle(self, messages: list[Message], size: int = 0) -> None:
+    def _handle(self, messages: list[Message], size: int) -> None:
         """Answer reads, hand on writes: the hot path, so the commonest read is answered right here."""
         if self.greeting is None:
             messages = self._greet(messages)
@@ -125,8 +151,10 @@ class Session:
         writes: list[Message] = []
         room = self.limits.in_flight - self.in_flight
         for position, message in enumerate(messages):
+            if position & (LOOK - 1) == LOOK - 1 and self._encoder.size > PIECE:
+                self._flush()
             if self.blocked or len(writes) >= room:
-                self._hold(messages[position:])
+                self._hold(messages[position:], size * (len(messages) - position) // len(messages))
                 break
             verb = message[0]
             if len(message) < 2 or type(message[1]) is not int or message[1] <= 0:
@@ -157,19 +185,20 @@ class Session:
             return
         handler(message)
 
-    def _hold(self, rest: list[Message]) -> None:
-        self._backlog = rest
+    def _hold(self, rest: list[Message], size: int) -> None:
+        self._backlog, self._backlog_size = rest, size
         if not self._paused:
             self._paused = True
             self._wire.pause()
 
     def _release(self) -> None:
         """Go on with what was held, now that there is room."""
+        self._pay()
         if self.closed or self.blocked or self.in_flight > self.limits.in_flight // 2:
             return
         if self._backlog:
             held, self._backlog = self._backlog, []
-            self._handle(held)
+            self._handle(held, self._backlog_size)
         if not self._backlog and self._paused and not self.closed:
             self._paused = False
             self._wire.resume()
@@ -208,6 +237,8 @@ class Session:
         """Say GOAWAY with the reason, and close."""
         if self.closed:
             return
+        for request in self._waiting:
+            self._refuse(request, Refusal("closing", text, {}))
         self._encoder.pack((verbs.GOAWAY, code, text))
         self._flush()
         self.end()
@@ -219,8 +250,9 @@ class Session:
             return
         self.closed = True
         self._backlog = []
+        self._owed.clear()
+        self._node.forget(self, self._waiting)
         self._waiting.clear()
-        self._node.forget(self)
 
     # -- handshake ------------------------------------------------------------------------------------
 
@@ -259,13 +291,34 @@ class Session:
         self.in_flight -= len(frames)
         pack = self._encoder.pack
         for frame, outcome in zip(frames, outcomes, strict=True):
-            if type(outcome) is Refusal:
+            if type(outcome) is int:
+                pack((OK, frame[1], outcome))
+            elif type(outcome) is Refusal:
                 self._refuse(frame[1], outcome)
             else:
-                pack((OK, frame[1], outcome))
+                self._results(frame[1], outcome)
         self._wire.write(self._encoder.take())
         if self._paused:
             self._release()
+
+    def _results(self, request: int, results: Any) -> None:
+        """Answer a transaction. What it read may be large, so it is not packed while the peer does not read."""
+        if self.blocked:
+            self.in_flight += 1
+            self._owed.append((request, results))
+            return
+        self._ok(request, results)
+        if self._encoder.size > PIECE:
+            self._flush()
+
+    def _pay(self) -> None:
+        """Answer the transactions that were kept while the peer did not read."""
+        owed = self._owed
+        while owed and not self.blocked:
+            self.in_flight -= 1
+            self._results(*owed.popleft())
+            if not owed or self.blocked:
+                self._flush()
 
     def settle_all(self, frames: list[Message], refusal: Refusal) -> None:
         """Answer writes that all met the same end."""
@@ -280,38 +333,43 @@ class Session:
         elif isinstance(wait, Refusal):
             self._refuse(message[1], wait)
         else:
-            self.in_flight += 1
-            self._waiting[message[1]] = message
-            self._node.wait_for_rev(wait, self, message)
+            self._wait(message, wait)
+
+    def _wait(self, message: Message, rev: int) -> None:
+        """Keep a read until `rev`. It does not count as in flight: a CANCEL must always get through."""
+        request, waiting, limit = message[1], self._waiting, self.limits.in_flight
+        if request in waiting:
+            self._refuse(request, bad_request("id", "an id under which no read waits", request))
+        elif len(waiting) >= limit:
+            text = f"{limit} reads of this connection wait for a rev already"
+            self._refuse(request, Refusal("overloaded", text, {"what": "waiting reads", "limit": limit}))
+        else:
+            waiting[request] = message
+            self._node.wait_for_rev(rev, self, request)
 
     def _answer(self, message: Message) -> None:
+        if message[0] == verbs.REV:
+            self._ok(message[1], (self._store.rev, self._store.floor, self._store.time))
+            return
         result = answer_query(self._store, message)
         if type(result) is Refusal:
             self._refuse(message[1], result)
         else:
             self._ok(message[1], result)
+        if self._encoder.size > PIECE:
+            self._flush()
 
-    def wake(self, message: Message) -> None:
+    def wake(self, request: int) -> None:
         """The rev that a held read asked for is here."""
-        if self.closed or self._waiting.pop(message[1], None) is None:
-            return
-        self.in_flight -= 1
-        self._query(message)
-        self._flush()
-        if self._paused:
-            self._release()
-
-    def _rev(self, message: Message) -> None:
-        refusal = self._node.read_refusal(message[2] if len(message) > 2 else 0)
-        if refusal is not None:
-            self._refuse(message[1], refusal)
-            return
-        self._ok(message[1], (self._store.rev, self._store.floor, self._store.time))
+        message = self._waiting.pop(request, None)
+        if message is not None:
+            self._query(message)
+            self._flush()
 
     def _cancel(self, message: Message) -> None:
         target = message[2] if len(message) > 2 else None
         if type(target) is int and self._waiting.pop(target, None) is not None:
-            self.in_flight -= 1
+            self._node.stop_waiting(self, target)
             self._refuse(target, Refusal("cancelled", "the client cancelled this request", {}))
         self._ok(message[1], None)
 

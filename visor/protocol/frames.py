@@ -94,6 +94,12 @@ class Encoder:
         self._packer: Any = msgpack.Packer(use_bin_type=True, autoreset=False)
         self.pack: Any = self._packer.pack
 
+    @property
+    def size(self) -> int:
+        """Bytes packed since the last `take`."""
+        size: int = self._packer.getbuffer().nbytes
+        return size
+
     def take(self) -> bytes:
         """Return what was packed since the last call, and start anew."""
         data: bytes = self._packer.bytes()
