@@ -41,7 +41,7 @@ def inspect_log(disk: Disk, directory: str) -> LogSummary:
         vote=vote,
         segments=len(recovered.pieces),
         spares=len(spares),
-        size=sum(len(piece.data) for piece in recovered.pieces),
+        size=sum(piece.size for piece in recovered.pieces),
         torn=_torn(recovered),
         marked=0 if recovered.mark is None else recovered.mark.sequence,
     )

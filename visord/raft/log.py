@@ -52,15 +52,19 @@ from visord.raft.segments import Full, Options, Segment, Segments, segment_name
 from visord.raft.vote import VoteFile, open_vote
 from visord.storage.disk import Disk, join
 from visord.storage.errors import NO_SPACE_ERRNOS
-from visord.storage.worker import Submitter
+from visord.storage.worker import Submitter, SyncedWrite
 
 
 class _Flight:
     """A frame on its way to the disk. `last` is the highest entry that it makes durable."""
 
-    __slots__ = ("end", "last", "pieces", "size")
+    __slots__ = ("crc", "end", "last", "mark", "pieces", "size")
+
+    mark: marks.Position
+    """Where the mark goes when the frame is durable."""
 
     def __init__(self, pieces: list[bytes], size: int, last: int, end: int) -> None:
+        self.crc = 0
         self.pieces = pieces
         self.size = size
         self.last = last
@@ -153,7 +157,7 @@ class RaftLog:
         segments.spares = spares
         for piece in recovered.pieces:
             file = self._disk.open(piece.path)
-            segment = Segment(file, piece.salt, piece.number, len(piece.data), self._options.segment)
+            segment = Segment(file, piece.salt, piece.number, piece.size, self._options.segment)
             segment.low = piece.low
             segments.row.append(segment)
         recovery.settle(recovered, segments.row)
@@ -293,16 +297,10 @@ class RaftLog:
         self._flight = flight
         segment, offset = self._segments.current, self._segments.offset
         sequence, previous = self._sequence + 1, self._crc
-        mark, end = self._mark, marks.Position(sequence, segment.number, flight.end, flight.last)
-
-        def write() -> int:
-            data = b"".join(flight.pieces)
-            head, crc = pack_frame(segment.salt, sequence, previous, data)
-            segment.file.pwrite_sync(head + data, offset)
-            mark.move(end)
-            return crc
-
-        self._sync.submit(write, self._written)
+        data = b"".join(flight.pieces)
+        head, flight.crc = pack_frame(segment.salt, sequence, previous, data)
+        flight.mark = marks.Position(sequence, segment.number, flight.end, flight.last)
+        self._sync.submit(SyncedWrite(segment.file, head + data, offset), self._written)
 
     def _take_placed(self) -> _Flight | None:
         # Asking for room may be answered at once (by `Inline`): take again then, never within the first
@@ -354,14 +352,15 @@ class RaftLog:
             if position == 0 or pieces[position][0] != ENTRY:
                 current.saw(int.from_bytes(pieces[position][8:16], "little"))
 
-    def _written(self, crc: int, error: BaseException | None) -> None:
+    def _written(self, _: None, error: BaseException | None) -> None:
         flight, self._flight = self._flight, None
         assert flight is not None
         if error is not None:
             self._not_written(flight, error)
             return
+        self._mark.move(flight.mark)
         self._sequence += 1
-        self._crc = crc
+        self._crc = flight.crc
         self._segments.offset = flight.end
         self.written += FRAME_SIZE + flight.size
         self.syncs += 1

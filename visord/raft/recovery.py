@@ -40,7 +40,9 @@ class Piece(NamedTuple):
     number: int
     path: str
     salt: int
+    size: int
     data: bytes
+    """The whole file; empty for those before the last one with frames, which nobody needs any more."""
     end: int
     low: int | None
 
@@ -75,8 +77,9 @@ def read(disk: Disk, directory: str) -> Recovered:
         if number != before + 1:
             path = join(directory, segment_name(before + 1))
             raise DamageError(path, None, "a segment of the log", "no such file", RESTORE)
-    reader = _Reader([_load(disk, directory, number) for number in numbers])
-    reader.read()
+    reader = _Reader()
+    for number in numbers:
+        reader.add(_load(disk, directory, number))
     reader.check_after()
     _check_mark(reader, mark, directory)
     return Recovered(reader.pieces, reader.at, reader.entries, reader.sequence, reader.crc, mark)
@@ -92,28 +95,31 @@ def _load(disk: Disk, directory: str, number: int) -> Piece:
         raise FormatError(f"{path}: log format {header.version}; this version reads {records.VERSION}")
     if header.number != number:
         raise DamageError(path, 0, f"segment {number}", f"segment {header.number}", RESTORE)
-    return Piece(number, path, header.salt, data, HEADER_SIZE, None)
+    return Piece(number, path, header.salt, len(data), data, HEADER_SIZE, None)
 
 
 class _Reader:
     """Walks the frames of a row of segments and plays their records."""
 
-    def __init__(self, pieces: list[Piece]) -> None:
-        self.pieces = pieces
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
         self.at = 0
         self.entries: list[Entry] = []
         self.sequence = 0
         self.crc = 0
         self._begun = False
 
-    def read(self) -> None:
-        for position in range(len(self.pieces)):
-            self._read_segment(position)
-            if not self._begun or self.at < position:
-                return  # this segment holds no frame: the log ends before it
+    def add(self, piece: Piece) -> None:
+        """Read the next segment; once one holds no frame the log has ended, and nothing more is played."""
+        position = len(self.pieces)
+        ended = position > 0 and (not self._begun or self.at < position - 1)
+        self.pieces.append(piece)
+        if not ended:
+            self._read_segment(position, piece)
+            if self._begun and self.at == position > 0:
+                self.pieces[position - 1] = self.pieces[position - 1]._replace(data=b"")
 
-    def _read_segment(self, position: int) -> None:
-        piece = self.pieces[position]
+    def _read_segment(self, position: int, piece: Piece) -> None:
         offset, low = HEADER_SIZE, None
         while (frame := self._next(piece, offset)) is not None:
             for record in self._records(piece, frame):

@@ -46,8 +46,10 @@ SEGMENT: Final = 64 << 20
 """Bytes at which a history file is full and the next one begins."""
 ROWS: Final = 256
 """Rows asked of the store at once, at most."""
-ATTEMPTS: Final = 5
-"""How often a base is begun anew in one checkpoint because the floor rose meanwhile."""
+ATTEMPTS: Final = 4
+"""How often a base is begun in one checkpoint when the store gives it up; the last time without, if that can be."""
+NEVER: Final = 1 << 62
+"""More than any dead file: no base for its own sake."""
 
 
 class _FloorMoved(Exception):  # noqa: N818
@@ -119,9 +121,9 @@ class Checkpointer:
             self._running = False
 
     def _make(self, machine: Machine) -> Generator[None, None, None]:
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             try:
-                yield from self._attempt(machine)
+                yield from self._attempt(machine, base=attempt < ATTEMPTS - 1)
             except _FloorMoved:
                 continue
             except OSError:
@@ -130,7 +132,7 @@ class Checkpointer:
             return
         raise OSError(errno.EAGAIN, "the floor rose while the files at it were written")
 
-    def _attempt(self, machine: Machine) -> Generator[None, None, None]:
+    def _attempt(self, machine: Machine, *, base: bool) -> Generator[None, None, None]:
         store, old = machine.store, self.manifest
         new = Manifest(
             cluster=old.cluster,
@@ -143,11 +145,11 @@ class Checkpointer:
             base_rev=old.base_rev,
             base_time=old.base_time,
         )
-        todo = plan(old, store.floor, store.cut, self._segment_bytes)
+        todo = plan(old, store.floor, store.cut, self._segment_bytes if base else NEVER)
         if todo.base_rev is not None:
             number, time = new.number + 1, store.floor_time
-            base = yield from self._write_base(store, todo.base_rev, number)
-            new = dataclasses.replace(new, number=number, base=base, base_rev=todo.base_rev, base_time=time)
+            part = yield from self._write_base(store, todo.base_rev, number)
+            new = dataclasses.replace(new, number=number, base=part, base_rev=todo.base_rev, base_time=time)
         number, parts = yield from self._write_commits(store, todo, new.rev, new.number)
         yield from self._publish(dataclasses.replace(new, number=number, parts=parts))
 

@@ -64,7 +64,9 @@ class DataDirectory:
         when another process uses it, `IdentityError` when it belongs to another node or cluster,
         `FormatError`, `DamageError` or `OSError`.
         """
-        disk.mkdir(path)
+        if not disk.exists(path):
+            disk.mkdir(path)
+            disk.sync_dir(path.rstrip("/").rpartition("/")[0] or ("/" if path.startswith("/") else "."))
         lock = lock_directory(disk, path)
         try:
             found = read_identity(disk, path)

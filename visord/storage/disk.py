@@ -22,6 +22,7 @@ dropped the bytes and call the pages clean. The only safe answer is to stop.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import mmap
 import os
@@ -111,6 +112,9 @@ class OsFile:
         self.path = path
         self._fd = fd
 
+    def fileno(self) -> int:
+        return self._fd
+
     def pread(self, size: int, offset: int) -> bytes:
         data = os.pread(self._fd, size, offset)
         if len(data) == size or not data:
@@ -129,8 +133,13 @@ class OsFile:
 
     def pwrite_sync(self, data: Buffer, offset: int) -> None:
         # One call instead of two: a thread beside a busy loop waits for the interpreter after each.
-        if _RWF_DSYNC and os.pwritev(self._fd, (data,), offset, _RWF_DSYNC) == len(data):
-            return
+        if _RWF_DSYNC:
+            try:
+                if os.pwritev(self._fd, (data,), offset, _RWF_DSYNC) == len(data):
+                    return
+            except OSError as error:
+                if error.errno != errno.EOPNOTSUPP:  # some file systems do not know the flag
+                    raise
         self.pwrite(data, offset)
         os.fdatasync(self._fd)
 

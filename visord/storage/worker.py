@@ -14,9 +14,28 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
+from visord.storage.disk import File
+
 Job: TypeAlias = Callable[[], Any]
 Done: TypeAlias = Callable[[Any, BaseException | None], None]
 """Called with the job's result and None, or with None and what it raised."""
+
+
+class SyncedWrite:
+    """The job of making bytes durable: `data` at `offset` of `file`, into allocated blocks.
+
+    A class, so that a submitter which has a better way than running it can see what is asked for.
+    """
+
+    __slots__ = ("data", "file", "offset")
+
+    def __init__(self, file: File, data: bytes, offset: int) -> None:
+        self.file = file
+        self.data = data
+        self.offset = offset
+
+    def __call__(self) -> None:
+        self.file.pwrite_sync(self.data, self.offset)
 
 
 class Submitter(Protocol):

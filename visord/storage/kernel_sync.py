@@ -1,0 +1,88 @@
+"""Syncs by the kernel's own queue: no thread of ours, no fight for the interpreter.
+
+A thread beside a busy loop has to get the interpreter twice for each sync: to start, and to tell that it is
+done. Each time the loop stops, two processors wake each other, and the next turn begins late: with 64
+clients that was about half of what a write cost. Linux can sync in the background by itself (`io_submit`
+with IO_CMD_FDSYNC) and tells the loop through an eventfd:
+
+    loop:    pwrite into the page cache -- io_submit -- serves others ............ eventfd: done(...)
+    kernel:                                 `-- fdatasync on a kernel thread ------^
+
+`caio` makes the calls. Where it or the kernel cannot (another system, a limit), `KernelSync.try_new`
+returns None and the thread stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from functools import partial
+from typing import Any, Final
+
+from visord.storage.disk import OsFile
+from visord.storage.worker import Done, Job, Submitter, SyncedWrite
+
+MOST_AT_ONCE: Final = 8
+_WRAP: Final = 1 << 64
+"""caio tells a result as an unsigned number: an errno arrives as this minus it."""
+
+
+class KernelSync:
+    """A `Submitter` that takes synced writes to real files itself and leaves all else to `thread`.
+
+    Jobs of the two kinds are not ordered among each other: one owner, one job at a time.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, thread: Submitter, library: Any) -> None:
+        self._loop = loop
+        self._thread = thread
+        self._operation = library.Operation.fdsync
+        self._context = library.Context(MOST_AT_ONCE)
+        self._under_way = 0
+        loop.add_reader(self._context.fileno, self._look)
+
+    @classmethod
+    def try_new(cls, loop: asyncio.AbstractEventLoop, thread: Submitter) -> KernelSync | None:
+        """Return one for `loop`, or None where it cannot be had."""
+        try:
+            from caio import linux_aio
+
+            return cls(loop, thread, linux_aio)
+        except (ImportError, OSError, NotImplementedError):
+            return None
+
+    def submit(self, job: Job, done: Done) -> None:
+        """Run `job`, then `done(result, error)` on the loop."""
+        if type(job) is not SyncedWrite or type(job.file) is not OsFile:
+            self._thread.submit(job, done)
+            return
+        try:
+            job.file.pwrite(job.data, job.offset)
+            operation = self._operation(job.file.fileno())
+            operation.set_callback(partial(self._finished, done))
+            self._context.submit(operation)
+        except OSError as error:
+            self._loop.call_soon(done, None, error)
+        else:
+            self._under_way += 1
+
+    def _finished(self, done: Done, result: int) -> None:
+        self._under_way -= 1
+        error = None if result == 0 else OSError(_WRAP - result, os.strerror(_WRAP - result))
+        # Not from within caio: what `done` raises must reach the loop.
+        self._loop.call_soon(done, None, error)
+
+    def _look(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._context.poll()
+        self._context.process_events()
+
+    def close(self) -> None:
+        """Wait for what is under way, whose answers still come, then stop. Idempotent."""
+        if self._context is None:
+            return
+        self._loop.remove_reader(self._context.fileno)
+        while self._under_way:
+            self._context.process_events(MOST_AT_ONCE, 1, 1)
+        self._context = None
