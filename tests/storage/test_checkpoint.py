@@ -230,6 +230,8 @@ def history_of(scenario_: Callable[[World], None]) -> dict[int, Any]:
 
     world.checkpointer._adopt = adopt  # type: ignore[method-assign]
     scenario_(world)
+    assert world.checkpointer.manifest.base is not None
+    assert world.checkpointer.manifest.number > 5
     return after
 
 
@@ -439,3 +441,21 @@ def test_a_checkpoint_of_another_cluster_is_refused() -> None:
             two.disk.put(name, one.disk.read(name))
     with pytest.raises(IdentityError):
         World(two.disk)
+
+
+def test_the_floor_may_rise_while_a_checkpoint_is_made() -> None:
+    world = World()
+    world.writer.write(300)
+    world.checkpoint()
+    world.writer.retain(world.machine.store.rev - 10)
+
+    def between() -> None:
+        world.writer.write(2)
+        world.writer.retain(world.machine.store.rev - 5)
+
+    for _ in range(4):
+        world.checkpoint(between)
+        while world.machine.store.trim(50):
+            pass
+        world.checkpoint()
+        same(world.restart().machine, world.machine)
