@@ -85,7 +85,9 @@ class Naive:
 
     def command(self, time, groups):
         self.time = max(self.time, time)
-        outcomes = [[self.once(session, actor, frame) for frame in frames] for session, actor, frames in groups]
+        outcomes = [
+            [self.once(session, actor, frame) for frame in frames] for session, actor, frames in groups
+        ]
         self.retain()
         return outcomes
 
@@ -171,8 +173,13 @@ class Naive:
         else:
             if path in tree:
                 raise Refused("not_directory", path=path)
-            names = sorted({other[len(path.rstrip("/")) + 1 :].split("/")[0] for other in tree
-                            if below(other, path) and other != path})
+            names = sorted(
+                {
+                    other[len(path.rstrip("/")) + 1 :].split("/")[0]
+                    for other in tree
+                    if below(other, path) and other != path
+                }
+            )
             return [[name, 1 if path.rstrip("/") + "/" + name in tree else 2] for name in names]
         return None
 
@@ -250,7 +257,11 @@ class Naive:
             self.unchanged(path, arg)
         if kind >= 4 and not version:
             raise Refused("not_found", path=path)
-        if (kind == 5 and version[1] != arg) or (kind == 6 and actual >= arg) or (kind == 7 and actual <= arg):
+        if (
+            (kind == 5 and version[1] != arg)
+            or (kind == 6 and actual >= arg)
+            or (kind == 7 and actual <= arg)
+        ):
             raise Refused("guard_failed")
 
     def unchanged(self, path, arg):
@@ -320,7 +331,9 @@ class Naive:
         if not is_dir(tree, path):
             return ("not_found", {"path": path, "rev": rev})
         prefix, rows = path.rstrip("/") + "/", []
-        for name in sorted({other[len(prefix) :].split("/")[0] for other in tree if other.startswith(prefix)}):
+        for name in sorted(
+            {other[len(prefix) :].split("/")[0] for other in tree if other.startswith(prefix)}
+        ):
             _, kind, size, mod_rev, *_ = self.stat(prefix + name, rev)
             rows.append([name, kind, size, mod_rev, tree[prefix + name][1] if kind == 1 else None])
         return rows

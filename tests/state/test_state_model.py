@@ -20,7 +20,22 @@ NAMES = ["a", "b", "a-b", "é"]
 PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map(lambda names: "/" + "/".join(names))
 PLACES = st.one_of(PATHS, st.just("/"))
 GLOBS = st.sampled_from(
-    ["/**", "/*", "/a", "/a/*", "/a**", "/a/**", "/*/b", "/?", "/a/?/*", "/**/a", "/*-*", "/**b**", "/é/**", "/*/*/*"]
+    [
+        "/**",
+        "/*",
+        "/a",
+        "/a/*",
+        "/a**",
+        "/a/**",
+        "/*/b",
+        "/?",
+        "/a/?/*",
+        "/**/a",
+        "/*-*",
+        "/**b**",
+        "/é/**",
+        "/*/*/*",
+    ]
 )
 VALUES = st.sampled_from([b"", b"x", b"y", b"\x00\xff"])
 NOTES = st.sampled_from([None, "note", "änderung"])
@@ -106,12 +121,24 @@ class Registry(RuleBasedStateMachine):
     # -- writes ---------------------------------------------------------------------------------------
 
     @rule(
-        writes=st.lists(WRITES, min_size=1, max_size=5),
+        writes=st.lists(WRITES, min_size=1, max_size=10),
         session=st.sampled_from([None, b"s" * 16, b"t" * 16]),
         pause=st.sampled_from([0, 0, 1, 50]),
         acked=st.integers(0, 3),
     )
     def writes(self, writes, session, pause, acked):
+        self.write_all(writes, session, pause, acked)
+
+    @rule(writes=st.lists(WRITES, min_size=1, max_size=10))
+    def more_writes(self, writes):
+        self.write_all(writes, None, 1, 0)
+
+    @rule(paths=st.lists(PATHS, min_size=1, max_size=12), value=VALUES)
+    def sets(self, paths, value):
+        # So that there is something to delete, revert and read.
+        self.write_all([[30, path, value] for path in paths], b"s" * 16, 1, 0)
+
+    def write_all(self, writes, session, pause, acked):
         self.clock += pause
         frames = []
         for verb, *fields in writes:
@@ -175,7 +202,13 @@ class Registry(RuleBasedStateMachine):
         rows = self.pages(lambda cursor: self.ask(12, path, rev, 0, cursor, limit, {"values": True}), limit)
         assert rows == expected
 
-    @rule(data=st.data(), selector=selectors(), limit=st.integers(0, 3), reverse=st.booleans(), keys=st.booleans())
+    @rule(
+        data=st.data(),
+        selector=selectors(),
+        limit=st.integers(0, 3),
+        reverse=st.booleans(),
+        keys=st.booleans(),
+    )
     def scan(self, data, selector, limit, reverse, keys):
         rev = self.readable(data)
         expected = self.naive.scan(selector, rev)
@@ -242,9 +275,9 @@ class Registry(RuleBasedStateMachine):
         for rev in range(naive.floor, naive.rev + 1):
             assert self.ask(13, [1, "/"], rev)[1] == naive.scan([1, "/"], rev)
             assert state_hash(store, rev) == state_hash(self.twin.store, rev)
-        assert [[r, t, a, n, list(map(list, c))] for r, t, a, n, c in store.commits(naive.floor + 1, naive.rev)] == [
-            [r, t, a, n, list(map(list, c))] for r, t, a, n, c in naive.commits[naive.floor + 1 :]
-        ]
+        assert [
+            [r, t, a, n, list(map(list, c))] for r, t, a, n, c in store.commits(naive.floor + 1, naive.rev)
+        ] == [[r, t, a, n, list(map(list, c))] for r, t, a, n, c in naive.commits[naive.floor + 1 :]]
         assert packed(self.machine.export_tables()) == packed(self.twin.export_tables())
 
 
@@ -278,5 +311,5 @@ def through(rows):
 
 TestRegistry = Registry.TestCase
 TestRegistry.settings = settings(
-    max_examples=int(150 * float(os.environ.get("VISOR_SOAK", "1"))), stateful_step_count=40
+    max_examples=int(150 * float(os.environ.get("VISOR_SOAK", "1"))), stateful_step_count=50
 )

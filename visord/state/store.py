@@ -20,7 +20,7 @@ from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, UPDATE
 from visord.state import refusal
 from visord.state.history import History
 from visord.state.refusal import Refusal
-from visord.state.transfer import export_base, export_commits, import_base, import_commits
+from visord.state.transfer import BaseCursor, export_base, export_commits, import_base, import_commits
 from visord.state.tree import Directory, File
 from visord.state.trim import trim
 from visord.state.version import Version, in_force, position_after, tombstone
@@ -269,8 +269,8 @@ class Store:
         import_commits(self, rows)
 
     def export_base(
-        self, cursor: str | None, limit: int, rev: int | None = None
-    ) -> tuple[list[list[Any]], str | None]:
+        self, cursor: BaseCursor | None, limit: int, rev: int | None = None
+    ) -> tuple[list[list[Any]], BaseCursor | None]:
         """Return `(rows, cursor)` of the state at `rev` (None: the floor); see `transfer.export_base`."""
         return export_base(self, cursor, limit, rev)
 

@@ -16,7 +16,7 @@ rev 1.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from visor.paths import ROOT, below, check, parent
 from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, SEL_TREE, UPDATE
@@ -27,6 +27,10 @@ from visord.state.version import tombstone
 
 if TYPE_CHECKING:
     from visord.state.store import Store
+
+BaseCursor: TypeAlias = tuple[str, str]
+"""Where a slice of a base ended: the last file that was exported (the directories above it were as well), and the
+last entry that was looked at."""
 
 WHOLE: Final = Selector(SEL_TREE, ROOT, lambda path: True)
 
@@ -150,8 +154,8 @@ def _import_several(
 
 
 def export_base(
-    store: Store, cursor: str | None, limit: int, rev: int | None = None
-) -> tuple[list[list[Any]], str | None]:
+    store: Store, cursor: BaseCursor | None, limit: int, rev: int | None = None
+) -> tuple[list[list[Any]], BaseCursor | None]:
     """Return `(rows, cursor)`: about `limit` rows of the state at `rev` (None: the floor), behind `cursor`.
 
     The cursor is None after the last row. `rev` has to stay the same, and readable, from slice to slice:
@@ -161,15 +165,15 @@ def export_base(
     if store.outside(at) is not None:
         raise ValueError(f"rev {at} is not between {store.floor} and {store.rev}")
     rows: list[list[Any]] = []
-    before = cursor if cursor is not None else ROOT
-    for path, version in walk(store, WHOLE, at, cursor, inclusive=False):
+    before, position = cursor if cursor is not None else (ROOT, None)
+    for path, version in walk(store, WHOLE, at, position, inclusive=False):
         if version is not None:
             rows.extend(_directories_between(before, store.files[path].directory, at))
             rows.append([path, *version])
             before = path
         limit -= 1
         if limit <= 0:
-            return rows, path
+            return rows, (before, path)
     return rows, None
 
 
