@@ -189,7 +189,8 @@ class Segments:
         # The rest lies in the next segment; a frame that does not fit into this one must fit there whole.
         target = HEADER_SIZE + max(self._wanted, min(ahead - left, options.segment - HEADER_SIZE))
         size = 0 if self.at + 1 == len(self.row) else self.row[self.at + 1].size
-        upto = min(target, max(size, HEADER_SIZE) + options.chunk)
+        # A whole chunk at a time, as above: `target` moves on with every frame.
+        upto = min(max(target, options.segment), max(size, HEADER_SIZE) + options.chunk)
         if size == 0:
             return lambda: self._add(current.number + 1, upto)
         if size >= target:
