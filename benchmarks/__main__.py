@@ -94,7 +94,7 @@ def _options() -> argparse.Namespace:
         "names", nargs="*", default=["all"], metavar="NAME", help="list, all, or names from list"
     )
     parser.add_argument("--quick", action="store_true", help="small and short: a smoke test, not figures")
-    parser.add_argument("--seconds", type=float, help="length of one measurement [5, quick: 0.4]")
+    parser.add_argument("--seconds", type=float, help="length of one measurement [5, quick: 0.3]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured to FILE")
     parser.add_argument(
         "--data-dir",
@@ -111,7 +111,7 @@ def _options() -> argparse.Namespace:
     if unknown:
         parser.error(f"no benchmark is named {', '.join(unknown)}; see `python -m benchmarks list`")
     if options.seconds is None:
-        options.seconds = 0.4 if options.quick else 5.0
+        options.seconds = 0.3 if options.quick else 5.0
     return options
 
 
