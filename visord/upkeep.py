@@ -79,11 +79,16 @@ class Upkeep:
         late = self._loop.time() >= self._next_time
         if changed and (late or (logged >= self._settings.checkpoint_log_bytes and not self._failed)):
             self.checkpoint_now()
-        elif self._node.store.trim(TRIM_BUDGET):
+        elif self._trim():
             self._begin(self._trim_steps())
 
+    def _trim(self) -> bool:
+        """Trim one slice; return whether there is more. What live watches have not been sent yet stays."""
+        node = self._node
+        return node.hub.rev == node.store.rev and node.store.trim(TRIM_BUDGET)
+
     def _trim_steps(self) -> Iterator[None]:
-        while self._node.store.trim(TRIM_BUDGET):
+        while self._trim():
             yield
 
     def checkpoint_now(self) -> None:
