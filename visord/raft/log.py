@@ -1,6 +1,6 @@
 """The replicated log of one node: entries in memory, durable in segment files. pysyncobj's journal.
 
-`add` only remembers; `flush` hands everything that gathered to the sync thread as one frame, which is
+`add` only remembers; `flush` hands everything that gathered to the syncer as one frame, which is
 written and synced while the owner goes on and more gathers. When the sync ends, `durable_index` moves and
 `on_durable` is called. Nothing may be acknowledged above `durable_index`.
 

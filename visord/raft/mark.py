@@ -49,7 +49,7 @@ class Mark:
         self._slot = 0
 
     def move(self, position: Position) -> None:
-        """Remember that everything up to `position` is durable. Called on the sync thread."""
+        """Remember that everything up to `position` is durable, before anybody hears of it."""
         data = _SLOT.pack(_MAGIC, *position, 0)[:_SUMMED]
         start = self._slot * _SLOT_DISTANCE
         self._memory[start : start + _SLOT.size] = data + zlib.crc32(data).to_bytes(4, "little")
