@@ -77,7 +77,9 @@ class Upkeep:
         logged = self._node.log.written - self._logged_before
         changed = self._node.machine.index > self._node.checkpointer.index
         late = self._loop.time() >= self._next_time
-        if changed and (late or (logged >= self._settings.checkpoint_log_bytes and not self._failed)):
+        # A checkpoint gives log segments back: on a full disk that may be all it takes to go on.
+        wanted = logged >= self._settings.checkpoint_log_bytes or self._node.log.full is not None
+        if changed and (late or (wanted and not self._failed)):
             self.checkpoint_now()
         elif self._trim():
             self._begin(self._trim_steps())
