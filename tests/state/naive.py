@@ -62,7 +62,7 @@ def selects(selector, path):
     return order(start) <= order(path) and (selector[2] is None or order(path) < order(end))
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818
     def __init__(self, code, **details):
         super().__init__(code)
         self.outcome = (code, details)

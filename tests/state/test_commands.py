@@ -1,0 +1,250 @@
+"""Commands and sessions: any bytes are survived, the same bytes give the same state, each write happens once."""
+
+from __future__ import annotations
+
+import os
+
+import msgpack
+import pytest
+from driving import SESSION, Driven
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from visord.state import command, sessions
+from visord.state.command import UnknownFormat
+from visord.state.digest import state_hash
+from visord.state.machine import Machine
+
+EXAMPLES = int(300 * float(os.environ.get("VISOR_SOAK", "1")))
+
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(allow_nan=False),
+    st.binary(max_size=8),
+    st.text(max_size=8),
+    st.sampled_from(["/", "/a", "/a/b", "/x y", 30, 31, 32, 33, 34, 35, 39, 0, 1, 2, 3]),
+)
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+FRAMES = st.one_of(
+    ANYTHING,
+    st.tuples(st.sampled_from([30, 31, 32, 33, 34, 35, 39]), st.integers(0, 20), st.integers(0, 3)).flatmap(
+        lambda head: st.lists(ANYTHING, max_size=7).map(lambda rest: [*head, *rest])
+    ),
+)
+GROUPS = st.one_of(
+    ANYTHING,
+    st.tuples(st.sampled_from([None, b"s", b"", "s", 5]), st.just("me"), st.lists(FRAMES, max_size=4)).map(
+        list
+    ),
+)
+
+
+def test_a_command_is_what_was_said():
+    groups = [[SESSION, "me", [[30, 1, 0, "/a", b"x"]]], [None, "you", [[34, 2, 0]]]]
+    made = command.encode(77, groups)
+    assert made[:1] == b"\0"
+    assert made.batch == (77, groups)
+    assert command.decode(bytes(made)).batch == made.batch
+    assert command.decode(bytes(made)) == made
+
+
+def test_a_later_format_stops_the_node():
+    machine = Machine()
+    with pytest.raises(UnknownFormat, match="format 2"):
+        machine.apply(1, 1, b"\0" + msgpack.packb([2, "whatever"]))
+    assert machine.index == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0",
+        b"\1",
+        b"\0\xc1",
+        b"garbage",
+        b"\0" + msgpack.packb("text"),
+        b"\0" + msgpack.packb([]),
+        b"\0" + msgpack.packb([1, 2]),
+        b"\0" + msgpack.packb([1, -1, []]),
+        b"\0" + msgpack.packb([1, 2**63, []]),
+        b"\0" + msgpack.packb([1, 1.5, []]),
+        b"\0" + msgpack.packb([1, 1, {}]),
+        b"\0" + msgpack.packb([True, 1, []]),
+        b"\0" + msgpack.packb([1, 5, []]) + b"\0",
+        b"\0" + b"\x91" * 100_000,
+        b"\0" + b"\xdd\xff\xff\xff\xff",
+        b"\0" + b"\x93\x01\x05\x91" + b"\x91" * 900 + b"\x90",
+    ],
+)
+def test_other_bytes_change_nothing(data):
+    machine = Machine()
+    assert machine.apply(1, 3, data) in ([], [[]])
+    assert (machine.index, machine.term, machine.store.rev) == (1, 3, 0)
+
+
+@settings(max_examples=EXAMPLES)
+@given(st.lists(st.binary(max_size=60), max_size=5))
+def test_random_bytes_never_raise(pieces):
+    machine = Machine()
+    for index, piece in enumerate(pieces, 1):
+        for data in (piece, b"\0" + piece, b"\0\x93\x01\x05" + piece):
+            try:
+                machine.apply(machine.index + 1, index, data)
+            except UnknownFormat:
+                continue
+
+
+@settings(max_examples=EXAMPLES)
+@given(st.lists(st.lists(GROUPS, max_size=3), max_size=6))
+@example([[[None, "me", [[32, 1, 0, [], [[3, "/"]] * 4096]]]]])
+@example([[[b"s", "me", [[39, 1, [39, 1, [39, 1, []]]]]]]])
+def test_random_messages_never_raise_and_never_part_two_nodes(batches):
+    one, two = Machine(), Machine()
+    one.apply(1, 1, command.encode(0, [[None, "me", [[30, 1, 0, "/a/b", b"x"]]]]))
+    two.apply(1, 1, command.encode(0, [[None, "me", [[30, 1, 0, "/a/b", b"x"]]]]))
+    for index, groups in enumerate(batches, 2):
+        made = command.encode(index, groups)
+        first, second = one.apply(index, 1, bytes(made)), two.apply(index, 1, made)
+        assert first == second
+        assert "internal" not in [getattr(outcome, "code", None) for group in first for outcome in group]
+    assert one.export_tables() == two.export_tables()
+    assert state_hash(one.store) == state_hash(two.store)
+    msgpack.packb(one.export_tables())
+
+
+def test_an_entry_is_applied_once():
+    driven = Driven()
+    driven.set("/a")
+    assert driven.machine.apply(1, 1, driven.log[0]) == []
+    assert driven.store.rev == 1
+
+
+def test_command_time_never_goes_back():
+    driven = Driven()
+    driven.set("/a")
+    driven.time = 10
+    driven.set("/b")
+    assert [commit[1] for commit in driven.store.commits(1, 2)] == [1000, 1000]
+    assert driven.machine.time == 1000
+
+
+def test_actors_and_notes_are_kept():
+    driven = Driven()
+    driven.send([30, 1, 0, "/a", b"", 0, 0, 0, "why"], actor="alice")
+    driven.send([30, 1, 0, "/a", b""], actor="bob")
+    assert [commit[2:4] for commit in driven.store.commits(1, 2)] == [("alice", "why"), ("bob", None)]
+
+
+# -- exactly once --------------------------------------------------------------------------------------
+
+
+def test_a_write_sent_again_gives_its_first_outcome():
+    driven = Driven()
+    frame = [30, 5, 0, "/a", b"x"]
+    assert driven.send(frame, session=SESSION) == [1]
+    assert driven.send(frame, session=SESSION) == [1]
+    assert driven.send([39, 6, frame], frame, session=SESSION) == [1, 1]
+    assert driven.store.rev == 1
+    refused = driven.send([30, 7, 0, "/a", b"", 1, 9], session=SESSION)
+    driven.send([30, 8, 0, "/b", b""], session=SESSION)
+    assert driven.send([39, 7, [30, 7, 0, "/a", b"", 1, 9]], session=SESSION) == refused
+    assert driven.send(frame, session=b"another session") == [3], "ids are a session's own"
+
+
+def test_outcomes_survive_a_restart():
+    driven = Driven()
+    driven.send([30, 1, 0, "/a", b"x"], [32, 2, 0, [], [[2, "/a"]]], [30, 3, 0, "/", b""], session=SESSION)
+    fresh = Machine()
+    fresh.store.import_commits(driven.store.export_commits(1, 1))
+    fresh.import_tables(msgpack.unpackb(msgpack.packb(driven.machine.export_tables())))
+    data = command.encode(
+        1, [[SESSION, "me", [[39, 9, [30, 1, 0, "/a", b"x"]], [39, 9, [30, 3, 0, "/", b""]]]]]
+    )
+    (outcomes,) = fresh.apply(fresh.index + 1, 1, data)
+    assert outcomes[0] == 1
+    assert outcomes[1].code == "is_directory"
+    assert fresh.store.rev == 1
+
+
+def test_what_was_acknowledged_is_forgotten():
+    driven = Driven()
+    for write in range(1, 50):
+        driven.send([30, write, write, "/a", b"x"], session=SESSION)
+    assert len(driven.machine.sessions.get(SESSION).outcomes) <= 2
+    (stale,) = driven.send([30, 3, 0, "/a", b""], session=SESSION)
+    assert (stale.code, stale.details["field"]) == ("bad_request", "id")
+    (lost,) = driven.send([39, 99, [30, 3, 0, "/a", b""]], session=SESSION)
+    assert lost.code == "session_lost"
+    assert driven.store.rev == 49
+
+
+def test_a_retry_in_an_unknown_session_is_not_executed():
+    driven = Driven()
+    retry = [39, 4, [30, 4, 0, "/a", b""]]
+    assert [o.code for o in driven.send(retry, retry, session=SESSION)] == ["session_lost"] * 2
+    assert driven.send(retry, session=None)[0].code == "session_lost"
+    lost, done = driven.send(retry, [30, 5, 0, "/b", b""], session=SESSION)
+    assert (lost.code, done) == ("session_lost", 1)
+    assert driven.send(retry, session=SESSION)[0].code == "session_lost", "from before the session's new life"
+    assert driven.send([39, 6, [30, 6, 0, "/c", b""]], session=SESSION) == [2], (
+        "not sent before, so it happens"
+    )
+    assert driven.paths() == ["/b", "/c"]
+
+
+def test_sessions_are_forgotten_by_age_of_commands():
+    driven = Driven()
+    driven.send([30, 1, 0, "/a", b""], session=SESSION)
+    driven.time += sessions.MAX_AGE
+    driven.set("/b")
+    assert driven.machine.sessions.get(SESSION) is not None
+    driven.time += 1
+    driven.set("/b")
+    assert driven.machine.sessions.get(SESSION) is None
+    assert driven.machine.sessions.total == 0
+
+
+def test_sessions_are_bounded_and_the_least_used_goes(monkeypatch):
+    monkeypatch.setattr(sessions, "MAX_SESSIONS", 3)
+    driven = Driven()
+    for name in (b"a", b"b", b"c", b"a", b"d"):
+        driven.id += 1
+        driven.send([34, driven.id, 0], session=name)
+    assert [driven.machine.sessions.get(name) is not None for name in (b"a", b"b", b"c", b"d")] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+    monkeypatch.setattr(sessions, "MAX_TOTAL", 3)
+    driven.send([34, 100, 0], [34, 101, 0], session=b"d")
+    assert len(driven.machine.sessions) == 1
+    assert driven.machine.sessions.total == 3
+
+
+def test_outcomes_of_one_session_are_bounded():
+    driven = Driven()
+    frames = [[30, write, 0, "/a", b""] for write in range(1, sessions.MAX_OUTCOMES + 2)]
+    driven.send(*frames, session=SESSION)
+    assert len(driven.machine.sessions.get(SESSION).outcomes) <= sessions.MAX_OUTCOMES
+    assert driven.send([39, 9999, frames[0]], session=SESSION)[0].code == "session_lost"
+    assert driven.send([39, 9999, frames[-1]], session=SESSION) == [sessions.MAX_OUTCOMES + 1]
+
+
+def test_a_big_answer_is_not_kept_but_not_repeated_either():
+    driven = Driven()
+    driven.set("/big", b"x" * 10_000)
+    reads = [32, 1, 0, [], [[2, "/big"]]]
+    writes = [32, 2, 0, [], [[2, "/big"], [0, "/a", b""]]]
+    first, second = driven.send(reads, writes, session=SESSION)
+    assert (first[0], second[0]) == (1, 2)
+    again, lost = driven.send([39, 3, reads], [39, 4, writes], session=SESSION)
+    assert again[0] == 2, "what changes nothing may be done again"
+    assert (lost.code, lost.details) == ("session_lost", {"rev": 2})
+    assert driven.store.rev == 2
