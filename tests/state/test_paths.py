@@ -126,7 +126,7 @@ def test_walking_along_a_path():
 
 def test_path_order_is_by_component():
     ordered = ["/", "/!", "/a", "/a/!", "/a/b", "/a/b/c", "/a!", "/a-b", "/a.b", "/ab", "/é"]
-    assert sorted(ordered[::-1], key=sort_key) == ordered
+    assert sorted(set(ordered), key=sort_key) == ordered
 
 
 COMPONENT = st.text("ab.-é", min_size=1, max_size=4).filter(lambda c: c not in (".", ".."))
