@@ -28,6 +28,7 @@ class Feed:
     """
 
     __slots__ = (
+        "asking",
         "call",
         "closed",
         "ended",
@@ -68,6 +69,8 @@ class Feed:
         self.rows: list[list[Any]] = []
         self.state_rev: int | None = None
         """The rev of `rows`, once they are complete."""
+        self.asking = False
+        """A mark was asked for and has not come."""
         self.marks = 0
         """How many marks have arrived."""
         self.error: VisorError | None = None
@@ -128,6 +131,7 @@ class Feed:
     def mark(self, rev: int) -> None:
         """Everything up to `rev` has arrived."""
         self.marks += 1
+        self.asking = False
         if self.queue:
             self.queue.append((rev, 0))
         else:

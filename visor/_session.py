@@ -34,6 +34,7 @@ from visor.errors import (
     DeadlineExceeded,
     OutcomeUnknown,
     Rejected,
+    TooLarge,
     Unavailable,
     VisorError,
     WriteTimeout,
@@ -54,9 +55,6 @@ REPEATED = frozenset(("overloaded", "not_leader", "closing", "lost_leadership"))
 """Failures that the client itself meets with another attempt, within the deadline."""
 MOVING = frozenset(("not_leader", "closing", "lost_leadership"))
 """Those of them that another node may not have."""
-
-HEADROOM = 64 * 1024
-"""Bytes of a request besides its paths and values, for the check against the limit of a frame."""
 
 
 class Watching(Call):
@@ -96,11 +94,8 @@ class Session:
         """Calls and feeds that wait for their next attempt."""
         self.feeds: set[Feed] = set()
         self._wired: dict[int, Feed] = {}
-        packer: Any = msgpack.Packer(use_bin_type=True, autoreset=False)
-        self._pack = packer.pack
-        self._packed_bytes = packer.bytes
-        self._reset = packer.reset
-        self._pack_alone = msgpack.Packer(use_bin_type=True).pack
+        self._pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=True).pack
+        self._outgoing: list[bytes] = []
         self._inbound = Inbound()
         self._last_id = 0
         self._packed = 0
@@ -134,17 +129,26 @@ class Session:
             self._writes[request] = call
             message[2] = next(iter(self._writes))
         if self.state == READY and not self._backlog and len(pending) <= self.limits.in_flight:
+            data = self._pack(message)
+            if len(data) > self.limits.frame:
+                self._too_large(call, len(data))
+                return
             call.sent = True
             self._packed = request
-            self._pack(message)
+            self._outgoing.append(data)
         else:
             self._backlog.append(call)
+
+    def _too_large(self, call: Call, size: int) -> None:
+        """Settle a call whose message no server would read: it would end the connection instead."""
+        call.settle(None, TooLarge(what="a message", limit=self.limits.frame, actual=size))
+        self._drop(call)
 
     def begin(self, message: list[Any], write: bool) -> bytes | None:
         """Return the bytes of a request that goes out at once; None when it cannot, and `submit` must queue it.
 
         The bytes count as sent. `register` must follow, and may follow when they are on their way: what is
-        done then costs no time.
+        done then costs no time. TooLarge when no server would read it.
         """
         if self.state != READY or self._backlog or len(self.pending) >= self.limits.in_flight:
             return None
@@ -152,7 +156,9 @@ class Session:
         message[1] = request
         if write:
             message[2] = next(iter(self._writes), request)
-        data: bytes = self._pack_alone(message)
+        data = self._pack(message)
+        if len(data) > self.limits.frame:
+            raise TooLarge(what="a message", limit=self.limits.frame, actual=len(data))
         return data
 
     def register(self, call: Call, now: float) -> None:
@@ -190,18 +196,15 @@ class Session:
         """Return the bytes to send now; they count as sent."""
         self._flushed = self._packed
         self.urgent = False
-        data: bytes = self._packed_bytes()
-        self._reset()
+        if not self._outgoing:
+            return b""
+        data = b"".join(self._outgoing)
+        self._outgoing.clear()
         return data
 
     def _say(self, message: tuple[Any, ...]) -> None:
         self.urgent = True
-        self._pack(message)
-
-    @property
-    def room(self) -> int:
-        """Bytes of paths and values that one request may hold: a longer one would end the connection."""
-        return self.limits.frame - HEADROOM
+        self._outgoing.append(self._pack(message))
 
     @property
     def wanted(self) -> bool:
@@ -211,7 +214,7 @@ class Session:
     # -- a connection begins and ends -----------------------------------------------------------------
     def hello(self, now: float) -> bytes:
         """Begin a connection: return the bytes that go first."""
-        self._reset()
+        self._outgoing.clear()
         self._inbound = Inbound()
         if self.feeds:
             self._inbound.measure()
@@ -233,7 +236,7 @@ class Session:
             "cluster": self.cluster,
             "min_rev": self.rev,
         }
-        self._pack((verbs.HELLO, self._hello_id, hello))
+        self._say((verbs.HELLO, self._hello_id, hello))
         return self.take()
 
     def _welcomed(self, welcome: Any) -> None:
@@ -282,14 +285,18 @@ class Session:
         message = call.message
         if call.write:
             message[2] = next(iter(self._writes))
+        data = self._pack((verbs.RETRY, call.id, message) if call.uncertain else message)
+        if len(data) > self.limits.frame:
+            self._too_large(call, len(data))
+            return
         call.sent = True
         self._packed = max(self._packed, call.id)
-        self._pack((verbs.RETRY, call.id, message) if call.uncertain else message)
+        self._outgoing.append(data)
 
     def lost(self) -> None:
         """The connection is gone: remember what it may have delivered."""
         self.state = OFFLINE
-        self._reset()
+        self._outgoing.clear()
         for call in self.pending.values():
             if call.sent:
                 call.sent = False
@@ -469,6 +476,7 @@ class Session:
         due = [item for when, item in self.delayed if when <= now]
         self.delayed = [(when, item) for when, item in self.delayed if when > now]
         for item in due:
+            self.urgent = True  # nobody else is about to flush
             if isinstance(item, Feed):
                 if not item.closed and not item.ended and item.call is None and self.state == READY:
                     self.subscribe(item, math.inf, 0.0, now)
@@ -530,6 +538,8 @@ class Session:
         else:
             self._wired[call.id] = feed
             feed.begin(call.id, call.result)
+            if feed.asking:
+                self.progress(feed)
 
     def unwatch(self, feed: Feed) -> None:
         """The user is done with the feed."""
@@ -554,6 +564,7 @@ class Session:
 
     def progress(self, feed: Feed) -> None:
         """Ask for a mark behind everything that the feed has been sent."""
+        feed.asking = True
         if feed.wire and self.state == READY:
             self._say((verbs.PROGRESS, feed.wire))
 

@@ -80,7 +80,10 @@ def _resolve(address: Address, left: Callable[[], float]) -> list[tuple[int, Any
 
 
 def _look_up(address: Address) -> list[tuple[int, Any]]:
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a label that no name can have
+        raise OSError(f"{address.host!r} cannot be resolved: {error}") from None
     return [(family, where) for family, _, _, _, where in found]
 
 

@@ -123,7 +123,9 @@ class Rejected(VisorError):
 class Conflict(Rejected):
     """Somebody else was first: read again, decide again."""
 
+    fields: ClassVar[tuple[str, ...]] = ("path", "actual")
     path: str
+    actual: Detail
 
 
 class RevMismatch(Conflict):

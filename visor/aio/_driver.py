@@ -155,11 +155,6 @@ class Driver:
         """The cluster's id, once known."""
         return self._session.cluster
 
-    @property
-    def room(self) -> int:
-        """Bytes of paths and values that one request may hold."""
-        return self._session.room
-
     def describe(self) -> str:
         """Return the addresses, for a repr."""
         return ",".join(str(address) for address in self._settings.addresses)
@@ -552,8 +547,9 @@ class Driver:
     def forked(self) -> None:
         """This is the child: the connection and the loop belong to the parent and stay untouched."""
         opened_in, used_in = self._pid, os.getpid()
-        if self._fault is None:
-            self._fault = lambda: ForkedClient(opened_in=opened_in, used_in=used_in)
+        self._fault = fault = lambda: ForkedClient(opened_in=opened_in, used_in=used_in)
+        for feed in self._session.feeds:
+            feed.error, feed.ended = fault(), True
         self._write = None
 
 

@@ -90,13 +90,11 @@ class Transaction(Generic[T]):
 
     async def exists(self, path: str) -> bool:
         """Whether there is a file or directory."""
-        if path in self._buffer:
-            return self._buffer[path] is not None
-        if self._written_over(path):
-            return False
         if any(below(other, path) and kept is not None for other, kept in self._buffer.items()):
             return True
-        return bool(await self._read(path, "exists", lambda: self._exists(path)))
+        if self._written_over(path):
+            return False
+        return path == "/" or bool(await self._read(path, "exists", lambda: self._exists(path)))
 
     async def ls(self, path: str = "/") -> list[Entry]:
         """Return the direct entries, guarded by everything below; NotFound, NotDirectory as `Client.ls`."""

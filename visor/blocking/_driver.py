@@ -157,11 +157,6 @@ class Driver:
         """The cluster's id, once known."""
         return self._session.cluster
 
-    @property
-    def room(self) -> int:
-        """Bytes of paths and values that one request may hold."""
-        return self._session.room
-
     def describe(self) -> str:
         """Return the addresses, for a repr."""
         return ",".join(str(address) for address in self._settings.addresses)
@@ -285,14 +280,19 @@ class Driver:
             self._push()
         state = bool(feed.flags & verbs.W_STATE)
         try:
-            self._until(feed, lambda: feed.state_rev is not None if state else feed.established, seconds)
+            self._until(
+                feed,
+                lambda: feed.state_rev is not None if state else feed.established,
+                now + seconds,
+                seconds,
+            )
         except BaseException:
             self.unwatch(feed)
             raise
 
     def next(self, feed: Feed, timeout: float | None) -> list[Any] | None:
         """Return the feed's next commit; None when it was closed; None as `timeout` is for ever."""
-        deadline = None if timeout is None else self._clock() + timeout
+        deadline = math.inf if timeout is None else self._clock() + timeout
         while True:
             with self._lock:
                 item = feed.take()
@@ -300,8 +300,7 @@ class Driver:
                     self._push()
                 if item is not None or (feed.ended and feed.error is None):
                     return item
-            left = None if deadline is None else max(0.0, deadline - self._clock())
-            self._until(feed, lambda: bool(feed.queue), left)
+            self._until(feed, lambda: bool(feed.queue), deadline, timeout or 0.0)
 
     def progress(self, feed: Feed, timeout: float | None) -> int:
         """Ask for a mark, wait for it, and return the rev up to which everything has arrived."""
@@ -309,7 +308,8 @@ class Driver:
             marks = feed.marks
             self._session.progress(feed)
             self._push()
-        self._until(feed, lambda: feed.marks > marks, self._timeout if timeout is None else timeout)
+        seconds = self._timeout if timeout is None else timeout
+        self._until(feed, lambda: feed.marks > marks, self._clock() + seconds, seconds)
         return feed.arrived
 
     def unwatch(self, feed: Feed) -> None:
@@ -326,9 +326,12 @@ class Driver:
             if self._session.broken is not None:
                 self._drop(self._session.broken)
 
-    def _until(self, feed: Feed, true: Callable[[], bool], seconds: float | None) -> None:
-        """Wait until it is true; return as well when the feed was closed; raise why it ended."""
-        deadline = math.inf if seconds is None else self._clock() + seconds
+    def _until(self, feed: Feed, true: Callable[[], bool], deadline: float, seconds: float) -> None:
+        """Wait until it is true; return as well when the feed was closed; raise why it ended.
+
+        `deadline` is by the clock, `seconds` how the user named it.
+        """
+        waited = False
         while True:
             notice = Notice(deadline)
             with self._lock:
@@ -336,7 +339,9 @@ class Driver:
                     return
                 if feed.error is not None:
                     raise feed.error
-                if self._clock() >= deadline and seconds != 0.0:
+                if self._fault is not None:
+                    raise self._fault()
+                if waited and self._clock() >= deadline:
                     raise DeadlineExceeded(seconds=seconds)
                 feed.waiters.append(notice)
             try:
@@ -344,8 +349,7 @@ class Driver:
             finally:
                 with self._lock:
                     feed.waiters.remove(notice)
-            if seconds == 0.0 and not true() and not feed.ended:
-                raise DeadlineExceeded(seconds=seconds)
+            waited = True
 
     # -- subscriptions --------------------------------------------------------------------------------
     def spawn(self, subscription: Any, run: Callable[[], None]) -> threading.Thread:
@@ -691,7 +695,9 @@ class Driver:
         sock, doomed = self._sock, self._doomed
         self._lock = threading.Lock()  # another thread of the parent may have held the old one
         self._sock, self._doomed, self._out = None, [], b""
-        self._fault = lambda: ForkedClient(opened_in=opened_in, used_in=used_in)
+        self._fault = fault = lambda: ForkedClient(opened_in=opened_in, used_in=used_in)
+        for feed in self._session.feeds:
+            feed.error, feed.ended = fault(), True
         for inherited in (sock, *doomed):
             if inherited is not None:
                 inherited.close()
