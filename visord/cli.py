@@ -24,7 +24,8 @@ from visord import config
 from visord.logs import set_up_logging
 from visord.server import StartRefusedError, serve
 from visord.settings import Settings
-from visord.storage.errors import DamageError, LockedError
+from visord.state.command import UnknownFormat
+from visord.storage.errors import DamageError, FormatError, IdentityError, LockedError
 
 SWITCH_SECONDS = 0.0001
 EXIT_FAILED = 1
@@ -159,7 +160,9 @@ def _run(settings: Settings, data_dir: Path) -> None:
         _end(EXIT_REFUSED, str(error))
     except DamageError as error:
         _end(EXIT_DAMAGE, str(error))
-    except OSError as error:
+    except IdentityError as error:
+        _end(EXIT_CONFIG, str(error))
+    except (FormatError, UnknownFormat, OSError) as error:
         _end(EXIT_FAILED, str(error))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HELLO_SECONDS = 10.0
 """A connection that has not said HELLO by then is closed."""
 LINGER_SECONDS = 5.0
-"""A closing connection whose peer does not take the rest by then is cut."""
+"""A closing connection whose peer has not closed his side by then is cut."""
 WRITE_HIGH = 1 << 20
 """Bytes that may wait for a slow peer before its session stops reading."""
 
@@ -78,8 +78,14 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        """Say that nothing more comes, then wait for the peer to close.
+
+        What he still sends is read and thrown away: closing a socket with unread bytes resets it, and the peer
+        would lose the answers and the GOAWAY that are on their way to him.
+        """
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._transport.write_eof()
             self._set_timer(LINGER_SECONDS, self.abort)
 
     def abort(self) -> None:

@@ -103,7 +103,11 @@ class Node:
         self.failure: BaseException | None = None
         self.readable = False
         """Linearizable reads can be answered from the store right now."""
-        self._open(data_dir, limits, clock_ms)
+        try:
+            self._open(data_dir, limits, clock_ms)
+        except BaseException:
+            self._give_back()
+            raise
 
     def _open(self, data_dir: Path, limits: Limits, clock_ms: Callable[[], int]) -> None:
         storage = self._settings.storage
@@ -125,6 +129,7 @@ class Node:
             sync=self._kernel_sync or self._sync_thread,
             background=self._background,
             random32=lambda: self._rng.getrandbits(32),
+            create=self.checkpointer.index == 0,  # where there is a checkpoint, there was a log
         )
         self.engine = Engine(
             name,
@@ -237,14 +242,15 @@ class Node:
         self.upkeep.close()
         if self._timer is not None:
             self._timer.cancel()
-        if self._kernel_sync is not None:
-            self._kernel_sync.close()
-        self._sync_thread.close()
-        self._background.close()
-        with contextlib.suppress(OSError):
-            self.log.close()
-        self.checkpointer.close()
-        self.directory.close()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Close what was opened, also by a start that failed half way: the directory may be tried again."""
+        for name in ("_kernel_sync", "_sync_thread", "_background", "log", "checkpointer", "directory"):
+            resource = getattr(self, name, None)
+            if resource is not None:
+                with contextlib.suppress(OSError):
+                    resource.close()
 
     # -- what sessions ask ----------------------------------------------------------------------------
 

@@ -55,13 +55,28 @@ class Server:
             loop = asyncio.get_running_loop()
             self.node = Node(self._settings, self._data_dir, loop, self.limits(), self.fail)
             self.node.start()
-            await asyncio.wait_for(self.node.ready(), READY_SECONDS)
+            await self._wait_until_ready(self.node)
             await self._listen(self.node, listening)
         except BaseException:
             listening.close()
+            for server in self._servers:
+                server.close()
             if self.node is not None:
                 self.node.close()
             raise
+
+    async def _wait_until_ready(self, node: Node) -> None:
+        """Return when the node serves, or is to stop before it does."""
+        stopped = asyncio.ensure_future(self.wait())
+        ready = asyncio.ensure_future(node.ready())
+        await asyncio.wait({stopped, ready}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        late = all([ready.cancel(), stopped.cancel()])
+        if self.failure is not None:
+            raise self.failure
+        if late:
+            full = node.log.full
+            why = "its first entry" if full is None else f"space: {full.path}: {full.free} bytes are free"
+            raise StartRefusedError(f"the node is not ready: it waited {READY_SECONDS:g} s for {why}")
 
     def _bind(self) -> socket.socket:
         listen = self._settings.listen
@@ -91,13 +106,15 @@ class Server:
         def factory() -> Connection:
             return Connection(node, limits, self._connections)
 
-        self._servers.append(await loop.create_server(factory, sock=listening, backlog=BACKLOG))
         path = self._settings.listen.unix
         if path is not None:
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-            self._servers.append(await loop.create_unix_server(factory, str(path), backlog=BACKLOG))
-            path.chmod(0o660)
+            _clear_socket(path)
+            try:
+                self._servers.append(await loop.create_unix_server(factory, str(path), backlog=BACKLOG))
+                path.chmod(0o660)
+            except (OSError, ValueError) as error:
+                raise StartRefusedError(f"cannot listen on {path}: {error}") from error
+        self._servers.append(await loop.create_server(factory, sock=listening, backlog=BACKLOG))
 
     def limits(self) -> Limits:
         """The limits that clients are told."""
@@ -156,6 +173,24 @@ class Server:
                 waiting.cancel()
         for connection in list(self._connections):
             connection.abort()
+
+
+def _clear_socket(path: Path) -> None:
+    """Remove the socket that an ended server left; refuse to touch a living one, or anything else."""
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise StartRefusedError(f"cannot listen on {path}: there is something else than a socket")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except OSError as error:
+            raise StartRefusedError(f"cannot listen on {path}: {error}") from error
+    raise StartRefusedError(f"cannot listen on {path}: another server is running there")
 
 
 async def serve(settings: Settings, data_dir: Path, ready: Callable[[str], None]) -> None:

@@ -175,6 +175,8 @@ class Session:
                 self._other(verb, message)
         if len(writes) != len(messages):
             self._flush()
+            if self._encoder.large:
+                self._encoder.renew()
         if writes and not self.closed:
             self._submit(writes, size)
 
@@ -250,6 +252,7 @@ class Session:
             return
         self.closed = True
         self._backlog = []
+        self._decoder.violation = self._decoder.violation or "the conversation has ended"
         self._owed.clear()
         self._node.forget(self, self._waiting)
         self._waiting.clear()
@@ -298,6 +301,8 @@ class Session:
             else:
                 self._results(frame[1], outcome)
         self._wire.write(self._encoder.take())
+        if self._encoder.large:
+            self._encoder.renew()
         if self._paused:
             self._release()
 

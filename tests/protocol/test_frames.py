@@ -119,3 +119,17 @@ def test_the_encoder_joins_messages_and_starts_anew() -> None:
     encoder.pack((3, "x"))
     assert encoder.take() == msgpack.packb([1, 2]) + msgpack.packb([3, "x"])
     assert encoder.take() == b""
+
+
+def test_an_encoder_tells_when_its_buffer_has_grown_and_gives_it_back() -> None:
+    encoder = Encoder()
+    encoder.pack([1, b"x" * 100])
+    assert encoder.size == len(encoder.take())
+    assert not encoder.large
+    encoder.pack([1, b"x" * (2 << 20)])
+    assert len(encoder.take()) > 2 << 20
+    assert encoder.large
+    encoder.renew()
+    assert not encoder.large
+    encoder.pack([1, 2])
+    assert encoder.take() == encode([1, 2])

@@ -24,6 +24,9 @@ Message: TypeAlias = list[Any]
 MAX_ELEMENTS = 65_536
 """Elements of one array or map in a message: the decoder allocates by the announced count."""
 
+LARGE = 1 << 20
+"""Bytes of an encoder's buffer that are worth giving back."""
+
 
 class Decoder:
     """Cuts a byte stream into messages. One for each direction of each connection."""
@@ -88,11 +91,20 @@ def _unpacker(limit: int, elements: int) -> Any:
 class Encoder:
     """Packs messages into one reused buffer: `pack` several, then `take` the bytes."""
 
-    __slots__ = ("_packer", "pack")
+    __slots__ = ("_packer", "large", "pack")
 
     def __init__(self) -> None:
-        self._packer: Any = msgpack.Packer(use_bin_type=True, autoreset=False)
-        self.pack: Any = self._packer.pack
+        self._packer: Any = None
+        self.pack: Any = None
+        self.large = False
+        """The buffer has grown and should be given back with `renew`."""
+        self.renew()
+
+    def renew(self) -> None:
+        """Start with a new buffer: the old one keeps its largest size. `pack` is another one afterwards."""
+        self._packer = msgpack.Packer(use_bin_type=True, autoreset=False)
+        self.pack = self._packer.pack
+        self.large = False
 
     @property
     def size(self) -> int:
@@ -104,6 +116,8 @@ class Encoder:
         """Return what was packed since the last call, and start anew."""
         data: bytes = self._packer.bytes()
         self._packer.reset()
+        if len(data) > LARGE:
+            self.large = True
         return data
 
 
