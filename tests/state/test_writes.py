@@ -182,6 +182,12 @@ def test_not_changed_since_below_the_floor_cannot_be_told(driven):
     assert driven.txn([], [[3, "/zz", 1]]).details == {"floor": 4, "rev": 1, "guard": 0}
 
 
+def test_a_deletion_counts_where_a_directory_had_been_before(driven):
+    driven.set("/a/b"), driven.delete("/a/b"), driven.set("/a"), driven.delete("/a")
+    assert driven.set("/a", b"", 3, 2).details == {"path": "/a", "expected": 2, "actual": 4}
+    assert driven.set("/a", b"", 3, 4) == 5
+
+
 # -- transactions --------------------------------------------------------------------------------------
 
 

@@ -13,9 +13,10 @@ from visor.protocol.frames import Message
 from visor.protocol.verbs import AT, DIFF, GET, LIST, LOG, SCAN, STAT
 from visord.state import fields
 from visord.state.reads.children import children
+from visord.state.reads.count import count
 from visord.state.reads.diff import diff
 from visord.state.reads.log import log
-from visord.state.reads.scan import count, scan
+from visord.state.reads.scan import scan
 from visord.state.reads.stat import stat
 from visord.state.refusal import Refusal, bad_request
 from visord.state.selector import parse
@@ -79,7 +80,7 @@ def _scan(store: Store, selector: Any, at: Any, mode: Any, cursor: Any, limit: A
     if isinstance(chosen, Refusal):
         return chosen
     if _on(options, "count"):
-        return count(store, chosen, rev)
+        return [rev, [], None, count(store, chosen, rev)]
     keys, reverse = _on(options, "keys"), _on(options, "reverse")
     return scan(store, chosen, rev, cursor, limit, keys=keys, reverse=reverse)
 

@@ -130,14 +130,13 @@ class Store:
         return last if last > self.floor else 0
 
     def changed(self, path: str, rev: int) -> int:
-        """Return the last rev up to `rev` that changed the existing `path` or anything below it."""
+        """Return the last rev up to `rev` that changed `path` or anything below it; 0 when `path` does not exist."""
         if path == ROOT:
             return rev
         version = self.version(path, rev)
         if version is not None:
             return version[0]
-        directory = self.directories.get(path)
-        return directory.changed_at(rev) if directory is not None else 0
+        return self.directories[path].changed_at(rev) if self.is_directory(path, rev) else 0
 
     def rev_at(self, time: int) -> int | Refusal:
         """Return the last rev at or before `time` (ms since 1970 UTC). Refused: `compacted`."""

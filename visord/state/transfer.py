@@ -62,23 +62,23 @@ def export_commits(store: Store, first: int, last: int) -> list[list[Any]]:
 
 def import_commits(store: Store, rows: Iterable[Any]) -> None:
     """Add commits, which continue at `store.rev + 1`. Raises CorruptHistory; the store is of no use then."""
-    rev = store.rev
     try:
         for row in rows:
+            if row[0] != store.rev + 1 or type(row[0]) is not int:
+                raise CorruptHistory(store.rev + 1, f"followed by rev {row[0]!r:.40}")
             rev, time, actor, note, changes = row
-            if rev != store.rev + 1 or type(rev) is not int:
-                raise CorruptHistory(store.rev + 1, f"followed by rev {rev!r:.40}")
             if len(changes) == 1 and note is None and changes[0][0] != EXPIRE:
-                _import_one(store, rev, time, actor, changes[0])
+                _import_one(store, rev, time, actor, *changes[0])
             else:
                 _import_several(store, rev, time, actor, note, changes)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
         raise CorruptHistory(store.rev + 1, f"not a commit: {type(error).__name__}: {error}") from error
 
 
-def _import_one(store: Store, rev: int, time: int, actor: str, change: list[Any]) -> None:
+def _import_one(
+    store: Store, rev: int, time: int, actor: str, kind: int, path: str, value: bytes | None, lease: int
+) -> None:
     """Add a commit of one change: what `Store.commit` does, by the million."""
-    kind, path, value, lease = change
     file = store.files.get(path)
     last = file.versions[-1] if file is not None else None
     if kind == UPDATE:
@@ -86,12 +86,12 @@ def _import_one(store: Store, rev: int, time: int, actor: str, change: list[Any]
             raise CorruptHistory(rev, f"updates {path!r:.80}, which does not exist")
         file.versions.append((rev, value, last[2], last[3] + 1, lease))
     elif kind == CREATE:
-        if file is None:
-            file = _new_file(store, rev, path)
-        elif last is not None and last[1] is not None:
+        if last is not None and last[1] is not None:
             raise CorruptHistory(rev, f"creates {path!r:.80}, which exists")
         if type(value) is not bytes:
             raise CorruptHistory(rev, f"{path!r:.80} has no value")
+        if file is None:
+            file = _new_file(store, rev, path)
         file.versions.append((rev, value, rev, 1, lease))
         file.directory.enter(file.path, rev)
     elif kind == REMOVE:
@@ -105,7 +105,9 @@ def _import_one(store: Store, rev: int, time: int, actor: str, change: list[Any]
         changes.append(rev)
     history = store.history
     history.times.append(time)
-    history.actors.append(history.actor(actor))
+    actors = history.actors
+    # Mostly the same one as before: then there is no need to look it up.
+    actors.append(actors[-1] if actors and actors[-1] == actor else history.actor(actor))
     history.touched.append(file)
     store.time = time
     store.rev = rev

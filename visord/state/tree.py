@@ -39,19 +39,20 @@ class File:
 class Directory:
     """A path that is or was a directory; it exists at a rev when it has entries there. The root always does.
 
-    `live`: entries of the latest rev. `gone`: names that had been entries, and that history still shows.
-    `changes`: the revs that changed anything at or below it, ascending (unused for the root: every rev does).
-    `size_revs`, `sizes`: how many direct entries it had from which rev on.
-    `lineage`: `changes` of this directory and of all above it except the root.
+    `live`: entries of the latest rev, `folders` of them directories. `gone`: names that had been entries,
+    and that history still shows. `changes`: the revs that changed anything at or below it, ascending
+    (unused for the root: every rev does). `size_revs`, `sizes`: how many direct entries it had from which
+    rev on. `lineage`: `changes` of this directory and of all above it except the root.
     """
 
-    __slots__ = ("changes", "gone", "lineage", "live", "parent", "path", "size_revs", "sizes")
+    __slots__ = ("changes", "folders", "gone", "lineage", "live", "parent", "path", "size_revs", "sizes")
 
     def __init__(self, path: str, parent: Directory | None) -> None:
         self.path = path
         self.parent = parent
         self.live = Names()
         self.gone: Names | None = None
+        self.folders = 0
         self.changes: list[int] = []
         self.size_revs: list[int] = []
         self.sizes: list[int] = []
@@ -78,6 +79,8 @@ class Directory:
             if len(directory.live) > 1:
                 return
             path, directory = directory.path, directory.parent
+            if directory is not None:
+                directory.folders += 1
 
     def leave(self, path: str, rev: int) -> None:
         """Make the live entry `path` a gone one; with its last one the directory goes as well, and so on."""
@@ -91,6 +94,8 @@ class Directory:
             if directory.live:
                 return
             path, directory = directory.path, directory.parent
+            if directory is not None:
+                directory.folders -= 1
 
     def _resize(self, rev: int) -> None:
         if self.size_revs and self.size_revs[-1] == rev:

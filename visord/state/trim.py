@@ -12,13 +12,16 @@ million versions does not move a million entries for each one dropped.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from visord.state.tree import Directory, File
 from visord.state.version import position_after
 
 if TYPE_CHECKING:
     from visord.state.store import Store
+
+
+_SHARE: Final = 64
 
 
 def trim(store: Store, budget: int) -> bool:
@@ -40,7 +43,7 @@ def trim(store: Store, budget: int) -> bool:
             rev, position = rev + 1, 0
     store.trimmed = (rev, position)
     done = rev - history.base
-    if done and (done * 8 >= len(history.touched) or rev == store.rev):
+    if done and (done * _SHARE >= len(history.touched) or rev == store.rev):
         history.drop(done)
     return rev < floor
 
@@ -53,7 +56,7 @@ def _cut_file(store: Store, file: File, floor: int) -> None:
     if old == len(versions):
         versions.clear()
         _forget(store, file)
-    elif old and old * 8 >= len(versions):
+    elif old and old * _SHARE >= len(versions):
         del versions[:old]
 
 
@@ -78,9 +81,9 @@ def _cut_directories(directory: Directory | None, floor: int) -> None:
     while directory is not None:
         changes, revs = directory.changes, directory.size_revs
         # What was in force at the floor is the last entry at or below it; that one stays.
-        if len(changes) > 1 and changes[(len(changes) >> 3) + 1] <= floor:
+        if len(changes) > 1 and changes[len(changes) // _SHARE + 1] <= floor:
             del changes[: bisect_right(changes, floor) - 1]
-        if len(revs) > 1 and revs[(len(revs) >> 3) + 1] <= floor:
+        if len(revs) > 1 and revs[len(revs) // _SHARE + 1] <= floor:
             old = bisect_right(revs, floor) - 1
             del revs[:old]
             del directory.sizes[:old]

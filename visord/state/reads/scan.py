@@ -44,13 +44,6 @@ def scan(
     return [rev, rows, None, None]
 
 
-def count(store: Store, selector: Selector, rev: int) -> list[Any]:
-    """Return `[rev, [], nil, count]`."""
-    matches = selector.matches
-    total = sum(1 for path, version in visit(store, selector, rev) if version is not None and matches(path))
-    return [rev, [], None, total]
-
-
 def bare(version: Version) -> Version:
     """Return `version` without its value."""
     return (version[0], None, version[2], version[3], version[4])
