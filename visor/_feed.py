@@ -151,12 +151,15 @@ class Feed:
         """Return the next commit and move the position past it; None when none is there."""
         queue = self.queue
         while queue:
-            item, size = queue.popleft()
+            # The queue last: whoever is interrupted before has not lost a commit.
+            item, size = queue[0]
             if type(item) is int:
                 self.next_rev = max(self.next_rev or 0, item + 1)
+                queue.popleft()
                 continue
             self.owed += size
             self.next_rev = item[0] + 1
+            queue.popleft()
             commit: list[Any] = item
             return commit
         return None

@@ -214,7 +214,7 @@ class Session:
     # -- a connection begins and ends -----------------------------------------------------------------
     def hello(self, now: float) -> bytes:
         """Begin a connection: return the bytes that go first."""
-        self._outgoing.clear()
+        self.lost()  # again: an interrupt may have cut it short the first time
         self._inbound = Inbound()
         if self.feeds:
             self._inbound.measure()

@@ -547,9 +547,14 @@ class Driver:
     def forked(self) -> None:
         """This is the child: the connection and the loop belong to the parent and stay untouched."""
         opened_in, used_in = self._pid, os.getpid()
-        self._fault = fault = lambda: ForkedClient(opened_in=opened_in, used_in=used_in)
+
+        def fault() -> VisorError:
+            return ForkedClient(opened_in=opened_in, used_in=used_in)
+
+        self._fault = fault
         for feed in self._session.feeds:
             feed.error, feed.ended = fault(), True
+            feed.queue.clear()
         self._write = None
 
 

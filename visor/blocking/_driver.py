@@ -12,8 +12,11 @@ is its own reader: a call is `send`, `recv`, and what decodes between them.
 receives, connects and closes sockets; another thread that wants a socket gone shuts it down, which
 ends the reader's `recv`.
 
-Ctrl-C may strike between any two bytecodes. What it interrupts is given up: if bytes may have been half
-read or half sent, the connection goes too, and the session repeats on the next what others wait for.
+Ctrl-C may strike between any two bytecodes, also while the last one is being dealt with. What it interrupts is
+given up: if bytes may have been half read or half sent, the connection goes too, and the session
+repeats on the next what others wait for. Should the clean-up itself be interrupted, then the traces are
+found by whoever comes next: `_sending` left set means a connection that must not be written to any more,
+a reader that is done but still in office is deposed (`_take_office`).
 """
 
 from __future__ import annotations
@@ -46,6 +49,8 @@ from visor.protocol import verbs
 log = logging.getLogger("visor")
 
 CLOSE_SECONDS = 1.0
+NAP_SECONDS = 0.5
+"""How long a sleeping thread trusts the reader to wake it."""
 RECEIVE = 65_536
 DONTWAIT = socket.MSG_DONTWAIT
 LEAST_WAIT = 0.001
@@ -137,6 +142,8 @@ class Driver:
         self._out = b""
         """What the socket would not take yet."""
         self._sending = False
+        self._connecting_until = 0.0
+        """When the attempt to connect that is under way is over at the latest."""
         self._patience = 0.0
         """How long `recv` waits now (SO_RCVTIMEO), in seconds."""
         self._doomed: list[socket.socket] = []
@@ -191,7 +198,7 @@ class Driver:
                     self._push()
                 if session.broken is not None:
                     self._drop(session.broken)
-                if reading := self._reader is None:
+                if reading := self._reader is None or self._take_office():
                     self._reader = call
                 else:
                     self._line_up(call)
@@ -382,8 +389,7 @@ class Driver:
             with self._lock:
                 if notice.done or self._fault is not None:
                     return
-                reading = self._reader is None
-                if reading:
+                if reading := self._reader is None or self._take_office():
                     self._reader = notice
                 else:
                     self._line_up(notice)
@@ -405,13 +411,16 @@ class Driver:
         """Wait to be woken, with an answer or as the next reader."""
         gate = waiter.gate
         while gate is not None:
-            self._wait_at(gate, waiter.deadline)
+            self._nap(gate, waiter.deadline)
             with self._lock:
-                if not waiter.done and self._reader is not waiter:
-                    self._pass_time(waiter)
-                    gate = None if waiter.done else waiter.gate
                 if waiter.done or self._reader is waiter:
                     break
+                if self._reader is None or self._take_office():
+                    self._reader = waiter
+                    break
+                if self._clock() >= waiter.deadline:
+                    self._pass_time(waiter)
+                gate = waiter.gate
         with self._lock:
             if waiter in self._sleepers:
                 self._sleepers.remove(waiter)
@@ -419,19 +428,30 @@ class Driver:
         if reading:
             self._read(waiter, self._clock())
 
-    def _wait_at(self, gate: Any, deadline: float) -> None:
+    def _nap(self, gate: Any, deadline: float) -> None:
         if self._out:
             self._empty_out(deadline)
-        if deadline == math.inf:
-            gate.acquire()
-        else:
-            gate.acquire(timeout=min(threading.TIMEOUT_MAX, max(0.0, deadline - self._clock())))
+        gate.acquire(timeout=max(0.0, min(NAP_SECONDS, deadline - self._clock())))
+
+    def _take_office(self) -> bool:
+        """Say whether the reader left without handing over, and clean up behind it; under the lock.
+
+        A reader that is done leaves in the same breath, except out of an attempt to connect.
+        """
+        reader = self._reader
+        if reader is None or not reader.done or self._clock() < self._connecting_until:
+            return False
+        self._drop("a call was interrupted")
+        self._bury()
+        return True
 
     def _pass_time(self, waiter: Waiter) -> None:
         """Do what is due now; under the lock."""
         now = self._clock()
         self._session.tick(now)
-        if now >= waiter.deadline:
+        if now >= waiter.deadline and not waiter.done:
+            if isinstance(waiter, Waiting):
+                self._session.expire(waiter)
             waiter.done = True
         self._after()
 
@@ -447,8 +467,9 @@ class Driver:
                 waiter.done = True
             if reading or self._sending:
                 # Bytes may have been taken off the socket and lost, or half a message sent.
-                self._sending = False
                 self._drop("a call was interrupted")
+                self._sending = False
+                self._attempt = 0  # which says nothing against the node
             if reading:
                 self._hand_over()
 
@@ -534,6 +555,9 @@ class Driver:
             data = self._out + data
         if not data or self._sock is None:
             return
+        if self._sending:
+            self._session.broken = "a message was interrupted half way"
+            return
         self._sending = True
         try:
             taken = self._sock.send(data, DONTWAIT)
@@ -573,7 +597,7 @@ class Driver:
     def _drop(self, why: str) -> None:
         """Give the connection up; under the lock."""
         session, sock = self._session, self._sock
-        self._sock, self._out, self.address = None, b"", None
+        self._sock, self._out, self._sending, self.address = None, b"", False, None
         if session.useful:
             self._attempt = 0
             session.useful = False
@@ -604,7 +628,7 @@ class Driver:
         addresses = list(self._settings.addresses)
         self._settings.random.shuffle(addresses)
         for address in addresses:
-            if waiter.done or self._try(address, waiter.deadline):
+            if waiter.done or self._try(address, waiter):
                 return
         with self._lock:
             refused = self._session.refused
@@ -619,19 +643,21 @@ class Driver:
             notice.error = error
             notice.notify()
 
-    def _try(self, address: Address, deadline: float) -> bool:
+    def _try(self, address: Address, waiter: Waiter) -> bool:
         """Connect and greet; say whether there is a connection now, or none is wanted any more."""
-        until = min(deadline, self._clock() + self._settings.connect_timeout)
+        until = min(waiter.deadline, self._clock() + self._settings.connect_timeout)
+        self._connecting_until = until + NAP_SECONDS
         sock: socket.socket | None = None
         try:
             sock = open_socket(address, lambda: until - self._clock())
             keep_alive(sock)
-            self._greet(sock, until)
+            self._greet(sock, until, waiter)
         except OSError as error:
             self._failure = error if str(error) else TimeoutError(f"no greeting from {address}")
             log.info("%s: %s", address, self._failure)
             with self._lock:
-                self._session.lost()
+                if self._reader is waiter:
+                    self._session.lost()
             if sock is not None:
                 sock.close()
             return self._fault is not None
@@ -639,12 +665,15 @@ class Driver:
             if sock is not None:
                 sock.close()
             raise
-        return self._established(sock, address)
+        finally:
+            self._connecting_until = 0.0
+        return self._established(sock, address, waiter)
 
-    def _greet(self, sock: socket.socket, until: float) -> None:
+    def _greet(self, sock: socket.socket, until: float, waiter: Waiter) -> None:
         """Say HELLO and wait for the welcome; OSError when it does not come."""
         session = self._session
         with self._lock:
+            self._check_office(waiter)
             hello = session.hello(self._clock())
         sock.settimeout(max(LEAST_WAIT, until - self._clock()))
         sock.sendall(hello)
@@ -654,11 +683,14 @@ class Driver:
             if not data:
                 raise ConnectionError("the node closed the connection before its greeting")
             with self._lock:
-                if self._fault is not None:
-                    raise ConnectionError("closed")
+                self._check_office(waiter)
                 session.receive(data, self._clock())
                 if session.broken is not None:
                     self._refused(session.broken)
+
+    def _check_office(self, waiter: Waiter) -> None:
+        if self._fault is not None or self._reader is not waiter:
+            raise ConnectionError("nobody wants this connection any more")
 
     def _refused(self, why: str) -> None:
         session = self._session
@@ -667,10 +699,10 @@ class Driver:
             self._end(session.fatal)
         raise ConnectionError(why)
 
-    def _established(self, sock: socket.socket, address: Address) -> bool:
+    def _established(self, sock: socket.socket, address: Address, waiter: Waiter) -> bool:
         sock.settimeout(None)
         with self._lock:
-            if self._fault is not None:
+            if self._fault is not None or self._reader is not waiter:
                 self._session.lost()
                 sock.close()
                 return True
@@ -695,9 +727,14 @@ class Driver:
         sock, doomed = self._sock, self._doomed
         self._lock = threading.Lock()  # another thread of the parent may have held the old one
         self._sock, self._doomed, self._out = None, [], b""
-        self._fault = fault = lambda: ForkedClient(opened_in=opened_in, used_in=used_in)
+
+        def fault() -> VisorError:
+            return ForkedClient(opened_in=opened_in, used_in=used_in)
+
+        self._fault = fault
         for feed in self._session.feeds:
             feed.error, feed.ended = fault(), True
+            feed.queue.clear()
         for inherited in (sock, *doomed):
             if inherited is not None:
                 inherited.close()
