@@ -62,55 +62,59 @@ def export_commits(store: Store, first: int, last: int) -> list[list[Any]]:
 
 def import_commits(store: Store, rows: Iterable[Any]) -> None:
     """Add commits, which continue at `store.rev + 1`. Raises CorruptHistory; the store is of no use then."""
+    files, history = store.files, store.history
+    times, actors, touched = history.times, history.actors, history.touched
+    last_actor = history.actor(actors[-1]) if actors else ""
     try:
-        for row in rows:
-            if row[0] != store.rev + 1 or type(row[0]) is not int:
-                raise CorruptHistory(store.rev + 1, f"followed by rev {row[0]!r:.40}")
-            rev, time, actor, note, changes = row
-            if len(changes) == 1 and note is None and changes[0][0] != EXPIRE:
-                _import_one(store, rev, time, actor, *changes[0])
-            else:
+        for rev, time, actor, note, changes in rows:
+            if rev != store.rev + 1 or type(rev) is not int:
+                raise CorruptHistory(store.rev + 1, f"followed by rev {rev!r:.40}")
+            if len(changes) != 1 or note is not None or changes[0][0] == EXPIRE:
                 _import_several(store, rev, time, actor, note, changes)
+                continue
+            kind, path, value, lease = changes[0]
+            file = files.get(path)
+            last = file.versions[-1] if file is not None else None
+            # What most of a long history consists of is done right here; `_import_one` does the rest.
+            if kind == UPDATE and file is not None and last is not None and last[1] and type(value) is bytes:
+                file.versions.append((rev, value, last[2], last[3] + 1, lease))
+            else:
+                file = _import_one(store, rev, kind, path, value, lease)
+            for revs in file.directory.lineage:
+                revs.append(rev)
+            if actor != last_actor:
+                last_actor = history.actor(actor)
+            times.append(time)
+            actors.append(last_actor)
+            touched.append(file)
+            store.time = time
+            store.rev = rev
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
         raise CorruptHistory(store.rev + 1, f"not a commit: {type(error).__name__}: {error}") from error
 
 
-def _import_one(
-    store: Store, rev: int, time: int, actor: str, kind: int, path: str, value: bytes | None, lease: int
-) -> None:
-    """Add a commit of one change: what `Store.commit` does, by the million."""
+def _import_one(store: Store, rev: int, kind: int, path: str, value: bytes | None, lease: int) -> File:
+    """Add the version that the only change of a commit made; return the file."""
     file = store.files.get(path)
     last = file.versions[-1] if file is not None else None
-    if kind == UPDATE:
-        if file is None or last is None or last[1] is None or type(value) is not bytes:
-            raise CorruptHistory(rev, f"updates {path!r:.80}, which does not exist")
-        file.versions.append((rev, value, last[2], last[3] + 1, lease))
-    elif kind == CREATE:
+    if (kind == REMOVE) != (value is None) or not (value is None or type(value) is bytes):
+        raise CorruptHistory(rev, f"gives {path!r:.80} no fitting value")
+    if kind == CREATE:
         if last is not None and last[1] is not None:
             raise CorruptHistory(rev, f"creates {path!r:.80}, which exists")
-        if type(value) is not bytes:
-            raise CorruptHistory(rev, f"{path!r:.80} has no value")
         if file is None:
             file = _new_file(store, rev, path)
         file.versions.append((rev, value, rev, 1, lease))
         file.directory.enter(file.path, rev)
-    elif kind == REMOVE:
-        if file is None or last is None or last[1] is None:
-            raise CorruptHistory(rev, f"deletes {path!r:.80}, which does not exist")
+        return file
+    if file is None or last is None or last[1] is None or kind not in (UPDATE, REMOVE):
+        raise CorruptHistory(rev, f"changes {path!r:.80}, which does not exist, with kind {kind!r:.40}")
+    if kind == UPDATE:
+        file.versions.append((rev, value, last[2], last[3] + 1, lease))
+    else:
         file.versions.append(tombstone(rev))
         file.directory.leave(file.path, rev)
-    else:
-        raise CorruptHistory(rev, f"has a change of kind {kind!r:.40}")
-    for changes in file.directory.lineage:
-        changes.append(rev)
-    history = store.history
-    history.times.append(time)
-    actors = history.actors
-    # Mostly the same one as before: then there is no need to look it up.
-    actors.append(actors[-1] if actors and actors[-1] == actor else history.actor(actor))
-    history.touched.append(file)
-    store.time = time
-    store.rev = rev
+    return file
 
 
 def _new_file(store: Store, rev: int, path: str) -> File:
