@@ -6,6 +6,7 @@ import msgpack
 import pytest
 from driving import Driven
 
+from visord.state import trim
 from visord.state.digest import digest, state_hash
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
@@ -110,6 +111,19 @@ def test_a_hot_file_is_cut_without_moving_all_of_it_each_time(driven):
     assert 101 <= len(store.files["/hot"].versions) <= 120
     assert 100 <= len(store.history.times) <= 120
     assert [commit[0] for commit in store.commits(901, 903)] == [901, 902, 903]
+
+
+def test_long_lists_go_in_parts(driven, monkeypatch):
+    monkeypatch.setattr(trim, "_MOST", 10)
+    monkeypatch.setattr(trim, "_CHEAP", 1)
+    for i in range(300):
+        driven.send([30, i + 1, 0, "/d/hot", b"x"])
+    driven.delete("/d/hot"), driven.set("/other")
+    driven.write(35, None, None, 302)
+    store = driven.store
+    assert drain(store, 20) >= 30
+    assert store.files.keys() == {"/other"}
+    assert store.directories.keys() == {"/"}
 
 
 def test_commits_above_the_floor_stay_whole(driven):

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 
 _SHARE: Final = 64
+_MOST: Final = 32_768
+"""Entries of one list that are cut at a time; what is left goes when the next change of the same file comes up."""
+
+_CHEAP: Final = 64
+"""How many entries can be cut for the price of handling one change."""
 
 
 def trim(store: Store, budget: int) -> bool:
@@ -31,14 +36,15 @@ def trim(store: Store, budget: int) -> bool:
     while rev < floor and budget > 0:
         store.cut = floor
         files = history.files(rev + 1)
-        part = files[position : position + budget]
-        for file in part:
-            if file.versions:
-                _cut_file(store, file, floor)
-            _cut_directories(file.directory, floor)
-        budget -= max(len(part), 1)
-        position += len(part)
+        start = position
+        while position < len(files) and budget > 0:
+            file = files[position]
+            cut = _cut_file(store, file, floor) if file.versions else 0
+            cut += _cut_directories(file.directory, floor)
+            budget -= 1 + cut // _CHEAP
+            position += 1
         if position >= len(files):
+            budget -= position == start
             history.touched[rev - history.base] = ()
             rev, position = rev + 1, 0
     store.trimmed = (rev, position)
@@ -48,16 +54,22 @@ def trim(store: Store, budget: int) -> bool:
     return rev < floor
 
 
-def _cut_file(store: Store, file: File, floor: int) -> None:
+def _cut_file(store: Store, file: File, floor: int) -> int:
+    """Cut the versions that nobody can ask for; return how many."""
     versions = file.versions
     old = position_after(versions, floor)
     if old and versions[old - 1][1] is not None:
         old -= 1  # the version in force at the floor stays
-    if old == len(versions):
+    if old > _MOST:
+        old = _MOST
+    elif old == len(versions):
         versions.clear()
         _forget(store, file)
-    elif old and old * _SHARE >= len(versions):
-        del versions[:old]
+        return old
+    if old * _SHARE < len(versions):
+        return 0
+    del versions[:old]
+    return old
 
 
 def _forget(store: Store, file: File) -> None:
@@ -77,14 +89,20 @@ def _forget(store: Store, file: File) -> None:
         directory = directory.parent
 
 
-def _cut_directories(directory: Directory | None, floor: int) -> None:
+def _cut_directories(directory: Directory | None, floor: int) -> int:
+    """Cut what the directory and those above it know of before the floor; return how many entries."""
+    cut = 0
     while directory is not None:
         changes, revs = directory.changes, directory.size_revs
         # What was in force at the floor is the last entry at or below it; that one stays.
         if len(changes) > 1 and changes[len(changes) // _SHARE + 1] <= floor:
-            del changes[: bisect_right(changes, floor) - 1]
+            old = min(bisect_right(changes, floor) - 1, _MOST)
+            del changes[:old]
+            cut += old
         if len(revs) > 1 and revs[len(revs) // _SHARE + 1] <= floor:
-            old = bisect_right(revs, floor) - 1
+            old = min(bisect_right(revs, floor) - 1, _MOST)
             del revs[:old]
             del directory.sizes[:old]
+            cut += old
         directory = directory.parent
+    return cut
