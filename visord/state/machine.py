@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from visor.protocol.limits import DEFAULT, Limits
-from visor.protocol.verbs import G_EXISTS, G_MISSING, G_NONE, G_REV, G_SINCE, RETAIN, RETRY, SET
+from visor.protocol.verbs import DELETE, G_EXISTS, G_MISSING, G_NONE, G_REV, G_SINCE, RETAIN, RETRY, SET
 from visord.state import command as commands
 from visord.state import fields, refusal, writes
 from visord.state.command import Command, UnknownFormat
@@ -49,7 +49,8 @@ class Machine:
         """Apply the committed entry `index`; return the outcomes by group and frame.
 
         An entry at or below `machine.index` has been applied already: it changes nothing and gives [].
-        Raises UnknownFormat, and nothing else, whatever the bytes.
+        Raises UnknownFormat, and MemoryError when this node has none left; nothing else, whatever the bytes.
+        After either the machine must not be used any more.
         """
         if index <= self.index:
             return []
@@ -170,6 +171,8 @@ class Machine:
                         or (guard == G_SINCE and arg >= last[0])
                     ):
                         outcome = overwrite(file, last, value, time, actor)
+                    elif guard in (G_REV, G_SINCE):
+                        outcome = refusal.rev_mismatch(path, arg, last[0])
                 elif guard in (G_NONE, G_MISSING):
                     outcome = store.create(path, value, time, actor)
                 if outcome is not None and session is not None:
@@ -217,11 +220,16 @@ class Machine:
         if frame[0] == RETAIN:
             floor = self.retention.set(self.store, self.time, frame)
             return floor, floor
+        if frame[0] == DELETE and len(frame) == 4 and type(frame[3]) is str:
+            removed = self.store.remove(frame[3], self.time, actor)
+            if removed is not None:
+                return removed, removed
         try:
             plan = writes.plan(self.store, frame)
-        except (
-            Exception
-        ) as error:  # a bug must not stop every node at this entry, for ever; nothing was changed yet
+        except (MemoryError, RecursionError):
+            raise  # this node's own trouble: the others go on, so it must stop and not differ
+        except Exception as error:
+            # A bug must not stop every node at this entry for ever. Nothing has been changed yet.
             plan = Refusal("internal", f"the write could not be decided: {type(error).__name__}", {})
         if isinstance(plan, Refusal):
             return plan, plan

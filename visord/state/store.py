@@ -212,6 +212,26 @@ class Store:
         self.time = time
         return rev
 
+    def remove(self, path: str, time: int, actor: str) -> int | None:
+        """Commit the deletion of a file; return the rev, None when `path` is no file."""
+        file = self.files.get(path)
+        if file is None or file.versions[-1][1] is None:
+            return None
+        self.rev = rev = self.rev + 1
+        file.versions.append((rev, None, 0, 0, 0))
+        file.directory.leave(file.path, rev)
+        for changes in file.directory.lineage:
+            changes.append(rev)
+        self._record(time, actor, file)
+        return rev
+
+    def _record(self, time: int, actor: str, file: File) -> None:
+        history = self.history
+        history.times.append(time)
+        history.actors.append(history.actor(actor))
+        history.touched.append(file)
+        self.time = time
+
     def commit(
         self, time: int, actor: str, note: str | None, writes: list[Write], *, expired: bool = False
     ) -> int:

@@ -31,13 +31,19 @@ def plan_txn(store: Store, frame: list[Any]) -> Plan | Refusal:
         or fields.sequence("else", otherwise, limits.operations)
         or fields.note(note, limits)
         or _malformed_guards(store, conditions)
-        or _malformed_operations(store, "then", then)
-        or _malformed_operations(store, "else", otherwise)
     )
     if wrong is not None:
         return wrong
     held = _all_hold(store, conditions)
-    return held if isinstance(held, Refusal) else _run(store, held, then if held else otherwise, note)
+    if isinstance(held, Refusal):
+        return held
+    # The branch that is taken is looked at as it runs.
+    wrong = (
+        _malformed_operations(store, "else", otherwise)
+        if held
+        else _malformed_operations(store, "then", then)
+    )
+    return wrong or _run(store, held, "then" if held else "else", then if held else otherwise, note)
 
 
 def _all_hold(store: Store, conditions: list[Any]) -> bool | Refusal:
@@ -48,11 +54,17 @@ def _all_hold(store: Store, conditions: list[Any]) -> bool | Refusal:
     return True
 
 
-def _run(store: Store, succeeded: bool, operations: list[Any], note: str | None) -> Plan | Refusal:
+def _run(
+    store: Store, succeeded: bool, field: str, operations: list[Any], note: str | None
+) -> Plan | Refusal:
     run = _Run(store)
+    overwrite = run.overwrite
     results: list[Any] = []
     for position, operation in enumerate(operations):
-        result = run.step(operation)
+        if overwrite(operation):
+            results.append(None)
+            continue
+        result = _malformed(store, field, operation) or run.step(operation)
         if type(result) is Refusal:
             return _at(result, "operation", position)
         results.append(result)
@@ -73,6 +85,24 @@ class _Run:
         self.written = 0  # bytes of paths and values
         self.shown = 0  # bytes of results
         self.looked = 0  # entries listed, files found below directories
+
+    def overwrite(self, operation: Any) -> bool:
+        """Do by far the commonest operation, a value for a file that the store has; say whether it was one."""
+        if type(operation) is not list or len(operation) != 3:
+            return False
+        kind, path, value = operation
+        if type(kind) is not int or kind != T_SET or type(path) is not str or type(value) is not bytes:
+            return False
+        file = self.overlay.store.files.get(path)
+        if file is None or file.versions[-1][1] is None or len(value) > self.limits.value:
+            return False
+        staged = self.overlay.staged
+        written = self.written + len(value) + (len(path) if path.isascii() else size(path))
+        if written > self.limits.transaction or (path in staged and staged[path] is None):
+            return False
+        self.written = written
+        staged[path] = (value, 0)
+        return True
 
     def step(self, operation: list[Any]) -> Any:
         """Return the result of one operation, or the Refusal that ends the transaction."""
@@ -160,17 +190,6 @@ def _malformed_operations(store: Store, field: str, operations: list[Any]) -> Re
 
 
 def _malformed(store: Store, field: str, operation: Any) -> Refusal | None:
-    if (
-        type(operation) is list
-        and len(operation) == 3
-        and operation[0] == T_SET
-        and type(operation[1]) is str
-        and operation[1] in store.files
-        and type(operation[2]) is bytes
-        and len(operation[2]) <= store.limits.value
-        and type(operation[0]) is int
-    ):
-        return None  # by far the commonest
     if type(operation) is not list or len(operation) < 2 or type(operation[0]) is not int:
         return bad_request(field, "lists [kind, path, ...]", operation)
     kind, path, limits = operation[0], operation[1], store.limits
