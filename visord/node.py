@@ -125,7 +125,11 @@ class Node:
         self.log = RaftLog.open(
             disk,
             self.directory.log,
-            options=Options(segment=storage.log_segment_bytes, chunk=storage.log_chunk_bytes),
+            options=Options(
+                segment=storage.log_segment_bytes,
+                chunk=storage.log_chunk_bytes,
+                keep=storage.log_keep_bytes,
+            ),
             sync=self._kernel_sync or self._sync_thread,
             background=self._background,
             random32=lambda: self._rng.getrandbits(32),

@@ -38,6 +38,8 @@ class StorageSettings(Section):
     log_segment_bytes: Annotated[int, Field(ge=256 * 1024, le=1 << 30)] = 64 << 20
     log_chunk_bytes: Annotated[int, Field(ge=64 * 1024, le=1 << 28)] = 4 << 20
     """Log space that is allocated and written in advance at a time."""
+    log_keep_bytes: Bytes = 16 << 20
+    """Log that is kept after a checkpoint, so that a replica which lags a little needs no checkpoint."""
     history_segment_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 32)] = 64 << 20
     checkpoint_log_bytes: Annotated[int, Field(ge=64 * 1024)] = 64 << 20
     """Make a checkpoint after this much log."""
