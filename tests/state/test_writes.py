@@ -6,6 +6,8 @@ import pytest
 from driving import Driven
 
 from visor.protocol.limits import Limits
+from visord.state import plan, revert, txn, writes
+from visord.state.reads import diff
 from visord.state.refusal import Refusal
 
 
@@ -284,6 +286,28 @@ def test_the_size_of_a_transaction_is_bounded():
     assert refused.details == {"what": "results", "limit": 250, "actual": 300, "operation": 2}
 
 
+def test_deleting_the_same_directory_again_and_again_is_bounded(driven, monkeypatch):
+    monkeypatch.setattr(txn, "MAX_CHANGES", 100)
+    driven.txn([[0, f"/d/{i}", b""] for i in range(100)])
+    refused = driven.txn(
+        [[1, "/d", True], [0, "/d/x", b""], [1, "/d", True], [0, "/d/x", b""], [1, "/d", True]]
+    )
+    assert refused.details == {"what": "entries", "limit": 200, "actual": 300, "operation": 4}
+    assert driven.txn([[3, "/d"]] * 2)[0] == 1
+    assert driven.txn([[3, "/d"]] * 3).details["operation"] == 2
+
+
+def test_the_changes_of_one_commit_are_bounded(driven, monkeypatch):
+    for module in (txn, plan, writes):
+        monkeypatch.setattr(module, "MAX_CHANGES", 10)
+    for i in range(11):
+        driven.set(f"/d/{i}")
+    assert driven.delete("/d", True).details["what"] == "changes"
+    assert driven.txn([[1, "/d", True]]).details["what"] == "changes"
+    driven.delete("/d/0")
+    assert driven.delete("/d", True) == 13
+
+
 # -- revert --------------------------------------------------------------------------------------------
 
 
@@ -318,6 +342,15 @@ def test_revert_refusals(driven):
     assert driven.paths() == ["/a/b"]
     assert driven.write(35, None, None, 3) == 3
     assert driven.write(33, "/a", 1).details == {"floor": 3, "rev": 1}
+
+
+def test_a_revert_compares_a_bounded_number_of_files(driven, monkeypatch):
+    monkeypatch.setattr(diff, "FEW", 5)
+    monkeypatch.setattr(revert, "MAX_ENTRIES", 20)
+    driven.txn([[0, f"/d/{i}", b""] for i in range(30)])
+    assert driven.write(33, "/d", 0).details == {"what": "entries", "limit": 20, "actual": 21}
+    driven.set("/d/3", b"new")
+    assert driven.write(33, "/d", 1) == 3, "one change is found by itself"
 
 
 # -- fields --------------------------------------------------------------------------------------------

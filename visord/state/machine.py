@@ -103,6 +103,7 @@ class Machine:
         self.retention = Retention(*tables["retention"])
         self.sessions = Sessions.load(tables["sessions"])
         store.raise_floor(floor)
+        store.settle()
 
     def _group(self, group: Any) -> list[Outcome]:
         if type(group) is not list or len(group) != 3:

@@ -28,11 +28,12 @@ Staged: TypeAlias = tuple[bytes, int] | None
 class Overlay:
     """A `View` (see `latest.py`) that can be written to."""
 
-    __slots__ = ("_base", "_grown", "_rev", "_touched", "staged", "store")
+    __slots__ = ("_base", "_grown", "_rev", "_touched", "looked", "staged", "store")
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.staged: dict[str, Staged] = {}
+        self.looked = 0  # entries of the store that were enumerated
         self._base = Latest(store)
         self._rev = store.rev + 1
         self._grown: dict[str, int] = {}
@@ -57,6 +58,7 @@ class Overlay:
         old: list[str] = []
         if self._base.is_directory(path):
             old = self._base.files_below(path, most + len(self.staged))
+            self.looked += len(old)
         if not self.staged:
             return old
         files = dict.fromkeys(old)
@@ -72,6 +74,7 @@ class Overlay:
         """Return the paths of the direct entries of a directory, in order."""
         directory = self.store.directories.get(path)
         live = list(directory.live.walk()) if directory is not None else []
+        self.looked += len(live)
         touched = self._touched.get(path)
         if not touched:
             return live

@@ -16,6 +16,10 @@ from visord.state.refusal import Refusal
 from visord.state.selector import parse
 from visord.state.store import MAX_CHANGES, Store, Write
 
+MAX_ENTRIES: Final = 4 * MAX_CHANGES
+"""Files that one revert may compare, so that it cannot hold up the node for seconds; fewer than 20 000 changes
+since the rev are found without comparing."""
+
 _DEFAULTS: Final[list[Any]] = [None, None]
 
 
@@ -36,15 +40,19 @@ def plan_revert(store: Store, frame: list[Any]) -> Plan | Refusal:
     if refused is not None:
         return refused
     writes = _differences(store, path, to_rev)
+    if isinstance(writes, Refusal):
+        return writes
     return _obstructed(store, path, writes) or too_much(store.limits, writes) or Plan(writes, note)
 
 
-def _differences(store: Store, path: str, to_rev: int) -> list[Write]:
+def _differences(store: Store, path: str, to_rev: int) -> list[Write] | Refusal:
     tree = parse([SEL_TREE, path], store.limits)
-    writes: list[Write] = []
     if isinstance(tree, Refusal):
-        return writes  # the path was checked
-    for entry, now, then in rows_between(store, tree, store.rev, to_rev):
+        return tree
+    writes: list[Write] = []
+    for looked, (entry, now, then) in enumerate(rows_between(store, tree, store.rev, to_rev)):
+        if looked >= MAX_ENTRIES:
+            return refusal.too_large("entries", MAX_ENTRIES, looked + 1)
         if then is None:
             if now is not None:
                 writes.append((entry, None, 0))

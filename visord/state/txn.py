@@ -77,14 +77,13 @@ def _run(
 class _Run:
     """The operations of one transaction under way, and what they may still cost."""
 
-    __slots__ = ("limits", "looked", "overlay", "shown", "written")
+    __slots__ = ("limits", "overlay", "shown", "written")
 
     def __init__(self, store: Store) -> None:
         self.limits = store.limits
         self.overlay = Overlay(store)
         self.written = 0  # bytes of paths and values
         self.shown = 0  # bytes of results
-        self.looked = 0  # entries listed, files found below directories
 
     def overwrite(self, operation: Any) -> bool:
         """Do by far the commonest operation, a value for a file that the store has; say whether it was one."""
@@ -135,7 +134,7 @@ class _Run:
             return refusal.too_large("transaction", self.limits.transaction, self.written)
         for entry in doomed:
             overlay.delete(entry)
-        return self._look(len(doomed))
+        return self._look(0)
 
     def _get(self, path: str) -> Any:
         version = self.overlay.file(path)
@@ -156,11 +155,10 @@ class _Run:
         rows = [[e[begin:], N_FILE if overlay.file(e) is not None else N_DIRECTORY] for e in entries]
         return self._show(sum(map(size, entries))) or rows
 
-    def _look(self, entries: int) -> Refusal | None:
-        self.looked += entries
-        if self.looked <= 2 * MAX_CHANGES:
-            return None
-        return refusal.too_large("entries", 2 * MAX_CHANGES, self.looked)
+    def _look(self, more: int) -> Refusal | None:
+        """Return why no `more` entries may be enumerated, after those that were."""
+        looked = self.overlay.looked + more
+        return refusal.too_large("entries", 2 * MAX_CHANGES, looked) if looked > 2 * MAX_CHANGES else None
 
     def _show(self, count: int) -> Refusal | None:
         self.shown += count
