@@ -34,12 +34,11 @@ def rows(seconds: float, quick: bool = False) -> Iterator[Row]:
         host, port = node.address
         with visor.dial(f"{host}:{port}") as client:
             value = work.value(7)
-            turn = itertools.cycle(key(number) for number in work.draw(4096))
-            yield from _beside(
-                "get", node, [verbs.GET, 1 << 20, key(7)], lambda: client.get(next(turn)), seconds
-            )
-            frame = [verbs.SET, 1 << 20, 1 << 20, key(7), value]
-            yield from _beside("set", node, frame, lambda: client.set(next(turn), value), seconds)
+            path = key(7)
+            yield from _beside("get", node, [verbs.GET, 1 << 20, path], lambda: client.get(path), seconds)
+            frame = [verbs.SET, 1 << 20, 1 << 20, path, value]
+            yield from _beside("set", node, frame, lambda: client.set(path, value), seconds)
+        yield from _watched(f"{host}:{port}", 2_000 if quick else 50_000)
         for kind in ("get", "set"):
             for tasks in (1, 64):
                 ops, spent = asyncio.run(_many(f"{host}:{port}", kind, tasks, work, seconds))
@@ -99,6 +98,33 @@ def _repeat(once: Callable[[], object], seconds: float) -> tuple[int, float]:
         ops += 10
         now = time.perf_counter()
     return ops, now - start
+
+
+def _watched(address: str, commits: int) -> Iterator[Row]:
+    """Yield how fast both clients read commits of one change each from history."""
+    with visor.dial(address) as client:
+        first = client.rev() + 1
+        asyncio.run(_fill(address, commits))
+        with client.watch("/**", first) as watch:
+            start = time.perf_counter()
+            for _ in range(commits):
+                watch.next()
+            yield "client blocking watch", commits, time.perf_counter() - start, {}
+    yield "client asyncio watch", commits, asyncio.run(_follow(address, first, commits)), {}
+
+
+async def _fill(address: str, commits: int) -> None:
+    async with visor.aio.dial(address) as client:
+        for start in range(0, commits, 500):
+            await asyncio.gather(*(client.set(key(start + n), bytes(128)) for n in range(500)))
+
+
+async def _follow(address: str, first: int, commits: int) -> float:
+    async with visor.aio.dial(address) as client, await client.watch("/**", first) as watch:
+        start = time.perf_counter()
+        for _ in range(commits):
+            await watch.next()
+        return time.perf_counter() - start
 
 
 async def _many(address: str, kind: str, tasks: int, work: Workload, seconds: float) -> tuple[int, float]:

@@ -101,6 +101,10 @@ def dial(
     return client
 
 
+@overload
+def embedded(root: str = "/") -> _AbstractContextManager[Client[bytes]]: ...
+@overload
+def embedded(root: str = "/", *, codec: Codec[T]) -> _AbstractContextManager[Client[T]]: ...
 def embedded(root: str = "/", *, codec: Codec[Any] = codecs.BYTES) -> _AbstractContextManager[Client[Any]]:
     """Return a context manager: a client on a registry inside this process, gone at the end of the block.
 

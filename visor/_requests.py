@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from visor import paths
 from visor._root import Root
 from visor.codecs import Codec
 from visor.guard import Guard
@@ -59,16 +60,19 @@ def op_result(op: Op, result: Any, make_file: Callable[[str, list[Any]], object]
     return [(name, NODES[kind]) for name, kind in result]
 
 
+def set_message(root: Root, path: str, data: bytes, rev: int, note: str | None) -> list[Any]:
+    """Return the TXN that writes a file not changed since `rev` and reads its version; else it only reads it."""
+    full = root.path(path)
+    guards = [[verbs.G_SINCE, full, rev]]
+    then = [[verbs.T_SET, full, data], [verbs.T_GET, full]]
+    return [verbs.TXN, 0, 0, guards, then, [[verbs.T_GET, full]], note]
+
+
 def create_message(root: Root, path: str, data: bytes, rev: int, note: str | None) -> list[Any]:
     """Return the TXN that creates a file which exists neither at `rev` nor later; else it reads it."""
     full = root.path(path)
     guards = [[verbs.G_MISSING, full, 0], [verbs.G_SINCE, full, rev]]
     return [verbs.TXN, 0, 0, guards, [[verbs.T_SET, full, data]], [[verbs.T_GET, full]], note]
-
-
-def below(path: str, directory: str) -> bool:
-    """Whether `path` is `directory` or lies in it."""
-    return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
 def literal_part(what: str | Selector) -> str:
@@ -94,5 +98,5 @@ def guards_of_reads(root: Root, guarded: Mapping[str, bool], rev: int | None) ->
     return [
         [verbs.G_SINCE, root.path(path), rev]
         for path in guarded
-        if not any(path != tree and below(path, tree) for tree in trees)
+        if not any(path != tree and paths.below(path, tree) for tree in trees)
     ]

@@ -67,7 +67,10 @@ class Root:
         """Return an error's details with the root taken off every path and glob in them."""
         if not self._cut:
             return details
-        return {key: self._inside(key, value) for key, value in details.items()}
+        inside = {key: self._inside(key, value) for key, value in details.items()}
+        if "why" in inside:
+            inside["why"] = _why(inside) or inside["why"]
+        return inside
 
     def _inside(self, key: str, value: Any) -> Any:
         if (key in _PATH_DETAILS or key == "glob") and isinstance(value, str):
@@ -76,3 +79,14 @@ class Root:
             # The thing in the way lies above the root, whose name is nobody's business here.
             return "/"
         return value
+
+
+def _why(details: dict[str, Any]) -> str | None:
+    """Judge the path or glob again: the server counted positions in what has the root before it."""
+    if isinstance(details.get("path"), str):
+        return paths.check(details["path"])
+    try:
+        paths.Glob(str(details.get("glob")))
+    except ValueError as error:
+        return str(error)
+    return None

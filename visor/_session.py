@@ -80,6 +80,8 @@ class Session:
         self.id = settings.session()
         self.state = OFFLINE
         self.limits: Limits = DEFAULT
+        self._in_flight = DEFAULT.in_flight
+        self._frame = DEFAULT.frame
         self.cluster: str | None = None
         self.node: str | None = None
         self.server = ""
@@ -150,14 +152,14 @@ class Session:
         The bytes count as sent. `register` must follow, and may follow when they are on their way: what is
         done then costs no time. TooLarge when no server would read it.
         """
-        if self.state != READY or self._backlog or len(self.pending) >= self.limits.in_flight:
+        if self.state != READY or self._backlog or len(self.pending) >= self._in_flight:
             return None
         self._last_id = self._packed = self._flushed = request = self._last_id + 1
         message[1] = request
         if write:
             message[2] = next(iter(self._writes), request)
         data = self._pack(message)
-        if len(data) > self.limits.frame:
+        if len(data) > self._frame:
             raise TooLarge(what="a message", limit=self.limits.frame, actual=len(data))
         return data
 
@@ -250,6 +252,7 @@ class Session:
         self.node = welcome.get("node")
         self.server = str(welcome.get("server", ""))
         self.limits = _limits(welcome.get("limits"))
+        self._in_flight, self._frame = self.limits.in_flight, self.limits.frame
         self.state = READY
         self._resume()
 
@@ -404,7 +407,10 @@ class Session:
             if self.state == GREETING and self.refused is None:
                 self._greeting_refused(self._error(code, text, {}))
             return
-        self.state = LEAVING if self.state == READY else self.state
+        if self.state != READY:
+            self.broken = f"the node is not available: {code}: {text}"
+            return
+        self.state = LEAVING
         self._leave_when_done()
 
     # -- refusals -------------------------------------------------------------------------------------

@@ -386,6 +386,8 @@ class Driver:
         self._timer = self._loop.call_later(max(0.0, when - now), self._tick)
 
     def _tick(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()  # it may not be the timer that called
         self._timer, self._alarm = None, math.inf
         if self._fault is not None:
             return
@@ -427,12 +429,11 @@ class Driver:
         session = self._session
         now = self._clock()
         session.receive(data, now)
+        if session.state == _session.READY and not connection.greeted.done():
+            connection.greeted.set_result(None)
         if session.broken is not None or session.delayed:
             self._tick()
-            return
-        if not connection.greeted.done() and session.state == _session.READY:
-            connection.greeted.set_result(None)
-        if session.urgent:
+        elif session.urgent:
             self._flush_soon()
 
     def dropped(self, why: str) -> None:

@@ -17,10 +17,11 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from visor._requests import below, guards_of_reads, literal_part
+from visor._requests import guards_of_reads, literal_part
 from visor.aio.snapshot import File
 from visor.codecs import Codec
 from visor.errors import Conflict, Exists, NotFound, VisorError
+from visor.paths import below
 from visor.protocol import verbs
 from visor.select import Selector
 from visor.values import Entry
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 U = TypeVar("U")
+R = TypeVar("R")
 
 
 class Transaction(Generic[T]):
@@ -81,6 +83,10 @@ class Transaction(Generic[T]):
             raise NotFound(path=path, rev=self._rev)
         return File(self._client, path, self._rev or 0, version, chosen)
 
+    @overload
+    async def get_value(self, path: str, default: R) -> T | R: ...
+    @overload
+    async def get_value(self, path: str, default: R, *, codec: Codec[U]) -> U | R: ...
     async def get_value(self, path: str, default: Any, *, codec: Codec[Any] | None = None) -> Any:
         """Return the value of the file, or `default` when there is none."""
         try:
@@ -176,6 +182,10 @@ class Transaction(Generic[T]):
                 )
 
     # -- writing --------------------------------------------------------------------------------------
+    @overload
+    async def set(self, path: str, value: T) -> None: ...
+    @overload
+    async def set(self, path: str, value: U, *, codec: Codec[U]) -> None: ...
     async def set(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
         """Write the file at commit."""
         chosen = codec or self._client._codec
@@ -183,17 +193,25 @@ class Transaction(Generic[T]):
         self._operations.append([verbs.T_SET, self._client._root.path(path), data])
         self._buffer[path] = data, value
 
+    @overload
+    async def create(self, path: str, value: T) -> None: ...
+    @overload
+    async def create(self, path: str, value: U, *, codec: Codec[U]) -> None: ...
     async def create(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
         """Write a file that must not exist; Exists when it does at the rev read at."""
         if await self._file_there(path):
             raise Exists(path=path, actual=self._rev)
-        await self.set(path, value, codec=codec)
+        await self.set(path, value, codec=codec or self._client._codec)
 
+    @overload
+    async def replace(self, path: str, value: T) -> None: ...
+    @overload
+    async def replace(self, path: str, value: U, *, codec: Codec[U]) -> None: ...
     async def replace(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
         """Write a file that must exist; NotFound when it does not at the rev read at."""
         if not await self._file_there(path):
             raise NotFound(path=path, rev=self._rev)
-        await self.set(path, value, codec=codec)
+        await self.set(path, value, codec=codec or self._client._codec)
 
     async def delete(self, path: str, *, recursive: bool = False) -> None:
         """Delete at commit; NotFound when there is nothing at the rev read at."""

@@ -181,24 +181,30 @@ class Driver:
         call: Waiting | None = None
         try:
             with self._lock:
-                if self._fault is not None:
-                    raise self._fault()
-                session = self._session
-                data = session.begin(message, write) if self._sock is not None and not self._out else None
-                if data is not None:
-                    self._send(data)
-                # From here on the server works as well.
-                seconds = self._timeout if timeout is None else timeout
-                now = self._clock()
-                call = Waiting(message, write, now + seconds, seconds)
-                if data is not None:
-                    session.register(call, now)
+                session, sock = self._session, self._sock
+                data = None
+                if sock is not None and not self._out and not self._sending:
+                    data = session.begin(message, write)
+                if sock is None or data is None:
+                    call, now = self._queue(message, write, timeout)
                 else:
-                    session.submit(call, now)
-                    self._push()
-                if session.broken is not None:
-                    self._drop(session.broken)
-                if reading := self._reader is None or self._take_office():
+                    self._sending = True
+                    try:
+                        taken = sock.send(data, DONTWAIT)
+                    except OSError as error:
+                        taken = self._not_sent(error, data)
+                    # From here on the server works as well.
+                    now = self._clock()
+                    seconds = self._timeout if timeout is None else timeout
+                    call = Waiting(message, write, now + seconds, seconds)
+                    session.register(call, now)
+                    if taken != len(data):
+                        self._out = data[taken:]
+                    self._sending = False
+                    if session.broken is not None:
+                        self._drop(session.broken)
+                reader = self._reader
+                if reading := reader is None or (reader.done and self._take_office()):
                     self._reader = call
                 else:
                     self._line_up(call)
@@ -212,6 +218,17 @@ class Driver:
         if call.error is not None:
             raise call.error
         return call.result
+
+    def _queue(self, message: list[Any], write: bool, timeout: float | None) -> tuple[Waiting, float]:
+        """Submit a request that cannot go out at once; under the lock."""
+        if self._fault is not None:
+            raise self._fault()
+        now = self._clock()
+        seconds = self._timeout if timeout is None else timeout
+        call = Waiting(message, write, now + seconds, seconds)
+        self._session.submit(call, now)
+        self._push()
+        return call, now
 
     def observed_call(self, message: list[Any], write: bool, timeout: float | None) -> Any:
         """Do one request and tell the hook."""
@@ -561,16 +578,18 @@ class Driver:
         self._sending = True
         try:
             taken = self._sock.send(data, DONTWAIT)
-        except BlockingIOError:
-            taken = 0
         except OSError as error:
-            self._failure = error
-            self._sending = False
-            self._session.broken = str(error) or type(error).__name__
-            return
-        if taken != len(data) or self._out:
-            self._out = data[taken:]
+            taken = self._not_sent(error, data)
+        self._out = data[taken:]
         self._sending = False
+
+    def _not_sent(self, error: OSError, data: bytes) -> int:
+        """Return how many bytes the socket took: none for now, or all in vain when the connection is gone."""
+        if isinstance(error, BlockingIOError):
+            return 0
+        self._failure = error
+        self._session.broken = str(error) or type(error).__name__
+        return len(data)
 
     def _empty_out(self, deadline: float) -> None:
         """Wait until the socket has taken `_out`; the reader receives meanwhile, so that nobody is stuck."""

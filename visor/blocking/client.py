@@ -8,7 +8,6 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
-from visor import select
 from visor._requests import op_result, plain_guard, txn_message
 from visor._settings import Settings
 from visor.blocking._driver import Driver
@@ -61,6 +60,8 @@ class Client(Generic[T]):
     def __init__(self, settings: Settings, codec: Codec[T]) -> None:
         self._settings = settings
         self._root = settings.root
+        # Without a root a path goes as it is: the server judges it.
+        self._path: Callable[[str], str] = str if settings.root.text == "/" else settings.root.path
         self._codec: Codec[T] = codec
         self._driver = Driver(settings)
         self._call = self._driver.call if settings.on_request is None else self._driver.observed_call
@@ -167,7 +168,7 @@ class Client(Generic[T]):
         timeout: float | None = None,
     ) -> File[Any]:
         """Return the file; NotFound when there is none, IsDirectory for a directory."""
-        message = [verbs.GET, 0, self._root.path(path)]
+        message = [verbs.GET, 0, self._path(path)]
         if at is not None or stale:
             message += (at, int(stale))
         rev, version = self._call(message, False, timeout)
@@ -202,7 +203,7 @@ class Client(Generic[T]):
         self, path: str, *, at: int | None = None, stale: bool = False, timeout: float | None = None
     ) -> Stat:
         """Return what the path is; a missing one has kind MISSING and, if deleted, the rev of that."""
-        message = [verbs.STAT, 0, self._root.path(path), at, int(stale)]
+        message = [verbs.STAT, 0, self._path(path), at, int(stale)]
         rev, kind, size, mod_rev, created, count, lease = self._call(message, False, timeout)
         if path == "/" and kind == verbs.N_MISSING:
             kind = verbs.N_DIRECTORY  # the root is there also when nothing is in it
@@ -212,7 +213,7 @@ class Client(Generic[T]):
         self, path: str, *, at: int | None = None, stale: bool = False, timeout: float | None = None
     ) -> bool:
         """Whether there is a file or directory."""
-        message = [verbs.STAT, 0, self._root.path(path), at, int(stale)]
+        message = [verbs.STAT, 0, self._path(path), at, int(stale)]
         kind: int = (self._call(message, False, timeout))[1]
         return kind != verbs.N_MISSING or path == "/"
 
@@ -235,7 +236,7 @@ class Client(Generic[T]):
         below = path.rstrip("/") + "/"
         while limit is None or len(entries) < limit:
             page = 0 if limit is None else limit - len(entries)
-            message = [verbs.LIST, 0, self._root.path(path), at, int(stale), cursor, page]
+            message = [verbs.LIST, 0, self._path(path), at, int(stale), cursor, page]
             try:
                 at, rows, cursor = self._call(message, False, timeout)
             except NotFound:
@@ -365,7 +366,7 @@ class Client(Generic[T]):
         and TooLarge as they say.
         """
         data = (codec or self._codec).encode(value)
-        message = [verbs.SET, 0, 0, self._root.path(path), data]
+        message = [verbs.SET, 0, 0, self._path(path), data]
         if guard is None and note is None:
             return int(self._call(message, True, timeout))
         if guard is not None and not plain_guard(guard):
@@ -432,7 +433,7 @@ class Client(Generic[T]):
 
         NotFound when there is nothing, IsDirectory for a directory without `recursive`.
         """
-        full = self._root.path(path)
+        full = self._path(path)
         if guard is not None and not plain_guard(guard):
             return self._guarded(path, guard, [verbs.T_DELETE, full, recursive], note, timeout)
         kind, arg = (guard.kind, guard.arg) if guard is not None else (0, 0)
@@ -443,7 +444,7 @@ class Client(Generic[T]):
         self, path: str, guard: Guard, operation: list[Any], note: str | None, timeout: float | None
     ) -> int:
         """Do one operation under a guard that only transactions know."""
-        full = self._root.path(path)
+        full = self._path(path)
         message = [verbs.TXN, 0, 0, [[guard.kind, full, guard.arg]], [operation], [[verbs.T_GET, full]], note]
         rev, succeeded, results = self._call(message, True, timeout)
         if not succeeded:
@@ -747,7 +748,7 @@ class Client(Generic[T]):
 
         With `since`, only if nothing there has changed after that rev (RevMismatch).
         """
-        message = [verbs.REVERT, 0, 0, self._root.path(path), to_rev, since, note]
+        message = [verbs.REVERT, 0, 0, self._path(path), to_rev, since, note]
         rev: int = self._call(message, True, timeout)
         return rev
 
@@ -790,6 +791,3 @@ def _guard_failed(path: str, guard: Guard, found: list[Any] | None) -> Conflict 
     if guard.kind == verbs.G_VALUE:
         return RevMismatch(f"{path}: another value than expected, rev {found[0]}", path=path, actual=found[0])
     return RevMismatch(path=path, expected=guard.arg, actual=found[0])
-
-
-__all__ = ["EVERYTHING", "Client", "select"]

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from visor._requests import create_message
+from visor._requests import create_message, set_message
 from visor.codecs import Codec
-from visor.errors import Exists, NotFound, RevMismatch
+from visor.errors import Exists, RevMismatch
 from visor.guard import since
 from visor.select import Selector
 from visor.values import Entry, Stat, decode
@@ -25,13 +25,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 U = TypeVar("U")
 
-_UNREAD: Any = object()
-
 
 class File(Generic[T]):
     """A file as it was at a rev. Immutable; the value is decoded when it is first asked for."""
 
     __slots__ = ("_client", "_codec", "_path", "_rev", "_value", "_version")
+    _value: T
 
     def __init__(self, client: Client[Any], path: str, rev: int, version: list[Any], codec: Codec[T]) -> None:
         self._client = client
@@ -39,7 +38,6 @@ class File(Generic[T]):
         self._rev = rev
         self._version = version
         self._codec = codec
-        self._value: Any = _UNREAD
 
     @property
     def path(self) -> str:
@@ -86,9 +84,10 @@ class File(Generic[T]):
     @property
     def value(self) -> T:
         """The decoded value; DecodeError when the codec cannot read it."""
-        if self._value is _UNREAD:
-            self._value = decode(self._codec, self.data, self._path)
-        value: T = self._value
+        try:
+            value: T = self._value
+        except AttributeError:  # the first time; a file that nobody looks into is not decoded
+            self._value = value = decode(self._codec, self.data, self._path)
         return value
 
     def update(self, value: T, *, note: str | None = None, timeout: float | None = None) -> File[T]:
@@ -235,14 +234,14 @@ class Snapshot(Generic[T]):
         note: str | None = None,
         timeout: float | None = None,
     ) -> File[Any]:
-        """Write the file if it has not changed since `.rev`, and return it at its new rev; else RevMismatch.
-
-        The returned file's `created` and `count` are read from this snapshot when asked for by `get`.
-        """
+        """Write the file if it has not changed since `.rev`, and return it at its new rev; else RevMismatch."""
         client = self._client
         chosen = codec or client._codec
-        rev = client.set(path, value, codec=chosen, guard=since(self._rev), note=note, timeout=timeout)
-        return client.get(path, codec=chosen, at=rev, timeout=timeout)
+        message = set_message(client._root, path, chosen.encode(value), self._rev, note)
+        rev, succeeded, results = client._call(message, True, timeout)
+        if succeeded:
+            return File(client, path, rev, results[1], chosen)
+        raise self._changed(path, results[0])
 
     @overload
     def create(
@@ -274,8 +273,13 @@ class Snapshot(Generic[T]):
             return File(client, path, rev, [rev, data, rev, 1, 0], chosen)
         if results[0] is not None:
             raise Exists(path=path, actual=results[0][0])
-        raise RevMismatch(
-            f"{path}: created or deleted since rev {self._rev}", path=path, expected=self._rev, actual=None
+        raise self._changed(path, None)
+
+    def _changed(self, path: str, found: list[Any] | None) -> RevMismatch:
+        if found is not None:
+            return RevMismatch(path=path, expected=self._rev, actual=found[0])
+        return RevMismatch(
+            f"{path}: deleted after rev {self._rev}", path=path, expected=self._rev, actual=None
         )
 
     def delete(
@@ -305,4 +309,4 @@ class Snapshot(Generic[T]):
         return f"Snapshot(rev {self._rev})"
 
 
-__all__ = ["File", "NotFound", "Snapshot"]
+__all__ = ["File", "Snapshot"]

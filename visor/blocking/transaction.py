@@ -18,10 +18,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from visor._requests import below, guards_of_reads, literal_part
+from visor._requests import guards_of_reads, literal_part
 from visor.blocking.snapshot import File
 from visor.codecs import Codec
 from visor.errors import Conflict, Exists, NotFound, VisorError
+from visor.paths import below
 from visor.protocol import verbs
 from visor.select import Selector
 from visor.values import Entry
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 U = TypeVar("U")
+R = TypeVar("R")
 
 
 class Transaction(Generic[T]):
@@ -82,6 +84,10 @@ class Transaction(Generic[T]):
             raise NotFound(path=path, rev=self._rev)
         return File(self._client, path, self._rev or 0, version, chosen)
 
+    @overload
+    def get_value(self, path: str, default: R) -> T | R: ...
+    @overload
+    def get_value(self, path: str, default: R, *, codec: Codec[U]) -> U | R: ...
     def get_value(self, path: str, default: Any, *, codec: Codec[Any] | None = None) -> Any:
         """Return the value of the file, or `default` when there is none."""
         try:
@@ -175,6 +181,10 @@ class Transaction(Generic[T]):
                 )
 
     # -- writing --------------------------------------------------------------------------------------
+    @overload
+    def set(self, path: str, value: T) -> None: ...
+    @overload
+    def set(self, path: str, value: U, *, codec: Codec[U]) -> None: ...
     def set(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
         """Write the file at commit."""
         chosen = codec or self._client._codec
@@ -182,17 +192,25 @@ class Transaction(Generic[T]):
         self._operations.append([verbs.T_SET, self._client._root.path(path), data])
         self._buffer[path] = data, value
 
+    @overload
+    def create(self, path: str, value: T) -> None: ...
+    @overload
+    def create(self, path: str, value: U, *, codec: Codec[U]) -> None: ...
     def create(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
         """Write a file that must not exist; Exists when it does at the rev read at."""
         if self._file_there(path):
             raise Exists(path=path, actual=self._rev)
-        self.set(path, value, codec=codec)
+        self.set(path, value, codec=codec or self._client._codec)
 
+    @overload
+    def replace(self, path: str, value: T) -> None: ...
+    @overload
+    def replace(self, path: str, value: U, *, codec: Codec[U]) -> None: ...
     def replace(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
         """Write a file that must exist; NotFound when it does not at the rev read at."""
         if not self._file_there(path):
             raise NotFound(path=path, rev=self._rev)
-        self.set(path, value, codec=codec)
+        self.set(path, value, codec=codec or self._client._codec)
 
     def delete(self, path: str, *, recursive: bool = False) -> None:
         """Delete at commit; NotFound when there is nothing at the rev read at."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import visor
 import visor.aio
@@ -36,12 +36,22 @@ class Server:
         self.address = self._node.address
         """HOST:PORT, for any client."""
 
+    @overload
+    def dial(self, root: str = "/", *, timeout: float | None = None) -> visor.Client[bytes]: ...
+    @overload
+    def dial(self, root: str = "/", *, codec: Codec[T], timeout: float | None = None) -> visor.Client[T]: ...
     def dial(
         self, root: str = "/", *, codec: Codec[Any] = BYTES, timeout: float | None = None
     ) -> visor.Client[Any]:
         """Return a blocking client of it, to be closed by the caller."""
         return visor.dial(self.address, root, codec=codec, timeout=timeout)
 
+    @overload
+    def dial_async(self, root: str = "/", *, timeout: float | None = None) -> visor.aio.Dialling[bytes]: ...
+    @overload
+    def dial_async(
+        self, root: str = "/", *, codec: Codec[T], timeout: float | None = None
+    ) -> visor.aio.Dialling[T]: ...
     def dial_async(
         self, root: str = "/", *, codec: Codec[Any] = BYTES, timeout: float | None = None
     ) -> visor.aio.Dialling[Any]:

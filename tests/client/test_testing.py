@@ -1,0 +1,103 @@
+"""What users' own tests get: a server, fixtures, an embedded client."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import visor
+import visor.testing
+from visor import errors
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_server_starts_and_answers_in_well_under_a_tenth_of_a_second() -> None:
+    took = []
+    for _ in range(8):
+        began = time.perf_counter()
+        with visor.testing.server() as server, server.dial() as client:
+            assert client.set("/a", b"1") == 1
+            took.append(time.perf_counter() - began)
+    assert min(took) < 0.1
+
+
+def test_every_server_is_fresh_and_has_a_port_of_its_own() -> None:
+    with visor.testing.server() as one, visor.testing.server() as two:
+        assert one.address != two.address
+        with one.dial() as first, two.dial() as second:
+            first.set("/a", b"")
+            assert second.rev() == 0
+            assert first.cluster != second.cluster
+    with pytest.raises(errors.DeadlineExceeded):
+        visor.dial(one.address, timeout=0.1)
+
+
+def test_data_in_a_folder_survives_a_restart(tmp_path: Path) -> None:
+    with visor.testing.server(tmp_path / "data") as server, server.dial() as client:
+        client.set("/a", b"1")
+        server.restart()
+        assert client.get("/a").value == b"1"
+    with visor.testing.server() as server, pytest.raises(ValueError, match="data_dir"):
+        server.restart()
+
+
+def test_the_fixtures_work_in_a_project_of_a_user(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(
+        "def test_one(visor_client, visor_server):\n"
+        "    visor_client.set('/a', b'1')\n"
+        "    with visor_server.dial('/x') as other:\n"
+        "        assert not other.exists('/a')\n"
+        "def test_two(visor_client):\n"
+        "    assert visor_client.rev() == 0\n"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "visor.testing.plugin",
+            "-p",
+            "no:cacheprovider",
+            str(tmp_path),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert "2 passed" in done.stdout, done.stdout
+
+
+CHECK_IMPORTS = """
+import sys
+import visor, visor.aio, visor.testing.plugin
+loaded = {name.partition(".")[0] for name in sys.modules}
+assert not loaded & {"visord", "pysyncobj", "sortedcontainers", "uvloop", "click", "rich"}, loaded
+sys.modules["visord"] = None
+import visor.testing
+for start in (visor.embedded, visor.testing.server):
+    try:
+        start().__enter__()
+    except ModuleNotFoundError as error:
+        assert "pip install 'visor-registry[server]'" in str(error), error
+    else:
+        raise AssertionError
+"""
+
+
+def test_the_client_needs_no_server_and_says_what_to_install_for_one() -> None:
+    subprocess.run([sys.executable, "-c", CHECK_IMPORTS], check=True, cwd=ROOT)
+
+
+def test_the_library_never_prints_and_never_configures_logging() -> None:
+    code = "import logging, visor; assert not logging.getLogger().handlers; "
+    code += "assert [type(h).__name__ for h in logging.getLogger('visor').handlers] == ['NullHandler']"
+    done = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "")
