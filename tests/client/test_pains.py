@@ -204,42 +204,24 @@ class TestCtrlC:
     ) -> None:
         """Interrupts strike between any two bytecodes; what returned has happened exactly once."""
         done = attempts = 0
-        stop = threading.Event()
-
-        def hail() -> None:
-            dice = random.Random(7)
-            while not stop.wait(dice.random() * 0.01):
-                os.kill(os.getpid(), signal.SIGINT)
-
         with visor_server.dial() as client, visor_server.dial() as witness:
-            thread = threading.Thread(target=hail)
-            thread.start()
-            end = time.monotonic() + 2 * SOAK
-            while not stop.is_set():
-                try:
-                    if time.monotonic() >= end:
-                        stop.set()
-                        continue
+            with Hail(seed=7) as hail:
+                end = time.monotonic() + 2 * SOAK
+                while time.monotonic() < end:
                     attempts += 1
-                    rev = client.set("/n", b"%d" % attempts)
-                    done += rev > 0
-                except KeyboardInterrupt:
-                    continue
-            _without_interrupts(thread.join)
+                    number = b"%d" % attempts
+                    done += hail.strikes(lambda number=number: client.set("/n", number)) is not None
+            assert hail.interrupts > 20
             assert done > 20
             assert client.set("/end", b"1") > 0
-            written = [int(c.changes[0].value or b"0") for c in witness.history("/n")]
+            written = [int(commit.changes[0].value or b"0") for commit in witness.history("/n")]
             assert len(written) == len(set(written))  # never twice
             assert done <= len(written) <= attempts
+            assert not client._driver._session.pending
 
     @pytest.mark.timeout(60)
     def test_a_hail_of_interrupts_in_a_watch_brings_nothing_twice(self, visor_server: Server) -> None:
-        revs, interrupts, stop = list[int](), 0, threading.Event()
-
-        def hail() -> None:
-            dice = random.Random(8)
-            while not stop.wait(dice.random() * 0.01):
-                os.kill(os.getpid(), signal.SIGINT)
+        revs, stop = list[int](), threading.Event()
 
         def write() -> None:
             with visor_server.dial() as writer:
@@ -248,35 +230,76 @@ class TestCtrlC:
                 writer.set("/end", b"")
 
         with visor_server.dial() as client, client.watch("/**", 1) as watch:
-            threads = [threading.Thread(target=hail), threading.Thread(target=write)]
-            for thread in threads:
-                thread.start()
-            end = time.monotonic() + 2 * SOAK
-            while True:
-                try:
-                    if time.monotonic() >= end:
-                        stop.set()
-                    commit = watch.next(timeout=10)
-                    revs.append(commit.rev)
-                    if commit.changes[0].path == "/end":
-                        break
-                except KeyboardInterrupt:
-                    interrupts += 1
-            for thread in threads:
-                _without_interrupts(thread.join)
-            assert revs == sorted(set(revs))
-            # What is lost was handed out: the interrupt struck between this watch and the variable.
-            assert revs[-1] - len(revs) <= interrupts
-            assert len(revs) > 20
+            thread = threading.Thread(target=write)
+            thread.start()
+            with Hail(seed=8) as hail:
+                end = time.monotonic() + 2 * SOAK
+                while time.monotonic() < end:
+                    commit = hail.strikes(lambda: watch.next(timeout=10))
+                    if commit is not None:
+                        revs.append(commit.rev)
+            stop.set()
+            revs += [commit.rev for commit in _up_to_the_end(watch)]
+            thread.join()
+        assert revs == sorted(set(revs))
+        # What is lost was handed out: the interrupt struck between the watch and the variable.
+        assert revs[-1] - len(revs) <= hail.interrupts
+        assert len(revs) > 20
 
 
-def _without_interrupts(call: Callable[[], object]) -> None:
-    while True:
-        try:
-            call()
+def _up_to_the_end(watch: visor.Watch[bytes]) -> Iterator[visor.Commit[bytes]]:
+    for commit in watch:
+        yield commit
+        if commit.changes[0].path == "/end":
             return
+
+
+class Hail:
+    """Interrupts at random moments of the calls that are exposed to it, up to two in each."""
+
+    def __init__(self, seed: int) -> None:
+        self.interrupts = 0
+        self._dice = random.Random(seed)
+        self._left = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._fall)
+
+    def _fall(self) -> None:
+        while not self._stop.wait(self._dice.random() * 0.004):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def _struck(self, number: int, frame: object) -> None:
+        if self._left:
+            self._left -= 1
+            self.interrupts += 1
+            raise KeyboardInterrupt
+
+    def strikes(self, call: Callable[[], Any]) -> Any:
+        """Return what the call returned, None when it was interrupted."""
+        try:
+            try:
+                try:
+                    self._left = 2
+                    result = call()
+                    self._left = 0
+                    return result
+                except KeyboardInterrupt:
+                    self._left = 0
+            except KeyboardInterrupt:  # the second may strike while the first is dealt with
+                self._left = 0
         except KeyboardInterrupt:
-            continue
+            self._left = 0
+        return None
+
+    def __enter__(self) -> Hail:
+        self._before = signal.signal(signal.SIGINT, self._struck)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        signal.signal(signal.SIGINT, self._before)
 
 
 def _pass() -> object:
