@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from naive import Naive
 
-from visord.state import command
+from visord.state import command, names, trim
 from visord.state.digest import state_hash
 from visord.state.machine import Machine
 from visord.state.query import answer
+from visord.state.reads import diff, page
 from visord.state.refusal import Refusal
 
 NAMES = ["a", "b", "a-b", "é"]
@@ -273,7 +274,8 @@ class Registry(RuleBasedStateMachine):
             return
         store, naive = self.machine.store, self.naive
         for rev in range(naive.floor, naive.rev + 1):
-            assert self.ask(13, [1, "/"], rev)[1] == naive.scan([1, "/"], rev)
+            rows = self.pages(lambda cursor, rev=rev: self.ask(13, [1, "/"], rev, 0, cursor), 0)
+            assert rows == naive.scan([1, "/"], rev)
             assert state_hash(store, rev) == state_hash(self.twin.store, rev)
         assert [
             [r, t, a, n, list(map(list, c))] for r, t, a, n, c in store.commits(naive.floor + 1, naive.rev)
@@ -309,6 +311,36 @@ def through(rows):
     return msgpack.unpackb(msgpack.packb(rows), strict_map_key=True)
 
 
+class Cramped(Registry):
+    """The same with every size so small that all ways of storing, paging and cutting are taken."""
+
+    SIZES = (
+        (names, "_SMALL", 1),
+        (page, "VISITS", 3),
+        (diff, "FEW", 2),
+        (trim, "_MOST", 2),
+        (trim, "_SHARE", 4),
+    )
+
+    @initialize()
+    def start(self):
+        self.before = [getattr(module, name) for module, name, _ in self.SIZES]
+        for module, name, size in self.SIZES:
+            setattr(module, name, size)
+        super().start()
+
+    def teardown(self):
+        try:
+            super().teardown()
+        finally:
+            for (module, name, _), size in zip(self.SIZES, getattr(self, "before", ()), strict=False):
+                setattr(module, name, size)
+
+
+TestCramped = Cramped.TestCase
+TestCramped.settings = settings(
+    max_examples=int(60 * float(os.environ.get("VISOR_SOAK", "1"))), stateful_step_count=50
+)
 TestRegistry = Registry.TestCase
 TestRegistry.settings = settings(
     max_examples=int(150 * float(os.environ.get("VISOR_SOAK", "1"))), stateful_step_count=50
