@@ -180,9 +180,10 @@ class Node:
             self.fail(error)
 
     def _on_durable(self) -> None:
-        # The disk first: the next command is on its way while this one is applied and answered.
-        self.proposer.synced()
+        # Answers first: the next command then holds what came meanwhile, and fewer syncs do the same work. The
+        # processor is what is short, not the disk.
         self._turn()
+        self.proposer.synced()
 
     def _on_room(self) -> None:
         self.proposer.start_next()

@@ -5,8 +5,8 @@
     connection C: [TXN]       --'         (A, B and C get their answers in that apply)
 
 At most one command is under way to the disk, and one more fills meanwhile: the fill time is the sync
-time, so a slow disk makes larger groups, not a longer queue. When a sync ends, the next command is
-started *before* the finished one is applied, so that the disk works while Python does.
+time, so a slow disk makes larger groups, not a longer queue. When a sync ends, its writes are applied and
+answered, then the next command is started with all that came meanwhile.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ class Upkeep:
         self._logged_before = 0
         self._made = 0
         self._failed = ""
+        self._hurry = False
         self._closed = False
 
     def start(self) -> None:
@@ -135,10 +136,12 @@ class Upkeep:
             self._finished.set()
             self._node.fail(error)
         else:
-            self._step_timer = self._loop.call_later(PAUSE_SECONDS, self._step)
+            pause = 0.0 if self._hurry else PAUSE_SECONDS
+            self._step_timer = self._loop.call_later(pause, self._step)
 
     async def last_checkpoint(self) -> None:
-        """Finish what is being done, then make a checkpoint of everything."""
+        """Finish what is being done, then make a checkpoint of everything; nobody is served any more."""
+        self._hurry = True
         if self._steps is not None:
             await self._finished.wait()
         if self._node.machine.index > self._node.checkpointer.index:

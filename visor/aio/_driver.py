@@ -15,7 +15,7 @@ import math
 import os
 import weakref
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from visor import _session
 from visor._address import Address
@@ -82,8 +82,8 @@ class Connection(asyncio.Protocol):
         self.gone = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # Not an isinstance: uvloop's transports have asyncio's methods, not its base class.
+        self.transport = cast(asyncio.Transport, transport)
         keep_alive(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:

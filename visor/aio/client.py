@@ -675,10 +675,11 @@ class Client(Generic[T]):
             _, commits, cursor = await self._call(message, False, timeout)
             for commit in commits:
                 yield commit_from_wire(commit, self._root.relative, codec or self._codec)
-            if cursor is None or not commits:
+            if cursor is None:
                 return
+            # A page ends after so much looking, so it may be empty and still have a cursor.
             left = None if left is None else left - len(commits)
-            first, last = (first, commits[-1][0] - 1) if reverse else (commits[-1][0] + 1, last)
+            first, last = (first, cursor) if reverse else (cursor, last)
 
     async def blame(
         self, what: str | Selector = EVERYTHING, *, at: int | None = None, timeout: float | None = None
@@ -691,7 +692,7 @@ class Client(Generic[T]):
         found: dict[str, Blame] = {}
         last = max((file.rev for file in files.values()), default=0)
         first = max(1, min((file.mod_rev for file in files.values()), default=1))
-        first = max(first, (await self.horizon(timeout=timeout)).floor)
+        first = max(first, (await self.horizon(timeout=timeout)).floor + 1)
         async for commit in self.history(
             what, first=first, last=last, reverse=True, keys=True, timeout=timeout
         ):

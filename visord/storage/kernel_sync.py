@@ -1,21 +1,21 @@
 """Syncs by the kernel's own queue: no thread of ours, no fight for the interpreter.
 
-A thread beside a busy loop has to get the interpreter twice for each sync: to start, and to tell that it is
-done. Each time the loop stops, two processors wake each other, and the next turn begins late: with 64
-clients that was about half of what a write cost. Linux can sync in the background by itself (`io_submit`
-with IO_CMD_FDSYNC) and tells the loop through an eventfd:
+A thread beside a busy loop has to get the interpreter twice for each sync: to start, and to tell that it is done.
+Each time the loop stops, two processors wake each other, and the next turn begins late: counted with 64 clients,
+15 futex calls a sync. Linux can sync in the background by itself and tells the loop through an eventfd:
 
-    loop:    pwrite into the page cache -- io_submit -- serves others ............ eventfd: done(...)
-    kernel:                                 `-- fdatasync on a kernel thread ------^
+    loop:    pwrite into the page cache -- submit -- serves others ............ eventfd: done(...)
+    kernel:                                  `-- fdatasync on a kernel thread ----^
 
-`caio` makes the calls. Where it or the kernel cannot (another system, a limit), `KernelSync.try_new`
-returns None and the thread stays.
+`caio` makes the calls (Linux AIO; its io_uring, measured too, was not faster and is forbidden in many containers).
+Where it cannot be had (another system, a limit), `try_new` returns None and the thread stays.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 from functools import partial
 from typing import Any, Final
@@ -23,6 +23,7 @@ from typing import Any, Final
 from visord.storage.disk import OsFile
 from visord.storage.worker import Done, Job, Submitter, SyncedWrite
 
+LIBRARY: Final = "caio.linux_aio"
 MOST_AT_ONCE: Final = 8
 _WRAP: Final = 1 << 64
 """caio tells a result as an unsigned number: an errno arrives as this minus it."""
@@ -45,12 +46,9 @@ class KernelSync:
     @classmethod
     def try_new(cls, loop: asyncio.AbstractEventLoop, thread: Submitter) -> KernelSync | None:
         """Return one for `loop`, or None where it cannot be had."""
-        try:
-            from caio import linux_aio
-
-            return cls(loop, thread, linux_aio)
-        except (ImportError, OSError, NotImplementedError):
-            return None
+        with contextlib.suppress(ImportError, OSError, NotImplementedError):
+            return cls(loop, thread, importlib.import_module(LIBRARY))
+        return None
 
     def submit(self, job: Job, done: Done) -> None:
         """Run `job`, then `done(result, error)` on the loop."""

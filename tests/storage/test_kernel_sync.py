@@ -1,0 +1,104 @@
+"""Syncs by the kernel: what was written is there, failures are told, all else goes to the thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from visord.storage import kernel_sync
+from visord.storage.disk import OsDisk
+from visord.storage.kernel_sync import KernelSync
+from visord.storage.worker import Inline, SyncedWrite
+
+pytest.importorskip("caio")
+
+
+def run(body: Callable[[KernelSync, Callable[..., asyncio.Future[Any]]], Any]) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        sync = KernelSync.try_new(loop, Inline())
+        if sync is None:
+            pytest.skip("not allowed here")
+
+        def submit(job: Callable[[], Any]) -> asyncio.Future[Any]:
+            answer: asyncio.Future[Any] = loop.create_future()
+            sync.submit(job, lambda result, error: answer.set_result((result, error)))
+            return answer
+
+        try:
+            await body(sync, submit)
+        finally:
+            sync.close()
+            sync.close()
+
+    asyncio.run(main())
+
+
+def test_a_write_is_in_the_file_and_answered_on_the_loop(tmp_path: Path) -> None:
+    file = OsDisk().open(str(tmp_path / "log"), create=True)
+
+    async def body(_: KernelSync, submit: Any) -> None:
+        for number in range(50):
+            answer = submit(SyncedWrite(file, b"%04d" % number, number * 4))
+            assert not answer.done()
+            assert await asyncio.wait_for(answer, 10) == (None, None)
+        assert file.pread(200, 0) == b"".join(b"%04d" % number for number in range(50))
+
+    run(body)
+    file.close()
+
+
+def test_a_failing_sync_is_told_as_the_error_it_is(tmp_path: Path) -> None:
+    file = OsDisk().open(str(tmp_path / "log"), create=True)
+    file.close()
+
+    async def body(_: KernelSync, submit: Any) -> None:
+        result, error = await asyncio.wait_for(submit(SyncedWrite(file, b"x", 0)), 10)
+        assert result is None
+        assert isinstance(error, OSError)
+
+    run(body)
+
+
+def test_a_result_below_zero_is_an_errno() -> None:
+    async def body(sync: KernelSync, _: Any) -> None:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        sync._under_way += 1
+        sync._finished(lambda result, error: answer.set_result(error), (1 << 64) - 5)
+        error = await asyncio.wait_for(answer, 10)
+        assert isinstance(error, OSError)
+        assert error.errno == 5
+
+    run(body)
+
+
+def test_other_jobs_go_to_the_thread() -> None:
+    async def body(_: KernelSync, submit: Any) -> None:
+        assert await asyncio.wait_for(submit(lambda: 7), 10) == (7, None)
+
+    run(body)
+
+
+def test_closing_waits_for_what_is_under_way(tmp_path: Path) -> None:
+    file = OsDisk().open(str(tmp_path / "log"), create=True)
+
+    async def body(sync: KernelSync, submit: Any) -> None:
+        answer = submit(SyncedWrite(file, b"x" * 4096, 0))
+        sync.close()
+        assert await asyncio.wait_for(answer, 10) == (None, None)
+
+    run(body)
+    file.close()
+
+
+def test_without_a_library_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_sync, "LIBRARY", "no.such.library")
+
+    async def main() -> None:
+        assert KernelSync.try_new(asyncio.get_running_loop(), Inline()) is None
+
+    asyncio.run(main())
