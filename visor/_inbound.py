@@ -9,7 +9,7 @@ them back; decoding says where a message ends only when asked, so nobody asks be
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgpack
@@ -28,10 +28,14 @@ _MEASURED = frozenset((verbs.COMMITS, verbs.STATE))
 class Inbound:
     """Cuts a connection's bytes into messages.
 
-    After `measure`, `sizes` has the encoded size of each COMMITS and STATE message, in order.
+        inbound.feed(data)
+        for message in inbound.messages: ...
+
+    Iterating raises at the first byte that cannot be read; the stream is of no use after that. After
+    `measure`, `sizes` has the encoded size of each COMMITS and STATE message, in order.
     """
 
-    __slots__ = ("_end", "_feed", "_measuring", "_unpacker", "sizes")
+    __slots__ = ("_unpacker", "feed", "messages", "sizes")
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._unpacker: Any = msgpack.Unpacker(
@@ -43,35 +47,33 @@ class Inbound:
             max_map_len=MAX_ELEMENTS,
             max_ext_len=0,
         )
-        self._feed = self._unpacker.feed
-        self._measuring = False
-        self._end = 0
+        self.feed: Callable[[bytes], None] = self._unpacker.feed
+        self.messages: Iterable[Any] = self._unpacker
         self.sizes: deque[int] = deque()
 
     def measure(self) -> None:
         """Measure from here on; to be called before the first WATCH is sent."""
-        if not self._measuring:
-            # In the middle of a message this is not its beginning, but that message answers no WATCH yet.
-            self._end = self._unpacker.tell()
-            self._measuring = True
+        if self.messages is self._unpacker:
+            self.messages = _Measured(self._unpacker, self.sizes)
 
-    def cut(self, data: bytes) -> Iterable[Any]:
-        """Return what iterates over the messages that are complete with `data`.
 
-        Iterating raises at the first byte that cannot be read; the stream is of no use after that.
-        """
-        self._feed(data)
-        if not self._measuring:
-            messages: Iterable[Any] = self._unpacker
-            return messages
-        return self._measured()
+class _Measured:
+    """The messages of an unpacker, whose sizes it notes."""
 
-    def _measured(self) -> Iterator[Any]:
+    __slots__ = ("_end", "_sizes", "_unpacker")
+
+    def __init__(self, unpacker: Any, sizes: deque[int]) -> None:
+        self._unpacker = unpacker
+        self._sizes = sizes
+        # In the middle of a message this is not its beginning, but that message answers no WATCH yet.
+        self._end: int = unpacker.tell()
+
+    def __iter__(self) -> Iterator[Any]:
         unpacker = self._unpacker
         tell = unpacker.tell
         for message in unpacker:
             end = tell()
             if type(message) is list and message and message[0] in _MEASURED:
-                self.sizes.append(end - self._end)
+                self._sizes.append(end - self._end)
             self._end = end
             yield message

@@ -111,7 +111,7 @@ class Session:
         self.useful = False
         """This connection has answered something besides HELLO."""
         self.urgent = False
-        """Something was packed that no caller will flush."""
+        """There is something that no caller will see to: bytes to flush, or `broken`."""
         self.fatal: Callable[[], VisorError] | None = None
         """Why no connection will do any more."""
         self._hello_id = 0
@@ -257,6 +257,7 @@ class Session:
         self._resume()
 
     def _wrong_cluster(self, actual: str | None) -> None:
+        self.urgent = True
         expected = self.cluster
         self.fatal = lambda: WrongCluster(expected=expected, actual=actual)
         self.broken = "another cluster"
@@ -338,9 +339,10 @@ class Session:
         """Take bytes of the connection. `broken` tells afterwards whether to give it up."""
         self.heard = now
         self._pinged = False
-        pending = self.pending
+        pending, inbound = self.pending, self._inbound
         try:
-            for message in self._inbound.cut(data):
+            inbound.feed(data)
+            for message in inbound.messages:
                 if message[0] == OK:
                     request = message[1]
                     call = pending.get(request)
@@ -359,9 +361,9 @@ class Session:
                         self._welcomed(message[2])
                 else:
                     self._other(message, now)
-        except (
-            Exception
-        ) as error:  # the decoder raises many kinds, odd fields as many: no message can be trusted
+        except Exception as error:
+            # The decoder raises many kinds, odd fields as many; each means that no message can be trusted.
+            self.urgent = True
             self.broken = f"a message cannot be read: {type(error).__name__}: {error}"
             log.debug("a message cannot be read", exc_info=True)
         if self.state != READY:
@@ -371,12 +373,14 @@ class Session:
 
     def _leave_when_done(self) -> None:
         if self.state == LEAVING and not any(call.sent for call in self.pending.values()):
+            self.urgent = True
             self.broken = "the node is leaving"
 
     def _other(self, message: list[Any], now: float) -> None:
         if type(message) is not list:
             raise TypeError(f"an array is expected, not {message!r:.80}")
         kind = message[0]
+        self.urgent = self.urgent or kind != verbs.COMMITS
         if kind == verbs.COMMITS:
             size = self._inbound.sizes.popleft()
             feed = self._wired.get(message[1])

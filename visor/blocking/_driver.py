@@ -142,6 +142,7 @@ class Driver:
         self._out = b""
         """What the socket would not take yet."""
         self._sending = False
+        """Bytes are under way to the socket, or wait in `_out`."""
         self._connecting_until = 0.0
         """When the attempt to connect that is under way is over at the latest."""
         self._patience = 0.0
@@ -183,7 +184,7 @@ class Driver:
             with self._lock:
                 session, sock = self._session, self._sock
                 data = None
-                if sock is not None and not self._out and not self._sending:
+                if sock is not None and not self._sending:
                     data = session.begin(message, write)
                 if sock is None or data is None:
                     call, now = self._queue(message, write, timeout)
@@ -198,9 +199,10 @@ class Driver:
                     seconds = self._timeout if timeout is None else timeout
                     call = Waiting(message, write, now + seconds, seconds)
                     session.register(call, now)
-                    if taken != len(data):
+                    if taken == len(data):
+                        self._sending = False
+                    else:
                         self._out = data[taken:]
-                    self._sending = False
                     if session.broken is not None:
                         self._drop(session.broken)
                 reader = self._reader
@@ -482,10 +484,9 @@ class Driver:
                 self._session.abandon(waiter)
             if waiter is not None:
                 waiter.done = True
-            if reading or self._sending:
+            if reading or (self._sending and not self._out):
                 # Bytes may have been taken off the socket and lost, or half a message sent.
                 self._drop("a call was interrupted")
-                self._sending = False
                 self._attempt = 0  # which says nothing against the node
             if reading:
                 self._hand_over()
@@ -515,7 +516,9 @@ class Driver:
             session = self._session
             left = waiter.deadline - now
             if left < self._patience or self._patience != self._quantum or session.delayed:
-                self._set_patience(sock, left)
+                self._set_patience(sock, waiter)
+                if waiter.done or self._sock is not sock:
+                    continue
             try:
                 data = sock.recv(RECEIVE)
             except BlockingIOError:
@@ -523,31 +526,37 @@ class Driver:
             except OSError as error:
                 data = b""
                 self._failure = error
-            now = self._clock()
             with self._lock:
                 if data:
-                    session.receive(data, now)
-                    if session.broken is not None or session.urgent or session.delayed:
+                    # For one call alone `now` will do: when the next one begins, silence counts from there.
+                    alone = len(session.pending) < 2 and not session.feeds
+                    session.receive(data, now if alone else self._clock())
+                    if session.urgent:
                         self._after()
                 elif data is None:
                     self._pass_time(waiter)
                 elif self._sock is sock:
                     self._drop("the node closed the connection")
                 if waiter.done:
-                    if self._sleepers or self._doomed:
+                    if self._sleepers:
                         self._hand_over()
                     else:
                         self._reader = None
                     return
+            now = self._clock()
         with self._lock:
             if self._reader is waiter:
                 self._hand_over()
 
-    def _set_patience(self, sock: socket.socket, left: float) -> None:
+    def _set_patience(self, sock: socket.socket, waiter: Waiter) -> None:
         """Let `recv` wait until the next thing is due, at most until silence is to be broken."""
         now = self._clock()
         due = min((when for when, _ in self._session.delayed), default=math.inf)
-        patience = max(LEAST_WAIT, min(self._quantum, left, due - now))
+        if due <= now:
+            with self._lock:
+                self._pass_time(waiter)
+            return
+        patience = max(LEAST_WAIT, min(self._quantum, waiter.deadline - now, due - now))
         if patience != self._patience:
             self._patience = patience
             whole = int(patience)
@@ -568,12 +577,12 @@ class Driver:
     # -- sending --------------------------------------------------------------------------------------
     def _send(self, data: bytes) -> None:
         """Send without blocking; what the socket does not take waits in `_out`; under the lock."""
-        if self._out:
-            data = self._out + data
-        if not data or self._sock is None:
-            return
-        if self._sending:
+        if self._sending and not self._out:
             self._session.broken = "a message was interrupted half way"
+            return
+        if self._out:
+            data, self._out = self._out + data, b""
+        if not data or self._sock is None:
             return
         self._sending = True
         try:
@@ -581,7 +590,7 @@ class Driver:
         except OSError as error:
             taken = self._not_sent(error, data)
         self._out = data[taken:]
-        self._sending = False
+        self._sending = bool(self._out)
 
     def _not_sent(self, error: OSError, data: bytes) -> int:
         """Return how many bytes the socket took: none for now, or all in vain when the connection is gone."""
