@@ -521,3 +521,16 @@ class TestAsyncio:
             listener.close()
             for connection in served:
                 connection.thread.join(5)
+
+    def test_uvloop_will_do(self, visor_server: Server) -> None:
+        uvloop = pytest.importorskip("uvloop")
+
+        async def main() -> None:
+            async with visor_server.dial_async() as client, await client.watch("/**") as watch:
+                await asyncio.gather(*(client.set(f"/{number}", b"") for number in range(50)))
+                assert [(await watch.next(timeout=5)).rev for _ in range(50)] == list(range(1, 51))
+                with pytest.raises(errors.DeadlineExceeded):
+                    await client.get("/1", at=99, timeout=0.05)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
