@@ -36,20 +36,23 @@ def keep_alive(sock: socket.socket) -> None:
 def open_socket(address: Address, left: Callable[[], float]) -> socket.socket:
     """Connect to the address within `left()` seconds; its name is resolved now. OSError when it fails."""
     if address.unix is not None:
-        return _connected(socket.AF_UNIX, address.unix, left)
+        return _connected(socket.AF_UNIX, address.unix, left())
     failure: OSError = OSError(f"{address} has no addresses")
-    for family, where in _resolve(address, left):
+    found = _resolve(address, left)
+    for number, (family, where) in enumerate(found):
+        # One that swallows packets must not use up the time of the others.
+        share = left() / (len(found) - number)
         try:
-            return _connected(family, where, left)
+            return _connected(family, where, share)
         except OSError as error:
             failure = error
     raise failure
 
 
-def _connected(family: int, where: Any, left: Callable[[], float]) -> socket.socket:
+def _connected(family: int, where: Any, seconds: float) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.settimeout(max(0.001, left()))
+        sock.settimeout(max(0.001, seconds))
         sock.connect(where)
     except BaseException:
         sock.close()
@@ -59,7 +62,7 @@ def _connected(family: int, where: Any, left: Callable[[], float]) -> socket.soc
 
 def _resolve(address: Address, left: Callable[[], float]) -> list[tuple[int, Any]]:
     """Return the families and socket addresses of a host. A lookup knows no deadline: it runs aside."""
-    if _is_number(address.host):
+    if is_number(address.host):
         return _look_up(address)
     answer: queue.SimpleQueue[list[tuple[int, Any]] | OSError] = queue.SimpleQueue()
 
@@ -87,7 +90,8 @@ def _look_up(address: Address) -> list[tuple[int, Any]]:
     return [(family, where) for family, _, _, _, where in found]
 
 
-def _is_number(host: str) -> bool:
+def is_number(host: str) -> bool:
+    """Whether the host is an IP address, which needs no lookup."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,17 +53,15 @@ def test_types_follow_the_codec(tmp_path: Path) -> None:
         cwd=Path(__file__).resolve().parents[2],
     )
     said: dict[int, str] = {}
-    for line in done.stdout.splitlines():
-        where, _, what = line.partition(": ")
-        if where.startswith(str(file)):
-            said.setdefault(int(where.rpartition(":")[2]), what)
+    for number, what in re.findall(r"sample\.py:(\d+): (.*)", done.stdout):
+        said.setdefault(int(number), what)
     for number, line in enumerate(SAMPLE.splitlines(), 1):
         code, _, expected = line.partition("#")
         if expected.strip() == "error":
-            assert said.get(number, "").startswith("error"), f"{code.strip()}: not refused"
+            assert said.get(number, "").startswith("error"), f"{code.strip()}: not refused: {done}"
         elif expected:
             found = said.get(number, "nothing").replace("builtins.", "").replace("visor.blocking.client.", "")
             found = found.replace("visor.blocking.snapshot.", "").replace('"', "")
             if expected.strip() != "Json":
-                assert found.removeprefix("note: Revealed type is ") == expected.strip(), code.strip()
+                assert found.removeprefix("note: Revealed type is ") == expected.strip(), (code.strip(), done)
             assert "Any" not in found

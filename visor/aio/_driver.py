@@ -13,6 +13,7 @@ import contextlib
 import logging
 import math
 import os
+import socket
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
@@ -25,7 +26,7 @@ from visor._feed import Feed
 from visor._memory import raise_mmap_threshold
 from visor._session import Session
 from visor._settings import Settings
-from visor._sockets import keep_alive
+from visor._sockets import is_number, keep_alive
 from visor._verbs import NAMES
 from visor.errors import ClientClosed, DeadlineExceeded, ForkedClient, VisorError
 from visor.protocol import verbs
@@ -512,8 +513,10 @@ class Driver:
             connection.abort()
             self._connection = None
             session.lost()
-            if not isinstance(error, OSError):
+            if not isinstance(error, Exception):
                 raise
+            if not isinstance(error, OSError):
+                log.exception("connecting to %s failed in an unforeseen way", address)
             self._failure = error if str(error) else TimeoutError(f"no greeting from {address}")
             log.info("%s: %s", address, self._failure)
             return False
@@ -521,13 +524,24 @@ class Driver:
         return True
 
     async def _open(self, loop: asyncio.AbstractEventLoop, connection: Connection, address: Address) -> None:
+        """Connect; a name is resolved here, at every attempt, and its addresses share the time that is left."""
         if address.unix is not None:
             await loop.create_unix_connection(lambda: connection, address.unix)
-        else:
-            # The name is resolved here, at every attempt.
-            await loop.create_connection(
-                lambda: connection, address.host, address.port, happy_eyeballs_delay=0.25
-            )
+            return
+        hosts = [(address.host, address.port)]
+        if not is_number(address.host):
+            found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            hosts = list(dict.fromkeys((str(where[0]), int(where[1])) for *_, where in found))
+        until = self._clock() + self._settings.connect_timeout
+        for number, (host, port) in enumerate(hosts, 1):
+            share = max(0.0, until - self._clock()) / (len(hosts) - number + 1)
+            try:
+                async with asyncio.timeout(share):
+                    await loop.create_connection(lambda: connection, host, port)
+                return
+            except OSError:
+                if number == len(hosts):
+                    raise
 
     def _established(self, connection: Connection, address: Address) -> None:
         assert connection.transport is not None
