@@ -107,7 +107,14 @@ class Connection(asyncio.Protocol):
         self.gone.set()
         if self._timer is not None:
             self._timer.cancel()
-        self.session.end()
+        self.session.lost()
+        self._transport = None
+        self.write = _ignore
+        self.data_received = _ignore  # type: ignore[method-assign, assignment]
+
+
+def _ignore(_: bytes) -> None:
+    """Nothing can be said or heard any more."""
 
 
 def _keep_alive(sock: Any) -> None:

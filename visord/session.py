@@ -73,7 +73,6 @@ class Session:
         "_backlog_size",
         "_decoder",
         "_encoder",
-        "_handlers",
         "_min_rev",
         "_node",
         "_owed",
@@ -114,15 +113,6 @@ class Session:
         """Transactions (id, results) that are not answered yet, because the peer does not read."""
         self._waiting: dict[int, Message] = {}
         """Reads by id that wait for a rev."""
-        self._handlers: dict[int, Callable[[Message], Any]] = {
-            verbs.PING: self._ping,
-            verbs.CANCEL: self._cancel,
-            verbs.STATUS: self._status,
-            verbs.WATCH: self._watch,
-            verbs.UNWATCH: self._unwatch,
-            verbs.CREDIT: self._credit,
-            verbs.PROGRESS: self._progress,
-        }
 
     # -- bytes in -------------------------------------------------------------------------------------
 
@@ -181,11 +171,11 @@ class Session:
             self._submit(writes, size)
 
     def _other(self, verb: int, message: Message) -> None:
-        handler = self._handlers.get(verb)
+        handler = HANDLERS.get(verb)
         if handler is None:
             self._refuse(message[1], Refusal("unsupported", f"unknown verb {verb}", {"actual": verb}))
             return
-        handler(message)
+        handler(self, message)
 
     def _hold(self, rest: list[Message], size: int) -> None:
         self._backlog, self._backlog_size = rest, size
@@ -256,6 +246,12 @@ class Session:
         self._owed.clear()
         self._node.forget(self, self._waiting)
         self._waiting.clear()
+
+    def lost(self) -> None:
+        """The connection is gone. No cycle stays behind, as old garbage is hardly ever looked for, and no buffer:
+        where reads and watches wait, what has ended may be remembered for a while."""
+        self.end()
+        self._wire, self._decoder, self._encoder = NOWHERE, DEAF, MUTE
 
     # -- handshake ------------------------------------------------------------------------------------
 
@@ -418,3 +414,32 @@ class Session:
 
 WATCH_DEFAULTS: Final[tuple[Any, ...]] = (None, None, 0, verbs.ALL_KINDS, 0)
 """selector, from, flags, kinds, window."""
+
+HANDLERS: Final[dict[int, Callable[[Session, Message], None]]] = {
+    verbs.PING: Session._ping,
+    verbs.CANCEL: Session._cancel,
+    verbs.STATUS: Session._status,
+    verbs.WATCH: Session._watch,
+    verbs.UNWATCH: Session._unwatch,
+    verbs.CREDIT: Session._credit,
+    verbs.PROGRESS: Session._progress,
+}
+"""What is neither a write nor a query, by verb."""
+
+
+class _Nowhere:
+    """The wire of a session whose connection is gone."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+NOWHERE: Final = _Nowhere()
+DEAF: Final = Decoder(1)
+DEAF.violation = "the connection is gone"
+MUTE: Final = Encoder()
