@@ -144,6 +144,7 @@ class Node:
             on_apply=self._apply,
             applied=(self.machine.index, self.machine.term),
         )
+        self.checkpointer.sweep()
         self.log.on_durable = self._on_durable
         self.log.on_room = self._on_room
         self.log.on_failure = self.fail

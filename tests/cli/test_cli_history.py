@@ -6,7 +6,6 @@ import json
 import threading
 from pathlib import Path
 
-import pytest
 from cli_harness import Visor
 
 
@@ -314,9 +313,6 @@ def test_runs_in_threads_do_not_need_signals(visor: Visor) -> None:
     assert codes == [0]
 
 
-@pytest.mark.xfail(
-    reason="the client's blame asks for the commit at the floor, which is forgotten", strict=False
-)
 def test_blame_leaves_out_what_is_forgotten(own_visor: Visor) -> None:
     for name in ("/a", "/b", "/c"):
         own_visor.ok("set", name, "1")

@@ -176,7 +176,7 @@ class RaftLog:
         self._mark.move(
             marks.Position(self._sequence, segments.current.number, segments.offset, self.durable_index)
         )
-        segments.prepare()
+        # Nothing is prepared yet: the owner may find that this log does not fit its checkpoint, and refuse to start.
 
     def _start_at(self, index: int, term: int) -> None:
         """Begin with an empty entry, durable on return. Only before anything else runs."""

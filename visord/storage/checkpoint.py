@@ -82,12 +82,11 @@ class Checkpointer:
         """Load the checkpoint, if there is one, into a new machine.
 
         Everything is verified. Raises `DamageError`, `FormatError` or `IdentityError`; the machine is of no
-        use then. Removes what checkpoints left that were not finished.
+        use then.
         """
         found = manifests.read(self._disk, self._path, self.manifest.cluster)
         if found is not None:
             self.manifest = found
-        self._sweep()
         if found is None:
             return
         collecting = gc.isenabled()
@@ -101,7 +100,12 @@ class Checkpointer:
         gc.freeze()
         self.index = self.manifest.index
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Remove what checkpoints left that were not finished.
+
+        Only once it is sure that the log continues what was loaded: where a manifest is lost, the files it named are
+        all that a rescue could start from.
+        """
         known = {part.name for part in self.manifest.files()}
         for name in self._disk.listdir(self._history):
             if name not in known:
@@ -255,7 +259,7 @@ class Checkpointer:
         """Give back the space of a checkpoint that failed. What fails here too is seen to at the next start."""
         parts = self.manifest.parts
         with contextlib.suppress(OSError):
-            self._sweep()
+            self.sweep()
             if parts:
                 file = self._disk.open(join(self._history, parts[-1].name))
                 try:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import importlib
 import os
 from functools import partial
@@ -25,6 +26,9 @@ from visord.storage.worker import Done, Job, Submitter, SyncedWrite
 
 LIBRARY: Final = "caio.linux_aio"
 MOST_AT_ONCE: Final = 8
+NOT_HERE: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EAGAIN})
+"""The file system has no sync of this kind, or the kernel's queue is full: nothing was begun, the thread does it."""
+CLOSE_SECONDS: Final = 10
 _WRAP: Final = 1 << 64
 """caio tells a result as an unsigned number: an errno arrives as this minus it."""
 
@@ -61,7 +65,10 @@ class KernelSync:
             operation.set_callback(partial(self._finished, done))
             self._context.submit(operation)
         except OSError as error:
-            self._loop.call_soon(done, None, error)
+            if error.errno in NOT_HERE:
+                self._thread.submit(job, done)
+            else:
+                self._loop.call_soon(done, None, error)
         else:
             self._under_way += 1
 
@@ -81,6 +88,10 @@ class KernelSync:
         if self._context is None:
             return
         self._loop.remove_reader(self._context.fileno)
-        while self._under_way:
+        waited = 0
+        while (
+            self._under_way and waited < CLOSE_SECONDS
+        ):  # a second at a time; a dead disk must not hold the end up
             self._context.process_events(MOST_AT_ONCE, 1, 1)
+            waited += 1
         self._context = None
