@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from visor.cli import exits
@@ -70,19 +74,49 @@ class Child:
 
     def _execute(self, data: bytes, environment: dict[str, str]) -> int:
         """Run it to its end and return its code (negative: the signal that ended it)."""
+        process: subprocess.Popen[bytes] | None = None
         try:
-            process = subprocess.Popen(self._words, stdin=subprocess.PIPE, env=environment)
+            with _signals_held():
+                process = self._start(environment)
+            process.communicate(data)  # a command that does not read its input is no failure
+        except BaseException:
+            if process is not None:
+                _end(process)
+            raise
+        return process.returncode
+
+    def _start(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(self._words, stdin=subprocess.PIPE, env=environment)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise Problem(
                 f"cannot run {self._words[0]}: {reason}", code="child", exit_code=exits.FAILED
             ) from None
-        try:
-            process.communicate(data)  # a command that does not read its input is no failure
-        except BaseException:
-            _end(process)
-            raise
-        return process.returncode
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Deal with SIGTERM and SIGINT only at the end: a command that was just started must have a name by then."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[tuple[int, FrameType | None]] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: arrived.append((number, frame)))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for late, frame in arrived:
+        after = before[signal.Signals(late)]
+        if callable(after):
+            after(late, frame)
+        else:  # the default action, or none
+            signal.raise_signal(late)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
