@@ -24,6 +24,8 @@ Message: TypeAlias = list[Any]
 MAX_ELEMENTS = 65_536
 """Elements of one array or map in a message: the decoder allocates by the announced count."""
 
+BUFFER = 8 * 1024
+"""Bytes of a new encoder's buffer: there is one for each connection, and most are idle."""
 LARGE = 1 << 20
 """Bytes of an encoder's buffer that are worth giving back."""
 
@@ -102,7 +104,7 @@ class Encoder:
 
     def renew(self) -> None:
         """Start with a new buffer: the old one keeps its largest size. `pack` is another one afterwards."""
-        self._packer = msgpack.Packer(use_bin_type=True, autoreset=False)
+        self._packer = msgpack.Packer(use_bin_type=True, autoreset=False, buf_size=BUFFER)
         self.pack = self._packer.pack
         self.large = False
 
