@@ -85,7 +85,14 @@ def check(directory: str, as_json: bool) -> None:
     """Verify every byte of a data directory; exit 9 when anything is damaged."""
     from visord.storage.check import check_directory
 
-    report = check_directory(Path(directory))
+    try:
+        report = check_directory(Path(directory))
+    except LockedError as error:
+        _end(EXIT_REFUSED, str(error))
+    except IdentityError as error:
+        _end(EXIT_CONFIG, str(error))
+    except OSError as error:
+        _end(EXIT_FAILED, str(error))
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2))
     else:
