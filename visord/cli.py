@@ -169,8 +169,10 @@ def _run(settings: Settings, data_dir: Path) -> None:
         _end(EXIT_DAMAGE, str(error))
     except IdentityError as error:
         _end(EXIT_CONFIG, str(error))
-    except (FormatError, UnknownFormat, OSError) as error:
+    except (FormatError, UnknownFormat) as error:
         _end(EXIT_FAILED, str(error))
+    except OSError as error:
+        _end(EXIT_FAILED, f"{error}" if error.filename else f"{data_dir}: {error}")
 
 
 def _tune_interpreter() -> None:

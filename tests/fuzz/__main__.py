@@ -20,7 +20,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="visord-fuzz-") as folder:
         outcome = besiege(Path(folder) / "data", options.seconds, options.seed)
     print(outcome.report())
-    for problem in outcome.problems:
+    for problem in outcome.problems[:20]:
         print(f"PROBLEM: {problem}")
     print(f"{len(outcome.problems)} problems" if outcome.problems else "everything held")
     return 1 if outcome.problems else 0

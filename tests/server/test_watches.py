@@ -112,7 +112,8 @@ def test_a_window_stops_it_and_credit_lets_it_go_on(node: embed.Embedded, wire: 
         first = writer.set("/w/window", b"x" * 900)
         for _ in range(30):
             writer.set("/w/window", b"x" * 900)
-        size, seen = 0, []
+        size = 0
+        seen: list[int] = []
         while not seen or not wire.silence(0.2):
             message = wire.push(10)
             assert message[:2] == [v.COMMITS, number]

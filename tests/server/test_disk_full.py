@@ -1,0 +1,181 @@
+"""A full disk, for real: a small file system of its own. Writes are refused, reads go on, room lets writes resume."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.node_process import NodeProcess, run
+from tests.wire import Refused, Wire
+from visor.protocol import verbs as v
+
+MIB = 1 << 20
+SIZE = 96 * MIB
+SETTINGS = (
+    "storage.log_segment_bytes=1048576",
+    "storage.log_chunk_bytes=262144",
+    "storage.history_segment_bytes=1048576",
+    "storage.log_keep_bytes=100000",
+    "log.level=error",
+)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A mounted tmpfs of SIZE bytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a file system cannot be mounted here: that takes root")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(place: Path, leave: int) -> Path:
+    """Take all space but `leave` bytes; remove the file to give it back."""
+    ballast = place / "ballast"
+    with contextlib.suppress(FileNotFoundError):
+        ballast.unlink()
+    status = os.statvfs(place)
+    size = status.f_bavail * status.f_frsize - leave
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+    return ballast
+
+
+def write_until_full(wire: Wire, limit: int = 64 * MIB) -> tuple[int, Refused]:
+    """Set until it is refused; return the last rev and the refusal."""
+    rev, written = wire.rev(), 0
+    value = os.urandom(100_000)
+    while written < limit:
+        try:
+            rev = wire.set(f"/f/{written}", value)
+        except Refused as refused:
+            return rev, refused
+        written += len(value)
+    pytest.fail("it was never full")
+
+
+def await_writes(wire: Wire, seconds: float = 15.0) -> int:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return wire.set("/resumed", b"1")
+        except Refused as refused:
+            assert refused.code == "no_space"
+            assert time.monotonic() < deadline, refused
+            time.sleep(0.05)
+
+
+def test_writes_are_refused_reads_go_on_and_writes_resume(small_disk: Path) -> None:
+    data = small_disk / "data"
+    with NodeProcess(data, settings=SETTINGS) as node, Wire(node.address) as wire:
+        first = wire.set("/a", b"1")
+        ballast = fill(small_disk, 33 * MIB)
+        last, refused = write_until_full(wire)
+        assert refused.code == "no_space"
+        assert refused.details["path"].startswith(str(data))
+        assert 0 <= refused.details["free"] < 40 * MIB
+        assert str(data) in refused.text
+        # Everything but writes goes on, for everybody.
+        assert wire.rev() == last
+        assert wire.get("/a") == b"1"
+        assert wire.get("/a", first) == b"1"
+        assert wire.call(v.SCAN, [v.SEL_TREE, "/"], None, 0, None, 0, {"count": True})[3] == last
+        status = wire.status()
+        assert any("no space" in alarm for alarm in status["alarms"])
+        with Wire(node.address) as other:
+            assert other.get("/a") == b"1"
+            assert other.call(v.WATCH, [v.SEL_TREE, "/"]) == last + 1
+            with pytest.raises(Refused) as again:
+                other.set("/a", b"2")
+            assert again.value.code == "no_space"
+        ballast.unlink()
+        resumed = await_writes(wire)
+        assert resumed == last + 1  # nothing that was refused took a rev
+        assert wire.status()["alarms"] == []
+        for number in range(50):
+            wire.set("/more", b"x" * 50_000 + b"%d" % number)
+        rev = wire.rev()
+        commits = wire.commits()
+        node.kill()
+        node.start()
+        with Wire(node.address) as after:
+            assert after.rev() == rev
+            assert after.commits() == commits
+
+
+def test_it_starts_and_reads_on_a_full_disk(small_disk: Path) -> None:
+    """Space was prepared before: a start needs none, and tells by refusing writes."""
+    data = small_disk / "data"
+    with NodeProcess(data, settings=SETTINGS) as node:
+        with Wire(node.address) as wire:
+            rev = wire.set("/a", b"1")
+        node.kill()
+        ballast = fill(small_disk, 0)
+        node.start()
+        with Wire(node.address) as wire:
+            assert wire.rev() == rev
+            assert wire.get("/a") == b"1"
+            last, refused = write_until_full(wire, 8 * MIB)
+            assert refused.code == "no_space"
+            assert last >= rev
+            ballast.unlink()
+            assert await_writes(wire) == last + 1
+
+
+def test_a_checkpoint_gives_the_log_back_on_a_full_disk(small_disk: Path) -> None:
+    """What fills the disk is log that a checkpoint makes needless: nobody has to free anything by hand."""
+    data = small_disk / "data"
+    with NodeProcess(data, settings=SETTINGS) as node, Wire(node.address) as wire:
+        value = os.urandom(100_000)
+        wire.call(v.RETAIN, 5)
+        fill(small_disk, 40 * MIB)
+        for number in range(250):  # 25 MB of log with room for a third of it
+            deadline = time.monotonic() + 25
+            while True:
+                try:
+                    wire.set("/same", b"%d" % number + value)
+                    break
+                except Refused as refused:
+                    assert refused.code == "no_space"
+                    assert time.monotonic() < deadline, wire.status()
+                    time.sleep(0.05)
+        assert wire.status()["checkpoint"]["made"] >= 1
+
+
+def test_stopping_on_a_full_disk_loses_nothing(small_disk: Path) -> None:
+    data = small_disk / "data"
+    with NodeProcess(data, settings=SETTINGS) as node:
+        with Wire(node.address) as wire:
+            for number in range(20):
+                wire.set(f"/a/{number}", os.urandom(20_000))
+            ballast = fill(small_disk, 0)
+            commits = wire.commits()
+        assert node.stop() == 0  # without its last checkpoint
+        ballast.unlink()
+        assert run("check", str(data)).returncode == 0
+        node.start()
+        with Wire(node.address) as wire:
+            assert wire.commits() == commits
+
+
+def test_a_first_start_without_space_is_refused_in_words(small_disk: Path) -> None:
+    fill(small_disk, 0)
+    result = run(
+        "serve", "--listen", "127.0.0.1:0", "--data-dir", str(small_disk / "data"), "--set", "log.level=error"
+    )
+    assert result.returncode in (1, 75)
+    assert result.stdout == ""
+    assert "space" in result.stderr
+    assert str(small_disk) in result.stderr
+    assert "Traceback" not in result.stderr
