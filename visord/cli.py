@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -28,6 +30,8 @@ from visord.state.command import UnknownFormat
 from visord.storage.errors import DamageError, FormatError, IdentityError, LockedError
 
 SWITCH_SECONDS = 0.0001
+M_MMAP_THRESHOLD = -3
+MAPPED_BYTES = 1 << 20
 EXIT_FAILED = 1
 EXIT_DAMAGE = 9
 EXIT_REFUSED = 75
@@ -162,6 +166,7 @@ def _run(settings: Settings, data_dir: Path) -> None:
 
     try:
         _tune_interpreter()
+        _tune_allocator()
         _runner()(serve(settings, data_dir, ready))
     except (StartRefusedError, LockedError) as error:
         _end(EXIT_REFUSED, str(error))
@@ -183,6 +188,13 @@ def _tune_interpreter() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 100, 1_000_000)
+
+
+def _tune_allocator() -> None:
+    # Memory of this size on is mapped, and given back when it is freed. Left alone, glibc raises the size to the
+    # largest that was ever freed: after a few large answers all comes from the heap, whose holes stay for good.
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
 
 
 def _runner() -> Any:
