@@ -1,0 +1,53 @@
+"""What a node needs of the network between members. `tcp` is the real one; a simulation brings its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+
+class Peers(Protocol):
+    """Connections to the other members. Everything happens on the loop's thread; nothing blocks or raises."""
+
+    receive: Callable[[str, list[Any]], None]
+    """Set by the node: `receive(member, message)` gets every whole message, in the order it was sent on one
+    connection. Messages may be lost when a connection breaks; none is altered or repeated."""
+    changed: Callable[[str, bool], None]
+    """Set by the node: `changed(member, reachable)`."""
+
+    def set_members(self, addresses: Mapping[str, str]) -> None:
+        """Keep a connection to each of these, and to no others: id -> advertised HOST:PORT, without this node."""
+
+    def send(self, member: str, data: bytes) -> bool:
+        """Send one packed message. False: it was dropped, because the member is away or too much waits."""
+
+    def queued(self, member: str) -> int:
+        """Return the bytes for this member that still wait in this process."""
+
+    def reachable(self, member: str) -> bool:
+        """Tell whether what is sent now may arrive."""
+
+    def close(self) -> None:
+        """Hang up everywhere. Idempotent."""
+
+
+class Alone:
+    """The network of a node that is its cluster's only member."""
+
+    receive: Callable[[str, list[Any]], None]
+    changed: Callable[[str, bool], None]
+
+    def set_members(self, addresses: Mapping[str, str]) -> None:
+        pass
+
+    def send(self, member: str, data: bytes) -> bool:
+        return False
+
+    def queued(self, member: str) -> int:
+        return 0
+
+    def reachable(self, member: str) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
