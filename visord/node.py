@@ -12,8 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +20,7 @@ from visor._version import __version__
 from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
+from visord.environment import Environment, Timer
 from visord.greeting import Greeting
 from visord.proposer import Proposer
 from visord.raft.engine import Engine
@@ -33,9 +32,6 @@ from visord.state.machine import Machine
 from visord.state.refusal import Refusal
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
-from visord.storage.disk import OsDisk
-from visord.storage.kernel_sync import KernelSync
-from visord.storage.worker import Worker
 from visord.upkeep import Upkeep
 from visord.watch.hub import Hub
 from visord.watch.waiting import Waiting
@@ -77,24 +73,19 @@ class Node:
         self,
         settings: Settings,
         data_dir: Path,
-        loop: asyncio.AbstractEventLoop,
+        environment: Environment,
         limits: Limits,
         fail: Callable[[BaseException], None],
-        *,
-        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-        rng: random.Random | None = None,
     ) -> None:
         self._settings = settings
-        self._loop = loop
+        self._environment = environment
+        self._loop = environment.loop
         self._fail_server = fail
-        self._rng = rng or random.SystemRandom()
-        self._sync_thread = Worker("visord-sync", loop.call_soon_threadsafe)
-        self._kernel_sync = KernelSync.try_new(loop, self._sync_thread)
-        self._background = Worker("visord-disk", loop.call_soon_threadsafe)
+        self._rng = environment.rng
         self._sleepers: Waiting[tuple[Session, int]] = Waiting()
         """Reads that wait for a rev: (session, id)."""
         self._hub_scheduled = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._next_marks = 0.0
         self._drained: asyncio.Event = asyncio.Event()
         self._ready: asyncio.Event = asyncio.Event()
@@ -104,14 +95,15 @@ class Node:
         self.readable = False
         """Linearizable reads can be answered from the store right now."""
         try:
-            self._open(data_dir, limits, clock_ms)
+            self._open(data_dir, limits)
         except BaseException:
             self._give_back()
             raise
 
-    def _open(self, data_dir: Path, limits: Limits, clock_ms: Callable[[], int]) -> None:
+    def _open(self, data_dir: Path, limits: Limits) -> None:
         storage = self._settings.storage
-        disk = OsDisk()
+        environment = self._environment
+        disk = environment.disk
         name = self._settings.node.name
         self.directory = DataDirectory.open(disk, str(data_dir), node=name, rng=self._rng)
         self.cluster = self.directory.cluster
@@ -119,7 +111,7 @@ class Node:
         self.machine = Machine(limits)
         self.store = self.machine.store
         self.checkpointer = Checkpointer(
-            disk, self.directory, self._background, segment_bytes=storage.history_segment_bytes
+            disk, self.directory, environment.background, segment_bytes=storage.history_segment_bytes
         )
         self.checkpointer.load(self.machine)
         self.log = RaftLog.open(
@@ -130,8 +122,8 @@ class Node:
                 chunk=storage.log_chunk_bytes,
                 keep=storage.log_keep_bytes,
             ),
-            sync=self._kernel_sync or self._sync_thread,
-            background=self._background,
+            sync=environment.sync,
+            background=environment.background,
             random32=lambda: self._rng.getrandbits(32),
             create=self.checkpointer.index == 0,  # where there is a checkpoint, there was a log
         )
@@ -151,7 +143,11 @@ class Node:
         self.hub = Hub(self.store, limits)
         self.upkeep = Upkeep(self, storage, self._loop)
         self.proposer = Proposer(
-            self.engine.propose, self.log.has_room, self._admission, self._loop.call_soon, clock_ms
+            self.engine.propose,
+            self.log.has_room,
+            self._admission,
+            self._loop.call_soon,
+            environment.clock_ms,
         )
 
     # -- life -----------------------------------------------------------------------------------------
@@ -252,7 +248,7 @@ class Node:
 
     def _give_back(self) -> None:
         """Close what was opened, also by a start that failed half way: the directory may be tried again."""
-        for name in ("_kernel_sync", "_sync_thread", "_background", "log", "checkpointer", "directory"):
+        for name in ("_environment", "log", "checkpointer", "directory"):
             resource = getattr(self, name, None)
             if resource is not None:
                 with contextlib.suppress(OSError):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from visor.protocol.limits import DEFAULT, Limits
 from visord import addresses
+from visord.environment import Environment
 from visord.listener import Connection
 from visord.node import Node
 from visord.settings import Settings
@@ -53,7 +54,7 @@ class Server:
         listening = self._bind()
         try:
             loop = asyncio.get_running_loop()
-            self.node = Node(self._settings, self._data_dir, loop, self.limits(), self.fail)
+            self.node = Node(self._settings, self._data_dir, Environment.real(loop), self.limits(), self.fail)
             self.node.start()
             await self._wait_until_ready(self.node)
             await self._listen(self.node, listening)

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from visord.environment import Loop, Timer
 from visord.settings import StorageSettings
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ TRIM_BUDGET: Final = 500
 class Upkeep:
     """Drives the checkpointer and the store's trimming of one node."""
 
-    def __init__(self, node: Node, settings: StorageSettings, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, node: Node, settings: StorageSettings, loop: Loop) -> None:
         self._node = node
         self._settings = settings
         self._loop = loop
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._steps: Iterator[None] | None = None
-        self._step_timer: asyncio.TimerHandle | None = None
+        self._step_timer: Timer | None = None
         self._finished = asyncio.Event()
         self._next_time = loop.time() + settings.checkpoint_seconds
         self._logged_before = 0

@@ -27,6 +27,7 @@ from tests.node_process import NodeProcess
 from tests.wire import Wire, new_session
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
+from visord.environment import Environment
 from visord.node import Node
 from visord.raft import recovery
 from visord.settings import Settings, StorageSettings
@@ -253,7 +254,7 @@ async def _start(data: Path, sample: Sample) -> None:
     loop = asyncio.get_running_loop()
     # A queue in the kernel takes long to give back, a thread does not.
     with mock.patch.object(KernelSync, "try_new", return_value=None):
-        node = Node(Settings(storage=STORAGE), data, loop, DEFAULT, failures.append)
+        node = Node(Settings(storage=STORAGE), data, Environment.real(loop), DEFAULT, failures.append)
     try:
         node.start()
         await asyncio.wait_for(node.ready(), 20)
