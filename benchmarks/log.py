@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from benchmarks.figures import Row, latencies
-from visord.raft.engine import Engine
+from visord.raft.engine import Engine, alone
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.storage.disk import OsDisk
@@ -168,7 +168,7 @@ def engine(seconds: float, size: int) -> Row:
             # Without room (blocks are being prepared) the log calls again.
             log.on_room = _nothing if node.propose(command) is not None else propose
 
-        node = Engine("a", [], log, on_apply=on_apply)
+        node = Engine("a", alone("a"), log, on_apply=on_apply)
         log.on_durable = node.tick
         node.tick()
         await done
@@ -181,7 +181,7 @@ def no_disk(seconds: float, size: int) -> Row:
     """Propose, commit and apply on a memory file system: what consensus and log cost the CPU."""
     path = tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)  # noqa: PTH112
     log = _open(path, Inline(), Inline())
-    node = Engine("a", [], log, on_apply=_nothing)
+    node = Engine("a", alone("a"), log, on_apply=_nothing)
     log.on_durable = node.tick
     node.tick()
     command, count = b"\0" + bytes(size), 0

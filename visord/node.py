@@ -23,7 +23,7 @@ from visor.protocol.limits import Limits
 from visord.environment import Environment, Timer
 from visord.greeting import Greeting
 from visord.proposer import Proposer
-from visord.raft.engine import Engine
+from visord.raft.engine import Engine, alone
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.settings import Settings
@@ -129,7 +129,7 @@ class Node:
         )
         self.engine = Engine(
             name,
-            (),
+            alone(name),
             self.log,
             clock=self._loop.time,
             random=self._rng,

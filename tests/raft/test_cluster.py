@@ -7,46 +7,58 @@ pysyncobj loses writes by.
 
 from __future__ import annotations
 
-import copy
 import os
 import random
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgpack
 import pytest
 from fake_disk import FakeDisk
-from pysyncobj.transport import Transport
 
-from visord.raft.core import Node, Timing
+from visord.peers import messages as msg
+from visord.raft.configuration import Configuration
+from visord.raft.configuration import Member as Who
+from visord.raft.core import Timing
 from visord.raft.engine import Engine
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.storage.worker import Done, Inline, Job
 
 IDS = ("a", "b", "c")
+EVERYBODY = Configuration(tuple(Who(me, me, me, me, True) for me in IDS))
 OPTIONS = Options(segment=1 << 20, chunk=1 << 18, ahead=1 << 19, first=1 << 17, reserve=0, keep=1 << 30)
 TIMING = Timing(heartbeat=0.05, min_timeout=0.3, max_timeout=0.8, quorum_timeout=1.0)
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 
 
-class Wire(Transport):  # type: ignore[misc]
-    """One node's end of the network."""
+class Wire:
+    """One node's end of the network: a `Peers`."""
 
     def __init__(self, world: World, me: str) -> None:
-        super().__init__(None, None, [])
         self.world = world
         self.me = me
-        self.nodes = {peer: Node(peer) for peer in IDS if peer != me}
+        self.connected: set[str] = set()
+        self.receive: Callable[[str, list[Any]], None] = lambda member, message: None
+        self.changed: Callable[[str, bool], None] = lambda member, reachable: None
 
-    def send(self, node: Any, message: dict[str, Any]) -> bool:
-        return self.world.send(self.me, node.id, message)
-
-    def addNode(self, node: Any) -> None:  # noqa: N802
+    def set_members(self, addresses: Mapping[str, str]) -> None:
         pass
 
-    def dropNode(self, node: Any) -> None:  # noqa: N802
-        pass
+    def send(self, member: str, data: bytes) -> bool:
+        return self.world.send(self.me, member, data)
 
-    def destroy(self) -> None:
+    def queued(self, member: str) -> int:
+        return 0
+
+    def reachable(self, member: str) -> bool:
+        return member in self.connected
+
+    def connect(self, member: str, yes: bool) -> None:
+        (self.connected.add if yes else self.connected.discard)(member)
+        self.changed(member, yes)
+
+    def close(self) -> None:
         pass
 
 
@@ -87,7 +99,7 @@ class Member:
         )
         self.engine = Engine(
             me,
-            [peer for peer in IDS if peer != me],
+            EVERYBODY,
             self.log,
             self.wire,
             clock=lambda: world.now,
@@ -96,6 +108,8 @@ class Member:
             timing=TIMING,
         )
         self.log.on_durable = self.engine.tick
+        self.wire.receive = self.engine.receive
+        self.wire.changed = self.engine.reachable
 
 
 class World:
@@ -104,7 +118,7 @@ class World:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.now = 100.0
-        self.queues: dict[tuple[str, str], list[tuple[float, dict[str, Any]]]] = {}
+        self.queues: dict[tuple[str, str], list[tuple[float, bytes]]] = {}
         self.cut: set[tuple[str, str]] = set()
         self.disks = {me: FakeDisk(random.Random(f"{seed}{me}")) for me in IDS}
         self.up: dict[str, Member] = {}
@@ -121,8 +135,8 @@ class World:
         member = self.up[me] = Member(self, me, self.disks[me])
         for other in self.up.values():
             if other is not member:
-                member.wire._onNodeConnected(member.wire.nodes[other.me])
-                other.wire._onNodeConnected(other.wire.nodes[me])
+                member.wire.connect(other.me, True)
+                other.wire.connect(me, True)
 
     def stop(self, me: str) -> None:
         """Cut the power of a node."""
@@ -133,14 +147,14 @@ class World:
             if me in link:
                 self.queues[link].clear()
         for other in self.up.values():
-            other.wire._onNodeDisconnected(other.wire.nodes[me])
+            other.wire.connect(me, False)
 
-    def send(self, source: str, target: str, message: dict[str, Any]) -> bool:
+    def send(self, source: str, target: str, data: bytes) -> bool:
         if target not in self.up:
             return False
         queue = self.queues.setdefault((source, target), [])
         at = self.now + self.rng.choice((0.0005, 0.002, 0.01, 0.05))
-        queue.append((max(at, queue[-1][0]) if queue else at, copy.copy(message)))
+        queue.append((max(at, queue[-1][0]) if queue else at, data))
         return True
 
     def deliver(self) -> None:
@@ -148,11 +162,12 @@ class World:
             source, target = link
             queue = self.queues[link]
             while queue and queue[0][0] <= self.now:
-                _, message = queue.pop(0)
+                _, data = queue.pop(0)
                 if link in self.cut or target not in self.up or source not in self.up:
                     continue
-                wire = self.up[target].wire
-                wire._onMessageReceived(wire.nodes[source], message)
+                message = msgpack.unpackb(data)
+                assert msg.well_formed(message), message
+                self.up[target].wire.receive(source, message)
 
     def step(self, *, faults: bool) -> None:
         self.now += self.rng.choice((0.0005, 0.001, 0.004))

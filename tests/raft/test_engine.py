@@ -12,7 +12,8 @@ import pysyncobj.syncobj
 import pytest
 from fake_disk import FakeDisk
 
-from visord.raft.engine import Engine
+from visord.peers import messages as msg
+from visord.raft.engine import Engine, alone
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.storage.errors import DamageError
@@ -61,7 +62,7 @@ class Node:
         )
         self.engine = Engine(
             "a",
-            [],
+            alone("a"),
             self.log,
             clock=lambda: self.now,
             random=random.Random(1),
@@ -309,19 +310,38 @@ def test_the_cost_of_a_proposal_does_not_grow_with_the_log() -> None:
     assert calls() <= short + 5
 
 
-def test_what_peers_must_not_say_is_not_heard() -> None:
+def test_what_strangers_and_old_leaders_say_changes_nothing() -> None:
     node = Node()
-    receive = node.engine._core._SyncObj__onMessageReceived
-    before = (node.engine.term, node.log.last_index)
-    peer: Any = "stranger"
+    before = (node.engine.term, node.log.last_index, node.engine.commit_index)
     for message in (
-        {"type": "apply_command", "command": b"\0x"},
-        {"type": "apply_command_response", "request_id": 1},
-        {"type": "append_entries", "term": 9, "commit_index": 9, "serialized": (b"", True, True)},
-        {"type": "append_entries", "term": 9, "commit_index": 9, "prevLogIdx": 1, "transmission": "finish"},
-        {"type": "timeout_now", "term": 9},
-        {"type": "next_node_idx", "term": 1, "next_node_idx": 99, "reset": False, "success": True},
+        [msg.TIMEOUT_NOW, 9],
+        [msg.POSITION, 1, 99, False, True, 1],
+        [msg.POSITION, 1, 99, True, False, 1],
+        [msg.VOTED, 1],
+        [msg.PREVOTED, 2, True, 1],
+        [msg.ROUNDED, 1, 99],
+        [msg.VOTE, 9, 99, 9, False],
+        [msg.APPEND, 0, 1, 0, 1, 1, []],
+        [19],
     ):
-        receive(peer, message)
-        node.engine.tick()
-    assert (node.engine.term, node.log.last_index) == before
+        node.engine.receive("stranger", message)
+    assert (node.engine.term, node.log.last_index, node.engine.commit_index) == before
+    assert node.engine.is_leader
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        [msg.APPEND, 1, 1, 0, 1, 1, [[1]]],
+        [msg.APPEND, 1, 1, 0, 1, 1, [[1, "text"]]],
+        [msg.APPEND, 1, 1, 0, 1, 1, [[1, b""]]],
+        [msg.APPEND, 1, 1, 0, -1, 1, []],
+        [msg.APPEND, 1, 1, 0],
+        [msg.POSITION, 1, 2, 1, True, 1],
+        [msg.VOTE, True, 1, 1, False],
+        [msg.READ_AT],
+        [99, 1],
+    ],
+)
+def test_a_message_with_wrong_fields_is_told_apart(message: list[Any]) -> None:
+    assert not msg.well_formed(message)

@@ -25,18 +25,18 @@ FINGERPRINTS = {
     "_SyncObj__tryLogCompaction": "c2f8a0ec14cc7312",
     "_SyncObj__loadDumpFile": "ec66e83905de703b",
     "_SyncObj__sendNextNodeIdx": "68aaeefc267b8896",
+    "_SyncObj__doChangeCluster": "247d4d4101b8cd3c",
+    "_SyncObj__sendAppendEntries": "9cb9073128c392fa",
     "_applyCommand": "827f207d515b2d64",
     # wrapped: what they do with a message or a log is what `core.py` relies on
     "__init__": "09df12cd7fd7d727",
     "_SyncObj__onMessageReceived": "ddfe34b6c0282179",
     "_SyncObj__deleteEntriesFrom": "3b23c411bb903d36",
-    "_SyncObj__doChangeCluster": "247d4d4101b8cd3c",
+    "_SyncObj__onBecomeLeader": "5a3fd97bc17dc1cf",
     # called
     "_SyncObj__generateRaftTimeout": "92ed37d3620e781a",
     "_SyncObj__setState": "2c1f239f7bd79b39",
     "_SyncObj__setCurrentTerm": "0ad5bf456ac06bd3",
-    "_SyncObj__onBecomeLeader": "5a3fd97bc17dc1cf",
-    "_SyncObj__sendAppendEntries": "9cb9073128c392fa",
     "_SyncObj__getEntries": "e29c4b33293b2101",
     "_SyncObj__getPrevLogIndexTerm": "6766914806ae2311",
 }

@@ -9,7 +9,7 @@ from typing import Any
 from fake_disk import FakeDisk, PowerCut
 
 from visor.protocol.verbs import DELETE, RETAIN, SET
-from visord.raft.engine import Engine
+from visord.raft.engine import Engine, alone
 from visord.raft.inspection import inspect_log
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
@@ -50,7 +50,7 @@ class Node:
         self.acknowledged: list[tuple[int, Entry]] = []
         self.engine = Engine(
             "a",
-            [],
+            alone("a"),
             self.log,
             random=rng,
             on_apply=self.apply,

@@ -17,7 +17,7 @@ import pytest
 from fake_disk import FakeDisk, PowerCut
 
 from visor.protocol.verbs import SET
-from visord.raft.engine import Engine
+from visord.raft.engine import Engine, alone
 from visord.raft.inspection import inspect_log
 from visord.raft.log import RaftLog
 from visord.raft.segments import SMALL
@@ -246,7 +246,7 @@ def filled(disk: Any, path: str) -> None:
     log = RaftLog.open(
         disk, directory.log, options=SMALL, sync=Inline(), background=Inline(), random32=lambda: 5
     )
-    engine = Engine("a", [], log, on_apply=machine.apply)
+    engine = Engine("a", alone("a"), log, on_apply=machine.apply)
     log.on_durable = engine.tick
     engine.tick()
     for number in range(90):

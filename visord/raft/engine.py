@@ -1,70 +1,90 @@
 """One member of the consensus: propose commands, get the committed ones back in order.
 
     log = RaftLog.open(...)
-    engine = Engine("a", [], log, on_apply=apply)      # apply(index, term, command)
+    engine = Engine("a", alone("a"), log, on_apply=apply)   # apply(index, term, command)
     log.on_durable = engine.tick
     engine.tick()                                      # a lone node leads when this returns
     position = engine.propose(command)                 # (index, term), or None
     ...                                                # the sync ends: tick commits and calls apply
 
 Everything runs on the thread that calls. A command becomes one log record; while one sync runs, further
-proposals gather for the next. The owner calls `tick` when a sync ended (after proposing what has gathered:
-then the disk works while Python applies) and from a timer; what can be committed and applied is, within
-that call.
+proposals gather for the next. The owner calls `tick` when a sync ended and from a timer, `receive` with what members
+say; what can be committed and applied is, within that call. What there is to say to others is said once at the end of
+the loop's turn (`soon`), for all that happened in it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from random import SystemRandom
 from typing import Any
 
+from visord.peers import messages as msg
+from visord.peers.network import Alone, Peers
 from visord.raft import core as _core
+from visord.raft.configuration import Configuration, Member
 from visord.raft.core import Random, Timing
 from visord.raft.log import RaftLog
+from visord.raft.rounds import Confirmed
 from visord.storage.errors import DamageError
+
+
+def alone(member: str) -> Configuration:
+    """Return the configuration of a cluster whose only member is `member`."""
+    return Configuration((Member(member, member, "", "", True, False),))
 
 
 class Engine:
     """A Raft node on pysyncobj.
 
-    `peers` are the ids of the other members, `transport` is pysyncobj's kind (None: alone). `applied` is
-    the (index, term) that the loaded checkpoint holds, (0, 0) without one. `on_apply(index, term, command)`
-    gets every committed entry after it once, in order, also those whose first byte is not 0 (pysyncobj's
-    own). It must not raise: then `tick` raises it, `failure` holds it, and the engine does nothing any
-    more.
+    `member` is this node's id, `peers` the network to the others (None: alone). `applied` is the (index, term) that
+    the loaded checkpoint holds, (0, 0) without one, and `configuration` the members at that index (nobody: the node
+    waits to be spoken to). `on_apply(index, term, command)` gets every committed entry after it once, in order, also
+    those whose first byte is not 0 (configurations, and pysyncobj's own). It must not raise: then `tick` raises it,
+    `failure` holds it, and the engine does nothing any more. `soon(callback)` runs it at the end of this turn of the
+    loop; without it, what there is to say is said at once.
 
     Raises `DamageError` when the log does not reach back to the checkpoint.
     """
 
     def __init__(
         self,
-        node_id: str,
-        peers: Sequence[str],
+        member: str,
+        configuration: Configuration,
         log: RaftLog,
-        transport: Any = None,
+        peers: Peers | None = None,
         clock: Callable[[], float] = time.monotonic,
         random: Random | None = None,
         *,
         on_apply: Callable[[int, int, bytes], Any],
         applied: tuple[int, int] = (0, 0),
         timing: Timing | None = None,
+        soon: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
-        self.node_id = node_id
+        self.member = member
         self.log = log
         self.failure: BaseException | None = None
         """What `on_apply` raised, or the disk: the engine has stopped."""
         self._leadership: list[Callable[[str | None, int], None]] = []
         self._told: tuple[str | None, int] = (None, 0)
         self._ticking = False
+        self._soon = soon
+        self._flush_scheduled = False
         applied = max(applied, (1, 0))
         self._join(applied)
         self._core = _core.build(
-            node_id, peers, log, transport, clock, random or SystemRandom(), timing or Timing()
+            member,
+            configuration,
+            log,
+            peers or Alone(),
+            clock,
+            random or SystemRandom(),
+            timing or Timing(),
+            applied[0],
         )
         self._core.apply_entry = on_apply
-        self._core.core_start(applied[0])
 
     def _join(self, applied: tuple[int, int]) -> None:
         """Make log and checkpoint fit: the log reaches back to the checkpoint, which may lie ahead of it."""
@@ -118,6 +138,44 @@ class Engine:
         """The last entry that was handed to `on_apply`."""
         return self._core.core_applied
 
+    @property
+    def counters(self) -> Counter[str]:
+        """How often each branch was taken that a healthy cluster hardly ever takes."""
+        return self._core.counters
+
+    @property
+    def configuration(self) -> Configuration:
+        """The members that count now."""
+        return self._core.core_configuration
+
+    @property
+    def committed_configuration(self) -> Configuration:
+        """The members as of the last applied entry: what a checkpoint carries."""
+        return self._core.core_committed_configuration
+
+    @property
+    def configuration_settled(self) -> bool:
+        """No change of the members is under way."""
+        return self._core.core_configuration_settled
+
+    @property
+    def transferring(self) -> bool:
+        """Leadership is being handed on: proposals have to wait."""
+        return self._core.core_transferring
+
+    def progress(self, member: str) -> tuple[int, float] | None:
+        """As leader: (the last index that a member has on disk, seconds since it answered); None if unknown."""
+        return self._core.core_match(member)
+
+    def on_configuration(self, callback: Callable[[Configuration], None]) -> None:
+        """Call `callback` with the members that count, now and whenever that changes."""
+        self._core.on_configuration = callback
+        callback(self._core.core_configuration)
+
+    def on_install(self, callback: Callable[[str, int], None]) -> None:
+        """Call `callback(leader, index)` when only a checkpoint at or after `index` can help this node."""
+        self._core.on_install = callback
+
     def on_leadership(self, callback: Callable[[str | None, int], None]) -> None:
         """Call `callback(leader, term)` whenever either changes, from `tick`."""
         self._leadership.append(callback)
@@ -135,9 +193,52 @@ class Engine:
             return None
         if log.full is not None or not log.has_room(len(command)):
             return None
+        if self._core.core_transferring:
+            return None
         position = self._core.append(command)
         log.flush()
+        self._say()
         return position
+
+    def receive(self, member: str, message: list[Any]) -> None:
+        """Take a message of Raft's kinds (`peers.messages`), whose fields were checked."""
+        if self.failure is not None or self.log.failure is not None:
+            return
+        try:
+            self._core.hear(member, message)
+        except BaseException as error:
+            self.failure = error
+            raise
+        self.tick()
+
+    def reachable(self, member: str, yes: bool) -> None:
+        """A connection to a member was made, or broke."""
+        if yes:
+            self._core.reconnected(member)
+        else:
+            self._core.disconnected(member)
+        self._say()
+
+    def confirm(self, callback: Confirmed) -> None:
+        """Have it confirmed by a majority that this node leads.
+
+        `callback` gets the index that has to be applied before a read that came before this call may be answered, or
+        None when this node does not lead (any more), possibly within this call.
+        """
+        self._core.confirm(callback)
+        self._say()
+
+    def transfer(self, target: str | None) -> str | None:
+        """Begin to hand leadership to `target`, or to whoever has most; return its id, None if impossible."""
+        chosen = self._core.transfer(target)
+        self.tick()
+        return chosen
+
+    def installed(self, index: int, term: int, configuration: Configuration) -> None:
+        """Go on from a checkpoint of the leader's, which is durable and in use. Resets the log."""
+        self.log.reset(index, term)
+        self._core.core_install(index, configuration)
+        self.log.flush()
 
     def tick(self) -> None:
         """Do everything that can be done now: elections, commit, apply, send, start a sync.
@@ -157,6 +258,7 @@ class Engine:
             raise
         finally:
             self._ticking = False
+        self._say()
 
     def _tick(self) -> None:
         core, log = self._core, self.log
@@ -171,3 +273,22 @@ class Engine:
             self._told = told
             for callback in self._leadership:
                 callback(*told)
+
+    def _say(self) -> None:
+        if not self._core.flush_wanted or self._flush_scheduled:
+            return
+        if self._soon is None:
+            self._core.flush()
+            return
+        self._flush_scheduled = True
+        self._soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        if self.failure is None:
+            self._core.flush()
+
+
+def is_for_engine(kind: int) -> bool:
+    """Tell whether a message of this kind goes to `Engine.receive`."""
+    return kind <= msg.LAST_OF_RAFT

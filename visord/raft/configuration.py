@@ -1,0 +1,158 @@
+"""Who the members of a cluster are: an immutable record that travels as a log entry.
+
+A change makes a new `Configuration` from the newest one, adds, promotes, updates or removes **one** member, and is
+proposed as an entry. It counts from the moment a node has it in its log (Raft, chapter 4.1); two configurations that
+follow each other differ in at most one voter, so that their majorities always share a node.
+
+    [a: voter]  --add b-->  [a, b: learner]  --promote b-->  [a, b]  --remove a-->  [b], a is in `removed` for ever
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import msgpack
+
+MARK: Final = b"\x02"
+"""First byte of a configuration's entry: pysyncobj's mark of a membership command."""
+FORMAT: Final = 1
+MAX_MEMBERS: Final = 64
+
+
+class ConfigurationError(Exception):
+    """A change that cannot be made; the text says why, `details` the numbers."""
+
+    def __init__(self, text: str, **details: Any) -> None:
+        super().__init__(text)
+        self.details = details
+
+
+class UnknownConfiguration(Exception):  # noqa: N818 - the name says what it is
+    """A configuration in a format that this version does not know: the node must stop, not guess."""
+
+
+class Member(NamedTuple):
+    """One member. `peer` and `client` are the addresses that others and clients shall use (HOST:PORT)."""
+
+    id: str
+    name: str
+    peer: str
+    client: str
+    voter: bool
+    wants_vote: bool = True
+    """A learner that is promoted by itself once it has caught up."""
+
+
+class Configuration(NamedTuple):
+    """All members by id, and the ids that may never come back."""
+
+    members: tuple[Member, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def find(self, member: str) -> Member | None:
+        """Return the member with this id, or else the only one with this name."""
+        for one in self.members:
+            if one.id == member:
+                return one
+        named = [one for one in self.members if one.name == member]
+        return named[0] if len(named) == 1 else None
+
+    @property
+    def voters(self) -> list[str]:
+        """The ids of those who vote, sorted."""
+        return sorted(one.id for one in self.members if one.voter)
+
+    @property
+    def learners(self) -> list[str]:
+        """The ids of those who only listen, sorted."""
+        return sorted(one.id for one in self.members if not one.voter)
+
+    def require(self, member: str) -> Member:
+        """Return the member with this id or name. Raises `ConfigurationError`."""
+        found = self.find(member)
+        if found is None:
+            known = ", ".join(f"{one.name} ({one.id})" for one in self.members)
+            raise ConfigurationError(f"there is no member {member!r}, only {known}", member=member)
+        return found
+
+    def add(self, member: Member) -> Configuration:
+        """Return the configuration with a new learner; the same one if it is there already, as it is."""
+        if member.id in self.removed:
+            raise ConfigurationError(
+                f"{member.id} was removed and can never return: give the node an empty data directory",
+                member=member.id,
+            )
+        known = self.find(member.id)
+        if known is not None and known.id == member.id:
+            return self.update(member.id, member.peer, member.client)
+        for one in self.members:
+            if one.name == member.name or one.peer == member.peer:
+                raise ConfigurationError(
+                    f"the member {one.name} ({one.id}) at {one.peer} has that name or address: remove it first, "
+                    "or choose another",
+                    member=one.id,
+                )
+        if len(self.members) >= MAX_MEMBERS:
+            raise ConfigurationError(f"a cluster has at most {MAX_MEMBERS} members", limit=MAX_MEMBERS)
+        return self._with([*self.members, member._replace(voter=False)])
+
+    def promote(self, member: str) -> Configuration:
+        """Return the configuration in which a learner votes."""
+        found = self.require(member)
+        return self._replaced(found._replace(voter=True, wants_vote=False))
+
+    def update(self, member: str, peer: str, client: str) -> Configuration:
+        """Return the configuration with other addresses of one member."""
+        return self._replaced(self.require(member)._replace(peer=peer, client=client))
+
+    def remove(self, member: str) -> Configuration:
+        """Return the configuration without a member, whose id is never used again."""
+        found = self.require(member)
+        if found.voter and len(self.voters) == 1:
+            raise ConfigurationError(
+                f"{found.name} ({found.id}) is the only voter: a cluster needs one", voters=1
+            )
+        rest = [one for one in self.members if one.id != found.id]
+        return Configuration(tuple(rest), (*self.removed, found.id))
+
+    def _replaced(self, member: Member) -> Configuration:
+        return self._with([member if one.id == member.id else one for one in self.members])
+
+    def _with(self, members: list[Member]) -> Configuration:
+        return Configuration(tuple(sorted(members)), self.removed)
+
+
+def encode(configuration: Configuration) -> bytes:
+    """Return the configuration as the bytes of an entry."""
+    content = [FORMAT, [list(one) for one in configuration.members], list(configuration.removed)]
+    return MARK + bytes(msgpack.packb(content))
+
+
+def decode(entry: bytes) -> Configuration:
+    """Return what `encode` packed. Raises `UnknownConfiguration` for anything else."""
+    try:
+        content = msgpack.unpackb(entry[1:])
+        version = content[0]
+        if version == FORMAT:
+            members = tuple(sorted(Member(*fields) for fields in content[1]))
+            return Configuration(members, tuple(content[2]))
+    except Exception as error:
+        raise UnknownConfiguration(f"an entry that should be a configuration is not: {error}") from error
+    raise UnknownConfiguration(
+        f"a configuration has format {version!r}; this version of visord knows {FORMAT}"
+    )
+
+
+def check_quorum(after: Configuration, reachable: set[str]) -> None:
+    """Refuse a change after which fewer voters than a majority would be reachable (the leader counts itself)."""
+    voters = after.voters
+    alive = [one for one in voters if one in reachable]
+    need = len(voters) // 2 + 1
+    if len(alive) < need:
+        raise ConfigurationError(
+            f"refused: afterwards there would be {len(voters)} voters, {need} are needed to decide anything, and "
+            f"only {len(alive)} can be reached now",
+            voters=len(voters),
+            needed=need,
+            reachable=len(alive),
+        )
