@@ -113,7 +113,7 @@ def check(disk: Disk, path: str, inspect_log: Callable[[Disk, str], LogSummary])
 
 def _identity(disk: Disk, report: Report) -> None:
     try:
-        report.cluster, report.node = require_identity(disk, report.path)
+        report.cluster, report.node = require_identity(disk, report.path)[:2]
     except StorageError as error:
         report.problems.append(error)
 

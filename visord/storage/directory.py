@@ -12,9 +12,10 @@ An unknown format is refused before anything is touched.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zlib
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgpack
 
@@ -40,16 +41,28 @@ class RandomBits(Protocol):
         """Return an integer of `count` random bits."""
 
 
+class Identity(NamedTuple):
+    """Whose directory it is; written once."""
+
+    cluster: str
+    """32 hexadecimal digits, chosen when the cluster's first node started."""
+    node: str
+    """The node's name."""
+    member: str
+    """16 hexadecimal digits: who this is among the members, also under another name or address."""
+    founder: bool
+    """This node began the cluster: without any other record it is its only member."""
+
+
 class DataDirectory:
     """An open and locked data directory. Make it with `open`, give it back with `close`."""
 
-    def __init__(self, disk: Disk, path: str, lock: Lock, cluster: str, node: str) -> None:
+    def __init__(self, disk: Disk, path: str, lock: Lock, identity: Identity) -> None:
         self.disk = disk
         self.path = path
-        self.cluster = cluster
-        """The cluster's id: 32 hexadecimal digits, chosen when its first node started."""
-        self.node = node
-        """The node's name."""
+        self.identity = identity
+        self.cluster = identity.cluster
+        self.node = identity.node
         self.log = join(path, LOG)
         self.history = join(path, HISTORY)
         self._lock = lock
@@ -60,7 +73,7 @@ class DataDirectory:
     ) -> DataDirectory:
         """Open the directory, making it when it is missing or empty.
 
-        `cluster` is the id to join (None: whatever the directory says, or a new one). Raises `LockedError`
+        `cluster` is the id to join (None: whatever the directory says, or a new one that this node founds). Raises `LockedError`
         when another process uses it, `IdentityError` when it belongs to another node or cluster,
         `FormatError`, `DamageError` or `OSError`.
         """
@@ -72,8 +85,13 @@ class DataDirectory:
             found = read_identity(disk, path)
             if found is None:
                 _check_empty(disk, path)
-                found = (cluster or f"{rng.getrandbits(128):032x}", node)
-                write_identity(disk, path, *found)
+                found = Identity(
+                    cluster or f"{rng.getrandbits(128):032x}",
+                    node,
+                    f"{rng.getrandbits(64):016x}",
+                    cluster is None,
+                )
+                write_identity(disk, path, found)
             _check_identity(path, found, cluster, node)
             for name in (LOG, HISTORY):
                 disk.mkdir(join(path, name))
@@ -81,7 +99,7 @@ class DataDirectory:
         except BaseException:
             lock.release()
             raise
-        return cls(disk, path, lock, *found)
+        return cls(disk, path, lock, found)
 
     def close(self) -> None:
         """Let others open the directory. Idempotent."""
@@ -103,8 +121,8 @@ def _owner(disk: Disk, path: str) -> int | None:
         return None
 
 
-def read_identity(disk: Disk, path: str) -> tuple[str, str] | None:
-    """Return the (cluster id, node name) of a directory; None when it has no identity yet.
+def read_identity(disk: Disk, path: str) -> Identity | None:
+    """Return the identity of a directory; None when it has none yet.
 
     Raises `FormatError` for an unknown version, `DamageError` when it cannot be read.
     """
@@ -120,10 +138,13 @@ def read_identity(disk: Disk, path: str) -> tuple[str, str] | None:
             f"{path} has data format {fields['format']}, this version reads {FORMAT}: use the version of "
             "visord that wrote it"
         )
-    return fields["cluster"], fields["node"]
+    cluster, node = fields["cluster"], fields["node"]
+    # Before there were clusters, every node was the founder of its own.
+    member = fields.get("member") or hashlib.sha256(f"{cluster}/{node}".encode()).hexdigest()[:16]
+    return Identity(cluster, node, member, fields.get("founder", True))
 
 
-def require_identity(disk: Disk, path: str) -> tuple[str, str]:
+def require_identity(disk: Disk, path: str) -> Identity:
     """Return the identity of a directory that must have one. Raises `DamageError` when it is missing, too."""
     found = read_identity(disk, path)
     if found is None:
@@ -131,9 +152,9 @@ def require_identity(disk: Disk, path: str) -> tuple[str, str]:
     return found
 
 
-def write_identity(disk: Disk, path: str, cluster: str, node: str) -> None:
+def write_identity(disk: Disk, path: str, identity: Identity) -> None:
     """Write the identity, durable on return."""
-    data = _MAGIC + msgpack.packb({"format": FORMAT, "cluster": cluster, "node": node})
+    data = _MAGIC + msgpack.packb({"format": FORMAT, **identity._asdict()})
     write_atomic(disk, path, IDENTITY, (data, zlib.crc32(data).to_bytes(4, "little")))
 
 
@@ -145,8 +166,8 @@ def _check_empty(disk: Disk, path: str) -> None:
         raise IdentityError(f"{path} is not empty and not a data directory: it holds {strangers[0]!r}")
 
 
-def _check_identity(path: str, found: tuple[str, str], cluster: str | None, node: str) -> None:
-    if cluster is not None and found[0] != cluster:
-        raise IdentityError(f"{path} belongs to cluster {found[0]}, not to {cluster}")
-    if found[1] != node:
-        raise IdentityError(f"{path} belongs to node {found[1]!r}, not to {node!r}")
+def _check_identity(path: str, found: Identity, cluster: str | None, node: str) -> None:
+    if cluster is not None and found.cluster != cluster:
+        raise IdentityError(f"{path} belongs to cluster {found.cluster}, not to {cluster}")
+    if found.node != node:
+        raise IdentityError(f"{path} belongs to node {found.node!r}, not to {node!r}")
