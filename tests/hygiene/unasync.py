@@ -20,7 +20,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "visor" / "aio"
 TARGET = ROOT / "visor" / "blocking"
-MODULES = ("client.py", "snapshot.py", "subscription.py", "transaction.py", "watch.py")
+BY_HAND = ("__init__.py", "_driver.py", "follow/_signal.py", "views/_fetch.py")
+"""What differs in nature and is written on both sides."""
+
+
+def _modules() -> tuple[str, ...]:
+    """Return every asyncio module that has a generated twin, relative to the package."""
+    found = (path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
+    return tuple(sorted(name for name in found if name not in BY_HAND))
+
+
+MODULES = _modules()
 
 HEADER = "# Generated from visor/aio/{name} by tests/hygiene/unasync.py.\n"
 
@@ -115,6 +125,7 @@ def main(arguments: list[str]) -> int:
             print(f"visor/blocking/{name} is not what visor/aio/{name} gives: run {Path(__file__).name}")
         return 1 if names else 0
     for name in MODULES:
+        (TARGET / name).parent.mkdir(exist_ok=True)
         (TARGET / name).write_text(formatted(translate((SOURCE / name).read_text(), name)))
     return 0
 
