@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from visord import addresses
 
 Bytes = Annotated[int, Field(ge=0)]
+
+
+def _address(text: str) -> str:
+    addresses.split(text)
+    return text
+
+
+def _reachable(text: str) -> str:
+    host, port = addresses.split(text)
+    if port == 0 or host in ("0.0.0.0", "::"):
+        raise ValueError("others must be able to dial it: a host and a port other than 0")
+    return text
+
+
+def _listed(value: Any) -> Any:
+    """A list, or text with commas: an environment variable can only be text."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""HOST:PORT."""
 
 
 class Section(BaseModel):
@@ -30,6 +55,35 @@ class ListenSettings(Section):
     """Watches of one connection."""
     insecure: bool = False
     """Allow a listening address other than loopback, although nothing is encrypted or authenticated."""
+
+
+class PeerSettings(Section):
+    """Where the other members of the cluster connect, and how they are told from strangers."""
+
+    listen: Address = "127.0.0.1:8047"
+    """HOST:PORT; port 0 picks a free one."""
+    advertise: Annotated[str, AfterValidator(_reachable)] | None = None
+    """HOST:PORT that other members dial; by default what `listen` is bound to."""
+    tls_cert: Path | None = None
+    """PEM file with this node's certificate (and those between it and the authority's)."""
+    tls_key: Path | None = None
+    tls_ca: Path | None = None
+    """PEM file with the authority whose certificates members have."""
+    tls_names: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Names of which a member's certificate must carry one; none: the host that was dialled."""
+    secret_file: Path | None = None
+    """File with the shared secret, at least 16 characters; several lines while it is being exchanged."""
+    insecure: bool = False
+    """Allow a listening address other than loopback, although members are not authenticated."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> PeerSettings:
+        given = [file is not None for file in (self.tls_cert, self.tls_key, self.tls_ca)]
+        if any(given) and not all(given):
+            raise ValueError("tls_cert, tls_key and tls_ca belong together")
+        if self.tls_names and not all(given):
+            raise ValueError("tls_names needs tls_cert, tls_key and tls_ca")
+        return self
 
 
 class StorageSettings(Section):
@@ -67,5 +121,6 @@ class Settings(Section):
 
     node: NodeSettings = NodeSettings()
     listen: ListenSettings = ListenSettings()
+    peers: PeerSettings = PeerSettings()
     storage: StorageSettings = StorageSettings()
     log: LogSettings = LogSettings()

@@ -1,0 +1,286 @@
+"""The accepting side: connections that strangers, members and askers open to this node.
+
+A connection is in one of three places: among the strangers until its handshake is done, then with its member (of which
+the newest connection counts, so that what it sent before cannot come after what it sends now) or among the askers.
+Strangers are few and have little time: when there are too many, the oldest goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final, Protocol, cast
+
+from visord.peers.errors import HandshakeError, PeerRefusedError
+from visord.peers.frames import HANDSHAKE_LIMIT, MessageReader, Seal, cut, frame
+from visord.peers.handshake import ASK, Accepter, Hello, refusal
+from visord.peers.outgoing import tune
+from visord.peers.security import Security
+
+logger = logging.getLogger("visord.peers")
+
+HANDSHAKE_SECONDS: Final = 3.0
+ANSWER_SECONDS: Final = 120.0
+"""How long an asker is kept."""
+STRANGERS: Final = 64
+ASKERS: Final = 256
+TELL_SECONDS: Final = 60.0
+"""The same complaint about the same peer is logged this seldom."""
+COMPLAINTS: Final = 256
+
+Reply = Callable[[bytes], None]
+"""`reply(data)`: send the answer, one packed message. Once; nothing happens when the asker has gone."""
+
+
+class House(Protocol):
+    """What the connections need of the node's network."""
+
+    def accepter(self) -> Accepter:
+        """Return the handshake of a new connection."""
+
+    def receive(self, member: str, message: list[Any]) -> None:
+        """Take a member's message."""
+
+    def answer(self, hello: Hello, message: list[Any], reply: Reply) -> None:
+        """Take an asker's message."""
+
+    def arrived(self, member: str) -> None:
+        """A member has dialled and was let in."""
+
+
+class Incoming(asyncio.Protocol):
+    """One connection that somebody opened."""
+
+    def __init__(self, door: Door, house: House) -> None:
+        self._door = door
+        self._house = house
+        self._accepter = house.accepter()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._buffer = bytearray()
+        self._reader: MessageReader | None = None
+        self._seal: Seal | None = None
+        self._asked = False
+        self._member = ""
+        self.peer = "?"
+        """Address of the other end."""
+
+    @property
+    def hello(self) -> Hello | None:
+        """Who it is; None while it is a stranger."""
+        return self._accepter.hello if self._accepter.done else None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        tune(transport.get_extra_info("socket"))
+        peername = transport.get_extra_info("peername")
+        self.peer = f"{peername[0]}:{peername[1]}" if isinstance(peername, tuple) else "?"
+        problem = self._door.security.wrong_certificate(transport.get_extra_info("peercert"))
+        if problem is not None:
+            self._door.complain(self, problem)
+            self._transport.abort()
+            return
+        self._set_timer(HANDSHAKE_SECONDS, "no handshake")
+        self._door.entered(self)
+
+    def _set_timer(self, seconds: float, why: str) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._door.loop.call_later(seconds, self.abort, f"{why} within {seconds:g} s")
+
+    # -- the handshake ----------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader is not None:
+            self._messages(data)
+            return
+        self._buffer += data
+        try:
+            while not self._accepter.done:
+                content = cut(self._buffer, HANDSHAKE_LIMIT)
+                if content is None:
+                    return
+                answer = self._accepter.receive(content)
+                if self._transport is None:
+                    return  # admitting it has closed this connection
+                if self._accepter.done:
+                    self._open()  # before WELCOME is sent: it can still be refused here
+                self._transport.write(frame(answer))
+        except PeerRefusedError as error:
+            self._refuse(error)
+            return
+        except (HandshakeError, ValueError) as error:
+            self.abort(str(error))
+            return
+        self._welcomed()
+
+    def _refuse(self, error: PeerRefusedError) -> None:
+        hello = self._accepter.hello
+        self._door.complain(self, f"refused member {hello.member}: {error}" if hello else f"refused: {error}")
+        if self._transport is not None:
+            farewell = self._accepter.farewell or refusal(error.code, error.text)
+            self._transport.write(frame(farewell))
+            self._transport.close()
+
+    def _open(self) -> None:
+        keys, hello = self._accepter.keys, self._accepter.hello
+        assert hello is not None
+        self._seal = Seal(keys.to_dialler) if keys is not None else None
+        self._reader = MessageReader(Seal(keys.to_accepter) if keys is not None else None)
+        self._member = hello.member or ""
+        if hello.purpose == ASK:
+            self._set_timer(ANSWER_SECONDS, "no answer")
+        elif self._timer is not None:
+            self._timer.cancel()
+        self._door.known(self, hello)
+
+    def _welcomed(self) -> None:
+        hello = self._accepter.hello
+        if hello is not None and hello.purpose != ASK:
+            self._house.arrived(self._member)
+        rest, self._buffer = bytes(self._buffer), bytearray()
+        if rest:
+            self._messages(rest)
+
+    # -- messages -----------------------------------------------------------------------------------------------
+
+    def _messages(self, data: bytes) -> None:
+        reader, hello = self._reader, self._accepter.hello
+        assert reader is not None and hello is not None
+        messages = reader.feed(data)
+        if hello.purpose == ASK:
+            self._ask(hello, messages)
+        else:
+            receive, member = self._house.receive, self._member
+            for message in messages:
+                if self._transport is None:
+                    return  # closed by what the message did
+                receive(member, message)
+        if reader.violation is not None:
+            self.abort(reader.violation)
+
+    def _ask(self, hello: Hello, messages: list[list[Any]]) -> None:
+        if messages and (self._asked or len(messages) > 1):
+            self.abort("more than one question")
+        elif messages:
+            self._asked = True
+            self._house.answer(hello, messages[0], self._reply)
+
+    def _reply(self, data: bytes) -> None:
+        """Answer, and leave it to the asker to hang up: closing now could lose the answer."""
+        if self._transport is not None:
+            self._transport.write(frame(data, self._seal))
+            self._set_timer(HANDSHAKE_SECONDS, "the asker did not hang up")
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def send_away(self, why: str) -> None:
+        """Refuse before anything was read."""
+        self._door.complain(self, why)
+        if self._transport is not None:
+            self._transport.write(frame(refusal("overloaded", why)))
+            self._transport.close()
+
+    def abort(self, why: str) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._door.complain(self, why)
+            self._transport.abort()
+            self._transport = None
+
+    def close(self) -> None:
+        """Close at once, without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._door.left(self)
+
+
+class Door:
+    """All incoming connections of one node."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, house: House, security: Security) -> None:
+        self.loop = loop
+        self.security = security
+        self._house = house
+        self._strangers: dict[Incoming, None] = {}
+        """In the order of their arrival."""
+        self._askers: set[Incoming] = set()
+        self._members: dict[str, Incoming] = {}
+        self._complaints: dict[str, float] = {}
+
+    def make(self) -> Incoming:
+        """Return the protocol of a new connection."""
+        return Incoming(self, self._house)
+
+    def entered(self, incoming: Incoming) -> None:
+        """A stranger is here."""
+        self._strangers[incoming] = None
+        if len(self._strangers) > STRANGERS:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.send_away(f"{STRANGERS} connections are shaking hands")
+
+    def known(self, incoming: Incoming, hello: Hello) -> None:
+        """A stranger was let in."""
+        self._strangers.pop(incoming, None)
+        if hello.purpose == ASK:
+            self._askers.add(incoming)
+            if len(self._askers) > ASKERS:
+                self._askers.discard(incoming)
+                raise PeerRefusedError("overloaded", f"{ASKERS} questions wait for their answers")
+            return
+        assert hello.member is not None
+        before = self._members.get(hello.member)
+        self._members[hello.member] = incoming
+        if before is not None:
+            before.close()
+
+    def left(self, incoming: Incoming) -> None:
+        """A connection is closed."""
+        self._strangers.pop(incoming, None)
+        self._askers.discard(incoming)
+        hello = incoming.hello
+        if hello is not None and hello.member is not None and self._members.get(hello.member) is incoming:
+            del self._members[hello.member]
+
+    def hello(self, member: str) -> Hello | None:
+        """Return what a connected member said of itself."""
+        incoming = self._members.get(member)
+        return None if incoming is None else incoming.hello
+
+    def review(self, reason: Callable[[str, Hello], str | None]) -> None:
+        """Hang up on members that would not be let in any more."""
+        for member, incoming in list(self._members.items()):
+            hello = incoming.hello
+            why = None if hello is None else reason(member, hello)
+            if why is not None:
+                incoming.abort(f"member {member} is not let in any more: {why}")
+
+    def complain(self, incoming: Incoming, what: str) -> None:
+        """Log what is wrong with a connection; the same of the same host seldom."""
+        host = incoming.peer.rpartition(":")[0]
+        key, now = f"{host} {what:.120}", self.loop.time()
+        last = self._complaints.get(key)
+        if last is not None and now - last < TELL_SECONDS:
+            return
+        if len(self._complaints) >= COMPLAINTS:
+            self._complaints = {k: at for k, at in self._complaints.items() if now - at < TELL_SECONDS}
+            if len(self._complaints) >= COMPLAINTS:
+                return
+        self._complaints[key] = now
+        logger.warning("connection from %s: %s", incoming.peer, what)
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        for incoming in [*self._strangers, *self._askers, *self._members.values()]:
+            incoming.close()

@@ -1,0 +1,129 @@
+"""Who may speak as a member: mutual TLS, a shared secret, both, or nothing on a network that is trusted.
+
+- **TLS**: both sides show a certificate of the cluster's own authority (`ca`). Everything is encrypted. With `names`,
+  the certificate must also carry one of them; without, the dialler checks that it was made out to the host it dialled.
+- **Secret**: both sides prove that they know it, and every message is sealed. Nothing is encrypted: whoever can listen
+  can read. The file may hold several, one a line: the first is used when dialling, any is accepted, so that it can be
+  exchanged node by node.
+- **Neither**: on loopback only, unless `insecure` says that the network is trusted.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from visord import addresses
+from visord.peers.errors import PeersStartError
+from visord.settings import PeerSettings
+
+logger = logging.getLogger("visord.peers")
+
+SECRET_BYTES: Final = 16
+"""A shorter secret could be guessed by trying."""
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What one node shows and asks for. `NOTHING` has neither TLS nor a secret."""
+
+    secrets: tuple[bytes, ...] = ()
+    accepting: ssl.SSLContext | None = None
+    dialling: ssl.SSLContext | None = None
+    names: frozenset[str] = frozenset()
+    insecure: bool = False
+    """Allow an address other than loopback although members are not authenticated."""
+
+    @property
+    def secret(self) -> bytes | None:
+        """The secret that is used when dialling."""
+        return self.secrets[0] if self.secrets else None
+
+    def check_listen(self, address: str) -> None:
+        """Raise `PeersStartError` when listening on `address` would let strangers in."""
+        if addresses.is_loopback(addresses.split(address)[0]) or self.accepting is not None:
+            return
+        if self.secrets:
+            logger.warning("%s is open to its network: members are authenticated, not encrypted", address)
+        elif self.insecure:
+            logger.warning("insecure: whoever reaches %s can act as a member of the cluster", address)
+        else:
+            raise PeersStartError(
+                f"peers.listen is {address}: whoever reaches it could act as a member of the cluster; set "
+                "peers.tls_cert, tls_key and tls_ca, or peers.secret_file, or accept it with peers.insecure"
+            )
+
+    def wrong_certificate(self, certificate: dict[str, Any] | None) -> str | None:
+        """Return why a peer's certificate (as `getpeercert` gives it) is not one of `names`; None when it is."""
+        if not self.names:
+            return None
+        carried = _names_of(certificate or {})
+        if self.names & carried:
+            return None
+        shown = ", ".join(sorted(carried)[:5]) or "no name"
+        return f"the certificate is made out to {shown:.200}, which is not among peers.tls_names"
+
+
+NOTHING: Final = Security()
+
+
+def from_settings(settings: PeerSettings) -> Security:
+    """Read the files that the settings name. Raises `PeersStartError` naming the file that cannot be used."""
+    secrets = () if settings.secret_file is None else _secrets(settings.secret_file)
+    names = frozenset(settings.tls_names)
+    accepting = dialling = None
+    if settings.tls_cert is not None and settings.tls_key is not None and settings.tls_ca is not None:
+        files = settings.tls_cert, settings.tls_key, settings.tls_ca
+        accepting = _context(ssl.PROTOCOL_TLS_SERVER, *files)
+        dialling = _context(ssl.PROTOCOL_TLS_CLIENT, *files)
+        dialling.check_hostname = not names
+    return Security(secrets, accepting, dialling, names, settings.insecure)
+
+
+def _context(protocol: int, cert: Path, key: Path, ca: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    for file in (cert, key, ca):
+        _readable(file)
+    try:
+        context.load_cert_chain(cert, key)
+    except (OSError, ValueError) as error:
+        raise PeersStartError(f"certificate {cert} and key {key} cannot be used: {error}") from error
+    try:
+        context.load_verify_locations(ca)
+    except (OSError, ValueError) as error:
+        raise PeersStartError(f"{ca}: no certificates of an authority: {error}") from error
+    return context
+
+
+def _readable(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise PeersStartError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _secrets(file: Path) -> tuple[bytes, ...]:
+    secrets = tuple(line.strip() for line in _readable(file).splitlines() if line.strip())
+    if not secrets:
+        raise PeersStartError(f"{file}: there is no secret in it")
+    if min(map(len, secrets)) < SECRET_BYTES:
+        raise PeersStartError(f"{file}: a secret needs at least {SECRET_BYTES} characters")
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        logger.warning("%s can be read by other users of this machine", file)
+    return secrets
+
+
+def _names_of(certificate: dict[str, Any]) -> frozenset[str]:
+    """Names that a certificate carries: of hosts, addresses and URIs, and its common name."""
+    alternative: Iterable[Any] = certificate.get("subjectAltName", ())
+    subject: Iterable[Any] = certificate.get("subject", ())
+    found = [str(name) for _, name in alternative]
+    found += [str(value) for part in subject for key, value in part if key == "commonName"]
+    return frozenset(found)

@@ -1,0 +1,274 @@
+"""The real network between members: TCP, each member dials every other and sends on its own connection.
+
+    peers = TcpPeers(loop, member=..., cluster=..., listen="127.0.0.1:8047", security=..., admit=..., answer=...)
+    peers.receive = node.receive            # (member id, message), from now on
+    peers.changed = node.changed            # (member id, reachable)
+    await peers.start()                     # accepts from here on; it was bound when it was made
+    peers.set_members({"5f...": "10.0.0.2:8047"})
+    peers.send("5f...", packed)             # one msgpack array, as bytes
+    answer = await peers.ask("10.0.0.9:8047", packed, timeout=5)     # to an address, before ids are known
+
+`PEERS.md` describes the bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from visord import addresses
+from visord.peers.asking import ask
+from visord.peers.errors import PeersStartError
+from visord.peers.handshake import ASK, MEMBER, NONCE, Accepter, Admit, Dialler, Hello, Identity
+from visord.peers.incoming import Door, Reply
+from visord.peers.link import Link
+from visord.peers.outgoing import DIAL_SECONDS, QUEUE_LIMIT, Outgoing, dial
+from visord.peers.security import NOTHING, Security
+
+logger = logging.getLogger("visord.peers")
+
+CHECK_SECONDS: Final = 0.5
+CLOSE_SECONDS: Final = 0.5
+BACKLOG: Final = 128
+
+Answer = Callable[[Hello, "list[Any]", Reply], None]
+"""`answer(hello, message, reply)`: a question came from `hello`; call `reply(packed)` when its answer is known."""
+
+
+def _nobody(_member: str, _hello: Hello) -> str | None:
+    return None
+
+
+def _no_answer(_hello: Hello, _message: list[Any], _reply: Reply) -> None:
+    pass
+
+
+class TcpPeers:
+    """See the module; `network.Peers` is what it fulfils. Everything happens on the loop's thread.
+
+    `member`: this node's id. `cluster`: the cluster's id, None while it knows none (set the attribute later). `listen`:
+    HOST:PORT or a listening socket. `advertise`: HOST:PORT that others dial, by default what is bound. `admit(member,
+    hello)`: the reason why a member is not let in, or None. `rng` makes nonces and jitter: it must be the operating
+    system's wherever strangers can connect. `queue_limit`: bytes that may wait for one member.
+
+    Raises `PeersStartError` naming the address when it cannot be bound or would let strangers in.
+    """
+
+    receive: Callable[[str, list[Any]], None]
+    changed: Callable[[str, bool], None]
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        member: str,
+        cluster: str | None,
+        listen: str | socket.socket,
+        advertise: str | None = None,
+        security: Security = NOTHING,
+        admit: Admit = _nobody,
+        answer: Answer = _no_answer,
+        rng: random.Random | None = None,
+        queue_limit: int = QUEUE_LIMIT,
+    ) -> None:
+        self._loop = loop
+        self.member = member
+        self.cluster = cluster
+        self._security = security
+        self.admit = admit
+        self.answer = answer
+        self._rng = rng or random.SystemRandom()
+        self._queue_limit = queue_limit
+        self.receive = lambda member, message: None
+        self.changed = lambda member, reachable: None
+        self._socket = bind(listen, security) if isinstance(listen, str) else listen
+        self.address = _name(self._socket)
+        """What is bound, HOST:PORT."""
+        try:
+            self.advertised = advertise or _advertised(self.address)
+        except PeersStartError:
+            self._socket.close()
+            raise
+        self._door = Door(loop, self, security)
+        self._links: dict[str, Link] = {}
+        self._senders: dict[str, Callable[[bytes], bool]] = {}
+        """Of the members that are reachable."""
+        self._ending: set[asyncio.Task[None]] = set()
+        self._server: asyncio.AbstractServer | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def start(self) -> None:
+        """Begin to accept connections."""
+        tls = self._security.accepting
+        self._server = await self._loop.create_server(
+            self._door.make,
+            sock=self._socket,
+            backlog=BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else DIAL_SECONDS,
+        )
+        self._check()
+
+    # -- what a node needs (network.Peers) ----------------------------------------------------------------------
+
+    def set_members(self, addresses: Mapping[str, str]) -> None:
+        """Keep a connection to each of these, and to no others: id -> advertised HOST:PORT, without this node."""
+        if self._closed:
+            return
+        for member, link in list(self._links.items()):
+            if addresses.get(member) != link.address:
+                del self._links[member]
+                self._hang_up(link)
+        for member, address in addresses.items():
+            if member not in self._links and member != self.member:
+                self._links[member] = Link(
+                    self._loop, member, address, self._dial, self._rng, self._up, self._down
+                )
+        self._door.review(self.admit)
+
+    def send(self, member: str, data: bytes) -> bool:
+        """Send one packed message. False: it was dropped, because the member is away or too much waits."""
+        send = self._senders.get(member)
+        return send is not None and send(data)
+
+    def queued(self, member: str) -> int:
+        """Return the bytes for this member that still wait in this process."""
+        link = self._links.get(member)
+        return link.connection.waiting if link is not None and link.connection is not None else 0
+
+    def reachable(self, member: str) -> bool:
+        """Tell whether what is sent now may arrive."""
+        return member in self._senders
+
+    def close(self) -> None:
+        """Hang up everywhere. Idempotent. What was sent is still written as long as the loop runs."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._server is not None:
+            self._server.close()
+        else:
+            self._socket.close()
+        self._door.close()
+        for link in self._links.values():
+            self._hang_up(link)
+        self._links.clear()
+        self._senders.clear()
+
+    # -- what else there is ---------------------------------------------------------------------------------------
+
+    async def ask(self, address: str, data: bytes, timeout: float) -> list[Any]:  # noqa: ASYNC109
+        """Send one packed message to whoever is at `address`; return his answer. Raises what `asking.ask` does."""
+        return await ask(
+            self._loop,
+            address,
+            data,
+            me=self._identity(),
+            security=self._security,
+            rng=self._rng,
+            timeout=timeout,
+        )
+
+    def problem(self, member: str) -> str:
+        """Return why a member is not reachable; "" when it is, or is unknown."""
+        link = self._links.get(member)
+        return "" if link is None else link.problem
+
+    def hello(self, member: str) -> Hello | None:
+        """Return what a member said of itself when it dialled; None while its connection to this node is down."""
+        return self._door.hello(member)
+
+    async def wait_closed(self) -> None:
+        """After `close`: return when nothing of it is left."""
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    # -- for links and the door -------------------------------------------------------------------------------------
+
+    def arrived(self, member: str) -> None:
+        """A member has dialled this node: so it is there to be dialled."""
+        link = self._links.get(member)
+        if link is not None:
+            link.hurry()
+
+    def accepter(self) -> Accepter:
+        return Accepter(
+            self._identity(),
+            secrets=self._security.secrets,
+            nonce=self._rng.randbytes(NONCE),
+            admit=self._admit,
+        )
+
+    def _admit(self, hello: Hello) -> str | None:
+        if self._closed:
+            return "the node is stopping"
+        return None if hello.purpose == ASK else self.admit(hello.member or "", hello)
+
+    def _identity(self) -> Identity:
+        return Identity(self.member, self.cluster, self.advertised)
+
+    async def _dial(self, member: str, address: str) -> Outgoing:
+        dialler = Dialler(
+            self._identity(),
+            expect=member,
+            purpose=MEMBER,
+            secret=self._security.secret,
+            nonce=self._rng.randbytes(NONCE),
+        )
+        return await dial(self._loop, address, dialler, self._security, queue_limit=self._queue_limit)
+
+    def _up(self, member: str, connection: Outgoing) -> None:
+        self._senders[member] = connection.send
+        self.changed(member, True)
+
+    def _down(self, member: str, connection: Outgoing) -> None:
+        if self._senders.get(member) == connection.send:
+            del self._senders[member]
+            if not self._closed:
+                self.changed(member, False)
+
+    def _hang_up(self, link: Link) -> None:
+        if link.connection is not None:
+            self._down(link.member, link.connection)
+        task = link.close()
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _check(self) -> None:
+        self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
+        for link in self._links.values():
+            link.check()
+
+
+def bind(address: str, security: Security) -> socket.socket:
+    """Return a listening socket. Raises `PeersStartError` naming the address."""
+    security.check_listen(address)
+    host, port = addresses.split(address)
+    try:
+        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(where, family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise PeersStartError(
+            f"cannot listen for members on {address}: {error.strerror}; is another node running there?"
+        ) from error
+
+
+def _name(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return addresses.join(host, port)
+
+
+def _advertised(address: str) -> str:
+    host, _ = addresses.split(address)
+    if host in ("0.0.0.0", "::"):
+        raise PeersStartError(
+            f"peers.listen is {address}, which no other member can dial: set peers.advertise to HOST:PORT"
+        )
+    return address
