@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from visord.peers.network import Alone, Peers
+from visord.raft.core import Timing
 from visord.storage.disk import Disk, OsDisk
 from visord.storage.kernel_sync import KernelSync
 from visord.storage.worker import Submitter, Worker
@@ -54,6 +55,7 @@ class Environment:
     """Wall-clock time, ms since 1970 UTC. It may jump."""
     peers: Callable[[str, str], Peers] = lambda member, cluster: Alone()
     """Makes the network between members, given the own member id and the cluster's id."""
+    timing: Timing = field(default_factory=Timing)
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:

@@ -20,12 +20,20 @@ from visor._version import __version__
 from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
+from visord.cluster import Cluster
 from visord.environment import Environment, Timer
+from visord.forwarding import Forwarding
 from visord.greeting import Greeting
-from visord.proposer import Proposer
-from visord.raft.engine import Engine, alone
+from visord.leases import Leases, Reply
+from visord.peers import messages as msg
+from visord.proposer import HOLD_SECONDS, Group, Proposer
+from visord.raft.configuration import MARK as CONFIGURATION
+from visord.raft.configuration import Configuration, Member
+from visord.raft.configuration import decode as decode_configuration
+from visord.raft.engine import Engine, is_for_engine
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
+from visord.reads import Reads
 from visord.settings import Settings
 from visord.state.command import Command
 from visord.state.machine import Machine
@@ -54,7 +62,8 @@ TOLD_LIMITS: Final = (
     "page",
     "watch_window",
 )
-FEATURES: Final = ("txn", "watch", "revert", "retain")
+FEATURES: Final = ("txn", "watch", "revert", "retain", "lease")
+NO_QUORUM: Final = Refusal("no_quorum", "no leader confirms that this node is current", {})
 TICK_SECONDS: Final = 0.05
 """The engine's own pace; everything that matters is driven by events, not by this."""
 MARK_SECONDS: Final = 1.0
@@ -63,7 +72,13 @@ HUB_BUDGET: Final = 2048
 AT: Final = 3
 MODE: Final = 4
 MODE_OF_REV: Final = 2
+CONFIRM: Final = 0
+"""Instead of a rev to wait for: the read needs a confirmation."""
 WITH_AT: Final = frozenset((verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN))
+
+
+class RemovedError(Exception):
+    """This node was removed from its cluster: its id never returns."""
 
 
 class Node:
@@ -76,7 +91,10 @@ class Node:
         environment: Environment,
         limits: Limits,
         fail: Callable[[BaseException], None],
+        addresses: tuple[str, str] = ("", ""),
     ) -> None:
+        self._addresses = addresses
+        """What other members and clients are told: (peer, client) as HOST:PORT."""
         self._settings = settings
         self._environment = environment
         self._loop = environment.loop
@@ -87,13 +105,17 @@ class Node:
         self._hub_scheduled = False
         self._timer: Timer | None = None
         self._next_marks = 0.0
+        self._leaderless_since: float | None = None
+        self._checking = False
         self._drained: asyncio.Event = asyncio.Event()
         self._ready: asyncio.Event = asyncio.Event()
         self._draining = False
         self._closed = False
         self.failure: BaseException | None = None
         self.readable = False
-        """Linearizable reads can be answered from the store right now."""
+        """Linearizable reads can be answered from the store right now: this node is alone."""
+        self._checked = False
+        """This node has confirmed once that it knows all that was committed."""
         try:
             self._open(data_dir, limits)
         except BaseException:
@@ -127,14 +149,19 @@ class Node:
             random32=lambda: self._rng.getrandbits(32),
             create=self.checkpointer.index == 0,  # where there is a checkpoint, there was a log
         )
+        self.me = Member(self.directory.identity.member, name, *self._addresses, True, False)
+        self.peers = environment.peers(self.me.id, self.cluster)
         self.engine = Engine(
-            name,
-            alone(name),
+            self.me.id,
+            self._first_configuration(),
             self.log,
+            self.peers,
             clock=self._loop.time,
             random=self._rng,
             on_apply=self._apply,
             applied=(self.machine.index, self.machine.term),
+            timing=environment.timing,
+            soon=self._loop.call_soon,
         )
         self.checkpointer.sweep()
         self.log.on_durable = self._on_durable
@@ -142,13 +169,51 @@ class Node:
         self.log.on_failure = self.fail
         self.hub = Hub(self.store, limits)
         self.upkeep = Upkeep(self, storage, self._loop)
+        self.forwarding = Forwarding(self.say, self._loop.time)
         self.proposer = Proposer(
             self.engine.propose,
             self.log.has_room,
-            self._admission,
+            self,
             self._loop.call_soon,
             environment.clock_ms,
+            self._loop.time,
         )
+        self.forwarding.proposer = self.proposer
+        self.reads = Reads(
+            self.engine, self.say, lambda: self.machine.index, self._loop.time, self._loop.call_soon
+        )
+        self.leases = Leases(
+            self.machine, limits, self._reign, self.confirm, self.proposer, self._loop.time
+        )
+        self.members = Cluster(self.engine, self.me, self.say, self._loop.time)
+        self._listen_to_members()
+
+    def _first_configuration(self) -> Configuration:
+        """Who belonged to the cluster when the checkpoint was made, or when this node began."""
+        stored: bytes | None = getattr(self.checkpointer, "config", None)
+        if stored is not None:
+            return decode_configuration(stored)
+        return Configuration((self.me,)) if self.directory.identity.founder else Configuration()
+
+    def _listen_to_members(self) -> None:
+        engine = self.engine
+        self._receivers: dict[int, Callable[[str, list[Any]], None]] = {
+            msg.FORWARD: lambda member, message: self.forwarding.on_forward(
+                member, message, engine.is_leader
+            ),
+            msg.PLACED: self.forwarding.on_placed,
+            msg.REFUSED: self.forwarding.on_refused,
+            msg.READ_INDEX: self.reads.on_read_index,
+            msg.READ_AT: self.reads.on_read_at,
+            msg.CALL: self.members.on_call,
+            msg.RESULT: self.members.on_result,
+        }
+        self.dropped = 0
+        """Messages of members that were not what they should be."""
+        self.peers.receive = self._hear
+        self.peers.changed = self._reachable
+        engine.on_configuration(self._use_configuration)
+        engine.on_leadership(self._leadership)
 
     # -- life -----------------------------------------------------------------------------------------
 
@@ -162,6 +227,8 @@ class Node:
             return
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
         self._turn()
+        self._look_after_waiting()
+        self.leases.look()
         now = self._loop.time()
         if now >= self._next_marks:
             self._next_marks = now + MARK_SECONDS
@@ -176,11 +243,113 @@ class Node:
         except Exception as error:  # the log holds what this version does not know, or an invariant broke
             self.fail(error)
 
+    def _look_after_waiting(self) -> None:
+        """What waits for the leader, or for news of it, is asked again or given up."""
+        if self.failure is not None:
+            return
+        now = self._loop.time()
+        if self.engine.leader is not None:
+            self._leaderless_since = None
+        elif self._leaderless_since is None:
+            self._leaderless_since = now
+        elif now - self._leaderless_since > HOLD_SECONDS:
+            self.proposer.lose()
+        self.forwarding.look()
+        self.proposer.look()
+        self.reads.tick()
+        self.members.look()
+        if not self._checked and not self._checking and self.engine.leader is not None:
+            self._checking = True
+            self.reads.ask(self._has_checked)
+
+    def _has_checked(self, yes: bool) -> None:
+        """After a start, a node serves when it has caught up with what was committed then."""
+        self._checking = False
+        if yes:
+            self._checked = True
+            self._ready.set()
+
+    # -- members --------------------------------------------------------------------------------------
+
+    def say(self, member: str, message: list[Any]) -> bool:
+        """Send a message to one member; false when it is away."""
+        return self.peers.send(member, msg.pack(message))
+
+    def _hear(self, member: str, message: list[Any]) -> None:
+        if self._closed or self.failure is not None:
+            return
+        if not msg.well_formed(message):
+            self.dropped += 1
+            logger.warning("%s sent a message of kind %r that is not one", member, message[:1])
+            return
+        if is_for_engine(message[0]):
+            try:
+                self.engine.receive(member, message)
+            except Exception as error:  # the log holds what this version does not know, or an invariant broke
+                self.fail(error)
+            return
+        receiver = self._receivers.get(message[0])
+        if receiver is not None:
+            receiver(member, message)
+
+    def _reachable(self, member: str, yes: bool) -> None:
+        if self._closed:
+            return
+        self.engine.reachable(member, yes)
+        if not yes:
+            self.forwarding.lose(member)
+        self._look_after_waiting()
+
+    def _use_configuration(self, configuration: Configuration) -> None:
+        me = self.me.id
+        self.peers.set_members({one.id: one.peer for one in configuration.members if one.id != me})
+        self._update_readable()
+
+    def _leadership(self, leader: str | None, term: int) -> None:
+        """The leader or the term changed. Called by the engine within its turn: act when that is over."""
+        logger.info("term %d: the leader is %s", term, leader or "not known")
+        self._update_readable()
+        self._loop.call_soon(self._after_change)
+
+    def _after_change(self) -> None:
+        if self._closed:
+            return
+        leader = self.engine.leader
+        for member in {one for one, _ in self.forwarding.outstanding if one != leader}:
+            self.forwarding.lose(member)
+        self.proposer.synced()
+        self._look_after_waiting()
+
+    def _update_readable(self) -> None:
+        """Reads need no round while this node is the only voter and knows all that was committed."""
+        engine = self.engine
+        alone = engine.configuration.voters == [self.me.id]
+        self.readable = alone and engine.reads_are_current and self.failure is None
+        if self.readable:
+            self._checked = True
+            self._ready.set()
+
+    # -- the proposer's way ---------------------------------------------------------------------------
+
+    def leads(self) -> bool:
+        """This node is the leader."""
+        return self.engine.is_leader
+
+    def forward(self, groups: list[Group]) -> bool:
+        """Send writes to the leader; false when there is none."""
+        leader = self.engine.leader
+        return leader is not None and self.forwarding.send(leader, groups)
+
+    def placed(self, groups: list[Group], index: int, term: int) -> None:
+        """A command was appended: tell those whose writes are in it."""
+        self.forwarding.placed(groups, index, term)
+
     def _on_durable(self) -> None:
         # Answers first: the next command then holds what came meanwhile, and fewer syncs do the same work. The
         # processor is what is short, not the disk.
         self._turn()
-        self.proposer.synced()
+        if self.engine.is_leader:
+            self.proposer.synced()
 
     def _on_room(self) -> None:
         self.proposer.start_next()
@@ -190,18 +359,22 @@ class Node:
         if type(command) is Command:
             command.batch = None  # the log keeps the bytes; the decoded form has served
         if not self.readable:
-            self._become_readable()
+            self._update_readable()
+        self.leases.applied()
         self.proposer.applied(index, term, outcomes)
+        self.reads.applied(index)
+        if command[:1] == CONFIGURATION:
+            self._loop.call_soon(self._configuration_committed, decode_configuration(command))
         if self._sleepers:
             self._wake_sleepers()
         self.wake_hub()
         if self._draining and self.proposer.idle:
             self._drained.set()
 
-    def _become_readable(self) -> None:
-        if self.engine.reads_are_current:
-            self.readable = True
-            self._ready.set()
+    def _configuration_committed(self, configuration: Configuration) -> None:
+        self.members.look()
+        if self.me.id in configuration.removed:
+            self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
 
     async def ready(self) -> None:
         """Return when reads and writes are accepted."""
@@ -218,6 +391,7 @@ class Node:
             Refusal("closing", "the node failed and stops", {}),
             Refusal("internal", f"the node failed while this write was under way: {error}", {}),
         )
+        self.reads.abandon()
         self._fail_server(error)
 
     async def drain(self) -> None:
@@ -244,6 +418,7 @@ class Node:
         self.upkeep.close()
         if self._timer is not None:
             self._timer.cancel()
+        self.peers.close()
         self._give_back()
 
     def _give_back(self) -> None:
@@ -258,27 +433,36 @@ class Node:
 
     def welcome(self, limits: Limits) -> dict[str, Any]:
         """Return the answer to HELLO."""
+        leader = self._leader()
         return {
             "version": verbs.VERSION,
             "features": list(FEATURES),
             "server": f"visord/{__version__}",
             "cluster": self.cluster,
             "node": self.name,
-            "leader": self.engine.leader,
+            "leader": None if leader is None else leader.name,
+            "leader_address": None if leader is None else leader.client,
             "rev": self.store.rev,
             "floor": self.store.floor,
             "time": self.store.time,
             "limits": {name: getattr(limits, name) for name in TOLD_LIMITS},
         }
 
+    def _leader(self) -> Member | None:
+        leader = self.engine.leader
+        return None if leader is None else self.engine.configuration.find(leader)
+
     def status(self) -> dict[str, Any]:
         """Return what an operator looks at first."""
         full = self.log.full
+        leader = self._leader()
         return {
             "server": f"visord/{__version__}",
             "cluster": self.cluster,
             "node": self.name,
-            "leader": self.engine.leader,
+            "member": self.me.id,
+            "leader": None if leader is None else leader.name,
+            "members": self.members.members(),
             "term": self.engine.term,
             "committed": self.engine.commit_index,
             "applied": self.machine.index,
@@ -295,7 +479,8 @@ class Node:
             "alarms": [] if full is None else [f"no space: {full.path}: {full.why}, {full.free} bytes free"],
         }
 
-    def _admission(self) -> Refusal | None:
+    def admission(self) -> Refusal | None:
+        """Why this node takes no writes; None when it does."""
         if self._draining or self._closed:
             return Refusal("closing", "the server is stopping", {})
         full = self.log.full
@@ -305,18 +490,10 @@ class Node:
                 f"the disk of {full.path} is full ({full.why}): free some space, writes resume by themselves",
                 {"path": full.path, "free": full.free},
             )
-        if not self.engine.is_leader:
-            return Refusal("not_leader", "this node does not lead", {"leader": self.engine.leader})
         return None
 
-    def read_refusal(self, mode: int) -> Refusal | None:
-        """Return why the latest state cannot be read now in `mode`; None when it can."""
-        if self.readable or mode == verbs.STALE:
-            return None
-        return Refusal("no_quorum", "no leader confirms that this node is current", {})
-
-    def must_wait(self, message: Message, greeting: Greeting | None) -> int | Refusal | None:
-        """Return the rev that a read has to wait for, why it cannot be answered, or None: answer it now."""
+    def must_wait(self, message: Message, greeting: Greeting | None) -> int | None:
+        """Return what a read has to wait for: a rev, `CONFIRM` (that this node is current), or nothing: answer it."""
         at = mode = None
         if message[0] in WITH_AT:
             at = message[AT] if len(message) > AT else None
@@ -328,8 +505,8 @@ class Node:
             return at
         if greeting is not None and greeting.min_rev > rev:
             return greeting.min_rev
-        if at is None and mode != verbs.STALE:
-            return self.read_refusal(verbs.LINEARIZABLE)
+        if at is None and mode != verbs.STALE and not self.readable:
+            return CONFIRM
         return None
 
     def wait_for_rev(self, rev: int, session: Session, request: int) -> None:
@@ -343,6 +520,23 @@ class Node:
     def _wake_sleepers(self) -> None:
         for session, request in self._sleepers.pop_through(self.store.rev):
             session.wake(request)
+
+    # -- leases ---------------------------------------------------------------------------------------
+
+    def _reign(self) -> int:
+        """Return the term in which this node leads and has applied all of before; 0 when it does not."""
+        return self.engine.term if self.engine.reads_are_current else 0
+
+    def confirm(self, callback: Callable[[Refusal | None], None]) -> None:
+        """Call back with None once it is sure that this node led after the call, or with why that is not so."""
+        if self.readable:
+            callback(None)
+        else:
+            self.reads.ask(lambda yes: callback(None if yes else NO_QUORUM))
+
+    def ask_leases(self, verb: int, arguments: list[Any], reply: Reply) -> None:
+        """Have KEEPALIVE or LEASE answered by the leader."""
+        self.leases.request(verb, arguments, reply)
 
     def forget(self, session: Session, requests: Iterable[int]) -> None:
         """The session has ended: its watches go with it, and the requests that wait."""

@@ -7,6 +7,16 @@
 At most one command is under way to the disk, and one more fills meanwhile: the fill time is the sync
 time, so a slow disk makes larger groups, not a longer queue. When a sync ends, its writes are applied and
 answered, then the next command is started with all that came meanwhile.
+
+A node that does not lead sends its groups to the leader (`forwarding`), at most one batch at a time that the leader has
+not placed yet. The leader puts them into its commands like its own and tells at which place; the node takes the
+outcomes from its own apply of that entry:
+
+    replica: FORWARD [7: [SET, SET]] ------------------> leader: one command, entry 40, group 2
+    replica: PLACED [7, index 40, term 3, position 2] <-'
+    replica: applies entry 40 like everybody -> outcomes[2] belong to group 7
+
+While there is no leader, groups wait a moment for the next one.
 """
 
 from __future__ import annotations
@@ -26,13 +36,20 @@ MAX_BYTES = 8 << 20
 MAX_QUEUED_BYTES = 64 << 20
 """Bytes waiting to become commands, over all connections; beyond: `overloaded`."""
 
-NOT_LEADER = Refusal("not_leader", "this node is not the leader", {})
 TOO_DEEP = Refusal(
     "bad_request",
     "message: its fields are nested too deeply",
     {"field": "message", "expected": "the fields of a write"},
 )
 REPLACED = Refusal("not_leader", "another leader took over before this write was committed", {})
+
+
+NO_LEADER = Refusal("no_quorum", "no leader could be found: most of the cluster's nodes are away", {})
+LOST = Refusal(
+    "lost_leadership", "the leader changed while this write was under way: it may have happened", {}
+)
+HOLD_SECONDS = 2.0
+"""How long writes wait for a leader, and writes under way for news of them, before they fail."""
 
 
 class Author(Protocol):
@@ -55,33 +72,55 @@ class Group:
         self.size = size
 
 
+class Route(Protocol):
+    """Where commands go. The node's side of the proposer."""
+
+    def admission(self) -> Refusal | None:
+        """Why nothing can be accepted now; None when it can."""
+
+    def leads(self) -> bool:
+        """This node is the leader."""
+
+    def forward(self, groups: list[Group]) -> bool:
+        """Send groups to the leader; False when there is none to send them to."""
+
+    def placed(self, groups: list[Group], index: int, term: int) -> None:
+        """Groups of other nodes have a place in the log now: tell them."""
+
+
 class Proposer:
     """Turns submitted writes into commands and hands their outcomes back.
 
     `propose(command) -> (index, term) | None` appends to the log as leader; `has_room(size)` tells whether
     the log can take a command of that size now (if not, it makes room and `start_next` is called again);
-    `admission()` tells why nothing can be accepted; `call_soon(callback)` runs it in this turn of the loop,
-    after all sockets were read; `clock_ms()` is wall-clock time, which the command carries.
+    `call_soon(callback)` runs it in this turn of the loop, after all sockets were read; `clock_ms()` is wall-clock
+    time, which the command carries; `time()` is monotonic seconds.
     """
 
     def __init__(
         self,
         propose: Callable[[Command], tuple[int, int] | None],
         has_room: Callable[[int], bool],
-        admission: Callable[[], Refusal | None],
+        route: Route,
         call_soon: Callable[[Callable[[], None]], object],
         clock_ms: Callable[[], int],
+        time: Callable[[], float],
     ) -> None:
         self._propose = propose
         self._has_room = has_room
-        self._admission = admission
+        self._route = route
         self._call_soon = call_soon
         self._clock_ms = clock_ms
+        self._time = time
         self._queue: deque[Group] = deque()
         self._queued_bytes = 0
         self._scheduled = False
         self._syncing = False
-        self._waiting: dict[int, tuple[int, list[Group]]] = {}
+        self._held_since: float | None = None
+        """Since when the queue waits for a leader."""
+        self._applied = 0
+        self._waiting: dict[int, tuple[int, list[tuple[int, Group]]]] = {}
+        """What is in the log: index -> (term, [(position in the command, group)])."""
 
     @property
     def idle(self) -> bool:
@@ -96,13 +135,24 @@ class Proposer:
                 f"{self._queued_bytes} bytes of writes wait already, the limit is {MAX_QUEUED_BYTES}",
                 {"what": "queued bytes", "limit": MAX_QUEUED_BYTES, "actual": self._queued_bytes},
             )
-        return self._admission()
+        if self._held_since is not None and self._time() - self._held_since > HOLD_SECONDS:
+            return NO_LEADER
+        return self._route.admission()
 
     def submit(self, author: Any, frames: list[Message], size: int) -> None:
         """Queue writes of one connection; `author.settle` gets their outcomes."""
         greeting = author.greeting
         self._queue.append(Group(author, [greeting.session, greeting.actor, frames], frames, size))
         self._queued_bytes += size
+        self._schedule()
+
+    def submit_groups(self, groups: list[Group]) -> None:
+        """Queue groups that another node sent, or the node itself made."""
+        self._queue.extend(groups)
+        self._queued_bytes += sum(group.size for group in groups)
+        self._schedule()
+
+    def _schedule(self) -> None:
         if not self._scheduled and not self._syncing:
             self._scheduled = True
             self._call_soon(self._run)
@@ -112,18 +162,34 @@ class Proposer:
         self.start_next()
 
     def synced(self) -> None:
-        """The log is durable up to its end: start the next command."""
+        """The log is durable up to its end, or the leader has placed what was sent: start the next command."""
         self._syncing = False
         self.start_next()
 
     def start_next(self) -> None:
-        """Propose what is queued, unless a command is on its way to the disk."""
+        """Propose or send on what is queued, unless something is on its way already."""
         if self._syncing or not self._queue:
             return
-        refusal = self._admission()
+        refusal = self._route.admission()
         if refusal is not None:
             self.abandon_queue(refusal)
+        elif self._route.leads():
+            self._held_since = None
+            self._start_command()
+        else:
+            self._start_forward()
+
+    def _start_forward(self) -> None:
+        groups = self._take()
+        if self._route.forward(groups):
+            self._held_since = None
+            self._syncing = True
             return
+        self._put_back(groups)
+        if self._held_since is None:
+            self._held_since = self._time()
+
+    def _start_command(self) -> None:
         groups = self._take()
         try:
             command = self._command(groups)
@@ -136,13 +202,37 @@ class Proposer:
             self._put_back(groups)
             return
         position = self._propose(command)
-        if position is None:
-            for group in groups:
-                group.author.settle_all(group.frames, NOT_LEADER)
+        if position is None:  # leadership is being handed on, or went within this turn
+            self._put_back(groups)
             return
         self._syncing = True
         index, term = position
-        self._waiting[index] = (term, groups)
+        self._waiting[index] = (term, list(enumerate(groups)))
+        self._route.placed(groups, index, term)
+
+    def expect(self, index: int, term: int, position: int, group: Group) -> None:
+        """The leader put a group of ours at a place in the log."""
+        known = self._waiting.get(index)
+        if index <= self._applied:
+            group.author.settle_all(group.frames, LOST)
+        elif known is None:
+            self._waiting[index] = (term, [(position, group)])
+        elif known[0] == term:
+            known[1].append((position, group))
+        else:  # a place in a later term took this one's
+            group.author.settle_all(group.frames, LOST)
+
+    def requeue(self, groups: list[Group]) -> None:
+        """Groups that were sent on have certainly not been accepted: try again."""
+        self._put_back(groups)
+
+    def look(self) -> None:
+        """From time to time: try again what was held, and give it up when no leader comes."""
+        if self._held_since is not None and self._time() - self._held_since > HOLD_SECONDS:
+            self.abandon_queue(NO_LEADER)
+        self.start_next()
+        if not self._queue and self._route.leads():
+            self._held_since = None
 
     def _take(self) -> list[Group]:
         queue = self._queue
@@ -164,18 +254,26 @@ class Proposer:
         return encode(self._clock_ms(), [group.content for group in groups])
 
     def applied(self, index: int, term: int, outcomes: list[list[Any]]) -> None:
-        """Hand out the outcomes of the entry at `index`, when this node proposed it."""
+        """Hand out the outcomes of the entry at `index`, where this node waits for them."""
+        self._applied = index
         waiting = self._waiting.pop(index, None)
         if waiting is None:
             return
         proposed_term, groups = waiting
         if proposed_term != term:
             # Another entry was committed at this index: ours cannot be any more.
-            for group in groups:
+            for _, group in groups:
                 group.author.settle_all(group.frames, REPLACED)
             return
-        for group, results in zip(groups, outcomes, strict=True):
-            group.author.settle(group.frames, results)
+        for position, group in groups:
+            group.author.settle(group.frames, outcomes[position])
+
+    def lose(self, index: int | None = None) -> None:
+        """Nothing will be known of what is in the log up to `index` (None: at all): it may have happened."""
+        self._applied = max(self._applied, index or 0)
+        for place in [one for one in self._waiting if index is None or one <= index]:
+            for _, group in self._waiting.pop(place)[1]:
+                group.author.settle_all(group.frames, LOST)
 
     def abandon_queue(self, refusal: Refusal) -> None:
         """Answer everything that was not proposed yet."""
@@ -188,7 +286,7 @@ class Proposer:
         self.abandon_queue(queued)
         waiting, self._waiting = self._waiting, {}
         for _, groups in waiting.values():
-            for group in groups:
+            for _, group in groups:
                 group.author.settle_all(group.frames, under_way)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from visor.protocol import verbs
@@ -33,12 +34,35 @@ FIRST_WRITE: Final = verbs.FIRST_WRITE
 LAST_WRITE: Final = verbs.LAST_WRITE
 
 WRITES: Final = frozenset(
-    (verbs.SET, verbs.DELETE, verbs.TXN, verbs.REVERT, verbs.NOP, verbs.RETAIN, verbs.RETRY)
+    (
+        verbs.SET,
+        verbs.DELETE,
+        verbs.TXN,
+        verbs.REVERT,
+        verbs.NOP,
+        verbs.RETAIN,
+        verbs.GRANT,
+        verbs.REVOKE,
+        verbs.RETRY,
+    )
 )
 QUERIES: Final = frozenset(
-    (verbs.STAT, verbs.LIST, verbs.SCAN, verbs.LOG, verbs.DIFF, verbs.AT, verbs.GET, verbs.REV)
+    (
+        verbs.STAT,
+        verbs.LIST,
+        verbs.SCAN,
+        verbs.LOG,
+        verbs.DIFF,
+        verbs.AT,
+        verbs.GET,
+        verbs.REV,
+        verbs.LEASES,
+    )
 )
 
+
+NO_QUORUM: Final = Refusal("no_quorum", "no leader confirms that this node is current", {})
+CANCELLED: Final = Refusal("cancelled", "the client cancelled this request", {})
 
 PIECE: Final = 256 * 1024
 """Packed bytes that leave at once, before more is packed."""
@@ -71,8 +95,10 @@ class Session:
     __slots__ = (
         "_backlog",
         "_backlog_size",
+        "_confirming",
         "_decoder",
         "_encoder",
+        "_gathering",
         "_min_rev",
         "_node",
         "_owed",
@@ -113,6 +139,10 @@ class Session:
         """Transactions (id, results) that are not answered yet, because the peer does not read."""
         self._waiting: dict[int, Message] = {}
         """Reads by id that wait for a rev."""
+        self._confirming: list[dict[int, Message]] = []
+        """Reads by id that wait for a confirmation, one batch an arrival."""
+        self._gathering = False
+        """The last of those batches is still being filled."""
 
     # -- bytes in -------------------------------------------------------------------------------------
 
@@ -163,6 +193,8 @@ class Session:
                 self._query(message)
             else:
                 self._other(verb, message)
+        if self._gathering:
+            self._ask()
         if len(writes) != len(messages):
             self._flush()
             if self._encoder.large:
@@ -229,7 +261,7 @@ class Session:
         """Say GOAWAY with the reason, and close."""
         if self.closed:
             return
-        for request in self._waiting:
+        for request in (*self._waiting, *(one for batch in self._confirming for one in batch)):
             self._refuse(request, Refusal("closing", text, {}))
         self._encoder.pack((verbs.GOAWAY, code, text))
         self._flush()
@@ -246,6 +278,7 @@ class Session:
         self._owed.clear()
         self._node.forget(self, self._waiting)
         self._waiting.clear()
+        self._confirming.clear()
 
     def lost(self) -> None:
         """The connection is gone. No cycle stays behind, as old garbage is hardly ever looked for, and no buffer:
@@ -331,22 +364,67 @@ class Session:
         wait = self._node.must_wait(message, self.greeting)
         if wait is None:
             self._answer(message)
-        elif isinstance(wait, Refusal):
-            self._refuse(message[1], wait)
-        else:
+        elif wait:
             self._wait(message, wait)
+        else:
+            self._confirm(message)
+
+    def _confirm(self, message: Message) -> None:
+        """Keep a read until this node is confirmed to be current; those of one arrival share it."""
+        request, limit = message[1], self.limits.in_flight
+        if request in self._waiting or any(request in batch for batch in self._confirming):
+            self._refuse(request, bad_request("id", "an id under which no read waits", request))
+            return
+        if not self._gathering:
+            batch: dict[int, Message] = {}
+            self._confirming.append(batch)
+            self._gathering = True
+        elif sum(map(len, self._confirming)) >= limit:
+            text = f"{limit} reads of this connection wait already"
+            self._refuse(request, Refusal("overloaded", text, {"what": "waiting reads", "limit": limit}))
+            return
+        self._confirming[-1][request] = message
+
+    def _ask(self) -> None:
+        """All reads of this arrival that need a confirmation are gathered: ask for it."""
+        self._gathering = False
+        self._node.reads.ask(partial(self._confirmed, self._confirming[-1]))
+
+    def _confirmed(self, batch: dict[int, Message], yes: bool) -> None:
+        """This node is current (or nobody can tell): answer a batch of reads, the commonest right here."""
+        if self.closed:
+            return
+        self._confirming.remove(batch)
+        store, pack, rev = self._store, self._encoder.pack, self._store.rev
+        for request, message in batch.items():
+            if not yes:
+                self._refuse(request, NO_QUORUM)
+                continue
+            if message[0] == GET and len(message) == 3 and type(message[2]) is str:
+                version = store.get(message[2], rev)
+                if type(version) is not Refusal:
+                    pack((OK, request, (rev, version)))
+                    continue
+            self._answer(message)
+        self._flush()
 
     def _wait(self, message: Message, rev: int) -> None:
-        """Keep a read until `rev`. It does not count as in flight: a CANCEL must always get through."""
+        """Keep a read until `rev`."""
+        if self._may_wait(message):
+            self._node.wait_for_rev(rev, self, message[1])
+
+    def _may_wait(self, message: Message) -> bool:
+        """Note a request that waits. It does not count as in flight: a CANCEL must always get through."""
         request, waiting, limit = message[1], self._waiting, self.limits.in_flight
         if request in waiting:
             self._refuse(request, bad_request("id", "an id under which no read waits", request))
         elif len(waiting) >= limit:
-            text = f"{limit} reads of this connection wait for a rev already"
+            text = f"{limit} reads of this connection wait already"
             self._refuse(request, Refusal("overloaded", text, {"what": "waiting reads", "limit": limit}))
         else:
             waiting[request] = message
-            self._node.wait_for_rev(rev, self, request)
+            return True
+        return False
 
     def _answer(self, message: Message) -> None:
         if message[0] == verbs.REV:
@@ -365,13 +443,18 @@ class Session:
         message = self._waiting.pop(request, None)
         if message is not None:
             self._query(message)
+            if self._gathering:
+                self._ask()
             self._flush()
 
     def _cancel(self, message: Message) -> None:
         target = message[2] if len(message) > 2 else None
         if type(target) is int and self._waiting.pop(target, None) is not None:
             self._node.stop_waiting(self, target)
-            self._refuse(target, Refusal("cancelled", "the client cancelled this request", {}))
+            self._refuse(target, CANCELLED)
+        for batch in self._confirming:
+            if type(target) is int and batch.pop(target, None) is not None:
+                self._refuse(target, CANCELLED)
         self._ok(message[1], None)
 
     def _ping(self, message: Message) -> None:
@@ -379,6 +462,22 @@ class Session:
 
     def _status(self, message: Message) -> None:
         self._ok(message[1], self._node.status())
+
+    # -- leases ---------------------------------------------------------------------------------------
+
+    def _lease(self, message: Message) -> None:
+        """KEEPALIVE or LEASE: the leader answers, at once or later."""
+        if self._may_wait(message):
+            self._node.ask_leases(message[0], message[2:], partial(self._leased, message[1]))
+
+    def _leased(self, request: int, result: Any) -> None:
+        if self._waiting.pop(request, None) is None:
+            return  # cancelled meanwhile, or the conversation has ended
+        if type(result) is Refusal:
+            self._refuse(request, result)
+        else:
+            self._ok(request, result)
+        self._flush()
 
     # -- watches --------------------------------------------------------------------------------------
 
@@ -419,6 +518,8 @@ HANDLERS: Final[dict[int, Callable[[Session, Message], None]]] = {
     verbs.PING: Session._ping,
     verbs.CANCEL: Session._cancel,
     verbs.STATUS: Session._status,
+    verbs.KEEPALIVE: Session._lease,
+    verbs.LEASE: Session._lease,
     verbs.WATCH: Session._watch,
     verbs.UNWATCH: Session._unwatch,
     verbs.CREDIT: Session._credit,

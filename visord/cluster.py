@@ -1,0 +1,318 @@
+"""Who belongs to the cluster: changes of the configuration, and how a node that joins becomes a member.
+
+Every change is an *action* that any member takes and passes to the leader (CALL), who makes the new configuration,
+checks that a majority of it can be reached, appends it, and answers (RESULT) when it is committed:
+
+    node D: --join A --> A --> leader B: add D as learner --> committed --> D hears from B, catches up
+    leader B, once D has nearly everything: promote D --> D votes
+
+One change at a time; an action that comes while another is under way waits for it. An action that is repeated after a
+lost answer
+finds its work done and succeeds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from visord.peers import messages as msg
+from visord.raft.configuration import (
+    Configuration,
+    ConfigurationError,
+    Member,
+    check_quorum,
+    encode,
+)
+from visord.raft.engine import Engine
+
+logger = logging.getLogger("visord.cluster")
+
+PATIENCE_SECONDS: Final = 10.0
+"""How long an action may take before its caller is told that it is not known how it ended."""
+CAUGHT_UP: Final = 64
+"""Entries that a learner may lack when it is promoted: less than a moment's."""
+ALIVE_SECONDS: Final = 1.5
+"""A member that has answered within this time can be reached."""
+TOO_LONG: Final = 512
+"""Characters of a name or an address in an action."""
+
+
+class Answer(Protocol):
+    """Gets how an action ended: (true, result) or (false, [code, text, details])."""
+
+    def __call__(self, ok: bool, result: Any, /) -> object: ...
+
+
+class _Action:
+    __slots__ = ("answer", "arguments", "deadline", "index", "name", "sent_to")
+
+    def __init__(self, name: str, arguments: list[Any], answer: Answer, deadline: float) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.answer = answer
+        self.deadline = deadline
+        self.index = 0
+        """Of the entry that does it; 0: not appended yet."""
+        self.sent_to = ""
+        """The leader that was asked."""
+
+
+class Cluster:
+    """The members as one node sees them, and the actions that change them."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        me: Member,
+        say: Callable[[str, list[Any]], bool],
+        time: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._me = me
+        self._say = say
+        self._time = time
+        self._actions: list[_Action] = []
+        """To be done by this node as leader, or waiting for a leader."""
+        self._asked: dict[int, _Action] = {}
+        self._last = 0
+        self._transfer: tuple[str, list[_Action]] | None = None
+        self._updating = False
+
+    # -- what anybody may ask -------------------------------------------------------------------------
+
+    def act(self, name: str, arguments: list[Any], answer: Answer) -> None:
+        """Do an action here or at the leader; `answer` is called once, possibly within this call."""
+        if name not in ACTIONS:
+            answer(False, ["bad_request", f"unknown action {name!r}, there are {', '.join(ACTIONS)}", {}])
+            return
+        if not _wellformed(arguments):
+            answer(False, ["bad_request", f"{name}: its arguments must be short texts, flags or nil", {}])
+            return
+        self._actions.append(_Action(name, arguments, answer, self._time() + PATIENCE_SECONDS))
+        self.look()
+
+    def members(self) -> list[dict[str, Any]]:
+        """Return one row a member: what an operator wants to see."""
+        engine = self._engine
+        rows = []
+        for one in engine.configuration.members:
+            row: dict[str, Any] = {
+                "id": one.id,
+                "name": one.name,
+                "peer": one.peer,
+                "client": one.client,
+                "role": "voter" if one.voter else "learner",
+                "leader": one.id == engine.leader,
+                "self": one.id == self._me.id,
+            }
+            progress = engine.progress(one.id)
+            if progress is not None:
+                row["durable"], row["silent"] = progress[0], round(progress[1], 3)
+                row["behind"] = max(0, engine.log.last_index - progress[0])
+            rows.append(row)
+        return rows
+
+    # -- driving --------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """From time to time, and when leadership changed or an entry was applied: go on with everything."""
+        now = self._time()
+        self._finish_transfer()
+        for number, action in list(self._asked.items()):
+            if action.deadline <= now or action.sent_to != self._engine.leader:
+                del self._asked[number]
+                self._actions.append(action)  # all actions can be repeated
+        actions, self._actions = self._actions, []
+        for action in actions:
+            if action.deadline <= now:
+                late = f"{action.name}: not done within {PATIENCE_SECONDS:g} s, it may still happen"
+                action.answer(False, ["deadline", late, {}])
+            else:
+                self._go_on(action)
+        self._mind_the_members()
+
+    def _go_on(self, action: _Action) -> None:
+        engine = self._engine
+        if engine.is_leader:
+            self._lead(action)
+            return
+        action.index = 0
+        leader = engine.leader
+        self._last += 1
+        if leader is None or not self._say(leader, [msg.CALL, self._last, action.name, action.arguments]):
+            self._actions.append(action)
+            return
+        action.sent_to = leader
+        self._asked[self._last] = action
+
+    def _lead(self, action: _Action) -> None:
+        engine = self._engine
+        if action.index:
+            if action.index <= engine.commit_index:
+                action.answer(True, self._result())
+            else:
+                self._actions.append(action)
+            return
+        if not engine.configuration_settled or not engine.reads_are_current:
+            self._actions.append(action)
+            return
+        try:
+            if action.name == "transfer":
+                self._begin_transfer(action)
+            else:
+                self._change(action)
+        except ConfigurationError as error:
+            action.answer(False, ["bad_request", str(error), error.details])
+        except (TypeError, ValueError) as error:
+            action.answer(False, ["bad_request", f"{action.name}: wrong arguments: {error}", {}])
+
+    def _change(self, action: _Action) -> None:
+        engine = self._engine
+        now = engine.configuration
+        after = self._changed(now, action)
+        if after is None:
+            self._actions.append(action)  # another leader will do it
+            return
+        if after == now:
+            action.answer(True, self._result())
+            return
+        if after.voters != now.voters:
+            check_quorum(after, self._reachable())
+        position = engine.propose(encode(after))
+        if position is not None:
+            action.index = position[0]
+            logger.warning("%s %s: the members are now %s", action.name, action.arguments, _shown(after))
+        self._actions.append(action)
+
+    def _changed(self, now: Configuration, action: _Action) -> Configuration | None:
+        arguments = action.arguments
+        if action.name == "add":
+            member, name, peer, client, wants_vote = arguments
+            return now.add(Member(member, name, peer, client, False, bool(wants_vote)))
+        if action.name == "promote":
+            (member,) = arguments
+            self._check_caught_up(now.require(member))
+            return now.promote(member)
+        if action.name == "update":
+            return now.update(*arguments)
+        (member,) = arguments
+        if member in now.removed:
+            return now
+        found = now.require(member)
+        after = now.remove(member)
+        if found.id == self._engine.member:
+            self._engine.transfer(None)
+            return None
+        return after
+
+    def _check_caught_up(self, member: Member) -> None:
+        progress = self._engine.progress(member.id)
+        behind = self._engine.log.last_index - (progress[0] if progress else 0)
+        if not member.voter and (progress is None or behind > CAUGHT_UP or progress[1] > ALIVE_SECONDS):
+            raise ConfigurationError(
+                f"refused: {member.name} ({member.id}) is {behind} entries behind; with a vote it would count "
+                "towards the majority but could not help to decide",
+                behind=behind,
+            )
+
+    def _reachable(self) -> set[str]:
+        engine = self._engine
+        found = {engine.member}
+        for one in engine.configuration.members:
+            progress = engine.progress(one.id)
+            if progress is not None and progress[1] <= ALIVE_SECONDS:
+                found.add(one.id)
+        return found
+
+    def _begin_transfer(self, action: _Action) -> None:
+        (target,) = action.arguments
+        engine = self._engine
+        member = None if target is None else engine.configuration.require(target)
+        if member is not None and member.id == engine.member:
+            action.answer(True, self._result())
+            return
+        if member is not None and not member.voter:
+            raise ConfigurationError(f"{member.name} ({member.id}) is a learner: it cannot lead")
+        chosen = engine.transfer(None if member is None else member.id)
+        if chosen is None:
+            raise ConfigurationError("there is no other voter that could be reached and take over")
+        waiting = [] if self._transfer is None else self._transfer[1]
+        self._transfer = (chosen, [*waiting, action])
+
+    def _finish_transfer(self) -> None:
+        if self._transfer is None or self._engine.transferring:
+            return
+        engine, (chosen, actions) = self._engine, self._transfer
+        if engine.leader is None and actions[0].deadline > self._time():
+            return
+        self._transfer = None
+        for action in actions:
+            if engine.leader == chosen:
+                action.answer(True, self._result())
+            else:
+                text = "the transfer failed: the chosen member did not take over in time"
+                action.answer(False, ["deadline", text, {"leader": engine.leader}])
+
+    def _mind_the_members(self) -> None:
+        """As leader: promote who has caught up. As anybody: see that the own addresses are known."""
+        engine = self._engine
+        mine = engine.configuration.find(self._me.id)
+        known = mine is None or (mine.peer, mine.client) == (self._me.peer, self._me.client)
+        if not known and not self._updating and engine.leader is not None:
+            self._updating = True
+            self.act("update", [self._me.id, self._me.peer, self._me.client], self._updated)
+        if not engine.is_leader or self._actions or not engine.configuration_settled:
+            return
+        for one in engine.configuration.members:
+            progress = engine.progress(one.id)
+            if one.voter or not one.wants_vote or progress is None:
+                continue
+            if progress[1] <= ALIVE_SECONDS and engine.log.last_index - progress[0] <= CAUGHT_UP:
+                self.act("promote", [one.id], _nobody)
+                return
+
+    def _updated(self, ok: bool, result: Any) -> None:
+        self._updating = False
+
+    def _result(self) -> dict[str, Any]:
+        return {"leader": self._engine.leader, "members": self.members()}
+
+    # -- what members say -----------------------------------------------------------------------------
+
+    def on_call(self, member: str, message: list[Any]) -> None:
+        """A member passes an action on."""
+        _, number, name, arguments = message[:4]
+
+        def answer(ok: bool, result: Any) -> None:
+            self._say(member, [msg.RESULT, number, ok, result])
+
+        if self._engine.is_leader:
+            self.act(name, arguments, answer)
+        # Not the leader: the caller notices by its own view of who leads, and asks the next.
+
+    def on_result(self, member: str, message: list[Any]) -> None:
+        """The leader tells how an action ended."""
+        _, number, ok, result = message[:4]
+        action = self._asked.get(number)
+        if action is not None and action.sent_to == member:
+            del self._asked[number]
+            action.answer(ok, result)
+
+
+ACTIONS: Final = ("add", "promote", "remove", "transfer", "update")
+
+
+def _wellformed(arguments: list[Any]) -> bool:
+    return len(arguments) <= 8 and all(
+        one is None or type(one) is bool or (type(one) is str and len(one) <= TOO_LONG) for one in arguments
+    )
+
+
+def _shown(configuration: Configuration) -> str:
+    return ", ".join(f"{one.name}{'' if one.voter else ' (learner)'}" for one in configuration.members)
+
+
+def _nobody(ok: bool, result: Any) -> None:
+    pass

@@ -1,0 +1,159 @@
+"""Writes of replicas on their way to the leader and into its log. See `proposer` for the whole picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from visor.protocol.frames import Message
+from visord.peers import messages as msg
+from visord.proposer import HOLD_SECONDS, LOST, Group, Proposer
+from visord.state.refusal import Refusal
+
+NEVER_ACCEPTED: Final = frozenset({"not_leader", "closing"})
+"""Refusals by a leader after which the next one is simply asked."""
+
+
+class Remote:
+    """The author of a group that came from another node: it takes the outcomes from its own apply."""
+
+    __slots__ = ("member", "number", "placed", "say")
+
+    def __init__(self, member: str, number: int, say: Callable[[str, list[Any]], bool]) -> None:
+        self.member = member
+        self.number = number
+        self.say = say
+        self.placed = False
+
+    def settle(self, frames: list[Message], outcomes: list[Any]) -> None:
+        """Nothing: the other node applies the same entry."""
+
+    def settle_all(self, frames: list[Message], refusal: Refusal) -> None:
+        """Tell that the group will not get a place."""
+        if not self.placed:
+            self.placed = True
+            answer = [msg.REFUSED, [self.number], refusal.code, refusal.text, refusal.details]
+            self.say(self.member, answer)
+
+
+class Forwarding:
+    """Both ends: groups of this node that a leader has, and groups of others that this leader gets."""
+
+    def __init__(self, say: Callable[[str, list[Any]], bool], time: Callable[[], float]) -> None:
+        self._say = say
+        self._time = time
+        self._last = 0
+        self._sent: dict[int, tuple[str, Group]] = {}
+        """Groups that no place is known of: number -> (the leader, group)."""
+        self._sent_at = 0.0
+        self.proposer: Proposer
+
+    # -- as replica -----------------------------------------------------------------------------------
+
+    def send(self, leader: str, groups: list[Group]) -> bool:
+        """Send groups to the leader. False when that cannot be."""
+        rows = []
+        for group in groups:
+            self._last += 1
+            rows.append([self._last, *group.content])
+        if not self._say(leader, [msg.FORWARD, rows]):
+            return False
+        for row, group in zip(rows, groups, strict=True):
+            self._sent[row[0]] = (leader, group)
+        self._sent_at = self._time()
+        return True
+
+    def look(self) -> None:
+        """From time to time: an answer that is so late will not come."""
+        if self._sent and self._time() - self._sent_at > HOLD_SECONDS:
+            self.lose()
+
+    @property
+    def outstanding(self) -> list[tuple[str, Group]]:
+        """The groups that no place is known of: (the leader they were sent to, group)."""
+        return list(self._sent.values())
+
+    def on_placed(self, member: str, message: list[Any]) -> None:
+        """The leader tells where groups are in its log."""
+        for row in message[1]:
+            if type(row) is list and len(row) == 4 and all(type(field) is int for field in row):
+                group = self._take(member, row[0])
+                if group is not None:
+                    self.proposer.expect(row[1], row[2], row[3], group)
+        self._go_on()
+
+    def on_refused(self, member: str, message: list[Any]) -> None:
+        """The leader did not accept groups."""
+        _, numbers, code, text, details = message[:5]
+        groups = [group for number in numbers if (group := self._take(member, number)) is not None]
+        if code in NEVER_ACCEPTED:
+            self.proposer.requeue(groups)
+        else:
+            for group in groups:
+                group.author.settle_all(group.frames, Refusal(code, text, details))
+        self._go_on()
+
+    def _take(self, member: str, number: Any) -> Group | None:
+        known = self._sent.get(number) if type(number) is int else None
+        if known is None or known[0] != member:
+            return None
+        del self._sent[number]
+        return known[1]
+
+    def _go_on(self) -> None:
+        if not self._sent:
+            self.proposer.synced()
+
+    def lose(self, member: str | None = None) -> None:
+        """What this member (None: anybody) was sent is not known of any more: it may have been accepted."""
+        lost = [number for number, (leader, _) in self._sent.items() if member in (None, leader)]
+        if not lost:
+            return
+        for number in lost:
+            group = self._sent.pop(number)[1]
+            group.author.settle_all(group.frames, LOST)
+        self._go_on()
+
+    # -- as leader ------------------------------------------------------------------------------------
+
+    def on_forward(self, member: str, message: list[Any], leads: bool) -> None:
+        """A replica sends groups."""
+        rows = [row for row in message[1] if type(row) is list and len(row) == 4 and type(row[0]) is int]
+        if not leads:
+            self._refuse(member, rows, Refusal("not_leader", "this node does not lead", {}))
+            return
+        refusal = self.proposer.refusal()
+        if refusal is not None:
+            self._refuse(member, rows, refusal)
+            return
+        groups = [
+            Group(Remote(member, row[0], self._say), row[1:], row[3], _weight(row[3]))
+            for row in rows
+            if type(row[3]) is list
+        ]
+        self.proposer.submit_groups(groups)
+
+    def _refuse(self, member: str, rows: list[Any], refusal: Refusal) -> None:
+        numbers = [row[0] for row in rows]
+        self._say(member, [msg.REFUSED, numbers, refusal.code, refusal.text, refusal.details])
+
+    def placed(self, groups: list[Group], index: int, term: int) -> None:
+        """The groups of a command have a place: tell those that came from elsewhere."""
+        places: dict[str, list[list[int]]] = {}
+        for position, group in enumerate(groups):
+            author = group.author
+            if type(author) is Remote:
+                author.placed = True
+                places.setdefault(author.member, []).append([author.number, index, term, position])
+        for member, rows in places.items():
+            self._say(member, [msg.PLACED, rows])
+
+
+def _weight(frames: list[Any]) -> int:
+    """Return about how many bytes these writes were."""
+    size = 0
+    for frame in frames:
+        size += 32
+        if type(frame) is list and len(frame) > 4 and type(frame[4]) is bytes:
+            size += len(frame[4])
+    return size
