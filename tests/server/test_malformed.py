@@ -27,6 +27,9 @@ RIGHT: dict[str, list[Any]] = {
     "DIFF": [v.DIFF, TREE, 1, 2, None, 10],
     "AT": [v.AT, 5],
     "STATUS": [v.STATUS],
+    "LEASES": [v.LEASES, None, 10],
+    "KEEPALIVE": [v.KEEPALIVE, [1, 2]],
+    "LEASE": [v.LEASE, 1],
     "SET": [v.SET, 0, "/m/a", b"1", 0, 0, 0, None],
     "DELETE": [v.DELETE, 0, "/m/b", False, 0, 0, None],
     "TXN": [
@@ -40,6 +43,8 @@ RIGHT: dict[str, list[Any]] = {
     "REVERT": [v.REVERT, 0, "/m/a", 1, None, None],
     "NOP": [v.NOP, 0],
     "RETAIN": [v.RETAIN, 0, 0, 0, 0],
+    "GRANT": [v.GRANT, 0, 60_000, 0],
+    "REVOKE": [v.REVOKE, 0, 1, None],
     "RETRY": [v.RETRY, [v.SET, 1, 0, "/m/e", b"1"]],
     "WATCH": [v.WATCH, TREE, None, 0, 30, 0],
     "UNWATCH": [v.UNWATCH, 1],
@@ -84,7 +89,13 @@ def ask(wire: Wire, message: list[Any]) -> str:
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_right_message_is_right(prepared: embed.Embedded, name: str) -> None:
     with Wire(prepared.address) as wire:
-        assert ask(wire, RIGHT[name]) in ("ok", "not_found", "session_lost", "rev_mismatch")
+        assert ask(wire, RIGHT[name]) in (
+            "ok",
+            "not_found",
+            "lease_not_found",
+            "session_lost",
+            "rev_mismatch",
+        )
 
 
 @pytest.mark.parametrize("name", [name for name, message in RIGHT.items() if len(message) > 1])
@@ -123,7 +134,7 @@ def test_missing_and_surplus_fields_are_answered(prepared: embed.Embedded, name:
 
 
 @pytest.mark.parametrize(
-    "verb", [0, 3, 9, 19, 29, 36, 38, 40, 49, 54, 99, 100, 127, 128, 1 << 40, -1, -(1 << 63)]
+    "verb", [0, 3, 9, 20, 29, 38, 40, 49, 54, 59, 62, 99, 100, 127, 128, 1 << 40, -1, -(1 << 63)]
 )
 def test_an_unknown_verb_is_unsupported(prepared: embed.Embedded, verb: int) -> None:
     with Wire(prepared.address) as wire:

@@ -26,6 +26,10 @@ FAMILY: Final[dict[str, str]] = {
     "is_directory": REJECTED,
     # details: path (the file that is in the way)
     "not_directory": REJECTED,
+    # details: lease
+    "lease_not_found": REJECTED,
+    # details: lease
+    "lease_exists": REJECTED,
     # details: path, why
     "bad_path": REJECTED,
     # details: glob, why

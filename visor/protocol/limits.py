@@ -12,7 +12,7 @@ MIB = 1024 * KIB
 class Limits:
     """What one request, one connection and one path may be at most.
 
-    The tree limits (`component`, `path`, `value`, `operations`, `transaction`, `note`) are part of the
+    The tree limits (`component`, `path`, `value`, `operations`, `transaction`, `note`, `lease...`) are part of the
     replicated machine: all nodes of a cluster use the same ones. Sizes are in bytes of UTF-8 or of
     the value.
     """
@@ -32,6 +32,13 @@ class Limits:
     watches: int = 4096
     """Watches of one connection."""
     connections: int = 10_000
+    leases: int = 100_000
+    lease_files: int = 4096
+    """Files attached to one lease: they go in one rev, as the operations of one transaction."""
+    lease_ttl_least: int = 1_000
+    """Milliseconds. A keep-alive takes a round of the cluster and a slow disk or an election takes a good part of a
+    second: what lives shorter than that would be lost by clients that are well."""
+    lease_ttl_most: int = 366 * 86_400_000
     page: int = 10_000
     """Rows of one LIST, SCAN, LOG or DIFF answer."""
     page_bytes: int = 4 * MIB

@@ -27,6 +27,7 @@ LOG: Final = 15
 DIFF: Final = 16
 AT: Final = 17
 STATUS: Final = 18
+LEASES: Final = 19
 
 # -- writes: [verb, id, acked, ...] -------------------------------------------------------------------
 SET: Final = 30
@@ -35,6 +36,10 @@ TXN: Final = 32
 REVERT: Final = 33
 NOP: Final = 34
 RETAIN: Final = 35
+GRANT: Final = 36
+REVOKE: Final = 37
+EXPIRE_LEASE: Final = 38
+"""Never from a client: the leader proposes it."""
 RETRY: Final = 39
 
 FIRST_WRITE: Final = 30
@@ -45,6 +50,10 @@ WATCH: Final = 50
 UNWATCH: Final = 51
 CREDIT: Final = 52
 PROGRESS: Final = 53
+
+# -- leases: asked of the leader, which alone measures time -------------------------------------------
+KEEPALIVE: Final = 60
+LEASE: Final = 61
 
 # -- server to client ---------------------------------------------------------------------------------
 OK: Final = 100

@@ -58,9 +58,7 @@ def note(content: Any, limits: Limits) -> Refusal | None:
 
 
 def lease(content: Any) -> Refusal | None:
-    if type(content) is int and content == 0:
-        return None
-    return bad_request("lease", "0 (no lease has been granted)", content)
+    return integer("lease", content)
 
 
 def sequence(field: str, content: Any, limit: int) -> Refusal | None:

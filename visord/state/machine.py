@@ -8,12 +8,26 @@ exception that comes out on purpose is `UnknownFormat` (see `command.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from visor.protocol.limits import DEFAULT, Limits
-from visor.protocol.verbs import DELETE, G_EXISTS, G_MISSING, G_NONE, G_REV, G_SINCE, RETAIN, RETRY, SET
+from visor.protocol.verbs import (
+    DELETE,
+    EXPIRE_LEASE,
+    G_EXISTS,
+    G_MISSING,
+    G_NONE,
+    G_REV,
+    G_SINCE,
+    GRANT,
+    RETAIN,
+    RETRY,
+    REVOKE,
+    SET,
+)
 from visord.state import command as commands
-from visord.state import fields, refusal, writes
+from visord.state import fields, refusal, tenure, writes
 from visord.state.command import Command, UnknownFormat
 from visord.state.fields import MAX_INT
 from visord.state.refusal import Refusal, bad_request
@@ -52,6 +66,8 @@ class Machine:
         Raises UnknownFormat, and MemoryError when this node has none left; nothing else, whatever the bytes.
         After either the machine must not be used any more.
         """
+        if self.store.leases.news:
+            self.store.leases.news.clear()
         if index <= self.index:
             return []
         batch = command.batch if type(command) is Command else None
@@ -72,7 +88,7 @@ class Machine:
         """Return everything but the store as what msgpack carries; small, and taken at one moment.
 
         `{"format", "index", "term", "time", "rev", "floor", "retention": [keep_revs, keep_ms], "sessions":
-        rows}`
+        rows, "leases": [next id, rows]}`
         """
         store, retention = self.store, self.retention
         return {
@@ -84,6 +100,7 @@ class Machine:
             "floor": store.floor,
             "retention": [retention.keep_revs, retention.keep_ms],
             "sessions": self.sessions.export(),
+            "leases": store.leases.export(),
         }
 
     def import_tables(self, tables: dict[str, Any]) -> None:
@@ -103,6 +120,9 @@ class Machine:
         self.retention = Retention(*tables["retention"])
         self.sessions = Sessions.load(tables["sessions"])
         store.raise_floor(floor)
+        unfit = store.leases.load(store, tables.get("leases", [1, []]))
+        if unfit is not None:
+            raise CorruptHistory(rev, unfit)
         store.settle()
 
     def _group(self, group: Any) -> list[Outcome]:
@@ -196,6 +216,8 @@ class Machine:
         wrong = _malformed(frame)
         if wrong is not None:
             return wrong
+        if frame[0] == EXPIRE_LEASE and (session is not None or retry or not self._of_this_term(frame)):
+            return bad_request("verb", "a write of a client, or an expiry of this term", frame[0])
         if session is None:
             return _UNPROTECTED if retry else self._decide(actor, frame)[0]
         write, acked = frame[1], frame[2]
@@ -213,6 +235,10 @@ class Machine:
             session.keep(write, kept)
         return outcome
 
+    def _of_this_term(self, frame: list[Any]) -> bool:
+        """An expiry counts only in the log of the leader that measured: the next one grants a full TTL first."""
+        return len(frame) == 5 and type(frame[4]) is int and frame[4] == self.term
+
     def _decide(self, actor: str, frame: list[Any]) -> tuple[Outcome, Outcome | None]:
         """Plan what a well-formed frame does, then do it: once the store is touched nothing can fail.
 
@@ -221,6 +247,9 @@ class Machine:
         if frame[0] == RETAIN:
             floor = self.retention.set(self.store, self.time, frame)
             return floor, floor
+        if frame[0] in _TENURE:
+            answer = _TENURE[frame[0]](self.store, self.time, actor, frame)
+            return answer, answer
         if frame[0] == DELETE and len(frame) == 4 and type(frame[3]) is str:
             removed = self.store.remove(frame[3], self.time, actor)
             if removed is not None:
@@ -244,6 +273,14 @@ class Machine:
         # Too much to keep for every session. What changed nothing can be done again instead.
         text = f"the transaction was committed at rev {rev}, what it read was too much to keep"
         return outcome, refusal.session_lost(text, rev=rev) if plan.writes else None
+
+
+# They change the leases themselves, not only files.
+_TENURE: Final[dict[int, Callable[[Store, int, str, list[Any]], Outcome]]] = {
+    GRANT: tenure.grant,
+    REVOKE: tenure.revoke,
+    EXPIRE_LEASE: tenure.expire,
+}
 
 
 _LOST = refusal.session_lost("what became of the write is not known here any more")

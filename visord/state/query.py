@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from visor.protocol.frames import Message
-from visor.protocol.verbs import AT, DIFF, GET, LIST, LOG, SCAN, STAT
+from visor.protocol.verbs import AT, DIFF, GET, LEASES, LIST, LOG, SCAN, STAT
 from visord.state import fields
 from visord.state.reads.children import children
 from visord.state.reads.count import count
@@ -24,7 +24,7 @@ from visord.state.store import Store
 
 
 def answer(store: Store, message: Message) -> Any:
-    """Return the `result` of OK for GET, STAT, LIST, SCAN, LOG, DIFF or AT, or a Refusal. Never raises."""
+    """Return the `result` of OK for GET, STAT, LIST, SCAN, LOG, DIFF, AT or LEASES, or a Refusal. Never raises."""
     entry = _READS.get(message[0])
     if entry is None:
         return bad_request("verb", "a read", message[0])
@@ -110,6 +110,20 @@ def _at(store: Store, time: Any) -> Any:
     return fields.integer("time", time) or store.rev_at(time)
 
 
+def _leases(store: Store, cursor: Any, limit: Any) -> Any:
+    wrong = _paging(cursor, limit)
+    if (
+        wrong is None
+        and cursor is not None
+        and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 20)
+    ):
+        wrong = bad_request("cursor", "a cursor of an earlier answer, or nil", cursor)
+    if wrong is not None:
+        return wrong
+    rows, last = store.leases.page(int(cursor or 0), limit)
+    return [store.rev, rows, None if last is None else str(last)]
+
+
 def _paging(cursor: Any, limit: Any) -> Refusal | None:
     if cursor is not None and (type(cursor) is not str or not cursor):
         return bad_request("cursor", "a cursor of an earlier answer, or nil", cursor)
@@ -139,4 +153,5 @@ _READS: Final[dict[int, tuple[Callable[..., Any], int, tuple[Any, ...]]]] = {
     LOG: (_log, 3, (None, None, 0, {})),
     DIFF: (_diff, 5, (None, 0)),
     AT: (_at, 3, ()),
+    LEASES: (_leases, 2, (None, 0)),
 }

@@ -82,6 +82,14 @@ def too_large(what: str, limit: int, actual: int) -> Refusal:
     )
 
 
+def lease_not_found(lease: int) -> Refusal:
+    return Refusal("lease_not_found", f"lease {lease} is not there, or not any more", {"lease": lease})
+
+
+def lease_exists(lease: int) -> Refusal:
+    return Refusal("lease_exists", f"lease {lease} exists already", {"lease": lease})
+
+
 def session_lost(text: str, **details: Any) -> Refusal:
     return Refusal("session_lost", text, details)
 

@@ -19,6 +19,7 @@ from visor.protocol.limits import DEFAULT, Limits
 from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, UPDATE
 from visord.state import refusal
 from visord.state.history import History
+from visord.state.leases import Leases
 from visord.state.refusal import Refusal
 from visord.state.transfer import BaseCursor, export_base, export_commits, import_base, import_commits
 from visord.state.tree import Directory, File
@@ -48,6 +49,7 @@ class Store:
         "floor",
         "floor_time",
         "history",
+        "leases",
         "limits",
         "rev",
         "root",
@@ -65,6 +67,7 @@ class Store:
         self.files: dict[str, File] = {}
         self.directories: dict[str, Directory] = {ROOT: self.root}
         self.history = History()
+        self.leases = Leases(limits)
         self.trimmed = (0, 0)  # the rev, and how many changes of the one after it, that trim has handled
         self.cut = 0  # the floor that trim last worked towards: commits up to it may have lost parts
 
@@ -176,6 +179,8 @@ class Store:
     def overwrite(self, file: File, last: Version, value: bytes, time: int, actor: str) -> int:
         """Commit one write to a file that exists, whose latest version is `last`; return the rev."""
         self.rev = rev = self.rev + 1
+        if last[4]:
+            self.leases.move(file.path, last[4], 0)
         file.versions.append((rev, value, last[2], last[3] + 1, 0))
         for changes in file.directory.lineage:
             changes.append(rev)
@@ -218,6 +223,8 @@ class Store:
         if file is None or file.versions[-1][1] is None:
             return None
         self.rev = rev = self.rev + 1
+        if file.versions[-1][4]:
+            self.leases.move(file.path, file.versions[-1][4], 0)
         file.versions.append((rev, None, 0, 0, 0))
         file.directory.leave(file.path, rev)
         for changes in file.directory.lineage:
@@ -312,6 +319,9 @@ class Store:
             file = self.files[path] = File(path, self.directory(parent(path)))
         versions = file.versions
         last = versions[-1] if versions else None
+        before = last[4] if last is not None else 0
+        if before != lease:
+            self.leases.move(file.path, before, lease)
         if last is not None and last[1] is not None:
             versions.append((rev, value, last[2], last[3] + 1, lease))
         else:
@@ -321,6 +331,9 @@ class Store:
 
     def _delete(self, path: str, rev: int) -> None:
         file = self.files[path]
+        lease = file.versions[-1][4]
+        if lease:
+            self.leases.move(file.path, lease, 0)
         file.versions.append(tombstone(rev))
         file.directory.leave(file.path, rev)
 

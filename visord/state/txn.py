@@ -71,19 +71,24 @@ def _run(
     writes = run.overlay.writes()
     if len(writes) > MAX_CHANGES:
         return refusal.too_large("changes", MAX_CHANGES, len(writes))
+    if run.leased:
+        overfull = store.leases.overfull(store, writes)
+        if overfull is not None:
+            return overfull
     return Plan(writes, note, [succeeded, results], run.shown)
 
 
 class _Run:
     """The operations of one transaction under way, and what they may still cost."""
 
-    __slots__ = ("limits", "overlay", "shown", "written")
+    __slots__ = ("leased", "limits", "overlay", "shown", "written")
 
     def __init__(self, store: Store) -> None:
         self.limits = store.limits
         self.overlay = Overlay(store)
         self.written = 0  # bytes of paths and values
         self.shown = 0  # bytes of results
+        self.leased = False  # something was attached to a lease
 
     def overwrite(self, operation: Any) -> bool:
         """Do by far the commonest operation, a value for a file that the store has; say whether it was one."""
@@ -116,6 +121,11 @@ class _Run:
         self.written += size(path) + len(value)
         if self.written > self.limits.transaction:
             return refusal.too_large("transaction", self.limits.transaction, self.written)
+        if lease:
+            self.leased = True
+            unknown = self.overlay.store.leases.unknown(lease)
+            if unknown is not None:
+                return unknown
         return self.overlay.set(path, value, lease)
 
     def _delete(self, path: str, recursive: bool) -> Refusal | None:

@@ -40,7 +40,10 @@ def _set(store: Store, frame: list[Any]) -> Plan | Refusal:
         or fields.note(note, limits)
         or cannot_set(Latest(store), path)
         or guards.unmet(store, guard, path, arg)
+        or store.leases.unknown(lease)
     )
+    if refused is None and lease:
+        refused = store.leases.overfull(store, [(path, value, lease)])
     return refused if refused is not None else Plan([(path, value, lease)], note)
 
 

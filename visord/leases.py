@@ -1,0 +1,185 @@
+"""Leases at a node: keep-alives are answered, and what nobody keeps is proposed for expiry.
+
+    session --KEEPALIVE--> request --confirm (still the leader?)--> lessor.keep --> answer
+    the node's tick --> look --confirm--> lessor.due --> EXPIRE commands through the proposer --> settle
+
+Only the leader may do either, and only while it is sure to lead: a deposed leader would promise time that the next one
+does not know of, and declare dead what the next one keeps alive. So both ask `confirm` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, TypeAlias
+
+from visor.protocol.frames import Message
+from visor.protocol.limits import Limits
+from visor.protocol.verbs import EXPIRE_LEASE, KEEPALIVE, LEASE
+from visord.greeting import Greeting
+from visord.lessor import STALL, Lessor
+from visord.state import fields
+from visord.state.machine import Machine
+from visord.state.refusal import Refusal, bad_request
+
+BUDGET: Final = 8192
+"""Leases and files that one command of expiries takes away, about: 10 ms of applying."""
+
+NOT_LEADER: Final = Refusal("not_leader", "this node does not lead", {"leader": None})
+
+Reply: TypeAlias = Callable[[Any], None]
+"""Gets the `result` of OK, or a Refusal; once."""
+
+Confirm: TypeAlias = Callable[[Callable[[Refusal | None], None]], None]
+"""`confirm(callback)` calls back with None once it is sure that this node led, and had applied everything, after it was
+asked; with a Refusal when that is not so. At once where the node is alone."""
+
+
+class Proposes(Protocol):
+    """What leases need of the proposer."""
+
+    def refusal(self) -> Refusal | None: ...
+
+    def submit(self, author: Any, frames: list[Message], size: int) -> None: ...
+
+
+class Leases:
+    """The leases of one node. `term()` is the term in which it leads and is current, 0 when it does not."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        limits: Limits,
+        term: Callable[[], int],
+        confirm: Confirm,
+        proposer: Proposes,
+        clock: Callable[[], float],
+    ) -> None:
+        self._machine = machine
+        self._limits = limits
+        self._term = term
+        self._confirm = confirm
+        self._proposer = proposer
+        self._clock = clock
+        self._reign = 0
+        self._asked: float | None = None  # since when a confirmation for expiries is under way
+        self._parked: list[tuple[int, list[Any], Reply]] = []
+        self.lessor = Lessor(machine.store.leases)
+        self.greeting: Final = Greeting(client="visord", session=None, actor="visord", min_rev=0)
+        """Who this is as an author of writes."""
+
+    # -- what the node tells --------------------------------------------------------------------------
+
+    def use(self, machine: Machine) -> None:
+        """The node's machine was replaced by one from a checkpoint; the node does not lead then."""
+        self._machine = machine
+        self.lessor = Lessor(machine.store.leases)
+        self._reign = 0
+
+    def applied(self) -> None:
+        """A command was applied."""
+        news = self._machine.store.leases.news
+        if news:
+            self.lessor.learn(news, self._clock())
+
+    def look(self) -> None:
+        """See whether leases are due. To be called several times a second."""
+        self._observe()
+        now = self._clock()
+        if not self.lessor.look(now) or self._asked is not None or self.lessor.expiring:
+            return
+        self._asked = now
+        self._confirm(self._confirmed)
+
+    def _observe(self) -> None:
+        """Notice a new reign: its first look gives every lease a full time to live."""
+        term = self._term()
+        if term != self._reign:
+            self._reign = term
+            self._asked = None
+            self.lessor.leadership(term != 0, self._clock())
+            self._unpark()
+
+    # -- expiry ---------------------------------------------------------------------------------------
+
+    def _confirmed(self, refusal: Refusal | None) -> None:
+        asked, self._asked = self._asked, None
+        self._observe()
+        if not self.lessor.leading or asked is None:
+            return
+        now = self._clock()
+        if refusal is not None or now - asked > STALL:
+            self.lessor.renew(now)
+        elif self._proposer.refusal() is None:
+            term = self._reign
+            due = self.lessor.due(now, BUDGET)
+            if due:
+                frames: list[Message] = [[EXPIRE_LEASE, 1, 0, lease, term] for lease in due]
+                self._proposer.submit(self, frames, 16 * len(frames))
+
+    def settle(self, frames: list[Message], outcomes: Sequence[Any]) -> None:
+        """Expiries were applied, or refused: whoever tried to keep these leases alive is answered now."""
+        self.lessor.settled([frame[3] for frame in frames], self._clock())
+        self._unpark()
+        self.look()
+
+    def settle_all(self, frames: list[Message], refusal: Refusal) -> None:
+        """Expiries did not come about, as far as is known."""
+        self.settle(frames, [refusal] * len(frames))
+
+    def _unpark(self) -> None:
+        parked, self._parked = self._parked, []
+        for verb, arguments, reply in parked:
+            self.request(verb, arguments, reply)
+
+    # -- what clients ask -----------------------------------------------------------------------------
+
+    def request(self, verb: int, arguments: list[Any], reply: Reply) -> None:
+        """Answer KEEPALIVE or LEASE, whose fields after the id are `arguments`: as the leader, or with a Refusal.
+
+        A keep-alive for a lease whose expiry is proposed waits for what becomes of that: it is never told "kept" of a
+        lease that then goes, nor "gone" of one that then stays.
+        """
+        wrong = self._malformed(verb, arguments)
+        if wrong is not None:
+            reply(wrong)
+            return
+        self._confirm(lambda refusal: self._answer(verb, arguments, reply, refusal))
+
+    def _malformed(self, verb: int, arguments: list[Any]) -> Refusal | None:
+        wrong = fields.length([verb, 0, *arguments], 3, 3)
+        if wrong is not None:
+            return wrong
+        if verb == LEASE:
+            return fields.integer("lease", arguments[0], 1)
+        wrong = fields.sequence("leases", arguments[0], self._limits.operations)
+        if wrong is None and not all(type(lease) is int for lease in arguments[0]):
+            wrong = bad_request("leases", "lease ids", arguments[0])
+        return wrong
+
+    def _answer(self, verb: int, arguments: list[Any], reply: Reply, refusal: Refusal | None) -> None:
+        self._observe()
+        if refusal is None and not self.lessor.leading:
+            refusal = NOT_LEADER
+        if refusal is not None:
+            reply(refusal)
+        elif verb == KEEPALIVE:
+            self._keep(arguments, reply)
+        else:
+            reply(self._describe(arguments[0]))
+
+    def _keep(self, arguments: list[Any], reply: Reply) -> None:
+        lessor = self.lessor
+        leases = arguments[0]
+        if lessor.expiring and not lessor.expiring.isdisjoint(leases):
+            # The others are safe meanwhile; the answer is made anew then.
+            lessor.keep([lease for lease in leases if lease not in lessor.expiring], self._clock())
+            self._parked.append((KEEPALIVE, arguments, reply))
+            return
+        reply(lessor.keep(leases, self._clock()))
+
+    def _describe(self, number: int) -> Any:
+        store = self._machine.store
+        lease = store.leases.find(number)
+        if isinstance(lease, Refusal):
+            return lease
+        return [store.rev, lease.ttl, self.lessor.left(number, self._clock()), sorted(lease.files)]

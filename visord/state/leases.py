@@ -1,0 +1,151 @@
+"""Leases: files that go together when nobody keeps them.
+
+    by_id      7 -> Lease(id 7, ttl 10 000 ms, files {/nodes/a, /locks/x/1})
+    store      /nodes/a   (41, b"...", 41, 1, 7)       the version names its lease: `files` follows from the store
+    news       [(7, 10_000)]                           what the command just applied granted (ttl) or ended (0)
+
+How long a lease has left is not here: that is measured by the leader alone (`visord/lessor.py`), because clocks
+differ and replicated state must not. Here are the leases that exist, and what is attached to them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any, Final
+
+from visor.protocol.limits import Limits
+from visord.state import fields, refusal
+from visord.state.refusal import Refusal
+
+if TYPE_CHECKING:
+    from visord.state.store import Store, Write
+
+LEAST_WANTED: Final = 1 << 48
+"""The lowest id that a client may choose itself: below are the ones that the machine hands out, each once for ever, so
+that nobody keeps alive by mistake what has become somebody else's."""
+MAX_LEASES_PAGE: Final = 10_000
+
+
+class Lease:
+    """One lease: its id, its time to live in ms, and the paths of the files attached to it."""
+
+    __slots__ = ("files", "id", "ttl")
+
+    def __init__(self, lease: int, ttl: int) -> None:
+        self.id = lease
+        self.ttl = ttl
+        self.files: dict[str, None] = {}
+
+
+class Leases:
+    """All leases. Belongs to the store, which tells it of every version that has, or had, a lease."""
+
+    __slots__ = ("_limits", "by_id", "news", "next")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.by_id: dict[int, Lease] = {}
+        self.next = 1
+        """The next id to hand out."""
+        self.news: list[tuple[int, int]] = []
+        """`(lease, ttl)` of what the last applied command granted, `(lease, 0)` of what it ended."""
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+    # -- leases come and go ---------------------------------------------------------------------------
+
+    def grant(self, ttl: Any, wanted: Any) -> Lease | Refusal:
+        """Make a lease of `ttl` ms: with the id `wanted`, or the next one where that is 0."""
+        limits = self._limits
+        wrong = fields.integer("ttl", ttl, limits.lease_ttl_least, limits.lease_ttl_most)
+        if wrong is None and wanted != 0:
+            wrong = fields.integer("wanted", wanted, LEAST_WANTED)
+        wrong = wrong or fields.integer("wanted", wanted)
+        if wrong is not None:
+            return wrong
+        if wanted in self.by_id:
+            return refusal.lease_exists(wanted)
+        if len(self.by_id) >= limits.leases:
+            return refusal.too_large("leases", limits.leases, len(self.by_id) + 1)
+        if wanted == 0:
+            wanted, self.next = self.next, self.next + 1
+        lease = self.by_id[wanted] = Lease(wanted, ttl)
+        self.news.append((wanted, ttl))
+        return lease
+
+    def end(self, lease: Lease) -> None:
+        """Take out a lease; its files have been deleted already."""
+        del self.by_id[lease.id]
+        self.news.append((lease.id, 0))
+
+    def find(self, lease: Any) -> Lease | Refusal:
+        """Return the lease of an id, or why there is none."""
+        wrong = fields.integer("lease", lease, 1)
+        if wrong is not None:
+            return wrong
+        return self.by_id.get(lease) or refusal.lease_not_found(lease)
+
+    # -- files come and go ----------------------------------------------------------------------------
+
+    def unknown(self, lease: int) -> Refusal | None:
+        """Return why nothing can be attached to `lease`; 0, no lease, is always right."""
+        return None if not lease or lease in self.by_id else refusal.lease_not_found(lease)
+
+    def overfull(self, store: Store, writes: list[Write]) -> Refusal | None:
+        """Return why these writes attach too much to one lease.
+
+        What a lease holds must go in one rev, so it may hold what one transaction may change, and no more.
+        """
+        grown: dict[int, int] = {}
+        for path, _, lease in writes:
+            file = store.files.get(path)
+            before = file.versions[-1][4] if file is not None and file.versions else 0
+            if before != lease:
+                grown[lease] = grown.get(lease, 0) + 1
+                grown[before] = grown.get(before, 0) - 1
+        limit = self._limits.lease_files
+        for lease, more in grown.items():
+            if lease and more > 0:
+                count = len(self.by_id[lease].files) + more
+                if count > limit:
+                    return refusal.too_large(f"files of lease {lease}", limit, count)
+        return None
+
+    def move(self, path: str, before: int, lease: int) -> None:
+        """The file at `path` had the lease `before` and has `lease` now (0: none)."""
+        old = self.by_id.get(before)
+        if old is not None:
+            old.files.pop(path, None)
+        new = self.by_id.get(lease)
+        if new is not None:
+            new.files[path] = None
+
+    # -- reading --------------------------------------------------------------------------------------
+
+    def page(self, after: int, limit: int) -> tuple[list[list[int]], int | None]:
+        """Return rows `[lease, ttl, how many files]` by id behind `after`, and behind which the next page starts."""
+        ids = sorted(self.by_id)
+        start = bisect_right(ids, after)
+        stop = start + (min(limit, MAX_LEASES_PAGE) or MAX_LEASES_PAGE)
+        rows = [[lease, self.by_id[lease].ttl, len(self.by_id[lease].files)] for lease in ids[start:stop]]
+        return rows, ids[stop - 1] if stop < len(ids) else None
+
+    # -- checkpoints ----------------------------------------------------------------------------------
+
+    def export(self) -> list[Any]:
+        """Return `[next id, [[lease, ttl], ...]]`; what is attached follows from the store."""
+        return [self.next, [[lease.id, lease.ttl] for lease in self.by_id.values()]]
+
+    def load(self, store: Store, exported: list[Any]) -> str | None:
+        """Take over what `export` gave, and look in the store for what is attached; return what does not fit."""
+        self.next = exported[0]
+        self.by_id = {lease: Lease(lease, ttl) for lease, ttl in exported[1]}
+        self.news = []
+        for file in store.files.values():
+            if file.versions and file.versions[-1][4]:
+                lease = self.by_id.get(file.versions[-1][4])
+                if lease is None:
+                    return f"{file.path!r:.80} belongs to a lease that is not there"
+                lease.files[file.path] = None
+        return None
