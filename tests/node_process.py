@@ -71,7 +71,8 @@ class NodeProcess:
     ) -> None:
         if arguments is None:
             assigned = [word for setting in settings for word in ("--set", setting)]
-            arguments = ["serve", "--listen", listen, "--data-dir", str(data_dir), *assigned]
+            arguments = ["serve", "--bootstrap", "--listen", listen, "--peer-listen", "127.0.0.1:0"]
+            arguments += ["--data-dir", str(data_dir), *assigned]
         self._arguments = list(arguments)
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
         self._process: subprocess.Popen[bytes] | None = None

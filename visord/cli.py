@@ -23,6 +23,7 @@ except ModuleNotFoundError:  # a client-only install
     raise SystemExit(2) from None
 
 from visord import config
+from visord.joining import Start
 from visord.logs import set_up_logging
 from visord.server import StartRefusedError, serve
 from visord.settings import Settings
@@ -73,13 +74,35 @@ def dev(listen: str | None, unix: str | None, data_dir: str | None, log_level: s
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, by dotted key.")
 @click.option("--listen", metavar="HOST:PORT", help="listen.client")
 @click.option("--data-dir", metavar="DIR", help="node.data_dir")
+@click.option("--name", metavar="NAME", help="node.name")
+@click.option("--peer-listen", metavar="HOST:PORT", help="peers.listen: where other members connect")
+@click.option("--bootstrap", is_flag=True, help="Found a cluster, if the data directory is new.")
+@click.option("--join", metavar="HOST:PORT,...", help="Join the cluster of a member (its peer address).")
+@click.option("--learner", is_flag=True, help="With --join: never get a vote by itself.")
 def serve_command(
-    file: str | None, assignments: tuple[str, ...], listen: str | None, data_dir: str | None
+    file: str | None,
+    assignments: tuple[str, ...],
+    listen: str | None,
+    data_dir: str | None,
+    name: str | None,
+    peer_listen: str | None,
+    bootstrap: bool,
+    join: str | None,
+    learner: bool,
 ) -> None:
-    """Run one node as an operator does: file, VISORD_* environment, flags."""
-    flags = {**_assignments(assignments), "listen.client": listen, "node.data_dir": data_dir}
+    """Run one member of a cluster as an operator does: file, VISORD_* environment, flags."""
+    flags = {
+        **_assignments(assignments),
+        "listen.client": listen,
+        "node.data_dir": data_dir,
+        "node.name": name,
+        "peers.listen": peer_listen,
+    }
+    if bootstrap and join:
+        raise click.UsageError("--bootstrap founds a cluster, --join joins one: give one of them")
     settings, _ = _settings(_given(flags), os.environ, file)
-    _run(settings, settings.node.data_dir)
+    members = tuple(part.strip() for part in (join or "").split(",") if part.strip())
+    _run(settings, settings.node.data_dir, Start(bootstrap, members, learner))
 
 
 @main.command()
@@ -157,7 +180,7 @@ def _settings(
         _end(EXIT_CONFIG, *error.problems)
 
 
-def _run(settings: Settings, data_dir: Path) -> None:
+def _run(settings: Settings, data_dir: Path, start: Start | None = None) -> None:
     set_up_logging(settings.log.level, settings.log.format)
 
     def ready(address: str) -> None:
@@ -167,7 +190,7 @@ def _run(settings: Settings, data_dir: Path) -> None:
     try:
         _tune_interpreter()
         _tune_allocator()
-        _runner()(serve(settings, data_dir, ready))
+        _runner()(serve(settings, data_dir, ready, start))
     except (StartRefusedError, LockedError) as error:
         _end(EXIT_REFUSED, str(error))
     except DamageError as error:

@@ -210,7 +210,7 @@ class Cluster:
     def _check_caught_up(self, member: Member) -> None:
         progress = self._engine.progress(member.id)
         behind = self._engine.log.last_index - (progress[0] if progress else 0)
-        if not member.voter and (progress is None or behind > CAUGHT_UP or progress[1] > ALIVE_SECONDS):
+        if not member.voter and (progress is None or not _ready(progress, behind)):
             raise ConfigurationError(
                 f"refused: {member.name} ({member.id}) is {behind} entries behind; with a vote it would count "
                 "towards the majority but could not help to decide",
@@ -269,7 +269,7 @@ class Cluster:
             progress = engine.progress(one.id)
             if one.voter or not one.wants_vote or progress is None:
                 continue
-            if progress[1] <= ALIVE_SECONDS and engine.log.last_index - progress[0] <= CAUGHT_UP:
+            if _ready(progress, engine.log.last_index - progress[0]):
                 self.act("promote", [one.id], _nobody)
                 return
 
@@ -299,6 +299,11 @@ class Cluster:
         if action is not None and action.sent_to == member:
             del self._asked[number]
             action.answer(ok, result)
+
+
+def _ready(progress: tuple[int, float], behind: int) -> bool:
+    """A learner has acknowledged something, lately, and lacks next to nothing."""
+    return progress[0] > 0 and behind <= CAUGHT_UP and progress[1] <= ALIVE_SECONDS
 
 
 ACTIONS: Final = ("add", "promote", "remove", "transfer", "update")

@@ -92,7 +92,10 @@ class Node:
         limits: Limits,
         fail: Callable[[BaseException], None],
         addresses: tuple[str, str] = ("", ""),
+        cluster: str | None = None,
     ) -> None:
+        self._joins = cluster
+        """The cluster that a new directory is made for; None: this node founds one."""
         self._addresses = addresses
         """What other members and clients are told: (peer, client) as HOST:PORT."""
         self._settings = settings
@@ -107,6 +110,7 @@ class Node:
         self._next_marks = 0.0
         self._leaderless_since: float | None = None
         self._checking = False
+        self._contacts: dict[str, str] = {}
         self._drained: asyncio.Event = asyncio.Event()
         self._ready: asyncio.Event = asyncio.Event()
         self._draining = False
@@ -127,7 +131,9 @@ class Node:
         environment = self._environment
         disk = environment.disk
         name = self._settings.node.name
-        self.directory = DataDirectory.open(disk, str(data_dir), node=name, rng=self._rng)
+        self.directory = DataDirectory.open(
+            disk, str(data_dir), node=name, rng=self._rng, cluster=self._joins
+        )
         self.cluster = self.directory.cluster
         self.name = name
         self.machine = Machine(limits)
@@ -182,9 +188,7 @@ class Node:
         self.reads = Reads(
             self.engine, self.say, lambda: self.machine.index, self._loop.time, self._loop.call_soon
         )
-        self.leases = Leases(
-            self.machine, limits, self._reign, self.confirm, self.proposer, self._loop.time
-        )
+        self.leases = Leases(self.machine, limits, self._reign, self.confirm, self.proposer, self._loop.time)
         self.members = Cluster(self.engine, self.me, self.say, self._loop.time)
         self._listen_to_members()
 
@@ -302,8 +306,29 @@ class Node:
 
     def _use_configuration(self, configuration: Configuration) -> None:
         me = self.me.id
-        self.peers.set_members({one.id: one.peer for one in configuration.members if one.id != me})
+        addresses = {one.id: one.peer for one in configuration.members if one.id != me}
+        self.peers.set_members(addresses or self._contacts)
         self._update_readable()
+
+    def contact(self, members: list[dict[str, Any]]) -> None:
+        """This node joins: until it hears who the members are, it answers these (rows of `Cluster.members`)."""
+        self._contacts = {one["id"]: one["peer"] for one in members if one["id"] != self.me.id}
+        self._use_configuration(self.engine.configuration)
+
+    def admit(self, member: str) -> str | None:
+        """Return why this member may not connect; None when it may."""
+        if member in self.engine.configuration.removed:
+            return f"{member} was removed from the cluster and can never return"
+        return None
+
+    def answer(self, message: list[Any], reply: Callable[[bytes], None]) -> None:
+        """Answer a question of a node that is no member."""
+        if not msg.well_formed(message):
+            return
+        if message[0] == msg.WHO:
+            reply(msg.pack([msg.IS, self.cluster, self.me.id]))
+        elif message[0] == msg.JOIN:
+            self.members.act("add", message[1:], lambda ok, result: reply(msg.pack([msg.JOINED, ok, result])))
 
     def _leadership(self, leader: str | None, term: int) -> None:
         """The leader or the term changed. Called by the engine within its turn: act when that is over."""
@@ -368,13 +393,31 @@ class Node:
         if self._sleepers:
             self._wake_sleepers()
         self.wake_hub()
-        if self._draining and self.proposer.idle:
+        if self._draining and self.proposer.idle and not self.forwarding.outstanding:
             self._drained.set()
 
     def _configuration_committed(self, configuration: Configuration) -> None:
         self.members.look()
         if self.me.id in configuration.removed:
             self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
+
+    def why_not_ready(self) -> str:
+        """Return, for the log, what this node waits for before it serves."""
+        configuration = self.engine.configuration
+        if not configuration.members:
+            return "no member of the cluster has taken this node in yet"
+        leader = self._leader()
+        if leader is None:
+            away = [
+                f"{one.name} at {one.peer}"
+                for one in configuration.members
+                if one.id != self.me.id and not self.peers.reachable(one.id)
+            ]
+            return f"there is no leader; not reachable: {', '.join(away) or 'nobody'}"
+        full = self.log.full
+        if full is not None:
+            return f"space: {full.path}: {full.free} bytes are free"
+        return f"catching up with {leader.name}: at {self.machine.index}, {self.log.last_index} in the log"
 
     async def ready(self) -> None:
         """Return when reads and writes are accepted."""
@@ -394,11 +437,18 @@ class Node:
         self.reads.abandon()
         self._fail_server(error)
 
+    async def hand_over(self) -> None:
+        """Give leadership to another voter, if there is one: what still comes here is forwarded to it."""
+        if self.engine.is_leader and len(self.engine.configuration.voters) > 1:
+            done = asyncio.Event()
+            self.members.act("transfer", [None], lambda ok, result: done.set())
+            await done.wait()
+
     async def drain(self) -> None:
         """Accept no more writes; return when all that were accepted are answered."""
         self._draining = True
         self.proposer.start_next()  # what is queued and not on its way yet is refused now
-        if not self.proposer.idle:
+        if not self.proposer.idle or self.forwarding.outstanding:
             await self._drained.wait()
 
     async def last_checkpoint(self) -> None:

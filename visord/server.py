@@ -15,9 +15,14 @@ from pathlib import Path
 from visor.protocol.limits import DEFAULT, Limits
 from visord import addresses
 from visord.environment import Environment
+from visord.joining import NoClusterError, Start, cluster_to_join, join
 from visord.listener import Connection
 from visord.node import Node
+from visord.peers.errors import PeersStartError
+from visord.peers.security import from_settings
+from visord.peers.tcp import TcpPeers
 from visord.settings import Settings
+from visord.storage.disk import OsDisk
 
 logger = logging.getLogger("visord")
 
@@ -27,6 +32,9 @@ HANG_UP_SECONDS = 0.5
 """How long peers may take to read their last answers."""
 READY_SECONDS = 60.0
 """How long the first sync of a starting node may take."""
+NEWS_SECONDS = 10.0
+"""A member that is not ready says why so often."""
+HAND_OVER_SECONDS = 1.5
 BACKLOG = 1024
 
 
@@ -37,12 +45,16 @@ class StartRefusedError(Exception):
 class Server:
     """One node and its listening sockets. Use `start`, then `stop`; both on the running loop."""
 
-    def __init__(self, settings: Settings, data_dir: Path) -> None:
+    def __init__(self, settings: Settings, data_dir: Path, start: Start | None = None) -> None:
         self._settings = settings
+        self._start = start
+        """What the operator said of the cluster; None: this node is alone and opens no port for members."""
+        self._peers: TcpPeers | None = None
+        self._joining: asyncio.Task[None] | None = None
         self._data_dir = data_dir
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.AbstractServer] = []
-        self._stopped: asyncio.Event | None = None
+        self._stopped = asyncio.Event()
         self.node: Node | None = None
         self.address = ""
         self.failure: BaseException | None = None
@@ -50,21 +62,88 @@ class Server:
 
     async def start(self) -> None:
         """Bind, open the data, begin to serve. Raises `StartRefusedError`, or storage's `DamageError` for bad data."""
-        self._stopped = asyncio.Event()
         listening = self._bind()
         try:
-            loop = asyncio.get_running_loop()
-            self.node = Node(self._settings, self._data_dir, Environment.real(loop), self.limits(), self.fail)
-            self.node.start()
-            await self._wait_until_ready(self.node)
-            await self._listen(self.node, listening)
+            if self._start is None:
+                self.node = self._make_node()
+                self.node.start()
+                await self._wait_until_ready(self.node)
+                await self._listen(self.node, listening)
+            else:
+                await self._start_member(self._start, listening)
         except BaseException:
             listening.close()
             for server in self._servers:
                 server.close()
+            if self._joining is not None:
+                self._joining.cancel()
             if self.node is not None:
                 self.node.close()
+            elif self._peers is not None:
+                self._peers.close()
             raise
+
+    def _make_node(self, addresses: tuple[str, str] = ("", ""), cluster: str | None = None) -> Node:
+        environment = Environment.real(asyncio.get_running_loop())
+        if self._peers is not None:
+            environment.peers = self._introduce
+        return Node(self._settings, self._data_dir, environment, self.limits(), self.fail, addresses, cluster)
+
+    def _introduce(self, member: str, cluster: str) -> TcpPeers:
+        assert self._peers is not None
+        self._peers.member, self._peers.cluster = member, cluster
+        return self._peers
+
+    async def _start_member(self, start: Start, listening: socket.socket) -> None:
+        """Serve as a member: clients may come at once, and the node is ready when it has caught up."""
+        peers = self._peers = self._make_peers()
+        try:
+            cluster = await cluster_to_join(start, OsDisk(), str(self._data_dir), peers)
+        except NoClusterError as error:
+            raise StartRefusedError(str(error)) from error
+        client = self._settings.listen.advertise or self.address
+        node = self.node = self._make_node((peers.advertised, client), cluster)
+        peers.admit = lambda member, hello: node.admit(member)
+        peers.answer = lambda hello, message, reply: node.answer(message, reply)
+        await peers.start()
+        node.start()
+        await self._listen(node, listening)
+        if start.join and not node.engine.configuration.members:
+            self._joining = asyncio.ensure_future(join(start, node, peers))
+            self._joining.add_done_callback(self._joined)
+        await self._wait_until_caught_up(node)
+
+    def _joined(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.fail(StartRefusedError(str(error)))
+
+    def _make_peers(self) -> TcpPeers:
+        settings = self._settings.peers
+        try:
+            return TcpPeers(
+                asyncio.get_running_loop(),
+                member="",
+                cluster=None,
+                listen=settings.listen,
+                advertise=settings.advertise,
+                security=from_settings(settings),
+            )
+        except PeersStartError as error:
+            raise StartRefusedError(str(error)) from error
+
+    async def _wait_until_caught_up(self, node: Node) -> None:
+        """Return when the node has once been current, or is to stop. No limit: a majority may come late."""
+        stopped = asyncio.ensure_future(self.wait())
+        ready = asyncio.ensure_future(node.ready())
+        while not stopped.done() and not ready.done():
+            await asyncio.wait({stopped, ready}, timeout=NEWS_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not stopped.done() and not ready.done():
+                logger.warning("not ready yet: %s", node.why_not_ready())
+        ready.cancel()
+        stopped.cancel()
+        if self.failure is not None:
+            raise self.failure
 
     async def _wait_until_ready(self, node: Node) -> None:
         """Return when the node serves, or is to stop before it does."""
@@ -135,12 +214,10 @@ class Server:
 
     def shutdown(self) -> None:
         """Ask `wait` to return. Safe to call from a signal handler of the loop."""
-        if self._stopped is not None:
-            self._stopped.set()
+        self._stopped.set()
 
     async def wait(self) -> None:
         """Wait until `shutdown` is called or the node fails."""
-        assert self._stopped is not None
         await self._stopped.wait()
 
     async def stop(self) -> None:
@@ -151,7 +228,11 @@ class Server:
         node, self.node = self.node, None
         if node is None:
             return
+        if self._joining is not None:
+            self._joining.cancel()
         if self.failure is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(node.hand_over(), HAND_OVER_SECONDS)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(node.drain(), DRAIN_SECONDS)
         for connection in list(self._connections):
@@ -194,16 +275,34 @@ def _clear_socket(path: Path) -> None:
     raise StartRefusedError(f"cannot listen on {path}: another server is running there")
 
 
-async def serve(settings: Settings, data_dir: Path, ready: Callable[[str], None]) -> None:
+async def _started(server: Server) -> bool:
+    """Start, however long that takes; false when the server was told to stop before it was done."""
+    starting = asyncio.ensure_future(server.start())
+    stopped = asyncio.ensure_future(server.wait())
+    await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if starting.done():
+        await starting
+        return True
+    starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await starting
+    return False
+
+
+async def serve(
+    settings: Settings, data_dir: Path, ready: Callable[[str], None], start: Start | None = None
+) -> None:
     """Run a server until SIGTERM or SIGINT; `ready(address)` is called when it accepts clients.
 
     SIGUSR1 makes a checkpoint now. Raises what made the node fail.
     """
-    server = Server(settings, data_dir)
+    server = Server(settings, data_dir, start)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.shutdown)
-    await server.start()
+    if not await _started(server):
+        return
     assert server.node is not None
     loop.add_signal_handler(signal.SIGUSR1, server.node.checkpoint_now)
     logger.info("ready on %s, pid %d, data in %s", server.address, os.getpid(), data_dir)

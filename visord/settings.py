@@ -46,6 +46,8 @@ class ListenSettings(Section):
 
     client: str = "127.0.0.1:8046"
     """HOST:PORT; port 0 picks a free one."""
+    advertise: str | None = None
+    """HOST:PORT that clients of a cluster are told; by default what `client` is bound to."""
     unix: Path | None = None
     """Path of a Unix socket, besides TCP."""
     connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000

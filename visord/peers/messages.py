@@ -15,6 +15,8 @@
     CALL      [27, id, action, arguments]      RESULT    [28, id, ok, result]
     OFFER     [30, id]                         OFFERED   [31, id, offer or nil]
     FETCH     [32, id, offer, file, offset, size]        CHUNK     [33, id, bytes or nil]
+    WHO       [40]  ->  IS [41, cluster, member]             questions of nodes that are no members yet
+    JOIN      [42, member, name, peer address, client address, wants a vote]  ->  JOINED [43, ok, result]
     HASH      [34, id, rev]                    HASHED    [35, id, rev, digest or nil]
 
 `seq` numbers a leader's messages to one member within its term; an answer repeats it. A message whose fields have other
@@ -54,6 +56,10 @@ FETCH: Final = 32
 CHUNK: Final = 33
 HASH: Final = 34
 HASHED: Final = 35
+WHO: Final = 40
+IS: Final = 41
+JOIN: Final = 42
+JOINED: Final = 43
 
 _FIELDS: Final[dict[int, tuple[type, ...]]] = {
     APPEND: (int, int, int, int, int, list),
@@ -81,6 +87,10 @@ _FIELDS: Final[dict[int, tuple[type, ...]]] = {
     CHUNK: (int, object),
     HASH: (int, int),
     HASHED: (int, int, object),
+    WHO: (),
+    IS: (str, str),
+    JOIN: (str, str, str, str, bool),
+    JOINED: (bool, object),
 }
 
 

@@ -212,7 +212,7 @@ class TcpPeers:
         return None if hello.purpose == ASK else self.admit(hello.member or "", hello)
 
     def _identity(self) -> Identity:
-        return Identity(self.member, self.cluster, self.advertised)
+        return Identity(self.member or None, self.cluster, self.advertised)
 
     async def _dial(self, member: str, address: str) -> Outgoing:
         dialler = Dialler(

@@ -1,0 +1,101 @@
+"""How a node comes to its cluster: it founds one, it asks to be taken in, or it has belonged for long.
+
+a new directory, --bootstrap      founds a cluster of one
+a new directory, --join A,B,...   asks A (or B ...) which cluster that is, opens the directory with its id, then
+                                  asks to be added until somebody has done it
+a known directory                 goes on as it was; --join is only used while it knows of no members
+a new directory and neither       refused: founding a second cluster by mistake is worse than not starting
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from visord.peers import messages as msg
+from visord.peers.errors import AnswerLostError, PeerRefusedError, PeerUnavailableError
+from visord.peers.tcp import TcpPeers
+from visord.storage.directory import read_identity
+from visord.storage.disk import Disk
+
+if TYPE_CHECKING:
+    from visord.node import Node
+
+logger = logging.getLogger("visord.joining")
+
+ASK_SECONDS: Final = 12.0
+PAUSE_SECONDS: Final = 0.5
+"""Before all addresses are asked again."""
+
+
+class JoinRefusedError(Exception):
+    """The cluster does not take this node in; the text says why."""
+
+
+class NoClusterError(Exception):
+    """A new directory, and nothing said whether to found a cluster or to join one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the operator said of the cluster."""
+
+    bootstrap: bool = False
+    join: tuple[str, ...] = ()
+    """Peer addresses of members."""
+    learner: bool = False
+    """Join without ever getting a vote by itself."""
+
+
+async def cluster_to_join(start: Start, disk: Disk, path: str, peers: TcpPeers) -> str | None:
+    """Return the id of the cluster that a new directory joins; None when the directory (or the founder) says it.
+
+    Asks until somebody answers. Raises `NoClusterError`.
+    """
+    if disk.exists(path) and read_identity(disk, path) is not None:
+        return None
+    if start.bootstrap:
+        return None
+    if not start.join:
+        raise NoClusterError(
+            f"{path} is new: --bootstrap founds a cluster there, --join HOST:PORT joins the one of that member"
+        )
+    answer = await _ask_any(peers, start.join, (msg.WHO,))
+    return str(answer[1])
+
+
+async def join(start: Start, node: Node, peers: TcpPeers) -> None:
+    """Ask to be taken in until the node is a member. Raises `JoinRefusedError`."""
+    me = node.me
+    request = (msg.JOIN, me.id, me.name, me.peer, me.client, not start.learner)
+    while not node.engine.configuration.members:
+        answer = await _ask_any(peers, start.join, request)
+        if answer[1] is True:
+            node.contact(answer[2]["members"])
+            await asyncio.sleep(PAUSE_SECONDS)
+            continue
+        code, text, _ = answer[2]
+        if code != "deadline":
+            raise JoinRefusedError(f"the cluster does not take {me.name} ({me.id}) in: {text}")
+        logger.warning("not taken in yet: %s", text)
+
+
+async def _ask_any(peers: TcpPeers, addresses: Sequence[str], message: Sequence[Any]) -> list[Any]:
+    """Return the first proper answer that anybody gives."""
+    told: dict[str, str] = {}
+    while True:
+        for address in addresses:
+            try:
+                answer = await peers.ask(address, msg.pack(list(message)), ASK_SECONDS)
+            except (PeerUnavailableError, PeerRefusedError, AnswerLostError) as error:
+                if told.get(address) != str(error):
+                    told[address] = str(error)
+                    logger.warning("cannot join through %s: %s; trying on", address, error)
+                continue
+            if msg.well_formed(answer):
+                return answer
+            logger.warning("%s gave an answer that is none", address)
+        await asyncio.sleep(PAUSE_SECONDS)
