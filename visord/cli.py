@@ -91,16 +91,16 @@ def serve_command(
     learner: bool,
 ) -> None:
     """Run one member of a cluster as an operator does: file, VISORD_* environment, flags."""
-    flags = {
-        **_assignments(assignments),
+    named = {
         "listen.client": listen,
         "node.data_dir": data_dir,
         "node.name": name,
         "peers.listen": peer_listen,
     }
+    flags = {**_assignments(assignments), **_given(named)}
     if bootstrap and join:
         raise click.UsageError("--bootstrap founds a cluster, --join joins one: give one of them")
-    settings, _ = _settings(_given(flags), os.environ, file)
+    settings, _ = _settings(flags, os.environ, file)
     members = tuple(part.strip() for part in (join or "").split(",") if part.strip())
     _run(settings, settings.node.data_dir, Start(bootstrap, members, learner))
 
