@@ -122,6 +122,9 @@ class MessageReader:
                 return []
             buffer, self._buffer, self._wanted = self._buffer, bytearray(), 0
             return self._cut(memoryview(buffer))
+        if len(data) == HEADER + int.from_bytes(data[:HEADER], "big") <= self._limit:  # nearly always
+            message = self._open(data[HEADER:])
+            return [] if message is None else [message]
         return self._cut(data)
 
     def _cut(self, data: bytes | memoryview) -> list[list[Any]]:

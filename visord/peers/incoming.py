@@ -21,6 +21,7 @@ from visord.peers.security import Security
 logger = logging.getLogger("visord.peers")
 
 HANDSHAKE_SECONDS: Final = 3.0
+LINGER_SECONDS: Final = 0.5
 ANSWER_SECONDS: Final = 120.0
 """How long an asker is kept."""
 STRANGERS: Final = 64
@@ -61,6 +62,7 @@ class Incoming(asyncio.Protocol):
         self._buffer = bytearray()
         self._reader: MessageReader | None = None
         self._seal: Seal | None = None
+        self._refused = False
         self._asked = False
         self._member = ""
         self.peer = "?"
@@ -76,24 +78,24 @@ class Incoming(asyncio.Protocol):
         tune(transport.get_extra_info("socket"))
         peername = transport.get_extra_info("peername")
         self.peer = f"{peername[0]}:{peername[1]}" if isinstance(peername, tuple) else "?"
+        self._set_timer(HANDSHAKE_SECONDS, lambda: self.abort(f"no handshake within {HANDSHAKE_SECONDS:g} s"))
+        self._door.entered(self)
         problem = self._door.security.wrong_certificate(transport.get_extra_info("peercert"))
         if problem is not None:
-            self._door.complain(self, problem)
-            self._transport.abort()
-            return
-        self._set_timer(HANDSHAKE_SECONDS, "no handshake")
-        self._door.entered(self)
+            self._refuse(PeerRefusedError("certificate", problem))
 
-    def _set_timer(self, seconds: float, why: str) -> None:
+    def _set_timer(self, seconds: float, then: Callable[[], None]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._door.loop.call_later(seconds, self.abort, f"{why} within {seconds:g} s")
+        self._timer = self._door.loop.call_later(seconds, then)
 
     # -- the handshake ----------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         if self._reader is not None:
             self._messages(data)
+            return
+        if self._refused:
             return
         self._buffer += data
         try:
@@ -116,12 +118,14 @@ class Incoming(asyncio.Protocol):
         self._welcomed()
 
     def _refuse(self, error: PeerRefusedError) -> None:
+        """Say why, and leave it to the dialler to hang up: closing with unread bytes would lose the reason."""
         hello = self._accepter.hello
         self._door.complain(self, f"refused member {hello.member}: {error}" if hello else f"refused: {error}")
+        self._refused = True
+        self._reader = None
         if self._transport is not None:
-            farewell = self._accepter.farewell or refusal(error.code, error.text)
-            self._transport.write(frame(farewell))
-            self._transport.close()
+            self._transport.write(frame(self._accepter.farewell or refusal(error.code, error.text)))
+            self._set_timer(LINGER_SECONDS, self.close)
 
     def _open(self) -> None:
         keys, hello = self._accepter.keys, self._accepter.hello
@@ -130,7 +134,7 @@ class Incoming(asyncio.Protocol):
         self._reader = MessageReader(Seal(keys.to_accepter) if keys is not None else None)
         self._member = hello.member or ""
         if hello.purpose == ASK:
-            self._set_timer(ANSWER_SECONDS, "no answer")
+            self._set_timer(ANSWER_SECONDS, self.close)
         elif self._timer is not None:
             self._timer.cancel()
         self._door.known(self, hello)
@@ -171,15 +175,14 @@ class Incoming(asyncio.Protocol):
         """Answer, and leave it to the asker to hang up: closing now could lose the answer."""
         if self._transport is not None:
             self._transport.write(frame(data, self._seal))
-            self._set_timer(HANDSHAKE_SECONDS, "the asker did not hang up")
+            self._set_timer(ANSWER_SECONDS, self.close)
 
     # -- the end --------------------------------------------------------------------------------------------------
 
     def send_away(self, why: str) -> None:
-        """Refuse before anything was read."""
-        self._door.complain(self, why)
+        """Refuse, without a moment to hang up."""
+        self._refuse(PeerRefusedError("overloaded", why))
         if self._transport is not None:
-            self._transport.write(frame(refusal("overloaded", why)))
             self._transport.close()
 
     def abort(self, why: str) -> None:

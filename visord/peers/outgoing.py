@@ -106,30 +106,28 @@ class Outgoing(asyncio.Protocol):
         waits = transport.get_write_buffer_size() + self._gathered_bytes
         if waits and waits + len(data) > self._limit:
             return False
-        pieces = (frame(data, self._seal),) if len(data) < PIECE else _pieces(data, self._seal)
+        self._written += len(data)
         if self._wrote:
-            self._gathered.extend(pieces)
+            self._gathered.extend(_pieces(data, self._seal))
             self._gathered_bytes += len(data)
             return True
         # The first message of a turn goes out at once, those after it together: one system call for all.
         self._wrote = True
         self._loop.call_soon(self._end_turn)
-        self._write(pieces)
-        return True
-
-    def _write(self, pieces: tuple[bytes, ...] | list[bytes]) -> None:
-        assert self._transport is not None
-        self._written += sum(map(len, pieces))
-        if len(pieces) == 1:
-            self._transport.write(pieces[0])
+        if len(data) < PIECE:
+            transport.write(frame(data, self._seal))
         else:
-            self._transport.writelines(pieces)
+            transport.writelines(_pieces(data, self._seal))
+        return True
 
     def _end_turn(self) -> None:
         self._wrote = False
         if self._gathered and self._transport is not None:
             gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
-            self._write(_joined(gathered))
+            if sum(map(len, gathered)) < PIECE:  # many small ones: a copy costs less than a list of hundreds
+                self._transport.write(b"".join(gathered))
+            else:
+                self._transport.writelines(gathered)
 
     def _messages(self, data: bytes) -> None:
         assert self._reader is not None
@@ -152,9 +150,7 @@ class Outgoing(asyncio.Protocol):
     @property
     def taken(self) -> int:
         """Bytes that the operating system has taken so far. Does not rise while the connection is stuck."""
-        if self._transport is None:
-            return self._written
-        return self._written - self._transport.get_write_buffer_size()
+        return self._written - self.waiting
 
     # -- the end ----------------------------------------------------------------------------------------------
 
@@ -252,15 +248,10 @@ def tune(sock: socket.socket | None) -> None:
 
 
 def _pieces(data: bytes, seal: Seal | None) -> tuple[bytes, ...]:
-    """The header, with the seal, and the message: not joined, that would copy it."""
+    """A small message in its frame; a large one behind its header, not joined, that would copy it."""
+    if len(data) < PIECE:
+        return (frame(data, seal),)
     if seal is None:
         return len(data).to_bytes(4, "big"), data
     stamp = seal.next(data)
     return (len(data) + len(stamp)).to_bytes(4, "big") + stamp, data
-
-
-def _joined(pieces: list[bytes]) -> list[bytes]:
-    """Small pieces as one: a list of hundreds costs more than a copy."""
-    if sum(map(len, pieces)) < PIECE:
-        return [b"".join(pieces)]
-    return pieces

@@ -1,0 +1,29 @@
+"""Every test on real sockets runs on both event loops that a node may have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvloop
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run a coroutine on a loop of its own; what the loop was told of as an error fails the test."""
+
+    def go(work: Coroutine[Any, Any, None]) -> None:
+        errors: list[dict[str, Any]] = []
+
+        async def main() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
+            await work
+
+        (uvloop.run if request.param == "uvloop" else asyncio.run)(main())
+        assert not errors
+
+    return go
