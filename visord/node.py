@@ -25,6 +25,7 @@ from visord.environment import Environment, Timer
 from visord.forwarding import Forwarding
 from visord.greeting import Greeting
 from visord.leases import Leases, Reply
+from visord.passing import Passing
 from visord.peers import messages as msg
 from visord.proposer import HOLD_SECONDS, Group, Proposer
 from visord.raft.configuration import MARK as CONFIGURATION
@@ -190,6 +191,12 @@ class Node:
         )
         self.leases = Leases(self.machine, limits, self._reign, self.confirm, self.proposer, self._loop.time)
         self.members = Cluster(self.engine, self.me, self.say, self._loop.time)
+        self.passing = Passing(
+            lambda: (self.engine.leader, self.engine.is_leader),
+            self.leases.request,
+            self.say,
+            self._loop.time,
+        )
         self._listen_to_members()
 
     def _first_configuration(self) -> Configuration:
@@ -209,6 +216,8 @@ class Node:
             msg.REFUSED: self.forwarding.on_refused,
             msg.READ_INDEX: self.reads.on_read_index,
             msg.READ_AT: self.reads.on_read_at,
+            msg.KEEP: self.passing.on_keep,
+            msg.KEPT: self.passing.on_kept,
             msg.CALL: self.members.on_call,
             msg.RESULT: self.members.on_result,
         }
@@ -261,6 +270,7 @@ class Node:
         self.forwarding.look()
         self.proposer.look()
         self.reads.tick()
+        self.passing.look()
         self.members.look()
         if not self._checked and not self._checking and self.engine.leader is not None:
             self._checking = True
@@ -579,14 +589,15 @@ class Node:
 
     def confirm(self, callback: Callable[[Refusal | None], None]) -> None:
         """Call back with None once it is sure that this node led after the call, or with why that is not so."""
-        if self.readable:
-            callback(None)
-        else:
-            self.reads.ask(lambda yes: callback(None if yes else NO_QUORUM))
+        self.engine.confirm(
+            lambda index: callback(
+                NO_QUORUM if index is None or index > self.machine.index else None,
+            )
+        )
 
     def ask_leases(self, verb: int, arguments: list[Any], reply: Reply) -> None:
         """Have KEEPALIVE or LEASE answered by the leader."""
-        self.leases.request(verb, arguments, reply)
+        self.passing.ask(verb, arguments, reply)
 
     def forget(self, session: Session, requests: Iterable[int]) -> None:
         """The session has ended: its watches go with it, and the requests that wait."""

@@ -11,7 +11,7 @@
     PLACED    [21, [[write group id, index, term, position], ...]]
     REFUSED   [22, [write group id, ...], code, text, details]
     READ_INDEX [23, id]                        READ_AT   [24, id, index or nil]
-    KEEP      [25, id, session, [lease, ...]]  KEPT      [26, id, answer]
+    KEEP      [25, id, verb, arguments]        KEPT      [26, id, ok, result or [code, text, details]]
     CALL      [27, id, action, arguments]      RESULT    [28, id, ok, result]
     OFFER     [30, id]                         OFFERED   [31, id, offer or nil]
     FETCH     [32, id, offer, file, offset, size]        CHUNK     [33, id, bytes or nil]
@@ -77,8 +77,8 @@ _FIELDS: Final[dict[int, tuple[type, ...]]] = {
     REFUSED: (list, str, str, dict),
     READ_INDEX: (int,),
     READ_AT: (int, object),
-    KEEP: (int, object, list),
-    KEPT: (int, object),
+    KEEP: (int, int, list),
+    KEPT: (int, bool, object),
     CALL: (int, str, list),
     RESULT: (int, bool, object),
     OFFER: (int,),
