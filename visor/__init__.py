@@ -30,14 +30,27 @@ from typing import Any, TypeVar, overload
 from visor import codecs, errors, guard, op, select
 from visor._settings import ReconnectHook, RequestHook
 from visor._settings import gather as _gather
+from visor._tenure import LeaseState
 from visor._version import __version__
-from visor.blocking import Client, File, Snapshot, Subscription, Transaction, Watch
+from visor.blocking import Client, File, Lease, Snapshot, Subscription, Transaction, Watch
 from visor.codecs import Codec
 from visor.errors import OutcomeUnknown, Rejected, Unavailable, VisorError
 from visor.guard import Guard
 from visor.op import Op
 from visor.select import Selector
-from visor.values import Blame, Change, Commit, Difference, Entry, Horizon, Kind, Node, Result, Stat
+from visor.values import (
+    Blame,
+    Change,
+    Commit,
+    Difference,
+    Entry,
+    Horizon,
+    Kind,
+    LeaseInfo,
+    Node,
+    Result,
+    Stat,
+)
 
 _logging.getLogger("visor").addHandler(_logging.NullHandler())
 
@@ -124,6 +137,9 @@ __all__ = [
     "Transaction",
     "Watch",
     "Subscription",
+    "Lease",
+    "LeaseState",
+    "LeaseInfo",
     "Commit",
     "Change",
     "Kind",

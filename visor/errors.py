@@ -5,8 +5,12 @@
     │   ├── Conflict            somebody was first
     │   │   ├── RevMismatch         .path .expected .actual
     │   │   ├── Exists              .path .actual
-    │   │   └── GuardFailed         .path .guard .expected .actual
+    │   │   ├── GuardFailed         .path .guard .expected .actual
+    │   │   └── LeaseExists         .lease
     │   ├── NotFound            .path .rev
+    │   ├── LeaseNotFound       .lease
+    │   ├── LeaseLost           .lease   (told by the client itself, before anything is sent)
+    │   │   └── LockLost            .path .fence
     │   ├── IsDirectory         .path
     │   ├── NotDirectory        .path   (the file that is in the way)
     │   ├── BadPath             .path .why
@@ -156,6 +160,43 @@ class GuardFailed(Conflict):
     guard: int | None
     expected: Detail
     actual: Detail
+
+
+class LeaseExists(Conflict):
+    """The id that was wanted for a lease is in use."""
+
+    code = "lease_exists"
+    fields = ("path", "actual", "lease")
+    wording = "lease {lease} exists already"
+    lease: int
+
+
+class LeaseNotFound(Rejected):
+    """There is no such lease: it has expired, was revoked, or never was."""
+
+    code = "lease_not_found"
+    fields = ("lease",)
+    wording = "lease {lease} is not there, or not any more"
+    lease: int
+
+
+class LeaseLost(Rejected):
+    """This client's lease has ended, or may have: nothing was sent, and nothing that it held is held any more."""
+
+    code = "lease_lost"
+    fields: ClassVar[tuple[str, ...]] = ("lease",)
+    wording = "lease {lease} is lost"
+    lease: int
+
+
+class LockLost(LeaseLost):
+    """A lock, or another thing that was held by a lease, is not held any more: do not go on with what it protected."""
+
+    code = "lock_lost"
+    fields = ("path", "fence", "lease")
+    wording = "{path}: not held any more (fencing number {fence})"
+    path: str
+    fence: int | None
 
 
 class NotFound(Rejected):
@@ -416,6 +457,8 @@ class ForkedClient(ClientUnusable):
 _CLASSES: tuple[type[VisorError], ...] = (
     RevMismatch,
     NotFound,
+    LeaseNotFound,
+    LeaseExists,
     Exists,
     IsDirectory,
     NotDirectory,

@@ -6,8 +6,27 @@ client.txn({"/a": guard.rev(3)}, then=[op.set("/a", b"x"), op.get("/b")], orelse
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from visor.protocol import verbs
+
+
+class Leased(Protocol):
+    """A lease, or what has one: a session."""
+
+    @property
+    def id(self) -> int: ...
+
+    def check(self) -> None:
+        """Raise LeaseLost unless it is held."""
+
+
+def lease_id(lease: Leased | int | None) -> int:
+    """Return the number of a lease as it goes on the wire; LeaseLost when it is known to be over."""
+    if lease is None or isinstance(lease, int):
+        return lease or 0
+    lease.check()
+    return lease.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +37,15 @@ class Op:
     path: str
     value: object = None
     recursive: bool = False
+    lease: int = 0
 
 
-def set(path: str, value: object) -> Op:
-    """Write the file; `value` is encoded by the codec of the transaction. Its result is None."""
-    return Op(verbs.T_SET, path, value)
+def set(path: str, value: object, *, lease: Leased | int | None = None) -> Op:
+    """Write the file; `value` is encoded by the codec of the transaction. Its result is None.
+
+    `lease` attaches it to a lease, None detaches it; LeaseLost when the lease is known to be over.
+    """
+    return Op(verbs.T_SET, path, value, lease=lease_id(lease))
 
 
 def delete(path: str, *, recursive: bool = False) -> Op:

@@ -214,6 +214,22 @@ class Blame:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseInfo:
+    """What the registry knows of a lease. Times are in seconds."""
+
+    id: int
+    ttl: float
+    left: float | None
+    """How long it has left, by the leader's clock; None when that was not told."""
+    count: int
+    """How many files are attached to it, also outside of the root of this client."""
+    files: tuple[str, ...] | None
+    """Their paths below the root of this client; None when not asked for."""
+    rev: int
+    """The rev that was read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The answer to a transaction."""
 

@@ -14,7 +14,9 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
 from visor._settings import ReconnectHook, RequestHook, gather
+from visor._tenure import LeaseState
 from visor.aio.client import Client
+from visor.aio.lease import Lease
 from visor.aio.snapshot import File, Snapshot
 from visor.aio.subscription import Subscription
 from visor.aio.transaction import Transaction
@@ -94,4 +96,15 @@ def dial(
     return Dialling(start)
 
 
-__all__ = ["Client", "Dialling", "File", "Snapshot", "Subscription", "Transaction", "Watch", "dial"]
+__all__ = [
+    "Client",
+    "Dialling",
+    "File",
+    "Lease",
+    "LeaseState",
+    "Snapshot",
+    "Subscription",
+    "Transaction",
+    "Watch",
+    "dial",
+]

@@ -8,9 +8,12 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
-from visor._requests import op_result, plain_guard, txn_message
+from visor._requests import op_result, plain_guard, set_operation, txn_message
 from visor._settings import Settings
+from visor._tenure import lease_clock
 from visor.aio._driver import Driver
+from visor.aio._keeper import Keeper
+from visor.aio.lease import Lease
 from visor.aio.snapshot import File, Snapshot
 from visor.aio.subscription import Subscription
 from visor.aio.transaction import Transaction
@@ -19,7 +22,8 @@ from visor.codecs import Codec
 from visor.errors import Conflict, Exists, NotFound, RevMismatch
 from visor.guard import Guard, missing
 from visor.guard import exists as must_exist
-from visor.op import Op
+from visor.op import Leased, Op, lease_id
+from visor.paths import below
 from visor.protocol import verbs
 from visor.select import Selector
 from visor.values import (
@@ -30,6 +34,7 @@ from visor.values import (
     Entry,
     Horizon,
     Kind,
+    LeaseInfo,
     Result,
     Stat,
     commit_from_wire,
@@ -42,6 +47,7 @@ U = TypeVar("U")
 R = TypeVar("R")
 
 EVERYTHING = "/**"
+CLOSE_SECONDS = 1.0
 
 
 class Client(Generic[T]):
@@ -64,6 +70,7 @@ class Client(Generic[T]):
         self._path: Callable[[str], str] = str if settings.root.text == "/" else settings.root.path
         self._codec: Codec[T] = codec
         self._driver = Driver(settings)
+        self._keepers: dict[float, Keeper] = {}
         self._call = self._driver.call if settings.on_request is None else self._driver.observed_call
 
     # -- life -----------------------------------------------------------------------------------------
@@ -72,17 +79,29 @@ class Client(Generic[T]):
         await self._driver.connect(timeout)
 
     async def close(self) -> None:
-        """End the client: idempotent, bounded (a second), silent.
+        """End the client: idempotent, bounded (two seconds), silent.
 
-        Calls under way and watches end with ClientClosed. May be called from a callback.
+        Leases that it keeps alive are revoked, if that can be done in a second. Calls under way and watches end
+        with ClientClosed. May be called from a callback.
         """
+        if self._keepers:
+            await self._end_leases()
         await self._driver.close()
+
+    async def _end_leases(self) -> None:
+        keepers, self._keepers = self._keepers, {}
+        deadline = self._driver.deadline(CLOSE_SECONDS)
+        for lease in [lease for keeper in keepers.values() for lease in keeper.leases()]:
+            if self._driver.address is not None and deadline.left() > 0:
+                await lease.close(timeout=deadline.left())
 
     async def reopen(self, *, timeout: float | None = None) -> None:
         """Start anew after a fork, after `close` or after WrongCluster: another session, another connection.
 
-        Watches of before stay ended. After WrongCluster the client accepts the cluster it finds.
+        Watches of before stay ended, leases of before lost. After WrongCluster the client accepts the cluster it
+        finds.
         """
+        self._keepers = {}
         await self._driver.reopen(timeout)
 
     async def __aenter__(self) -> Client[T]:
@@ -336,6 +355,7 @@ class Client(Generic[T]):
         value: T,
         *,
         guard: Guard | None = None,
+        lease: Leased | int | None = None,
         note: str | None = None,
         timeout: float | None = None,
     ) -> int: ...
@@ -347,6 +367,7 @@ class Client(Generic[T]):
         *,
         codec: Codec[U],
         guard: Guard | None = None,
+        lease: Leased | int | None = None,
         note: str | None = None,
         timeout: float | None = None,
     ) -> int: ...
@@ -357,34 +378,52 @@ class Client(Generic[T]):
         *,
         codec: Codec[Any] | None = None,
         guard: Guard | None = None,
+        lease: Leased | int | None = None,
         note: str | None = None,
         timeout: float | None = None,
     ) -> int:
         """Write the file, if `guard` holds, and return the rev of that.
 
+        `lease` attaches the file to a lease, with which it goes; None detaches it from what it had.
+
         RevMismatch, Exists, NotFound or GuardFailed by the kind of guard; IsDirectory, NotDirectory
-        and TooLarge as they say.
+        and TooLarge as they say; LeaseNotFound, or LeaseLost when that is known here.
         """
         data = (codec or self._codec).encode(value)
-        message = [verbs.SET, 0, 0, self._path(path), data]
-        if guard is None and note is None:
+        full = self._path(path)
+        message: list[Any] = [verbs.SET, 0, 0, full, data]
+        if guard is None and note is None and lease is None:
             return int(await self._call(message, True, timeout))
+        number = lease_id(lease)
         if guard is not None and not plain_guard(guard):
-            return await self._guarded(path, guard, [verbs.T_SET, message[3], data], note, timeout)
+            return await self._guarded(path, guard, set_operation(full, data, number), note, timeout)
         # A guard alone stays at seven fields, which the server takes on its fast path.
         message += (guard.kind, guard.arg) if guard is not None else (0, 0)
-        if note is not None:
-            message += (0, note)
+        if number or note is not None:
+            message += (number, note)
         rev: int = await self._call(message, True, timeout)
         return rev
 
     @overload
     async def create(
-        self, path: str, value: T, *, note: str | None = None, timeout: float | None = None
+        self,
+        path: str,
+        value: T,
+        *,
+        lease: Leased | int | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
     ) -> int: ...
     @overload
     async def create(
-        self, path: str, value: U, *, codec: Codec[U], note: str | None = None, timeout: float | None = None
+        self,
+        path: str,
+        value: U,
+        *,
+        codec: Codec[U],
+        lease: Leased | int | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
     ) -> int: ...
     async def create(
         self,
@@ -392,20 +431,36 @@ class Client(Generic[T]):
         value: Any,
         *,
         codec: Codec[Any] | None = None,
+        lease: Leased | int | None = None,
         note: str | None = None,
         timeout: float | None = None,
     ) -> int:
         """Write a file that must not exist; Exists when it does."""
         codec = codec or self._codec
-        return await self.set(path, value, codec=codec, guard=missing(), note=note, timeout=timeout)
+        return await self.set(
+            path, value, codec=codec, guard=missing(), lease=lease, note=note, timeout=timeout
+        )
 
     @overload
     async def replace(
-        self, path: str, value: T, *, note: str | None = None, timeout: float | None = None
+        self,
+        path: str,
+        value: T,
+        *,
+        lease: Leased | int | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
     ) -> int: ...
     @overload
     async def replace(
-        self, path: str, value: U, *, codec: Codec[U], note: str | None = None, timeout: float | None = None
+        self,
+        path: str,
+        value: U,
+        *,
+        codec: Codec[U],
+        lease: Leased | int | None = None,
+        note: str | None = None,
+        timeout: float | None = None,
     ) -> int: ...
     async def replace(
         self,
@@ -413,12 +468,15 @@ class Client(Generic[T]):
         value: Any,
         *,
         codec: Codec[Any] | None = None,
+        lease: Leased | int | None = None,
         note: str | None = None,
         timeout: float | None = None,
     ) -> int:
         """Write a file that must exist; NotFound when it does not."""
         codec = codec or self._codec
-        return await self.set(path, value, codec=codec, guard=must_exist(), note=note, timeout=timeout)
+        return await self.set(
+            path, value, codec=codec, guard=must_exist(), lease=lease, note=note, timeout=timeout
+        )
 
     async def delete(
         self,
@@ -528,6 +586,57 @@ class Client(Generic[T]):
         """Go through consensus without changing anything, and return the latest rev."""
         rev: int = await self._call([verbs.NOP, 0, 0], True, timeout)
         return rev
+
+    # -- leases ---------------------------------------------------------------------------------------
+    async def lease(
+        self, ttl: float, *, keep: bool = True, wanted: int = 0, timeout: float | None = None
+    ) -> Lease:
+        """Grant a lease of `ttl` seconds (1 to 366 days), for `lease=` of what is to go when it ends.
+
+        With `keep` it is kept alive in the background, until it is closed or revoked, or lost. `wanted` asks for an
+        id of one's own (2**48 or more; LeaseExists when it is in use).
+        """
+        sent = lease_clock(self._settings.clock)()
+        message = [verbs.GRANT, 0, 0, int(ttl * 1000), wanted]
+        _, number, granted = await self._call(message, True, timeout)
+        seconds = granted / 1000
+        keeper = None
+        if keep:
+            keeper = self._keepers.setdefault(seconds, Keeper(self, seconds))
+        return Lease(self, number, seconds, sent, keeper)
+
+    async def keep_alive(self, leases: Iterable[int], *, timeout: float | None = None) -> dict[int, float]:
+        """Give these leases their full time again; return that in seconds by id, 0.0 where there is no such lease."""
+        rows = await self._call([verbs.KEEPALIVE, 0, list(leases)], False, timeout)
+        return {number: ttl / 1000 for number, ttl in rows}
+
+    async def revoke(self, lease: int, *, note: str | None = None, timeout: float | None = None) -> int:
+        """End a lease, whosoever it is, with all that is attached to it, and return the rev of that.
+
+        LeaseNotFound when there is no such lease.
+        """
+        rev: int = await self._call([verbs.REVOKE, 0, 0, lease, note], True, timeout)
+        return rev
+
+    async def lease_info(self, lease: int, *, timeout: float | None = None) -> LeaseInfo:
+        """Return what the registry knows of a lease; LeaseNotFound when there is none."""
+        rev, ttl, left, files = await self._call([verbs.LEASE, 0, lease], False, timeout)
+        seconds = None if left is None else left / 1000
+        inside = tuple(self._root.relative(path) for path in files if below(path, self._root.text))
+        return LeaseInfo(lease, ttl / 1000, seconds, len(files), inside, rev)
+
+    async def leases(self, *, timeout: float | None = None) -> AsyncIterator[LeaseInfo]:
+        """Iterate over all leases by id, without their files and the time they have left.
+
+        `timeout` is for each page.
+        """
+        cursor: object = None
+        while True:
+            rev, rows, cursor = await self._call([verbs.LEASES, 0, cursor], False, timeout)
+            for number, ttl, count in rows:
+                yield LeaseInfo(number, ttl / 1000, None, count, None, rev)
+            if cursor is None:
+                return
 
     # -- watching -------------------------------------------------------------------------------------
     @overload

@@ -17,10 +17,11 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from visor._requests import guards_of_reads, literal_part
+from visor._requests import guards_of_reads, literal_part, set_operation
 from visor.aio.snapshot import File
 from visor.codecs import Codec
 from visor.errors import Conflict, Exists, NotFound, VisorError
+from visor.op import Leased, lease_id
 from visor.paths import below
 from visor.protocol import verbs
 from visor.select import Selector
@@ -183,35 +184,62 @@ class Transaction(Generic[T]):
 
     # -- writing --------------------------------------------------------------------------------------
     @overload
-    async def set(self, path: str, value: T) -> None: ...
+    async def set(self, path: str, value: T, *, lease: Leased | int | None = None) -> None: ...
     @overload
-    async def set(self, path: str, value: U, *, codec: Codec[U]) -> None: ...
-    async def set(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
-        """Write the file at commit."""
+    async def set(
+        self, path: str, value: U, *, codec: Codec[U], lease: Leased | int | None = None
+    ) -> None: ...
+    async def set(
+        self,
+        path: str,
+        value: Any,
+        *,
+        codec: Codec[Any] | None = None,
+        lease: Leased | int | None = None,
+    ) -> None:
+        """Write the file at commit, attached to `lease` if one is given."""
         chosen = codec or self._client._codec
         data = chosen.encode(value)
-        self._operations.append([verbs.T_SET, self._client._root.path(path), data])
+        self._operations.append(set_operation(self._client._root.path(path), data, lease_id(lease)))
         self._buffer[path] = data, value
 
     @overload
-    async def create(self, path: str, value: T) -> None: ...
+    async def create(self, path: str, value: T, *, lease: Leased | int | None = None) -> None: ...
     @overload
-    async def create(self, path: str, value: U, *, codec: Codec[U]) -> None: ...
-    async def create(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
+    async def create(
+        self, path: str, value: U, *, codec: Codec[U], lease: Leased | int | None = None
+    ) -> None: ...
+    async def create(
+        self,
+        path: str,
+        value: Any,
+        *,
+        codec: Codec[Any] | None = None,
+        lease: Leased | int | None = None,
+    ) -> None:
         """Write a file that must not exist; Exists when it does at the rev read at."""
         if await self._file_there(path):
             raise Exists(path=path, actual=self._rev)
-        await self.set(path, value, codec=codec or self._client._codec)
+        await self.set(path, value, codec=codec or self._client._codec, lease=lease)
 
     @overload
-    async def replace(self, path: str, value: T) -> None: ...
+    async def replace(self, path: str, value: T, *, lease: Leased | int | None = None) -> None: ...
     @overload
-    async def replace(self, path: str, value: U, *, codec: Codec[U]) -> None: ...
-    async def replace(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
+    async def replace(
+        self, path: str, value: U, *, codec: Codec[U], lease: Leased | int | None = None
+    ) -> None: ...
+    async def replace(
+        self,
+        path: str,
+        value: Any,
+        *,
+        codec: Codec[Any] | None = None,
+        lease: Leased | int | None = None,
+    ) -> None:
         """Write a file that must exist; NotFound when it does not at the rev read at."""
         if not await self._file_there(path):
             raise NotFound(path=path, rev=self._rev)
-        await self.set(path, value, codec=codec or self._client._codec)
+        await self.set(path, value, codec=codec or self._client._codec, lease=lease)
 
     async def delete(self, path: str, *, recursive: bool = False) -> None:
         """Delete at commit; NotFound when there is nothing at the rev read at."""

@@ -1,14 +1,15 @@
 """The blocking client; its names are exported by `visor` itself.
 
-All modules here but `_driver.py` are generated from `visor/aio`.
+All modules here but `_driver.py` and `_signal.py` are generated from `visor/aio`.
 """
 
 from __future__ import annotations
 
 from visor.blocking.client import Client
+from visor.blocking.lease import Lease
 from visor.blocking.snapshot import File, Snapshot
 from visor.blocking.subscription import Subscription
 from visor.blocking.transaction import Transaction
 from visor.blocking.watch import Watch
 
-__all__ = ["Client", "File", "Snapshot", "Subscription", "Transaction", "Watch"]
+__all__ = ["Client", "File", "Lease", "Snapshot", "Subscription", "Transaction", "Watch"]

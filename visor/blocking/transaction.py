@@ -18,10 +18,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from visor._requests import guards_of_reads, literal_part
+from visor._requests import guards_of_reads, literal_part, set_operation
 from visor.blocking.snapshot import File
 from visor.codecs import Codec
 from visor.errors import Conflict, Exists, NotFound, VisorError
+from visor.op import Leased, lease_id
 from visor.paths import below
 from visor.protocol import verbs
 from visor.select import Selector
@@ -182,35 +183,56 @@ class Transaction(Generic[T]):
 
     # -- writing --------------------------------------------------------------------------------------
     @overload
-    def set(self, path: str, value: T) -> None: ...
+    def set(self, path: str, value: T, *, lease: Leased | int | None = None) -> None: ...
     @overload
-    def set(self, path: str, value: U, *, codec: Codec[U]) -> None: ...
-    def set(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
-        """Write the file at commit."""
+    def set(self, path: str, value: U, *, codec: Codec[U], lease: Leased | int | None = None) -> None: ...
+    def set(
+        self,
+        path: str,
+        value: Any,
+        *,
+        codec: Codec[Any] | None = None,
+        lease: Leased | int | None = None,
+    ) -> None:
+        """Write the file at commit, attached to `lease` if one is given."""
         chosen = codec or self._client._codec
         data = chosen.encode(value)
-        self._operations.append([verbs.T_SET, self._client._root.path(path), data])
+        self._operations.append(set_operation(self._client._root.path(path), data, lease_id(lease)))
         self._buffer[path] = data, value
 
     @overload
-    def create(self, path: str, value: T) -> None: ...
+    def create(self, path: str, value: T, *, lease: Leased | int | None = None) -> None: ...
     @overload
-    def create(self, path: str, value: U, *, codec: Codec[U]) -> None: ...
-    def create(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
+    def create(self, path: str, value: U, *, codec: Codec[U], lease: Leased | int | None = None) -> None: ...
+    def create(
+        self,
+        path: str,
+        value: Any,
+        *,
+        codec: Codec[Any] | None = None,
+        lease: Leased | int | None = None,
+    ) -> None:
         """Write a file that must not exist; Exists when it does at the rev read at."""
         if self._file_there(path):
             raise Exists(path=path, actual=self._rev)
-        self.set(path, value, codec=codec or self._client._codec)
+        self.set(path, value, codec=codec or self._client._codec, lease=lease)
 
     @overload
-    def replace(self, path: str, value: T) -> None: ...
+    def replace(self, path: str, value: T, *, lease: Leased | int | None = None) -> None: ...
     @overload
-    def replace(self, path: str, value: U, *, codec: Codec[U]) -> None: ...
-    def replace(self, path: str, value: Any, *, codec: Codec[Any] | None = None) -> None:
+    def replace(self, path: str, value: U, *, codec: Codec[U], lease: Leased | int | None = None) -> None: ...
+    def replace(
+        self,
+        path: str,
+        value: Any,
+        *,
+        codec: Codec[Any] | None = None,
+        lease: Leased | int | None = None,
+    ) -> None:
         """Write a file that must exist; NotFound when it does not at the rev read at."""
         if not self._file_there(path):
             raise NotFound(path=path, rev=self._rev)
-        self.set(path, value, codec=codec or self._client._codec)
+        self.set(path, value, codec=codec or self._client._codec, lease=lease)
 
     def delete(self, path: str, *, recursive: bool = False) -> None:
         """Delete at commit; NotFound when there is nothing at the rev read at."""

@@ -1,0 +1,123 @@
+# Generated from visor/aio/_keeper.py by tests/hygiene/unasync.py.
+"""Keeps leases alive: one runner for all leases of a client that have the same time to live.
+
+Three times in a time to live it sends one KEEPALIVE for all of them. An attempt that is not answered in a third of the
+time to live is given up and made again; when the time that is sure is over, the lease is lost, whether or not anything
+was heard. Leases of another time to live have another runner, so a long attempt for one never costs another its life.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from visor._tenure import SHARE, LeaseState, lease_clock
+from visor.blocking._signal import Signal
+from visor.errors import ClientUnusable, VisorError
+from visor.protocol import verbs
+
+if TYPE_CHECKING:
+    from visor.blocking.client import Client
+    from visor.blocking.lease import Lease
+
+log = logging.getLogger("visor")
+
+LEAST_TIMEOUT = 0.01
+MOST_LEASES = 4096
+"""In one message."""
+CLOSE_SECONDS = 1.0
+
+
+class Keeper:
+    """The runner for one time to live, in seconds. It ends when it has no leases, and begins anew with the next."""
+
+    def __init__(self, client: Client[Any], ttl: float) -> None:
+        self._client = client
+        self._ttl = ttl
+        self._clock = lease_clock(client._settings.clock)
+        self._lock = threading.Lock()
+        self._leases: dict[int, Lease] = {}
+        self._runner: Any = None
+        self._signal = Signal()
+        self._changes = 0
+
+    def add(self, lease: Lease) -> None:
+        """Keep the lease alive from now on."""
+        with self._lock:
+            self._leases[lease.id] = lease
+            self._changes += 1
+            if self._runner is None:
+                self._runner = self._client._driver.spawn(self, self._run)
+        self._signal.fire()
+
+    def discard(self, lease: Lease) -> None:
+        """Keep it no more."""
+        with self._lock:
+            if self._leases.get(lease.id) is lease:
+                del self._leases[lease.id]
+            self._changes += 1
+        self._signal.fire()
+
+    def leases(self) -> list[Lease]:
+        """Return the leases that are kept."""
+        with self._lock:
+            return list(self._leases.values())
+
+    def close(self) -> None:
+        """Keep nothing any more; called by the driver at its end."""
+        with self._lock:
+            leases, self._leases = list(self._leases.values()), {}
+            self._changes += 1
+            runner = self._runner
+        self._signal.fire()
+        for lease in leases:
+            lease._gone()
+        if runner is not None:
+            self._client._driver.join(runner)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                leases, seen = list(self._leases.values()), self._changes
+                if not leases:
+                    self._runner = None
+                    return
+            now = self._clock()
+            wait = min(lease._tenure.due for lease in leases) - now
+            if wait > 0:
+                self._signal.until(self._changed_since(seen), wait)
+            else:
+                soon = now + self._ttl / 30
+                self._keep([lease for lease in leases if lease._tenure.due <= soon][:MOST_LEASES], leases)
+
+    def _changed_since(self, seen: int) -> Callable[[], bool]:
+        return lambda: self._changes != seen
+
+    def _keep(self, batch: list[Lease], leases: list[Lease]) -> None:
+        """Send one KEEPALIVE and note what came of it."""
+        sent = self._clock()
+        surely = min(lease._tenure.deadline for lease in leases) - sent
+        timeout = max(LEAST_TIMEOUT, min(self._ttl / SHARE, surely))
+        message = [verbs.KEEPALIVE, 0, [lease.id for lease in batch]]
+        try:
+            rows = self._client._call(message, False, timeout)
+        except ClientUnusable:
+            self._drop(leases)
+        except VisorError as error:
+            log.info("leases were not kept alive: %s", error)
+            for lease in batch:
+                lease._missed(sent)
+        else:
+            for lease, (_, ttl) in zip(batch, rows, strict=True):
+                if ttl:
+                    lease._confirmed(sent, ttl / 1000)
+                else:
+                    lease._gone()
+        self._drop(lease for lease in leases if lease.state in (LeaseState.LOST, LeaseState.ENDED))
+
+    def _drop(self, leases: Iterable[Lease]) -> None:
+        for lease in leases:
+            lease._gone()  # what has ended already stays as it is
+            self.discard(lease)
