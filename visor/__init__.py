@@ -13,7 +13,8 @@
 
 `visor.aio` has the same names for asyncio, `visor.errors` what can go wrong, `visor.codecs` values other
 than bytes, `visor.guard`, `visor.op` and `visor.select` the pieces of conditional and bulk calls,
-`visor.testing` registries for tests.
+`visor.testing` registries for tests. `Mirror`, `follow` and `watch_one` keep a picture of the registry in
+this process in sync (`visor.following`).
 
 A client may be used by any number of threads at once. After a fork the child must call `reopen` on it
 (anything else raises ForkedClient); the parent's connection is not touched. Signal handlers must not use
@@ -35,6 +36,7 @@ from visor._version import __version__
 from visor.blocking import Client, File, Lease, Snapshot, Subscription, Transaction, Watch
 from visor.codecs import Codec
 from visor.errors import OutcomeUnknown, Rejected, Unavailable, VisorError
+from visor.following import Follower, Mirror, SimpleFollower, follow, watch_one
 from visor.guard import Guard
 from visor.op import Op
 from visor.select import Selector
@@ -137,6 +139,11 @@ __all__ = [
     "Transaction",
     "Watch",
     "Subscription",
+    "Mirror",
+    "follow",
+    "Follower",
+    "SimpleFollower",
+    "watch_one",
     "Lease",
     "LeaseState",
     "LeaseInfo",

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar, overload
 from visor._settings import ReconnectHook, RequestHook, gather
 from visor._tenure import LeaseState
 from visor.aio.client import Client
+from visor.aio.following import Mirror, follow, watch_one
 from visor.aio.lease import Lease
 from visor.aio.snapshot import File, Snapshot
 from visor.aio.subscription import Subscription
@@ -102,9 +103,12 @@ __all__ = [
     "File",
     "Lease",
     "LeaseState",
+    "Mirror",
     "Snapshot",
     "Subscription",
     "Transaction",
     "Watch",
     "dial",
+    "follow",
+    "watch_one",
 ]

@@ -1,0 +1,71 @@
+"""Between what the wire says and a picture: entries are made, the picture moves, a batch says what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from visor._follow.delta import Batch, Origin
+from visor._follow.marked import is_mark
+from visor._follow.picture import Picture
+from visor.values import KINDS, Kind
+
+E = TypeVar("E")
+
+Rows = list[list[Any]]
+"""`[path on the wire, version]` each."""
+
+
+class Intake(Generic[E]):
+    """Feeds one picture. `make(path, rev, version)` returns the entry of a file, None to leave it out.
+
+    Making entries is the slow part and needs no latch; `reset` and `apply` are called under it.
+    """
+
+    def __init__(
+        self,
+        picture: Picture[E],
+        strip: Callable[[str], str],
+        make: Callable[[str, int, list[Any]], E | None],
+    ) -> None:
+        self.picture = picture
+        self._strip = strip
+        self._make = make
+
+    def entries(self, rev: int, rows: Rows) -> dict[str, E]:
+        """Return the entries of a whole state."""
+        found = {}
+        for full, version in rows:
+            path = self._strip(full)
+            entry = self._make(path, rev, version)
+            if entry is not None:
+                found[path] = entry
+        return found
+
+    def changes(self, item: list[Any]) -> list[tuple[str, E | None, Kind]]:
+        """Return what a commit does; nothing for a mark."""
+        if is_mark(item):
+            return []
+        rev, strip, make = item[0], self._strip, self._make
+        found = []
+        for row in item[4]:
+            path, version = strip(row[1]), row[2]
+            after = None if version[1] is None else make(path, rev, version)
+            found.append((path, after, KINDS[row[0]]))
+        return found
+
+    def reset(self, rev: int, entries: dict[str, E], origin: Origin) -> Batch[E]:
+        """Move the picture to a whole state; say what differs."""
+        since = self.picture.rev
+        deltas = self.picture.reset(rev, entries)
+        return Batch(rev, since, deltas, origin, backlog_end=origin is Origin.BACKLOG)
+
+    def apply(self, item: list[Any], changes: list[tuple[str, E | None, Kind]]) -> Batch[E] | None:
+        """Move the picture by a commit and say what differs; by a mark, and return None."""
+        picture, rev = self.picture, item[0]
+        if is_mark(item):
+            picture.mark(rev)
+            return None
+        since = picture.rev
+        deltas = picture.apply(rev, changes)
+        return Batch(rev, since, deltas, time=item[1], actor=item[2], note=item[3])

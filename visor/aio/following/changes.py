@@ -1,0 +1,167 @@
+"""Reading what changes: batches one after another, by iterating or by callback."""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from visor import paths
+from visor._follow.cut import backlog as backlog_batch
+from visor._follow.cut import cut
+from visor._follow.delta import Batch, difference
+from visor._follow.errors import Stopped, WatcherClosed
+from visor._follow.outlet import Outlet
+from visor._follow.picture import View
+from visor.aio.following.replica import Replica
+from visor.errors import DeadlineExceeded, VisorError
+
+if TYPE_CHECKING:
+    from visor.aio._driver import Driver
+
+E = TypeVar("E")
+
+log = logging.getLogger("visor")
+
+
+class Changes(Generic[E]):
+    """An endless iterator of batches; for one reader at a time.
+
+        async with mirror.changes() as changes:
+            async for batch in changes:
+                for delta in batch: ...
+
+    It ends by `close` (iteration stops) or with an error that says why: ReaderDropped when it was too slow,
+    Stopped when what it reads from has ended.
+    """
+
+    def __init__(
+        self, replica: Replica[E], outlet: Outlet[E], weigh: Callable[[E], int], *, backlog: bool
+    ) -> None:
+        self._replica = replica
+        self._latch = replica.picture.latch
+        self._outlet = outlet
+        view, self._signal = replica.tap(outlet)
+        # The view is not kept: it would keep every entry that it has and that changes.
+        self._pieces = cut(_everything(view), weigh) if backlog else iter(())
+        self._complete = not backlog
+        """The backlog has been given."""
+        self._since = view.rev
+        self._closed = False
+
+    @property
+    def since(self) -> int:
+        """The rev after which changes are given."""
+        return self._since
+
+    @property
+    def rev(self) -> int:
+        """The rev up to which this reader has been given everything."""
+        return self._outlet.delivered if self._complete else 0
+
+    async def next(self, *, timeout: float | None = None) -> Batch[E]:
+        """Return the next batch; DeadlineExceeded when none comes in time (None waits for ever).
+
+        WatcherClosed after `close`, ReaderDropped, Stopped. It stays usable after DeadlineExceeded.
+        """
+        batch = await self._next(timeout)
+        if batch is None:
+            raise WatcherClosed()
+        return batch
+
+    async def _next(self, timeout: float | None) -> Batch[E] | None:
+        if self._closed:
+            return None
+        piece = next(self._pieces, None)
+        if piece is not None:
+            self._complete = self._complete or piece.backlog_end
+            return piece
+        outlet = self._outlet
+        if not await self._signal.until(lambda: outlet.ready or self._closed, timeout):
+            raise DeadlineExceeded(seconds=timeout or 0.0)
+        if self._closed:
+            return None
+        with self._latch:
+            batch = outlet.take()
+        if batch is None and outlet.error is not None:
+            raise outlet.error
+        return batch
+
+    def __aiter__(self) -> AsyncIterator[Batch[E]]:
+        return self
+
+    async def __anext__(self) -> Batch[E]:
+        batch = await self._next(None)
+        if batch is None:
+            raise StopAsyncIteration
+        return batch
+
+    async def close(self) -> None:
+        """End it: idempotent, never waits. Iteration stops."""
+        self._closed = True
+        self._replica.untap(self._outlet)
+        self._signal.fire()
+
+    async def __aenter__(self) -> Changes[E]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _everything(view: View[E]) -> Batch[E]:
+    """Return what the view holds as a backlog, in path order."""
+    found = sorted(view.entries().items(), key=lambda item: paths.sort_key(item[0]))
+    return backlog_batch(view.rev, [difference(path, None, entry) for path, entry in found])
+
+
+class Callback(Generic[E]):
+    """Calls a callback for each batch; made by `on_change`."""
+
+    def __init__(self, driver: Driver, changes: Changes[E], callback: Callable[[Batch[E]], object]) -> None:
+        self._driver = driver
+        self._changes = changes
+        self._callback = callback
+        self._error: VisorError | None = None
+        self._runner = driver.spawn(self, self._run)
+
+    @property
+    def error(self) -> VisorError | None:
+        """Why it ended, when neither `close` nor the callback nor the end of the mirror ended it."""
+        return self._error
+
+    async def close(self) -> None:
+        """End it: idempotent, bounded (a second); may be called from the callback."""
+        await self._changes.close()
+        await self._driver.join(self._runner)
+
+    async def __aenter__(self) -> Callback[E]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(self) -> None:
+        try:
+            async for batch in self._changes:
+                if await self._tell(batch) is False:
+                    break
+        except Stopped:
+            pass
+        except VisorError as error:
+            self._error = error
+            log.warning("a callback ended: %s", error)
+        await self._changes.close()
+
+    async def _tell(self, batch: Batch[E]) -> object:
+        try:
+            return await self._driver.outcome(self._callback(batch))
+        except Exception:
+            log.exception("a callback for changes raised at rev %d", batch.rev)
+            return None

@@ -1,0 +1,144 @@
+"""A part of the registry as a sequence of steps: its state, then what changes it, for ever.
+
+    state    rev 7, all files          the first step
+    commit   rev 8                     what one commit changed
+    mark     rev 12                    nothing else up to here
+    state    rev 40, all files         again, where steps were lost: the reader finds out what differs
+    commit   rev 41
+
+Lost connections and changes of leader are met below (`Session`): the watch goes on where it was. What the
+watch itself cannot survive (history below its position was compacted, a commit that fits no frame, a server
+that failed) is met here, by looking at the whole again.
+"""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from visor._follow.errors import WatcherClosed
+from visor._follow.marked import MarkedFeed
+from visor.aio._signal import Signal
+from visor.errors import Compacted, DeadlineExceeded, OutcomeUnknown, TooLarge, Unavailable, VisorError
+from visor.protocol import verbs
+from visor.select import Selector
+
+if TYPE_CHECKING:
+    from visor.aio.client import Client
+
+log = logging.getLogger("visor")
+
+RECOVERED = (Compacted, TooLarge, Unavailable, OutcomeUnknown)
+"""Ends of a watch after which looking at the whole again helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A step: everything that there is at `rev`, as `[path on the wire, version]`."""
+
+    rev: int
+    rows: list[list[Any]]
+    asked: float
+    """When it was asked for, by the client's clock."""
+
+
+Step = State | list[Any]
+"""A state, or a commit or a mark as they are on the wire."""
+
+
+class Stream:
+    """The steps of what a selector matches; for one reader."""
+
+    def __init__(self, client: Client[Any], what: str | Selector, window: int = 0) -> None:
+        self._driver = client._driver
+        self._settings = client._settings
+        self._selector = client._root.selector(what)
+        self._window = window
+        self._feed: MarkedFeed | None = None
+        self._attempt = 0
+        self._last = 0
+        """The rev of the last step."""
+        self._ending = Signal()
+        self.closed = False
+
+    async def open(self, timeout: float | None) -> State:
+        """Return the first step; raise what kept it from coming within `timeout`."""
+        return await self._view(timeout)
+
+    async def next(self, timeout: float | None = None) -> Step:
+        """Return the next step, whenever it comes; raise what ended the stream for good.
+
+        DeadlineExceeded when none comes within `timeout` seconds; the next call goes on.
+        """
+        clock = self._settings.clock
+        deadline = math.inf if timeout is None else clock() + timeout
+        while True:
+            left = None if timeout is None else max(0.0, deadline - clock())
+            try:
+                if self._feed is None or self._feed.state_rev is None:
+                    return await self._view(left)
+                item = await self._driver.next(self._feed, left)
+                self._check()
+                if item is None:
+                    raise Unavailable("the watch was ended")
+                self._attempt = 0
+                self._last = item[0]
+                return item
+            except RECOVERED as error:
+                if isinstance(error, DeadlineExceeded) and clock() >= deadline:
+                    raise
+                await self._recover(error)
+
+    def ready(self) -> bool:
+        """Whether `next` would return at once."""
+        return self._feed is not None and bool(self._feed.queue)
+
+    async def _view(self, timeout: float | None) -> State:
+        """Ask for the whole and for what follows it."""
+        self._check()
+        asked = self._settings.clock()
+        feed = MarkedFeed(self._selector, None, verbs.W_STATE, verbs.ALL_KINDS, self._window)
+        self._feed = feed
+        await self._driver.subscribe(feed, timeout)
+        self._check()
+        rev, rows = feed.state_rev or 0, feed.rows
+        feed.rows = []
+        if rev < self._last:
+            raise Unavailable(f"the node is at rev {rev}, behind rev {self._last}: time never goes back")
+        self._last = rev
+        return State(rev, rows, asked)
+
+    def _check(self) -> None:
+        if self.closed:
+            raise WatcherClosed()
+
+    async def _recover(self, error: VisorError) -> None:
+        """The watch has ended, or the whole cannot be had just now: begin again, a little later each time."""
+        feed, self._feed = self._feed, None
+        log.info("looking at everything again after rev %d: %s", self._last, error)
+        if feed is not None:
+            await self._driver.unwatch(feed)
+        attempt, self._attempt = self._attempt, self._attempt + 1
+        if attempt or not isinstance(error, Compacted):
+            pause = self._settings.backoff.pause(attempt, self._settings.random)
+            await self._ending.until(lambda: self.closed, pause)
+
+    async def ask(self, timeout: float | None) -> int:
+        """Ask the server for a mark, and return the rev up to which everything has arrived here with it.
+
+        It is among the steps: `next` has yet to return it. DeadlineExceeded; 0 while there is no watch.
+        """
+        feed = self._feed
+        if feed is None or feed.ended:
+            return 0
+        return await self._driver.progress(feed, timeout)
+
+    async def close(self) -> None:
+        """End it: whoever waits for a step gets WatcherClosed. Idempotent, never waits."""
+        self.closed = True
+        if self._feed is not None:
+            await self._driver.unwatch(self._feed)
+        self._ending.fire()
