@@ -1,0 +1,142 @@
+"""Many seeds, over a few processes: what failed, what occurred, how long it took."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import multiprocessing
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tests.sim.coverage import Coverage
+from tests.sim.world import Plan, run
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one seed came to, small enough to travel between processes."""
+
+    seed: int
+    findings: list[tuple[str, str]]
+    """(property, what shows it); the property `crashed` when the simulation itself failed."""
+    counts: Counter[str] = field(default_factory=Counter)
+    branches: Counter[str] = field(default_factory=Counter)
+    virtual_seconds: float = 0.0
+    steps: int = 0
+
+
+def one(seed: int, plan: Plan) -> Outcome:
+    """Run one seed; never raises."""
+    collecting = gc.isenabled()
+    gc.disable()  # nodes freeze the collector as they do in a server
+    try:
+        result = run(seed, plan)
+    except Exception as error:
+        text = "".join(traceback.format_exception(error))
+        return Outcome(seed, [("crashed", text)])
+    finally:
+        gc.unfreeze()
+        if collecting:
+            gc.enable()
+    findings = [(violation.property, _told(violation)) for violation in result.violations]
+    return Outcome(seed, findings, result.counts, result.branches, result.seconds, result.steps)
+
+
+def _told(violation: BaseException) -> str:
+    cause = violation.__cause__
+    return str(violation) if cause is None else "".join(traceback.format_exception(violation))
+
+
+def many(seeds: range, plan: Plan, jobs: int) -> Iterator[Outcome]:
+    """Run seeds, in order with one job, as they come with several."""
+    if jobs <= 1:
+        for number, seed in enumerate(seeds):
+            yield one(seed, plan)
+            if number % 16 == 15:
+                gc.collect()
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(jobs, initializer=quiet, maxtasksperchild=500) as pool:
+        yield from pool.imap_unordered(_Task(plan), seeds)
+
+
+class _Task:
+    """`one` with its plan, as something that can be sent to another process."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._done = 0
+
+    def __call__(self, seed: int) -> Outcome:
+        outcome = one(seed, self._plan)
+        gc.collect()
+        return outcome
+
+
+def quiet() -> None:
+    """Nodes that fail tell so in the log, hundreds of times: only findings count."""
+    logging.disable(logging.CRITICAL)
+
+
+@dataclass
+class Campaign:
+    """The sum of many seeds."""
+
+    plan: Plan
+    failed: list[Outcome] = field(default_factory=list)
+    coverage: Coverage = field(default_factory=Coverage)
+    virtual_seconds: float = 0.0
+    steps: int = 0
+    seconds: float = 0.0
+
+    def run(self, seeds: range, jobs: int = 1, *, tell: bool = False) -> None:
+        """Run seeds; with `tell`, print each that fails at once."""
+        begun = time.monotonic()
+        for outcome in many(seeds, self.plan, jobs):
+            self.coverage.add(outcome.counts, outcome.branches)
+            self.virtual_seconds += outcome.virtual_seconds
+            self.steps += outcome.steps
+            if outcome.findings:
+                self.failed.append(outcome)
+                if tell:
+                    print(self.show(outcome), flush=True)
+        self.seconds += time.monotonic() - begun
+
+    def show(self, outcome: Outcome) -> str:
+        """Return what failed and how to see it again."""
+        lines = [f"seed {outcome.seed} FAILED"]
+        lines += [f"  {text[:2000]}" for _, text in outcome.findings]
+        lines.append(
+            f"  again: python -m tests.sim --start {outcome.seed} --seeds 1 {self._options()}--trace"
+        )
+        return "\n".join(lines)
+
+    def _options(self) -> str:
+        plan, default = self.plan, Plan()
+        options = ""
+        for name, option in (
+            ("nodes", "--nodes"),
+            ("clients", "--clients"),
+            ("seconds", "--seconds"),
+            ("plant", "--plant"),
+        ):
+            value = getattr(plan, name)
+            if value != getattr(default, name):
+                options += f"{option} {value:g} " if isinstance(value, float) else f"{option} {value} "
+        return options
+
+    def report(self) -> str:
+        """Return everything that there is to say."""
+        seeds = self.coverage.seeds
+        failed = sorted(outcome.seed for outcome in self.failed)
+        return "\n".join(
+            [
+                self.coverage.table(),
+                f"{seeds} seeds, {self.virtual_seconds:.0f} virtual seconds in {self.seconds:.1f} s "
+                f"({self.seconds / max(1, seeds):.2f} s a seed), {self.steps} steps",
+                f"failed: {len(failed)}{': ' + ' '.join(map(str, failed)) if failed else ''}",
+            ]
+        )

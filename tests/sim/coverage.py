@@ -1,0 +1,47 @@
+"""How often each fault, refusal and branch occurred over many seeds, and which of them never did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tests.sim.faults import KINDS
+
+EXPECTED = tuple(f"fault: {kind}" for kind in sorted(KINDS))
+"""What must occur for a campaign to mean anything."""
+
+
+@dataclass
+class Coverage:
+    """The sums of many runs. `seeds_with` counts the seeds in which a thing occurred at all."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    branches: Counter[str] = field(default_factory=Counter)
+    seeds_with: Counter[str] = field(default_factory=Counter)
+    seeds: int = 0
+
+    def add(self, counts: Counter[str], branches: Counter[str]) -> None:
+        """Take in one run."""
+        self.seeds += 1
+        self.counts.update(counts)
+        self.branches.update(branches)
+        self.seeds_with.update(name for table in (counts, branches) for name in table)
+
+    def missing(self) -> list[str]:
+        """Return what should have occurred and never did."""
+        return [name for name in EXPECTED if not self.counts[name]]
+
+    def table(self) -> str:
+        """Return everything as text: how often in all, and in how many seeds."""
+        lines = ["what occurred                                             times     seeds"]
+        for title, table in (("in the world", self.counts), ("in the engines", self.branches)):
+            lines.append(f"-- {title} --")
+            lines += self._rows(table.items())
+        missing = self.missing()
+        if missing:
+            lines.append(f"never: {', '.join(missing)}")
+        return "\n".join(lines)
+
+    def _rows(self, items: Iterable[tuple[str, int]]) -> list[str]:
+        return [f"{name:<52} {count:>10} {self.seeds_with[name]:>9}" for name, count in sorted(items)]

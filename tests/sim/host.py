@@ -1,0 +1,269 @@
+"""One machine: its disk, its clock, and the `visord` process that runs there, killed and started again.
+
+The process is the real `visord.node.Node` on a `NodeLoop`, `SimDisk`, `SimWorker`s and `SimPeers`. `Recorder` sees what
+every node applies.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.sim.disk import PowerCut, SimDisk, SimWorker
+from tests.sim.network import SimPeers
+from tests.sim.randoms import log_uniform
+from tests.sim.scheduler import EPOCH_MS, NodeLoop
+from visor.protocol.limits import DEFAULT, Limits
+from visord.environment import Environment
+from visord.node import Node, RemovedError
+from visord.settings import NodeSettings, Settings, StorageSettings
+from visord.storage.directory import Identity, write_identity
+
+if TYPE_CHECKING:
+    from tests.sim.wires import Conversation
+    from tests.sim.world import World
+
+DATA: Final = "/data"
+ROOM: Final = 1 << 30
+"""Bytes of a disk that is not full."""
+STORAGE: Final = StorageSettings.model_construct(
+    # Smaller than an operator may choose, so that segments turn over and old entries go within seconds.
+    log_segment_bytes=64 << 10,
+    log_chunk_bytes=16 << 10,
+    log_keep_bytes=16 << 10,
+    history_segment_bytes=64 << 10,
+    checkpoint_log_bytes=48 << 10,
+    checkpoint_seconds=4.0,
+)
+
+
+class Recorded(Node):
+    """A node that tells a recorder what it applies."""
+
+    host: Host
+
+    def _apply(self, index: int, term: int, command: bytes) -> None:
+        self.host.world.recorder.applying(self.host.name, index, term, command)
+        super()._apply(index, term, command)
+        self.host.world.recorder.applied(self.host.name, self)
+
+
+class Process:
+    """One life of a node."""
+
+    def __init__(self, host: Host, life: int) -> None:
+        world = host.world
+        self.host = host
+        self.scheduler = world.scheduler
+        self.limits: Limits = DEFAULT
+        self.conversations: set[Conversation] = set()
+        self.rng = world.randoms.stream("node", host.name, life)
+        self.loop = NodeLoop(
+            world.scheduler,
+            base=self.rng.uniform(1.0, 1e6),
+            rate=host.rate,
+            broke=self._broke,
+        )
+        self.sync = SimWorker(self.loop, host.sync_delay)
+        self.background = SimWorker(self.loop, host.job_delay)
+        self.node: Node | None = None
+        self.peers: SimPeers | None = None
+
+    def start(self) -> None:
+        """Open the data directory and begin. Raises what `Node` raises."""
+        host = self.host
+        environment = Environment(
+            self.loop,
+            host.disk,
+            self.sync,
+            self.background,
+            self.rng,
+            host.clock_ms,
+            self._make_peers,
+        )
+        settings = Settings.model_construct(node=NodeSettings(name=host.name), storage=STORAGE)
+        node = self.node = host.world.node_class(
+            settings,
+            Path(DATA),
+            environment,
+            self.limits,
+            self._failed,
+            (host.address, host.client_address),
+        )
+        node.host = host
+        assert self.peers is not None
+        self.peers.admit = node.admit
+        node.start()
+
+    @property
+    def serves(self) -> bool:
+        """Clients can connect: a server listens once its node is ready."""
+        return self.node is not None and self.node._ready.is_set()
+
+    def _make_peers(self, member: str, cluster: str) -> SimPeers:
+        world = self.host.world
+        self.peers = SimPeers(world.network, self.loop, member, cluster, self.host.address)
+        return self.peers
+
+    def _failed(self, error: BaseException) -> None:
+        """The node says that it cannot go on: the process ends, as a server's does."""
+        self.loop.call_soon(self.host.ended_itself, error)
+
+    def _broke(self, error: BaseException) -> None:
+        if isinstance(error, PowerCut):
+            self.host.world.count("crash in the middle of a disk call")
+            self.host.crash(power=True)
+        else:
+            self.host.world.broken(
+                f"{self.host.name}: a callback raised {type(error).__name__}: {error}", error
+            )
+            self.host.crash(power=False)
+
+    def stop(self, *, silent: bool) -> None:
+        """Nothing of this process runs any more."""
+        self.loop.kill()
+        if self.peers is not None:
+            self.peers.close()
+        # In an order that does not depend on addresses in memory.
+        for conversation in sorted(self.conversations, key=lambda one: one.number):
+            conversation.node_ended(silent=silent)
+
+
+class Host:
+    """See the module."""
+
+    def __init__(self, world: World, name: str, number: int) -> None:
+        self.world = world
+        self.name = name
+        self.address = f"10.0.0.{number}:8047"
+        self.client_address = f"10.0.0.{number}:8046"
+        self.rng = world.randoms.stream("host", name)
+        self.disk = SimDisk(world.randoms.stream("disk", name), ROOM)
+        self.process: Process | None = None
+        self.lives = 0
+        self.skew_ms = 0
+        self.rate = 1.0
+        self.slow_disk = 1.0
+        """Factor of all disk times."""
+        self.stuck_until = 0.0
+        """No disk call ends before."""
+        self.retired = False
+        """Removed from the cluster: never started again."""
+        self.failure: BaseException | None = None
+        self.counters: Counter[str] = Counter()
+        """Of the engines of all lives that ended."""
+
+    # -- what a process takes from its machine --------------------------------------------------------------
+
+    def clock_ms(self) -> int:
+        """Return wall-clock time."""
+        return EPOCH_MS + int(self.world.scheduler.now * 1000) + self.skew_ms
+
+    def sync_delay(self) -> float:
+        """Return the seconds of a log's sync."""
+        return self._disk_delay(0.0001, 0.002)
+
+    def job_delay(self) -> float:
+        """Return the seconds of any other job."""
+        return self._disk_delay(0.0002, 0.01)
+
+    def _disk_delay(self, low: float, high: float) -> float:
+        delay = log_uniform(self.rng, low, high) * self.slow_disk
+        return max(delay, self.stuck_until - self.world.scheduler.now)
+
+    # -- ends of faults -------------------------------------------------------------------------------------
+
+    def set_rate(self, rate: float) -> None:
+        """Let the monotonic clock run fast or slow."""
+        self.rate = rate
+        if self.process is not None:
+            self.process.loop.set_rate(rate)
+
+    def heal_slowness(self) -> None:
+        """The disk is as fast as ever."""
+        self.slow_disk, self.stuck_until = 1.0, 0.0
+
+    def heal_capacity(self) -> None:
+        """There is room."""
+        self.disk.capacity = ROOM
+
+    def heal(self) -> None:
+        """All is well with this machine."""
+        self.heal_slowness()
+        self.heal_capacity()
+        self.set_rate(1.0)
+        self.disk.failing, self.disk.cut_in = False, None
+
+    # -- life -----------------------------------------------------------------------------------------------
+
+    @property
+    def node(self) -> Node | None:
+        """The node that runs here now."""
+        return None if self.process is None else self.process.node
+
+    def prepare(self, cluster: str, *, founder: bool) -> None:
+        """Make an empty data directory of a member of `cluster`."""
+        self.disk.mkdir(DATA)
+        self.disk.sync_dir("/")
+        member = f"{self.rng.getrandbits(64):016x}"
+        write_identity(self.disk, DATA, Identity(cluster, self.name, member, founder))
+
+    def start(self) -> bool:
+        """Start the process unless it runs; tell whether it does now."""
+        if self.process is not None or self.retired:
+            return self.process is not None
+        self.lives += 1
+        process = Process(self, self.lives)
+        try:
+            process.start()
+        except PowerCut:
+            self.world.count("crash while starting")
+            self._end(process, power=True)
+            return False
+        except OSError as error:
+            # A full or failing disk refuses a start; somebody tries again later.
+            self.world.count(f"start refused: {error.strerror}")
+            self._end(process, power=False)
+            return False
+        self.process = process
+        self.failure = None
+        self.world.started(self)
+        return True
+
+    def crash(self, *, power: bool) -> None:
+        """End the process: killed, or with the whole machine."""
+        process = self.process
+        if process is None:
+            return
+        self.process = None
+        self.world.note(f"{self.name} {'loses power' if power else 'is killed'}")
+        node = process.node
+        if node is not None:
+            self.counters.update(node.engine.counters)
+        self._end(process, power=power)
+
+    def _end(self, process: Process, *, power: bool) -> None:
+        process.stop(silent=power and self.rng.random() < 0.5)
+        for worker in (process.sync, process.background):
+            how = worker.interrupt(self.disk, self.rng)
+            if how == "cut":
+                self.world.count("crash within a disk job")
+        self.disk = self.disk.after_power_cut() if power else self.disk.after_kill()
+
+    def ended_itself(self, error: BaseException) -> None:
+        """The node stopped for good: a failing disk, or it was removed."""
+        self.failure = error
+        self.crash(power=False)
+        if isinstance(error, RemovedError):
+            self.retired = True
+            self.world.count("node ended: removed")
+        elif isinstance(error, OSError):
+            self.world.count("node ended: disk error")
+        else:
+            self.world.broken(f"{self.name} stopped: {type(error).__name__}: {error}", error)
+
+    def engine_counters(self) -> Counter[str]:
+        """Return the counters of all lives together."""
+        node = self.node
+        return self.counters + (node.engine.counters if node is not None else Counter())

@@ -1,0 +1,86 @@
+"""Bugs to plant, each by changing one method from outside: a simulation that does not find them finds nothing.
+
+with planted("no-round"):
+    run(seed)
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Final
+from unittest.mock import patch
+
+from visord.peers import messages as msg
+from visord.raft import core
+from visord.raft.engine import Engine
+from visord.raft.log import RaftLog
+from visord.state.machine import Machine
+from visord.watch.messages import CommitParts
+
+
+def no_sync() -> AbstractContextManager[Any]:
+    """Acknowledges what is in memory: the sync before an acknowledgement is not waited for."""
+    lie = property(lambda log: log._entries[-1][1] if log._entries else 0, lambda log, index: None)
+    return patch.object(RaftLog, "durable_index", lie, create=True)
+
+
+def stale_ack() -> AbstractContextManager[Any]:
+    """Counts an acknowledgement of an earlier reign, as stock pysyncobj does (needs five nodes to do harm)."""
+    original = core._RECEIVERS[msg.POSITION]
+
+    def accept(self: Any, node: Any, message: list[Any]) -> None:
+        if message[1] < self.core_term and self.core_is_leader:
+            message = [message[0], self.core_term, *message[2:]]
+        original(self, node, message)
+
+    return patch.dict(core._RECEIVERS, {msg.POSITION: accept})
+
+
+def drop_dedup() -> AbstractContextManager[Any]:
+    """Leaves the sessions out of checkpoints: a retry after a restart is executed twice."""
+    original = Machine.export_tables
+
+    def forget(self: Machine) -> dict[str, Any]:
+        return {**original(self), "sessions": []}
+
+    return patch.object(Machine, "export_tables", forget)
+
+
+def no_round() -> AbstractContextManager[Any]:
+    """Serves reads without asking a majority: a leader that was deposed answers with what it has."""
+
+    def believe(self: Engine, callback: Callable[[int | None], None]) -> None:
+        callback(self.commit_index if self.reads_are_current else None)
+
+    return patch.object(Engine, "confirm", believe)
+
+
+def half_commit() -> AbstractContextManager[Any]:
+    """Forgets where a commit ends in a watch: the last change of a commit of several is left out."""
+    original = CommitParts.encode
+
+    def shorten(self: CommitParts, positions: list[int], shape: int) -> bytes:
+        return original(self, positions[:-1] if len(positions) > 2 else positions, shape)
+
+    return patch.object(CommitParts, "encode", shorten)
+
+
+PLANTS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
+    "no-sync": no_sync,
+    "stale-ack": stale_ack,
+    "drop-dedup": drop_dedup,
+    "no-round": no_round,
+    "half-commit": half_commit,
+}
+
+
+@contextlib.contextmanager
+def planted(name: str | None) -> Iterator[None]:
+    """Have a bug for a while; None: none."""
+    if name is None:
+        yield
+        return
+    with PLANTS[name]():
+        yield

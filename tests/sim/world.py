@@ -1,0 +1,363 @@
+"""A whole cluster in one process: machines, network, clients and time, all from one seed.
+
+    result = run(seed=7, plan=Plan())
+    result.violations                   # [] when every promise was kept
+    result.counts                       # how often each fault, refusal and branch occurred
+
+A run has four parts: the cluster forms; clients work while faults happen; faults stop, everybody is started again, and
+everything has to come to rest within a bounded time; the checkers judge what was recorded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from tests.checkers import check
+from tests.checkers.history import Goal, History, Violation
+from tests.sim.client import Client
+from tests.sim.faults import Faults
+from tests.sim.host import Host, Recorded
+from tests.sim.network import Network
+from tests.sim.plants import planted
+from tests.sim.randoms import Randoms
+from tests.sim.recorder import Recorder
+from tests.sim.scheduler import Scheduler
+from tests.sim.wires import ClientEnd, Conversation
+from visord.node import Node
+
+CLUSTER: Final = "5" * 32
+FORM_SECONDS: Final = 12.0
+REST_SECONDS: Final = 20.0
+"""How long everything may take to come to rest once faults have stopped."""
+COMPARE_SECONDS: Final = 2.5
+JOIN_SECONDS: Final = 0.4
+MIX: Final = {
+    "set": 30,
+    "delete": 6,
+    "txn": 18,
+    "nop": 2,
+    "get": 22,
+    "scan": 6,
+    "stale": 6,
+    "past": 6,
+    "watch": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to simulate. Times are virtual seconds."""
+
+    nodes: int = 3
+    clients: int = 4
+    seconds: float = 15.0
+    """How long faults happen."""
+    faults: bool = True
+    trace: bool = False
+    """Tell what happens on standard output."""
+    plant: str | None = None
+    """A bug to have: see `plants`."""
+    node_class: type[Recorded] = Recorded
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of a run."""
+
+    seed: int
+    violations: list[Violation]
+    counts: Counter[str]
+    branches: Counter[str]
+    """The engines' counters of all nodes."""
+    history: History = field(repr=False)
+    steps: int = 0
+    seconds: float = 0.0
+    """Virtual."""
+
+
+class World:
+    """See the module."""
+
+    def __init__(self, seed: int, plan: Plan) -> None:
+        self.seed = seed
+        self.plan = plan
+        self.randoms = Randoms(seed)
+        self.scheduler = Scheduler()
+        self.history = History()
+        self.recorder = Recorder(self.history, self.scheduler)
+        self.counts: Counter[str] = Counter()
+        self.violations: list[Violation] = []
+        self.network = Network(self.scheduler, self.randoms.stream("network"), self.counts)
+        self.node_class = plan.node_class
+        self.hosts: list[Host] = []
+        self.clients: list[Client] = []
+        self.client_hosts: list[Host] = []
+        self.mix = (tuple(MIX), tuple(MIX.values()))
+        self._number = 0
+        self._joining: set[str] = set()
+        self._wires = self.randoms.stream("wires")
+        self._join_rng = self.randoms.stream("joins")
+
+    # -- what parts ask of the world ------------------------------------------------------------------------
+
+    def count(self, what: str) -> None:
+        """Note that something occurred."""
+        self.counts[what] += 1
+
+    def note(self, text: str) -> None:
+        """Tell, in a run that is looked at, what happens."""
+        if self.plan.trace:
+            print(f"{self.scheduler.now:11.6f}  {text}")
+
+    def next_number(self) -> int:
+        """Return a number that nobody had."""
+        self._number += 1
+        return self._number
+
+    def broken(self, why: str, error: BaseException | None) -> None:
+        """Something happened that never may."""
+        self.note(f"BROKEN {why}")
+        if isinstance(error, Violation):
+            self.violations.append(error)
+        else:
+            violation = Violation("nothing unexpected", why)
+            violation.__cause__ = error
+            self.violations.append(violation)
+
+    def accept(self, host: Host, client: ClientEnd) -> Conversation | None:
+        """Connect a client to a host; None when nobody serves there."""
+        process = host.process
+        if process is None or process.node is None or process.node.failure is not None or not process.serves:
+            return None
+        return Conversation(process, client, self._wires)
+
+    def started(self, host: Host) -> None:
+        """A node runs."""
+        node = host.node
+        assert node is not None
+        self.note(
+            f"{host.name} starts, life {host.lives}, {node.log}, term {node.engine.term}, rev {node.store.rev}"
+        )
+        if self.plan.trace:
+            node.engine.on_leadership(
+                lambda leader, term: self.note(f"{host.name}: term {term}, leader {leader}")
+            )
+        self.recorder.began(host.name, node)
+        self._join(host, host.lives)
+
+    # -- members --------------------------------------------------------------------------------------------
+
+    def running(self) -> list[Host]:
+        """Return the hosts whose node runs."""
+        return [host for host in self.hosts if host.process is not None]
+
+    def leader(self) -> Host | None:
+        """Return the host that leads in the highest term."""
+        leaders = [host for host in self.running() if host.node is not None and host.node.engine.is_leader]
+        return max(leaders, key=lambda host: host.node.engine.term, default=None)  # type: ignore[union-attr]
+
+    def add_host(self, *, founder: bool = False) -> Host:
+        """Add a machine with an empty data directory and start it."""
+        number = len(self.hosts) + 1
+        host = Host(self, f"n{number}", number)
+        host.prepare(CLUSTER, founder=founder)
+        self.hosts.append(host)
+        host.start()
+        return host
+
+    def _join(self, host: Host, life: int) -> None:
+        """As `visord serve --join` does: ask members to be taken in, until somebody speaks to this node."""
+        node = host.node
+        if node is None or host.lives != life or node.engine.configuration.members:
+            return
+        self.scheduler.after(JOIN_SECONDS * (0.5 + self._join_rng.random()), self._join, host, life)
+        others = [one for one in self.running() if one is not host and one.node is not None]
+        if not others:
+            return
+        other = self._join_rng.choice(others)
+        assert other.process is not None and other.node is not None
+        if not other.node.engine.configuration.members:
+            return
+        me = node.me
+        arguments = [me.id, me.name, me.peer, me.client, True]
+        self.count("join asked")
+        other.process.loop.call_soon(other.node.members.act, "add", arguments, _Contact(self, host, life))
+
+    # -- the parts of a run ---------------------------------------------------------------------------------
+
+    def form(self) -> bool:
+        """Let the cluster come together; tell whether it did."""
+        self.add_host(founder=True)
+        for _ in range(1, self.plan.nodes):
+            self.add_host()
+        formed = self.scheduler.run_until(FORM_SECONDS, self._formed)
+        self._goal("the cluster forms", FORM_SECONDS, formed)
+        return formed
+
+    def _formed(self) -> bool:
+        for host in self.hosts:
+            node = host.node
+            if (
+                node is None
+                or len(node.engine.configuration.voters) != self.plan.nodes
+                or node.engine.leader is None
+            ):
+                return False
+            if not node.engine.configuration_settled:
+                return False
+        return True
+
+    def work(self) -> None:
+        """Clients ask, faults happen."""
+        for number in range(self.plan.clients):
+            self.add_client(number)
+        end = self.scheduler.now + self.plan.seconds
+        faults = Faults(self, self.randoms.stream("faults"), end) if self.plan.faults else None
+        self._compare()
+        self.scheduler.run_until(end, self._stop)
+        if faults is not None:
+            faults.end()
+
+    def add_client(self, number: int) -> None:
+        """Let another client begin."""
+        self.clients.append(Client(self, number, self.randoms.stream("client", number)))
+
+    def _stop(self) -> bool:
+        return bool(self.violations)
+
+    def _compare(self) -> None:
+        """Hash the same rev on all nodes that have it."""
+        self.scheduler.after(COMPARE_SECONDS, self._compare)
+        nodes = [(host.name, host.node) for host in self.running() if host.node is not None]
+        if len(nodes) > 1:
+            rev = min(node.store.rev for _, node in nodes)
+            for name, node in nodes:
+                if node.store.rev < rev + 200:
+                    self.recorder.hash(name, node, rev)
+
+    def rest(self) -> None:
+        """Faults have stopped: all comes to rest, in time."""
+        for client in self.clients:
+            client.finish()
+        begun = self.scheduler.now
+        due = begun + REST_SECONDS
+        for name, reached in (
+            ("all members run and follow one leader", self._led),
+            ("all requests are answered", self._answered),
+            ("all members have applied the same", self._level),
+            ("all watches have come to the last rev", self._watched),
+        ):
+            done = self.scheduler.run_until(due, partial(self._stop_or, reached))
+            if self.violations:
+                return
+            self._goal(name, due, done)
+            self.counts[f"rest: ms until {name}"] += int((self.scheduler.now - begun) * 1000)
+            if not done:
+                return
+        self._last_looks()
+
+    def _stop_or(self, reached: Callable[[], bool]) -> bool:
+        return self._stop() or reached()
+
+    def _goal(self, name: str, due: float, done: bool) -> None:
+        self.history.goals.append(Goal(name, due, self.scheduler.now if done else None))
+
+    def members(self) -> list[Host]:
+        """Return the hosts that belong to the cluster, as its leader says."""
+        leader = self.leader()
+        if leader is None or leader.node is None:
+            return []
+        names = {one.name for one in leader.node.engine.configuration.members}
+        return [host for host in self.hosts if host.name in names]
+
+    def _led(self) -> bool:
+        leader, members = self.leader(), self.members()
+        if leader is None or not members:
+            return False
+        for host in members:
+            node = host.node
+            if node is None:
+                host.start()
+                return False
+            if node.engine.leader != leader.node.me.id:  # type: ignore[union-attr]
+                return False
+        return True
+
+    def _answered(self) -> bool:
+        return all(client.idle for client in self.clients)
+
+    def _level(self) -> bool:
+        nodes = [host.node for host in self.members()]
+        return all(
+            node is not None and node.machine.index == self.recorder.highest for node in nodes
+        ) and bool(nodes)
+
+    def _watched(self) -> bool:
+        last = self.history.last_rev()
+        watches = [one for client in self.clients for one in client.subscribers if not client.dead]
+        return all(one.complete >= last for one in watches)
+
+    def _last_looks(self) -> None:
+        last = self.history.last_rev()
+        for client in self.clients:
+            for subscriber in client.subscribers:
+                if not client.dead:
+                    subscriber.trace.complete_to = last
+        for host in self.members():
+            assert host.node is not None
+            self.recorder.hash(host.name, host.node, last)
+            self.recorder.tables(host.name, host.node)
+
+    def result(self) -> Result:
+        """Judge what was recorded."""
+        branches: Counter[str] = Counter()
+        for host in self.hosts:
+            branches.update(host.engine_counters())
+        for operation in self.history.operations:
+            kind = "write" if operation.write is not None else f"read {operation.read.mode}"  # type: ignore[union-attr]
+            self.counts[f"{kind}: {operation.outcome}"] += 1
+        self.counts["commits"] += len(self.history.commits)
+        self.counts["watch events"] += sum(len(watch.events) for watch in self.history.watches)
+        violations = [*self.violations, *check(self.history)]
+        return Result(
+            self.seed,
+            violations,
+            self.counts,
+            branches,
+            self.history,
+            self.scheduler.steps,
+            self.scheduler.now,
+        )
+
+
+class _Contact:
+    """Gets the answer to a join, and tells the joining node whom to listen to."""
+
+    def __init__(self, world: World, host: Host, life: int) -> None:
+        self._world = world
+        self._host = host
+        self._life = life
+
+    def __call__(self, ok: bool, result: Any, /) -> None:
+        if ok:
+            self._world.scheduler.after(0.001, self._tell, result["members"])
+
+    def _tell(self, members: list[dict[str, Any]]) -> None:
+        process, node = self._host.process, self._host.node
+        if process is not None and isinstance(node, Node) and self._host.lives == self._life:
+            process.loop.call_soon(node.contact, members)
+
+
+def run(seed: int, plan: Plan = Plan()) -> Result:
+    """Run one seed."""
+    with planted(plan.plant):
+        world = World(seed, plan)
+        if world.form():
+            world.work()
+            if not world.violations:
+                world.rest()
+        return world.result()
