@@ -20,6 +20,7 @@ from visor._version import __version__
 from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
+from visord.admin import Admin
 from visord.cluster import Cluster
 from visord.environment import Environment, Timer
 from visord.forwarding import Forwarding
@@ -191,6 +192,9 @@ class Node:
         )
         self.leases = Leases(self.machine, limits, self._reign, self.confirm, self.proposer, self._loop.time)
         self.members = Cluster(self.engine, self.me, self.say, self._loop.time)
+        self.admin = Admin(
+            self.members, lambda: {"cluster": self.cluster, "node": self.me.id, "rev": self.store.rev}
+        )
         self.passing = Passing(
             lambda: (self.engine.leader, self.engine.is_leader),
             self.leases.request,
@@ -383,8 +387,6 @@ class Node:
         # Answers first: the next command then holds what came meanwhile, and fewer syncs do the same work. The
         # processor is what is short, not the disk.
         self._turn()
-        if self.engine.is_leader:
-            self.proposer.synced()
 
     def _on_room(self) -> None:
         self.proposer.start_next()

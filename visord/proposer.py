@@ -4,9 +4,9 @@
     connection B: [SET]       ---+--> one command --> one log record, one fdatasync --> one apply
     connection C: [TXN]       --'         (A, B and C get their answers in that apply)
 
-At most one command is under way to the disk, and one more fills meanwhile: the fill time is the sync
-time, so a slow disk makes larger groups, not a longer queue. When a sync ends, its writes are applied and
-answered, then the next command is started with all that came meanwhile.
+At most one command is under way, and one more fills meanwhile: the fill time is the time to commit, so a slow disk or
+network makes larger groups, not a longer queue. When it is committed, its writes are applied and answered, then the
+next command is started with all that came meanwhile.
 
 A node that does not lead sends its groups to the leader (`forwarding`), at most one batch at a time that the leader has
 not placed yet. The leader puts them into its commands like its own and tells at which place; the node takes the
@@ -162,7 +162,7 @@ class Proposer:
         self.start_next()
 
     def synced(self) -> None:
-        """The log is durable up to its end, or the leader has placed what was sent: start the next command."""
+        """The leader has placed what was sent, or there is another one: start the next command."""
         self._syncing = False
         self.start_next()
 
@@ -267,6 +267,11 @@ class Proposer:
             return
         for position, group in groups:
             group.author.settle(group.frames, outcomes[position])
+        if self._syncing and self._route.leads():
+            # What came meanwhile is the next command. To start it before this one was committed was measured, too:
+            # more and smaller commands, and every member works more for the same writes.
+            self._syncing = False
+            self._schedule()
 
     def lose(self, index: int | None = None) -> None:
         """Nothing will be known of what is in the log up to `index` (None: at all): it may have happened."""

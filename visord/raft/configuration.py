@@ -20,10 +20,11 @@ MAX_MEMBERS: Final = 64
 
 
 class ConfigurationError(Exception):
-    """A change that cannot be made; the text says why, `details` the numbers."""
+    """A change that cannot be made; the text says why, `code` in the protocol's word, `details` the numbers."""
 
-    def __init__(self, text: str, **details: Any) -> None:
+    def __init__(self, text: str, code: str = "bad_request", /, **details: Any) -> None:
         super().__init__(text)
+        self.code = code
         self.details = details
 
 
@@ -72,7 +73,7 @@ class Configuration(NamedTuple):
         found = self.find(member)
         if found is None:
             known = ", ".join(f"{one.name} ({one.id})" for one in self.members)
-            raise ConfigurationError(f"there is no member {member!r}, only {known}", member=member)
+            raise ConfigurationError(f"there is no member {member!r}, only {known}", "no_member", member=member)
         return found
 
     def add(self, member: Member) -> Configuration:
@@ -110,7 +111,7 @@ class Configuration(NamedTuple):
         found = self.require(member)
         if found.voter and len(self.voters) == 1:
             raise ConfigurationError(
-                f"{found.name} ({found.id}) is the only voter: a cluster needs one", voters=1
+                f"{found.name} ({found.id}) is the only voter: a cluster needs one", "unsafe", voters=1
             )
         rest = [one for one in self.members if one.id != found.id]
         return Configuration(tuple(rest), (*self.removed, found.id))
@@ -152,6 +153,7 @@ def check_quorum(after: Configuration, reachable: set[str]) -> None:
         raise ConfigurationError(
             f"refused: afterwards there would be {len(voters)} voters, {need} are needed to decide anything, and "
             f"only {len(alive)} can be reached now",
+            "unsafe",
             voters=len(voters),
             needed=need,
             reachable=len(alive),

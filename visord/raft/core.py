@@ -203,6 +203,8 @@ class Core(_SyncObj):
     _packed: tuple[int, int, bytes] = (0, 0, b"")
     """Entries packed last: (first index, last index, bytes)."""
     flush_wanted = False
+    _seen_round: tuple[int | None, float] = (None, 0.0)
+    """The oldest round that was under way, and since when that is known."""
 
     def begin(self) -> None:
         """Set up what pysyncobj does not know of."""
@@ -243,10 +245,18 @@ class Core(_SyncObj):
             self._SyncObj__newAppendEntriesTime = now + self._timing.heartbeat
             for progress in self._progress.values():
                 progress.due = True
-            number = self._rounds.open
-            if number is not None:  # an answer may have been lost
-                self._tell_voters([msg.ROUND, self._SyncObj__raftCurrentTerm, number])
             self.flush_wanted = True
+        self._hurry_round()
+
+    def _hurry_round(self) -> None:
+        """A round that was under way at the last tick of the timer, too, is asked of everybody."""
+        number, now = self._rounds.open, self._clock()
+        if number is None or self._rounds.oldest != self._seen_round[0]:
+            self._seen_round = (self._rounds.oldest, now)
+        elif now - self._seen_round[1] > self._timing.late_round:
+            self.counters["round_late"] += 1
+            self._seen_round = (self._rounds.oldest, now)
+            self._tell_voters([msg.ROUND, self._SyncObj__raftCurrentTerm, number])
 
     def _commit(self) -> None:
         """Commit what a majority has on disk, if its last entry is of this term (Raft, 5.4.2)."""
@@ -458,8 +468,7 @@ class Core(_SyncObj):
             and node in self._SyncObj__otherNodes
         ):
             self._SyncObj__lastResponseTime[node] = self._clock()
-            need = (len(self._voters) + self.is_voter) // 2 + 1 - self.is_voter
-            if self._rounds.answered(node.id, number, need) and self._rounds.busy:
+            if self._rounds.answered(node.id, number, self._need()) and self._rounds.busy:
                 self.flush_wanted = True
 
     # -- the configuration --------------------------------------------------------------------------------
@@ -525,6 +534,22 @@ class Core(_SyncObj):
         for node in self._voters:
             self.peers.send(node.id, data)
 
+    def _ask_enough(self, message: list[Any]) -> None:
+        """Ask as many voters as make a majority, those that answered last first; the others when these are late.
+
+        Every answer that is not needed would cost two processes a turn of their loops.
+        """
+        data, heard = msg.pack(message), self._SyncObj__lastResponseTime
+        asked = 0
+        for node in sorted(self._voters, key=lambda node: -heard[node]):
+            asked += self.peers.send(node.id, data)
+            if asked >= self._need():
+                return
+
+    def _need(self) -> int:
+        """How many other voters make a majority together with this node."""
+        return (len(self._voters) + self.is_voter) // 2 + 1 - self.is_voter
+
     def reconnected(self, member: str) -> None:
         """What was under way to this member may be lost: begin again behind what it acknowledged."""
         node = Node(member)
@@ -552,7 +577,7 @@ class Core(_SyncObj):
             return
         number = self._rounds.start(self._SyncObj__raftCommitIndex)
         if number is not None:
-            self._tell_voters([msg.ROUND, self._SyncObj__raftCurrentTerm, number])
+            self._ask_enough([msg.ROUND, self._SyncObj__raftCurrentTerm, number])
         for node in self._voters:
             self._send_to(node)
         for node in self._learners:
@@ -943,6 +968,8 @@ class Timing:
     """A leader that hears from no majority for so long stops being one."""
     transfer_timeout: float = 1.0
     """A transfer of leadership that has not happened by then is given up."""
+    late_round: float = 0.02
+    """A round for reads that takes longer is asked of all voters."""
     gone_timeout: float = 0.05
     """After the leader's connection broke, an election is prepared within one to two of these."""
 

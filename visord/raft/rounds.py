@@ -48,6 +48,11 @@ class Rounds:
         """Somebody waits."""
         return bool(self._waiting or self._flights)
 
+    @property
+    def oldest(self) -> int | None:
+        """The number of the oldest round that is under way; None when none is."""
+        return self._flights[0].number if self._flights else None
+
     def ask(self, callback: Confirmed) -> None:
         """Call back once a round that starts after this call has a majority."""
         self._waiting.append(callback)
