@@ -22,6 +22,8 @@
     │   ├── Denied
     │   ├── WrongCluster        .expected .actual
     │   ├── Unsupported         .supported
+    │   ├── NoMember            .member
+    │   ├── Unsafe              .voters .needed .reachable .behind
     │   └── DecodeError         .path .codec   (also a ValueError)
     ├── Unavailable         it was not accepted; sending it again is safe
     │   ├── NoSpace             .path .free
@@ -29,12 +31,14 @@
     │   ├── NoQuorum
     │   ├── Overloaded          .what .limit
     │   ├── Closing
+    │   ├── Diverged            .rev
     │   ├── Cancelled
     │   └── DeadlineExceeded    .seconds   (also a TimeoutError)
     ├── OutcomeUnknown      it may have happened
     │   ├── WriteTimeout        .seconds   (also a TimeoutError)
     │   ├── LostLeadership
     │   ├── SessionLost
+    │   ├── Unsettled
     │   └── InternalError
     └── ClientUnusable      this client object cannot be used here and now; nothing was sent
         ├── ClientClosed
@@ -321,6 +325,25 @@ class Unsupported(Rejected):
     supported: Detail
 
 
+class NoMember(Rejected):
+    """The cluster has no member of that id or name."""
+
+    code = "no_member"
+    fields = ("member",)
+    member: str
+
+
+class Unsafe(Rejected):
+    """The change of the members was refused: it could cost the cluster its majority. The numbers say why."""
+
+    code = "unsafe"
+    fields = ("voters", "needed", "reachable", "behind")
+    voters: int | None
+    needed: int | None
+    reachable: int | None
+    behind: int | None
+
+
 class DecodeError(Rejected, ValueError):
     """The value was read, but the codec cannot decode it; `__cause__` has the codec's own error."""
 
@@ -376,6 +399,14 @@ class Closing(Unavailable):
     code = "closing"
 
 
+class Diverged(Unavailable):
+    """The state of this node differs from that of the others since rev `rev` or before: it serves nobody."""
+
+    code = "diverged"
+    fields = ("rev",)
+    rev: int | None
+
+
 class Cancelled(Unavailable):
     """The request was cancelled before it was done."""
 
@@ -417,6 +448,12 @@ class SessionLost(OutcomeUnknown):
     """The server no longer knows this client's session, so it cannot tell whether the write ran."""
 
     code = "session_lost"
+
+
+class Unsettled(OutcomeUnknown):
+    """A change of the members was begun and not done in time: it may still happen. Doing it again is safe."""
+
+    code = "unsettled"
 
 
 class InternalError(OutcomeUnknown):
@@ -472,15 +509,19 @@ _CLASSES: tuple[type[VisorError], ...] = (
     Denied,
     WrongCluster,
     Unsupported,
+    NoMember,
+    Unsafe,
     NoSpace,
     NotLeader,
     NoQuorum,
     Overloaded,
     Closing,
+    Diverged,
     DeadlineExceeded,
     Cancelled,
     LostLeadership,
     SessionLost,
+    Unsettled,
     InternalError,
 )
 

@@ -8,14 +8,14 @@ checks that a majority of it can be reached, appends it, and answers (RESULT) wh
 
 One change at a time; an action that comes while another is under way waits for it. An action that is repeated after a
 lost answer
-finds its work done and succeeds.
+finds its work done and succeeds. A *service* is asked in the same way, of the leader, and changes nothing.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from visord.peers import messages as msg
 from visord.raft.configuration import (
@@ -29,8 +29,10 @@ from visord.raft.engine import Engine
 
 logger = logging.getLogger("visord.cluster")
 
-PATIENCE_SECONDS: Final = 10.0
+PATIENCE_SECONDS: Final = 8.0
 """How long an action may take before its caller is told that it is not known how it ended."""
+LEADERLESS_SECONDS: Final = 3.0
+"""How long an action waits for somebody to lead."""
 CAUGHT_UP: Final = 64
 """Entries that a learner may lack when it is promoted: less than a moment's."""
 ALIVE_SECONDS: Final = 1.5
@@ -45,14 +47,25 @@ class Answer(Protocol):
     def __call__(self, ok: bool, result: Any, /) -> object: ...
 
 
-class _Action:
-    __slots__ = ("answer", "arguments", "deadline", "index", "name", "sent_to")
+class Service(NamedTuple):
+    """Something that a leader tells. `start(arguments, answer, again)` calls `answer` once, or else `again`."""
 
-    def __init__(self, name: str, arguments: list[Any], answer: Answer, deadline: float) -> None:
+    patience: float
+    """Seconds."""
+    start: Callable[[list[Any], Answer, Callable[[], None]], None]
+
+
+class _Action:
+    __slots__ = ("answer", "arguments", "began", "begun", "deadline", "index", "name", "sent_to")
+
+    def __init__(self, name: str, arguments: list[Any], answer: Answer, now: float, patience: float) -> None:
         self.name = name
         self.arguments = arguments
         self.answer = answer
-        self.deadline = deadline
+        self.began = now
+        self.deadline = now + patience
+        self.begun = False
+        """It may have been done."""
         self.index = 0
         """Of the entry that does it; 0: not appended yet."""
         self.sent_to = ""
@@ -79,19 +92,35 @@ class Cluster:
         self._last = 0
         self._transfer: tuple[str, list[_Action]] | None = None
         self._updating = False
+        self.services: dict[str, Service] = {"members": Service(PATIENCE_SECONDS, self._tell_members)}
+        """What can be asked of the leader, besides the actions."""
 
     # -- what anybody may ask -------------------------------------------------------------------------
 
     def act(self, name: str, arguments: list[Any], answer: Answer) -> None:
         """Do an action here or at the leader; `answer` is called once, possibly within this call."""
-        if name not in ACTIONS:
-            answer(False, ["bad_request", f"unknown action {name!r}, there are {', '.join(ACTIONS)}", {}])
+        service = self.services.get(name)
+        if name not in ACTIONS and service is None:
+            known = ", ".join((*ACTIONS, *self.services))
+            answer(False, ["bad_request", f"unknown action {name!r:.80}, there are {known}", {}])
             return
         if not _wellformed(arguments):
-            answer(False, ["bad_request", f"{name}: its arguments must be short texts, flags or nil", {}])
+            text = f"{name}: its arguments must be short texts, numbers, flags or nil"
+            answer(False, ["bad_request", text, {}])
             return
-        self._actions.append(_Action(name, arguments, answer, self._time() + PATIENCE_SECONDS))
+        patience = PATIENCE_SECONDS if service is None else service.patience
+        self._actions.append(_Action(name, arguments, answer, self._time(), patience))
         self.look()
+
+    def view(self) -> dict[str, Any]:
+        """Return the members as this node sees them, and what it sees them by."""
+        engine = self._engine
+        return {
+            "leader": engine.leader,
+            "term": engine.term,
+            "committed": engine.commit_index,
+            "members": self.members(),
+        }
 
     def members(self) -> list[dict[str, Any]]:
         """Return one row a member: what an operator wants to see."""
@@ -107,10 +136,13 @@ class Cluster:
                 "leader": one.id == engine.leader,
                 "self": one.id == self._me.id,
             }
+            last = engine.log.last_index
             progress = engine.progress(one.id)
+            if one.id == engine.member and engine.is_leader:
+                progress = (last, 0.0)
             if progress is not None:
                 row["durable"], row["silent"] = progress[0], round(progress[1], 3)
-                row["behind"] = max(0, engine.log.last_index - progress[0])
+                row["behind"] = max(0, last - progress[0])
             rows.append(row)
         return rows
 
@@ -126,37 +158,54 @@ class Cluster:
                 self._actions.append(action)  # all actions can be repeated
         actions, self._actions = self._actions, []
         for action in actions:
-            if action.deadline <= now:
-                late = f"{action.name}: not done within {PATIENCE_SECONDS:g} s, it may still happen"
-                action.answer(False, ["deadline", late, {}])
-            else:
+            refusal = self._given_up(action, now)
+            if refusal is None:
                 self._go_on(action)
+            else:
+                action.answer(False, refusal)
         self._mind_the_members()
+
+    def _given_up(self, action: _Action, now: float) -> list[Any] | None:
+        """Return why an action ends although it was not done; None when it goes on."""
+        if action.begun and action.deadline <= now:
+            after = f"{now - action.began:.0f} s"
+            return ["unsettled", f"{action.name}: not done within {after}, it may still happen", {}]
+        leaderless = self._engine.leader is None and action.began + LEADERLESS_SECONDS <= now
+        if not action.begun and (leaderless or action.deadline <= now):
+            return ["no_quorum", f"{action.name}: no leader could be found: most members are away", {}]
+        return None
 
     def _go_on(self, action: _Action) -> None:
         engine = self._engine
+        leader = engine.leader
+        if _has_moved(action, leader):
+            action.answer(True, self.view())
+            return
         if engine.is_leader:
             self._lead(action)
             return
         action.index = 0
-        leader = engine.leader
         self._last += 1
         if leader is None or not self._say(leader, [msg.CALL, self._last, action.name, action.arguments]):
             self._actions.append(action)
             return
-        action.sent_to = leader
+        action.sent_to, action.begun = leader, True
         self._asked[self._last] = action
 
     def _lead(self, action: _Action) -> None:
         engine = self._engine
+        service = self.services.get(action.name)
         if action.index:
             if action.index <= engine.commit_index:
-                action.answer(True, self._result())
+                action.answer(True, self.view())
             else:
                 self._actions.append(action)
             return
-        if not engine.configuration_settled or not engine.reads_are_current:
+        if not engine.reads_are_current or (service is None and not engine.configuration_settled):
             self._actions.append(action)
+            return
+        if service is not None:
+            service.start(action.arguments, action.answer, lambda: self._actions.append(action))
             return
         try:
             if action.name == "transfer":
@@ -164,7 +213,7 @@ class Cluster:
             else:
                 self._change(action)
         except ConfigurationError as error:
-            action.answer(False, ["bad_request", str(error), error.details])
+            action.answer(False, [error.code, str(error), error.details])
         except (TypeError, ValueError) as error:
             action.answer(False, ["bad_request", f"{action.name}: wrong arguments: {error}", {}])
 
@@ -176,13 +225,13 @@ class Cluster:
             self._actions.append(action)  # another leader will do it
             return
         if after == now:
-            action.answer(True, self._result())
+            action.answer(True, self.view())
             return
         if after.voters != now.voters:
             check_quorum(after, self._reachable())
         position = engine.propose(encode(after))
         if position is not None:
-            action.index = position[0]
+            action.index, action.begun = position[0], True
             logger.warning("%s %s: the members are now %s", action.name, action.arguments, _shown(after))
         self._actions.append(action)
 
@@ -203,7 +252,9 @@ class Cluster:
         found = now.require(member)
         after = now.remove(member)
         if found.id == self._engine.member:
-            self._engine.transfer(None)
+            check_quorum(after, self._reachable() - {found.id})
+            if not self._engine.transferring:
+                self._engine.transfer(None)
             return None
         return after
 
@@ -214,6 +265,7 @@ class Cluster:
             raise ConfigurationError(
                 f"refused: {member.name} ({member.id}) is {behind} entries behind; with a vote it would count "
                 "towards the majority but could not help to decide",
+                "unsafe",
                 behind=behind,
             )
 
@@ -231,13 +283,14 @@ class Cluster:
         engine = self._engine
         member = None if target is None else engine.configuration.require(target)
         if member is not None and member.id == engine.member:
-            action.answer(True, self._result())
+            action.answer(True, self.view())
             return
         if member is not None and not member.voter:
             raise ConfigurationError(f"{member.name} ({member.id}) is a learner: it cannot lead")
         chosen = engine.transfer(None if member is None else member.id)
         if chosen is None:
-            raise ConfigurationError("there is no other voter that could be reached and take over")
+            text = "there is no other voter that could be reached and take over"
+            raise ConfigurationError(text, "unsafe", voters=len(engine.configuration.voters))
         waiting = [] if self._transfer is None else self._transfer[1]
         self._transfer = (chosen, [*waiting, action])
 
@@ -250,10 +303,10 @@ class Cluster:
         self._transfer = None
         for action in actions:
             if engine.leader == chosen:
-                action.answer(True, self._result())
+                action.answer(True, self.view())
             else:
                 text = "the transfer failed: the chosen member did not take over in time"
-                action.answer(False, ["deadline", text, {"leader": engine.leader}])
+                action.answer(False, ["unsettled", text, {"leader": engine.leader}])
 
     def _mind_the_members(self) -> None:
         """As leader: promote who has caught up. As anybody: see that the own addresses are known."""
@@ -276,8 +329,14 @@ class Cluster:
     def _updated(self, ok: bool, result: Any) -> None:
         self._updating = False
 
-    def _result(self) -> dict[str, Any]:
-        return {"leader": self._engine.leader, "members": self.members()}
+    def _tell_members(self, arguments: list[Any], answer: Answer, again: Callable[[], None]) -> None:
+        def confirmed(index: int | None) -> None:
+            if index is None:
+                again()  # of the next leader
+            else:
+                answer(True, self.view())
+
+        self._engine.confirm(confirmed)
 
     # -- what members say -----------------------------------------------------------------------------
 
@@ -306,12 +365,23 @@ def _ready(progress: tuple[int, float], behind: int) -> bool:
     return progress[0] > 0 and behind <= CAUGHT_UP and progress[1] <= ALIVE_SECONDS
 
 
+def _has_moved(action: _Action, leader: str | None) -> bool:
+    """Leadership was to go anywhere, and has left the member that was asked: asking again would move it once more."""
+    return (
+        action.name == "transfer"
+        and action.arguments == [None]
+        and action.sent_to != ""
+        and leader not in (None, action.sent_to)
+    )
+
+
 ACTIONS: Final = ("add", "promote", "remove", "transfer", "update")
 
 
 def _wellformed(arguments: list[Any]) -> bool:
     return len(arguments) <= 8 and all(
-        one is None or type(one) is bool or (type(one) is str and len(one) <= TOO_LONG) for one in arguments
+        one is None or type(one) in (bool, int) or (type(one) is str and len(one) <= TOO_LONG)
+        for one in arguments
     )
 
 

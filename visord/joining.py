@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from visor.protocol import codes
 from visord.peers import messages as msg
 from visord.peers.errors import AnswerLostError, PeerRefusedError, PeerUnavailableError
 from visord.peers.tcp import TcpPeers
@@ -78,7 +79,7 @@ async def join(start: Start, node: Node, peers: TcpPeers) -> None:
             await asyncio.sleep(PAUSE_SECONDS)
             continue
         code, text, _ = answer[2]
-        if code != "deadline":
+        if codes.FAMILY.get(code) == codes.REJECTED:
             raise JoinRefusedError(f"the cluster does not take {me.name} ({me.id}) in: {text}")
         logger.warning("not taken in yet: %s", text)
 

@@ -479,6 +479,13 @@ class Session:
             self._ok(request, result)
         self._flush()
 
+    # -- operators ------------------------------------------------------------------------------------
+
+    def _operate(self, message: Message) -> None:
+        """MEMBERS or ADMIN: answered when it is done."""
+        if self._may_wait(message):
+            self._node.admin.request(message[0], message[2:], partial(self._leased, message[1]))
+
     # -- watches --------------------------------------------------------------------------------------
 
     def _watch(self, message: Message) -> None:
@@ -520,6 +527,8 @@ HANDLERS: Final[dict[int, Callable[[Session, Message], None]]] = {
     verbs.STATUS: Session._status,
     verbs.KEEPALIVE: Session._lease,
     verbs.LEASE: Session._lease,
+    verbs.MEMBERS: Session._operate,
+    verbs.ADMIN: Session._operate,
     verbs.WATCH: Session._watch,
     verbs.UNWATCH: Session._unwatch,
     verbs.CREDIT: Session._credit,

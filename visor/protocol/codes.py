@@ -49,6 +49,10 @@ FAMILY: Final[dict[str, str]] = {
     "wrong_cluster": REJECTED,
     # details: supported
     "unsupported": REJECTED,
+    # details: member
+    "no_member": REJECTED,
+    # details: voters, needed, reachable (of a change of the members that would end in a lost majority), or behind
+    "unsafe": REJECTED,
     # details: path, free
     "no_space": UNAVAILABLE,
     # details: leader
@@ -57,9 +61,12 @@ FAMILY: Final[dict[str, str]] = {
     # details: what, limit
     "overloaded": UNAVAILABLE,
     "closing": UNAVAILABLE,
+    # details: rev (where this node was seen to differ from the others)
+    "diverged": UNAVAILABLE,
     "deadline": UNAVAILABLE,
     "cancelled": UNAVAILABLE,
     "lost_leadership": UNKNOWN,
     "session_lost": UNKNOWN,
+    "unsettled": UNKNOWN,
     "internal": UNKNOWN,
 }

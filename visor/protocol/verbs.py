@@ -55,6 +55,10 @@ PROGRESS: Final = 53
 KEEPALIVE: Final = 60
 LEASE: Final = 61
 
+# -- operators ----------------------------------------------------------------------------------------
+MEMBERS: Final = 70
+ADMIN: Final = 71
+
 # -- server to client ---------------------------------------------------------------------------------
 OK: Final = 100
 ERROR: Final = 101

@@ -73,7 +73,8 @@ class Configuration(NamedTuple):
         found = self.find(member)
         if found is None:
             known = ", ".join(f"{one.name} ({one.id})" for one in self.members)
-            raise ConfigurationError(f"there is no member {member!r}, only {known}", "no_member", member=member)
+            text = f"there is no member {member!r}, only {known}"
+            raise ConfigurationError(text, "no_member", member=member)
         return found
 
     def add(self, member: Member) -> Configuration:

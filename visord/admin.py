@@ -1,0 +1,80 @@
+"""What operators ask of a member: who belongs to the cluster (MEMBERS), and to change that (ADMIN).
+
+The fields are checked here; `cluster` passes what is asked to the leader and brings the answer back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from visor.protocol import verbs
+from visord.cluster import Cluster
+from visord.state.refusal import Refusal, bad_request
+
+Reply: TypeAlias = Callable[["dict[str, Any] | Refusal"], None]
+
+ARGUMENTS: Final[dict[str, tuple[Any, ...]]] = {
+    "promote": (str,),
+    "remove": (str,),
+    "transfer": (str | None,),
+    "hash": (int | None,),
+}
+"""What may be asked for, and the types of its arguments. Members are added and updated by themselves."""
+
+
+class Admin:
+    """The operators' side of one node. `facts()` gives what every answer about the members tells besides them."""
+
+    def __init__(self, cluster: Cluster, facts: Callable[[], dict[str, Any]]) -> None:
+        self._cluster = cluster
+        self._facts = facts
+
+    def request(self, verb: int, fields: list[Any], reply: Reply) -> None:
+        """Do MEMBERS or ADMIN; `reply` is called once, possibly within this call."""
+        if verb == verbs.MEMBERS:
+            self._members(fields, reply)
+        else:
+            self._act(fields, reply)
+
+    def _members(self, fields: list[Any], reply: Reply) -> None:
+        mode = fields[0] if fields else verbs.LINEARIZABLE
+        if type(mode) is not int or mode not in (verbs.LINEARIZABLE, verbs.STALE) or len(fields) > 1:
+            reply(bad_request("mode", "0 or 1, and nothing after it", mode))
+        elif mode == verbs.STALE:
+            reply(self._told(self._cluster.view()))
+        else:
+            self._ask("members", [], reply)
+
+    def _act(self, fields: list[Any], reply: Reply) -> None:
+        action = fields[0] if fields else None
+        arguments = fields[1] if len(fields) > 1 else []
+        expected = ARGUMENTS.get(action) if type(action) is str else None
+        if expected is None or len(fields) > 2:
+            reply(bad_request("action", f"one of {', '.join(ARGUMENTS)}", action))
+            return
+        if type(arguments) is not list or len(arguments) > len(expected):
+            reply(bad_request("arguments", f"a list of at most {len(expected)}", arguments))
+            return
+        arguments = [*arguments, *[None] * (len(expected) - len(arguments))]
+        for argument, kind in zip(arguments, expected, strict=True):
+            if not isinstance(argument, kind) or type(argument) is bool:
+                name = getattr(kind, "__name__", str(kind))
+                reply(bad_request("arguments", f"{name} for {action}", argument))
+                return
+        self._ask(str(action), arguments, reply)
+
+    def _ask(self, action: str, arguments: list[Any], reply: Reply) -> None:
+        def answer(ok: bool, result: Any) -> None:
+            reply(self._told(result) if ok else Refusal(*result))
+
+        self._cluster.act(action, arguments, answer)
+
+    def _told(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Add what this node knows: the leader, who may have answered, cannot tell which one that is."""
+        facts = self._facts()
+        rows = result.get("members")
+        if rows is None:
+            return result
+        mine = [{**row, "self": row["id"] == facts["node"]} for row in rows]
+        return {**facts, **result, "members": mine}
