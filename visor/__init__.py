@@ -31,9 +31,23 @@ from typing import Any, TypeVar, overload
 from visor import codecs, errors, guard, op, select
 from visor._settings import ReconnectHook, RequestHook
 from visor._settings import gather as _gather
+from visor._contenders import Contender
 from visor._tenure import LeaseState
 from visor._version import __version__
-from visor.blocking import Client, File, Lease, Snapshot, Subscription, Transaction, Watch
+from visor.blocking import (
+    Client,
+    Election,
+    File,
+    Lease,
+    Lock,
+    Party,
+    Semaphore,
+    Session,
+    Snapshot,
+    Subscription,
+    Transaction,
+    Watch,
+)
 from visor.codecs import Codec
 from visor.errors import OutcomeUnknown, Rejected, Unavailable, VisorError
 from visor.following import Follower, Mirror, SimpleFollower, follow, watch_one
@@ -147,6 +161,12 @@ __all__ = [
     "Lease",
     "LeaseState",
     "LeaseInfo",
+    "Session",
+    "Lock",
+    "Semaphore",
+    "Election",
+    "Party",
+    "Contender",
     "Commit",
     "Change",
     "Kind",

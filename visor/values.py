@@ -95,6 +95,17 @@ class Change(Generic[T]):
         return rev
 
     @property
+    def mod_rev(self) -> int:
+        """The rev of the commit, named as for a file."""
+        return self.rev
+
+    @property
+    def lease(self) -> int:
+        """The lease that the file is attached to; 0 for none, and for a deleted one."""
+        lease: int = self._version[4]
+        return lease
+
+    @property
     def created(self) -> int:
         """The rev that created the file; 0 for a deleted one."""
         created: int = self._version[2]

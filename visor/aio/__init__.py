@@ -18,6 +18,8 @@ from visor._tenure import LeaseState
 from visor.aio.client import Client
 from visor.aio.following import Mirror, follow, watch_one
 from visor.aio.lease import Lease
+from visor.aio.recipes import Election, Lock, Party, Semaphore
+from visor.aio.session import Session
 from visor.aio.snapshot import File, Snapshot
 from visor.aio.subscription import Subscription
 from visor.aio.transaction import Transaction
@@ -103,6 +105,11 @@ __all__ = [
     "File",
     "Lease",
     "LeaseState",
+    "Session",
+    "Lock",
+    "Semaphore",
+    "Election",
+    "Party",
     "Mirror",
     "Snapshot",
     "Subscription",

@@ -7,9 +7,24 @@ from __future__ import annotations
 
 from visor.blocking.client import Client
 from visor.blocking.lease import Lease
+from visor.blocking.recipes import Election, Lock, Party, Semaphore
+from visor.blocking.session import Session
 from visor.blocking.snapshot import File, Snapshot
 from visor.blocking.subscription import Subscription
 from visor.blocking.transaction import Transaction
 from visor.blocking.watch import Watch
 
-__all__ = ["Client", "File", "Lease", "Snapshot", "Subscription", "Transaction", "Watch"]
+__all__ = [
+    "Client",
+    "File",
+    "Lease",
+    "Session",
+    "Lock",
+    "Semaphore",
+    "Election",
+    "Party",
+    "Snapshot",
+    "Subscription",
+    "Transaction",
+    "Watch",
+]

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from visor._tenure import SHARE, LeaseState, lease_clock
+from visor._tenure import SHARE, lease_clock
 from visor.blocking._signal import Signal
 from visor.errors import ClientUnusable, VisorError
 from visor.protocol import verbs
@@ -115,7 +115,10 @@ class Keeper:
                     lease._confirmed(sent, ttl / 1000)
                 else:
                     lease._gone()
-        self._drop(lease for lease in leases if lease.state in (LeaseState.LOST, LeaseState.ENDED))
+            until = self._clock() + self._ttl / (2 * SHARE)
+            for lease in batch:
+                lease._look_after(max(LEAST_TIMEOUT, until - self._clock()))
+        self._drop(lease for lease in leases if lease.over)
 
     def _drop(self, leases: Iterable[Lease]) -> None:
         for lease in leases:

@@ -14,6 +14,7 @@ from visor._tenure import lease_clock
 from visor.blocking._driver import Driver
 from visor.blocking._keeper import Keeper
 from visor.blocking.lease import Lease
+from visor.blocking.session import Session
 from visor.blocking.snapshot import File, Snapshot
 from visor.blocking.subscription import Subscription
 from visor.blocking.transaction import Transaction
@@ -589,13 +590,25 @@ class Client(Generic[T]):
         id of one's own (2**48 or more; LeaseExists when it is in use).
         """
         sent = lease_clock(self._settings.clock)()
+        number, seconds = self._grant(ttl, wanted, timeout)
+        return Lease(self, number, seconds, sent, self._keeper(seconds) if keep else None)
+
+    def session(self, ttl: float = 10.0, *, timeout: float | None = None) -> Session:
+        """Begin a session: a lease of `ttl` seconds that is kept alive, and has locks, elections and the like.
+
+        Use it in a `with` block, or `close` it.
+        """
+        sent = lease_clock(self._settings.clock)()
+        number, seconds = self._grant(ttl, 0, timeout)
+        return Session(self, number, seconds, sent, self._keeper(seconds))
+
+    def _grant(self, ttl: float, wanted: int, timeout: float | None) -> tuple[int, float]:
         message = [verbs.GRANT, 0, 0, int(ttl * 1000), wanted]
         _, number, granted = self._call(message, True, timeout)
-        seconds = granted / 1000
-        keeper = None
-        if keep:
-            keeper = self._keepers.setdefault(seconds, Keeper(self, seconds))
-        return Lease(self, number, seconds, sent, keeper)
+        return number, granted / 1000
+
+    def _keeper(self, seconds: float) -> Keeper:
+        return self._keepers.setdefault(seconds, Keeper(self, seconds))
 
     def keep_alive(self, leases: Iterable[int], *, timeout: float | None = None) -> dict[int, float]:
         """Give these leases their full time again; return that in seconds by id, 0.0 where there is no such lease."""

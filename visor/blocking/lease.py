@@ -79,6 +79,11 @@ class Lease:
             return self._tenure.look(self._clock())
 
     @property
+    def over(self) -> bool:
+        """It is lost or ended: nothing that was attached to it can be relied on."""
+        return self.state in (LeaseState.LOST, LeaseState.ENDED)
+
+    @property
     def lost(self) -> bool:
         """Nobody can be sure any more that it is held; false after `revoke` and `close`."""
         return self.state is LeaseState.LOST
@@ -201,4 +206,10 @@ class Lease:
             changed, self._told = state is not self._told, state
         if changed:
             self._signal.fire()
-            self._announcer.tell(state)
+            self._changed(state)
+
+    def _changed(self, state: LeaseState) -> None:
+        self._announcer.tell(state)
+
+    def _look_after(self, timeout: float) -> None:
+        """Do what is to be done while the lease is kept alive, in `timeout` seconds; nothing, for a plain lease."""

@@ -1,0 +1,114 @@
+"""Elections: many may lead, one does, and everybody sees who.
+
+election = session.election("/leader", b"10.0.0.5:80")
+await election.run(serve)               # serve() is called while leading, again after every loss of the lead
+
+async for leader in election.observe():      # anybody may watch
+    print(leader.data if leader else "nobody")
+"""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+from visor import op, select
+from visor._contenders import Contender, in_order
+from visor.aio.recipes.lock import Lock
+from visor.codecs import BYTES
+from visor.values import Commit, Kind
+
+if TYPE_CHECKING:
+    from visor.aio.session import Session
+
+
+class Election(Lock):
+    """A candidacy of one session; made by `Session.election`.
+
+    Leading is holding an exclusive lock: everything that a `Lock` has is here, `fence`, `guards`, `on_lost` and `check`
+    above all. Used in a `with` block it campaigns at the beginning and resigns at the end.
+    """
+
+    _word = "election"
+
+    def __init__(self, session: Session, path: str, *, data: bytes) -> None:
+        super().__init__(session, path, shared=False, delay=0.0, data=data)
+
+    async def campaign(self, timeout: float | None = None) -> int:
+        """Wait until this candidate leads, `timeout` seconds at most (None: for ever), and return the fencing number.
+
+        Raises what `Lock.acquire` raises.
+        """
+        return await self.acquire(timeout)
+
+    async def resign(self, *, timeout: float | None = None) -> None:
+        """Leave the lead to the next one; RuntimeError when this candidate does not lead."""
+        await self.release(timeout=timeout)
+
+    async def run(self, lead: Callable[[int], Any], timeout: float | None = None) -> Any:
+        """Campaign, call `lead(fence)` as the leader, resign, and return what it returned.
+
+        LockLost when the lead was lost meanwhile; `lead` itself looks at `held`, `check` or `on_lost`.
+        """
+        await self.campaign(timeout)
+        try:
+            result = await self._client._driver.outcome(lead(self.fence))
+        except BaseException as error:
+            await self._exit(error)
+            raise
+        await self._exit(None)
+        return result
+
+    async def proclaim(self, data: bytes, *, timeout: float | None = None) -> int:
+        """Change what others see of this leader, and return the rev of that; LockLost when it does not lead any more.
+
+        Guards that were taken before fail from now on: take them anew.
+        """
+        place = self._mine()
+        result = await self.txn(then=[op.set(place.path, data, lease=self._session)], timeout=timeout)
+        place.rev, self._data = result.rev, data
+        return result.rev
+
+    async def leader(self, *, timeout: float | None = None) -> Contender | None:
+        """Return who leads now; None when nobody stands."""
+        queue = await self.contenders(timeout=timeout)
+        return queue[0] if queue else None
+
+    async def observe(self, *, timeout: float | None = None) -> AsyncIterator[Contender | None]:
+        """Iterate over the leaders: who leads now, and then every change (another leader, other data, nobody).
+
+        `timeout` is for the beginning; then it waits for ever.
+        """
+        what = select.children(self._directory)
+        watch = await self._client.watch(what, codec=BYTES, state=True, timeout=timeout)
+        try:
+            files = {one.path: one for one in in_order(watch.state.values(), data=True)}
+            leader = _first(files)
+            yield leader
+            async for commit in watch:
+                _follow(files, commit)
+                now = _first(files)
+                if now != leader:
+                    leader = now
+                    yield leader
+        finally:
+            await watch.close()
+
+    async def __aenter__(self) -> Election:
+        await self.campaign()
+        return self
+
+
+def _first(files: dict[str, Contender]) -> Contender | None:
+    return min(files.values(), key=lambda one: one.fence, default=None)
+
+
+def _follow(files: dict[str, Contender], commit: Commit[bytes]) -> None:
+    """Bring the candidates up to date with a commit."""
+    for change in commit.changes:
+        if change.kind in (Kind.DELETE, Kind.EXPIRE):
+            files.pop(change.path, None)
+        else:
+            for one in in_order([change], data=True):
+                files[one.path] = one

@@ -1,0 +1,11 @@
+# Generated from visor/aio/recipes/__init__.py by tests/hygiene/unasync.py.
+"""What programs build on leases: locks, semaphores, elections, parties. All are made by a `Session`."""
+
+from __future__ import annotations
+
+from visor.blocking.recipes.election import Election
+from visor.blocking.recipes.lock import Lock
+from visor.blocking.recipes.party import Party
+from visor.blocking.recipes.semaphore import Semaphore
+
+__all__ = ["Election", "Lock", "Party", "Semaphore"]

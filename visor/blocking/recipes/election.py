@@ -1,0 +1,114 @@
+# Generated from visor/aio/recipes/election.py by tests/hygiene/unasync.py.
+"""Elections: many may lead, one does, and everybody sees who.
+
+election = session.election("/leader", b"10.0.0.5:80")
+election.run(serve)               # serve() is called while leading, again after every loss of the lead
+
+for leader in election.observe():      # anybody may watch
+    print(leader.data if leader else "nobody")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from visor import op, select
+from visor._contenders import Contender, in_order
+from visor.blocking.recipes.lock import Lock
+from visor.codecs import BYTES
+from visor.values import Commit, Kind
+
+if TYPE_CHECKING:
+    from visor.blocking.session import Session
+
+
+class Election(Lock):
+    """A candidacy of one session; made by `Session.election`.
+
+    Leading is holding an exclusive lock: everything that a `Lock` has is here, `fence`, `guards`, `on_lost` and `check`
+    above all. Used in a `with` block it campaigns at the beginning and resigns at the end.
+    """
+
+    _word = "election"
+
+    def __init__(self, session: Session, path: str, *, data: bytes) -> None:
+        super().__init__(session, path, shared=False, delay=0.0, data=data)
+
+    def campaign(self, timeout: float | None = None) -> int:
+        """Wait until this candidate leads, `timeout` seconds at most (None: for ever), and return the fencing number.
+
+        Raises what `Lock.acquire` raises.
+        """
+        return self.acquire(timeout)
+
+    def resign(self, *, timeout: float | None = None) -> None:
+        """Leave the lead to the next one; RuntimeError when this candidate does not lead."""
+        self.release(timeout=timeout)
+
+    def run(self, lead: Callable[[int], Any], timeout: float | None = None) -> Any:
+        """Campaign, call `lead(fence)` as the leader, resign, and return what it returned.
+
+        LockLost when the lead was lost meanwhile; `lead` itself looks at `held`, `check` or `on_lost`.
+        """
+        self.campaign(timeout)
+        try:
+            result = self._client._driver.outcome(lead(self.fence))
+        except BaseException as error:
+            self._exit(error)
+            raise
+        self._exit(None)
+        return result
+
+    def proclaim(self, data: bytes, *, timeout: float | None = None) -> int:
+        """Change what others see of this leader, and return the rev of that; LockLost when it does not lead any more.
+
+        Guards that were taken before fail from now on: take them anew.
+        """
+        place = self._mine()
+        result = self.txn(then=[op.set(place.path, data, lease=self._session)], timeout=timeout)
+        place.rev, self._data = result.rev, data
+        return result.rev
+
+    def leader(self, *, timeout: float | None = None) -> Contender | None:
+        """Return who leads now; None when nobody stands."""
+        queue = self.contenders(timeout=timeout)
+        return queue[0] if queue else None
+
+    def observe(self, *, timeout: float | None = None) -> Iterator[Contender | None]:
+        """Iterate over the leaders: who leads now, and then every change (another leader, other data, nobody).
+
+        `timeout` is for the beginning; then it waits for ever.
+        """
+        what = select.children(self._directory)
+        watch = self._client.watch(what, codec=BYTES, state=True, timeout=timeout)
+        try:
+            files = {one.path: one for one in in_order(watch.state.values(), data=True)}
+            leader = _first(files)
+            yield leader
+            for commit in watch:
+                _follow(files, commit)
+                now = _first(files)
+                if now != leader:
+                    leader = now
+                    yield leader
+        finally:
+            watch.close()
+
+    def __enter__(self) -> Election:
+        self.campaign()
+        return self
+
+
+def _first(files: dict[str, Contender]) -> Contender | None:
+    return min(files.values(), key=lambda one: one.fence, default=None)
+
+
+def _follow(files: dict[str, Contender], commit: Commit[bytes]) -> None:
+    """Bring the candidates up to date with a commit."""
+    for change in commit.changes:
+        if change.kind in (Kind.DELETE, Kind.EXPIRE):
+            files.pop(change.path, None)
+        else:
+            for one in in_order([change], data=True):
+                files[one.path] = one

@@ -1,0 +1,97 @@
+# Generated from visor/aio/recipes/party.py by tests/hygiene/unasync.py.
+"""A party: who is there, now and from now on.
+
+with session.party("/workers", b"10.0.0.5") as party:
+    members = party.members()
+    for members in party.observe(): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from visor import select
+from visor._contenders import MEMBER, Contender, in_order
+from visor.blocking.recipes._place import Patience, Place, files_in
+from visor.codecs import BYTES
+from visor.values import Kind
+
+if TYPE_CHECKING:
+    from visor.blocking.session import Session
+
+
+class Party:
+    """A membership of one session in a directory; made by `Session.party`.
+
+    A member that goes without a word stays a member until its lease has expired.
+    """
+
+    def __init__(self, session: Session, path: str, *, data: bytes) -> None:
+        self._session = session
+        self._client = session._client
+        self._directory = path
+        self._data = data
+        self._place: Place | None = None
+
+    @property
+    def joined(self) -> bool:
+        """This member has joined, not left, and its session lives."""
+        return self._place is not None and not self._session.over
+
+    def join(self, *, timeout: float | None = None) -> int:
+        """Become a member (again, if the session has ended: LeaseLost), and return the rev of that."""
+        if self._place is None:
+            place = Place(self._session, self._directory, MEMBER, self._data)
+            patience = Patience(self._session, self._client._settings.timeout if timeout is None else timeout)
+            try:
+                place.enter(patience)
+            except BaseException:
+                place.leave()
+                raise
+            self._place = place
+        return self._place.fence
+
+    def leave(self, *, timeout: float | None = None) -> None:
+        """Be a member no more; silent when it was none."""
+        place, self._place = self._place, None
+        if place is not None:
+            place.leave(timeout=timeout)
+
+    def members(self, *, timeout: float | None = None) -> list[Contender]:
+        """Return who is there, in the order of joining."""
+        return in_order(files_in(self._client, self._directory, timeout), data=True)
+
+    def observe(self, *, timeout: float | None = None) -> Iterator[list[Contender]]:
+        """Iterate over the members: who is there now, and again after every change.
+
+        `timeout` is for the beginning; then it waits for ever.
+        """
+        what = select.children(self._directory)
+        watch = self._client.watch(what, codec=BYTES, state=True, timeout=timeout)
+        try:
+            members = {one.path: one for one in in_order(watch.state.values(), data=True)}
+            yield sorted(members.values(), key=_fence)
+            for commit in watch:
+                for change in commit.changes:
+                    if change.kind in (Kind.DELETE, Kind.EXPIRE):
+                        members.pop(change.path, None)
+                    else:
+                        members.update({one.path: one for one in in_order([change], data=True)})
+                yield sorted(members.values(), key=_fence)
+        finally:
+            watch.close()
+
+    def __enter__(self) -> Party:
+        self.join()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave()
+
+
+def _fence(member: Contender) -> int:
+    return member.fence

@@ -1,0 +1,134 @@
+# Generated from visor/aio/session.py by tests/hygiene/unasync.py.
+"""A session: a lease with what is built on it. Locks, semaphores, elections and parties belong to a session.
+
+with client.session(10) as session:
+    session.on_change(lambda state: print("session", state))        # connected, suspended, lost, ended
+    with session.lock("/locks/db") as lock:
+        lock.set("/db/primary", b"me")                        # refused if the lock is not held any more
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
+
+from visor._tenure import LeaseState
+from visor.blocking._announcer import Announcer
+from visor.blocking.lease import Lease
+from visor.blocking.recipes.election import Election
+from visor.blocking.recipes.lock import Lock
+from visor.blocking.recipes.party import Party
+from visor.blocking.recipes.semaphore import Semaphore
+from visor.errors import LeaseNotFound, NotFound, VisorError
+
+if TYPE_CHECKING:
+    from visor.blocking._keeper import Keeper
+    from visor.blocking.client import Client
+
+log = logging.getLogger("visor")
+
+
+class Held(Protocol):
+    """Something whose file the session watches over."""
+
+    @property
+    def path(self) -> str: ...
+
+    def _taken_away(self) -> None:
+        """The file is not attached to the session's lease any more."""
+
+
+class Session(Lease):
+    """A lease that is kept alive, with recipes; made by `Client.session`.
+
+    While nothing can be heard of the registry it is *suspended*: what it holds is still held, for `time_left` seconds.
+    Then it is *lost*, for good: whoever wants to go on makes another one and acquires again. Listeners and locks learn
+    of it at once, without a connection. `lease=session` attaches a file to it.
+    """
+
+    def __init__(
+        self, client: Client[Any], lease: int, ttl: float, sent: float, keeper: Keeper | None
+    ) -> None:
+        self._numbers = count(1)
+        self._held: set[Held] = set()
+        self._leaving: set[str] = set()
+        self._over: Announcer[LeaseState] = Announcer(client._driver)
+        super().__init__(client, lease, ttl, sent, keeper)
+
+    # -- recipes --------------------------------------------------------------------------------------
+    def lock(self, path: str, *, delay: float = 0.0, data: bytes | None = None) -> Lock:
+        """Return a lock on the directory `path`; see `Lock`. It excludes also those of `read_lock`.
+
+        `delay`: seconds for which nobody gets the lock after this holder was lost without releasing it, so that what
+        it had sent elsewhere can arrive. `data` is shown to others (default: the client's actor).
+        """
+        return Lock(self, path, shared=False, delay=delay, data=self._said(data))
+
+    write_lock = lock
+
+    def read_lock(self, path: str, *, data: bytes | None = None) -> Lock:
+        """Return a lock on `path` that several may hold at once, but never beside one of `write_lock`."""
+        return Lock(self, path, shared=True, delay=0.0, data=self._said(data))
+
+    def semaphore(self, path: str, limit: int, *, data: bytes | None = None) -> Semaphore:
+        """Return a semaphore on the directory `path` that at most `limit` contenders hold at once."""
+        return Semaphore(self, path, limit, data=self._said(data))
+
+    def election(self, path: str, data: bytes | None = None) -> Election:
+        """Return a candidacy for leadership at the directory `path`; `data` is what the others see of the leader."""
+        return Election(self, path, data=self._said(data))
+
+    def party(self, path: str, data: bytes | None = None) -> Party:
+        """Return a membership in the directory `path`, where everybody sees who is there."""
+        return Party(self, path, data=self._said(data))
+
+    def _said(self, data: bytes | None) -> bytes:
+        return self._client._settings.actor.encode() if data is None else data
+
+    # -- what recipes use -----------------------------------------------------------------------------
+    def _contender(self, kind: str) -> str:
+        """Return a name that nobody else has: the lease's id in it is the session's own."""
+        return f"{kind}{self.id}.{next(self._numbers)}"
+
+    def _on_over(self, listener: Callable[[LeaseState], object]) -> None:
+        self._over.add(listener)
+
+    def _off_over(self, listener: Callable[[LeaseState], object]) -> None:
+        with contextlib.suppress(ValueError):
+            self._over.remove(listener)
+
+    def _hold(self, held: Held) -> None:
+        self._held.add(held)
+
+    def _let_go(self, held: Held) -> None:
+        self._held.discard(held)
+
+    def _leave_later(self, path: str) -> None:
+        """Delete a file that could not be deleted, as soon as that can be done."""
+        self._leaving.add(path)
+
+    def _changed(self, state: LeaseState) -> None:
+        super()._changed(state)
+        if state in (LeaseState.LOST, LeaseState.ENDED):
+            self._over.tell(state)
+
+    def _look_after(self, timeout: float) -> None:
+        """See whether what is held is still there, and delete what was left behind."""
+        try:
+            for path in list(self._leaving):
+                with contextlib.suppress(NotFound):
+                    self._client.delete(path, timeout=timeout)
+                self._leaving.discard(path)
+            held = list(self._held)
+            if held:
+                info = self._client.lease_info(self.id, timeout=timeout)
+                for one in held:
+                    if one.path not in (info.files or ()):
+                        one._taken_away()
+        except LeaseNotFound:
+            self._gone()
+        except VisorError as error:
+            log.info("session %d: %s", self.id, error)
