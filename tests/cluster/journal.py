@@ -1,0 +1,81 @@
+"""What a run has seen: the history that the checkers judge, and figures for people."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.checkers.history import OK, REJECTED, History, Lease, Operation, Read, Write
+from visor.protocol.codes import UNAVAILABLE
+from visor.errors import OutcomeUnknown, Rejected, Unavailable, VisorError
+
+@dataclass(slots=True)
+class Journal:
+    """See the module. Times are of the machine's monotonic clock."""
+
+    history: History = field(default_factory=History)
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(kind of operation, outcome) -> how many."""
+    errors: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    events: list[tuple[float, str]] = field(default_factory=list)
+    """What was done to the cluster, and when."""
+    writes_ended: list[float] = field(default_factory=list)
+    """When each acknowledged write was."""
+    waits: list[float] = field(default_factory=list)
+    """Seconds of each answered operation."""
+    leases: dict[str, Lease] = field(default_factory=dict)
+    """path -> the lease that it is attached to."""
+    unexpected: list[str] = field(default_factory=list)
+    """What must not happen, and no checker would see."""
+    began: float = field(default_factory=time.monotonic)
+
+    def call(self, client: int, what: Write | Read, asked: int | None = None) -> Operation:
+        """Note that an operation begins now."""
+        operation = Operation(client, what, time.monotonic(), asked=asked)
+        self.history.operations.append(operation)
+        return operation
+
+    def done(self, kind: str, operation: Operation, rev: int, result: object = None) -> None:
+        """Note that it was answered now."""
+        operation.end = now = time.monotonic()
+        operation.outcome = OK
+        operation.rev = rev
+        operation.result = result
+        self.outcomes[kind, OK] += 1
+        self.waits.append(now - operation.call)
+        if operation.write is not None:
+            self.writes_ended.append(now)
+
+    def failed(self, kind: str, operation: Operation, error: VisorError) -> None:
+        """Note what its failure means."""
+        self.errors[error.code] += 1
+        if isinstance(error, Rejected):
+            operation.end = time.monotonic()
+            operation.outcome = REJECTED
+            operation.result = (error.code, dict(error.details))
+        elif isinstance(error, Unavailable) and operation.write is not None:
+            operation.end = time.monotonic()
+            operation.outcome = REJECTED
+            operation.result = ("unavailable", {})
+        elif not isinstance(error, OutcomeUnknown | Unavailable):
+            self.unexpected.append(f"{kind}: {type(error).__name__}: {error}")
+        self.outcomes[kind, UNAVAILABLE if isinstance(error, Unavailable) else operation.outcome] += 1
+
+    def event(self, text: str) -> None:
+        """Note what was done to the cluster."""
+        self.events.append((time.monotonic(), text))
+
+    def since(self, moment: float) -> float:
+        """Return seconds from the beginning of the run to a moment."""
+        return moment - self.began
+
+    def longest_gap(self, first: float, last: float) -> tuple[float, float]:
+        """Return the longest time without an acknowledged write between two moments: (seconds, when it began)."""
+        longest, when, before = 0.0, first, first
+        for moment in [*sorted(end for end in self.writes_ended if first <= end <= last), last]:
+            if moment - before > longest:
+                longest, when = moment - before, before
+            before = moment
+        return longest, when

@@ -1,0 +1,282 @@
+"""Members of a cluster as real processes: started, killed, stopped, with a clock and links that can be bent.
+
+    with Cluster(folder, Plan(nodes=3)) as cluster:
+        cluster.start()                          # returns when all are ready
+        cluster.addresses                        # of clients, through the proxy if there is one
+        cluster.members["n2"].kill()
+        cluster.links.add(...)                   # see `links`
+
+Leaving the block ends everything by force. The processes also end when the one that started them is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from tests.cluster import ports
+from tests.cluster.disk import NoMountError, SmallDisk
+from tests.cluster.links import Links
+from tests.node_process import NodeProcess, NotReady, environment
+from tests.wire import Wire
+
+SKEWED = Path(__file__).parent / "skewed"
+SMALL = (
+    "storage.log_segment_bytes=1048576",
+    "storage.log_chunk_bytes=262144",
+    "storage.log_keep_bytes=1000000",
+    "storage.history_segment_bytes=4194304",
+    "storage.checkpoint_log_bytes=4000000",
+    "storage.checkpoint_seconds=20",
+    "log.level=info",
+    "log.format=text",
+)
+"""Settings with which checkpoints, log trimming and installs happen within minutes."""
+READY_SECONDS = 60.0
+EXPECTED_EXITS = (0, -signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a cluster is made of."""
+
+    nodes: int = 3
+    settings: tuple[str, ...] = SMALL
+    proxied: bool = True
+    """All bytes between members and from clients go through the proxy."""
+    disk_bytes: int = 0
+    """Size of a small file system for each member's data; 0: a folder."""
+    extra: tuple[str, ...] = field(default=())
+    """More settings, which win over `settings`."""
+
+
+class Member(NodeProcess):
+    """One member. `client` and `peer` are the addresses that others are told."""
+
+    def __init__(self, name: str, folder: Path, plan: Plan, links: Links | None, join: str | None) -> None:
+        super().__init__(None, arguments=())
+        self.name = name
+        self.folder = folder
+        self.data = folder / "data"
+        self.disk: SmallDisk | None = None
+        self._plan = plan
+        self._clock = folder / "clock"
+        self._die_with_parent = shutil.which("setpriv") is not None
+        self.stopped = False
+        """SIGSTOP was sent and SIGCONT was not."""
+        self.expected_down = True
+        self.starts = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._clock.write_bytes(bytes(8))
+        if plan.disk_bytes:
+            self.disk = SmallDisk(folder / "disk", plan.disk_bytes)
+            self.data = self.disk.place / "data"
+        self._listen, self._peer_listen = ports.address(), ports.address()
+        self.client, self.peer = self._listen, self._peer_listen
+        if links is not None:
+            self.client, self.peer = ports.address(), ports.address()
+            links.open_door(name, "client", self.client, self._listen)
+            links.open_door(name, "peer", self.peer, self._peer_listen)
+        self._arguments = self._serve(join)
+
+    @property
+    def direct(self) -> str:
+        """The client address behind the proxy."""
+        return self._listen
+
+    def _serve(self, join: str | None) -> list[str]:
+        arguments = ["serve", "--name", self.name, "--data-dir", str(self.data)]
+        arguments += ["--listen", self._listen, "--peer-listen", self._peer_listen]
+        arguments += ["--bootstrap"] if join is None else ["--join", join]
+        told = (f"listen.advertise={self.client}", f"peers.advertise={self.peer}")
+        for setting in (*self._plan.settings, *self._plan.extra, *told):
+            arguments += ["--set", setting]
+        return arguments
+
+    def launch(self) -> None:
+        """Start it and return at once."""
+        self._close_stdout()
+        self._buffered = b""
+        self.stopped = self.expected_down = False
+        self.starts += 1
+        environ = environment()
+        environ["PYTHONPATH"] = os.pathsep.join((str(SKEWED), environ["PYTHONPATH"]))
+        environ["CLUSTER_CLOCK_FILE"] = str(self._clock)
+        before = ["setpriv", "--pdeathsig", "KILL", "--"] if self._die_with_parent else []
+        self._process = subprocess.Popen(
+            [*before, sys.executable, "-m", "visord", *self._arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=environ,
+        )
+
+    def await_ready(self, seconds: float = READY_SECONDS) -> None:
+        """Wait for the ready line. Raises `NotReady`."""
+        line = self.line(seconds)
+        if not line.startswith("visord ready on "):
+            raise NotReady(f"{self.name}: {line!r} instead of a ready line; {self.errors()[-2000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.expected_down = True
+        super().kill()
+        self.stopped = False
+
+    def terminate(self, timeout: float = 30.0) -> int:
+        """SIGTERM; return the exit code."""
+        self.expected_down = True
+        return self.stop(timeout)
+
+    def pause(self) -> None:
+        """SIGSTOP."""
+        self.signal(signal.SIGSTOP)
+        self.stopped = True
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        if self.stopped and self.running():
+            self.signal(signal.SIGCONT)
+        self.stopped = False
+
+    def set_clock(self, seconds: float) -> None:
+        """Let its wall clock be so many seconds ahead (or behind) from now on."""
+        data = int(seconds * 1e9).to_bytes(8, "little", signed=True)
+        with self._clock.open("r+b") as file:
+            os.pwrite(file.fileno(), data, 0)
+
+    def fault(self) -> str | None:
+        """Return what is wrong with its process by itself: it ended, although nobody ended it."""
+        if self._process is None or self.running() or self.expected_down:
+            return None
+        return f"{self.name} ended by itself with {self.process.poll()}: {self.errors()[-3000:]}"
+
+    def wire(self, timeout: float = 10.0) -> Wire:
+        """Return a connection past the proxy."""
+        return Wire(self._listen, timeout=timeout)
+
+    def close(self) -> None:
+        """End it by force; give its disk back."""
+        self.expected_down = True
+        self.resume()
+        super().close()
+        if self.disk is not None:
+            self.disk.close()
+
+
+class Cluster:
+    """See the module."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder = folder
+        self.plan = plan
+        self._links = Links() if plan.proxied else None
+        self.members: dict[str, Member] = {}
+        try:
+            for number in range(1, plan.nodes + 1):
+                self.add(f"n{number}")
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def links(self) -> Links:
+        """The proxy."""
+        if self._links is None:
+            raise ValueError("this cluster has no proxy")
+        return self._links
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where clients connect."""
+        return [member.client for member in self.members.values()]
+
+    def add(self, name: str) -> Member:
+        """Make one more member, that will join the others when it is started (the first one founds the cluster)."""
+        join = ",".join(member.peer for member in self.members.values()) or None
+        member = Member(name, self.folder / name, self.plan, self._links, join)
+        self.members[name] = member
+        return member
+
+    def start(self, seconds: float = READY_SECONDS) -> None:
+        """Start all and return when all are ready and vote."""
+        for number, member in enumerate(self.members.values()):
+            member.launch()
+            if number == 0:
+                member.await_ready(seconds)
+        for number, member in enumerate(self.members.values()):
+            if number:
+                member.await_ready(seconds)
+        self.await_voters(len(self.members), seconds)
+
+    def await_voters(self, count: int, seconds: float = READY_SECONDS) -> None:
+        """Return when the leader counts so many voters, all of them current. Raises `NotReady`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            status = self.leader_status()
+            rows = status["members"] if status else []
+            voters = [row for row in rows if row["role"] == "voter"]
+            if len(voters) == count and all(row.get("behind", 0) < 1000 for row in voters):
+                return
+            if time.monotonic() > deadline:
+                raise NotReady(f"not {count} voters within {seconds:g} s: {rows}")
+            time.sleep(0.05)
+
+    def leader_status(self) -> dict[str, object] | None:
+        """Return STATUS of the member that says that it leads, in the highest term; None when nobody does."""
+        best: dict[str, object] | None = None
+        for status in self.statuses().values():
+            leads = status["leader"] == status["node"]
+            if leads and (best is None or status["term"] > best["term"]):
+                best = status
+        return best
+
+    def leader(self) -> Member | None:
+        """Return the member that leads."""
+        status = self.leader_status()
+        return None if status is None else self.members[str(status["node"])]
+
+    def statuses(self) -> dict[str, dict[str, object]]:
+        """Return STATUS of all members that answer soon, past the proxy."""
+        found = {}
+        for name, member in list(self.members.items()):
+            if not member.running() or member.stopped:
+                continue
+            try:
+                with member.wire(2.0) as wire:
+                    found[name] = wire.status()
+            except (OSError, TimeoutError, AssertionError, RuntimeError):
+                continue
+            except Exception as error:  # refused or closed: it is about to stop
+                if type(error).__name__ not in ("Refused", "Closed"):
+                    raise
+        return found
+
+    def faults(self) -> list[str]:
+        """Return what members did by themselves that they should not."""
+        return [fault for member in self.members.values() if (fault := member.fault()) is not None]
+
+    def close(self) -> None:
+        """End everything. Idempotent."""
+        for member in self.members.values():
+            member.close()
+        if self._links is not None:
+            self._links.close()
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+__all__ = ["SMALL", "Cluster", "Member", "NoMountError", "Plan"]
