@@ -86,7 +86,9 @@ class CellWatcher(Generic[T]):
     async def _next(self, timeout: float | None) -> bool:
         if self._backlog_only and not self._newer():
             self._error = self._error or BacklogDone(rev=self._version)
-        if not await self._cell._signal.until(lambda: self._error is not None or self._newer(), timeout):
+        elif not self._backlog_only and not await self._cell._signal.until(
+            lambda: self._error is not None or self._newer(), timeout
+        ):
             raise DeadlineExceeded(seconds=timeout or 0.0)
         return self._error is None
 

@@ -117,8 +117,8 @@ class Following(Generic[N]):
             self._reader = self._source.reader(coalesce=self._coalesce)
             return
         for call in self._telling.calls(batch):
+            await self._driver.outcome(call())
             if self._closed:
                 return
-            await self._driver.outcome(call())
         self._rev = batch.rev or self._rev
         await self._driver.outcome(self._telling.follower.batch_done())
