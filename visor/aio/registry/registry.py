@@ -1,0 +1,309 @@
+"""The domain's front door: what is asked of the latest state, and what needs none."""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from random import Random
+from types import TracebackType
+from typing import Any
+
+from visor import select
+from visor._settings import gather
+from visor.aio.client import Client
+from visor.aio.registry.access import Access
+from visor.aio.registry.app import App
+from visor.aio.registry.events import EventWatch, watch_event
+from visor.aio.registry.instance import Instance, claimer
+from visor.aio.registry.presence import Presence, attend
+from visor.aio.registry.scale import ScaleCount, Scaled
+from visor.aio.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
+from visor.aio.registry.view import View
+from visor.codecs import BYTES
+from visor.errors import NotFound
+from visor.registry import entries, layout, names
+from visor.registry.audit import Fault
+from visor.registry.errors import BadRecord, SchemaMismatch
+from visor.registry.happenings import EventType
+from visor.registry.model import NOTHING
+from visor.registry.plan import Plan, Refused
+from visor.registry.states import Operation
+
+SCHEMA = 4
+"""The layout of the tree. The ancestors' last one was 3."""
+
+
+class Registry:
+    """The domain on a client (seed 001's Client).
+
+        registry = await connect("localhost:8046")
+        app = await registry.register_app("git://git/web", "trusty")
+
+    What is read here is the latest state; `snapshot` gives a view of one rev, and everything that is read through that
+    is of that rev. `clock` (seconds since 1970) dates what is registered, `random` spreads claimers.
+    """
+
+    def __init__(
+        self,
+        client: Client[Any],
+        *,
+        clock: Callable[[], float] = time.time,
+        random: Random | None = None,
+    ) -> None:
+        self._client = client
+        self._access = Access(client, clock, random or Random())
+
+    @property
+    def client(self) -> Client[Any]:
+        """The client that it works through."""
+        return self._client
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self._client.close()
+
+    async def __aenter__(self) -> Registry:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def snapshot(self, rev: int | None = None) -> View:
+        """Return the domain at `rev`, or at the latest rev."""
+        if rev is None or rev < 0:
+            rev = await self._access.rev()
+        return View(self._access, rev)
+
+    # -- setting up -----------------------------------------------------------------------------------
+    async def init(self, *, timeout: float | None = None) -> int:
+        """Write the schema's version and the first port where they are missing, and return the schema.
+
+        Idempotent. SchemaMismatch when the tree is laid out by another version.
+        """
+        plan = Plan(note=f"init schema {SCHEMA}")
+        plan.missing(layout.SCHEMA)
+        plan.put(layout.SCHEMA, b"%d" % SCHEMA)
+        _, port = await self._access.get(layout.NEXT_PORT)
+        if port is None:
+            plan.missing(layout.NEXT_PORT)
+            plan.put(layout.NEXT_PORT, b"%d" % entries.FIRST_PORT)
+        pauses = self._access.pauses(timeout)
+        while isinstance(await self._access.commit(plan, timeout), Refused):
+            try:
+                return await self.verify_schema()
+            except NotFound:  # somebody claimed the first port meanwhile
+                if not await pauses.next():
+                    raise
+                return await self.init(timeout=timeout)
+        return SCHEMA
+
+    async def verify_schema(self) -> int:
+        """Return the schema's version; NotFound when there is none, SchemaMismatch when it is another one."""
+        _, version = await self._access.get(layout.SCHEMA)
+        if version is None:
+            raise NotFound("the registry has no schema: run init", path=layout.SCHEMA, rev=None)
+        return _schema(version[1])
+
+    async def watch_schema(self) -> AsyncIterator[int]:
+        """Iterate over the schema's version: the present one (0 for none), then after every change."""
+        watch = await self._client.watch(select.path(layout.SCHEMA), state=True, codec=BYTES)
+        async with watch:
+            file = watch.state.get(layout.SCHEMA)
+            yield _number(file.data if file is not None else b"0")
+            async for commit in watch:
+                yield _number(commit.changes[0].data or b"0")
+
+    async def getuid(self, *, timeout: float | None = None) -> int:
+        """Return a number that nobody else gets, however many ask at once; later ones are higher."""
+        return await self._access.uid(timeout)
+
+    async def reset(self, *, timeout: float | None = None) -> int:
+        """Delete everything that the domain keeps, and return the rev of that; other files stay."""
+        rev = await self._access.rev()
+        for root in layout.ROOTS:
+            if (await self._client.stat(root, at=rev)).size or await self._client.exists(root):
+                rev = await self._client.delete(root, recursive=True, note="reset", timeout=timeout)
+        return rev
+
+    async def verify(self) -> list[Fault]:
+        """Return what is wrong with the domain: nothing may be half there or left over."""
+        return await (await self.snapshot()).verify()
+
+    # -- apps (seed 001) ------------------------------------------------------------------------------
+    async def apps(self) -> list[App]:
+        """Return all apps."""
+        return await (await self.snapshot()).apps()
+
+    async def app(self, name: str) -> App:
+        """Return an app; NotFound."""
+        return await (await self.snapshot()).app(name)
+
+    async def register_app(
+        self,
+        repo_url: str,
+        stack: str = "",
+        name: str | None = None,
+        *,
+        deploy_type: str = "lxc",
+        env: Mapping[str, str] = NOTHING,
+        timeout: float | None = None,
+    ) -> App:
+        """Register an app; its name is the last part of the repository's address unless it is given. Exists."""
+        chosen = name if name is not None else names.app_of_url(repo_url)
+        view = await self.snapshot()
+        app = view.new_app(chosen, repo_url, stack, deploy_type=deploy_type, env=env)
+        return await app.register(timeout=timeout)
+
+    async def unregister_app(
+        self, app: App | str, *, cascade: bool = False, timeout: float | None = None
+    ) -> App:
+        """Take an app out: see `App.unregister`."""
+        if isinstance(app, str):
+            app = await self.app(app)
+        return await app.unregister(cascade=cascade, timeout=timeout)
+
+    # -- instances and tickets (seed 001) -------------------------------------------------------------
+    async def instance(self, identity: int) -> Instance:
+        """Return an instance as it is now; NotFound, Unregistered."""
+        return await (await self.snapshot()).instance(identity)
+
+    async def instances(self) -> list[Instance]:
+        """Return all instances, ended ones too."""
+        return await (await self.snapshot()).instances()
+
+    async def host_instances(self, host: str) -> list[Instance]:
+        """Return the instances that run on a host."""
+        return await (await self.snapshot()).host_instances(host)
+
+    async def ticket(self, identity: int) -> Ticket:
+        """Return a ticket as it is now, also a processed one; NotFound."""
+        return await (await self.snapshot()).ticket(identity)
+
+    async def tickets(self) -> list[Ticket]:
+        """Return all tickets that are not processed."""
+        return await (await self.snapshot()).tickets()
+
+    async def host_tickets(self, host: str) -> list[Ticket]:
+        """Return the tickets that a host has claimed, and its instances that should stop."""
+        return await (await self.snapshot()).host_tickets(host)
+
+    async def create_ticket(
+        self,
+        op: Operation | str,
+        app: str,
+        revision: str,
+        proc: str,
+        env: str | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Ticket:
+        """Make a ticket that stands for itself: see `View.create_ticket`."""
+        view = await self.snapshot()
+        return await view.create_ticket(op, app, revision, proc, env, timeout=timeout)
+
+    async def claim_ticket(
+        self,
+        host: str | Presence,
+        *,
+        lease: int = 0,
+        app: str | None = None,
+        revision: str | None = None,
+        proc: str | None = None,
+        op: Operation | str | None = None,
+        timeout: float | None = None,
+    ) -> Ticket | None:
+        """Claim one of the open tickets that fit; None when there is none. Each goes to exactly one claimer.
+
+        DeadlineExceeded when others were faster with every single one.
+        """
+        name, lease = claimer(host, lease)
+        wanted = Wanted(app, revision, proc, None if op is None else Operation(op))
+        return await claim_ticket(View(self._access, 0), name, lease, wanted, timeout)
+
+    # -- scale ----------------------------------------------------------------------------------------
+    async def scale(
+        self,
+        app: str,
+        revision: str,
+        proc: str,
+        n: int | str,
+        env: str | None = None,
+        *,
+        by: str | None = None,
+        timeout: float | None = None,
+    ) -> Scaled:
+        """Have `n` instances, or "+n" more, or "-n" fewer: see `View.scale`."""
+        view = View(self._access, 0)
+        return await view.scale(app, revision, proc, n, env, by=by, timeout=timeout)
+
+    async def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
+        """Count the instances: see `View.get_scale`."""
+        return await (await self.snapshot()).get_scale(app, revision, proc, env)
+
+    # -- following ------------------------------------------------------------------------------------
+    async def watch_event(
+        self,
+        rev: int | None = None,
+        *,
+        types: Iterable[EventType | str] | None = None,
+        app: str | None = None,
+    ) -> EventWatch:
+        """Follow what happens, from `rev` on (default: from now on), of all apps or of one."""
+        return await watch_event(View(self._access, rev or 0), rev, types, app)
+
+    async def watch_ticket(self, rev: int | None = None, *, host: str | None = None) -> TicketWatch:
+        """Follow the tickets to work on, from `rev` on (default: from now on).
+
+        Open ones, whether new or given back, and stop tickets, with `host` only its own.
+        """
+        return await watch_ticket(View(self._access, rev or 0), rev, host)
+
+    # -- hosts ----------------------------------------------------------------------------------------
+    async def attend(
+        self, host: str, ttl: float = 10.0, *, version: str | None = None, timeout: float | None = None
+    ) -> Presence:
+        """Register a host that lives as long as a lease of `ttl` seconds, which is kept alive from now on.
+
+        What it claims becomes lost by itself when it dies.
+        """
+        return await attend(
+            View(self._access, await self._access.rev()), names.host(host), ttl, version, timeout
+        )
+
+    def __repr__(self) -> str:
+        return f"<visor registry on {self._client!r}>"
+
+
+async def connect(
+    addr: str | Iterable[str] | None = None,
+    root: str | None = None,
+    *,
+    timeout: float | None = None,
+    actor: str | None = None,
+    token: str | None = None,
+) -> Registry:
+    """Connect to the registry and return the domain on it; the arguments are those of `visor.dial`."""
+    client: Client[bytes] = Client(gather(addr, root, timeout, actor, token, None, None), BYTES)
+    try:
+        await client.connect()
+    except BaseException:
+        await client.close()
+        raise
+    return Registry(client)
+
+
+def _schema(data: bytes) -> int:
+    found = _number(data)
+    if found != SCHEMA:
+        raise SchemaMismatch(expected=SCHEMA, actual=found)
+    return found
+
+
+def _number(data: bytes) -> int:
+    try:
+        return int(data)
+    except ValueError:
+        raise BadRecord(path=layout.SCHEMA, why=f"not a number: {data!r:.40}", codec="record") from None

@@ -1,0 +1,124 @@
+"""Revisions: builds of an app, which are scaled."""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+from dataclasses import replace
+
+from visor import select
+from visor.aio.registry.base import Registered
+from visor.aio.registry.instance import Instance
+from visor.aio.registry.part import register_part, unregister_part
+from visor.aio.registry.scale import Scaled
+from visor.errors import NotFound
+from visor.registry import entries, layout
+from visor.registry.model import RevisionRecord
+from visor.registry.plan import Refused
+from visor.registry.stored import encode
+
+
+class Revision(Registered):
+    """A registered build of an app (FEATURES C4): complete in one rev, its archive's address included."""
+
+    __slots__ = ()
+    _record: RevisionRecord
+
+    @property
+    def app(self) -> str:
+        """The name of its app."""
+        return self._record.app
+
+    @property
+    def ref(self) -> str:
+        """Its name: a hash, a tag."""
+        return self._record.ref
+
+    @property
+    def archive_url(self) -> str:
+        """Where its build is."""
+        return self._record.archive_url
+
+    @property
+    def _path(self) -> str:
+        return layout.revision(self.app, self.ref)
+
+    @property
+    def _what(self) -> str:
+        return f"revision {self.app} {self.ref}"
+
+    async def register(self, *, timeout: float | None = None) -> Revision:
+        """Register it; Exists when the app has one of that name, NotFound without the app."""
+        record = replace(self._record, registered=self._access.time())
+        done = await register_part(self, self._what, self._path, encode(record), timeout)
+        return Revision(self._view.at(done), record, done)
+
+    async def unregister(self, *, timeout: float | None = None) -> Revision:
+        """Take it out; InUse while instances of it are pending, claimed, running or stopping."""
+        done = await unregister_part(self, self._what, self._path, f"/{self.ref}/*/*", None, timeout)
+        return Revision(self._view.at(done), replace(self._record, registered=None), 0)
+
+    async def set_archive_url(self, url: str, *, timeout: float | None = None) -> Revision:
+        """Say where its build is; RevMismatch when the revision has changed since this rev."""
+        if not self.is_registered:
+            return Revision(self._view, replace(self._record, archive_url=url), 0)
+        record = replace(self._record, archive_url=url)
+        done = await self._access.commit(entries.replace(self._path, encode(record), self._mod_rev), timeout)
+        if isinstance(done, Refused):
+            raise entries.why(self._what, self._path, self.rev, done)
+        return Revision(self._view.at(done), record, done)
+
+    async def fast_forward(self, rev: int = -1) -> Revision:
+        """Return it at `rev`, or at the latest rev; itself when that is not newer."""
+        view = await self._view.fast_forward(rev)
+        if view.rev == self.rev:
+            return self
+        _, version = await self._access.get(self._path, view.rev)
+        if version is None:
+            return Revision(view, replace(self._record, registered=None), 0)
+        return Revision(view, view.decode(RevisionRecord, self._path, version), version[0])
+
+    async def scale(
+        self, proc: str, n: int | str, env: str | None = None, *, timeout: float | None = None
+    ) -> Scaled:
+        """Have `n` instances of a process type: see `View.scale`."""
+        return await self._view.scale(self.app, self.ref, proc, n, env, timeout=timeout)
+
+    async def instances(self) -> list[Instance]:
+        """Return its instances at this rev, ended ones too."""
+        return await self._view.instances(self.app, self.ref)
+
+    async def register_instance(
+        self,
+        proc: str,
+        addr: str | None = None,
+        env: str | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Instance:
+        """Register one instance: pending, or with `addr` (HOST:PORT) as one that runs there already."""
+        return await self._view.register_instance(self.app, self.ref, proc, addr, env, timeout=timeout)
+
+    async def unregister_instance(
+        self, instance: Instance, *, reason: str = "unregistered", timeout: float | None = None
+    ) -> Instance:
+        """Take an instance of it out; NotFound when it is of another revision."""
+        if (instance.app, instance.revision) != (self.app, self.ref):
+            raise NotFound(
+                f"instance {instance.id} is of {instance.app} {instance.revision}, not of {self.app} {self.ref}",
+                path=self._path,
+                rev=self.rev,
+            )
+        return await instance.unregister(reason=reason, timeout=timeout)
+
+    async def procs_running(self) -> list[str]:
+        """Return the process types that it has instances of."""
+        sizes = await self._access.sizes(layout.group(self.app, "live", self.ref), self.rev)
+        return sorted(sizes)
+
+    async def count(self) -> int:
+        """Return how many instances of it are pending, claimed or running at this rev."""
+        live = select.tree(layout.group(self.app, "live", self.ref))
+        return (await self._access.count(live, self.rev))[1]
+
+    def __repr__(self) -> str:
+        return f"Revision({self.app} {self.ref} at rev {self.rev})"

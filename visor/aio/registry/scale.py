@@ -1,0 +1,151 @@
+"""How many instances there are, and making it another number."""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from visor import select
+from visor.aio.registry.instance import Instance
+from visor.errors import Conflict
+from visor.registry import layout, scaling
+from visor.registry.model import InstanceRecord
+from visor.registry.moves import Seen
+from visor.registry.plan import Refused
+from visor.registry.scaling import Amount, Group, Order
+
+if TYPE_CHECKING:
+    from visor.aio.registry.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """What `scale` did."""
+
+    instances: tuple[Instance, ...]
+    """Those that were registered, or those that were stopped (done, where nobody had claimed them yet)."""
+    previous: int
+    """How many there were, not counting those that were stopping."""
+    count: int
+    """How many there are."""
+    rev: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleCount:
+    """How many instances there are at a rev."""
+
+    count: int
+    """Pending, claimed and running."""
+    stopping: int
+    """Asked to stop and not ended yet; the ancestors counted these in."""
+    rev: int
+    by_env: Mapping[str, int]
+    """`count` by environment ("" for instances without one)."""
+
+    @property
+    def total(self) -> int:
+        """All that have not ended."""
+        return self.count + self.stopping
+
+
+async def scale_group(
+    view: View, group: Group, amount: Amount, by: str | None, timeout: float | None
+) -> Scaled:
+    """Bring a group to an amount: up to 500 instances in one rev, more in steps that are whole each."""
+    access = view._access
+    pauses = access.pauses(timeout)
+    done: list[Instance] = []
+    ids: list[int] = []
+    previous: int | None = None
+    while True:
+        order = Order(group, by or access.actor, access.time())
+        rev, count = await access.count(select.children(group.directory("live")))
+        left = amount.change(count)
+        step = max(-scaling.STEP, min(scaling.STEP, left))
+        if step > 0 and len(ids) < step:
+            ids = await access.ids(scaling.STEP if left > scaling.STEP else step, timeout)
+        result = await _attempt(view, order, rev, count, step, ids)
+        if isinstance(result, Refused):
+            error = scaling.absent(group, result)
+            if not isinstance(error, Conflict) or not await pauses.next():
+                raise error
+            continue
+        previous = count if previous is None else previous
+        done += result[1]
+        amount, ids = amount.left(step), []
+        if step == left:
+            return Scaled(tuple(done), previous, count + step, result[0])
+
+
+async def _attempt(
+    view: View, order: Order, rev: int, count: int, step: int, ids: list[int]
+) -> Refused | tuple[int, list[Instance]]:
+    """Try one step from what was counted at `rev`; return its rev and the instances it is about."""
+    access = view._access
+    after: list[InstanceRecord | None]
+    if step == 0:
+        after, plan = [], scaling.settle(order, rev, count)
+    elif step > 0:
+        grown, plan = scaling.grow(order, rev, count, ids[:step])
+        after = list(grown)
+    else:
+        victims = await _lowest(view, order.group, rev, -step)
+        after, plan = scaling.shrink(order, rev, count, victims)
+    done = await access.commit(plan)
+    if isinstance(done, Refused):
+        return done
+    then = view.at(done)
+    if step < 0:
+        return done, [
+            Instance(then, Seen(record or seen.record, done if record else 0))
+            for seen, record in zip(victims, after, strict=True)
+        ]
+    return done, [Instance(then, Seen(record, done)) for record in after if record is not None]
+
+
+async def _lowest(view: View, group: Group, rev: int, count: int) -> list[Seen]:
+    """Return the live instances of the lowest ids at `rev`."""
+    access = view._access
+    live = select.children(group.directory("live"))
+    _, entries = await access.scan(live, rev, keys=True, limit=count)
+    wanted = [path.rsplit("/", 1)[1] for path, _ in entries]
+    if not wanted:
+        return []
+    directory = group.directory("instances")
+    span = select.range(f"{directory}/{wanted[0]}", f"{directory}/{int(wanted[-1]) + 1:0{layout.DIGITS}d}")
+    _, rows = await access.scan(span, rev)
+    chosen = set(wanted)
+    at = view.at(rev)
+    return [
+        Seen(at.decode(InstanceRecord, path, version), version[0])
+        for path, version in rows
+        if path.rsplit("/", 1)[1] in chosen
+    ]
+
+
+async def count_group(view: View, app: str, revision: str, proc: str, env: str | None) -> ScaleCount:
+    """Count the instances of a process type of a revision, of all environments or of one ("" for none)."""
+    counts: list[Mapping[str, int]] = []
+    for kind in ("live", "stopping"):
+        sizes = await view._access.sizes(layout.group(app, kind, revision, proc), view.rev)
+        named = {"" if name == layout.NO_ENV else name: size for name, size in sizes.items()}
+        counts.append(named if env is None else {env: named.get(env, 0)})
+    live, stopping = counts
+    return ScaleCount(sum(live.values()), sum(stopping.values()), view.rev, live)
+
+
+async def register_one(
+    view: View, group: Group, place: tuple[str, int] | None, timeout: float | None
+) -> Instance:
+    """Register one instance: pending, or running at HOST and PORT."""
+    access = view._access
+    time = access.time()
+    (identity,) = await access.ids(1, timeout)
+    record, plan = scaling.single(group, identity, place, time)
+    done = await access.commit(plan, timeout)
+    if isinstance(done, Refused):
+        raise scaling.absent(group, done)
+    return Instance(view.at(done), Seen(record, done))

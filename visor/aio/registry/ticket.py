@@ -1,0 +1,380 @@
+"""Tickets: work to be done, and who does it."""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from visor import select
+from visor.aio.registry.base import Registered, moment
+from visor.aio.registry.instance import Instance, claimer, look
+from visor.codecs import BYTES
+from visor.errors import DeadlineExceeded, DecodeError, NotFound
+from visor.registry import layout, tickets
+from visor.registry.errors import AlreadyClaimed, IllegalMove
+from visor.registry.model import Mark, TicketRecord
+from visor.registry.moves import Seen
+from visor.registry.plan import Refused, Version
+from visor.registry.scaling import Group
+from visor.registry.states import TICKET_OF, Operation, State, Status
+from visor.values import Commit, Kind
+
+if TYPE_CHECKING:
+    from visor.aio.registry.presence import Presence
+    from visor.aio.registry.view import View
+    from visor.aio.watch import Watch
+
+log = logging.getLogger("visor")
+
+PAGE = 256
+"""Open tickets that a claimer looks at at once, to draw one: the more, the fewer draw the same."""
+
+
+class Ticket(Registered):
+    """A ticket at a rev (FEATURES C6): an order to start or stop a process.
+
+    An instance that is pending or claimed is a start ticket, one that is stopping a stop ticket: `instance` is that one
+    then, and what is done to the ticket is done to it. Other tickets (`View.create_ticket`) stand for themselves.
+    """
+
+    __slots__ = ("_instance",)
+    _record: TicketRecord
+
+    def __init__(
+        self, view: View, record: TicketRecord, mod_rev: int, instance: Instance | None = None
+    ) -> None:
+        super().__init__(view, record, mod_rev)
+        self._instance = instance
+
+    @classmethod
+    def of_instance(cls, instance: Instance) -> Ticket:
+        """Return an instance as a ticket."""
+        record = instance._record
+        op, status = TICKET_OF.get(instance.state, (Operation.START, Status.DEAD))
+        ticket = TicketRecord(
+            record.id,
+            op,
+            record.app,
+            record.revision,
+            record.proc,
+            record.env,
+            status,
+            record.host,
+            record.registered,
+            record.claim,
+            record.claims,
+            instance.status_info,
+        )
+        return cls(instance.snapshot, ticket, instance.mod_rev, instance)
+
+    @property
+    def id(self) -> int:
+        """Its number; lower ones are older."""
+        return self._record.id
+
+    @property
+    def op(self) -> Operation:
+        """What is to be done: start or stop."""
+        return self._record.op
+
+    @property
+    def app(self) -> str:
+        """The name of the app."""
+        return self._record.app
+
+    @property
+    def revision(self) -> str:
+        """The ref of the revision."""
+        return self._record.revision
+
+    @property
+    def proc(self) -> str:
+        """The name of the process type."""
+        return self._record.proc
+
+    @property
+    def env(self) -> str:
+        """The ref of the environment; "" without one."""
+        return self._record.env
+
+    @property
+    def status(self) -> Status:
+        """How far it is."""
+        return self._record.status
+
+    @property
+    def host(self) -> str | None:
+        """Who has claimed it."""
+        return self._record.host
+
+    @property
+    def claims(self) -> list[tuple[str, datetime | None]]:
+        """Who claimed it when, the latest claims only."""
+        return [(host, moment(time)) for host, time in self._record.claims]
+
+    @property
+    def claim_count(self) -> int:
+        """How often it was claimed."""
+        return self._record.claim
+
+    @property
+    def end(self) -> Mark | None:
+        """Who processed it, why and when."""
+        return self._record.end
+
+    @property
+    def instance(self) -> Instance | None:
+        """The instance that it is about; None for a ticket that stands for itself."""
+        return self._instance
+
+    # -- moves ----------------------------------------------------------------------------------------
+    async def claim(self, host: str | Presence, *, lease: int = 0, timeout: float | None = None) -> Ticket:
+        """Take it on: one of many claimers wins, the others get AlreadyClaimed.
+
+        A lease counts for tickets of instances; others stay claimed until somebody gives them back.
+        """
+        if self._instance is not None:
+            return Ticket.of_instance(await self._instance.claim(host, lease=lease, timeout=timeout))
+        host, _ = claimer(host, lease)
+        return await self._make(
+            tickets.claim(self._record, self._mod_rev, host, self._access.time()), timeout
+        )
+
+    async def unclaim(self, host: str | None = None, *, timeout: float | None = None) -> Ticket:
+        """Give it back: it is announced again. NotClaimer for another host than the present claimer."""
+        if self._instance is not None:
+            return Ticket.of_instance(await self._instance.unclaim(host, timeout=timeout))
+        return await self._make(tickets.unclaim(self._record, self._mod_rev, host), timeout)
+
+    async def done(
+        self, host: str | None = None, reason: str = "done", *, timeout: float | None = None
+    ) -> Ticket:
+        """Report that it was done. Of an instance: that it runs (start) or has exited (stop)."""
+        if self._instance is None:
+            return await self._process(Status.DONE, host, reason, timeout)
+        if self.op is Operation.STOP:
+            return Ticket.of_instance(await self._instance.exited(host, reason, timeout=timeout))
+        return Ticket.of_instance(await self._instance.started(host, timeout=timeout))
+
+    async def dead(
+        self, host: str | None = None, reason: str = "dead", *, timeout: float | None = None
+    ) -> Ticket:
+        """Report that it cannot be done. Of an instance: that it failed."""
+        if self._instance is None:
+            return await self._process(Status.DEAD, host, reason, timeout)
+        return Ticket.of_instance(await self._instance.failed(host, reason, timeout=timeout))
+
+    async def _process(self, status: Status, host: str | None, reason: str, timeout: float | None) -> Ticket:
+        mark = Mark(host or self.host or self._access.actor, reason, self._access.time())
+        step = tickets.processed(self._record, self._mod_rev, host, status, mark)
+        return await self._make(step, timeout)
+
+    async def _make(self, step: tickets.TicketStep, timeout: float | None) -> Ticket:
+        done = await self._access.commit(step.plan, timeout)
+        if isinstance(done, Refused):
+            raise step.refused(self.rev, done)
+        return Ticket(self._view.at(done), step.record, done)
+
+    # -- later ----------------------------------------------------------------------------------------
+    async def fast_forward(self, rev: int = -1) -> Ticket:
+        """Return it at `rev`, or at the latest rev; itself when that is not newer."""
+        view = await self._view.fast_forward(rev)
+        if view.rev == self.rev:
+            return self
+        if self._instance is not None:
+            return Ticket.of_instance(await look(view, self._instance._record))
+        return await view.ticket(self.id)
+
+    async def wait_processed(self, *, timeout: float | None = None) -> Ticket:
+        """Wait until it is done or dead, and return it. DeadlineExceeded after `timeout` seconds."""
+        if self._instance is not None:
+            states = (State.EXITED,) if self.op is Operation.STOP else (State.RUNNING, State.STOPPING)
+            return Ticket.of_instance(await self._instance.wait(*states, timeout=timeout))
+        access = self._access
+        deadline = access.client._driver.deadline(1e9 if timeout is None else timeout)
+        what = select.path(layout.identity(self.id))
+        async with await access.client.watch(what, keys=True, timeout=deadline.left()) as watch:
+            now = await self._view.at(await access.rev()).ticket(self.id)
+            while now.status not in tickets.PROCESSED:
+                try:
+                    commit = await watch.next(timeout=deadline.left())
+                except DeadlineExceeded:
+                    word = f"ticket {self.id} is {now.status} after {timeout or 0:g} s"
+                    raise DeadlineExceeded(word, seconds=timeout or 0) from None
+                if commit.rev > now.rev:
+                    now = await self._view.at(commit.rev).ticket(self.id)
+            return now
+
+    def __repr__(self) -> str:
+        where = f" by {self.host}" if self.host else ""
+        return f"Ticket({self.id}: {self.op} {self.app} {self.revision} {self.proc}, {self.status}{where})"
+
+
+def from_file(view: View, path: str, version: Version) -> Ticket:
+    """Return the ticket that a file under `/tickets` holds. BadRecord."""
+    record = tickets.read(version[1], path)
+    if isinstance(record, TicketRecord):
+        return Ticket(view, record, version[0])
+    return Ticket.of_instance(Instance(view, Seen(record, version[0])))
+
+
+async def create_ticket(view: View, op: Operation, group: Group, timeout: float | None) -> Ticket:
+    """Make a ticket that stands for itself. NotFound when a part of the group is not registered."""
+    access = view._access
+    (identity,) = await access.ids(1, timeout)
+    record, plan = tickets.create(identity, op, group, access.time())
+    done = await access.commit(plan, timeout)
+    if isinstance(done, Refused):
+        missing = next((path for path, version in done.found.items() if version is None), None)
+        raise NotFound(f"{group}: {missing} is not registered", path=missing, rev=done.rev)
+    return Ticket(view.at(done), record, done)
+
+
+class Wanted:
+    """Which tickets a claimer is ready for; None means any."""
+
+    def __init__(
+        self,
+        app: str | None = None,
+        revision: str | None = None,
+        proc: str | None = None,
+        op: Operation | None = None,
+    ) -> None:
+        self.app, self.revision, self.proc, self.op = app, revision, proc, op
+
+    def __call__(self, ticket: Ticket) -> bool:
+        """Whether the ticket is one of those."""
+        return (
+            (self.app is None or ticket.app == self.app)
+            and (self.revision is None or ticket.revision == self.revision)
+            and (self.proc is None or ticket.proc == self.proc)
+            and (self.op is None or ticket.op is self.op)
+        )
+
+
+async def claim_ticket(
+    view: View, host: str, lease: int, wanted: Wanted, timeout: float | None
+) -> Ticket | None:
+    """Claim one of the open tickets; None when there is none.
+
+    The older ones go first, but each claimer draws at random among a few hundred of them: if all took the oldest, one
+    would win and all others would have to ask again.
+    """
+    access = view._access
+    pauses = access.pauses(timeout)
+    page = PAGE
+    while True:
+        rev, candidates = await _open_tickets(view, wanted, page)
+        if not candidates:
+            return None
+        access.random.shuffle(candidates)
+        for ticket in candidates[: max(8, len(candidates) // 8)]:
+            try:
+                return await ticket.claim(host, lease=lease, timeout=timeout)
+            except (AlreadyClaimed, IllegalMove, NotFound):
+                continue
+        page = min(page * 2, 4096)
+        if not await pauses.next():
+            raise DeadlineExceeded(
+                f"others were faster with every ticket until rev {rev}", seconds=timeout or 0
+            )
+
+
+async def _open_tickets(view: View, wanted: Wanted, page: int) -> tuple[int, list[Ticket]]:
+    """Return up to `page` open tickets that are wanted, the oldest ones, as they are now."""
+    access = view._access
+    start, end = layout.open_ticket(0), f"{layout.OPEN}/~"
+    found: list[Ticket] = []
+    while True:
+        rev, rows = await access.scan(select.range(start, end), limit=page)
+        then = view.at(rev)
+        for path, version in rows:
+            try:
+                ticket = from_file(then, path, version)
+            except DecodeError as error:
+                log.warning("an open ticket cannot be read: %s", error)
+                continue
+            if wanted(ticket):
+                found.append(ticket)
+        if len(rows) < page or len(found) >= min(page, 32):
+            return rev, found
+        start = f"{rows[-1][0]}~"  # behind the last one: "~" ranks after every digit
+
+
+class TicketWatch:
+    """An endless iterable of tickets to work on; made by `watch_ticket`.
+
+    A ticket comes when it is made, when it is given back, and (stop tickets) when an instance should stop.
+    """
+
+    def __init__(self, view: View, watch: Watch[bytes], host: str | None) -> None:
+        self._view = view
+        self._watch = watch
+        self._host = host
+        self._ready: list[Ticket] = []
+
+    async def next(self, *, timeout: float | None = None) -> Ticket:
+        """Return the next ticket; DeadlineExceeded when none comes in `timeout` seconds (None: wait for ever)."""
+        deadline = self._view._access.client._driver.deadline(1e9 if timeout is None else timeout)
+        while not self._ready:
+            commit = await self._watch.next(timeout=None if timeout is None else deadline.left())
+            self._ready = self._tickets(commit)[::-1]
+        return self._ready.pop()
+
+    def _tickets(self, commit: Commit[bytes]) -> list[Ticket]:
+        found = []
+        view = self._view.at(commit.rev)
+        for change in commit.changes:
+            if change.kind is not Kind.CREATE:
+                continue
+            try:
+                ticket = from_file(view, change.path, change._version)
+            except DecodeError as error:
+                log.warning("a ticket cannot be read: %s", error)
+                continue
+            if self._concerns(ticket):
+                found.append(ticket)
+        return found
+
+    def _concerns(self, ticket: Ticket) -> bool:
+        if ticket.status is Status.UNCLAIMED:
+            return True
+        return (
+            ticket.op is Operation.STOP and self._host in (None, ticket.host) and ticket.instance is not None
+        )
+
+    def __aiter__(self) -> AsyncIterator[Ticket]:
+        return self
+
+    async def __anext__(self) -> Ticket:
+        while not self._ready:
+            commit = await self._watch.__anext__()
+            self._ready = self._tickets(commit)[::-1]
+        return self._ready.pop()
+
+    @property
+    def rev(self) -> int:
+        """The rev up to which every ticket has been handed out."""
+        return self._ready[-1].rev - 1 if self._ready else self._watch.rev
+
+    async def close(self) -> None:
+        """End it: idempotent, never waits."""
+        await self._watch.close()
+
+    async def __aenter__(self) -> TicketWatch:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+async def watch_ticket(view: View, rev: int | None, host: str | None) -> TicketWatch:
+    """Follow the tickets from `rev` on: open ones, and stop tickets (of one host)."""
+    watch = await view._access.client.watch(select.tree(layout.TICKETS), rev, codec=BYTES)
+    return TicketWatch(view, watch, host)

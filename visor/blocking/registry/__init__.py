@@ -1,0 +1,50 @@
+# Generated from visor/aio/registry/__init__.py by tests/hygiene/unasync.py.
+"""The domain, awaited: apps, revisions, process types, instances, tickets, services, events.
+
+registry = visor.blocking.registry.connect("localhost:8046")
+app = registry.register_app("git://git/web", "trusty")
+app.register_revision("v1", "http://archive/web-v1.img")
+app.register_proc("worker")
+registry.scale("web", "v1", "worker", 3)
+"""
+
+from __future__ import annotations
+
+from visor.blocking.registry.app import App
+from visor.blocking.registry.env import Env
+from visor.blocking.registry.events import Event, EventWatch
+from visor.blocking.registry.instance import Instance
+from visor.blocking.registry.lock import Lock
+from visor.blocking.registry.member import Member, Runner
+from visor.blocking.registry.presence import Presence
+from visor.blocking.registry.proc import ProcType
+from visor.blocking.registry.registry import SCHEMA, Registry, connect
+from visor.blocking.registry.revision import Revision
+from visor.blocking.registry.scale import ScaleCount, Scaled
+from visor.blocking.registry.service import Endpoint, Service
+from visor.blocking.registry.ticket import Ticket, TicketWatch
+from visor.blocking.registry.view import View
+
+__all__ = [
+    "SCHEMA",
+    "App",
+    "Endpoint",
+    "Env",
+    "Event",
+    "EventWatch",
+    "Instance",
+    "Lock",
+    "Member",
+    "Presence",
+    "ProcType",
+    "Registry",
+    "Revision",
+    "Runner",
+    "ScaleCount",
+    "Scaled",
+    "Service",
+    "Ticket",
+    "TicketWatch",
+    "View",
+    "connect",
+]

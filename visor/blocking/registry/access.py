@@ -1,0 +1,134 @@
+# Generated from visor/aio/registry/access.py by tests/hygiene/unasync.py.
+"""How the domain reads and writes: whole listings at one rev, and plans as transactions.
+
+It speaks the protocol's arrays itself, one request a page: a listing of 100 000 instances makes no object per file
+but the one that the caller wants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from visor.errors import NotFound
+from visor.protocol import verbs
+from visor.registry.ids import block
+from visor.registry.layout import UID
+from visor.registry.plan import Plan, Refused, Version
+from visor.select import Selector
+
+if TYPE_CHECKING:
+    from visor.blocking._driver import Pauses
+    from visor.blocking.client import Client
+
+Row = tuple[str, Version]
+"""(path, version) of a file."""
+
+
+class Access:
+    """A client, a clock and dice. `time` says now as RFC 3339; `actor` is who writes."""
+
+    __slots__ = ("_clock", "_path", "_relative", "actor", "client", "random")
+
+    def __init__(self, client: Client[Any], clock: Callable[[], float], random: Random) -> None:
+        self.client = client
+        self.random = random
+        self.actor: str = client._settings.actor
+        self._clock = clock
+        self._path = client._root.path
+        self._relative = client._root.relative
+
+    def time(self) -> str:
+        """Return the time as RFC 3339 in UTC with milliseconds."""
+        moment = datetime.fromtimestamp(self._clock(), UTC)
+        return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+    def pauses(self, timeout: float | None) -> Pauses:
+        """Return the pauses between attempts within `timeout`."""
+        return self.client._driver.pauses(timeout)
+
+    # -- reading --------------------------------------------------------------------------------------
+    def rev(self) -> int:
+        """Return the latest rev."""
+        return self.client.rev()
+
+    def get(self, path: str, at: int | None = None) -> tuple[int, Version | None]:
+        """Return the rev that was read and the file's version, None when there is none."""
+        message = [verbs.GET, 0, self._path(path), at]
+        rev, version = self.client._call(message, False, None)
+        return rev if at is None else at, version
+
+    def scan(
+        self,
+        what: Selector,
+        at: int | None = None,
+        *,
+        keys: bool = False,
+        limit: int | None = None,
+        page: int = 0,
+    ) -> tuple[int, list[Row]]:
+        """Return the rev that was read and the files that match, in path order, at most `limit`."""
+        selector = self.client._root.selector(what)
+        options = {"keys": True} if keys else {}
+        found: list[Row] = []
+        cursor: object = None
+        while True:
+            size = page if limit is None else min(page or limit, limit - len(found))
+            message = [verbs.SCAN, 0, selector, at, 0, cursor, size, options]
+            at, rows, cursor = (self.client._call(message, False, None))[:3]
+            found += rows
+            if cursor is None or (limit is not None and len(found) >= limit):
+                break
+        rev: int = at if at is not None else 0
+        if self.client.root != "/":
+            found = [(self._relative(path), version) for path, version in found]
+        return rev, found
+
+    def count(self, what: Selector, at: int | None = None) -> tuple[int, int]:
+        """Return the rev that was read, and how many files match."""
+        message = [verbs.SCAN, 0, self.client._root.selector(what), at, 0, None, 0, {"count": True}]
+        rev, _, _, count = self.client._call(message, False, None)
+        return rev if at is None else at, count
+
+    def sizes(self, directory: str, at: int | None = None) -> dict[str, int]:
+        """Return how many direct entries each directory in `directory` has."""
+        sizes: dict[str, int] = {}
+        cursor: object = None
+        while True:
+            message = [verbs.LIST, 0, self._path(directory), at, 0, cursor, 0]
+            try:
+                at, rows, cursor = self.client._call(message, False, None)
+            except NotFound:
+                return sizes
+            sizes.update({row[0]: row[2] for row in rows if row[1] == verbs.N_DIRECTORY})
+            if cursor is None:
+                return sizes
+
+    # -- writing --------------------------------------------------------------------------------------
+    def commit(self, plan: Plan, timeout: float | None = None) -> int | Refused:
+        """Send the transaction: the rev that it took, or what was found instead of what it needs."""
+        full = self._path
+        message = [
+            verbs.TXN,
+            0,
+            0,
+            [[kind, full(path), arg] for kind, path, arg in plan.guards],
+            [[kind, full(path), *rest] for kind, path, *rest in plan.writes],
+            [[verbs.T_GET, full(path)] for path in plan.look],
+            plan.note,
+        ]
+        rev, succeeded, results = self.client._call(message, True, timeout)
+        if succeeded:
+            return int(rev)
+        return Refused(rev, dict(zip(plan.look, results, strict=True)))
+
+    def uid(self, timeout: float | None = None) -> int:
+        """Return a number that nobody else gets: the rev of a write that cannot fail for others' sake."""
+        rev: int = self.client._call([verbs.SET, 0, 0, self._path(UID), b""], True, timeout)
+        return rev
+
+    def ids(self, count: int, timeout: float | None = None) -> list[int]:
+        """Return ids for so many new instances or tickets, in rising order, later ones always higher."""
+        return block(self.uid(timeout), count)

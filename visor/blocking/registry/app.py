@@ -1,0 +1,265 @@
+# Generated from visor/aio/registry/app.py by tests/hygiene/unasync.py.
+"""Apps: what is deployed. An app owns its revisions, process types, environments and instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from visor import select
+from visor.blocking.registry.base import Registered
+from visor.blocking.registry.env import Env
+from visor.blocking.registry.instance import Instance
+from visor.blocking.registry.proc import ProcType
+from visor.blocking.registry.revision import Revision
+from visor.errors import Conflict, Exists, NotFound, RevMismatch
+from visor.registry import entries, layout, names
+from visor.registry.happenings import EventType
+from visor.registry.model import NOTHING, AppRecord, Mark
+from visor.registry.plan import Refused
+from visor.registry.states import ENDED
+from visor.registry.stored import encode
+
+if TYPE_CHECKING:
+    from visor.blocking.registry.events import EventWatch
+    from visor.blocking.registry.view import View
+
+
+class App(Registered):
+    """An app at a rev.
+
+        app = view.new_app("web", "git://git/web", "trusty").register()
+        app = app.set_environment_variable("DB_URL", "postgres://db")
+
+    Methods that change something return the app at the new rev (FEATURES C1, C4).
+    """
+
+    __slots__ = ("_given",)
+    _record: AppRecord
+
+    def __init__(
+        self, view: View, record: AppRecord, mod_rev: int, given: Mapping[str, str] = NOTHING
+    ) -> None:
+        super().__init__(view, record, mod_rev)
+        self._given = given
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._record.name
+
+    @property
+    def repo_url(self) -> str:
+        """Where its source is."""
+        return self._record.repo_url
+
+    @property
+    def stack(self) -> str:
+        """What it runs on."""
+        return self._record.stack
+
+    @property
+    def deploy_type(self) -> str:
+        """How it is deployed."""
+        return self._record.deploy_type
+
+    @property
+    def head(self) -> str | None:
+        """The revision that is the latest, as `set_head` said it."""
+        return self._record.head
+
+    def _at(self, rev: int, record: AppRecord, mod_rev: int) -> App:
+        return App(self._view.at(rev), record, mod_rev)
+
+    # -- life -----------------------------------------------------------------------------------------
+    def register(self, *, timeout: float | None = None) -> App:
+        """Register it, with the environment that it was given, and return it as registered.
+
+        Exists when it is registered, also by others since this rev; RevMismatch when it came and went since.
+        """
+        path = layout.app(self.name)
+        if self.is_registered:
+            raise Exists(f"app {self.name}: is registered already", path=path, actual=self._mod_rev)
+        record = replace(self._record, registered=self._access.time())
+        plan = entries.register_app(record, self._given, self.rev)
+        done = self._access.commit(plan, timeout)
+        if isinstance(done, Refused):
+            raise entries.why(f"app {self.name}", path, self.rev, done, created=True)
+        return self._at(done, record, done)
+
+    def unregister(
+        self, *, cascade: bool = False, reason: str = "unregistered", timeout: float | None = None
+    ) -> App:
+        """Take it out with everything that belongs to it, in one rev, and return it as it is then.
+
+        InUse while instances of it are pending, claimed, running or stopping; with `cascade` they go too (their
+        hosts see them go, and end the processes). NotFound when this object is not registered, RevMismatch
+        when the app has changed since.
+        """
+        path = layout.app(self.name)
+        if not self.is_registered:
+            raise NotFound(f"app {self.name}: not registered", path=path, rev=self.rev)
+        pauses = self._access.pauses(timeout)
+        mark = Mark(self._access.actor, reason, self._access.time())
+        while True:
+            now = self._view.at(self._access.rev())
+            found = now.instances_seen(select.tree(layout.instances(self.name)))
+            live = sum(seen.state not in ENDED for seen in found)
+            if (live and not cascade) or len(found) > entries.CASCADE:
+                raise entries.in_use(f"app {self.name}", live or len(found))
+            procs = [proc._record for proc in now.procs(self.name)]
+            plan = entries.unregister_app(self.name, self._mod_rev, now.rev, found, procs, mark)
+            done = self._access.commit(plan, timeout)
+            if not isinstance(done, Refused):
+                return self._at(done, replace(self._record, registered=None), 0)
+            error = entries.why(f"app {self.name}", path, self.rev, done)
+            version = done.found[path]
+            if version is None or version[0] != self._mod_rev or not pauses.next():
+                raise error
+
+    def fast_forward(self, rev: int = -1) -> App:
+        """Return it at `rev`, or at the latest rev; itself when that is not newer.
+
+        An app that is not registered by then comes back as one that can be registered.
+        """
+        view = self._view.fast_forward(rev)
+        if view.rev == self.rev:
+            return self
+        _, version = self._access.get(layout.app(self.name), view.rev)
+        if version is None:
+            return App(view, replace(self._record, registered=None), 0)
+        return App(view, view.decode(AppRecord, layout.app(self.name), version), version[0])
+
+    def set_head(self, ref: str, *, timeout: float | None = None) -> App:
+        """Say which revision is the latest; RevMismatch when the app has changed since this rev."""
+        record = replace(self._record, head=names.name("revision", ref))
+        path = layout.app(self.name)
+        if not self.is_registered:
+            raise NotFound(f"app {self.name}: not registered", path=path, rev=self.rev)
+        done = self._access.commit(entries.replace(path, encode(record), self._mod_rev), timeout)
+        if isinstance(done, Refused):
+            raise entries.why(f"app {self.name}", path, self.rev, done)
+        return self._at(done, record, done)
+
+    # -- the environment, a variable at a time --------------------------------------------------------
+    def environment_variables(self) -> Mapping[str, str]:
+        """Return the environment at this rev; empty when there is none."""
+        if not self.is_registered:
+            return self._given
+        return self._view.variables(self.name)
+
+    def get_environment_variable(self, key: str) -> str:
+        """Return a variable's value at this rev; NotFound when there is none."""
+        path = layout.variable(self.name, names.variable(key))
+        if not self.is_registered and key in self._given:
+            return self._given[key]
+        _, version = self._access.get(path, self.rev)
+        if version is None:
+            raise NotFound(f"app {self.name}: no variable {key!r}", path=path, rev=self.rev)
+        return str(version[1], "utf-8")
+
+    def set_environment_variable(self, key: str, value: str, *, timeout: float | None = None) -> App:
+        """Set a variable, and return the app with it.
+
+        RevMismatch when the same variable has changed since this rev; others do not matter. Of an app that is not
+        registered yet, it is kept until `register`.
+        """
+        names.variable(key)
+        if not self.is_registered:
+            given = MappingProxyType({**self._given, key: value})
+            return App(self._view, self._record, 0, given)
+        plan = entries.set_variable(self.name, key, value, self.rev)
+        done = self._access.commit(plan, timeout)
+        if isinstance(done, Refused):
+            path = layout.variable(self.name, key)
+            raise _variable_changed(self.name, key, path, self.rev, done)
+        return self._at(done, self._record, self._mod_rev)
+
+    def del_environment_variable(self, key: str, *, timeout: float | None = None) -> App:
+        """Delete a variable, and return the app without it; NotFound when there is none at this rev."""
+        path = layout.variable(self.name, names.variable(key))
+        if not self.is_registered:
+            if key not in self._given:
+                raise NotFound(f"app {self.name}: no variable {key!r}", path=path, rev=self.rev)
+            rest = {name: value for name, value in self._given.items() if name != key}
+            return App(self._view, self._record, 0, MappingProxyType(rest))
+        self.get_environment_variable(key)
+        done = self._access.commit(entries.delete_variable(self.name, key, self.rev), timeout)
+        if isinstance(done, Refused):
+            raise _variable_changed(self.name, key, path, self.rev, done)
+        return self._at(done, self._record, self._mod_rev)
+
+    # -- what belongs to it ---------------------------------------------------------------------------
+    def revisions(self) -> list[Revision]:
+        """Return its revisions at this rev, by ref."""
+        return self._view.revisions(self.name)
+
+    def revision(self, ref: str) -> Revision:
+        """Return one of its revisions; NotFound."""
+        return self._view.revision(self.name, ref)
+
+    def procs(self) -> list[ProcType]:
+        """Return its process types at this rev, by name."""
+        return self._view.procs(self.name)
+
+    def proc(self, name: str) -> ProcType:
+        """Return one of its process types; NotFound."""
+        return self._view.proc(self.name, name)
+
+    def envs(self) -> list[Env]:
+        """Return its immutable environments at this rev, by ref."""
+        return self._view.envs(self.name)
+
+    def env(self, ref: str) -> Env:
+        """Return one of its immutable environments; NotFound."""
+        return self._view.env(self.name, ref)
+
+    def instances(self) -> list[Instance]:
+        """Return its instances at this rev, ended ones too, by revision, process type, environment and id."""
+        return self._view.instances(self.name)
+
+    def register_revision(self, ref: str, archive_url: str = "", *, timeout: float | None = None) -> Revision:
+        """Register a revision; Exists when there is one."""
+        return self._view.new_revision(self.name, ref, archive_url).register(timeout=timeout)
+
+    def unregister_revision(self, revision: Revision | str, *, timeout: float | None = None) -> Revision:
+        """Take a revision out; see `Revision.unregister`."""
+        if isinstance(revision, str):
+            revision = self.revision(revision)
+        return revision.unregister(timeout=timeout)
+
+    def register_proc(self, name: str, *, timeout: float | None = None, **fields: Any) -> ProcType:
+        """Register a process type; the fields are those of `View.new_proc`."""
+        return self._view.new_proc(self.name, name, **fields).register(timeout=timeout)
+
+    def register_env(self, ref: str, vars: Mapping[str, str], *, timeout: float | None = None) -> Env:
+        """Register an immutable environment."""
+        return self._view.new_env(self.name, ref, vars).register(timeout=timeout)
+
+    def watch_event(
+        self, rev: int | None = None, types: Iterable[EventType | str] | None = None
+    ) -> EventWatch:
+        """Follow the events of this app and of everything below it, from the rev after this one on."""
+        return self._view.watch_event(rev, types=types, app=self.name)
+
+    def __repr__(self) -> str:
+        word = "" if self.is_registered else ", not registered"
+        return f"App({self.name} at rev {self.rev}{word})"
+
+
+def _variable_changed(app: str, key: str, path: str, rev: int, refusal: Refused) -> Conflict | NotFound:
+    version = refusal.found.get(path)
+    if version is None:
+        return NotFound(
+            f"app {app}: variable {key!r} or the app itself is gone since rev {rev}",
+            path=path,
+            rev=refusal.rev,
+        )
+    return RevMismatch(
+        f"app {app}: variable {key!r} has changed since rev {rev} (rev {version[0]}): fast_forward first",
+        path=path,
+        expected=rev,
+        actual=version[0],
+    )

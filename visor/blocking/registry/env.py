@@ -1,0 +1,52 @@
+# Generated from visor/aio/registry/env.py by tests/hygiene/unasync.py.
+"""Immutable environments: a named set of variables that an instance is started with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from visor.blocking.registry.base import Registered
+from visor.blocking.registry.part import register_part, unregister_part
+from visor.registry import layout
+from visor.registry.model import EnvRecord
+from visor.registry.stored import encode
+
+
+class Env(Registered):
+    """An environment of an app, immutable until it is unregistered (FEATURES C4, era 5)."""
+
+    __slots__ = ()
+    _record: EnvRecord
+
+    @property
+    def app(self) -> str:
+        """The name of its app."""
+        return self._record.app
+
+    @property
+    def ref(self) -> str:
+        """Its name."""
+        return self._record.ref
+
+    @property
+    def vars(self) -> Mapping[str, str]:
+        """The variables."""
+        return self._record.vars
+
+    def register(self, *, timeout: float | None = None) -> Env:
+        """Register it; Exists when the app has one of that name, NotFound without the app."""
+        record = replace(self._record, registered=self._access.time())
+        path = layout.env(self.app, self.ref)
+        done = register_part(self, f"env {self.app} {self.ref}", path, encode(record), timeout)
+        return Env(self._view.at(done), record, done)
+
+    def unregister(self, *, timeout: float | None = None) -> Env:
+        """Take it out; InUse while an instance runs with it, or is to (the ancestors did not look)."""
+        path = layout.env(self.app, self.ref)
+        what = f"env {self.app} {self.ref}"
+        done = unregister_part(self, what, path, f"/*/*/{self.ref}", None, timeout)
+        return Env(self._view.at(done), replace(self._record, registered=None), 0)
+
+    def __repr__(self) -> str:
+        return f"Env({self.app} {self.ref} at rev {self.rev})"

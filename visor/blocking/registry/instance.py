@@ -1,0 +1,348 @@
+# Generated from visor/aio/registry/instance.py by tests/hygiene/unasync.py.
+"""Instances: processes, from the wish for one to its tombstone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from visor import select
+from visor.blocking.registry.base import Registered, moment
+from visor.errors import Compacted, DeadlineExceeded
+from visor.registry import layout, moves, placement
+from visor.registry.errors import Unregistered
+from visor.registry.model import InstanceRecord, Mark
+from visor.registry.moves import Seen, Step
+from visor.registry.plan import Refused
+from visor.registry.states import TERMINAL, Move, State
+
+if TYPE_CHECKING:
+    from visor.blocking.registry.access import Access
+    from visor.blocking.registry.presence import Presence
+    from visor.blocking.registry.view import View
+
+FOREVER = 1e9
+
+
+class Instance(Registered):
+    """An instance at a rev (FEATURES C5). The moves that are legal are in `visor.registry.states.MOVES`.
+
+        instance = instance.claim("10.0.0.1")
+        instance = instance.started(port=8001)
+        instance = instance.exited()
+
+    Each move is fenced by this object's rev: it is refused when the instance has changed since, whoever asks.
+    IllegalMove names the state and the one that was wanted, NotClaimer the claimer, AlreadyClaimed who was first,
+    Unregistered who took it out; RevMismatch means that it changed otherwise, and can be tried again after
+    `fast_forward`.
+    """
+
+    __slots__ = ("_lost",)
+    _record: InstanceRecord
+
+    def __init__(self, view: View, seen: Seen) -> None:
+        super().__init__(view, seen.record, seen.mod_rev)
+        self._lost = seen.lost
+
+    # -- what it is -----------------------------------------------------------------------------------
+    @property
+    def id(self) -> int:
+        """Its number; lower ones are older."""
+        return self._record.id
+
+    @property
+    def app(self) -> str:
+        """The name of its app."""
+        return self._record.app
+
+    @property
+    def revision(self) -> str:
+        """The ref of its revision."""
+        return self._record.revision
+
+    @property
+    def proc(self) -> str:
+        """The name of its process type."""
+        return self._record.proc
+
+    @property
+    def env(self) -> str:
+        """The ref of its environment; "" without one."""
+        return self._record.env
+
+    @property
+    def state(self) -> State:
+        """What it is doing. A taken instance whose lease had ended by this rev is lost."""
+        if not self._mod_rev:
+            return State.DONE
+        return State.LOST if self._lost else self._record.state
+
+    @property
+    def host(self) -> str | None:
+        """Who has claimed it, or had when it ended."""
+        return self._record.host
+
+    @property
+    def ip(self) -> str | None:
+        """Where it runs."""
+        return self._record.ip
+
+    @property
+    def port(self) -> int | None:
+        """The port that it listens on."""
+        return self._record.port
+
+    @property
+    def hostname(self) -> str | None:
+        """The name of the machine it runs on."""
+        return self._record.hostname
+
+    @property
+    def tele_port(self) -> int | None:
+        """The port of its telemetry."""
+        return self._record.tele_port
+
+    @property
+    def addr(self) -> str | None:
+        """IP:PORT, None before it runs."""
+        return None if self.ip is None or self.port is None else f"{self.ip}:{self.port}"
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        """How often it was started again, by reason: fail, oom."""
+        return {"fail": self._record.fail_restarts, "oom": self._record.oom_restarts}
+
+    @property
+    def claims(self) -> list[tuple[str, datetime | None]]:
+        """Who claimed it when, the latest claims only; `claim_count` tells how many there were."""
+        return [(host, moment(time)) for host, time in self._record.claims]
+
+    @property
+    def claim_count(self) -> int:
+        """How often it was claimed."""
+        return self._record.claim
+
+    @property
+    def claimed(self) -> datetime | None:
+        """When it was claimed last; None when it is not."""
+        claims = self._record.claims
+        return moment(claims[-1][1]) if self._record.host is not None and claims else None
+
+    @property
+    def lease(self) -> int:
+        """The lease that it lives as long as; 0 for none."""
+        return self._record.lease
+
+    @property
+    def lock_info(self) -> Mark | None:
+        """Who has locked it, why and when; None when nobody has."""
+        return self._record.lock
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether somebody has marked it as his; that forbids nothing by itself."""
+        return self._record.lock is not None
+
+    @property
+    def status_info(self) -> Mark | None:
+        """Who ended it, why and when; None before its end."""
+        if self._lost:
+            return Mark("lease", f"lease {self.lease} of {self.host} ended", "")
+        return self._record.end
+
+    @property
+    def seen(self) -> Seen:
+        """The record as it is stored, and whether its lease had ended."""
+        return Seen(self._record, self._mod_rev, self._lost)
+
+    # -- moves ----------------------------------------------------------------------------------------
+    def claim(
+        self,
+        host: str | Presence,
+        *,
+        lease: int = 0,
+        timeout: float | None = None,
+    ) -> Instance:
+        """Take it on, for `host`: one of many claimers wins.
+
+        With a lease (or a `Presence`, which has one) it becomes lost by itself when that ends.
+        """
+        name, lease = claimer(host, lease)
+        step = moves.claim(self.seen, name, lease=lease, time=self._access.time())
+        return self._make(step, timeout)
+
+    def unclaim(self, host: str | None = None, *, timeout: float | None = None) -> Instance:
+        """Give it back; it is pending again, and its claims are remembered."""
+        return self._make(moves.unclaim(self.seen, host), timeout)
+
+    def started(
+        self,
+        host: str | None = None,
+        *,
+        port: int | None = None,
+        hostname: str | None = None,
+        tele_port: int | None = None,
+        ip: str | None = None,
+        timeout: float | None = None,
+    ) -> Instance:
+        """Report that it runs, on `ip` (default: the claimer). Running already: nothing happens."""
+        if self.state is State.RUNNING and (host is None or host == self.host):
+            return self
+        step = moves.started(self.seen, host, port=port, hostname=hostname, tele_port=tele_port, ip=ip)
+        return self._make(step, timeout)
+
+    def restarted(
+        self, reason: str, count: int = 1, host: str | None = None, *, timeout: float | None = None
+    ) -> Instance:
+        """Report that it was started again `count` times, for "fail" or "oom". Only while it runs."""
+        return self._make(moves.restarted(self.seen, host, reason, count), timeout)
+
+    def stop(self, *, timeout: float | None = None) -> Instance:
+        """Ask its host to end it."""
+        return self._make(moves.stop(self.seen), timeout)
+
+    def exited(
+        self, host: str | None = None, reason: str = "exited", *, timeout: float | None = None
+    ) -> Instance:
+        """Report that it ended as it should."""
+        return self._end(Move.EXITED, host, self.host or "", reason, timeout)
+
+    def failed(
+        self, host: str | None = None, reason: str = "failed", *, timeout: float | None = None
+    ) -> Instance:
+        """Report that it failed, and why."""
+        return self._end(Move.FAILED, host, self.host or "", reason, timeout)
+
+    def lost(self, by: str | None = None, reason: str = "lost", *, timeout: float | None = None) -> Instance:
+        """Say that nobody knows it any more: anybody may."""
+        return self._end(Move.LOST, None, by or self._access.actor, reason, timeout)
+
+    def lock(self, by: str | None = None, reason: str = "", *, timeout: float | None = None) -> Instance:
+        """Mark it as one's own; Locked when it is marked already."""
+        mark = Mark(by or self._access.actor, reason, self._access.time())
+        return self._make(moves.lock(self.seen, mark), timeout)
+
+    def unlock(self, *, timeout: float | None = None) -> Instance:
+        """Take the mark away, whoever made it."""
+        return self._make(moves.unlock(self.seen), timeout) if self.is_locked else self
+
+    def unregister(
+        self, by: str | None = None, reason: str = "unregistered", *, timeout: float | None = None
+    ) -> Instance:
+        """Take it out for ever; its tombstone tells who did, why and when. Returns it as done."""
+        mark = Mark(by or self._access.actor, reason, self._access.time())
+        return self._make(moves.unregister(self.seen, mark), timeout)
+
+    def _end(self, move: Move, host: str | None, by: str, reason: str, timeout: float | None) -> Instance:
+        mark = Mark(by, reason, self._access.time())
+        return self._make(moves.ended(self.seen, move, host, mark), timeout)
+
+    def _make(self, step: Step, timeout: float | None) -> Instance:
+        done = self._access.commit(step.plan, timeout)
+        if isinstance(done, Refused):
+            raise step.refused(self.rev, done)
+        view = self._view.at(done)
+        if step.record is None:
+            return Instance(view, Seen(self._record, 0))
+        return Instance(view, Seen(step.record, done))
+
+    # -- later ----------------------------------------------------------------------------------------
+    def fast_forward(self, rev: int = -1) -> Instance:
+        """Return it at `rev`, or at the latest rev; itself when that is not newer. Unregistered when it is done."""
+        view = self._view.fast_forward(rev)
+        if view.rev == self.rev:
+            return self
+        return look(view, self._record)
+
+    def wait(self, *states: State | str, timeout: float | None = None) -> Instance:
+        """Wait until it is in one of `states`, or in one that ends it, and return it as it is then.
+
+        A state that ends it (exited, failed, lost, done) ends every wait: look at `.state`. Without `states`,
+        wait for its end. DeadlineExceeded after `timeout` seconds; None waits for ever.
+        """
+        wanted = {State(state) for state in states} | TERMINAL
+        return watch_until(self, wanted, timeout)
+
+    def wait_claimed(self, *, timeout: float | None = None) -> Instance:
+        """Wait until it is claimed, or further."""
+        return self.wait(State.CLAIMED, State.RUNNING, State.STOPPING, timeout=timeout)
+
+    def wait_started(self, *, timeout: float | None = None) -> Instance:
+        """Wait until it runs, or has ended."""
+        return self.wait(State.RUNNING, State.STOPPING, timeout=timeout)
+
+    def wait_stop(self, *, timeout: float | None = None) -> Instance:
+        """Wait until it should stop, or has ended."""
+        return self.wait(State.STOPPING, timeout=timeout)
+
+    def wait_exited(self, *, timeout: float | None = None) -> Instance:
+        """Wait for its end."""
+        return self.wait(timeout=timeout)
+
+    wait_failed = wait_exited
+    wait_lost = wait_exited
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values; `state` is the one that counts."""
+        return {**super().to_dict(), "state": self.state.value}
+
+    def __repr__(self) -> str:
+        where = f" on {self.host}" if self.host else ""
+        return f"Instance({self.id} of {self.app} {self.revision} {self.proc}, {self.state}{where}, at rev {self.rev})"
+
+
+def claimer(host: str | Presence, lease: int) -> tuple[str, int]:
+    """Return the name and the lease of who claims."""
+    return (host, lease) if isinstance(host, str) else (host.host, host.lease)
+
+
+def look(view: View, record: InstanceRecord) -> Instance:
+    """Return the instance of a record as it is at the view's rev. Unregistered when it is gone by then."""
+    path = placement.record_path(record)
+    _, version = view._access.get(path, view.rev)
+    if version is None:
+        identity = view.identity(record.id)
+        raise moves.unregistered(identity, record.id, path)
+    found = view.decode(InstanceRecord, path, version)
+    lost = bool(found.lease) and placement.is_lost(found, view.leases_of([found]))
+    return Instance(view, Seen(found, version[0], lost))
+
+
+def watch_until(instance: Instance, wanted: set[State], timeout: float | None) -> Instance:
+    """Follow an instance until its state is wanted, from the latest rev on."""
+    access: Access = instance._access
+    deadline = access.client._driver.deadline(FOREVER if timeout is None else timeout)
+    record = instance._record
+    # The record, its entry in `live` and that in `stopping`, which go when the lease does.
+    group = layout.group(record.app, "*", *record.key[1:])
+    what = select.glob(f"{group}/{layout.number(record.id)}")
+    view = instance._view
+    while True:
+        with access.client.watch(what, keys=True, timeout=deadline.left()) as watch:
+            # Established: whatever comes after this look is told by the watch.
+            now = _state(view.at(access.rev()), instance)
+            while now.state not in wanted:
+                try:
+                    commit = watch.next(timeout=deadline.left())
+                except DeadlineExceeded:
+                    raise _too_late(now, wanted, timeout) from None
+                except Compacted:
+                    break  # it fell behind what is kept: look at the latest state
+                if commit.rev > now.rev:
+                    now = _state(view.at(commit.rev), instance)
+            else:
+                return now
+
+
+def _state(view: View, instance: Instance) -> Instance:
+    try:
+        return look(view, instance._record)
+    except Unregistered:
+        return Instance(view, Seen(instance._record, 0))
+
+
+def _too_late(now: Instance, wanted: set[State], timeout: float | None) -> DeadlineExceeded:
+    names = ", ".join(sorted(state.value for state in wanted - TERMINAL)) or "at its end"
+    return DeadlineExceeded(
+        f"instance {now.id} is {now.state} after {timeout or 0:g} s, waited for {names}", seconds=timeout or 0
+    )

@@ -1,0 +1,71 @@
+# Generated from visor/aio/registry/lock.py by tests/hygiene/unasync.py.
+"""Locks that programs agree on: a file that one of them may write (FEATURES C2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from visor.blocking.registry.base import Registered
+from visor.errors import RevMismatch
+from visor.registry import entries, layout
+from visor.registry.errors import Locked
+from visor.registry.model import LockRecord, Mark
+from visor.registry.plan import Plan, Refused
+from visor.registry.stored import decode, encode
+
+if TYPE_CHECKING:
+    from visor.blocking.registry.view import View
+
+
+class Lock(Registered):
+    """A lock that is held, at a rev."""
+
+    __slots__ = ()
+    _record: LockRecord
+
+    @property
+    def key(self) -> str:
+        """What is locked."""
+        return self._record.key
+
+    @property
+    def value(self) -> str:
+        """What its holder wrote into it."""
+        return self._record.value
+
+    @property
+    def by(self) -> str:
+        """Who holds it."""
+        return self._record.mark.by
+
+    def unlock(self, *, timeout: float | None = None) -> View:
+        """Give it up, and return the snapshot of that; RevMismatch when it is another's by now, or nobody's."""
+        path = layout.lock(self.key)
+        done = self._access.commit(entries.remove(path, self._mod_rev), timeout)
+        if isinstance(done, Refused):
+            raise RevMismatch(
+                f"lock {self.key}: not the one that was taken at rev {self._mod_rev}",
+                path=path,
+                expected=self._mod_rev,
+                actual=done.rev,
+            )
+        return self._view.at(done)
+
+    def __repr__(self) -> str:
+        return f"Lock({self.key} of {self.by} at rev {self.rev})"
+
+
+def take(view: View, key: str, value: str, lease: int, timeout: float | None) -> Lock:
+    """Take a lock that is free now, and was not taken and given up since the view's rev. Locked when it is taken."""
+    access = view._access
+    path = layout.lock(key)
+    record = LockRecord(key, value, Mark(access.actor, value, access.time()))
+    plan: Plan = entries.create(path, encode(record), view.rev, lease=lease)
+    done = access.commit(plan, timeout)
+    if not isinstance(done, Refused):
+        return Lock(view.at(done), record, done)
+    version = done.found[path]
+    if version is None:
+        raise entries.why(f"lock {key}", path, view.rev, done, created=True)
+    holder = decode(LockRecord, version[1], path)
+    raise Locked(what=f"lock {key}", by=holder.mark.by, reason=holder.value)

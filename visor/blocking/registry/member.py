@@ -1,0 +1,133 @@
+# Generated from visor/aio/registry/member.py by tests/hygiene/unasync.py.
+"""Runners, loggers, proxies and process managers: who takes part, and where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from visor.blocking.registry.base import Registered
+from visor.errors import Exists, NotFound
+from visor.registry import entries, layout
+from visor.registry.errors import BadName
+from visor.registry.model import MemberRecord, RunnerRecord
+from visor.registry.plan import Refused
+from visor.registry.stored import encode
+
+PATHS = {"logger": layout.logger, "proxy": layout.proxy, "pm": layout.pm}
+DIRECTORIES = {"logger": layout.LOGGERS, "proxy": layout.PROXIES, "pm": layout.PMS}
+
+
+class Runner(Registered):
+    """The runner of an instance at HOST:PORT, at a rev (FEATURES C4)."""
+
+    __slots__ = ()
+    _record: RunnerRecord
+
+    @property
+    def host(self) -> str:
+        """Where it runs."""
+        return self._record.host
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._record.port
+
+    @property
+    def addr(self) -> str:
+        """HOST:PORT."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def instance(self) -> int:
+        """The id of its instance."""
+        return self._record.instance
+
+    def register(self, *, timeout: float | None = None) -> Runner:
+        """Register it; Exists when there is one at this address."""
+        path = layout.runner(self.host, self.port)
+        what = f"runner {self.addr}"
+        if self.is_registered:
+            raise Exists(f"{what}: is registered already", path=path, actual=self._mod_rev)
+        record = replace(self._record, registered=self._access.time())
+        done = self._access.commit(entries.create(path, encode(record), self.rev), timeout)
+        if isinstance(done, Refused):
+            raise entries.why(what, path, self.rev, done, created=True)
+        return Runner(self._view.at(done), record, done)
+
+    def unregister(self, *, timeout: float | None = None) -> Runner:
+        """Take it out; NotFound when it is not registered."""
+        path = layout.runner(self.host, self.port)
+        what = f"runner {self.addr}"
+        if not self.is_registered:
+            raise NotFound(f"{what}: not registered", path=path, rev=self.rev)
+        done = self._access.commit(entries.remove(path, self._mod_rev), timeout)
+        if isinstance(done, Refused):
+            raise entries.why(what, path, self.rev, done)
+        return Runner(self._view.at(done), replace(self._record, registered=None), 0)
+
+    def __repr__(self) -> str:
+        return f"Runner({self.addr} of instance {self.instance} at rev {self.rev})"
+
+
+class Member(Registered):
+    """A logger, a proxy or a process manager at a rev (FEATURES C4)."""
+
+    __slots__ = ()
+    _record: MemberRecord
+
+    @property
+    def kind(self) -> str:
+        """What it is: logger, proxy or pm."""
+        return self._record.kind
+
+    @property
+    def addr(self) -> str:
+        """HOST, or HOST:PORT."""
+        return self._record.addr
+
+    @property
+    def host(self) -> str:
+        """Where it is."""
+        return self._record.host
+
+    @property
+    def port(self) -> int | None:
+        """Its port, where it has one."""
+        return self._record.port
+
+    @property
+    def version(self) -> str | None:
+        """What it said that it is."""
+        return self._record.version
+
+    @property
+    def _path(self) -> str:
+        if self.kind not in PATHS:
+            raise BadName(f"{self.kind!r} is no kind of member", name=self.kind, what="kind")
+        return PATHS[self.kind](self.addr)
+
+    def register(self, *, lease: int = 0, timeout: float | None = None) -> Member:
+        """Register it, or register it anew; RevMismatch when it has changed since this rev.
+
+        With a lease it is gone when that ends.
+        """
+        record = replace(self._record, registered=self._access.time())
+        plan = entries.overwrite(self._path, encode(record), self.rev, lease=lease)
+        done = self._access.commit(plan, timeout)
+        if isinstance(done, Refused):
+            raise entries.why(f"{self.kind} {self.addr}", self._path, self.rev, done)
+        return Member(self._view.at(done), record, done)
+
+    def unregister(self, *, timeout: float | None = None) -> Member:
+        """Take it out; NotFound when it is not registered."""
+        what = f"{self.kind} {self.addr}"
+        if not self.is_registered:
+            raise NotFound(f"{what}: not registered", path=self._path, rev=self.rev)
+        done = self._access.commit(entries.remove(self._path, self._mod_rev), timeout)
+        if isinstance(done, Refused):
+            raise entries.why(what, self._path, self.rev, done)
+        return Member(self._view.at(done), replace(self._record, registered=None), 0)
+
+    def __repr__(self) -> str:
+        return f"Member({self.kind} {self.addr} at rev {self.rev})"

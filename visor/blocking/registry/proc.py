@@ -1,0 +1,186 @@
+# Generated from visor/aio/registry/proc.py by tests/hygiene/unasync.py.
+"""Process types: what an app consists of, each with a port of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from visor import select
+from visor.blocking.registry.base import Registered
+from visor.blocking.registry.instance import Instance
+from visor.blocking.registry.part import unregister_part
+from visor.errors import Conflict, Exists
+from visor.registry import entries, layout
+from visor.registry.model import Heartbeat, Limits, ProcRecord
+from visor.registry.plan import Plan, Refused
+from visor.registry.states import State
+from visor.registry.stored import encode
+
+FREE_LOOKED_AT = 64
+
+
+class ProcType(Registered):
+    """A process type of an app (FEATURES C4)."""
+
+    __slots__ = ()
+    _record: ProcRecord
+
+    @property
+    def app(self) -> str:
+        """The name of its app."""
+        return self._record.app
+
+    @property
+    def name(self) -> str:
+        """Its name: letters and digits."""
+        return self._record.name
+
+    @property
+    def port(self) -> int | None:
+        """Its port, nobody else's; None for one without, and before it is registered."""
+        return self._record.port or None
+
+    @property
+    def command(self) -> str | None:
+        """How its processes are started."""
+        return self._record.command
+
+    @property
+    def limits(self) -> Limits:
+        """What its processes may use."""
+        return self._record.limits
+
+    @property
+    def heartbeat(self) -> Heartbeat:
+        """How the life of its processes is watched."""
+        return self._record.heartbeat
+
+    @property
+    def max_restarts(self) -> int | None:
+        """How often a process may be started again; None for no bound."""
+        return self._record.max_restarts
+
+    @property
+    def attrs(self) -> Mapping[str, str]:
+        """Whatever else its users want to keep with it."""
+        return self._record.attrs
+
+    @property
+    def _path(self) -> str:
+        return layout.proc(self.app, self.name)
+
+    @property
+    def _what(self) -> str:
+        return f"proc {self.app} {self.name}"
+
+    def register(self, *, timeout: float | None = None) -> ProcType:
+        """Register it and claim its port, in one rev.
+
+        Exists when the app has one of that name, NotFound without the app. A race for the port is run again with the
+        next one until the deadline; a port is never lost, for claim and registration are one.
+        """
+        if self.is_registered:
+            raise Exists(f"{self._what}: is registered already", path=self._path, actual=self._mod_rev)
+        pauses = self._access.pauses(timeout)
+        while True:
+            record, plan = self._claim_port()
+            done = self._access.commit(plan, timeout)
+            if not isinstance(done, Refused):
+                return ProcType(self._view.at(done), record, done)
+            error = entries.why(self._what, self._path, self.rev, done, created=True)
+            needs = (layout.app(self.app), done.found[layout.app(self.app)])
+            if needs[1] is None or done.found[self._path] is not None or self._came_and_went(done.rev):
+                raise error
+            if not pauses.next():
+                raise Conflict(f"{self._what}: others kept claiming the port", path=layout.NEXT_PORT)
+
+    def _claim_port(self) -> tuple[ProcRecord, Plan]:
+        record = replace(self._record, registered=self._access.time())
+        if record.port is None:
+            return record, entries.register_proc(record, self.rev, None, given_back=False)
+        rev, following = self._access.get(layout.NEXT_PORT)
+        free: list[int] = []
+        if following is not None and int(following[1]) > entries.LAST_PORT:
+            _, rows = self._access.scan(
+                select.children(layout.FREE_PORTS), rev, keys=True, limit=FREE_LOOKED_AT
+            )
+            free = [int(path.rsplit("/", 1)[1]) for path, _ in rows]
+            self._access.random.shuffle(free)
+        port, given_back = entries.pick_port(following, free)
+        record = replace(record, port=port)
+        return record, entries.register_proc(record, self.rev, following, given_back=given_back)
+
+    def _came_and_went(self, rev: int) -> bool:
+        """Whether it was registered and unregistered by somebody since this object's rev."""
+        return (self._access.client.stat(self._path, at=rev)).mod_rev > self.rev
+
+    def unregister(self, *, timeout: float | None = None) -> ProcType:
+        """Take it out and give its port back; InUse while instances of it are there."""
+        group = f"/*/{self.name}/*"
+        done = unregister_part(self, self._what, self._path, group, self._record, timeout)
+        return ProcType(self._view.at(done), replace(self._record, registered=None), 0)
+
+    def store_attrs(
+        self,
+        attrs: Mapping[str, str] | None = None,
+        *,
+        limits: Limits | None = None,
+        heartbeat: Heartbeat | None = None,
+        max_restarts: int | None = None,
+        command: str | None = None,
+        timeout: float | None = None,
+    ) -> ProcType:
+        """Change what is given; RevMismatch when the process type has changed since this rev."""
+        given: dict[str, Any] = {
+            "attrs": attrs,
+            "limits": limits,
+            "heartbeat": heartbeat,
+            "max_restarts": max_restarts,
+            "command": command,
+        }
+        record = replace(self._record, **{name: value for name, value in given.items() if value is not None})
+        done = self._access.commit(entries.replace(self._path, encode(record), self._mod_rev), timeout)
+        if isinstance(done, Refused):
+            raise entries.why(self._what, self._path, self.rev, done)
+        return ProcType(self._view.at(done), record, done)
+
+    def fast_forward(self, rev: int = -1) -> ProcType:
+        """Return it at `rev`, or at the latest rev; itself when that is not newer."""
+        view = self._view.fast_forward(rev)
+        if view.rev == self.rev:
+            return self
+        _, version = self._access.get(self._path, view.rev)
+        if version is None:
+            return ProcType(view, replace(self._record, registered=None), 0)
+        return ProcType(view, view.decode(ProcRecord, self._path, version), version[0])
+
+    def instances(self, revision: str | None = None) -> list[Instance]:
+        """Return its instances at this rev, of all revisions or of one, ended ones too."""
+        return self._view.instances(self.app, revision, self.name)
+
+    def failed_instances(self) -> list[Instance]:
+        """Return those that failed."""
+        return [each for each in self.instances() if each.state is State.FAILED]
+
+    def lost_instances(self) -> list[Instance]:
+        """Return those that are lost."""
+        return [each for each in self.instances() if each.state is State.LOST]
+
+    def num_instances(self) -> int:
+        """Return how many are pending, claimed or running at this rev, of all revisions."""
+        live = select.glob(f"/apps/{self.app}/live/*/{self.name}/**")
+        return (self._access.count(live, self.rev))[1]
+
+    def running_revs(self) -> list[str]:
+        """Return the revisions that have pending, claimed or running instances of it."""
+        refs = self._access.sizes(f"/apps/{self.app}/live", self.rev)
+        found = []
+        for ref in sorted(refs):
+            if self.name in self._access.sizes(layout.group(self.app, "live", ref), self.rev):
+                found.append(ref)
+        return found
+
+    def __repr__(self) -> str:
+        return f"ProcType({self.app} {self.name} at rev {self.rev})"

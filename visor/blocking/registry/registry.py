@@ -1,0 +1,305 @@
+# Generated from visor/aio/registry/registry.py by tests/hygiene/unasync.py.
+"""The domain's front door: what is asked of the latest state, and what needs none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from random import Random
+from types import TracebackType
+from typing import Any
+
+from visor import select
+from visor._settings import gather
+from visor.blocking.client import Client
+from visor.blocking.registry.access import Access
+from visor.blocking.registry.app import App
+from visor.blocking.registry.events import EventWatch, watch_event
+from visor.blocking.registry.instance import Instance, claimer
+from visor.blocking.registry.presence import Presence, attend
+from visor.blocking.registry.scale import ScaleCount, Scaled
+from visor.blocking.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
+from visor.blocking.registry.view import View
+from visor.codecs import BYTES
+from visor.errors import NotFound
+from visor.registry import entries, layout, names
+from visor.registry.audit import Fault
+from visor.registry.errors import BadRecord, SchemaMismatch
+from visor.registry.happenings import EventType
+from visor.registry.model import NOTHING
+from visor.registry.plan import Plan, Refused
+from visor.registry.states import Operation
+
+SCHEMA = 4
+"""The layout of the tree. The ancestors' last one was 3."""
+
+
+class Registry:
+    """The domain on a client (seed 001's Client).
+
+        registry = connect("localhost:8046")
+        app = registry.register_app("git://git/web", "trusty")
+
+    What is read here is the latest state; `snapshot` gives a view of one rev, and everything that is read through that
+    is of that rev. `clock` (seconds since 1970) dates what is registered, `random` spreads claimers.
+    """
+
+    def __init__(
+        self,
+        client: Client[Any],
+        *,
+        clock: Callable[[], float] = time.time,
+        random: Random | None = None,
+    ) -> None:
+        self._client = client
+        self._access = Access(client, clock, random or Random())
+
+    @property
+    def client(self) -> Client[Any]:
+        """The client that it works through."""
+        return self._client
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
+
+    def __enter__(self) -> Registry:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def snapshot(self, rev: int | None = None) -> View:
+        """Return the domain at `rev`, or at the latest rev."""
+        if rev is None or rev < 0:
+            rev = self._access.rev()
+        return View(self._access, rev)
+
+    # -- setting up -----------------------------------------------------------------------------------
+    def init(self, *, timeout: float | None = None) -> int:
+        """Write the schema's version and the first port where they are missing, and return the schema.
+
+        Idempotent. SchemaMismatch when the tree is laid out by another version.
+        """
+        plan = Plan(note=f"init schema {SCHEMA}")
+        plan.missing(layout.SCHEMA)
+        plan.put(layout.SCHEMA, b"%d" % SCHEMA)
+        _, port = self._access.get(layout.NEXT_PORT)
+        if port is None:
+            plan.missing(layout.NEXT_PORT)
+            plan.put(layout.NEXT_PORT, b"%d" % entries.FIRST_PORT)
+        pauses = self._access.pauses(timeout)
+        while isinstance(self._access.commit(plan, timeout), Refused):
+            try:
+                return self.verify_schema()
+            except NotFound:  # somebody claimed the first port meanwhile
+                if not pauses.next():
+                    raise
+                return self.init(timeout=timeout)
+        return SCHEMA
+
+    def verify_schema(self) -> int:
+        """Return the schema's version; NotFound when there is none, SchemaMismatch when it is another one."""
+        _, version = self._access.get(layout.SCHEMA)
+        if version is None:
+            raise NotFound("the registry has no schema: run init", path=layout.SCHEMA, rev=None)
+        return _schema(version[1])
+
+    def watch_schema(self) -> Iterator[int]:
+        """Iterate over the schema's version: the present one (0 for none), then after every change."""
+        watch = self._client.watch(select.path(layout.SCHEMA), state=True, codec=BYTES)
+        with watch:
+            file = watch.state.get(layout.SCHEMA)
+            yield _number(file.data if file is not None else b"0")
+            for commit in watch:
+                yield _number(commit.changes[0].data or b"0")
+
+    def getuid(self, *, timeout: float | None = None) -> int:
+        """Return a number that nobody else gets, however many ask at once; later ones are higher."""
+        return self._access.uid(timeout)
+
+    def reset(self, *, timeout: float | None = None) -> int:
+        """Delete everything that the domain keeps, and return the rev of that; other files stay."""
+        rev = self._access.rev()
+        for root in layout.ROOTS:
+            if (self._client.stat(root, at=rev)).size or self._client.exists(root):
+                rev = self._client.delete(root, recursive=True, note="reset", timeout=timeout)
+        return rev
+
+    def verify(self) -> list[Fault]:
+        """Return what is wrong with the domain: nothing may be half there or left over."""
+        return (self.snapshot()).verify()
+
+    # -- apps (seed 001) ------------------------------------------------------------------------------
+    def apps(self) -> list[App]:
+        """Return all apps."""
+        return (self.snapshot()).apps()
+
+    def app(self, name: str) -> App:
+        """Return an app; NotFound."""
+        return (self.snapshot()).app(name)
+
+    def register_app(
+        self,
+        repo_url: str,
+        stack: str = "",
+        name: str | None = None,
+        *,
+        deploy_type: str = "lxc",
+        env: Mapping[str, str] = NOTHING,
+        timeout: float | None = None,
+    ) -> App:
+        """Register an app; its name is the last part of the repository's address unless it is given. Exists."""
+        chosen = name if name is not None else names.app_of_url(repo_url)
+        view = self.snapshot()
+        app = view.new_app(chosen, repo_url, stack, deploy_type=deploy_type, env=env)
+        return app.register(timeout=timeout)
+
+    def unregister_app(self, app: App | str, *, cascade: bool = False, timeout: float | None = None) -> App:
+        """Take an app out: see `App.unregister`."""
+        if isinstance(app, str):
+            app = self.app(app)
+        return app.unregister(cascade=cascade, timeout=timeout)
+
+    # -- instances and tickets (seed 001) -------------------------------------------------------------
+    def instance(self, identity: int) -> Instance:
+        """Return an instance as it is now; NotFound, Unregistered."""
+        return (self.snapshot()).instance(identity)
+
+    def instances(self) -> list[Instance]:
+        """Return all instances, ended ones too."""
+        return (self.snapshot()).instances()
+
+    def host_instances(self, host: str) -> list[Instance]:
+        """Return the instances that run on a host."""
+        return (self.snapshot()).host_instances(host)
+
+    def ticket(self, identity: int) -> Ticket:
+        """Return a ticket as it is now, also a processed one; NotFound."""
+        return (self.snapshot()).ticket(identity)
+
+    def tickets(self) -> list[Ticket]:
+        """Return all tickets that are not processed."""
+        return (self.snapshot()).tickets()
+
+    def host_tickets(self, host: str) -> list[Ticket]:
+        """Return the tickets that a host has claimed, and its instances that should stop."""
+        return (self.snapshot()).host_tickets(host)
+
+    def create_ticket(
+        self,
+        op: Operation | str,
+        app: str,
+        revision: str,
+        proc: str,
+        env: str | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Ticket:
+        """Make a ticket that stands for itself: see `View.create_ticket`."""
+        view = self.snapshot()
+        return view.create_ticket(op, app, revision, proc, env, timeout=timeout)
+
+    def claim_ticket(
+        self,
+        host: str | Presence,
+        *,
+        lease: int = 0,
+        app: str | None = None,
+        revision: str | None = None,
+        proc: str | None = None,
+        op: Operation | str | None = None,
+        timeout: float | None = None,
+    ) -> Ticket | None:
+        """Claim one of the open tickets that fit; None when there is none. Each goes to exactly one claimer.
+
+        DeadlineExceeded when others were faster with every single one.
+        """
+        name, lease = claimer(host, lease)
+        wanted = Wanted(app, revision, proc, None if op is None else Operation(op))
+        return claim_ticket(View(self._access, 0), name, lease, wanted, timeout)
+
+    # -- scale ----------------------------------------------------------------------------------------
+    def scale(
+        self,
+        app: str,
+        revision: str,
+        proc: str,
+        n: int | str,
+        env: str | None = None,
+        *,
+        by: str | None = None,
+        timeout: float | None = None,
+    ) -> Scaled:
+        """Have `n` instances, or "+n" more, or "-n" fewer: see `View.scale`."""
+        view = View(self._access, 0)
+        return view.scale(app, revision, proc, n, env, by=by, timeout=timeout)
+
+    def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
+        """Count the instances: see `View.get_scale`."""
+        return (self.snapshot()).get_scale(app, revision, proc, env)
+
+    # -- following ------------------------------------------------------------------------------------
+    def watch_event(
+        self,
+        rev: int | None = None,
+        *,
+        types: Iterable[EventType | str] | None = None,
+        app: str | None = None,
+    ) -> EventWatch:
+        """Follow what happens, from `rev` on (default: from now on), of all apps or of one."""
+        return watch_event(View(self._access, rev or 0), rev, types, app)
+
+    def watch_ticket(self, rev: int | None = None, *, host: str | None = None) -> TicketWatch:
+        """Follow the tickets to work on, from `rev` on (default: from now on).
+
+        Open ones, whether new or given back, and stop tickets, with `host` only its own.
+        """
+        return watch_ticket(View(self._access, rev or 0), rev, host)
+
+    # -- hosts ----------------------------------------------------------------------------------------
+    def attend(
+        self, host: str, ttl: float = 10.0, *, version: str | None = None, timeout: float | None = None
+    ) -> Presence:
+        """Register a host that lives as long as a lease of `ttl` seconds, which is kept alive from now on.
+
+        What it claims becomes lost by itself when it dies.
+        """
+        return attend(View(self._access, self._access.rev()), names.host(host), ttl, version, timeout)
+
+    def __repr__(self) -> str:
+        return f"<visor registry on {self._client!r}>"
+
+
+def connect(
+    addr: str | Iterable[str] | None = None,
+    root: str | None = None,
+    *,
+    timeout: float | None = None,
+    actor: str | None = None,
+    token: str | None = None,
+) -> Registry:
+    """Connect to the registry and return the domain on it; the arguments are those of `visor.dial`."""
+    client: Client[bytes] = Client(gather(addr, root, timeout, actor, token, None, None), BYTES)
+    try:
+        client.connect()
+    except BaseException:
+        client.close()
+        raise
+    return Registry(client)
+
+
+def _schema(data: bytes) -> int:
+    found = _number(data)
+    if found != SCHEMA:
+        raise SchemaMismatch(expected=SCHEMA, actual=found)
+    return found
+
+
+def _number(data: bytes) -> int:
+    try:
+        return int(data)
+    except ValueError:
+        raise BadRecord(path=layout.SCHEMA, why=f"not a number: {data!r:.40}", codec="record") from None

@@ -1,0 +1,167 @@
+# Generated from visor/aio/registry/service.py by tests/hygiene/unasync.py.
+"""Services and their endpoints: SRV data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from visor.blocking.registry._resolve import resolve
+from visor.blocking.registry.base import Registered
+from visor.errors import Exists, NotFound
+from visor.registry import entries, layout, srv
+from visor.registry.model import EndpointRecord, ServiceRecord
+from visor.registry.plan import Plan, Refused
+from visor.registry.stored import encode
+
+
+class Service(Registered):
+    """A service at a rev: a name for endpoints (FEATURES C4, era 4)."""
+
+    __slots__ = ()
+    _record: ServiceRecord
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._record.name
+
+    @property
+    def _path(self) -> str:
+        return layout.service(self.name)
+
+    def register(self, *, timeout: float | None = None) -> Service:
+        """Register it; Exists when it is."""
+        what = f"service {self.name}"
+        if self.is_registered:
+            raise Exists(f"{what}: is registered already", path=self._path, actual=self._mod_rev)
+        record = replace(self._record, registered=self._access.time())
+        done = self._access.commit(entries.create(self._path, encode(record), self.rev), timeout)
+        if isinstance(done, Refused):
+            raise entries.why(what, self._path, self.rev, done, created=True)
+        return Service(self._view.at(done), record, done)
+
+    def unregister(self, *, timeout: float | None = None) -> Service:
+        """Take it out with all its endpoints; NotFound when it is not registered."""
+        what = f"service {self.name}"
+        if not self.is_registered:
+            raise NotFound(f"{what}: not registered", path=self._path, rev=self.rev)
+        plan = Plan(note=f"unregister {what}")
+        plan.unchanged(self._path, self._mod_rev)
+        plan.look_at([self._path])
+        plan.drop(layout.service_directory(self.name), recursive=True)
+        done = self._access.commit(plan, timeout)
+        if isinstance(done, Refused):
+            raise entries.why(what, self._path, self.rev, done)
+        return Service(self._view.at(done), replace(self._record, registered=None), 0)
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return its endpoints at this rev, as a client should try them: lower priorities first, then heavier ones."""
+        found = self._view.endpoints(self.name)
+        return sorted(found, key=lambda each: (each.priority, -each.weight, each.addr))
+
+    def endpoint(self, addr: str) -> Endpoint:
+        """Return the endpoint at HOST:PORT; NotFound."""
+        return self._view.endpoint(self.name, addr)
+
+    def pick(self) -> Endpoint:
+        """Return an endpoint to use, by priority and weight as SRV records mean them; NotFound without any."""
+        found = self._view.endpoints(self.name)
+        if not found:
+            raise NotFound(
+                f"service {self.name}: no endpoint", path=layout.endpoints(self.name), rev=self.rev
+            )
+        chosen = srv.pick([each._record for each in found], self._access.random)
+        return found[chosen]
+
+    def register_endpoint(
+        self,
+        addr: str,
+        *,
+        priority: int = 0,
+        weight: int = 0,
+        ip: str | None = None,
+        timeout: float | None = None,
+    ) -> Endpoint:
+        """Register an endpoint at HOST:PORT; its name is looked up now, unless `ip` says it. Exists, NotFound."""
+        host, port = srv.address(addr)
+        found = ip if ip is not None else resolve(host)
+        record = EndpointRecord(self.name, addr, host, port, found, priority, weight, self._access.time())
+        path = layout.endpoint(self.name, addr)
+        plan = entries.create(path, encode(record), self.rev, needs=[self._path])
+        done = self._access.commit(plan, timeout)
+        if isinstance(done, Refused):
+            raise entries.why(f"endpoint {addr} of {self.name}", path, self.rev, done, created=True)
+        return Endpoint(self._view.at(done), record, done)
+
+    def unregister_endpoint(self, addr: str, *, timeout: float | None = None) -> Endpoint:
+        """Take out the endpoint at HOST:PORT; NotFound."""
+        return (self.endpoint(addr)).unregister(timeout=timeout)
+
+    def fast_forward(self, rev: int = -1) -> Service:
+        """Return it at `rev`, or at the latest rev; itself when that is not newer."""
+        view = self._view.fast_forward(rev)
+        if view.rev == self.rev:
+            return self
+        _, version = self._access.get(self._path, view.rev)
+        if version is None:
+            return Service(view, replace(self._record, registered=None), 0)
+        return Service(view, view.decode(ServiceRecord, self._path, version), version[0])
+
+    def __repr__(self) -> str:
+        return f"Service({self.name} at rev {self.rev})"
+
+
+class Endpoint(Registered):
+    """An endpoint of a service at a rev."""
+
+    __slots__ = ()
+    _record: EndpointRecord
+
+    @property
+    def service(self) -> str:
+        """The name of its service."""
+        return self._record.service
+
+    @property
+    def addr(self) -> str:
+        """HOST:PORT as it was registered."""
+        return self._record.addr
+
+    @property
+    def host(self) -> str:
+        """The host."""
+        return self._record.host
+
+    @property
+    def ip(self) -> str | None:
+        """The address that the host had when it was registered; None when it had none."""
+        return self._record.ip
+
+    @property
+    def port(self) -> int:
+        """The port."""
+        return self._record.port
+
+    @property
+    def priority(self) -> int:
+        """Lower ones first."""
+        return self._record.priority
+
+    @property
+    def weight(self) -> int:
+        """Among equals, the share of the clients."""
+        return self._record.weight
+
+    def unregister(self, *, timeout: float | None = None) -> Endpoint:
+        """Take it out; NotFound when it is not registered any more."""
+        path = layout.endpoint(self.service, self.addr)
+        what = f"endpoint {self.addr} of {self.service}"
+        if not self.is_registered:
+            raise NotFound(f"{what}: not registered", path=path, rev=self.rev)
+        done = self._access.commit(entries.remove(path, self._mod_rev), timeout)
+        if isinstance(done, Refused):
+            raise entries.why(what, path, self.rev, done)
+        return Endpoint(self._view.at(done), replace(self._record, registered=None), 0)
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.addr} of {self.service} at rev {self.rev})"

@@ -1,0 +1,502 @@
+# Generated from visor/aio/registry/view.py by tests/hygiene/unasync.py.
+"""The domain at one rev: everything is read as it was then, and new objects begin there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TypeVar
+
+from visor import select
+from visor.blocking.registry.access import Access
+from visor.blocking.registry.app import App
+from visor.blocking.registry.audit import verify
+from visor.blocking.registry.env import Env
+from visor.blocking.registry.events import EventWatch, watch_event
+from visor.blocking.registry.instance import Instance
+from visor.blocking.registry.lock import Lock, take
+from visor.blocking.registry.member import DIRECTORIES, Member, Runner
+from visor.blocking.registry.proc import ProcType
+from visor.blocking.registry.revision import Revision
+from visor.blocking.registry.scale import ScaleCount, Scaled, count_group, register_one, scale_group
+from visor.blocking.registry.service import Endpoint, Service
+from visor.blocking.registry.ticket import Ticket, create_ticket, from_file
+from visor.errors import NotFound
+from visor.registry import layout, moves, names, placement, scaling, srv
+from visor.registry.audit import Fault
+from visor.registry.errors import BadRecord, BadRecords
+from visor.registry.happenings import EventType
+from visor.registry.model import (
+    NOTHING,
+    AppRecord,
+    EndpointRecord,
+    EnvRecord,
+    Heartbeat,
+    IdRecord,
+    InstanceRecord,
+    LeaseRecord,
+    Limits,
+    MemberRecord,
+    ProcRecord,
+    RevisionRecord,
+    RunnerRecord,
+    ScaleRecord,
+    ServiceRecord,
+)
+from visor.registry.moves import Seen
+from visor.registry.plan import Version
+from visor.registry.scaling import Group
+from visor.registry.states import TAKEN, Operation
+from visor.registry.stored import decode
+from visor.select import Selector
+
+T = TypeVar("T")
+
+
+class View:
+    """The domain at a rev (the ancestors' Snapshot). Made by `Registry.snapshot`.
+
+        view = registry.snapshot()
+        view.apps()                        # []
+        view.new_app("web").register()
+        view.apps()                        # still []
+        (view.fast_forward()).apps() # [App(web at rev 7)]
+
+    Lists are in the order of names and ids. An object that cannot be decoded ends a list in BadRecords, which carries
+    all others as `.found`.
+    """
+
+    __slots__ = ("_access", "_leases", "_rev")
+
+    def __init__(self, access: Access, rev: int) -> None:
+        self._access = access
+        self._rev = rev
+        self._leases: frozenset[int] | None = None
+
+    @property
+    def rev(self) -> int:
+        """The rev."""
+        return self._rev
+
+    def at(self, rev: int) -> View:
+        """Return the domain at another rev; nothing is asked."""
+        return self if rev == self._rev else View(self._access, rev)
+
+    def fast_forward(self, rev: int = -1) -> View:
+        """Return the domain at `rev`, or at the latest; itself when that is not newer: never back in time."""
+        if rev < 0:
+            rev = self._access.rev()
+        return View(self._access, rev) if rev > self._rev else self
+
+    # -- apps and what belongs to them ----------------------------------------------------------------
+    def new_app(
+        self,
+        name: str,
+        repo_url: str = "",
+        stack: str = "",
+        *,
+        deploy_type: str = "lxc",
+        env: Mapping[str, str] = NOTHING,
+    ) -> App:
+        """Return an app that is not registered yet; `env` is stored with it. BadName."""
+        record = AppRecord(names.name("app", name), repo_url, stack, deploy_type)
+        for key in env:
+            names.variable(key)
+        return App(self, record, 0, MappingProxyType(dict(env)))
+
+    def app(self, name: str) -> App:
+        """Return an app; NotFound."""
+        record, mod_rev = self._one(AppRecord, layout.app(name), f"app {name}")
+        return App(self, record, mod_rev)
+
+    def apps(self) -> list[App]:
+        """Return all apps, by name."""
+        return [App(self, *each) for each in self._list(AppRecord, select.glob("/apps/*/app"))]
+
+    def app_names(self) -> list[str]:
+        """Return the names of all apps."""
+        _, rows = self._access.scan(select.glob("/apps/*/app"), self._rev, keys=True)
+        return [path.split("/")[2] for path, _ in rows]
+
+    def variables(self, app: str) -> Mapping[str, str]:
+        """Return the environment of an app; empty when there is none, also of an app that does not exist."""
+        _, rows = self._access.scan(select.children(layout.variables(app)), self._rev)
+        return MappingProxyType(
+            {layout.variable_name(path): str(version[1], "utf-8") for path, version in rows}
+        )
+
+    def new_revision(self, app: str, ref: str, archive_url: str = "") -> Revision:
+        """Return a revision that is not registered yet. BadName."""
+        record = RevisionRecord(names.name("app", app), names.name("revision", ref), archive_url)
+        return Revision(self, record, 0)
+
+    def revision(self, app: str, ref: str) -> Revision:
+        """Return a revision; NotFound."""
+        path = layout.revision(app, ref)
+        return Revision(self, *self._one(RevisionRecord, path, f"revision {app} {ref}"))
+
+    def revisions(self, app: str | None = None) -> list[Revision]:
+        """Return the revisions of an app, or of all."""
+        found = self._list(RevisionRecord, _parts("revs", app))
+        return [Revision(self, *each) for each in found]
+
+    def new_proc(
+        self,
+        app: str,
+        name: str,
+        *,
+        command: str | None = None,
+        with_port: bool = True,
+        limits: Limits | None = None,
+        heartbeat: Heartbeat | None = None,
+        max_restarts: int | None = None,
+        attrs: Mapping[str, str] = NOTHING,
+    ) -> ProcType:
+        """Return a process type that is not registered yet. `with_port`: it claims a port then. BadName."""
+        record = ProcRecord(
+            names.name("app", app),
+            names.proc(name),
+            0 if with_port else None,
+            command,
+            limits or Limits(),
+            heartbeat or Heartbeat(),
+            max_restarts,
+            MappingProxyType(dict(attrs)),
+        )
+        return ProcType(self, record, 0)
+
+    def proc(self, app: str, name: str) -> ProcType:
+        """Return a process type; NotFound."""
+        return ProcType(self, *self._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
+
+    def procs(self, app: str | None = None) -> list[ProcType]:
+        """Return the process types of an app, or of all."""
+        return [ProcType(self, *each) for each in self._list(ProcRecord, _parts("procs", app))]
+
+    def new_env(self, app: str, ref: str, vars: Mapping[str, str]) -> Env:
+        """Return an immutable environment that is not registered yet. BadName, also for a variable's name."""
+        for key in vars:
+            names.variable(key)
+        record = EnvRecord(names.name("app", app), names.name("env", ref), MappingProxyType(dict(vars)))
+        return Env(self, record, 0)
+
+    def env(self, app: str, ref: str) -> Env:
+        """Return an immutable environment; NotFound."""
+        return Env(self, *self._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
+
+    def envs(self, app: str | None = None) -> list[Env]:
+        """Return the immutable environments of an app, or of all."""
+        return [Env(self, *each) for each in self._list(EnvRecord, _parts("envs", app))]
+
+    # -- instances ------------------------------------------------------------------------------------
+    def instance(self, identity: int) -> Instance:
+        """Return an instance; NotFound for none such, Unregistered for one that is gone."""
+        found = self.identity(identity)
+        path = layout.identity(identity)
+        if found is None or found.ticket is not None:
+            raise NotFound(f"instance {identity}: not found", path=path, rev=self._rev)
+        where = layout.group(found.app, "instances", found.revision, found.proc, found.env)
+        where = f"{where}/{layout.number(identity)}"
+        _, version = self._access.get(where, self._rev)
+        if version is None:
+            raise moves.unregistered(found, identity, where)
+        (seen,) = self._seen([(where, version)])
+        return Instance(self, seen)
+
+    def is_done(self, identity: int) -> bool:
+        """Whether there was such an instance or ticket, and it is over for good; that stays true."""
+        found = self.identity(identity)
+        return found is not None and found.end is not None
+
+    def instances(
+        self,
+        app: str | None = None,
+        revision: str | None = None,
+        proc: str | None = None,
+        env: str | None = None,
+    ) -> list[Instance]:
+        """Return the instances, ended ones too, of everything or of what is given ("" is "no environment")."""
+        names_ = [app or "*", "instances", revision or "*", proc or "*"]
+        if app is None and revision is None and proc is None and env is None:
+            what = select.glob(layout.instances())
+        elif env is None and proc is None and revision is None:
+            what = select.tree(layout.instances(app))
+        else:
+            place = "*" if env is None else env or layout.NO_ENV
+            what = select.glob(f"/apps/{'/'.join(names_)}/{place}/*")
+        return [Instance(self, seen) for seen in self.instances_seen(what)]
+
+    def host_instances(self, host: str) -> list[Instance]:
+        """Return the instances that run on a host, the stopping ones too, by id. One request a page of 10 000."""
+        seen = self.instances_seen(select.children(layout.host(host)))
+        return [Instance(self, each) for each in seen]
+
+    def instances_seen(self, what: Selector) -> list[Seen]:
+        """Return the records of the instances that match."""
+        _, rows = self._access.scan(what, self._rev)
+        return self._seen(rows)
+
+    def _seen(self, rows: Iterable[tuple[str, Version]]) -> list[Seen]:
+        records: list[tuple[InstanceRecord, int]] = []
+        bad: list[BadRecord] = []
+        for path, version in rows:
+            try:
+                records.append((decode(InstanceRecord, version[1], path), version[0]))
+            except BadRecord as error:
+                bad.append(error)
+        leases = self.leases_of(record for record, _ in records)
+        seen = [
+            Seen(record, mod_rev, record.lease != 0 and placement.is_lost(record, leases))
+            for record, mod_rev in records
+        ]
+        if bad:
+            raise BadRecords.of([Instance(self, each) for each in seen], bad)
+        return seen
+
+    def leases_of(self, records: Iterable[InstanceRecord]) -> frozenset[int]:
+        """Return those leases of the records that exist at this rev."""
+        wanted = {record.lease for record in records if record.lease and record.state in TAKEN}
+        if not wanted:
+            return frozenset()
+        if self._leases is not None:
+            return self._leases
+        if len(wanted) == 1:
+            (lease,) = wanted
+            _, version = self._access.get(layout.lease(lease), self._rev)
+            return frozenset() if version is None else frozenset(wanted)
+        _, rows = self._access.scan(select.children(layout.LEASES), self._rev, keys=True)
+        self._leases = frozenset(int(path.rsplit("/", 1)[1]) for path, _ in rows)
+        return self._leases
+
+    def identity(self, identity: int) -> IdRecord | None:
+        """Return what an id belongs to; None when nobody has it."""
+        path = layout.identity(identity)
+        _, version = self._access.get(path, self._rev)
+        return None if version is None else self.decode(IdRecord, path, version)
+
+    def register_instance(
+        self,
+        app: str,
+        revision: str,
+        proc: str,
+        addr: str | None = None,
+        env: str | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Instance:
+        """Register one instance: pending, or with `addr` (HOST:PORT) as one that runs there already.
+
+        NotFound when app, revision, process type or environment is not registered.
+        """
+        group = Group.of(app, revision, proc, env)
+        place = None if addr is None else srv.address(addr)
+        return register_one(self, group, place, timeout)
+
+    def scale(
+        self,
+        app: str,
+        revision: str,
+        proc: str,
+        n: int | str,
+        env: str | None = None,
+        *,
+        by: str | None = None,
+        timeout: float | None = None,
+    ) -> Scaled:
+        """Have `n` instances (a number, or "+2", "-2"), whatever others do at the same time (FEATURES C7).
+
+        Up: pending instances are registered. Down: the lowest ids are stopped, those that nobody has claimed yet are
+        taken back. Each 500 of them come and go in one rev. NotFound when app, revision, process type or
+        environment is not registered, BadRequest for less than none, Conflict when others keep changing the
+        same group until the deadline.
+        """
+        group = Group.of(app, revision, proc, env)
+        return scale_group(self, group, scaling.parse(n), by, timeout)
+
+    def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
+        """Count the instances, of all environments or of one ("" for those without); unknown names count 0."""
+        return count_group(self, app, revision, proc, env)
+
+    def targets(self, app: str | None = None) -> dict[Group, ScaleRecord]:
+        """Return what `scale` was last told, by group: what a scheduler compares the counts with."""
+        what = select.glob(f"/apps/{app or '*'}/scale/*/*/*")
+        _, rows = self._access.scan(what, self._rev)
+        targets = {}
+        for path, version in rows:
+            parts = path.split("/")
+            env = "" if parts[6] == layout.NO_ENV else parts[6]
+            targets[Group(parts[2], parts[4], parts[5], env)] = self.decode(ScaleRecord, path, version)
+        return targets
+
+    # -- tickets --------------------------------------------------------------------------------------
+    def ticket(self, identity: int) -> Ticket:
+        """Return a ticket, also one that is done or dead; NotFound. The id of an instance gives its ticket."""
+        path = layout.identity(identity)
+        _, version = self._access.get(path, self._rev)
+        if version is None:
+            raise NotFound(f"ticket {identity}: not found", path=path, rev=self._rev)
+        found = self.decode(IdRecord, path, version)
+        if found.ticket is None:
+            return Ticket.of_instance(self.instance(identity))
+        return Ticket(self, found.ticket, version[0])
+
+    def tickets(self) -> list[Ticket]:
+        """Return all tickets that are not processed: open ones, claimed ones, and instances that should stop."""
+        return self._tickets(select.tree(layout.TICKETS))
+
+    def open_tickets(self) -> list[Ticket]:
+        """Return the tickets that can be claimed, the oldest first."""
+        return self._tickets(select.children(layout.OPEN))
+
+    def host_tickets(self, host: str) -> list[Ticket]:
+        """Return the tickets that a host has claimed, and its instances that should stop."""
+        return self._tickets(select.children(layout.claimed_tickets(host)))
+
+    def _tickets(self, what: Selector) -> list[Ticket]:
+        _, rows = self._access.scan(what, self._rev)
+        found: list[Ticket] = []
+        bad: list[BadRecord] = []
+        for path, version in rows:
+            try:
+                found.append(from_file(self, path, version))
+            except BadRecord as error:
+                bad.append(error)
+        if bad:
+            raise BadRecords.of(found, bad)
+        return found
+
+    def create_ticket(
+        self,
+        op: Operation | str,
+        app: str,
+        revision: str,
+        proc: str,
+        env: str | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Ticket:
+        """Make a ticket that stands for itself. NotFound when app, revision or process type is not registered."""
+        return create_ticket(self, Operation(op), Group.of(app, revision, proc, env), timeout)
+
+    # -- services -------------------------------------------------------------------------------------
+    def new_service(self, name: str) -> Service:
+        """Return a service that is not registered yet. BadName."""
+        return Service(self, ServiceRecord(names.name("service", name)), 0)
+
+    def service(self, name: str) -> Service:
+        """Return a service; NotFound."""
+        return Service(self, *self._one(ServiceRecord, layout.service(name), f"service {name}"))
+
+    def services(self) -> list[Service]:
+        """Return all services, by name."""
+        found = self._list(ServiceRecord, select.glob("/services/*/service"))
+        return [Service(self, *each) for each in found]
+
+    def endpoint(self, service: str, addr: str) -> Endpoint:
+        """Return an endpoint; NotFound."""
+        path = layout.endpoint(service, addr)
+        return Endpoint(self, *self._one(EndpointRecord, path, f"endpoint {addr} of {service}"))
+
+    def endpoints(self, service: str) -> list[Endpoint]:
+        """Return the endpoints of a service, by address."""
+        found = self._list(EndpointRecord, select.children(layout.endpoints(service)))
+        return [Endpoint(self, *each) for each in found]
+
+    # -- members --------------------------------------------------------------------------------------
+    def new_runner(self, addr: str, instance: int) -> Runner:
+        """Return the runner of an instance, at HOST:PORT, not registered yet. BadName."""
+        host, port = srv.address(addr)
+        return Runner(self, RunnerRecord(host, port, instance), 0)
+
+    def runner(self, addr: str) -> Runner:
+        """Return the runner at HOST:PORT; NotFound."""
+        host, port = srv.address(addr)
+        return Runner(self, *self._one(RunnerRecord, layout.runner(host, port), f"runner {addr}"))
+
+    def runners(self, host: str | None = None) -> list[Runner]:
+        """Return the runners of a host, or of all."""
+        what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
+        return [Runner(self, *each) for each in self._list(RunnerRecord, what)]
+
+    def new_member(self, kind: str, host: str, port: int | None = None, version: str | None = None) -> Member:
+        """Return a "logger", "proxy" or "pm" (process manager) that is not registered yet."""
+        return Member(self, MemberRecord(kind, names.host(host), port, version), 0)
+
+    def members(self, kind: str) -> list[Member]:
+        """Return all loggers, proxies or process managers ("logger", "proxy", "pm"), by address."""
+        what = select.children(DIRECTORIES[kind])
+        return [Member(self, *each) for each in self._list(MemberRecord, what)]
+
+    def loggers(self) -> list[Member]:
+        """Return all loggers."""
+        return self.members("logger")
+
+    def proxies(self) -> list[Member]:
+        """Return all proxies."""
+        return self.members("proxy")
+
+    def process_managers(self) -> list[Member]:
+        """Return all process managers."""
+        return self.members("pm")
+
+    def leases(self) -> list[LeaseRecord]:
+        """Return the hosts that live as long as a lease."""
+        return [record for record, _ in self._list(LeaseRecord, select.children(layout.LEASES))]
+
+    # -- other ----------------------------------------------------------------------------------------
+    def lock(self, key: str, value: str = "", *, lease: int = 0, timeout: float | None = None) -> Lock:
+        """Take the lock `key`; Locked when somebody has it, RevMismatch when it came and went since this rev."""
+        return take(self, key, value, lease, timeout)
+
+    def verify(self) -> list[Fault]:
+        """Look at every file of the domain and return what is wrong: nothing may be half there or left over."""
+        return verify(self._access, self._rev)
+
+    def watch_event(
+        self,
+        rev: int | None = None,
+        *,
+        types: Iterable[EventType | str] | None = None,
+        app: str | None = None,
+    ) -> EventWatch:
+        """Follow what happens, from the rev after this one on, or from `rev`; of all apps or of one."""
+        return watch_event(self, self._rev + 1 if rev is None else rev, types, app)
+
+    # -- reading --------------------------------------------------------------------------------------
+    def decode(self, kind: type[T], path: str, version: Version) -> T:
+        """Return the record that a version holds. BadRecord."""
+        return decode(kind, version[1], path)
+
+    def _one(self, kind: type[T], path: str, what: str) -> tuple[T, int]:
+        _, version = self._access.get(path, self._rev)
+        if version is None:
+            raise NotFound(f"{what}: not registered", path=path, rev=self._rev)
+        return decode(kind, version[1], path), version[0]
+
+    def _list(self, kind: type[T], what: Selector) -> list[tuple[T, int]]:
+        _, rows = self._access.scan(what, self._rev)
+        found: list[tuple[T, int]] = []
+        bad: list[BadRecord] = []
+        for path, version in rows:
+            try:
+                found.append((decode(kind, version[1], path), version[0]))
+            except BadRecord as error:
+                bad.append(error)
+        if bad:
+            raise BadRecords.of([record for record, _ in found], bad)
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, View):
+            return NotImplemented
+        return self._access is other._access and self._rev == other._rev
+
+    def __hash__(self) -> int:
+        return hash((id(self._access), self._rev))
+
+    def __repr__(self) -> str:
+        return f"View(rev {self._rev})"
+
+
+def _parts(kind: str, app: str | None) -> Selector:
+    return select.children(f"/apps/{app}/{kind}") if app is not None else select.glob(f"/apps/*/{kind}/*")

@@ -1,0 +1,107 @@
+"""The domain: apps, revisions, process types, instances, tickets, services, and what happens to them.
+
+    import visor
+
+    with visor.registry.connect("localhost:8046") as registry:
+        app = registry.register_app("git://git/web", "trusty")
+        app.register_revision("v1", "http://archive/web-v1.img")
+        app.register_proc("worker", command="bin/worker")
+        registry.scale("web", "v1", "worker", 3)               # three pending instances, in one rev
+        ticket = registry.claim_ticket("10.0.0.1")              # one of them
+        instance = ticket.instance.started(port=8001)
+        for event in registry.watch_event(rev=1): ...
+
+`visor.aio.registry` has the same names for asyncio. `DOMAIN.md` beside this file says how it is kept and what each
+operation promises; `errors` what is refused. The modules here are the pure part that both sides share.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from visor.registry import errors
+from visor.registry.audit import Fault
+from visor.registry.happenings import EventPath, EventType
+from visor.registry.model import Heartbeat, Limits, Mark
+from visor.registry.scaling import Group
+from visor.registry.states import ENDED, MOVES, TERMINAL, Move, Operation, State, Status
+
+if TYPE_CHECKING:
+    from visor.blocking.registry import (
+        SCHEMA,
+        App,
+        Endpoint,
+        Env,
+        Event,
+        EventWatch,
+        Instance,
+        Lock,
+        Member,
+        Presence,
+        ProcType,
+        Registry,
+        Revision,
+        Runner,
+        ScaleCount,
+        Scaled,
+        Service,
+        Ticket,
+        TicketWatch,
+        View,
+        connect,
+    )
+
+_BLOCKING = (
+    "SCHEMA", "App", "Endpoint", "Env", "Event", "EventWatch", "Instance", "Lock", "Member", "Presence", "ProcType",
+    "Registry", "Revision", "Runner", "ScaleCount", "Scaled", "Service", "Ticket", "TicketWatch", "View", "connect",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Load the blocking side when it is first asked for: it is made of the modules here, so it cannot come first."""
+    if name not in _BLOCKING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module("visor.blocking.registry"), name)
+    globals()[name] = value
+    return value
+
+
+__all__ = [
+    "connect",
+    "Registry",
+    "View",
+    "App",
+    "Revision",
+    "ProcType",
+    "Env",
+    "Instance",
+    "Ticket",
+    "TicketWatch",
+    "Service",
+    "Endpoint",
+    "Runner",
+    "Member",
+    "Presence",
+    "Lock",
+    "Event",
+    "EventWatch",
+    "EventType",
+    "EventPath",
+    "Scaled",
+    "ScaleCount",
+    "Group",
+    "Fault",
+    "State",
+    "Move",
+    "MOVES",
+    "ENDED",
+    "TERMINAL",
+    "Operation",
+    "Status",
+    "Limits",
+    "Heartbeat",
+    "Mark",
+    "SCHEMA",
+    "errors",
+]
