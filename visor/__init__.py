@@ -83,6 +83,7 @@ def dial(
     token: str | None = ...,
     on_request: RequestHook | None = ...,
     on_reconnect: ReconnectHook | None = ...,
+    discover: bool | None = ...,
 ) -> Client[bytes]: ...
 @overload
 def dial(
@@ -95,6 +96,7 @@ def dial(
     token: str | None = ...,
     on_request: RequestHook | None = ...,
     on_reconnect: ReconnectHook | None = ...,
+    discover: bool | None = ...,
 ) -> Client[T]: ...
 def dial(
     addr: str | Iterable[str] | None = None,
@@ -106,6 +108,7 @@ def dial(
     token: str | None = None,
     on_request: RequestHook | None = None,
     on_reconnect: ReconnectHook | None = None,
+    discover: bool | None = None,
 ) -> Client[Any]:
     """Connect to the registry.
 
@@ -116,11 +119,12 @@ def dial(
     default of every call, in seconds (`VISOR_TIMEOUT`, then 10). `actor` is named in the history of
     what this client writes (`VISOR_ACTOR`, then user@host), `token` proves who that is (`VISOR_TOKEN`,
     `VISOR_TOKEN_FILE`). `on_request(verb, seconds, error)` is called after every request,
-    `on_reconnect(address)` after every connection but the first.
+    `on_reconnect(address)` after every connection but the first. With `discover` (`VISOR_DISCOVER`, then true) the
+    client also learns where the other members of the cluster listen, and goes there when none of `addr` answers.
 
     DeadlineExceeded when no node answers in time, Denied or Unsupported when it will not have this client.
     """
-    settings = _gather(addr, root, timeout, actor, token, on_request, on_reconnect)
+    settings = _gather(addr, root, timeout, actor, token, on_request, on_reconnect, discover=discover)
     client: Client[Any] = Client(settings, codec)
     try:
         client.connect()

@@ -7,12 +7,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 DEFAULT_PORT = 8046
 DEFAULT = f"localhost:{DEFAULT_PORT}"
+MAX_LEARNED = 64
+"""Addresses that a node may tell of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,15 @@ def parse(text: str | Iterable[str]) -> tuple[Address, ...]:
     if not addresses:
         raise ValueError(f"no address in {text!r}")
     return addresses
+
+
+def learned(texts: object) -> tuple[Address, ...]:
+    """Return the addresses that a node told of, as far as they can be read."""
+    found: list[Address] = []
+    for text in texts[:MAX_LEARNED] if isinstance(texts, list) else []:
+        with contextlib.suppress(ValueError):
+            found.append(_one(text if isinstance(text, str) and not text.startswith("unix:") else ""))
+    return tuple(dict.fromkeys(found))
 
 
 def _split(text: str) -> list[str]:

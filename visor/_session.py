@@ -26,6 +26,7 @@ from typing import Any
 
 import msgpack
 
+from visor._address import Address, learned
 from visor._calls import Call
 from visor._feed import Feed
 from visor._inbound import Inbound
@@ -51,9 +52,9 @@ ERROR = verbs.ERROR
 
 OFFLINE, GREETING, READY, LEAVING = range(4)
 
-REPEATED = frozenset(("overloaded", "not_leader", "closing", "lost_leadership"))
+REPEATED = frozenset(("overloaded", "not_leader", "closing", "lost_leadership", "diverged"))
 """Failures that the client itself meets with another attempt, within the deadline."""
-MOVING = frozenset(("not_leader", "closing", "lost_leadership"))
+MOVING = frozenset(("not_leader", "closing", "lost_leadership", "diverged"))
 """Those of them that another node may not have."""
 
 
@@ -115,6 +116,10 @@ class Session:
         self.fatal: Callable[[], VisorError] | None = None
         """Why no connection will do any more."""
         self._hello_id = 0
+        self.learned: tuple[Address, ...] = ()
+        """Where the members of the cluster listen, as one of them told."""
+        self._guess = False
+        """This connection leads to a learned address: who answers there may be anybody."""
 
     # -- requests -------------------------------------------------------------------------------------
     def submit(self, call: Call, now: float) -> None:
@@ -214,9 +219,19 @@ class Session:
         return bool(self.pending or self.feeds or self.delayed)
 
     # -- a connection begins and ends -----------------------------------------------------------------
-    def hello(self, now: float) -> bytes:
-        """Begin a connection: return the bytes that go first."""
+    def candidates(self) -> list[tuple[Address, bool]]:
+        """Return where to connect to, in order: the own addresses shuffled, then (true) those that were learned."""
+        settings = self._settings
+        own = list(settings.addresses)
+        settings.random.shuffle(own)
+        more = [address for address in self.learned if address not in own] if settings.discover else []
+        settings.random.shuffle(more)
+        return [(address, False) for address in own] + [(address, True) for address in more]
+
+    def hello(self, now: float, *, guess: bool = False) -> bytes:
+        """Begin a connection: return the bytes that go first. `guess`: to an address that was only learned."""
         self.lost()  # again: an interrupt may have cut it short the first time
+        self._guess = guess
         self._inbound = Inbound()
         if self.feeds:
             self._inbound.measure()
@@ -251,6 +266,7 @@ class Session:
         self.cluster = welcome["cluster"]
         self.node = welcome.get("node")
         self.server = str(welcome.get("server", ""))
+        self.learned = learned(welcome.get("addresses")) or self.learned
         self.limits = _limits(welcome.get("limits"))
         self._in_flight, self._frame = self.limits.in_flight, self.limits.frame
         self.state = READY
@@ -258,9 +274,11 @@ class Session:
 
     def _wrong_cluster(self, actual: str | None) -> None:
         self.urgent = True
+        self.broken = "another cluster"
+        if self._guess:
+            return  # the address means something else here than where it was told
         expected = self.cluster
         self.fatal = lambda: WrongCluster(expected=expected, actual=actual)
-        self.broken = "another cluster"
 
     def _resume(self) -> None:
         """Send everything that has no answer yet, lowest id first, then ask for the watches again."""
@@ -403,6 +421,8 @@ class Session:
             self._feed_ended(message, now)
         elif kind == verbs.GOAWAY:
             self._told_to_go(message[1], message[2])
+        elif kind == verbs.ADDRESSES:
+            self.learned = learned(message[1]) or self.learned
         # Kinds of a later version are not ours to judge.
 
     def _told_to_go(self, code: str, text: str) -> None:
@@ -448,7 +468,7 @@ class Session:
         if isinstance(error, WrongCluster):
             actual = error.details.get("expected")
             self._wrong_cluster(actual if isinstance(actual, str) else None)
-        elif isinstance(error, Rejected):
+        elif isinstance(error, Rejected) and not self._guess:
             self.refused = error
 
     def _repeat(self, call: Call, error: VisorError, now: float) -> None:

@@ -40,6 +40,8 @@ class Settings:
     backoff: Backoff = DEFAULT_BACKOFF
     ping_after: float = 5.0
     """Seconds of silence, while something is waited for, after which the client sends PING."""
+    discover: bool = True
+    """When none of `addresses` answers, try those that the cluster's nodes told of."""
     dead_after: float = 10.0
     """Seconds of silence, while something is waited for, after which the connection is given up."""
     connect_timeout: float = 3.0
@@ -61,6 +63,7 @@ def gather(
     on_request: RequestHook | None,
     on_reconnect: ReconnectHook | None,
     environ: Mapping[str, str] | None = None,
+    discover: bool | None = None,
 ) -> Settings:
     """Return the settings: an argument that is not None wins over its `VISOR_*` variable over the default.
 
@@ -73,6 +76,7 @@ def gather(
         timeout=_timeout(timeout, env),
         actor=actor if actor is not None else env.get("VISOR_ACTOR") or _default_actor(),
         token=token if token is not None else _token(env),
+        discover=discover if discover is not None else _yes("VISOR_DISCOVER", env, True),
         on_request=on_request,
         on_reconnect=on_reconnect,
     )
@@ -87,6 +91,13 @@ def _timeout(given: float | None, env: Mapping[str, str]) -> float:
     if not timeout > 0:
         raise ValueError(f"a timeout must be a positive number of seconds, not {timeout!r}")
     return timeout
+
+
+def _yes(name: str, env: Mapping[str, str], default: bool) -> bool:
+    text = env.get(name, "").lower()
+    if text not in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise ValueError(f"{name} must be 1 or 0, not {env[name]!r}")
+    return text in ("1", "true", "yes", "on") if text else default
 
 
 def _token(env: Mapping[str, str]) -> str | None:

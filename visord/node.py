@@ -117,6 +117,8 @@ class Node:
         self._ready: asyncio.Event = asyncio.Event()
         self._draining = False
         self._closed = False
+        self.on_addresses: Callable[[list[str]], None] = lambda addresses: None
+        """The members that clients find have changed."""
         self.failure: BaseException | None = None
         self.readable = False
         """Linearizable reads can be answered from the store right now: this node is alone."""
@@ -410,6 +412,7 @@ class Node:
 
     def _configuration_committed(self, configuration: Configuration) -> None:
         self.members.look()
+        self.on_addresses(self.addresses())
         if self.me.id in configuration.removed:
             self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
 
@@ -504,11 +507,16 @@ class Node:
             "node": self.name,
             "leader": None if leader is None else leader.name,
             "leader_address": None if leader is None else leader.client,
+            "addresses": self.addresses(),
             "rev": self.store.rev,
             "floor": self.store.floor,
             "time": self.store.time,
             "limits": {name: getattr(limits, name) for name in TOLD_LIMITS},
         }
+
+    def addresses(self) -> list[str]:
+        """Where clients find the members."""
+        return [one.client for one in self.engine.configuration.members if one.client]
 
     def _leader(self) -> Member | None:
         leader = self.engine.leader

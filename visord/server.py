@@ -182,6 +182,7 @@ class Server:
     async def _listen(self, node: Node, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         limits = self.limits()
+        node.on_addresses = self._tell_addresses
 
         def factory() -> Connection:
             return Connection(node, limits, self._connections)
@@ -195,6 +196,10 @@ class Server:
             except (OSError, ValueError) as error:
                 raise StartRefusedError(f"cannot listen on {path}: {error}") from error
         self._servers.append(await loop.create_server(factory, sock=listening, backlog=BACKLOG))
+
+    def _tell_addresses(self, addresses: list[str]) -> None:
+        for connection in self._connections:
+            connection.session.tell_addresses(addresses)
 
     def limits(self) -> Limits:
         """The limits that clients are told."""

@@ -245,6 +245,12 @@ class Session:
     def _ok(self, request: int, result: Any) -> None:
         self._encoder.pack((OK, request, result))
 
+    def tell_addresses(self, addresses: list[str]) -> None:
+        """Tell the client where the members are now."""
+        if self.greeting is not None and not self.closed:
+            self._encoder.pack((verbs.ADDRESSES, addresses))
+            self._flush()
+
     def writable(self, yes: bool) -> None:
         """The connection tells whether the peer takes what is sent."""
         self.blocked = not yes

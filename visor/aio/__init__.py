@@ -60,6 +60,7 @@ def dial(
     token: str | None = ...,
     on_request: RequestHook | None = ...,
     on_reconnect: ReconnectHook | None = ...,
+    discover: bool | None = ...,
 ) -> Dialling[bytes]: ...
 @overload
 def dial(
@@ -72,6 +73,7 @@ def dial(
     token: str | None = ...,
     on_request: RequestHook | None = ...,
     on_reconnect: ReconnectHook | None = ...,
+    discover: bool | None = ...,
 ) -> Dialling[T]: ...
 def dial(
     addr: str | Iterable[str] | None = None,
@@ -83,9 +85,10 @@ def dial(
     token: str | None = None,
     on_request: RequestHook | None = None,
     on_reconnect: ReconnectHook | None = None,
+    discover: bool | None = None,
 ) -> Dialling[Any]:
     """Connect to the registry; the arguments are those of `visor.dial`."""
-    settings = gather(addr, root, timeout, actor, token, on_request, on_reconnect)
+    settings = gather(addr, root, timeout, actor, token, on_request, on_reconnect, discover=discover)
 
     async def start() -> Client[Any]:
         client: Client[Any] = Client(settings, codec)

@@ -463,7 +463,7 @@ class Driver:
             self._connector = self._loop.create_task(self._connect(), name="visor connect")
 
     async def _connect(self) -> None:
-        """Try the addresses in shuffled order until one greets or nobody waits any more."""
+        """Try the addresses, the own ones first, until one greets or nobody waits any more."""
         session = self._session
         try:
             while session.wanted or self._up:
@@ -471,10 +471,8 @@ class Driver:
                     settings = self._settings
                     await asyncio.sleep(settings.backoff.pause(self._attempt - 1, settings.random))
                 self._attempt += 1
-                addresses = list(self._settings.addresses)
-                self._settings.random.shuffle(addresses)
-                for address in addresses:
-                    if await self._try(address):
+                for address, guess in session.candidates():
+                    if await self._try(address, guess):
                         return
                     if session.fatal is not None:
                         self._fault = session.fatal
@@ -495,7 +493,7 @@ class Driver:
             if not up.done():
                 up.set_exception(error)
 
-    async def _try(self, address: Address) -> bool:
+    async def _try(self, address: Address, guess: bool) -> bool:
         """Connect and greet; say whether there is a connection now."""
         loop = asyncio.get_running_loop()
         connection = Connection(self, loop)
@@ -505,7 +503,7 @@ class Driver:
                 await self._open(loop, connection, address)
                 assert connection.transport is not None
                 self._connection = connection
-                connection.transport.write(session.hello(self._clock()))
+                connection.transport.write(session.hello(self._clock(), guess=guess))
                 await connection.greeted
             if self._connection is not connection:
                 raise ConnectionError("the node closed the connection after its greeting")

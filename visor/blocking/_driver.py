@@ -644,7 +644,7 @@ class Driver:
             self._doomed.pop().close()
 
     def _connect(self, waiter: Waiter) -> None:
-        """Try the addresses in shuffled order, once, after a pause if this is not the first time."""
+        """Try the addresses, the own ones first, once, after a pause if this is not the first time."""
         with self._lock:
             self._bury()
             pause = (
@@ -653,10 +653,8 @@ class Driver:
             self._attempt += 1
         if pause:
             self._closing.wait(max(0.0, min(pause, waiter.deadline - self._clock())))
-        addresses = list(self._settings.addresses)
-        self._settings.random.shuffle(addresses)
-        for address in addresses:
-            if waiter.done or self._try(address, waiter):
+        for address, guess in self._session.candidates():
+            if waiter.done or self._try(address, waiter, guess):
                 return
         with self._lock:
             refused = self._session.refused
@@ -671,7 +669,7 @@ class Driver:
             notice.error = error
             notice.notify()
 
-    def _try(self, address: Address, waiter: Waiter) -> bool:
+    def _try(self, address: Address, waiter: Waiter, guess: bool) -> bool:
         """Connect and greet; say whether there is a connection now, or none is wanted any more."""
         until = min(waiter.deadline, self._clock() + self._settings.connect_timeout)
         self._connecting_until = until + NAP_SECONDS
@@ -679,7 +677,7 @@ class Driver:
         try:
             sock = open_socket(address, lambda: until - self._clock())
             keep_alive(sock)
-            self._greet(sock, until, waiter)
+            self._greet(sock, until, waiter, guess)
         except OSError as error:
             self._failure = error if str(error) else TimeoutError(f"no greeting from {address}")
             log.info("%s: %s", address, self._failure)
@@ -697,12 +695,12 @@ class Driver:
             self._connecting_until = 0.0
         return self._established(sock, address, waiter)
 
-    def _greet(self, sock: socket.socket, until: float, waiter: Waiter) -> None:
+    def _greet(self, sock: socket.socket, until: float, waiter: Waiter, guess: bool) -> None:
         """Say HELLO and wait for the welcome; OSError when it does not come."""
         session = self._session
         with self._lock:
             self._check_office(waiter)
-            hello = session.hello(self._clock())
+            hello = session.hello(self._clock(), guess=guess)
         sock.settimeout(max(LEAST_WAIT, until - self._clock()))
         sock.sendall(hello)
         while session.state == _session.GREETING:

@@ -67,6 +67,7 @@ MARK: Final = 111
 ENDED: Final = 112
 STATE: Final = 113
 GOAWAY: Final = 120
+ADDRESSES: Final = 121
 
 # -- read modes ---------------------------------------------------------------------------------------
 LINEARIZABLE: Final = 0
