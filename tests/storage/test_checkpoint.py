@@ -8,108 +8,12 @@ from typing import Any
 
 import pytest
 from fake_disk import FakeDisk, PowerCut
+from storage_world import Later, World, contents, files, same
 
-from visor.protocol.verbs import DELETE, RETAIN, SET, TXN
-from visord.state.command import encode
-from visord.state.machine import Machine
+from visor.protocol.verbs import DELETE, SET
 from visord.storage import manifest as manifests
-from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
 from visord.storage.errors import DamageError, FormatError, IdentityError
-from visord.storage.worker import Done, Inline, Job
-
-SMALL = 3000
-"""Bytes of a history file in these tests."""
-
-
-class Writer:
-    """Drives a machine: random sets, deletes and transactions."""
-
-    def __init__(self, machine: Machine, seed: int = 0) -> None:
-        self.machine = machine
-        self.rng = random.Random(seed)
-        self.count = 0
-
-    def write(self, count: int = 1) -> None:
-        for _ in range(count):
-            self.apply(self.frame())
-
-    def apply(self, frame: list[Any]) -> None:
-        machine = self.machine
-        command = encode(1000 + machine.index * 10, [[b"session", "me", [frame]]])
-        machine.apply(machine.index + 1, 1, command)
-
-    def frame(self) -> list[Any]:
-        self.count += 1
-        rng, head = self.rng, [self.machine.index + 1, max(0, self.machine.index - 3)]
-        path = f"/dir{rng.randrange(4)}/file{rng.randrange(12)}"
-        choice = rng.random()
-        if choice < 0.75:
-            return [SET, *head, path, rng.randbytes(rng.choice((0, 20, 200)))]
-        if choice < 0.9:
-            return [DELETE, *head, path]
-        other = f"/other/{rng.randrange(9)}"
-        return [TXN, *head, [], [[0, path, b"one"], [0, other, b"two"]], [], "a note"]
-
-    def retain(self, floor: int) -> None:
-        head = [self.machine.index + 1, max(0, self.machine.index - 3)]
-        self.apply([RETAIN, *head, None, None, floor])
-
-
-class World:
-    """A disk with a data directory, a machine and its checkpointer."""
-
-    def __init__(self, disk: FakeDisk | None = None, background: Any = None) -> None:
-        self.disk = disk or FakeDisk(random.Random(3))
-        self.directory = DataDirectory.open(self.disk, "data", node="a", rng=random.Random(5))
-        self.machine = Machine()
-        self.checkpointer = Checkpointer(
-            self.disk, self.directory, background or Inline(), segment_bytes=SMALL
-        )
-        self.checkpointer.load(self.machine)
-        self.writer = Writer(self.machine, self.machine.index)
-
-    def checkpoint(self, between: Callable[[], None] = lambda: None) -> int:
-        steps = 0
-        for _ in self.checkpointer.steps(self.machine):
-            steps += 1
-            between()
-        return steps
-
-    def restart(self) -> World:
-        self.directory.close()
-        return World(self.disk)
-
-    def replay(self, other: World, upto: int | None = None) -> None:
-        """Let a restarted world catch up as from the log, to where `self` is."""
-        other.writer.rng = self.writer.rng
-
-
-def contents(machine: Machine) -> Any:
-    """Everything that a machine answers from."""
-    store = machine.store
-    rows, cursor = store.export_base(None, 1 << 30, store.rev) if store.rev else ([], None)
-    assert cursor is None
-    tables = machine.export_tables()
-    history = store.export_commits(store.floor + 1, store.rev)
-    return rows, history, tables
-
-
-def reads(machine: Machine) -> list[Any]:
-    """Each path at each rev."""
-    store = machine.store
-    paths = sorted(store.files)
-    revs = range(store.floor, store.rev + 1)
-    return [(rev, path, store.version(path, rev)) for rev in revs for path in paths]
-
-
-def same(one: Machine, two: Machine) -> None:
-    assert contents(one) == contents(two)
-    assert [row for row in reads(one) if row[2]] == [row for row in reads(two) if row[2]]
-
-
-def files(disk: FakeDisk) -> list[str]:
-    return sorted(name for name in disk.names if not name.endswith("lock"))
 
 
 def test_a_restart_reads_back_what_checkpoints_wrote() -> None:
@@ -222,13 +126,13 @@ def history_of(scenario_: Callable[[World], None]) -> dict[int, Any]:
     """Run a scenario without faults; return the contents after each checkpoint, by log index."""
     world = World()
     after: dict[int, Any] = {0: contents(world.machine)}
-    publish = world.checkpointer._adopt
+    publish = world.checkpointer._take_over
 
-    def adopt(new: Any) -> None:
-        publish(new)
+    def take_over(new: Any, encoded: bytes) -> None:
+        publish(new, encoded)
         after[new.index] = contents(world.machine)
 
-    world.checkpointer._adopt = adopt  # type: ignore[method-assign]
+    world.checkpointer._take_over = take_over  # type: ignore[method-assign]
     scenario_(world)
     assert world.checkpointer.manifest.base is not None
     assert world.checkpointer.manifest.number > 5
@@ -317,21 +221,6 @@ def test_an_abandoned_checkpoint_leaves_nothing_behind() -> None:
     again.writer.write(10)
     again.checkpoint()
     same(again.restart().machine, again.machine)
-
-
-class Later:
-    """Runs jobs only when told: what a worker thread does, step by step."""
-
-    def __init__(self) -> None:
-        self.jobs: list[tuple[Job, Done]] = []
-
-    def submit(self, job: Job, done: Done) -> None:
-        self.jobs.append((job, done))
-
-    def run(self, count: int = 1) -> None:
-        for _ in range(min(count, len(self.jobs))):
-            job, done = self.jobs.pop(0)
-            Inline().submit(job, done)
 
 
 def test_a_slow_worker_holds_the_checkpoint_not_the_loop() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from visord.storage import manifest as manifests
+from visord.storage import pending
 from visord.storage.directory import HISTORY, IDENTITY, LOG, lock_directory, require_identity
 from visord.storage.disk import Disk, join
 from visord.storage.errors import DamageError, IdentityError, StorageError
@@ -132,9 +133,13 @@ def _checkpoint(disk: Disk, report: Report) -> None:
     for part in parts:
         _part(disk, report, history, part)
     known = {part.name for part in parts}
+    note = pending.read(disk, report.path)
+    fetched = set() if note is None else note.names()
     for name in disk.listdir(history) if disk.exists(history) else []:
         if name not in known:
             what = "left by an unfinished checkpoint, removed at the next start"
+            if name in fetched:
+                what = "of another member's checkpoint, which is not all here yet"
             report.files.append((f"{HISTORY}/{name}", what))
 
 

@@ -4,16 +4,19 @@ History is the database: the commits since the last checkpoint are appended to h
 manifest takes the place of the old one. So a checkpoint costs what changed since the last, and a start
 reads the history and then the log's tail.
 
-    checkpointer = Checkpointer(disk, directory, worker) checkpointer.load(machine)                     # at
-    the start for _ in checkpointer.steps(machine): ...      # each step takes about a millisecond; the loop
-    runs in between
+    checkpointer = Checkpointer(disk, directory, worker)
+    checkpointer.load(machine)                      # at the start
+    for _ in checkpointer.steps(machine): ...       # each step takes about a millisecond; the loop runs in between
 
 A step packs one block of rows; writing and syncing happen on the worker. Everything that is captured is
-fixed when the first step runs (index, term, rev, tables) or immutable (the commits up to that rev, the
+fixed when the first step runs (index, term, rev, tables, members) or immutable (the commits up to that rev, the
 files at the floor). While steps are taken the store must not be trimmed; its floor may rise.
 
 A failure (disk full, a failing disk) leaves the last checkpoint valid and raises `OSError`; a later attempt
 starts anew. Stopping in the middle is the same.
+
+Another member's checkpoint may take the place of the own one (`replace`; `incoming.py` says when), and others may
+fetch the own one: `hold` keeps the files that they read.
 """
 
 from __future__ import annotations
@@ -21,20 +24,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import gc
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
 from typing import Final
 
-from visord.state.command import UnknownFormat
 from visord.state.machine import Machine
 from visord.state.store import Store
-from visord.state.transfer import CorruptHistory
+from visord.storage import loading, pending
 from visord.storage import manifest as manifests
-from visord.storage import segments
 from visord.storage.compaction import Plan, plan
 from visord.storage.directory import DataDirectory
 from visord.storage.disk import Disk, join, read_all
-from visord.storage.errors import RESTORE, DamageError, FormatError, StorageError
+from visord.storage.errors import StorageError
+from visord.storage.loading import wait_for
 from visord.storage.manifest import Manifest
 from visord.storage.segments import BASE, COMMITS, BlockEncoder, Part, new_part, pack_block
 from visord.storage.worker import Submitter
@@ -56,25 +58,70 @@ class _FloorMoved(Exception):  # noqa: N818
     """The store does not give the files at the base's rev any more."""
 
 
+class _DoubtError(OSError):
+    """The manifest has its name, but perhaps not for good."""
+
+
+class Hold:
+    """Files that stay on disk although no checkpoint needs them. `names` may be changed at any time."""
+
+    __slots__ = ("_holds", "_released", "names")
+
+    def __init__(self, names: Iterable[str], holds: list[Hold], released: Callable[[], None]) -> None:
+        self.names = set(names)
+        self._holds = holds
+        self._released = released
+        holds.append(self)
+
+    def release(self) -> None:
+        """Let them go. Idempotent."""
+        if self in self._holds:
+            self._holds.remove(self)
+            self._released()
+
+
 class Checkpointer:
-    """Makes and loads the checkpoints of one data directory."""
+    """Makes and loads the checkpoints of one data directory.
+
+    `config()` gives the members as of the last applied entry, as the engine encodes them, or None.
+    """
 
     def __init__(
-        self, disk: Disk, directory: DataDirectory, background: Submitter, *, segment_bytes: int = SEGMENT
+        self,
+        disk: Disk,
+        directory: DataDirectory,
+        background: Submitter,
+        *,
+        segment_bytes: int = SEGMENT,
+        config: Callable[[], bytes | None] = lambda: None,
     ) -> None:
         self._disk = disk
+        self._directory = directory
         self._path = directory.path
         self._history = directory.history
         self._background = background
         self._segment_bytes = segment_bytes
-        self._garbage: list[str] = []
-        self._running = False
+        self._config = config
+        self._doomed: dict[str, int] = {}
+        """Files, with their sizes, that the newest manifest does not name, which may not be durable yet."""
+        self._garbage: dict[str, int] = {}
+        """Files that no durable manifest names."""
+        self._holds: list[Hold] = []
+        self.running = False
+        """A checkpoint is being made, or replaced."""
         self.manifest = Manifest(directory.cluster)
-        """The newest checkpoint."""
+        """The newest checkpoint, without its tables."""
+        self.encoded = b""
+        """Its manifest as it is on disk."""
         self.index = 0
         """The log index up to which the newest durable checkpoint holds everything."""
         self.written = 0
         """Bytes of history that checkpoints wrote since the start."""
+
+    @property
+    def config(self) -> bytes | None:
+        """The members of the cluster as of the newest checkpoint's index; None when it does not tell."""
+        return self.manifest.config
 
     # -- loading ----------------------------------------------------------------------------------------
 
@@ -85,44 +132,92 @@ class Checkpointer:
         use then.
         """
         found = manifests.read(self._disk, self._path, self.manifest.cluster)
-        if found is not None:
-            self.manifest = found
         if found is None:
             return
-        collecting = gc.isenabled()
-        gc.disable()  # millions of new objects, none of them garbage
-        try:
-            load_parts(self._disk, self._history, self.manifest, machine.store)
-            _import_tables(machine, self.manifest, join(self._path, manifests.NAME))
-        finally:
-            if collecting:
-                gc.enable()
-        gc.freeze()
-        self.index = self.manifest.index
+        self._take_over(found, read_all(self._disk, join(self._path, manifests.NAME)))
+        loading.load(self._disk, self._directory, found, machine)
+        self.index = found.index
+
+    def load_steps(self, machine: Machine) -> Iterator[None]:
+        """Bring a machine to the newest checkpoint, in steps of about a millisecond; raises like `load`, and `OSError`.
+
+        The machine is a new one, which takes the place of the node's when this is through, or the node's own where
+        `reaches` says so: that one goes on answering, has all new commits, and meanwhile nothing may be applied to
+        it and no checkpoint made of it.
+        """
+        found = manifests.decode(self.encoded, join(self._path, manifests.NAME))
+        yield from loading.steps(self._disk, self._directory, found, machine, self._background)
+
+    def reaches(self, machine: Machine) -> bool:
+        """Tell whether the newest checkpoint goes on from this machine's rev: it can be loaded into it."""
+        return loading.reaches(self.manifest, machine)
 
     def sweep(self) -> None:
-        """Remove what checkpoints left that were not finished.
+        """Remove what checkpoints and transfers left that were not finished and cannot be gone on with.
 
         Only once it is sure that the log continues what was loaded: where a manifest is lost, the files it named are
         all that a rescue could start from.
         """
-        known = {part.name for part in self.manifest.files()}
+        kept = self._known()
+        note = pending.read(self._disk, self._path)
+        if note is not None and note.manifest.index > self.index:
+            kept |= note.names()
+        else:
+            pending.remove(self._disk, self._path)
+        self._sweep(kept)
+
+    def _sweep(self, kept: set[str]) -> None:
         for name in self._disk.listdir(self._history):
-            if name not in known:
+            if name not in kept:
                 self._disk.unlink(join(self._history, name))
+
+    def _known(self) -> set[str]:
+        names = {part.name for part in self.manifest.files()}
+        return names.union(self._doomed, *(hold.names for hold in self._holds))
+
+    # -- files that others read -------------------------------------------------------------------------
+
+    def hold(self, names: Iterable[str]) -> Hold:
+        """Keep these files of `history/` until the hold is released."""
+        return Hold(names, self._holds, self._drop_garbage)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes on disk that no checkpoint needs and that are only held."""
+        return sum(self._garbage.values())
 
     # -- making -----------------------------------------------------------------------------------------
 
     def steps(self, machine: Machine) -> Iterator[None]:
         """Make a checkpoint of the machine as it is at the first step. Raises `OSError` when it fails."""
-        if self._running:
+        if self.running:
             raise RuntimeError("a checkpoint is being made already")
-        self._running = True
+        self.running = True
         try:
             if machine.index > self.index:
                 yield from self._make(machine)
         finally:
-            self._running = False
+            self.running = False
+
+    def replace(self, make: Callable[[Manifest], Manifest | None]) -> Generator[None, None, bool]:
+        """Put another checkpoint in the place of the newest one, whose files are durable in `history/` already.
+
+        `make(newest)` is called once no checkpoint is being made; None: there is nothing to be replaced any
+        more, and false is returned. Raises `OSError`: then the old one is valid; and `StorageError` when that is not
+        sure, so that the node has to stop (the next start will know).
+        """
+        while self.running:
+            yield
+        self.running = True
+        try:
+            new = make(self.manifest)
+            if new is not None:
+                yield from self._publish(new)
+            return new is not None
+        except _DoubtError as error:
+            raise StorageError(f"nobody knows which checkpoint is the newest: {error}") from error
+        finally:
+            self.running = False
 
     def _make(self, machine: Machine) -> Generator[None, None, None]:
         for attempt in range(ATTEMPTS):
@@ -131,7 +226,7 @@ class Checkpointer:
             except _FloorMoved:
                 continue
             except OSError:
-                self._background.submit(self._clean, lambda result, error: None)
+                self._background.submit(partial(self._clean, self._known()), lambda result, error: None)
                 raise
             return
         raise OSError(errno.EAGAIN, "the floor rose while the files at it were written")
@@ -148,6 +243,7 @@ class Checkpointer:
             base=old.base,
             base_rev=old.base_rev,
             base_time=old.base_time,
+            config=self._config(),
         )
         todo = plan(old, store.floor, store.cut, self._segment_bytes if base else NEVER)
         if todo.base_rev is not None:
@@ -155,7 +251,9 @@ class Checkpointer:
             part = yield from self._write_base(store, todo.base_rev, number)
             new = dataclasses.replace(new, number=number, base=part, base_rev=todo.base_rev, base_time=time)
         number, parts = yield from self._write_commits(store, todo, new.rev, new.number)
-        yield from self._publish(dataclasses.replace(new, number=number, parts=parts))
+        new = dataclasses.replace(new, number=number, parts=parts)
+        yield from self._publish(new)
+        self.written += sum(part.size for part in new.files()) - _shared(old, new)
 
     def _write_base(self, store: Store, rev: int, number: int) -> Generator[None, None, Part]:
         writer = self._writer(new_part(BASE, number), fresh=True)
@@ -204,20 +302,13 @@ class Checkpointer:
 
     def _publish(self, new: Manifest) -> Generator[None, None, None]:
         data = manifests.encode(new)
-        answers: list[tuple[bool, BaseException | None]] = []
-
-        self._background.submit(
-            lambda: self._write_manifest(data), lambda result, error: answers.append((result, error))
-        )
-        while not answers:
-            yield
-        durable, error = answers[0]
-        if error is not None:
-            raise error
-        self._adopt(new)
+        durable = yield from wait_for(self._background, lambda: self._write_manifest(data))
+        self._take_over(new, data)
         if not durable:
-            raise OSError("the directory could not be synced: the checkpoint may not be durable yet")
+            raise _DoubtError("the directory could not be synced: the checkpoint may not be durable yet")
         self.index = new.index
+        self._garbage |= self._doomed
+        self._doomed.clear()
         self._drop_garbage()
 
     def _write_manifest(self, data: bytes) -> bool:
@@ -236,30 +327,31 @@ class Checkpointer:
             raise
         return True
 
-    def _adopt(self, new: Manifest) -> None:
+    def _take_over(self, new: Manifest, encoded: bytes) -> None:
         names = {part.name for part in new.files()}
-        self._garbage += [part.name for part in self.manifest.files() if part.name not in names]
-        before = sum(part.size for part in self.manifest.files() if part.name in names)
-        self.written += sum(part.size for part in new.files()) - before
-        self.manifest = new
+        self._doomed |= {part.name: part.size for part in self.manifest.files() if part.name not in names}
+        self.manifest = dataclasses.replace(new, tables=None)
+        self.encoded = encoded
 
     def _drop_garbage(self) -> None:
         # Only after the manifest without them is durable. What fails here is swept at the next start.
-        names, self._garbage = self._garbage, []
+        names = self._garbage.keys() - self._known()
 
         def job() -> None:
-            for name in names:
+            for name in sorted(names):
                 with contextlib.suppress(OSError):
                     self._disk.unlink(join(self._history, name))
 
         if names:
+            for name in names:
+                del self._garbage[name]
             self._background.submit(job, lambda result, error: None)
 
-    def _clean(self) -> None:
+    def _clean(self, kept: set[str]) -> None:
         """Give back the space of a checkpoint that failed. What fails here too is seen to at the next start."""
         parts = self.manifest.parts
         with contextlib.suppress(OSError):
-            self.sweep()
+            self._sweep(kept)
             if parts:
                 file = self._disk.open(join(self._history, parts[-1].name))
                 try:
@@ -270,6 +362,12 @@ class Checkpointer:
 
     def close(self) -> None:
         """Nothing is kept open; a checkpoint that is being made is given up."""
+
+
+def _shared(old: Manifest, new: Manifest) -> int:
+    """Return how many bytes of `new` were on disk with `old`."""
+    names = {part.name for part in new.files()}
+    return sum(part.size for part in old.files() if part.name in names)
 
 
 def _pack_commits(store: Store, first: int, last: int) -> tuple[int, int, bytes]:
@@ -283,44 +381,3 @@ def _pack_commits(store: Store, first: int, last: int) -> tuple[int, int, bytes]
             break
     count, rows = encoder.take()
     return rev - 1, count, rows
-
-
-def load_parts(disk: Disk, history: str, manifest: Manifest, store: Store) -> None:
-    """Read and verify all parts of a checkpoint into an empty store."""
-    expected = manifest.base_rev + 1
-    part = manifest.base
-    try:
-        if part is not None:
-            store.import_base(manifest.base_rev, manifest.base_time, ())
-            for _, _, rows in segments.read_part(disk, history, part):
-                store.import_base(manifest.base_rev, manifest.base_time, rows)
-        for part in manifest.parts:
-            _check_order(history, part, expected)
-            for first, last, rows in segments.read_part(disk, history, part):
-                if last >= expected:  # else below the base; the block across it is taken in part
-                    store.import_commits(rows[max(0, expected - first) :])
-                expected = max(expected, last + 1)
-    except CorruptHistory as error:
-        name = part.name if part is not None else manifests.NAME
-        raise DamageError(
-            join(history, name), None, "commits that fit together", str(error), RESTORE
-        ) from error
-    if expected != manifest.rev + 1:
-        expectation, found = f"commits up to {manifest.rev}", f"up to {expected - 1}"
-        raise DamageError(join(history, manifests.NAME), None, expectation, found, RESTORE)
-
-
-def _import_tables(machine: Machine, manifest: Manifest, path: str) -> None:
-    try:
-        machine.import_tables(manifest.tables)
-    except UnknownFormat as error:
-        raise FormatError(f"{path}: {error}") from error
-    except CorruptHistory as error:
-        raise DamageError(path, None, "tables that fit the history", str(error), RESTORE) from error
-
-
-def _check_order(history: str, part: Part, expected: int) -> None:
-    # Only the first part may begin before: it then lies across the base.
-    if part.first > expected:
-        found = f"a file that begins with {part.first}"
-        raise DamageError(join(history, part.name), None, f"rev {expected}", found, RESTORE)

@@ -3,13 +3,16 @@
     magic 8 bytes | msgpack map | crc 4 bytes
 
 It names the history files with their valid sizes and checksums, the log index and term up to which the
-checkpoint holds everything, the rev, and the small tables of the machine (sessions, retention, ...). The
-checkpoint before stays whole until the new manifest has taken its name: whatever happens, one of the two is
-there.
+checkpoint holds everything, the rev, the members of the cluster as of that index, and the small tables of the
+machine (sessions, retention, ...). The checkpoint before stays whole until the new manifest has taken its name:
+whatever happens, one of the two is there.
+
+Format 1 had no `config`; it is read as None. Format 2 is written.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,11 +21,15 @@ import msgpack
 
 from visord.storage.disk import Disk, join, read_all, write_atomic
 from visord.storage.errors import RESTORE, DamageError, FormatError, IdentityError
-from visord.storage.segments import Part
+from visord.storage.segments import BASE, COMMITS, HEADER_SIZE, Part, part_name
 
 NAME: Final = "manifest"
-FORMAT: Final = 1
+FORMAT: Final = 2
+OLDEST_FORMAT: Final = 1
 _MAGIC: Final = b"VISORMAN"
+_TAG: Final = re.compile(r"(-[0-9a-f]+)?")
+"""What a part's name has behind kind and number: the mark of a transfer, see `pending.py`."""
+_NUMBERS: Final = ("index", "term", "rev", "base_rev", "base_time", "number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,8 @@ class Manifest:
 
     `parts` are the commit files, oldest first; `base` holds the files at rev `base_rev`, above which the
     commits count, and `base_time` is that commit's (None: there is no base, the history is whole). `number`
-    is the highest file number used.
+    is the highest file number used. `config` are the members at `index`, as the engine encodes them (None: the
+    checkpoint is from before there were clusters, or the node had none).
     """
 
     cluster: str
@@ -44,6 +52,7 @@ class Manifest:
     base: Part | None = None
     parts: tuple[Part, ...] = ()
     tables: Any = field(default=None, repr=False)
+    config: bytes | None = field(default=None, repr=False)
 
     def files(self) -> list[Part]:
         """Return all parts, in the order of loading."""
@@ -55,35 +64,59 @@ def encode(manifest: Manifest) -> bytes:
     fields = {
         "format": FORMAT,
         "cluster": manifest.cluster,
-        "index": manifest.index,
-        "term": manifest.term,
-        "rev": manifest.rev,
-        "base_rev": manifest.base_rev,
-        "base_time": manifest.base_time,
-        "number": manifest.number,
+        **{name: getattr(manifest, name) for name in _NUMBERS},
         "base": manifest.base,
         "parts": manifest.parts,
         "tables": manifest.tables,
+        "config": manifest.config,
     }
     data: bytes = _MAGIC + msgpack.packb(fields, use_bin_type=True)
     return data + zlib.crc32(data).to_bytes(4, "little")
 
 
 def decode(data: bytes, path: str) -> Manifest:
-    """Read the bytes of the file `path`. Raises `DamageError` or `FormatError`."""
+    """Read the bytes of the file `path`. Raises `DamageError` or `FormatError`.
+
+    Another member may have made them: every field is checked, so that nothing but a manifest gets through.
+    """
     crc = zlib.crc32(data[:-4])
     if len(data) < 12 or data[:8] != _MAGIC or crc != int.from_bytes(data[-4:], "little"):
         found = f"{len(data)} bytes with {crc:#010x}"
         raise DamageError(path, 0, "a manifest with its checksum", found, RESTORE)
-    fields = msgpack.unpackb(data[8:-4], raw=False, strict_map_key=False)
-    if fields.pop("format") != FORMAT:
-        raise FormatError(f"{path} has another format than {FORMAT}, which this version reads")
-    base = fields.pop("base")
-    return Manifest(
-        base=None if base is None else Part(*base),
-        parts=tuple(Part(*part) for part in fields.pop("parts")),
-        **fields,
-    )
+    try:
+        fields = msgpack.unpackb(memoryview(data)[8:-4], raw=False, strict_map_key=False)
+        known = fields["format"]
+        if type(known) is not int or not OLDEST_FORMAT <= known <= FORMAT:
+            raise FormatError(f"{path} has format {known!r:.20}, this version reads up to {FORMAT}")
+        return _manifest(fields)
+    except (ValueError, TypeError, LookupError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise DamageError(path, 0, "the fields of a manifest", f"{found:.200}", RESTORE) from error
+
+
+def _manifest(fields: dict[str, Any]) -> Manifest:
+    numbers = {name: fields[name] for name in _NUMBERS}
+    for name, value in numbers.items():
+        if type(value) is not int or not 0 <= value < 1 << 63:
+            raise ValueError(f"{name} is {value!r:.40}")
+    cluster, config = fields["cluster"], fields.get("config")
+    if type(cluster) is not str or not (config is None or type(config) is bytes):
+        raise ValueError("no cluster's id, or odd members")
+    base = None if fields["base"] is None else _part(fields["base"], BASE)
+    parts = tuple(_part(row, COMMITS) for row in fields["parts"])
+    return Manifest(cluster, **numbers, base=base, parts=parts, tables=fields["tables"], config=config)
+
+
+def _part(row: Any, kind: int) -> Part:
+    part = Part(*row)
+    if any(type(number) is not int or not 0 <= number < 1 << 63 for number in part[1:]):
+        raise ValueError(f"not a part: {row!r:.80}")
+    name = part_name(kind, part.number)
+    if part.kind != kind or part.size < HEADER_SIZE or part.name[: len(name)] != name:
+        raise ValueError(f"not a part: {row!r:.80}")
+    if not _TAG.fullmatch(part.name, len(name)):
+        raise ValueError(f"not the name of a part: {part.name!r:.80}")
+    return part
 
 
 def write(disk: Disk, directory: str, data: bytes) -> None:

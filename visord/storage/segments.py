@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple
 
 import msgpack
 
-from visord.storage.disk import Disk, join
+from visord.storage.disk import Disk, File, join
 from visord.storage.errors import RESTORE, DamageError, FormatError
 
 VERSION: Final = 1
@@ -44,8 +44,8 @@ _HEAD: Final = struct.Struct("<4sIIIQQI")
 _HEAD_SUM: Final = struct.Struct("<4sIIIQQ")
 _ARRAY: Final = struct.Struct(">BI")
 _ARRAY32: Final = 0xDD
-MAX_BLOCK: Final = 1 << 30
-"""Bytes of a block that a reader accepts: far more than the largest commit."""
+PIECE: Final = 1 << 20
+"""Bytes that are read at a time."""
 
 
 class Part(NamedTuple):
@@ -133,6 +133,109 @@ def grow(part: Part, block: Block) -> Part:
     )
 
 
+class BlockScanner:
+    """Cuts a part that comes in pieces into its blocks, and checks everything.
+
+        scanner = BlockScanner(path, part)
+        for piece in pieces:
+            for payload, first, last in scanner.feed(piece): ...
+        scanner.finish()                # only now the part as a whole is known to be sound
+
+    A block is given out before those behind it are looked at. After a `DamageError`, or a `rewind`, the scanner has
+    to be fed from `position` again.
+    """
+
+    __slots__ = ("_chain", "_held", "_last", "_need", "_part", "_path", "_pieces", "position")
+
+    def __init__(self, path: str, part: Part) -> None:
+        self._path = path
+        self._part = part
+        self._chain = 0
+        self._last = part.first - 1
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._need = HEADER_SIZE
+        self.position = 0
+        """Bytes of the part that are sound: the end of the last whole block."""
+
+    def feed(self, data: bytes) -> Iterator[tuple[memoryview, int, int]]:
+        """Yield (packed rows, first, last) of the blocks that `data` completes; it has to be iterated to the end.
+
+        Raises `DamageError` or `FormatError`.
+        """
+        self._pieces.append(data)
+        self._held += len(data)
+        if self._held < self._need:
+            return  # so that a block of many pieces is put together once
+        view = memoryview(b"".join(self._pieces) if len(self._pieces) > 1 else data)
+        self._pieces, self._held, offset = [], 0, 0
+        if self.position == 0:
+            _check_header(self._path, self._part, view)
+            self.position = offset = HEADER_SIZE
+        while True:
+            size = self._size_of_block(view[offset : offset + HEAD_SIZE])
+            if offset + size > len(view):
+                break
+            yield self._block(view[offset : offset + size])
+            offset += size
+        self._need = size
+        if offset < len(view):
+            self._pieces = [bytes(view[offset:])]
+            self._held = len(view) - offset
+
+    @property
+    def fed(self) -> int:
+        """Where in the part the next bytes are expected."""
+        return self.position + self._held
+
+    def rewind(self) -> None:
+        """Forget the beginning of a block that is not complete: the next bytes come from `position` on."""
+        self._pieces, self._held = [], 0
+        self._need = HEAD_SIZE if self.position else HEADER_SIZE
+
+    def _size_of_block(self, head: memoryview) -> int:
+        """Return how many bytes the block takes as far as its head tells, at least a head's."""
+        left = self._part.size - self.position
+        if len(head) < HEAD_SIZE:
+            if 0 < left < HEAD_SIZE and len(head):
+                raise self._damage("a block", f"{left} bytes")
+            return HEAD_SIZE
+        magic, length, *_ = _HEAD.unpack(head)
+        if magic != _BLOCK_MAGIC or HEAD_SIZE + length > left:
+            raise self._damage("a block", repr(bytes(head)))
+        size: int = HEAD_SIZE + length
+        return size
+
+    def _block(self, block: memoryview) -> tuple[memoryview, int, int]:
+        _, _, codec, _, first, last, crc = _HEAD.unpack_from(block)
+        payload = block[HEAD_SIZE:]
+        found = zlib.crc32(payload, zlib.crc32(block[: HEAD_SIZE - 4]))
+        if found != crc:
+            raise self._damage(f"checksum {crc:#010x}", f"{found:#010x}")
+        if codec != PLAIN:
+            raise FormatError(f"{self._path}, offset {self.position}: unknown codec {codec}")
+        if self._part.kind == COMMITS and (first != self._last + 1 or last < first):
+            raise self._damage(f"rev {self._last + 1}", f"revs {first} to {last}")
+        self._chain = zlib.crc32(block[:HEAD_SIZE], self._chain)
+        self._last = last
+        self.position += len(block)
+        return payload, first, last
+
+    def _damage(self, expected: str, found: str) -> DamageError:
+        self.rewind()
+        return DamageError(self._path, self.position, expected, found, RESTORE)
+
+    def finish(self) -> None:
+        """Check that the part is complete. Raises `DamageError`."""
+        part = self._part
+        if self.position != part.size:
+            raise self._damage(f"{part.size} bytes", f"{self.position + self._held}")
+        if self._chain != part.chain or (part.kind == COMMITS and self._last != part.last):
+            expected = f"blocks up to rev {part.last} with chain {part.chain:#010x}"
+            found = f"up to {self._last} with {self._chain:#010x}"
+            raise DamageError(self._path, None, expected, found, RESTORE)
+
+
 def read_part(disk: Disk, directory: str, part: Part) -> Iterator[tuple[int, int, Any]]:
     """Yield (first, last, rows) of each block, rows as tuples. Everything is checked.
 
@@ -146,49 +249,34 @@ def read_part(disk: Disk, directory: str, part: Part) -> Iterator[tuple[int, int
 def read_payloads(disk: Disk, directory: str, part: Part) -> Iterator[tuple[memoryview, int, int]]:
     """Yield (packed rows, first, last) of each block, checked like `read_part`."""
     path = join(directory, part.name)
-    data = _read_file(disk, path, part)
-    view, offset, chain = memoryview(data), HEADER_SIZE, 0
-    last_rev = part.first - 1
-    while offset < part.size:
-        if offset + HEAD_SIZE > part.size:
-            raise DamageError(path, offset, "a block", f"{part.size - offset} bytes", RESTORE)
-        magic, length, codec, _, first, last, crc = _HEAD.unpack_from(data, offset)
-        start = offset + HEAD_SIZE
-        if magic != _BLOCK_MAGIC or start + length > part.size:
-            raise DamageError(path, offset, "a block", repr(data[offset:start]), RESTORE)
-        head = view[offset : start - 4]
-        payload = view[start : start + length]
-        found = zlib.crc32(payload, zlib.crc32(head))
-        if found != crc:
-            raise DamageError(path, offset, f"checksum {crc:#010x}", f"{found:#010x}", RESTORE)
-        if codec != PLAIN:
-            raise FormatError(f"{path}, offset {offset}: unknown codec {codec}")
-        if part.kind == COMMITS and (first != last_rev + 1 or last < first):
-            raise DamageError(path, offset, f"rev {last_rev + 1}", f"revs {first} to {last}", RESTORE)
-        chain = zlib.crc32(view[offset:start], chain)
-        last_rev = last
-        yield payload, first, last
-        offset = start + length
-    if chain != part.chain or (part.kind == COMMITS and last_rev != part.last):
-        expected = f"blocks up to rev {part.last} with chain {part.chain:#010x}"
-        raise DamageError(path, None, expected, f"up to {last_rev} with {chain:#010x}", RESTORE)
-
-
-def _read_file(disk: Disk, path: str, part: Part) -> bytes:
+    scanner = BlockScanner(path, part)
     if not disk.exists(path):
         raise DamageError(path, None, f"a file of {part.size} bytes", "no such file", RESTORE)
     file = disk.open_read(path)
     try:
-        data = file.pread(part.size, 0)
+        for offset in range(0, part.size, PIECE):
+            yield from scanner.feed(read_piece(file, part, offset))
     finally:
         file.close()
-    if len(data) < part.size:
-        raise DamageError(path, len(data), f"{part.size} bytes", f"{len(data)}", RESTORE)
+    scanner.finish()
+
+
+def read_piece(file: File, part: Part, offset: int) -> bytes:
+    """Return the next PIECE bytes of a part, fewer at its end. Raises `DamageError` when they are not there."""
+    size = min(PIECE, part.size - offset)
+    data = file.pread(size, offset)
+    if len(data) < size:
+        raise DamageError(
+            file.path, offset + len(data), f"{part.size} bytes", f"{offset + len(data)}", RESTORE
+        )
+    return data
+
+
+def _check_header(path: str, part: Part, data: memoryview) -> None:
     magic, version, kind, number, crc = _HEADER.unpack_from(data)
     if magic != _MAGIC or zlib.crc32(data[: HEADER_SIZE - 4]) != crc:
-        raise DamageError(path, 0, "a header", repr(data[:24]), RESTORE)
+        raise DamageError(path, 0, "a header", repr(bytes(data[:24])), RESTORE)
     if version != VERSION:
         raise FormatError(f"{path}: history format {version}, this version reads {VERSION}")
     if (kind, number) != (part.kind, part.number):
-        raise DamageError(path, 0, part.name, part_name(kind, number), RESTORE)
-    return data
+        raise DamageError(path, 0, part_name(part.kind, part.number), part_name(kind, number), RESTORE)

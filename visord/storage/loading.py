@@ -1,0 +1,176 @@
+"""A checkpoint's files back into memory: at full speed at a start, in slices within a running node.
+
+    load(disk, directory, manifest, machine)                a new machine, everything, at once
+    steps(disk, directory, manifest, machine, background)   a millisecond at a time, reading on the worker
+
+The machine is new, or one that lags behind the checkpoint: then only the commits that it does not have are read
+and added, and it takes over the tables last. What is in between is sound as well: each commit comes as a whole, and
+all of them were committed by the cluster. Only `machine.index` stays behind until the end, so no checkpoint
+of it may be made meanwhile.
+
+Worked example. Manifest: base at rev 1500, commits-2 [901..1800], commits-3 [1801..2100].
+
+    machine at rev 0       base, then 1501..1800 of commits-2, then commits-3
+    machine at rev 1900    1901..2100 of commits-3, nothing else is read
+    machine at rev 1200    cannot go on (`reaches` is false): revs 1201 to 1500 are not known any more. A new one can.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from typing import Any, Final
+
+import msgpack
+
+from visord.state.command import UnknownFormat
+from visord.state.machine import Machine
+from visord.state.store import Store
+from visord.state.transfer import CorruptHistory
+from visord.storage import manifest as manifests
+from visord.storage import segments
+from visord.storage.directory import DataDirectory
+from visord.storage.disk import Disk, File, join
+from visord.storage.errors import RESTORE, DamageError, FormatError
+from visord.storage.manifest import Manifest
+from visord.storage.segments import PIECE, BlockScanner, Part
+from visord.storage.worker import Submitter
+
+SLICE: Final = 256
+"""Rows that are imported in one step."""
+FREEZE: Final = 64
+"""Steps after which what was imported is hidden from the garbage collector, which would walk through all of it."""
+
+
+def load(disk: Disk, directory: DataDirectory, manifest: Manifest, machine: Machine) -> None:
+    """Load a checkpoint into a new machine. Raises `DamageError` or `FormatError`; the machine is of no use then."""
+    collecting = gc.isenabled()
+    gc.disable()  # millions of new objects, none of them garbage
+    try:
+        progress = _Progress(directory, manifest, machine.store)
+        for part in progress.parts():
+            for payload, first, last in segments.read_payloads(disk, directory.history, part):
+                progress.add(part, progress.unpack(part, payload, first, last))
+        progress.finish(machine)
+    finally:
+        if collecting:
+            gc.enable()
+    gc.freeze()
+
+
+def reaches(manifest: Manifest, machine: Machine) -> bool:
+    """Tell whether `machine`, whose state was committed, can take over the checkpoint as it is."""
+    return machine.store.rev >= manifest.base_rev or machine.store.rev == 0
+
+
+def steps(
+    disk: Disk, directory: DataDirectory, manifest: Manifest, machine: Machine, background: Submitter
+) -> Generator[None, None, None]:
+    """Load a checkpoint, or what a lagging machine lacks of it, in slices. Raises like `load`, and `OSError`."""
+    progress = _Progress(directory, manifest, machine.store)
+    count = 0
+    for part in progress.parts():
+        path = join(directory.history, part.name)
+        scanner = BlockScanner(path, part)
+        for offset in range(0, part.size, PIECE):
+            piece = yield from wait_for(background, partial(_read, disk, path, part, offset))
+            for payload, first, last in scanner.feed(piece):
+                rows = progress.unpack(part, payload, first, last)
+                for start in range(0, len(rows), SLICE):
+                    progress.add(part, rows[start : start + SLICE])
+                    count += 1
+                    if count % FREEZE == 0:
+                        gc.freeze()
+                    yield
+        scanner.finish()
+    progress.finish(machine)
+    gc.freeze()
+
+
+def wait_for(background: Submitter, job: Callable[[], Any]) -> Generator[None, None, Any]:
+    """Run a job on the worker, step until it has answered, and return or raise what it did."""
+    answers: list[tuple[Any, BaseException | None]] = []
+    background.submit(job, lambda result, error: answers.append((result, error)))
+    while not answers:
+        yield
+    result, error = answers[0]
+    if error is not None:
+        raise error
+    return result
+
+
+def _read(disk: Disk, path: str, part: Part, offset: int) -> bytes:
+    if not disk.exists(path):
+        raise DamageError(path, None, f"a file of {part.size} bytes", "no such file", RESTORE)
+    file: File = disk.open_read(path)
+    try:
+        return segments.read_piece(file, part, offset)
+    finally:
+        file.close()
+
+
+class _Progress:
+    """Which blocks of which parts count, and that they fit together."""
+
+    def __init__(self, directory: DataDirectory, manifest: Manifest, store: Store) -> None:
+        self._directory = directory
+        self._manifest = manifest
+        self._store = store
+        self._began = store.rev > 0
+        self._expected = (store.rev if self._began else manifest.base_rev) + 1
+        """The next rev."""
+
+    def parts(self) -> Iterator[Part]:
+        """Yield the parts to read, in order."""
+        manifest = self._manifest
+        if manifest.base is not None and not self._began:
+            self.add(manifest.base, ())
+            yield manifest.base
+        for part in manifest.parts:
+            if part.last < self._expected:
+                continue  # below the base, or known already
+            if part.first > self._expected:
+                raise self._damage(
+                    part.name, f"rev {self._expected}", f"a file that begins with {part.first}"
+                )
+            yield part
+
+    def unpack(self, part: Part, payload: memoryview, first: int, last: int) -> Any:
+        """Return the rows of a block that count: those of revs that are not known yet."""
+        known = self._expected - first if part.kind == segments.COMMITS else 0
+        if known > last - first >= 0:
+            return ()
+        try:
+            rows = msgpack.unpackb(payload, use_list=False, raw=False, strict_map_key=False)
+            return rows[known:] if known > 0 else rows
+        except Exception as error:  # the decoder raises many kinds
+            raise self._damage(part.name, "rows", f"{type(error).__name__}: {error}") from error
+
+    def add(self, part: Part, rows: Any) -> None:
+        """Import rows that `unpack` gave."""
+        manifest = self._manifest
+        try:
+            if part.kind == segments.BASE:
+                self._store.import_base(manifest.base_rev, manifest.base_time, rows)
+            elif rows:
+                self._store.import_commits(rows)
+                self._expected = self._store.rev + 1
+        except CorruptHistory as error:
+            raise self._damage(part.name, "commits that fit together", str(error)) from error
+
+    def finish(self, machine: Machine) -> None:
+        """Check that all revs came, and import the tables. Raises `DamageError` or `FormatError`."""
+        manifest, path = self._manifest, join(self._directory.path, manifests.NAME)
+        if self._expected != manifest.rev + 1:
+            expected, found = f"commits up to {manifest.rev}", f"up to {self._expected - 1}"
+            raise DamageError(path, None, expected, found, RESTORE)
+        try:
+            machine.import_tables(manifest.tables)
+        except UnknownFormat as error:
+            raise FormatError(f"{path}: {error}") from error
+        except (CorruptHistory, TypeError, ValueError, LookupError, AttributeError) as error:
+            raise DamageError(path, None, "tables that fit the history", f"{error}", RESTORE) from error
+
+    def _damage(self, name: str, expected: str, found: str) -> DamageError:
+        return DamageError(join(self._directory.history, name), None, expected, found, RESTORE)
