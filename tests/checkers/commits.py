@@ -29,7 +29,9 @@ def check(history: History) -> None:
             raise Violation(NAME, f"rev {commit[0]} is of time {commit[1]}, the one before it of {time}")
         time = commit[1]
         token = token_of(commit)
-        if token in asked:
+        if any(change[0] == verbs.EXPIRE for change in commit[4]):
+            _check_expiry(commit, timeline)
+        elif token in asked:
             _explain(commit, asked[token], timeline)
 
 
@@ -43,8 +45,8 @@ def _explain(commit: Commit, operation: Operation, timeline: Timeline) -> None:
         raise Violation(NAME, f"rev {rev} ({operation.write.token}) did {found}; it should do {asked}")
     for kind, path, version, previous in changes:
         before = timeline.at(path, rev - 1)
-        wanted = _version(rev, version[1], before)
-        if version[:4] != wanted[:4]:
+        wanted = _version(rev, version[1], before, effect.leases.get(path, 0))
+        if version != wanted:
             raise Violation(NAME, f"rev {rev}: {path} is {version}, expected {wanted} after {before}")
         if previous is not None and (before is None or tuple(previous) != before):
             raise Violation(NAME, f"rev {rev}: {path} was {before}, not {previous}")
@@ -52,10 +54,21 @@ def _explain(commit: Commit, operation: Operation, timeline: Timeline) -> None:
             raise Violation(NAME, f"rev {rev}: {path} has change kind {kind} after {before}")
 
 
-def _version(rev: int, value: bytes | None, before: Version | None) -> Version:
+def _check_expiry(commit: Commit, timeline: Timeline) -> None:
+    """What expires is all that was attached to a lease, and nothing else, in one rev."""
+    rev, changes = commit[0], commit[4]
+    paths = [path for kind, path, _, _ in changes if kind == verbs.EXPIRE]
+    before = [timeline.at(path, rev - 1) for path in paths]
+    leases = {version[4] for version in before if version is not None}
+    attached = timeline.leased(leases, rev - 1)
+    if paths != attached or len(paths) != len(changes) or None in before or 0 in leases:
+        raise Violation(NAME, f"rev {rev}: {changes} expired, attached to {leases} were {attached}")
+
+
+def _version(rev: int, value: bytes | None, before: Version | None, lease: int) -> Version:
     if value is None:
         return (rev, None, 0, 0, 0)
-    return (rev, value, rev, 1, 0) if before is None else (rev, value, before[2], before[3] + 1, 0)
+    return (rev, value, rev, 1, lease) if before is None else (rev, value, before[2], before[3] + 1, lease)
 
 
 def _kind(version: Version, before: Version | None) -> int:

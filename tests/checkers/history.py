@@ -44,7 +44,8 @@ class Write(NamedTuple):
 
     `guards` are `(kind, path, arg)`, `then` and `otherwise` operations as on the wire (`[T_SET, path, value]`,
     `[T_DELETE, path]`, `[T_GET, path]`). `strict`: a guard that fails refuses the write (SET, DELETE) instead of taking
-    the other branch. `token` names it: it is the commit's note, or begins the value that it sets, up to a dot.
+    the other branch. `token` names it: it is the commit's note, or begins the value that it sets, up to a dot. A T_SET
+    may have a lease as its fourth field.
     """
 
     token: str
@@ -52,6 +53,8 @@ class Write(NamedTuple):
     then: tuple[tuple[Any, ...], ...]
     otherwise: tuple[tuple[Any, ...], ...] = ()
     strict: bool = False
+    revokes: int = 0
+    """A lease that it ends, with all that is attached."""
 
 
 class Read(NamedTuple):
@@ -134,16 +137,15 @@ class Goal(NamedTuple):
 
 @dataclass(slots=True)
 class Lease:
-    """One lease: `ttl` in seconds, `renewed` when keep-alives were sent that were answered, when and how it ended."""
+    """One lease that a client held."""
 
     lease: int
     ttl: float
+    """In seconds of the history's clock, by the fastest clock that any node had."""
     renewed: list[float]
-    """When each answered grant or keep-alive was *sent*."""
+    """When the grant, and each keep-alive that was answered with "kept", was *sent*."""
     expired_at: float | None = None
-    """When anybody first saw its expiry."""
-    revoked: bool = False
-    paths: list[str] = field(default_factory=list)
+    """When anybody first saw that it had expired."""
 
 
 @dataclass(slots=True)

@@ -48,22 +48,37 @@ class Timeline:
         revs = self._revs.get(path, [])
         return revs[bisect_right(revs, first - 1) : bisect_right(revs, last)]
 
+    def leased(self, leases: set[int], rev: int) -> list[str]:
+        """Return the files that are attached to any of these leases at a rev, sorted."""
+        attached = [
+            path
+            for path in self._revs
+            if (version := self.at(path, rev)) is not None and version[4] in leases
+        ]
+        return sorted(attached, key=in_order)
+
     def deleted_at(self, path: str, rev: int) -> int:
         """Return the rev that deleted a path that is missing at `rev`; 0: it never was there."""
         position = bisect_right(self._revs.get(path, ()), rev)
         return self._revs[path][position - 1] if position else 0
 
 
+def in_order(path: str) -> list[str]:
+    """Return the key by which paths are sorted."""
+    return path.split("/")
+
+
 class Effect(NamedTuple):
-    """What a write does. `changes`: path -> new value or None, in the order of the paths."""
+    """What a write does. `changes`: path -> new value or None, in the order of the paths; `leases` of what it sets."""
 
     refused: bool
     succeeded: bool
     changes: dict[str, bytes | None]
     results: list[Any]
+    leases: dict[str, int]
 
 
-REFUSED = Effect(True, False, {}, [])
+REFUSED = Effect(True, False, {}, [], {})
 
 
 def holds(guard: tuple[int, str, Any], version: Version | None, deleted_at: int) -> bool:
@@ -93,7 +108,10 @@ def execute(write: Write, timeline: Timeline, rev: int) -> Effect:
     )
     if not held and write.strict:
         return REFUSED
-    staged: dict[str, bytes | None] = {}
+    staged: dict[str, bytes | None] = dict.fromkeys(
+        timeline.leased({write.revokes}, rev) if write.revokes else ()
+    )
+    leases: dict[str, int] = {}
     results: list[Any] = []
     for operation in write.then if held else write.otherwise:
         path = operation[1]
@@ -105,14 +123,15 @@ def execute(write: Write, timeline: Timeline, rev: int) -> Effect:
         if operation[0] == verbs.T_DELETE and not there:
             return REFUSED
         staged[path] = operation[2] if operation[0] == verbs.T_SET else None
+        leases[path] = operation[3] if len(operation) > 3 else 0
         results.append(None)
     # What was not there before and is not there afterwards leaves no trace.
     changes = {
         path: staged[path]
-        for path in sorted(staged, key=lambda name: name.split("/"))
+        for path in sorted(staged, key=in_order)
         if staged[path] is not None or timeline.at(path, rev) is not None
     }
-    return Effect(False, held, changes, results)
+    return Effect(False, held, changes, results, leases)
 
 
 def _written(value: bytes | None, before: Version | None, rev: int) -> Version | None:

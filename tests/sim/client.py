@@ -9,6 +9,7 @@ into the history.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
@@ -24,6 +25,7 @@ from tests.checkers.history import (
     Read,
     Write,
 )
+from tests.sim.holder import Holder
 from tests.sim.randoms import log_uniform
 from tests.sim.subscriber import Subscriber
 from tests.sim.wires import Conversation
@@ -48,7 +50,7 @@ SIZES: Final = (10, 60, 300, 3000)
 class Call:
     """One request until it is answered."""
 
-    __slots__ = ("deadline", "frame", "more", "operation", "sent", "uncertain")
+    __slots__ = ("answer", "deadline", "frame", "more", "operation", "sent", "uncertain")
 
     def __init__(self, operation: Operation, frame: list[Any], deadline: float) -> None:
         self.operation = operation
@@ -58,6 +60,8 @@ class Call:
         """On this connection."""
         self.uncertain = False
         """It may have been delivered before, or its fate is not known."""
+        self.answer: Callable[[Any], object] | None = None
+        """Gets the result of OK, or None when it is refused or given up."""
         self.more: dict[str, Any] = {}
         """Of a SCAN: the rows of the pages so far."""
 
@@ -94,6 +98,7 @@ class Client:
         self._known: dict[str, int] = {}
         """The last rev of each path that was read: for compare-and-set."""
         self.subscribers: list[Subscriber] = []
+        self.holders: list[Holder] = []
         self._host: Host | None = None
         self._after(0.05 * rng.random(), self._connect)
         self._after(rng.random() * self.pause, self._think)
@@ -145,6 +150,8 @@ class Client:
                 self._say([verbs.PING, self._new_id()])
         for subscriber in self.subscribers:
             subscriber.tick()
+        for holder in self.holders:
+            holder.tick()
 
     def _think(self) -> None:
         if self.dead or self.closing:
@@ -205,6 +212,8 @@ class Client:
             call.sent = False
         for subscriber in self.subscribers:
             subscriber.lost()
+        for holder in self.holders:
+            holder.lost()
         if not self.dead:
             self._connect_soon()
 
@@ -232,7 +241,8 @@ class Client:
         kind = self.rng.choices(choices, weights)[0]
         getattr(self, f"_ask_{kind}")()
 
-    def _token(self) -> str:
+    def token(self) -> str:
+        """Return the name of a new write."""
         self._tokens += 1
         return f"c{self.number}-{self._tokens}"
 
@@ -240,7 +250,7 @@ class Client:
         return f"{token}.".encode() + b"-" * self.rng.choice(SIZES)
 
     def _ask_set(self) -> None:
-        token, path = self._token(), self.rng.choice(KEYS)
+        token, path = self.token(), self.rng.choice(KEYS)
         value = self._value(token)
         guard, arg = self.rng.choice(
             (
@@ -256,18 +266,18 @@ class Client:
         shape = self.rng.choice((5, 5, 7, 9))
         frame += [guard, arg, 0, token][: 4 if shape == 9 else 2 if guard or shape == 7 else 0]
         guards = ((guard, path, arg),) if guard else ()
-        self._ask(Write(token, guards, ((verbs.T_SET, path, value),), (), True), frame)
+        self.ask(Write(token, guards, ((verbs.T_SET, path, value),), (), True), frame)
 
     def _ask_delete(self) -> None:
-        token, path = self._token(), self.rng.choice(KEYS)
+        token, path = self.token(), self.rng.choice(KEYS)
         guard, arg = self.rng.choice(((verbs.G_NONE, 0), (verbs.G_REV, self._known.get(path, 0))))
         frame = [verbs.DELETE, 0, 0, path, False, guard, arg, token]
         guards = ((guard, path, arg),) if guard else ()
-        self._ask(Write(token, guards, ((verbs.T_DELETE, path),), (), True), frame)
+        self.ask(Write(token, guards, ((verbs.T_DELETE, path),), (), True), frame)
 
     def _ask_txn(self) -> None:
         """A group's leaves all get the same token, or a few keys change together."""
-        token, rng = self._token(), self.rng
+        token, rng = self.token(), self.rng
         value = self._value(token)
         if rng.random() < 0.6:
             group = rng.choice(GROUPS)
@@ -283,10 +293,10 @@ class Client:
         otherwise = ((verbs.T_GET, paths[0]), (verbs.T_GET, paths[1]))
         write = Write(token, guards, tuple(then), otherwise)
         rows = [[list(row) for row in part] for part in (guards, then, otherwise)]
-        self._ask(write, [verbs.TXN, 0, 0, *rows, token])
+        self.ask(write, [verbs.TXN, 0, 0, *rows, token])
 
     def _ask_nop(self) -> None:
-        self._ask(Write(self._token(), (), ()), [verbs.NOP, 0, 0])
+        self.ask(Write(self.token(), (), ()), [verbs.NOP, 0, 0])
 
     def _ask_get(self) -> None:
         self._ask_read(self.rng.choice(KEYS), LINEARIZABLE, None)
@@ -303,23 +313,35 @@ class Client:
         frame: list[Any] = [verbs.GET, 0, path]
         if mode != LINEARIZABLE or self.rng.random() < 0.2:
             frame += [at, verbs.STALE if mode == STALE else verbs.LINEARIZABLE]
-        self._ask(Read(path, False, mode), frame, at)
+        self.ask(Read(path, False, mode), frame, at)
 
     def _ask_scan(self) -> None:
         path = self.rng.choice(("/k", "/g/p", "/g"))
         limit = self.rng.choice((0, 0, 2))
         frame = [verbs.SCAN, 0, [verbs.SEL_TREE, path], None, verbs.LINEARIZABLE, None, limit]
-        self._ask(Read(path, True, LINEARIZABLE), frame)
+        self.ask(Read(path, True, LINEARIZABLE), frame)
 
     def _ask_watch(self) -> None:
         """A watch is no request that ends: it is looked after by itself."""
         if len(self.subscribers) < 3:
             self.subscribers.append(Subscriber(self))
 
-    def _ask(self, what: Write | Read, frame: list[Any], at: int | None = None) -> None:
+    def _ask_lease(self) -> None:
+        if len(self.holders) < 2:
+            self.holders.append(Holder(self))
+
+    def ask(
+        self,
+        what: Write | Read,
+        frame: list[Any],
+        at: int | None = None,
+        answer: Callable[[Any], object] | None = None,
+    ) -> None:
+        """Ask something that goes into the history."""
         operation = Operation(self.number, what, self.now, asked=at)
         self.world.history.operations.append(operation)
         call = Call(operation, frame, self.now + log_uniform(self.rng, 0.5, 12.0))
+        call.answer = answer
         self._submit(call)
 
     def _submit(self, call: Call) -> None:
@@ -340,6 +362,8 @@ class Client:
     def _give_up(self, call: Call) -> None:
         del self._calls[call.frame[1]]
         self.world.count("request given up")
+        if call.answer is not None:
+            call.answer(None)
         if call.writes and not call.uncertain and not call.sent:
             call.operation.outcome = REJECTED
             call.operation.end = self.now
@@ -367,7 +391,7 @@ class Client:
             elif message[1] in self._calls:
                 self._answered(self._calls.pop(message[1]), message[2])
             else:
-                self._to_watch(message)
+                self._to_others(message)
         elif kind == verbs.ERROR:
             call = self._calls.pop(message[1], None)
             if call is not None:
@@ -375,15 +399,18 @@ class Client:
             elif message[1] == self._hello_id:
                 self._leave()
             else:
-                self._to_watch(message)
+                self._to_others(message)
         elif kind == verbs.GOAWAY:
             self.world.count(f"goaway {message[1]}")
             if message[1] == "bad_request":
                 self.world.broken(f"a node refused a client's bytes: {message}", None)
         else:
-            self._to_watch(message)
+            self._to_others(message)
 
-    def _to_watch(self, message: list[Any]) -> None:
+    def _to_others(self, message: list[Any]) -> None:
+        for holder in self.holders:
+            if holder.wire == message[1]:
+                holder.heard(message)
         for subscriber in self.subscribers:
             if subscriber.wire == message[1]:
                 subscriber.heard(message)
@@ -400,7 +427,8 @@ class Client:
         read = operation.read
         if read is None:
             rev = result if type(result) is int else result[0]
-            operation.result = None if type(result) is int else (result[1], result[2])
+            if type(result) is not int and call.answer is None:
+                operation.result = (result[1], result[2])
         elif read.tree:
             rev = result[0]
             call.more |= {path: tuple(version) for path, version in result[1]}
@@ -418,6 +446,8 @@ class Client:
         operation.rev, operation.end, operation.outcome = rev, self.now, OK
         if read is None or read.mode != PAST:
             self.saw(rev)
+        if call.answer is not None:
+            call.answer(result)
 
     def saw(self, rev: int) -> None:
         """A rev was seen: no answer may be older from now on."""
@@ -430,10 +460,16 @@ class Client:
             operation.end, operation.outcome, operation.result = self.now, REJECTED, (code, details)
             if code == "rev_mismatch" and operation.write is not None:
                 self._known[details["path"]] = details["actual"]
-            return
-        if code == "session_lost":
+        elif code == "session_lost":
             operation.outcome = UNKNOWN
+        else:
+            self._put_off(call, code, family)
             return
+        if call.answer is not None:
+            call.answer(None)
+
+    def _put_off(self, call: Call, code: str, family: str | None) -> None:
+        """A refusal that passes: ask again later."""
         if family == codes.UNKNOWN and call.writes:
             call.uncertain = True
         call.sent = False

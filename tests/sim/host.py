@@ -177,6 +177,7 @@ class Host:
     def set_rate(self, rate: float) -> None:
         """Let the monotonic clock run fast or slow."""
         self.rate = rate
+        self.world.fastest = max(self.world.fastest, rate)
         if self.process is not None:
             self.process.loop.set_rate(rate)
 

@@ -9,6 +9,7 @@ import msgpack
 
 from tests.checkers.history import Commit, Digest, History, Violation
 from tests.sim.scheduler import Scheduler
+from visor.protocol import verbs
 from visord.node import Node
 from visord.state.digest import state_hash
 
@@ -59,10 +60,22 @@ class Recorder:
                         "replicas are equal", f"{name} commits rev {commit[0]} after {len(commits)}"
                     )
                 commits.append(commit)
+                self._look_for_expiry(commit)
                 self._history.seen_at[commit[0]] = self._scheduler.now
         machine = node.machine
         if machine.index % TABLES_EVERY == 0:
             self.tables(name, node)
+
+    def _look_for_expiry(self, commit: Commit) -> None:
+        for kind, _, _, previous in commit[4]:
+            if kind == verbs.EXPIRE and previous is not None:
+                self.expired(previous[4])
+
+    def expired(self, number: int) -> None:
+        """Somebody sees that a lease is gone."""
+        for lease in self._history.leases:
+            if lease.lease == number and lease.expired_at is None:
+                lease.expired_at = self._scheduler.now
 
     def tables(self, name: str, node: Node) -> None:
         """Note everything of a node's machine that is no file: sessions, leases, retention."""

@@ -45,6 +45,7 @@ MIX: Final = {
     "stale": 6,
     "past": 6,
     "watch": 1,
+    "lease": 1,
 }
 
 
@@ -93,6 +94,8 @@ class World:
         self.violations: list[Violation] = []
         self.network = Network(self.scheduler, self.randoms.stream("network"), self.counts)
         self.node_class = plan.node_class
+        self.fastest = 1.0
+        """The rate of the fastest monotonic clock that any machine had."""
         self.hosts: list[Host] = []
         self.clients: list[Client] = []
         self.client_hosts: list[Host] = []
@@ -322,6 +325,8 @@ class World:
             self.counts[f"{kind}: {operation.outcome}"] += 1
         self.counts["commits"] += len(self.history.commits)
         self.counts["watch events"] += sum(len(watch.events) for watch in self.history.watches)
+        for lease in self.history.leases:
+            lease.ttl /= self.fastest
         violations = [*self.violations, *check(self.history)]
         return Result(
             self.seed,
