@@ -231,7 +231,9 @@ class Proposer:
         if self._held_since is not None and self._time() - self._held_since > HOLD_SECONDS:
             self.abandon_queue(NO_LEADER)
         self.start_next()
-        if not self._queue and self._route.leads():
+        # Writes are refused without being queued by now, so nothing else would notice that there is a leader again.
+        # Sending an empty batch tells.
+        if self._held_since is not None and not self._queue and (self._route.leads() or self._route.forward([])):
             self._held_since = None
 
     def _take(self) -> list[Group]:
