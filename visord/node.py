@@ -21,8 +21,10 @@ from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
 from visord.admin import Admin
+from visord.catchup import Catchup
 from visord.cluster import Cluster
 from visord.environment import Environment, Timer
+from visord.farewell import Farewell
 from visord.forwarding import Forwarding
 from visord.greeting import Greeting
 from visord.leases import Leases, Reply
@@ -32,6 +34,7 @@ from visord.proposer import HOLD_SECONDS, Group, Proposer
 from visord.raft.configuration import MARK as CONFIGURATION
 from visord.raft.configuration import Configuration, Member
 from visord.raft.configuration import decode as decode_configuration
+from visord.raft.configuration import encode as encode_configuration
 from visord.raft.engine import Engine, is_for_engine
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
@@ -101,7 +104,8 @@ class Node:
         self._addresses = addresses
         """What other members and clients are told: (peer, client) as HOST:PORT."""
         self._settings = settings
-        self._environment = environment
+        self.limits = limits
+        self.environment = environment
         self._loop = environment.loop
         self._fail_server = fail
         self._rng = environment.rng
@@ -113,6 +117,7 @@ class Node:
         self._leaderless_since: float | None = None
         self._checking = False
         self._contacts: dict[str, str] = {}
+        self.farewell = Farewell(self.say, self._loop.time)
         self._drained: asyncio.Event = asyncio.Event()
         self._ready: asyncio.Event = asyncio.Event()
         self._draining = False
@@ -132,7 +137,7 @@ class Node:
 
     def _open(self, data_dir: Path, limits: Limits) -> None:
         storage = self._settings.storage
-        environment = self._environment
+        environment = self.environment
         disk = environment.disk
         name = self._settings.node.name
         self.directory = DataDirectory.open(
@@ -143,7 +148,11 @@ class Node:
         self.machine = Machine(limits)
         self.store = self.machine.store
         self.checkpointer = Checkpointer(
-            disk, self.directory, environment.background, segment_bytes=storage.history_segment_bytes
+            disk,
+            self.directory,
+            environment.background,
+            segment_bytes=storage.history_segment_bytes,
+            config=lambda: encode_configuration(self.engine.committed_configuration),
         )
         self.checkpointer.load(self.machine)
         self.log = RaftLog.open(
@@ -203,11 +212,12 @@ class Node:
             self.say,
             self._loop.time,
         )
+        self.catchup = Catchup(self)
         self._listen_to_members()
 
     def _first_configuration(self) -> Configuration:
         """Who belonged to the cluster when the checkpoint was made, or when this node began."""
-        stored: bytes | None = getattr(self.checkpointer, "config", None)
+        stored = self.checkpointer.config
         if stored is not None:
             return decode_configuration(stored)
         return Configuration((self.me,)) if self.directory.identity.founder else Configuration()
@@ -224,8 +234,13 @@ class Node:
             msg.READ_AT: self.reads.on_read_at,
             msg.KEEP: self.passing.on_keep,
             msg.KEPT: self.passing.on_kept,
+            msg.OFFER: self.catchup.on_offer,
+            msg.OFFERED: self.catchup.on_offered,
+            msg.FETCH: self.catchup.on_fetch,
+            msg.CHUNK: self.catchup.on_chunk,
             msg.CALL: self.members.on_call,
             msg.RESULT: self.members.on_result,
+            msg.GONE: self._on_gone,
         }
         self.dropped = 0
         """Messages of members that were not what they should be."""
@@ -233,6 +248,7 @@ class Node:
         self.peers.changed = self._reachable
         engine.on_configuration(self._use_configuration)
         engine.on_leadership(self._leadership)
+        engine.on_install(self.catchup.needed)
 
     # -- life -----------------------------------------------------------------------------------------
 
@@ -277,7 +293,10 @@ class Node:
         self.proposer.look()
         self.reads.tick()
         self.passing.look()
+        self.catchup.look()
         self.members.look()
+        if self.farewell.over():
+            self._use_configuration(self.engine.configuration)
         if not self._checked and not self._checking and self.engine.leader is not None:
             self._checking = True
             self.reads.ask(self._has_checked)
@@ -322,7 +341,8 @@ class Node:
 
     def _use_configuration(self, configuration: Configuration) -> None:
         me = self.me.id
-        addresses = {one.id: one.peer for one in configuration.members if one.id != me}
+        addresses = self.farewell.addresses(configuration)
+        addresses.pop(me, None)
         self.peers.set_members(addresses or self._contacts)
         self._update_readable()
 
@@ -413,7 +433,23 @@ class Node:
     def _configuration_committed(self, configuration: Configuration) -> None:
         self.members.look()
         self.on_addresses(self.addresses())
+        self.farewell.committed(configuration)
         if self.me.id in configuration.removed:
+            self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
+
+    def replace_machine(self, machine: Machine) -> None:
+        """Go on with the state of a checkpoint that came from elsewhere."""
+        if machine is not self.machine:
+            self.machine.become(machine)
+            self.leases.use(self.machine)
+        if self._sleepers:
+            self._wake_sleepers()
+        self.wake_hub()
+
+    def _on_gone(self, member: str, message: list[Any]) -> None:
+        """A member tells that this node was removed: nobody else could, it gets no more entries."""
+        configuration = decode_configuration(message[1])
+        if self.me.id in configuration.removed and self.engine.configuration.find(member) is not None:
             self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
 
     def why_not_ready(self) -> str:
@@ -423,8 +459,9 @@ class Node:
             return "no member of the cluster has taken this node in yet"
         leader = self._leader()
         if leader is None:
+            problem = getattr(self.peers, "problem", lambda member: "")
             away = [
-                f"{one.name} at {one.peer}"
+                f"{one.name} at {one.peer} ({problem(one.id)})"
                 for one in configuration.members
                 if one.id != self.me.id and not self.peers.reachable(one.id)
             ]
@@ -488,7 +525,7 @@ class Node:
 
     def _give_back(self) -> None:
         """Close what was opened, also by a start that failed half way: the directory may be tried again."""
-        for name in ("_environment", "log", "checkpointer", "directory"):
+        for name in ("environment", "log", "checkpointer", "directory"):
             resource = getattr(self, name, None)
             if resource is not None:
                 with contextlib.suppress(OSError):

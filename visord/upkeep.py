@@ -25,6 +25,8 @@ LOOK_SECONDS: Final = 0.5
 """How often it is seen whether anything is due."""
 PAUSE_SECONDS: Final = 0.004
 """Between two slices: a slice of a millisecond then costs at most a fifth of the loop."""
+SHORT_PAUSE_SECONDS: Final = 0.0005
+"""Between two slices when nobody else needs the loop much. Not 0: most steps of a hurried job wait for the disk."""
 RETRY_SECONDS: Final = 10.0
 """After a checkpoint that failed."""
 TRIM_BUDGET: Final = 500
@@ -47,6 +49,8 @@ class Upkeep:
         self._made = 0
         self._failed = ""
         self._hurry = False
+        self._pause = PAUSE_SECONDS
+        self._next: Iterator[None] | None = None
         self._closed = False
 
     def start(self) -> None:
@@ -116,8 +120,21 @@ class Upkeep:
         self._failed = ""
         self._made += 1
         node.log.trim(node.checkpointer.index)
+        node.engine.trimmed()
         # Old versions are never garbage: keep the collector from walking through all of history.
         gc.freeze()
+
+    def do(self, steps: Iterator[None]) -> None:
+        """Take these steps, with hardly a pause between them, as soon as nothing else is being done."""
+        self._next = steps
+        if self._steps is None:
+            self._begin_next()
+
+    def _begin_next(self) -> None:
+        steps, self._next = self._next, None
+        if steps is not None and not self._closed:
+            self._pause = SHORT_PAUSE_SECONDS
+            self._begin(steps)
 
     def _begin(self, steps: Iterator[None]) -> None:
         self._steps = steps
@@ -131,13 +148,15 @@ class Upkeep:
             next(self._steps)
         except StopIteration:
             self._steps = None
+            self._pause = PAUSE_SECONDS
             self._finished.set()
+            self._begin_next()
         except Exception as error:
             self._steps = None
             self._finished.set()
             self._node.fail(error)
         else:
-            pause = 0.0 if self._hurry else PAUSE_SECONDS
+            pause = SHORT_PAUSE_SECONDS if self._hurry else self._pause
             self._step_timer = self._loop.call_later(pause, self._step)
 
     async def last_checkpoint(self) -> None:

@@ -203,6 +203,8 @@ class Core(_SyncObj):
     _packed: tuple[int, int, bytes] = (0, 0, b"")
     """Entries packed last: (first index, last index, bytes)."""
     flush_wanted = False
+    paused = False
+    """A checkpoint is being installed: nothing may be applied."""
     _seen_round: tuple[int | None, float] = (None, 0.0)
     """The oldest round that was under way, and since when that is known."""
 
@@ -232,7 +234,8 @@ class Core(_SyncObj):
         if self._SyncObj__raftState == LEADER:
             self._commit()
             self._step_down_when_alone(now)
-        self.apply_committed()
+        if not self.paused:
+            self.apply_committed()
         if self._SyncObj__raftState == LEADER:
             self._lead(now)
         elif self._rounds.busy:
@@ -932,12 +935,14 @@ class Core(_SyncObj):
             self._SyncObj__raftElectionDeadline = -1.0
 
     def core_install(self, index: int, configuration: Configuration) -> None:
-        """The log was reset to an installed checkpoint at `index`: go on from there, and tell the leader."""
+        """A checkpoint at `index` is in use, and the log fits it: go on from there, and tell the leader."""
+        log = self._SyncObj__raftLog
         self._SyncObj__raftLastApplied = index
-        self._SyncObj__raftCommitIndex = index
+        self._SyncObj__raftCommitIndex = max(index, min(self._SyncObj__raftCommitIndex, log.last_index))
         self._held.clear()
-        self._configurations = [(0, configuration)]
-        self._use(configuration)
+        later = [(at, one) for at, one in self._configurations if index < at <= log.last_index]
+        self._configurations = [(0, configuration), *later]
+        self._use(self._configurations[-1][1])
         leader = self._SyncObj__raftLeader
         if leader is not None and self._SyncObj__raftState != LEADER:
             self._send_position(leader, index + 1, True, False, MAX_SEQ)

@@ -159,6 +159,15 @@ class Engine:
         return self._core.core_configuration_settled
 
     @property
+    def paused(self) -> bool:
+        """Committed entries are not applied for now."""
+        return self._core.paused
+
+    @paused.setter
+    def paused(self, yes: bool) -> None:
+        self._core.paused = yes
+
+    @property
     def transferring(self) -> bool:
         """Leadership is being handed on: proposals have to wait."""
         return self._core.core_transferring
@@ -235,10 +244,18 @@ class Engine:
         return chosen
 
     def installed(self, index: int, term: int, configuration: Configuration) -> None:
-        """Go on from a checkpoint of the leader's, which is durable and in use. Resets the log."""
-        self.log.reset(index, term)
+        """Go on from a checkpoint of the leader's, which is durable and in use.
+
+        A log that reaches beyond it stays: its entries may have been acknowledged meanwhile.
+        """
+        if self.log.term_at(index) != term:
+            self.log.reset(index, term)
         self._core.core_install(index, configuration)
         self.log.flush()
+
+    def trimmed(self) -> None:
+        """The log was trimmed: forget the members of long ago."""
+        self._core.forget_configurations(self._core.core_applied)
 
     def tick(self) -> None:
         """Do everything that can be done now: elections, commit, apply, send, start a sync.

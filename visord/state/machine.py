@@ -84,6 +84,15 @@ class Machine:
         self.retention.advance(self.store, self.time)
         return outcomes
 
+    def become(self, other: Machine) -> None:
+        """Take over another machine's whole state, in place: who refers to this one, or its store, sees the new state."""
+        store, limits = self.store, self.store.limits
+        for name in type(store).__slots__:
+            setattr(store, name, getattr(other.store, name))
+        store.limits = limits
+        self.index, self.term, self.time = other.index, other.term, other.time
+        self.sessions, self.retention = other.sessions, other.retention
+
     def export_tables(self) -> dict[str, Any]:
         """Return everything but the store as what msgpack carries; small, and taken at one moment.
 

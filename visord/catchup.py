@@ -1,0 +1,208 @@
+"""A member that lags so far that the leader's log does not reach back to it takes over the leader's checkpoint.
+
+    leader:  INSTALL             you need entries that I do not have any more
+    member:  OFFER?  ----------> leader: OFFERED (the names, sizes and checksums of its checkpoint's files)
+    member:  FETCH, one piece at a time --> CHUNK ... until all is here and checked
+    member:  its manifest is replaced; the new state is loaded, in slices; the engine goes on from there
+
+Until the last step the member answers stale reads from what it has; in it nothing is applied. What was fetched survives
+restarts and changes of the leader. See `storage.incoming` for what is fetched and in which order things become durable.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from visord.peers import messages as msg
+from visord.raft.configuration import Configuration
+from visord.raft.configuration import decode as decode_configuration
+from visord.state.machine import Machine
+from visord.storage.errors import StorageError
+from visord.storage.incoming import Incoming
+from visord.storage.outgoing import Outgoing
+
+if TYPE_CHECKING:
+    from visord.node import Node
+
+logger = logging.getLogger("visord.catchup")
+
+ANSWER_SECONDS: Final = 3.0
+"""After this time an answer is taken for lost, and asked for again."""
+RETRY_SECONDS: Final = 5.0
+"""After a failed transfer (a full disk, say)."""
+
+
+class Catchup:
+    """Both ends of one node: what it fetches, and what others fetch from it."""
+
+    def __init__(self, node: Node) -> None:
+        environment, directory, checkpointer = node.environment, node.directory, node.checkpointer
+        loop = environment.loop
+        self._node = node
+        self._time = loop.time
+        self._last = 0
+        self._source = ""
+        """The leader that is asked; empty while nothing is needed."""
+        self._asked: tuple[int, float] | None = None
+        """The number of the open question, and when it is asked again."""
+        self._not_before = 0.0
+        self._installing = False
+        self.outgoing = Outgoing(
+            environment.disk,
+            directory,
+            checkpointer,
+            environment.background,
+            clock=loop.time,
+            later=loop.call_later,
+        )
+        self.incoming = Incoming(
+            environment.disk,
+            directory,
+            checkpointer,
+            environment.background,
+            lambda: node.machine,
+            changed=self._go_on,
+        )
+
+    def status(self) -> dict[str, Any] | None:
+        """Return how far a transfer is; None when there is none."""
+        if not self._source:
+            return None
+        here, whole = self.incoming.progress()
+        return {"from": self._source, "bytes": here, "of": whole, "installing": self._installing}
+
+    # -- fetching -------------------------------------------------------------------------------------
+
+    def needed(self, leader: str, index: int) -> None:
+        """The leader says that only a checkpoint can help."""
+        if self._installing or self._time() < self._not_before:
+            return
+        if not self._source:
+            logger.warning(
+                "too far behind for the leader's log, which begins at %d: fetching a checkpoint", index
+            )
+        if self._source != leader:
+            self._source, self._asked = leader, None
+            self.incoming.gone = True  # another member has other files: ask what it offers
+        self._go_on()
+
+    def look(self) -> None:
+        """From time to time: ask again for what did not come."""
+        self.outgoing.look()
+        if self._asked is not None and self._asked[1] <= self._time():
+            self._asked = None
+            if self._source != self._node.engine.leader:
+                self._source = ""  # the next leader will say whether a checkpoint is needed
+                return
+        if self._source:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        incoming = self.incoming
+        if not self._source or self._installing or self._asked is not None:
+            return
+        if incoming.failure is not None:
+            self._fail(incoming.failure)
+        elif not incoming.active or incoming.gone:
+            self._ask([msg.OFFER, self._next()])
+        elif incoming.complete:
+            self._installing = True
+            self._node.upkeep.do(self._install())
+        else:
+            wanted = incoming.wanted()
+            if wanted is not None:
+                self._ask([msg.FETCH, self._next(), incoming.offer, *wanted])
+
+    def _next(self) -> int:
+        self._last += 1
+        return self._last
+
+    def _ask(self, message: list[Any]) -> None:
+        self._asked = (message[1], self._time() + ANSWER_SECONDS)
+        self._wanted = message[3:5]
+        self._node.say(self._source, message)
+
+    def _answered(self, member: str, number: int) -> bool:
+        """Tell whether this answers the open question."""
+        if member != self._source or self._asked is None or self._asked[0] != number:
+            return False
+        self._asked = None
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        logger.error("no checkpoint could be taken over, next try in %g s: %s", RETRY_SECONDS, error)
+        self._source = ""
+        self._not_before = self._time() + RETRY_SECONDS
+
+    def on_offered(self, member: str, message: list[Any]) -> None:
+        """The leader tells what it has."""
+        _, number, offer = message[:3]
+        if not self._answered(member, number):
+            return
+        if offer is None:
+            self._source = ""  # it will make a checkpoint; INSTALL comes again
+            return
+        try:
+            if not self.incoming.begin(offer, member):
+                self._source = ""
+                return
+        except (StorageError, OSError) as error:
+            self._fail(error)
+            return
+        self._go_on()
+
+    def on_chunk(self, member: str, message: list[Any]) -> None:
+        """A piece comes."""
+        _, number, data = message[:3]
+        if self._answered(member, number):
+            file, offset = self._wanted
+            self.incoming.take(file, offset, data)
+            self._go_on()
+
+    # -- installing -----------------------------------------------------------------------------------
+
+    def _install(self) -> Iterator[None]:
+        """Put the fetched checkpoint in the place of the own one, and load it. Nothing is applied meanwhile."""
+        node, checkpointer = self._node, self._node.checkpointer
+        node.engine.paused = True
+        try:
+            try:
+                done = yield from self.incoming.finish()
+            except OSError as error:
+                self._fail(error)
+                return
+            if not done:
+                return
+            machine = node.machine
+            if not checkpointer.reaches(machine):
+                machine = Machine(node.limits)
+            yield from checkpointer.load_steps(machine)
+            node.replace_machine(machine)
+            members = checkpointer.config
+            configuration = Configuration() if members is None else decode_configuration(members)
+            node.engine.installed(machine.index, machine.term, configuration)
+            node.proposer.lose(machine.index)
+            node.reads.applied(machine.index)
+            logger.warning("took over a checkpoint of %s at index %d", self._source, machine.index)
+        finally:
+            node.engine.paused = False
+            self._installing = False
+            self._source = ""
+
+    # -- for others -----------------------------------------------------------------------------------
+
+    def on_offer(self, member: str, message: list[Any]) -> None:
+        """A member asks for the newest checkpoint."""
+        offer = self.outgoing.offer()
+        if offer is None:
+            self._node.checkpoint_now()
+        self._node.say(member, [msg.OFFERED, message[1], offer])
+
+    def on_fetch(self, member: str, message: list[Any]) -> None:
+        """A member asks for a piece."""
+        _, number, offer, file, offset, size = message[:6]
+        self.outgoing.read(
+            offer, file, offset, size, lambda data: self._node.say(member, [msg.CHUNK, number, data])
+        )
