@@ -73,8 +73,8 @@ class DataDirectory:
     ) -> DataDirectory:
         """Open the directory, making it when it is missing or empty.
 
-        `cluster` is the id to join (None: whatever the directory says, or a new one that this node founds). Raises `LockedError`
-        when another process uses it, `IdentityError` when it belongs to another node or cluster,
+        `cluster` is the id to join (None: whatever the directory says, or a new one that this node founds). Raises
+        `LockedError` when another process uses it, `IdentityError` when it belongs to another node or cluster,
         `FormatError`, `DamageError` or `OSError`.
         """
         if not disk.exists(path):
