@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from tests.sim.scheduler import NodeLoop
+from tests.sim.scheduler import NodeLoop, PowerCut
 from visord.storage.disk import Buffer
 from visord.storage.worker import Done, Inline, Job
 
@@ -32,10 +32,6 @@ SECTOR: Final = 512
 PAGE: Final = 4096
 MAX_CALLS: Final = 8
 """A crash in the middle of a job comes within so many of its calls."""
-
-
-class PowerCut(BaseException):
-    """The process is gone, in the middle of whatever it was doing."""
 
 
 class Inode:

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from tests.sim.operators import Operator
 from tests.sim.randoms import log_uniform
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Faults:
         self._rng = rng
         self._end = end
         self._ended = False
+        self._operator = Operator(world, rng)
         kinds = sorted(KINDS)
         chosen = rng.sample(kinds, rng.randint(1, 6)) if rng.random() < 0.8 else kinds
         self._kinds = {kind: rng.uniform(0.3, 1.0) * KINDS[kind][1] for kind in chosen}
@@ -56,7 +58,9 @@ class Faults:
         world.network.heal_all()
         for host in world.hosts:
             host.heal()
-            host.start()
+        for client in world.clients:
+            if client.conversation is not None:
+                client.conversation.slow = False
 
     # -- choosing -------------------------------------------------------------------------------------------
 
@@ -275,18 +279,62 @@ class Faults:
     # -- members --------------------------------------------------------------------------------------------
 
     def _transfer(self) -> bool:
-        return self._act("transfer", [None])
+        return self._operator.transfer()
 
-    def _act(self, name: str, arguments: list[object]) -> bool:
+    def _add_voter(self) -> bool:
+        return self._operator.add(learner=False)
+
+    def _add_learner(self) -> bool:
+        return self._operator.add(learner=True)
+
+    def _remove(self) -> bool:
+        return self._operator.remove()
+
+    def _replace(self) -> bool:
+        return self._operator.replace()
+
+    def _stop(self) -> bool:
         host = self._host()
-        if host is None or host.process is None or host.node is None:
+        if host is None or not host.stop():
             return False
-        world = self._world
+        self._start_later(host)
+        return True
 
-        def answered(ok: bool, result: object) -> None:
-            world.count(f"{name}: {'done' if ok else result[0]}")  # type: ignore[index]
+    def _old_reign(self) -> bool:
+        """A leader and one that follows him are cut off, and lead again later; what was said before arrives then.
 
-        host.process.loop.call_soon(host.node.members.act, name, arguments, answered)
+        The companion's acknowledgements wait in his connection through the others' reign.
+        """
+        world, rng, leader = self._world, self._rng, self._world.leader()
+        others = [host for host in world.voters() if host is not leader]
+        if leader is None or len(others) < 2:
+            return False
+        companion = rng.choice(others)
+        apart = rng.uniform(1.0, 3.0)
+        back = apart + rng.uniform(0.1, 1.5)
+        world.network.cut(companion.address, leader.address)
+        self._later(back + rng.uniform(0.0, 0.5), world.network.heal, companion.address, leader.address)
+        for inner in (leader, companion):
+            for outer in others:
+                if outer is not companion:
+                    for pair in ((inner.address, outer.address), (outer.address, inner.address)):
+                        world.network.cut(*pair)
+                        self._later(apart, world.network.heal, *pair)
+        self._later(back, self._operator.transfer_to, leader)
+        return True
+
+    def _split(self) -> bool:
+        """Two groups that do not hear of each other."""
+        hosts = [host.address for host in self._world.hosts]
+        if len(hosts) < 2:
+            return False
+        group = set(self._rng.sample(hosts, self._rng.randint(1, len(hosts) - 1)))
+        lasting = self._lasting()
+        for one in hosts:
+            for other in hosts:
+                if (one in group) != (other in group):
+                    self._world.network.cut(one, other)
+                    self._later(lasting, self._world.network.heal, one, other)
         return True
 
 
@@ -313,5 +361,12 @@ KINDS: Final[dict[str, tuple[Callable[[Faults], bool], float]]] = {
     "client death": (Faults._client_death, 0.4),
     "slow client": (Faults._slow_client, 0.4),
     "leader transfer": (Faults._transfer, 0.6),
+    "member added": (Faults._add_voter, 0.4),
+    "learner added": (Faults._add_learner, 0.4),
+    "member removed": (Faults._remove, 0.4),
+    "member burnt down": (Faults._replace, 0.3),
+    "graceful stop": (Faults._stop, 0.7),
+    "an old reign returns": (Faults._old_reign, 0.5),
+    "split": (Faults._split, 0.7),
 }
 """What can happen: how, and how likely beside the others."""

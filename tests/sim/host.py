@@ -6,17 +6,20 @@ every node applies.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.sim.disk import PowerCut, SimDisk, SimWorker
+from tests.sim.disk import SimDisk, SimWorker
 from tests.sim.network import SimPeers
 from tests.sim.randoms import log_uniform
-from tests.sim.scheduler import EPOCH_MS, NodeLoop
+from tests.sim.scheduler import EPOCH_MS, NodeLoop, PowerCut
 from visor.protocol.limits import DEFAULT, Limits
 from visord.environment import Environment
 from visord.node import Node, RemovedError
+from visord.server import DRAIN_SECONDS, HAND_OVER_SECONDS
 from visord.settings import NodeSettings, Settings, StorageSettings
 from visord.storage.directory import Identity, write_identity
 
@@ -67,6 +70,7 @@ class Process:
         )
         self.sync = SimWorker(self.loop, host.sync_delay)
         self.background = SimWorker(self.loop, host.job_delay)
+        self.stopping = False
         self.node: Node | None = None
         self.peers: SimPeers | None = None
 
@@ -99,7 +103,7 @@ class Process:
     @property
     def serves(self) -> bool:
         """Clients can connect: a server listens once its node is ready."""
-        return self.node is not None and self.node._ready.is_set()
+        return self.node is not None and self.node._ready.is_set() and not self.stopping
 
     def _make_peers(self, member: str, cluster: str) -> SimPeers:
         world = self.host.world
@@ -149,7 +153,10 @@ class Host:
         self.stuck_until = 0.0
         """No disk call ends before."""
         self.retired = False
-        """Removed from the cluster: never started again."""
+        """Removed from the cluster, or burnt down: never started again."""
+        self.votes = True
+        """It joins to get a vote."""
+        self.member_id = ""
         self.failure: BaseException | None = None
         self.counters: Counter[str] = Counter()
         """Of the engines of all lives that ended."""
@@ -207,8 +214,8 @@ class Host:
         """Make an empty data directory of a member of `cluster`."""
         self.disk.mkdir(DATA)
         self.disk.sync_dir("/")
-        member = f"{self.rng.getrandbits(64):016x}"
-        write_identity(self.disk, DATA, Identity(cluster, self.name, member, founder))
+        self.member_id = f"{self.rng.getrandbits(64):016x}"
+        write_identity(self.disk, DATA, Identity(cluster, self.name, self.member_id, founder))
 
     def start(self) -> bool:
         """Start the process unless it runs; tell whether it does now."""
@@ -251,6 +258,26 @@ class Host:
             if how == "cut":
                 self.world.count("crash within a disk job")
         self.disk = self.disk.after_power_cut() if power else self.disk.after_kill()
+
+    def stop(self) -> bool:
+        """End the process as SIGTERM does; tell whether it runs."""
+        process = self.process
+        if process is None or process.node is None or process.stopping:
+            return False
+        process.stopping = True
+        process.loop.run_task(self._stop(process, process.node))
+        return True
+
+    async def _stop(self, process: Process, node: Node) -> None:
+        for patience, step in ((HAND_OVER_SECONDS, node.hand_over), (DRAIN_SECONDS, node.drain)):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(step(), patience)
+        for conversation in sorted(process.conversations, key=lambda one: one.number):
+            conversation.session.leave("closing", "the server is stopping")
+        await node.last_checkpoint()
+        node.close()
+        self.world.count("graceful stop")
+        self.crash(power=False)
 
     def ended_itself(self, error: BaseException) -> None:
         """The node stopped for good: a failing disk, or it was removed."""

@@ -11,14 +11,19 @@ gone.
 
 from __future__ import annotations
 
+import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 Callback = Callable[..., object]
 
 EPOCH_MS: Final = 1_700_000_000_000
 """Wall-clock milliseconds at virtual time 0."""
+
+
+class PowerCut(BaseException):
+    """The process is gone, in the middle of whatever it was doing."""
 
 
 class Timer:
@@ -102,6 +107,7 @@ class NodeLoop:
         self._base = base
         self._rate = rate
         self._broke = broke
+        self._with_tasks = False
         self.dead = False
         self.frozen_until = 0.0
 
@@ -109,7 +115,7 @@ class NodeLoop:
         """Return this process's monotonic seconds."""
         return self._base + (self._scheduler.now - self._start) * self._rate
 
-    def call_soon(self, callback: Callback, /, *args: Any) -> Timer:
+    def call_soon(self, callback: Callback, /, *args: Any, context: object = None) -> Timer:
         """Call in this turn, after what was asked for before."""
         return self._scheduler.at(self._scheduler.now, callback, *args, loop=self)
 
@@ -139,7 +145,40 @@ class NodeLoop:
 
     def run(self, callback: Callback, args: tuple[Any, ...]) -> None:
         """Run one callback as this process."""
+        if self._with_tasks:
+            asyncio._set_running_loop(self)  # type: ignore[arg-type]
         try:
             callback(*args)
-        except BaseException as error:
+        except (Exception, PowerCut) as error:
             self._broke(error)
+        finally:
+            if self._with_tasks:
+                asyncio._set_running_loop(None)
+
+    # -- as much of asyncio's loop as its tasks need --------------------------------------------------------
+
+    def run_task(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run a coroutine of this process."""
+        self._with_tasks = True
+        self.create_task(work).add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[object]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            error = task.exception()
+            assert error is not None
+            self._broke(error)
+
+    def create_task(self, work: Coroutine[Any, Any, Any], *, name: str | None = None) -> asyncio.Task[Any]:
+        """Return a task of asyncio that runs here."""
+        return asyncio.Task(work, loop=self, name=name)  # type: ignore[arg-type]
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Return a future of asyncio whose callbacks run here."""
+        return asyncio.Future(loop=self)  # type: ignore[arg-type]
+
+    def get_debug(self) -> bool:
+        """Tell tasks that nobody debugs."""
+        return False
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Nobody looked at what a task raised: a killed process's tasks end like that."""

@@ -28,12 +28,14 @@ from tests.sim.recorder import Recorder
 from tests.sim.scheduler import Scheduler
 from tests.sim.wires import ClientEnd, Conversation
 from visord.node import Node
+from visord.raft.configuration import Configuration
 
 CLUSTER: Final = "5" * 32
 FORM_SECONDS: Final = 12.0
 REST_SECONDS: Final = 20.0
 """How long everything may take to come to rest once faults have stopped."""
 COMPARE_SECONDS: Final = 2.5
+CARE_SECONDS: Final = 0.3
 JOIN_SECONDS: Final = 0.4
 MIX: Final = {
     "set": 30,
@@ -163,10 +165,11 @@ class World:
         leaders = [host for host in self.running() if host.node is not None and host.node.engine.is_leader]
         return max(leaders, key=lambda host: host.node.engine.term, default=None)  # type: ignore[union-attr]
 
-    def add_host(self, *, founder: bool = False) -> Host:
-        """Add a machine with an empty data directory and start it."""
+    def add_host(self, *, founder: bool = False, votes: bool = True) -> Host:
+        """Add a machine with an empty data directory and start it; it joins, unless it founds the cluster."""
         number = len(self.hosts) + 1
         host = Host(self, f"n{number}", number)
+        host.votes = votes
         host.prepare(CLUSTER, founder=founder)
         self.hosts.append(host)
         host.start()
@@ -186,7 +189,7 @@ class World:
         if not other.node.engine.configuration.members:
             return
         me = node.me
-        arguments = [me.id, me.name, me.peer, me.client, True]
+        arguments = [me.id, me.name, me.peer, me.client, host.votes]
         self.count("join asked")
         other.process.loop.call_soon(other.node.members.act, "add", arguments, _Contact(self, host, life))
 
@@ -246,6 +249,7 @@ class World:
         """Faults have stopped: all comes to rest, in time."""
         for client in self.clients:
             client.finish()
+        self._care()
         begun = self.scheduler.now
         due = begun + REST_SECONDS
         for name, reached in (
@@ -263,6 +267,12 @@ class World:
                 return
         self._last_looks()
 
+    def _care(self) -> None:
+        """Start whoever is down, from now on."""
+        self.scheduler.after(CARE_SECONDS, self._care)
+        for host in self.hosts:
+            host.start()
+
     def _stop_or(self, reached: Callable[[], bool]) -> bool:
         return self._stop() or reached()
 
@@ -270,12 +280,19 @@ class World:
         self.history.goals.append(Goal(name, due, self.scheduler.now if done else None))
 
     def members(self) -> list[Host]:
-        """Return the hosts that belong to the cluster, as its leader says."""
+        """Return the hosts that belong to the cluster, as its leader says, apart from those that burnt down."""
+        return self._in_configuration(lambda configuration: {one.id for one in configuration.members})
+
+    def voters(self) -> list[Host]:
+        """Return those of them that vote."""
+        return self._in_configuration(lambda configuration: set(configuration.voters))
+
+    def _in_configuration(self, choose: Callable[[Configuration], set[str]]) -> list[Host]:
         leader = self.leader()
         if leader is None or leader.node is None:
             return []
-        names = {one.name for one in leader.node.engine.configuration.members}
-        return [host for host in self.hosts if host.name in names]
+        ids = choose(leader.node.engine.configuration)
+        return [host for host in self.hosts if host.member_id in ids and not host.retired]
 
     def _led(self) -> bool:
         leader, members = self.leader(), self.members()
@@ -284,7 +301,6 @@ class World:
         for host in members:
             node = host.node
             if node is None:
-                host.start()
                 return False
             if node.engine.leader != leader.node.me.id:  # type: ignore[union-attr]
                 return False
