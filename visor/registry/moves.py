@@ -32,13 +32,15 @@ class Seen:
     record: InstanceRecord
     """What is stored."""
     mod_rev: int
-    """The rev that wrote it."""
+    """The rev that wrote it; 0 once it is unregistered."""
     lost: bool = False
     """Its lease had ended by then."""
 
     @property
     def state(self) -> State:
         """The state that counts."""
+        if not self.mod_rev:
+            return State.DONE
         return State.LOST if self.lost else self.record.state
 
     def files(self) -> Files:

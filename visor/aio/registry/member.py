@@ -3,15 +3,25 @@
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING
 
+from visor import select
 from visor.aio.registry.base import Registered
+from visor.codecs import BYTES
 from visor.errors import Exists, NotFound
 from visor.registry import entries, layout
 from visor.registry.errors import BadName
 from visor.registry.model import MemberRecord, RunnerRecord
 from visor.registry.plan import Refused
-from visor.registry.stored import encode
+from visor.registry.stored import decode, encode
+from visor.values import Commit
+
+if TYPE_CHECKING:
+    from visor.aio.registry.view import View
+    from visor.aio.watch import Watch
 
 PATHS = {"logger": layout.logger, "proxy": layout.proxy, "pm": layout.pm}
 DIRECTORIES = {"logger": layout.LOGGERS, "proxy": layout.PROXIES, "pm": layout.PMS}
@@ -131,3 +141,56 @@ class Member(Registered):
 
     def __repr__(self) -> str:
         return f"Member({self.kind} {self.addr} at rev {self.rev})"
+
+
+class RunnerWatch:
+    """An endless iterable of `("start" or "stop", runner)`; made by `watch_runner`."""
+
+    def __init__(self, view: View, watch: Watch[bytes]) -> None:
+        self._view = view
+        self._watch = watch
+        self._ready: list[tuple[str, Runner]] = []
+
+    async def next(self, *, timeout: float | None = None) -> tuple[str, Runner]:
+        """Return the next one; DeadlineExceeded when none comes in `timeout` seconds (None: wait for ever)."""
+        deadline = self._view._access.client._driver.deadline(1e9 if timeout is None else timeout)
+        while not self._ready:
+            commit = await self._watch.next(timeout=None if timeout is None else deadline.left())
+            self._take(commit)
+        return self._ready.pop()
+
+    def _take(self, commit: Commit[bytes]) -> None:
+        found = []
+        for change in commit.changes:
+            data, rev, word = change.data, commit.rev, "start"
+            if data is None:
+                data, rev, word = change.previous_data, commit.rev - 1, "stop"
+            record = decode(RunnerRecord, data, change.path)
+            found.append((word, Runner(self._view.at(rev), record, change.previous_rev or rev)))
+        self._ready = found[::-1]
+
+    def __aiter__(self) -> AsyncIterator[tuple[str, Runner]]:
+        return self
+
+    async def __anext__(self) -> tuple[str, Runner]:
+        while not self._ready:
+            self._take(await self._watch.__anext__())
+        return self._ready.pop()
+
+    async def close(self) -> None:
+        """End it: idempotent, never waits."""
+        await self._watch.close()
+
+    async def __aenter__(self) -> RunnerWatch:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+async def watch_runner(view: View, host: str | None, rev: int | None) -> RunnerWatch:
+    """Follow the runners of a host, or of all, from `rev` on."""
+    what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
+    return RunnerWatch(view, await view._access.client.watch(what, rev, previous=True, codec=BYTES))

@@ -16,6 +16,7 @@ from visor.aio.registry.access import Access
 from visor.aio.registry.app import App
 from visor.aio.registry.events import EventWatch, watch_event
 from visor.aio.registry.instance import Instance, claimer
+from visor.aio.registry.member import RunnerWatch, watch_runner
 from visor.aio.registry.presence import Presence, attend
 from visor.aio.registry.scale import ScaleCount, Scaled
 from visor.aio.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
@@ -260,6 +261,10 @@ class Registry:
         Open ones, whether new or given back, and stop tickets, with `host` only its own.
         """
         return await watch_ticket(View(self._access, rev or 0), rev, host)
+
+    async def watch_runner(self, host: str | None = None, rev: int | None = None) -> RunnerWatch:
+        """Follow the runners of a host, or of all, that start and stop, from `rev` on (default: from now on)."""
+        return await watch_runner(View(self._access, rev or 0), host, rev)
 
     # -- hosts ----------------------------------------------------------------------------------------
     async def attend(

@@ -13,9 +13,9 @@ from visor import select
 from visor.aio.registry.base import Registered, moment
 from visor.aio.registry.instance import Instance, claimer, look
 from visor.codecs import BYTES
-from visor.errors import DeadlineExceeded, DecodeError, NotFound
+from visor.errors import Conflict, DeadlineExceeded, DecodeError, NotFound
 from visor.registry import layout, tickets
-from visor.registry.errors import AlreadyClaimed, IllegalMove
+from visor.registry.errors import Unregistered
 from visor.registry.model import Mark, TicketRecord
 from visor.registry.moves import Seen
 from visor.registry.plan import Refused, Version
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("visor")
 
-PAGE = 256
-"""Open tickets that a claimer looks at at once, to draw one: the more, the fewer draw the same."""
+PAGE, MOST = 64, 4096
+"""Open tickets that a claimer looks at, to draw one: the more, the fewer draw the same."""
 
 
 class Ticket(Registered):
@@ -261,48 +261,53 @@ async def claim_ticket(
 ) -> Ticket | None:
     """Claim one of the open tickets; None when there is none.
 
-    The older ones go first, but each claimer draws at random among a few hundred of them: if all took the oldest, one
-    would win and all others would have to ask again.
+    The older ones go first, but each claimer draws at random among some of them: if all took the oldest, one would win
+    and all others would have to ask again. Who loses draws among more the next time.
     """
     access = view._access
     pauses = access.pauses(timeout)
     page = PAGE
     while True:
-        rev, candidates = await _open_tickets(view, wanted, page)
-        if not candidates:
-            return None
-        access.random.shuffle(candidates)
-        for ticket in candidates[: max(8, len(candidates) // 8)]:
+        candidates = await _drawn(view, wanted, page)
+        for ticket in candidates:
             try:
                 return await ticket.claim(host, lease=lease, timeout=timeout)
-            except (AlreadyClaimed, IllegalMove, NotFound):
-                continue
-        page = min(page * 2, 4096)
+            except (Conflict, Unregistered):
+                continue  # somebody was faster
+        if not candidates:
+            return None
+        page = min(page * 4, MOST)
         if not await pauses.next():
-            raise DeadlineExceeded(
-                f"others were faster with every ticket until rev {rev}", seconds=timeout or 0
-            )
+            raise DeadlineExceeded(f"{host}: others were faster with every ticket", seconds=timeout or 0)
 
 
-async def _open_tickets(view: View, wanted: Wanted, page: int) -> tuple[int, list[Ticket]]:
-    """Return up to `page` open tickets that are wanted, the oldest ones, as they are now."""
+async def _drawn(view: View, wanted: Wanted, page: int) -> list[Ticket]:
+    """Return a few open tickets that are wanted, drawn from the oldest page that has any."""
     access = view._access
     start, end = layout.open_ticket(0), f"{layout.OPEN}/~"
-    found: list[Ticket] = []
     while True:
         rev, rows = await access.scan(select.range(start, end), limit=page)
-        then = view.at(rev)
+        full = len(rows) == page
+        if full:
+            start = f"{rows[-1][0]}~"  # behind the last one: "~" ranks after every digit
+        access.random.shuffle(rows)
+        found: list[Ticket] = []
         for path, version in rows:
-            try:
-                ticket = from_file(then, path, version)
-            except DecodeError as error:
-                log.warning("an open ticket cannot be read: %s", error)
-                continue
-            if wanted(ticket):
+            ticket = _readable(view.at(rev), path, version)
+            if ticket is not None and wanted(ticket):
                 found.append(ticket)
-        if len(rows) < page or len(found) >= min(page, 32):
-            return rev, found
-        start = f"{rows[-1][0]}~"  # behind the last one: "~" ranks after every digit
+                if len(found) == max(4, page // 8):
+                    break
+        if found or not full:
+            return found
+
+
+def _readable(view: View, path: str, version: Version) -> Ticket | None:
+    try:
+        return from_file(view, path, version)
+    except DecodeError as error:
+        log.warning("a ticket cannot be read: %s", error)
+        return None
 
 
 class TicketWatch:
@@ -331,12 +336,8 @@ class TicketWatch:
         for change in commit.changes:
             if change.kind is not Kind.CREATE:
                 continue
-            try:
-                ticket = from_file(view, change.path, change._version)
-            except DecodeError as error:
-                log.warning("a ticket cannot be read: %s", error)
-                continue
-            if self._concerns(ticket):
+            ticket = _readable(view, change.path, change._version)
+            if ticket is not None and self._concerns(ticket):
                 found.append(ticket)
         return found
 

@@ -8,10 +8,12 @@ but the one that the caller wants.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from visor._backoff import Backoff
 from visor.errors import NotFound
 from visor.protocol import verbs
 from visor.registry.ids import block
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from visor.blocking._driver import Pauses
     from visor.blocking.client import Client
 
+CONTEST = Backoff(base=0.01, factor=1.6, most=0.3)
+"""Between attempts that others have won. Shorter than after a lost connection: every time somebody gets on."""
+
 Row = tuple[str, Version]
 """(path, version) of a file."""
 
@@ -30,7 +35,7 @@ Row = tuple[str, Version]
 class Access:
     """A client, a clock and dice. `time` says now as RFC 3339; `actor` is who writes."""
 
-    __slots__ = ("_clock", "_path", "_relative", "actor", "client", "random")
+    __slots__ = ("_clock", "_contest", "_path", "_relative", "actor", "client", "random")
 
     def __init__(self, client: Client[Any], clock: Callable[[], float], random: Random) -> None:
         self.client = client
@@ -39,6 +44,7 @@ class Access:
         self._clock = clock
         self._path = client._root.path
         self._relative = client._root.relative
+        self._contest = replace(client._settings, backoff=CONTEST)
 
     def time(self) -> str:
         """Return the time as RFC 3339 in UTC with milliseconds."""
@@ -47,7 +53,9 @@ class Access:
 
     def pauses(self, timeout: float | None) -> Pauses:
         """Return the pauses between attempts within `timeout`."""
-        return self.client._driver.pauses(timeout)
+        pauses = self.client._driver.pauses(timeout)
+        pauses._settings = self._contest
+        return pauses
 
     # -- reading --------------------------------------------------------------------------------------
     def rev(self) -> int:

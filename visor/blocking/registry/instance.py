@@ -73,9 +73,7 @@ class Instance(Registered):
     @property
     def state(self) -> State:
         """What it is doing. A taken instance whose lease had ended by this rev is lost."""
-        if not self._mod_rev:
-            return State.DONE
-        return State.LOST if self._lost else self._record.state
+        return self.seen.state
 
     @property
     def host(self) -> str | None:

@@ -16,6 +16,7 @@ from visor.blocking.registry.access import Access
 from visor.blocking.registry.app import App
 from visor.blocking.registry.events import EventWatch, watch_event
 from visor.blocking.registry.instance import Instance, claimer
+from visor.blocking.registry.member import RunnerWatch, watch_runner
 from visor.blocking.registry.presence import Presence, attend
 from visor.blocking.registry.scale import ScaleCount, Scaled
 from visor.blocking.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
@@ -258,6 +259,10 @@ class Registry:
         Open ones, whether new or given back, and stop tickets, with `host` only its own.
         """
         return watch_ticket(View(self._access, rev or 0), rev, host)
+
+    def watch_runner(self, host: str | None = None, rev: int | None = None) -> RunnerWatch:
+        """Follow the runners of a host, or of all, that start and stop, from `rev` on (default: from now on)."""
+        return watch_runner(View(self._access, rev or 0), host, rev)
 
     # -- hosts ----------------------------------------------------------------------------------------
     def attend(
