@@ -101,6 +101,9 @@ class Session:
         self._outgoing: list[bytes] = []
         self._inbound = Inbound()
         self._last_id = 0
+        self._born: int | None = None
+        """A rev that there was before this session wrote anything: a node that has not forgotten any session since then
+        knows that what it does not know of this one has not happened."""
         self._packed = 0
         self._flushed = 0
         self.heard = 0.0
@@ -118,6 +121,9 @@ class Session:
         self._hello_id = 0
         self.learned: tuple[Address, ...] = ()
         """Where the members of the cluster listen, as one of them told."""
+        self._here: Address | None = None
+        self._left: Address | None = None
+        """A node that sent this client away, or could not serve it: to be tried last."""
         self._guess = False
         """This connection leads to a learned address: who answers there may be anybody."""
 
@@ -226,12 +232,13 @@ class Session:
         settings.random.shuffle(own)
         more = [address for address in self.learned if address not in own] if settings.discover else []
         settings.random.shuffle(more)
-        return [(address, False) for address in own] + [(address, True) for address in more]
+        rows = [(address, False) for address in own] + [(address, True) for address in more]
+        return sorted(rows, key=lambda row: row[0] == self._left)
 
-    def hello(self, now: float, *, guess: bool = False) -> bytes:
+    def hello(self, now: float, address: Address | None = None, *, guess: bool = False) -> bytes:
         """Begin a connection: return the bytes that go first. `guess`: to an address that was only learned."""
         self.lost()  # again: an interrupt may have cut it short the first time
-        self._guess = guess
+        self._here, self._guess = address, guess
         self._inbound = Inbound()
         if self.feeds:
             self._inbound.measure()
@@ -264,6 +271,8 @@ class Session:
             self._wrong_cluster(welcome["cluster"])
             return
         self.cluster = welcome["cluster"]
+        if self._born is None and type(welcome.get("rev")) is int:
+            self._born = welcome["rev"]
         self.node = welcome.get("node")
         self.server = str(welcome.get("server", ""))
         self.learned = learned(welcome.get("addresses")) or self.learned
@@ -307,7 +316,7 @@ class Session:
         message = call.message
         if call.write:
             message[2] = next(iter(self._writes))
-        data = self._pack((verbs.RETRY, call.id, message) if call.uncertain else message)
+        data = self._pack((verbs.RETRY, call.id, message, self._born) if call.uncertain else message)
         if len(data) > self.limits.frame:
             self._too_large(call, len(data))
             return
@@ -435,6 +444,7 @@ class Session:
             self.broken = f"the node is not available: {code}: {text}"
             return
         self.state = LEAVING
+        self._left = self._here
         self._leave_when_done()
 
     # -- refusals -------------------------------------------------------------------------------------
@@ -462,6 +472,8 @@ class Session:
             error = unknown
         call.settle(None, error)
         self._drop(call)
+        if code == "no_quorum" and self.state == READY and len(self.candidates()) > 1:
+            self._told_to_go(code, text)  # the majority may be elsewhere: the next call shall find it
 
     def _greeting_refused(self, error: VisorError) -> None:
         self.broken = f"the node refused this client: {error}"

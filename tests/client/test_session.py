@@ -97,9 +97,9 @@ class TestExactlyOnce:
         third = peer.write("/3")
         messages = peer.connect()
         assert messages == [
-            [verbs.RETRY, first.id, [verbs.SET, first.id, first.id, "/1", b""]],
+            [verbs.RETRY, first.id, [verbs.SET, first.id, first.id, "/1", b""], 0],
             [verbs.GET, read.id, "/a"],
-            [verbs.RETRY, second.id, [verbs.SET, second.id, first.id, "/2", b""]],
+            [verbs.RETRY, second.id, [verbs.SET, second.id, first.id, "/2", b""], 0],
             [verbs.SET, third.id, first.id, "/3", b""],
         ]
         assert third.id > second.id
@@ -159,7 +159,7 @@ class TestRefusals:
         other = peer.write("/b")
         assert peer.sent()[0][2] == before  # acked still holds it back
         peer.pass_time(1.0)
-        assert peer.sent() == [[verbs.RETRY, before, [verbs.SET, before, before, "/a", b""]]]
+        assert peer.sent() == [[verbs.RETRY, before, [verbs.SET, before, before, "/a", b""], 0]]
         assert not other.done
 
     def test_a_retry_that_meets_unavailability_is_unknown_not_unavailable(self, peer: Peer) -> None:

@@ -89,6 +89,7 @@ class Client:
         self._session = rng.randbytes(16)
         self._last_id = 0
         self._hello_id = 0
+        self._born: int | None = None
         self._calls: dict[int, Call] = {}
         self._delayed = 0
         self._decoder = Decoder(1 << 24)
@@ -357,7 +358,7 @@ class Client:
             if call.uncertain:
                 self.world.count("retry")
         call.sent = True
-        self._say([verbs.RETRY, frame[1], frame] if call.writes and call.uncertain else frame)
+        self._say([verbs.RETRY, frame[1], frame, self._born] if call.writes and call.uncertain else frame)
 
     def _give_up(self, call: Call) -> None:
         del self._calls[call.frame[1]]
@@ -387,7 +388,7 @@ class Client:
         kind = message[0]
         if kind == verbs.OK:
             if message[1] == self._hello_id and not self.greeted:
-                self._welcomed()
+                self._welcomed(message[2])
             elif message[1] in self._calls:
                 self._answered(self._calls.pop(message[1]), message[2])
             else:
@@ -415,8 +416,10 @@ class Client:
             if subscriber.wire == message[1]:
                 subscriber.heard(message)
 
-    def _welcomed(self) -> None:
+    def _welcomed(self, welcome: dict[str, Any]) -> None:
         self.greeted = True
+        if self._born is None:
+            self._born = welcome["rev"]
         for call in list(self._calls.values()):
             self._send(call)
         for subscriber in self.subscribers:

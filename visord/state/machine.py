@@ -109,6 +109,7 @@ class Machine:
             "floor": store.floor,
             "retention": [retention.keep_revs, retention.keep_ms],
             "sessions": self.sessions.export(),
+            "forgotten": self.sessions.forgotten,
             "leases": store.leases.export(),
         }
 
@@ -127,7 +128,7 @@ class Machine:
             )
         self.index, self.term, self.time = tables["index"], tables["term"], tables["time"]
         self.retention = Retention(*tables["retention"])
-        self.sessions = Sessions.load(tables["sessions"])
+        self.sessions = Sessions.load(tables["sessions"], tables.get("forgotten", rev))
         store.raise_floor(floor)
         unfit = store.leases.load(store, tables.get("leases", [1, []]))
         if unfit is not None:
@@ -145,17 +146,24 @@ class Machine:
         if type(session_id) is not bytes or not 0 < len(session_id) <= MAX_SESSION_ID:
             return []
         session = self.sessions.get(session_id)
-        # A retry cannot begin a session: what it may have done before has been forgotten with it.
+        # A retry cannot begin a session that may have been forgotten, with what the write may have done before.
         lost = 0
-        while session is None and lost < len(frames) and _is_retry(frames[lost]):
+        while session is None and lost < len(frames) and self._may_be_forgotten(frames[lost]):
             lost += 1
         outcomes: list[Outcome] = [_LOST] * lost
         if lost < len(frames):
-            session = self.sessions.enter(session_id, self.time)
+            session = self.sessions.enter(session_id, self.time, self.store.rev)
             before = len(session.outcomes)
             outcomes += self._frames(session, actor, frames[lost:] if lost else frames)
             self.sessions.settle(session, before)
         return outcomes
+
+    def _may_be_forgotten(self, frame: Any) -> bool:
+        """Tell whether a frame is a retry of a session that may have lived here before, as far as it tells."""
+        if not _is_retry(frame):
+            return False
+        born = frame[3] if len(frame) > 3 else None
+        return type(born) is not int or born <= self.sessions.forgotten
 
     def _frames(self, session: Session | None, actor: str, frames: list[Any]) -> list[Outcome]:
         """Apply a group's frames in order.
@@ -217,10 +225,11 @@ class Machine:
 
     def _frame(self, session: Session | None, actor: str, frame: Any) -> Outcome:
         """Apply one frame of any kind, once."""
-        retry = _is_retry(frame)
+        retry = forgotten = _is_retry(frame)
         if retry:
-            if len(frame) != 3:
+            if not 3 <= len(frame) <= 4:
                 return bad_request("write", "the write to retry", None)
+            forgotten = self._may_be_forgotten(frame)
             frame = frame[2]
         wrong = _malformed(frame)
         if wrong is not None:
@@ -235,7 +244,7 @@ class Machine:
         known = session.outcomes.get(write)
         if known is not None:
             return known
-        if retry and write < session.start:
+        if forgotten and write < session.start:
             return _LOST
         session.acked = max(session.acked, acked)
         session.start = min(session.start, write)

@@ -28,12 +28,13 @@ class Session:
 
     `outcomes`: by write id. `order`: the ids as they came. `acked`: the lowest id that can still be asked
     for. `start`: the lowest id that was written here; what a retry below it did was forgotten with an
-    earlier life of the session. `last`: the command time of the last write.
+    earlier life of the session. `last`: the command time of the last write. `born`: the store's rev before its first.
     """
 
-    __slots__ = ("acked", "last", "order", "outcomes", "start")
+    __slots__ = ("acked", "born", "last", "order", "outcomes", "start")
 
-    def __init__(self) -> None:
+    def __init__(self, born: int = 0) -> None:
+        self.born = born
         self.acked = 0
         self.start = _NEVER
         self.last = 0
@@ -67,11 +68,14 @@ class Session:
 class Sessions:
     """All sessions, the least recently used first."""
 
-    __slots__ = ("_by_id", "total")
+    __slots__ = ("_by_id", "forgotten", "total")
 
     def __init__(self) -> None:
         self._by_id: OrderedDict[bytes, Session] = OrderedDict()
         self.total = 0
+        self.forgotten = -1
+        """The highest `born` of all sessions that were forgotten. One whose client saw a later rev before it wrote
+        anything is not among them: what is not known of it has not happened."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -79,11 +83,11 @@ class Sessions:
     def get(self, session_id: bytes) -> Session | None:
         return self._by_id.get(session_id)
 
-    def enter(self, session_id: bytes, time: int) -> Session:
-        """Return the session, new or known, as the most recently used one."""
+    def enter(self, session_id: bytes, time: int, rev: int = 0) -> Session:
+        """Return the session, new or known, as the most recently used one. `rev`: the store's rev now."""
         session = self._by_id.get(session_id)
         if session is None:
-            session = self._by_id[session_id] = Session()
+            session = self._by_id[session_id] = Session(rev)
         else:
             self._by_id.move_to_end(session_id)
         session.last = time
@@ -103,10 +107,11 @@ class Sessions:
             if not over and time - session.last <= MAX_AGE:
                 return
             self.total -= len(session.outcomes)
+            self.forgotten = max(self.forgotten, session.born)
             del by_id[session_id]
 
     def export(self) -> list[list[Any]]:
-        """Return rows `[id, acked, start, last, [[write, outcome], ...]]`, least recently used first."""
+        """Return rows `[id, acked, start, last, [[write, outcome], ...], born]`, least recently used first."""
         return [
             [
                 session_id,
@@ -114,16 +119,18 @@ class Sessions:
                 session.start,
                 session.last,
                 [[w, _pack(session.outcomes[w])] for w in session.order],
+                session.born,
             ]
             for session_id, session in self._by_id.items()
         ]
 
     @classmethod
-    def load(cls, rows: list[list[Any]]) -> Sessions:
+    def load(cls, rows: list[list[Any]], forgotten: int) -> Sessions:
         """Return the sessions that `export` wrote."""
         sessions = cls()
-        for session_id, acked, start, last, outcomes in rows:
-            session = sessions._by_id[session_id] = Session()
+        sessions.forgotten = forgotten
+        for session_id, acked, start, last, outcomes, *born in rows:
+            session = sessions._by_id[session_id] = Session(*born)
             session.acked, session.start, session.last = acked, start, last
             session.outcomes = {write: _unpack(kept) for write, kept in outcomes}
             session.order = deque(session.outcomes)
