@@ -40,6 +40,8 @@ class Settings:
     backoff: Backoff = DEFAULT_BACKOFF
     ping_after: float = 5.0
     """Seconds of silence, while something is waited for, after which the client sends PING."""
+    persistent: bool = True
+    """Connecting goes on until its deadline; False: it fails once every address has failed."""
     discover: bool = True
     """When none of `addresses` answers, try those that the cluster's nodes told of."""
     dead_after: float = 10.0

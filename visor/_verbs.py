@@ -28,5 +28,7 @@ NAMES: dict[int, str] = {
         "REVERT",
         "NOP",
         "RETAIN",
+        "MEMBERS",
+        "ADMIN",
     )
 }

@@ -23,6 +23,10 @@ ARGUMENTS: Final[dict[str, tuple[Any, ...]]] = {
 """What may be asked for, and the types of its arguments. Members are added and updated by themselves."""
 
 
+NAMING: Final = ("promote", "remove", "transfer")
+"""What is done to a member."""
+
+
 class Admin:
     """The operators' side of one node. `facts()` gives what every answer about the members tells besides them."""
 
@@ -62,6 +66,10 @@ class Admin:
                 name = getattr(kind, "__name__", str(kind))
                 reply(bad_request("arguments", f"{name} for {action}", argument))
                 return
+        if action in NAMING and arguments[0] is not None:
+            # From now on by id: a repeated removal must find that the member is gone, not that nobody has that name.
+            known = self._cluster.find(arguments[0])
+            arguments[0] = arguments[0] if known is None else known.id
         self._ask(str(action), arguments, reply)
 
     def _ask(self, action: str, arguments: list[Any], reply: Reply) -> None:

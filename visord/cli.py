@@ -25,6 +25,7 @@ except ModuleNotFoundError:  # a client-only install
 from visord import config
 from visord.joining import Start
 from visord.logs import set_up_logging
+from visord.node import RemovedError
 from visord.server import StartRefusedError, serve
 from visord.settings import Settings
 from visord.state.command import UnknownFormat
@@ -197,6 +198,8 @@ def _run(settings: Settings, data_dir: Path, start: Start | None = None) -> None
         _end(EXIT_DAMAGE, str(error))
     except IdentityError as error:
         _end(EXIT_CONFIG, str(error))
+    except RemovedError as error:
+        _end(EXIT_CONFIG, f"{error}; its data is not needed any more, a new member starts with an empty directory")
     except (FormatError, UnknownFormat) as error:
         _end(EXIT_FAILED, str(error))
     except OSError as error:

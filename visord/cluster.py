@@ -112,6 +112,10 @@ class Cluster:
         self._actions.append(_Action(name, arguments, answer, self._time(), patience))
         self.look()
 
+    def find(self, member: str) -> Member | None:
+        """Return the member with this id, or else the only one with this name, as far as this node knows."""
+        return self._engine.configuration.find(member)
+
     def view(self) -> dict[str, Any]:
         """Return the members as this node sees them, and what it sees them by."""
         engine = self._engine

@@ -186,15 +186,19 @@ class Node:
         self.log.on_durable = self._on_durable
         self.log.on_room = self._on_room
         self.log.on_failure = self.fail
+        self._assemble(limits)
+
+    def _assemble(self, limits: Limits) -> None:
+        """Put together what answers, around what was opened."""
         self.hub = Hub(self.store, limits)
-        self.upkeep = Upkeep(self, storage, self._loop)
+        self.upkeep = Upkeep(self, self._settings.storage, self._loop)
         self.forwarding = Forwarding(self.say, self._loop.time)
         self.proposer = Proposer(
             self.engine.propose,
             self.log.has_room,
             self,
             self._loop.call_soon,
-            environment.clock_ms,
+            self.environment.clock_ms,
             self._loop.time,
         )
         self.forwarding.proposer = self.proposer

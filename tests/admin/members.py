@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import shutil
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -143,6 +144,24 @@ class Members:
     def replicas(self) -> list[str]:
         leader = self.leader()
         return [name for name in self._servers if name != leader]
+
+    def silent(self, name: str) -> float:
+        """Seconds since the leader heard of a member."""
+        leader = self.leader()
+        rows = self.node(leader).members.members() if leader is not None else []
+        return max((row.get("silent", 0.0) for row in rows if row["name"] == name), default=0.0)
+
+    def why_not(self, name: str) -> str:
+        """Why this member has failed, or else why the others are not reachable from it."""
+        server = self._servers[name]
+        if server.failure is not None or server.node is None:
+            return str(server.failure)
+        peers: Any = server.node.peers
+        return " ".join(peers.problem(one.id) for one in self.node(name).engine.configuration.members)
+
+    def forget(self, name: str) -> None:
+        """Empty the data directory of one that is stopped."""
+        shutil.rmtree(self._folder / name)
 
     def until(self, true: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
         """Wait until something is true on the members' thread."""

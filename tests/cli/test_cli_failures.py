@@ -28,10 +28,13 @@ ALL = [
 
 CODES = {
     "NotFound": 3,
+    "NoMember": 3,
+    "Unsafe": 4,
     "RevMismatch": 4,
     "Exists": 4,
     "GuardFailed": 4,
     "Conflict": 4,
+    "LeaseExists": 4,
     "BadPath": 2,
     "BadGlob": 2,
     "Denied": 5,
@@ -42,6 +45,7 @@ CODES = {
     "NoQuorum": 6,
     "Overloaded": 6,
     "Closing": 6,
+    "Diverged": 6,
     "Cancelled": 6,
     "Unavailable": 6,
     "DeadlineExceeded": 124,
@@ -49,6 +53,7 @@ CODES = {
     "WriteTimeout": 7,
     "LostLeadership": 7,
     "SessionLost": 7,
+    "Unsettled": 7,
     "InternalError": 7,
 }
 """Exit codes are a contract: written down here a second time. What is not named ends with 1."""

@@ -28,7 +28,14 @@ from visor._session import Session
 from visor._settings import Settings
 from visor._sockets import is_number, keep_alive
 from visor._verbs import NAMES
-from visor.errors import ClientClosed, DeadlineExceeded, ForkedClient, VisorError
+from visor.errors import (
+    ClientClosed,
+    DeadlineExceeded,
+    ForkedClient,
+    Rejected,
+    Unavailable,
+    VisorError,
+)
 from visor.protocol import verbs
 
 log = logging.getLogger("visor")
@@ -479,16 +486,19 @@ class Driver:
                         self._fail(session.fatal)
                         return
                 if session.refused is not None:
-                    self._rejected(session)
+                    self._rejected(session.refused)
+                elif not self._settings.persistent:
+                    self._refuse_waiting(Unavailable(f"no connection to {self.describe()}: {self._failure}"))
         finally:
             self._connector = None
             if self._fault is None and self._connection is None and (session.wanted or self._up):
                 self._start_connecting()
 
-    def _rejected(self, session: Session) -> None:
-        error = session.refused
-        assert error is not None
-        session.reject(error)
+    def _rejected(self, error: Rejected) -> None:
+        self._session.reject(error)
+        self._refuse_waiting(error)
+
+    def _refuse_waiting(self, error: VisorError) -> None:
         for up in self._up:
             if not up.done():
                 up.set_exception(error)
@@ -503,7 +513,7 @@ class Driver:
                 await self._open(loop, connection, address)
                 assert connection.transport is not None
                 self._connection = connection
-                connection.transport.write(session.hello(self._clock(), guess=guess))
+                connection.transport.write(session.hello(self._clock(), address, guess=guess))
                 await connection.greeted
             if self._connection is not connection:
                 raise ConnectionError("the node closed the connection after its greeting")

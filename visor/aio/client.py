@@ -13,6 +13,7 @@ from visor._settings import Settings
 from visor._tenure import lease_clock
 from visor.aio._driver import Driver
 from visor.aio._keeper import Keeper
+from visor.aio.admin import Admin
 from visor.aio.lease import Lease
 from visor.aio.session import Session
 from visor.aio.snapshot import File, Snapshot
@@ -130,6 +131,11 @@ class Client(Generic[T]):
     def address(self) -> str | None:
         """The address of the node that the client is connected to now."""
         return self._driver.address
+
+    @property
+    def admin(self) -> Admin:
+        """What operators ask of a cluster: its members, transfers, comparisons."""
+        return Admin(self)
 
     async def ping(self, *, timeout: float | None = None) -> None:
         """Exchange one empty message with the node."""

@@ -43,7 +43,14 @@ from visor._session import Session
 from visor._settings import Settings
 from visor._sockets import keep_alive, open_socket
 from visor._verbs import NAMES
-from visor.errors import ClientClosed, DeadlineExceeded, ForkedClient, Rejected, VisorError
+from visor.errors import (
+    ClientClosed,
+    DeadlineExceeded,
+    ForkedClient,
+    Rejected,
+    Unavailable,
+    VisorError,
+)
 from visor.protocol import verbs
 
 log = logging.getLogger("visor")
@@ -660,11 +667,16 @@ class Driver:
             refused = self._session.refused
             if refused is not None:
                 self._rejected(refused)
+            elif not self._settings.persistent:
+                self._refuse_waiting(Unavailable(f"no connection to {self.describe()}: {self._failure}"))
             self._pass_time(waiter)
 
     def _rejected(self, error: Rejected) -> None:
         self._session.refused = None
         self._session.reject(error)
+        self._refuse_waiting(error)
+
+    def _refuse_waiting(self, error: VisorError) -> None:
         for notice in self._up:
             notice.error = error
             notice.notify()
@@ -677,7 +689,7 @@ class Driver:
         try:
             sock = open_socket(address, lambda: until - self._clock())
             keep_alive(sock)
-            self._greet(sock, until, waiter, guess)
+            self._greet(sock, until, waiter, address, guess)
         except OSError as error:
             self._failure = error if str(error) else TimeoutError(f"no greeting from {address}")
             log.info("%s: %s", address, self._failure)
@@ -695,12 +707,14 @@ class Driver:
             self._connecting_until = 0.0
         return self._established(sock, address, waiter)
 
-    def _greet(self, sock: socket.socket, until: float, waiter: Waiter, guess: bool) -> None:
+    def _greet(
+        self, sock: socket.socket, until: float, waiter: Waiter, address: Address, guess: bool
+    ) -> None:
         """Say HELLO and wait for the welcome; OSError when it does not come."""
         session = self._session
         with self._lock:
             self._check_office(waiter)
-            hello = session.hello(self._clock(), guess=guess)
+            hello = session.hello(self._clock(), address, guess=guess)
         sock.settimeout(max(LEAST_WAIT, until - self._clock()))
         sock.sendall(hello)
         while session.state == _session.GREETING:

@@ -13,6 +13,7 @@ from visor._settings import Settings
 from visor._tenure import lease_clock
 from visor.blocking._driver import Driver
 from visor.blocking._keeper import Keeper
+from visor.blocking.admin import Admin
 from visor.blocking.lease import Lease
 from visor.blocking.session import Session
 from visor.blocking.snapshot import File, Snapshot
@@ -130,6 +131,11 @@ class Client(Generic[T]):
     def address(self) -> str | None:
         """The address of the node that the client is connected to now."""
         return self._driver.address
+
+    @property
+    def admin(self) -> Admin:
+        """What operators ask of a cluster: its members, transfers, comparisons."""
+        return Admin(self)
 
     def ping(self, *, timeout: float | None = None) -> None:
         """Exchange one empty message with the node."""

@@ -42,6 +42,9 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "status": ("node", "Print what the node tells of itself."),
         "ping": ("node", "Measure the way to the node and back."),
     },
+    "Cluster": {
+        "cluster": ("cluster", "Members, leadership, health; compare replicas."),
+    },
     "This command": {
         "context": ("context", "Name registries in the configuration file."),
         "completion": ("shell", "Print a completion script for bash, zsh or fish."),
@@ -100,5 +103,5 @@ def app() -> None:
     @FILE, or - for standard input.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 denied, 6 unavailable, 7 unknown
-    (it may have happened), 8 compacted or future rev, 124 deadline.
+    (it may have happened), 8 compacted or future rev, 9 damage found, 124 deadline.
     """

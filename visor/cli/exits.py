@@ -11,6 +11,7 @@
 | 6 | unavailable: not accepted, safe to run again |
 | 7 | unknown: it may have happened |
 | 8 | below the floor (compacted), or a rev that is not there yet |
+| 9 | damage: replicas differ (`cluster hash`) |
 | 124 | the deadline was reached, nothing was changed |
 | 130, 143 | interrupted (SIGINT), terminated (SIGTERM) |
 | 141 | the reader of standard output went away (what a shell reports for SIGPIPE); nothing is printed |
@@ -31,6 +32,7 @@ DENIED: Final = 5
 UNAVAILABLE: Final = 6
 UNKNOWN: Final = 7
 HISTORY: Final = 8
+DAMAGE: Final = 9
 DEADLINE: Final = 124
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
@@ -39,6 +41,8 @@ PIPE: Final = 141
 TABLE: Final[dict[type[errors.VisorError], int]] = {
     errors.Rejected: FAILED,
     errors.NotFound: NOT_FOUND,
+    errors.NoMember: NOT_FOUND,
+    errors.Unsafe: CONFLICT,
     errors.Conflict: CONFLICT,
     errors.BadPath: USAGE,
     errors.BadGlob: USAGE,

@@ -30,6 +30,8 @@ HINTS: dict[type[errors.VisorError], str] = {
     errors.Compacted: "ask for a rev from the floor on ('visor rev --json' tells it)",
     errors.FutureRev: "'visor rev' tells the latest",
     errors.Denied: "check the token (VISOR_TOKEN_FILE, or the context's token_file)",
+    errors.NoMember: "'visor cluster members' lists them",
+    errors.Unsafe: "nothing was changed; look at 'visor cluster health' first",
     errors.NoSpace: "nothing was changed; free space on the server, reads go on",
     errors.DeadlineExceeded: "give more time with --timeout",
     errors.Unavailable: "nothing was changed; run it again",

@@ -18,6 +18,7 @@
     WHO       [40]  ->  IS [41, cluster, member]             questions of nodes that are no members yet
     JOIN      [42, member, name, peer address, client address, wants a vote]  ->  JOINED [43, ok, result]
     HASH      [34, id, rev]                    HASHED    [35, id, rev, digest or nil]
+    GONE      [36, configuration]              to a member that is not in it any more
 
 `seq` numbers a leader's messages to one member within its term; an answer repeats it. A message whose fields have other
 types than these is dropped and counted: a member with a defect must not be able to harm another one.
@@ -56,6 +57,7 @@ FETCH: Final = 32
 CHUNK: Final = 33
 HASH: Final = 34
 HASHED: Final = 35
+GONE: Final = 36
 WHO: Final = 40
 IS: Final = 41
 JOIN: Final = 42
@@ -87,6 +89,7 @@ _FIELDS: Final[dict[int, tuple[type, ...]]] = {
     CHUNK: (int, object),
     HASH: (int, int),
     HASHED: (int, int, object),
+    GONE: (bytes,),
     WHO: (),
     IS: (str, str),
     JOIN: (str, str, str, str, bool),

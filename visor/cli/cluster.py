@@ -1,0 +1,115 @@
+"""How members, replicas and surveys look in each form. Pure; `OUTPUT.md` is the contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from visor.cli.views import Cells, View, line
+from visor.members import Member, Membership, Replica, Report, Survey, lag
+
+
+def _known(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+# -- members ------------------------------------------------------------------------------------------
+def member_shape(member: Member) -> dict[str, Any]:
+    """Return the JSON of a member."""
+    return {
+        "id": member.id,
+        "name": member.name,
+        "role": "voter" if member.voter else "learner",
+        "leader": member.leader,
+        "peer": member.peer,
+        "client": member.client,
+        "durable": member.durable,
+        "behind": member.behind,
+        "silent": member.silent,
+    }
+
+
+def head(membership: Membership) -> dict[str, Any]:
+    """Return what is said of the cluster as a whole."""
+    return {
+        "cluster": membership.cluster,
+        "leader": membership.leader,
+        "term": membership.term,
+        "committed": membership.committed,
+        "rev": membership.rev,
+        "voters": len(membership.voters),
+        "needed": membership.needed,
+    }
+
+
+def members() -> View[Member]:
+    """Rows of `cluster members`: plain is id, name, role, peer and client address, behind, silent."""
+
+    def fields(each: Member) -> Cells:
+        silent = "-" if each.silent is None else f"{each.silent:.1f}"
+        return (each.id, each.name, each.role, each.peer, each.client, _known(each.behind), silent)
+
+    columns = ("id", "name", "role", "peer", "client", "behind", "silent")
+    return View(member_shape, lambda each: line(*fields(each)), columns, lambda each: [fields(each)])
+
+
+# -- surveys ------------------------------------------------------------------------------------------
+def report_shape(report: Report) -> dict[str, Any]:
+    """Return the JSON of what one member told of itself."""
+    status = report.status or {}
+    told = ("server", "term", "applied", "committed", "durable", "rev", "files", "watches", "log_bytes")
+    return {
+        **member_shape(report.member),
+        "answers": report.status is not None,
+        "problem": report.problem,
+        "behind": lag(report) if report.status is not None else report.member.behind,
+        **{name: status.get(name) for name in told},
+        "alarms": list(report.alarms),
+    }
+
+
+def reports() -> View[Report]:
+    """Rows of `cluster status`: plain is name, role, client address, state, term, applied, behind, rev."""
+
+    def fields(each: Report) -> Cells:
+        member = each.member
+        if each.status is None:
+            return (member.name, member.role, member.client, "away", "-", "-", _known(member.behind), "-")
+        state = "alarm" if each.alarms else "ok"
+        numbers = [_known(each.number(name)) for name in ("term", "applied")]
+        return (
+            *(member.name, member.role, member.client, state, *numbers),
+            *(str(lag(each)), _known(each.number("rev"))),
+        )
+
+    def cells(each: Report) -> list[Cells]:
+        server = str((each.status or {}).get("server", "-")).removeprefix("visord/")
+        words = "; ".join(each.alarms) or each.problem
+        return [(*fields(each), server, words)]
+
+    columns = ("name", "role", "client", "state", "term", "applied", "behind", "rev", "version", "what")
+    return View(report_shape, lambda each: line(*fields(each)), columns, cells)
+
+
+def survey_shape(survey: Survey) -> dict[str, Any]:
+    """Return the JSON of `cluster health`."""
+    return {
+        "healthy": survey.healthy,
+        "problems": list(survey.problems),
+        **head(survey.membership),
+        "members": [report_shape(report) for report in survey.reports],
+    }
+
+
+# -- comparisons --------------------------------------------------------------------------------------
+def replicas() -> View[Replica]:
+    """Rows of `cluster hash`: plain is name, id, digest (`-` when there is none), why."""
+
+    def fields(each: Replica) -> Cells:
+        return (each.name, each.id, _known(each.digest), each.why)
+
+    return View(
+        lambda each: {"id": each.id, "name": each.name, "digest": each.digest, "why": each.why},
+        lambda each: line(*fields(each)),
+        ("name", "id", "digest", "why"),
+        lambda each: [fields(each)],
+    )

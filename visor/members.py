@@ -1,0 +1,204 @@
+"""What an operator is told of a cluster: its members, their replicas, and whether all is well. Immutable values.
+
+`client.admin` gives them; `visor cluster` prints them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+LAGGING: Final = 5000
+"""Entries that a voter may lack before that is a problem."""
+SILENT: Final = 5.0
+"""Seconds without an answer to the leader after which a member counts as away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member. `peer` and `client` are the addresses (HOST:PORT) for other members and for clients."""
+
+    id: str
+    name: str
+    peer: str
+    client: str
+    voter: bool
+    leader: bool
+    answers: bool
+    """It is the one that was asked."""
+    durable: int | None = None
+    """The last log entry that it has on disk; this and the next two as the leader knows them, None without it."""
+    behind: int | None = None
+    """How many entries it lacks."""
+    silent: float | None = None
+    """Seconds since the leader heard of it."""
+
+    @property
+    def role(self) -> str:
+        """`leader`, `voter` or `learner`."""
+        return "leader" if self.leader else "voter" if self.voter else "learner"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Who belongs to the cluster."""
+
+    cluster: str
+    node: str
+    """The id of the member that was asked."""
+    leader: str | None
+    """The id of the leader; None while that member knows none."""
+    term: int
+    committed: int
+    """The last committed log entry that is known."""
+    rev: int
+    """The latest rev of the member that was asked."""
+    members: tuple[Member, ...]
+    """By name."""
+
+    def find(self, member: str) -> Member | None:
+        """Return the member with this id, or else with this name."""
+        found = [one for one in self.members if one.id == member]
+        found += [one for one in self.members if one.name == member]
+        return found[0] if found else None
+
+    @property
+    def voters(self) -> tuple[Member, ...]:
+        """Those who vote."""
+        return tuple(one for one in self.members if one.voter)
+
+    @property
+    def needed(self) -> int:
+        """How many voters it takes to decide anything."""
+        return len(self.voters) // 2 + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One member's state at a rev. `digest` is None where it could not be told; `why` says why."""
+
+    id: str
+    name: str
+    digest: str | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All replicas at one rev. `equal`: all that could be compared are, and a majority could be."""
+
+    rev: int
+    equal: bool
+    replicas: tuple[Replica, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one member told of itself. `status` is None when it did not answer; `problem` says why."""
+
+    member: Member
+    status: Mapping[str, Any] | None
+    problem: str = ""
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What the member itself complains of."""
+        alarms = (self.status or {}).get("alarms")
+        return tuple(str(alarm) for alarm in alarms) if isinstance(alarms, list) else ()
+
+    def number(self, name: str) -> int | None:
+        """Return a number of its status."""
+        value = (self.status or {}).get(name)
+        return value if isinstance(value, int) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The whole cluster, each member asked by itself."""
+
+    membership: Membership
+    reports: tuple[Report, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that is not as it should be, a line each."""
+        return (*_of_all(self), *(line for report in self.reports for line in _of_one(self, report)))
+
+    @property
+    def healthy(self) -> bool:
+        """Nothing is wrong."""
+        return not self.problems
+
+
+def _of_all(survey: Survey) -> list[str]:
+    membership = survey.membership
+    lines = []
+    answering = [report.member for report in survey.reports if report.status is not None]
+    voters = [one for one in answering if one.voter]
+    if len(voters) < membership.needed:
+        lines.append(f"no majority: {len(voters)} of {len(membership.voters)} voters answer, "
+                     f"{membership.needed} are needed")  # fmt: skip
+    if membership.leader is None:
+        lines.append("there is no leader: writes and linearizable reads are refused")
+    return lines
+
+
+def _of_one(survey: Survey, report: Report) -> list[str]:
+    member, status = report.member, report.status
+    if status is None:
+        heard = member.silent is not None and member.silent < SILENT and not member.leader
+        return [f"{member.name}: {report.problem}" + (" (but the leader hears it)" if heard else "")]
+    lines = [f"{member.name}: {alarm}" for alarm in report.alarms]
+    leader = survey.membership.find(survey.membership.leader or "")
+    if leader is not None and status.get("leader") != leader.name:
+        lines.append(
+            f"{member.name}: takes {status.get('leader') or 'nobody'} for the leader, not {leader.name}"
+        )
+    if member.silent is not None and member.silent >= SILENT:
+        lines.append(f"{member.name}: the leader has not heard it for {member.silent:.0f} s")
+    if member.voter and lag(report) > LAGGING:
+        lines.append(f"{member.name}: {lag(report)} entries behind")
+    return lines
+
+
+def lag(report: Report) -> int:
+    """Return how many entries a member lacks: on its disk, or in its state."""
+    committed, applied = report.number("committed") or 0, report.number("applied") or 0
+    return max(report.member.behind or 0, committed - applied)
+
+
+def membership_from_wire(answer: Mapping[str, Any]) -> Membership:
+    """Return what MEMBERS answered."""
+    members = [
+        Member(
+            row["id"],
+            row["name"],
+            row["peer"],
+            row["client"],
+            row["role"] == "voter",
+            row["leader"],
+            row["self"],
+            row.get("durable"),
+            row.get("behind"),
+            row.get("silent"),
+        )
+        for row in answer["members"]
+    ]
+    return Membership(
+        answer["cluster"],
+        answer["node"],
+        answer["leader"],
+        answer["term"],
+        answer["committed"],
+        answer["rev"],
+        tuple(sorted(members, key=lambda one: (one.name, one.id))),
+    )
+
+
+def comparison_from_wire(answer: Mapping[str, Any]) -> Comparison:
+    """Return what the comparison of replicas gave."""
+    replicas = [Replica(row["id"], row["name"], row["digest"], row["why"]) for row in answer["digests"]]
+    return Comparison(
+        answer["rev"], answer["equal"], tuple(sorted(replicas, key=lambda one: (one.name, one.id)))
+    )
