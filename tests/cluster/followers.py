@@ -152,7 +152,6 @@ class Tenant:
         self._count += 1
         path = f"/leases/{self._number}-{self._count}"
         self._journal.leases[path] = record
-        record.paths.append(path)
         await client.set(path, b"held", lease=lease.id)
         for _ in range(rng.randrange(8)):
             await asyncio.sleep(ttl * rng.uniform(0.2, 0.5))
@@ -162,7 +161,7 @@ class Tenant:
                 return  # gone; whether that was early, its expiry tells
             record.renewed.append(sent)
         if rng.random() < 0.3:
-            record.revoked = True
+            self._journal.revoked += 1
             try:
                 await client.revoke(lease.id)
             except LeaseNotFound:

@@ -27,6 +27,8 @@ class Journal:
     """Seconds of each answered operation."""
     leases: dict[str, Lease] = field(default_factory=dict)
     """path -> the lease that it is attached to."""
+    revoked: int = 0
+    """Leases that their holders gave back."""
     unexpected: list[str] = field(default_factory=list)
     """What must not happen, and no checker would see."""
     began: float = field(default_factory=time.monotonic)

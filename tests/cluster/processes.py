@@ -11,6 +11,7 @@ Leaving the block ends everything by force. The processes also end when the one 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -73,6 +74,7 @@ class Member(NodeProcess):
         """SIGSTOP was sent and SIGCONT was not."""
         self.expected_down = True
         self.starts = 0
+        self._ready = False
         folder.mkdir(parents=True, exist_ok=True)
         self._clock.write_bytes(bytes(8))
         if plan.disk_bytes:
@@ -104,7 +106,7 @@ class Member(NodeProcess):
         """Start it and return at once."""
         self._close_stdout()
         self._buffered = b""
-        self.stopped = self.expected_down = False
+        self.stopped = self.expected_down = self._ready = False
         self.starts += 1
         environ = environment()
         environ["PYTHONPATH"] = os.pathsep.join((str(SKEWED), environ["PYTHONPATH"]))
@@ -123,6 +125,14 @@ class Member(NodeProcess):
         line = self.line(seconds)
         if not line.startswith("visord ready on "):
             raise NotReady(f"{self.name}: {line!r} instead of a ready line; {self.errors()[-2000:]}")
+        self._ready = True
+
+    def is_ready(self) -> bool:
+        """Tell whether it has said that it is ready since it was launched."""
+        if not self._ready:
+            with contextlib.suppress(NotReady):
+                self.await_ready(0.0)
+        return self._ready
 
     def kill(self) -> None:
         """SIGKILL."""

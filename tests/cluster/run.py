@@ -17,6 +17,7 @@ from tests.cluster.journal import Journal
 from tests.cluster.processes import Cluster
 from tests.cluster.verdict import await_equal, check_directories, collect, judge
 from tests.cluster.workload import Worker
+from tests.wire import Closed, Refused
 
 REST_SECONDS: Final = 30.0
 """How long everybody may take to come to rest once faults have stopped."""
@@ -70,7 +71,11 @@ def run(cluster: Cluster, seed: int, seconds: float, load: Load, disturb: Distur
         outcome = runner.run(_Run(cluster, seed, load).run(seconds, disturb))
     began = time.monotonic()
     journal = outcome.journal
-    collect(cluster, journal)
+    try:
+        collect(cluster, journal)
+    except (OSError, Refused, Closed) as error:
+        journal.unexpected.append(f"the history cannot be read: {error!r}")
+        journal.history.operations.clear()  # nothing can be said of them
     problems = check_directories(list(cluster.members.values()))
     journal.unexpected += problems
     outcome.violations = judge(journal)
@@ -197,7 +202,7 @@ def report(outcome: Outcome) -> str:
         "watches: " + ", ".join(_watch(watch) for watch in journal.history.watches),
         f"leases: {len(journal.history.leases)}, "
         f"expired {sum(lease.expired_at is not None for lease in journal.history.leases)}, "
-        f"revoked {sum(lease.revoked for lease in journal.history.leases)}",
+        f"revoked {journal.revoked}",
         "errors: " + (", ".join(f"{code} {count}" for code, count in journal.errors.most_common()) or "none"),
         "faults: " + (", ".join(f"{name} {count}" for name, count in journal.faults.most_common()) or "none"),
         f"equal {outcome.caught_up if outcome.caught_up is None else round(outcome.caught_up, 2)} s after the work ended, "

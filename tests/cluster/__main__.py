@@ -1,0 +1,131 @@
+"""Real processes under faults. `python -m tests.cluster nemesis --nodes 3 --seconds 600 --seed 1`; others: see -h."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.cluster.disk import can_mount
+from tests.cluster.failover import held_terms, killed, stopped
+from tests.cluster.load import Writers
+from tests.cluster.nemesis import Nemesis
+from tests.cluster.processes import Cluster, Plan
+from tests.cluster.run import NEW_LOOP, Load, report, run
+
+DISK_BYTES = 1 << 30
+
+
+@contextlib.contextmanager
+def kept_logs(cluster: Cluster) -> Iterator[None]:
+    """Write what the members said into the folder when the block is left."""
+    try:
+        yield
+    finally:
+        for member in cluster.members.values():
+            (cluster.folder / f"{member.name}.log").write_text(member.errors())
+
+
+def nemesis(options: argparse.Namespace, folder: Path) -> bool:
+    """Disturb a cluster under load for a while, and judge what its clients were told."""
+    reason = can_mount(folder)
+    if reason:
+        print(f"no full disks: {reason}", flush=True)
+    plan = Plan(nodes=options.nodes, extra=tuple(options.set), disk_bytes=0 if reason else DISK_BYTES)
+    load = Load(workers=options.workers, rate=options.rate)
+    adversary = Nemesis(options.seed, [name for name in options.without.split(",") if name])
+    with Cluster(folder, plan) as cluster, kept_logs(cluster):
+        cluster.start()
+        outcome = run(cluster, options.seed, options.seconds, load, adversary.disturb)
+        print(report(outcome))
+        recoveries = sorted(adversary.recoveries)
+        if recoveries:
+            middle = recoveries[len(recoveries) // 2]
+            print(f"{len(recoveries)} recoveries: median {middle:.2f} s, worst {recoveries[-1]:.2f} s")
+        if options.events or not outcome.passed:
+            for moment, text in outcome.journal.events:
+                print(f"{outcome.journal.since(moment):9.2f}  {text}")
+        return outcome.passed
+
+
+def failover(options: argparse.Namespace, folder: Path) -> bool:
+    """Kill, stop and disturb the leader under load; measure how long one client's writes wait."""
+    with Cluster(folder, plain(options)) as cluster, kept_logs(cluster):
+        cluster.start()
+        with asyncio.Runner(loop_factory=NEW_LOOP) as runner:
+            return runner.run(_failover(cluster, options))
+
+
+async def _failover(cluster: Cluster, options: argparse.Namespace) -> bool:
+    writers = Writers(cluster.addresses, options.clients, pause=options.pause)
+    await writers.start()
+    began = time.monotonic()
+    await asyncio.sleep(3.0)
+    print(f"{writers.series.rate(began, time.monotonic()):.0f} writes/s by {options.clients} clients", flush=True)
+    kills = await killed(cluster, writers, options.kills)
+    print(kills.line("leader killed"), flush=True)
+    stops = await stopped(cluster, writers, options.stops)
+    print(stops.line("leader stopped"), flush=True)
+    first, last = await held_terms(cluster, options.burn, 2)
+    print(f"{options.burn:g} s with both processors in use: term {first} to {last}")
+    await writers.stop()
+    times = sorted(kills.all)
+    return first == last and times[len(times) // 2] < 1.0 and times[-1] < 2.0 and not cluster.faults()
+
+
+def plain(options: argparse.Namespace) -> Plan:
+    """Members as an operator would have them, without a proxy."""
+    settings = ("log.level=info", "log.format=text", *options.set)
+    return Plan(nodes=options.nodes, settings=settings, proxied=False)
+
+
+def main() -> int:
+    """Run a command; 1 when something was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    one = _command(commands, "nemesis", nemesis)
+    one.add_argument("--seconds", type=float, default=600.0)
+    one.add_argument("--workers", type=int, default=9)
+    one.add_argument("--rate", type=float, default=600.0, help="operations a second that are aimed at")
+    one.add_argument("--without", default="", metavar="FAULT,...", help="leave these out: kill_all, full_disk ...")
+    one.add_argument("--events", action="store_true", help="print what was done also when all was well")
+    two = _command(commands, "failover", failover)
+    two.add_argument("--kills", type=int, default=20)
+    two.add_argument("--stops", type=int, default=10)
+    two.add_argument("--burn", type=float, default=60.0, help="seconds with both processors in use")
+    two.add_argument("--clients", type=int, default=16)
+    two.add_argument("--pause", type=float, default=0.005, help="seconds between two writes of one client")
+    options = parser.parse_args()
+    folder = options.data_dir or Path(tempfile.mkdtemp(prefix="visord-cluster-"))
+    print(f"seed {options.seed}, data in {folder}", flush=True)
+    passed: bool = options.command(options, folder)
+    if passed and options.data_dir is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif not passed:
+        print(f"the data is kept in {folder}")
+    return 0 if passed else 1
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace, Path], bool],
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+    parser.set_defaults(command=run)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the members")
+    parser.add_argument("--data-dir", type=Path, default=None, help="where to keep the data [temporary]")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
