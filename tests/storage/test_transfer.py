@@ -751,6 +751,20 @@ def test_offers_are_bounded_in_number_and_in_what_they_keep() -> None:
     assert source.index in (None, 200)
 
 
+def test_an_offer_that_nobody_reads_makes_room_for_a_newer_one() -> None:
+    # A member for whom an old checkpoint is of no use, because the log after it is gone, asks again and again.
+    leader, clock = World(), Clock()
+    source = outgoing(leader, clock, max_offers=2)
+    for _ in range(3):
+        leader.writer.write(100)
+        leader.checkpoint()
+        offer = source.offer()
+    for _ in range(40):
+        clock.advance(0.1)
+        offer = source.offer()
+    assert offer is not None and offer[2] == leader.checkpointer.encoded
+
+
 def test_the_same_checkpoint_is_one_offer() -> None:
     source = outgoing(leader_of(30))
     assert source.offer() == source.offer()

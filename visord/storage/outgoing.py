@@ -40,6 +40,9 @@ RATE: Final = 64 << 20
 """Bytes a second, for all readers together."""
 HOLD_SECONDS: Final = 60.0
 """An offer that nobody has read from for so long is let go."""
+IDLE_SECONDS: Final = 3.0
+"""After so long without a read, an offer makes room for a newer one. Asking for it is no read: whom it does not help, as
+the log that follows it is gone, would ask for it for ever."""
 MAX_OFFERS: Final = 2
 """Offers of different checkpoints at once."""
 MAX_HELD: Final = 4 << 30
@@ -97,7 +100,7 @@ class Outgoing:
     def offer(self) -> list[Any] | None:
         """Return the newest durable checkpoint for a member; None while there is none.
 
-        Where there are as many offers as there may be, it gets the newest of them.
+        Where there are as many offers as there may be, and all of them are being read, it gets the newest of them.
         """
         checkpointer = self._checkpointer
         manifest, encoded = checkpointer.manifest, checkpointer.encoded
@@ -106,12 +109,16 @@ class Outgoing:
         # By its content: a member that asks again, or asks two who have the same, goes on where it was.
         name = f"{manifest.index}-{manifest.term}-{zlib.crc32(encoded):08x}"
         found = self._offers.get(name)
+        now = self._clock()
         if found is None and len(self._offers) >= self._max_offers:
-            found = next(reversed(self._offers.values()))  # rather an older one than that others start over
+            quiet = min(self._offers.values(), key=lambda one: one.used)
+            if now - quiet.used > IDLE_SECONDS:
+                self._let_go(quiet.id, "nobody reads from it, and a newer one is asked for")
+            else:
+                found = next(reversed(self._offers.values()))  # rather an older one than that others start over
         if found is None:
             hold = checkpointer.hold(part.name for part in manifest.files())
-            found = self._offers[name] = _Offer(name, manifest, encoded, hold, self._clock())
-        found.used = self._clock()
+            found = self._offers[name] = _Offer(name, manifest, encoded, hold, now)
         return [FORMAT, found.id, found.encoded]
 
     def read(self, offer: Any, file: Any, offset: Any, size: Any, answer: Answer) -> None:
