@@ -8,7 +8,7 @@ from typing import Any
 
 import msgpack
 from fake_disk import FakeDisk
-from trap_world import HEARTBEAT, Member, Raw, World
+from trap_world import HEARTBEAT, MAX_TIMEOUT, MIN_TIMEOUT, Member, Raw, World
 
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration
@@ -104,7 +104,7 @@ class OurMember(Member):
             random=rng,
             on_apply=self.apply,
             applied=(index, term),
-            timing=Timing(HEARTBEAT, *self.timeouts(), quorum_timeout=1.0),
+            timing=Timing(HEARTBEAT, MIN_TIMEOUT, MAX_TIMEOUT, quorum_timeout=1.0),
         )
         self.log.on_durable = self.engine.tick
         self.wire.receive = self.engine.receive
@@ -174,6 +174,9 @@ class OurMember(Member):
     @property
     def half_compacted(self) -> bool:
         return self.trim_to > 0
+
+    def hand_over(self, target: str) -> None:
+        self.engine.transfer(target)
 
     def died(self, power: bool) -> None:
         self.kept.disk = self.kept.disk.after_crash() if power else self.kept.disk.after_kill()

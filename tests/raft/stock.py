@@ -18,7 +18,7 @@ from typing import Any
 from pysyncobj import FAIL_REASON, SyncObjConf
 from pysyncobj.node import Node
 from pysyncobj.transport import Transport
-from trap_world import HEARTBEAT, MAX_TIMEOUT, Member, Raw, World
+from trap_world import HEARTBEAT, MAX_TIMEOUT, MIN_TIMEOUT, Member, Raw, World
 
 NEVER = 10**9
 
@@ -108,14 +108,13 @@ class StockMember(Member):
 
     def _conf(self) -> SyncObjConf:
         options, files = self.world.options, self.files
-        least, most = self.timeouts()
         settings = {
             "autoTick": False,
             "useFork": False,
             "appendEntriesUseBatch": options.get("batch", False),
             "appendEntriesPeriod": HEARTBEAT,
-            "raftMinTimeout": least,
-            "raftMaxTimeout": most,
+            "raftMinTimeout": MIN_TIMEOUT,
+            "raftMaxTimeout": MAX_TIMEOUT,
             "connectionTimeout": MAX_TIMEOUT + 0.1,
             "logCompactionMinEntries": options.get("compact", NEVER),
             "logCompactionMinTime": NEVER,
@@ -172,6 +171,9 @@ class StockMember(Member):
     def half_compacted(self) -> bool:
         # The dump is written at the end of one tick, the journal is trimmed in the next.
         return self.files is not None and self.files.dump.exists() and self.node._SyncObj__raftLog[0][1] == 1
+
+    def hand_over(self, target: str) -> None:
+        self.node.transferLeadership(self.wire.nodes[target])
 
     def died(self, power: bool) -> None:
         if power and self.files is not None:

@@ -115,6 +115,24 @@ def test_5_ours_refuses_to_start_on_it() -> None:
         world.start(replica)
 
 
+def test_5_stock_goes_on_empty_with_a_damaged_checkpoint(tmp_path: Path) -> None:
+    """Ours refuses to start on one: `tests/storage/test_checkpoint.py`."""
+    world = World(1, StockMember, folder=tmp_path, compact=40, delays=FAST)
+    leader = world.elect()
+    replica = next(me for me in world.ids if me != leader.me)
+    for _ in range(60):
+        world.write(1)
+        world.run(0.02)
+    dump = tmp_path / replica / "dump"
+    assert dump.exists() and not world.up[replica].half_compacted
+    world.kill(replica)
+    dump.write_bytes(dump.read_bytes()[:-20])
+    world.start(replica)
+    world.run(2.0)
+    assert len(world.up[replica].applied) < 30, "what only the checkpoint held is gone, and nobody is told"
+    assert len(world.leader.applied) == 60
+
+
 # -- 6: what raises ----------------------------------------------------------------------------------------------
 
 
@@ -369,7 +387,7 @@ def seconds_a_write(world: World, count: int = 8) -> float:
         world.write(1)
         assert world.run(1.0, lambda number=number: len(world.acknowledged) == number + 1)  # type: ignore[misc]
         times.append(world.now - began)
-    return sorted(times)[count // 2]
+    return float(sorted(times)[count // 2])
 
 
 def test_10_stock_waits_for_its_tick() -> None:
