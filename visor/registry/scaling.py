@@ -56,6 +56,11 @@ class Group:
         """Return the path of an instance's entry of a kind."""
         return f"{self.directory(kind)}/{layout.number(identity)}"
 
+    @property
+    def names(self) -> tuple[str, str, str, str]:
+        """App, revision, process type, environment."""
+        return self.app, self.revision, self.proc, self.env
+
     def __str__(self) -> str:
         return f"{self.app} {self.revision} {self.proc}{f' {self.env}' if self.env else ''}"
 
@@ -105,13 +110,15 @@ class Order:
     group: Group
     by: str
     time: str
+    kept: int | None = None
+    """The rev that wrote what `scale` was last told, if that is to be fulfilled rather than replaced."""
 
 
 def grow(order: Order, rev: int, count: int, ids: Sequence[int]) -> tuple[list[InstanceRecord], Plan]:
     """Return instances for the ids and the transaction that registers them, where there were `count` at `rev`."""
     group = order.group
     plan = _plan(order, rev, count, count + len(ids))
-    records = [InstanceRecord(each, *_names(group), registered=order.time) for each in ids]
+    records = [InstanceRecord(each, *group.names, registered=order.time) for each in ids]
     register(plan, records)
     return records, plan
 
@@ -130,7 +137,7 @@ def single(
 
     No count is involved, so nothing but the parts of the group is guarded.
     """
-    record = InstanceRecord(identity, *_names(group), registered=time)
+    record = InstanceRecord(identity, *group.names, registered=time)
     if place is not None:
         host, port = place
         record = replace(record, state=State.RUNNING, host=host, ip=host, port=port)
@@ -174,14 +181,13 @@ def _plan(order: Order, rev: int, before: int, after: int) -> Plan:
     plan.look_at(_parts(group))
     plan.since(group.directory("epoch"), rev)
     plan.since(layout.LEASES, rev)
-    plan.put(group.directory("scale"), encode(ScaleRecord(after, order.by, order.time)))
+    if order.kept is None:
+        plan.put(group.directory("scale"), encode(ScaleRecord(after, order.by, order.time)))
+    else:
+        plan.unchanged(group.directory("scale"), order.kept)
     if before != after:
         plan.put(group.directory("epoch"), b"")
     return plan
-
-
-def _names(group: Group) -> tuple[str, str, str, str]:
-    return group.app, group.revision, group.proc, group.env
 
 
 def parts(group: Group) -> list[str]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from visor import select
 from visor.aio.registry.instance import Instance
-from visor.errors import Conflict
+from visor.errors import Conflict, NotFound
 from visor.registry import layout, scaling
-from visor.registry.model import InstanceRecord
+from visor.registry.model import InstanceRecord, ScaleRecord
 from visor.registry.moves import Seen
 from visor.registry.plan import Refused
 from visor.registry.scaling import Amount, Group, Order
@@ -78,6 +78,28 @@ async def scale_group(
         amount, ids = amount.left(step), []
         if step == left:
             return Scaled(tuple(done), previous, count + step, result[0])
+
+
+async def top_up(view: View, group: Group, by: str | None, timeout: float | None) -> Scaled:
+    """Register what a group lacks of what `scale` was last told, up to 500 in one rev; never stop anything."""
+    access = view._access
+    pauses = access.pauses(timeout)
+    path = group.directory("scale")
+    while True:
+        rev, version = await access.get(path)
+        if version is None:
+            raise NotFound(f"{group}: never scaled", path=path, rev=rev)
+        _, count = await access.count(select.children(group.directory("live")), rev)
+        missing = min(view.decode(ScaleRecord, path, version).target - count, scaling.STEP)
+        if missing <= 0:
+            return Scaled((), count, count, rev)
+        order = Order(group, by or access.actor, access.time(), version[0])
+        result = await _attempt(view, order, rev, count, missing, await access.ids(missing, timeout))
+        if not isinstance(result, Refused):
+            return Scaled(tuple(result[1]), count, count + missing, result[0])
+        error = scaling.absent(group, result)
+        if not isinstance(error, Conflict) or not await pauses.next():
+            raise error
 
 
 async def _attempt(

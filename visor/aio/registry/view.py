@@ -18,7 +18,7 @@ from visor.aio.registry.lock import Lock, take
 from visor.aio.registry.member import DIRECTORIES, Member, Runner
 from visor.aio.registry.proc import ProcType
 from visor.aio.registry.revision import Revision
-from visor.aio.registry.scale import ScaleCount, Scaled, count_group, register_one, scale_group
+from visor.aio.registry.scale import ScaleCount, Scaled, count_group, register_one, scale_group, top_up
 from visor.aio.registry.service import Endpoint, Service
 from visor.aio.registry.ticket import Ticket, create_ticket, from_file
 from visor.errors import NotFound
@@ -312,6 +312,23 @@ class View:
         """
         group = Group.of(app, revision, proc, env)
         return await scale_group(self, group, scaling.parse(n), by, timeout)
+
+    async def top_up(
+        self,
+        app: str,
+        revision: str,
+        proc: str,
+        env: str | None = None,
+        *,
+        by: str | None = None,
+        timeout: float | None = None,
+    ) -> Scaled:
+        """Register what is missing of the number that `scale` was last told: what a scheduler does.
+
+        Any number of schedulers may do that at once, and whoever scales meanwhile is not overruled. Nothing is ever
+        stopped. NotFound when nobody has scaled the group, or a part of it is not registered.
+        """
+        return await top_up(self, Group.of(app, revision, proc, env), by, timeout)
 
     async def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
         """Count the instances, of all environments or of one ("" for those without); unknown names count 0."""

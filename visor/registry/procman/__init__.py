@@ -1,0 +1,14 @@
+"""A small, complete process manager and a scheduler: what a real consumer of the domain looks like.
+
+    python -m visor.registry.procman manager --host 10.0.0.1 --capacity 20
+    python -m visor.registry.procman scheduler
+
+It lies in the package, not beside the tests, so that whoever installs it can follow the tour in the README with it. It
+uses nothing but the public names of `visor.aio.registry`.
+
+`manager.py` claims start tickets, runs the processes, reports what becomes of them, ends those that should stop, and
+holds a lease: when it dies, its instances are lost by themselves. `scheduler.py` registers new ones for those that are
+missing.
+"""
+
+from __future__ import annotations
