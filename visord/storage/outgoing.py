@@ -41,8 +41,8 @@ RATE: Final = 64 << 20
 HOLD_SECONDS: Final = 60.0
 """An offer that nobody has read from for so long is let go."""
 IDLE_SECONDS: Final = 3.0
-"""After so long without a read, an offer makes room for a newer one. Asking for it is no read: whom it does not help, as
-the log that follows it is gone, would ask for it for ever."""
+"""After so long without a read, an offer makes room for a newer one. Asking for it is no read: whom it does not help,
+as the log that follows it is gone, would ask for it for ever."""
 MAX_OFFERS: Final = 2
 """Offers of different checkpoints at once."""
 MAX_HELD: Final = 4 << 30
@@ -115,7 +115,8 @@ class Outgoing:
             if now - quiet.used > IDLE_SECONDS:
                 self._let_go(quiet.id, "nobody reads from it, and a newer one is asked for")
             else:
-                found = next(reversed(self._offers.values()))  # rather an older one than that others start over
+                # Rather an older one than that others start over.
+                found = next(reversed(self._offers.values()))
         if found is None:
             hold = checkpointer.hold(part.name for part in manifest.files())
             found = self._offers[name] = _Offer(name, manifest, encoded, hold, now)
