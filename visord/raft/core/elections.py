@@ -1,0 +1,149 @@
+"""Who leads: pre-votes, votes, and handing leadership on. pysyncobj decides who gets its vote, and who has won.
+
+A node whose timeout ends asks first whether it would win (Raft, 9.6): one that was cut off comes back without
+disturbing anybody. Votes are refused while a leader is heard, except when that leader asked for the election itself.
+"""
+
+# ruff: noqa: N802 - the names are pysyncobj's
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from visord.peers import messages as msg
+from visord.raft.core.state import (
+    CANDIDATE,
+    FOLLOWER,
+    LEADER,
+    Progress,
+    State,
+)
+
+
+class Elections(State):
+    """The part of a node that stands and votes."""
+
+    def _prepare_to_stand(self, now: float) -> None:
+        """Ask whether an election would be won before disturbing anybody with one (Raft, 9.6)."""
+        self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()
+        self._SyncObj__raftLeader = None
+        self._SyncObj__setState(FOLLOWER)
+        if not self.is_voter:
+            return
+        self._prevotes = set()
+        if not self._voters:
+            self._stand(now)
+            return
+        self.counters["prevote"] += 1
+        _, index, term = self._SyncObj__raftLog[-1]
+        self._tell_voters([msg.PREVOTE, self._SyncObj__raftCurrentTerm + 1, index, term])
+
+    def _receive_prevote(self, node: Any, message: list[Any]) -> None:
+        _, term, index, last_term = message[:4]
+        own = self._SyncObj__raftCurrentTerm
+        _, mine, my_term = self._SyncObj__raftLog[-1]
+        granted = term > own and (last_term, index) >= (my_term, mine) and not self._hears_leader()
+        if not granted:
+            self.counters["prevote_refused"] += 1
+        self.say(node, [msg.PREVOTED, term, granted, own])
+
+    def _receive_prevoted(self, node: Any, message: list[Any]) -> None:
+        _, term, granted, own = message[:4]
+        if self._SyncObj__raftState == LEADER:
+            return
+        if own > self._SyncObj__raftCurrentTerm:
+            # Without this a node whose log is the longest, but whose term is old, could never win.
+            self.counters["prevote_behind"] += 1
+            self._SyncObj__setCurrentTerm(own, None)
+            self._SyncObj__setState(FOLLOWER)
+            return
+        if not granted or term != self._SyncObj__raftCurrentTerm + 1 or node not in self._SyncObj__otherNodes:
+            return
+        self._prevotes.add(node.id)
+        if 1 + len(self._prevotes) > (len(self._voters) + 1) / 2:
+            self._prevotes = set()
+            self._stand(self._clock())
+
+    def _hears_leader(self) -> bool:
+        if self._SyncObj__raftState == LEADER:
+            return True
+        return self._clock() - self._heard < self._timing.min_timeout
+
+    def _stand(self, now: float, *, transfer: bool = False) -> None:
+        self.counters["election"] += 1
+        self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()
+        self._SyncObj__transferInProgress = False
+        self._SyncObj__raftLeader = None
+        self._SyncObj__setState(CANDIDATE)
+        self._SyncObj__setCurrentTerm(self._SyncObj__raftCurrentTerm + 1, self._SyncObj__selfNode.id)
+        self._SyncObj__votesCount = 1
+        self._granted = set()
+        if not self._voters:
+            self._SyncObj__onBecomeLeader()
+            return
+        _, index, term = self._SyncObj__raftLog[-1]
+        self._tell_voters([msg.VOTE, self._SyncObj__raftCurrentTerm, index, term, transfer])
+
+    def _receive_vote(self, node: Any, message: list[Any]) -> None:
+        _, term, index, last_term, transfer = message[:5]
+        if not transfer and self._hears_leader():
+            self.counters["vote_ignored"] += 1
+            return
+        if term > self._SyncObj__raftCurrentTerm and self._SyncObj__raftState == LEADER:
+            self._follow_nobody(self._clock())
+        super()._SyncObj__onMessageReceived(
+            node,
+            {"type": "request_vote", "term": term, "last_log_index": index, "last_log_term": last_term},
+        )
+
+    def _receive_voted(self, node: Any, message: list[Any]) -> None:
+        if node not in self._SyncObj__otherNodes or node.id in self._granted:
+            self.counters["vote_not_counted"] += 1
+            return
+        if self._SyncObj__raftState == CANDIDATE and message[1] == self._SyncObj__raftCurrentTerm:
+            self._granted.add(node.id)
+            super()._SyncObj__onMessageReceived(node, {"type": "response_vote", "term": message[1]})
+
+    def _SyncObj__onBecomeLeader(self) -> None:
+        self._progress = {node: Progress() for node in (*self._voters, *self._learners)}
+        self._transfer = None
+        self._seq = 0
+        self._packed = (0, 0, b"")
+        super()._SyncObj__onBecomeLeader()
+
+    def disconnected(self, member: str) -> None:
+        """The connection to this member broke. If it leads, do not wait as long as for one that is only silent."""
+        leader = self._SyncObj__raftLeader
+        if leader is not None and leader.id == member and self._SyncObj__raftState != LEADER:
+            self.counters["leader_gone"] += 1
+            soon = self._clock() + self._timing.gone_timeout * (1.0 + self._random.random())
+            self._SyncObj__raftElectionDeadline = min(self._SyncObj__raftElectionDeadline, soon)
+            self._heard = min(self._heard, soon - self._timing.min_timeout)
+
+    # -- transfer -----------------------------------------------------------------------------------------
+
+    def transfer(self, target: str | None) -> str | None:
+        """Begin to hand leadership to a voter (None: the one that has most); return its id, None if impossible."""
+        match = self._SyncObj__raftMatchIndex
+        ready = [node for node in self._voters if self.peers.reachable(node.id) and target in (None, node.id)]
+        if self._SyncObj__raftState != LEADER or not ready:
+            return None
+        node = max(ready, key=lambda one: match[one])
+        self._transfer = (node, self._clock() + self._timing.transfer_timeout)
+        self.flush_wanted = True
+        return cast(str, node.id)
+
+    def _go_on_with_transfer(self, now: float) -> None:
+        assert self._transfer is not None
+        node, deadline = self._transfer
+        if now > deadline or node not in self._SyncObj__otherNodes:
+            self.counters["transfer_failed"] += 1
+            self._transfer = None
+        elif self._SyncObj__raftMatchIndex[node] == self._SyncObj__raftLog.last_index:
+            self.say(node, [msg.TIMEOUT_NOW, self._SyncObj__raftCurrentTerm])
+
+    def _receive_timeout_now(self, node: Any, message: list[Any]) -> None:
+        leader = self._SyncObj__raftLeader
+        if self.is_voter and leader == node and message[1] == self._SyncObj__raftCurrentTerm:
+            self.counters["transferred"] += 1
+            self._stand(self._clock(), transfer=True)
