@@ -199,7 +199,10 @@ def _run(settings: Settings, data_dir: Path, start: Start | None = None) -> None
     except IdentityError as error:
         _end(EXIT_CONFIG, str(error))
     except RemovedError as error:
-        _end(EXIT_CONFIG, f"{error}; its data is not needed any more, a new member starts with an empty directory")
+        _end(
+            EXIT_CONFIG,
+            f"{error}; its data is not needed any more, a new member starts with an empty directory",
+        )
     except (FormatError, UnknownFormat) as error:
         _end(EXIT_FAILED, str(error))
     except OSError as error:

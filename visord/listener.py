@@ -85,7 +85,8 @@ class Connection(asyncio.Protocol):
         """
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # he was faster
+                self._transport.write_eof()
             self._set_timer(LINGER_SECONDS, self.abort)
 
     def abort(self) -> None:

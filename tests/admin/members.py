@@ -154,6 +154,9 @@ class Members:
     def why_not(self, name: str) -> str:
         """Why this member has failed, or else why the others are not reachable from it."""
         server = self._servers[name]
+        task = self._tasks[name]
+        if task.done():
+            return str(task.exception())
         if server.failure is not None or server.node is None:
             return str(server.failure)
         peers: Any = server.node.peers
