@@ -29,9 +29,9 @@ from contextlib import AbstractContextManager as _AbstractContextManager
 from typing import Any, TypeVar, overload
 
 from visor import codecs, errors, guard, op, select
+from visor._contenders import Contender
 from visor._settings import ReconnectHook, RequestHook
 from visor._settings import gather as _gather
-from visor._contenders import Contender
 from visor._tenure import LeaseState
 from visor._version import __version__
 from visor.blocking import (
