@@ -38,14 +38,20 @@ class Changes(Generic[E]):
     """
 
     def __init__(
-        self, replica: Replica[E], outlet: Outlet[E], weigh: Callable[[E], int], *, backlog: bool
+        self,
+        replica: Replica[E],
+        outlet: Outlet[E],
+        weigh: Callable[[E], int],
+        *,
+        backlog: bool,
+        below: str = "/",
     ) -> None:
         self._replica = replica
         self._latch = replica.picture.latch
         self._outlet = outlet
         view, self._signal = replica.tap(outlet)
         # The view is not kept: it would keep every entry that it has and that changes.
-        self._pieces = cut(_everything(view), weigh) if backlog else iter(())
+        self._pieces = cut(_everything(view, below), weigh) if backlog else iter(())
         self._complete = not backlog
         """The backlog has been given."""
         self._since = view.rev
@@ -113,9 +119,10 @@ class Changes(Generic[E]):
         await self.close()
 
 
-def _everything(view: View[E]) -> Batch[E]:
-    """Return what the view holds as a backlog, in path order."""
-    found = sorted(view.entries().items(), key=lambda item: paths.sort_key(item[0]))
+def _everything(view: View[E], below: str) -> Batch[E]:
+    """Return what the view holds below a directory as a backlog, in path order."""
+    held = [item for item in view.entries().items() if paths.below(item[0], below)]
+    found = sorted(held, key=lambda item: paths.sort_key(item[0]))
     return backlog_batch(view.rev, [difference(path, None, entry) for path, entry in found])
 
 

@@ -61,7 +61,11 @@ def watch_one(
     `backlog_only` ends with BacklogDone where it would wait for something to happen.
     """
     path = what if isinstance(what, str) else what.path
-    return Watcher(client, path, codec or client._codec, where, distinct, backlog_only)
+    return Watcher(client, path, codec or client._codec, where, distinct, backlog_only, _value)
+
+
+def _value(file: File[Any]) -> Any:
+    return file.value
 
 
 class Watcher(Generic[T]):
@@ -77,10 +81,11 @@ class Watcher(Generic[T]):
         self,
         client: Client[Any],
         path: str,
-        codec: Codec[T],
-        where: Callable[[File[T]], bool] | None,
+        codec: Codec[Any],
+        where: Callable[[File[Any]], bool] | None,
         distinct: bool,
         backlog_only: bool,
+        unwrap: Callable[[File[Any]], T],
     ) -> None:
         self._client = client
         self._path = path
@@ -88,19 +93,20 @@ class Watcher(Generic[T]):
         self._where = where
         self._distinct = distinct
         self._backlog_only = backlog_only
+        self._unwrap = unwrap
         self._stream = Stream(client, select.path(path))
-        self._file: File[T] | None = None
+        self._file: File[Any] | None = None
         """The last one that was handed out."""
-        self._seen: File[T] | None = None
+        self._seen: File[Any] | None = None
         """The last one that there was."""
-        self._fresh: File[T] | None = None
+        self._fresh: File[Any] | None = None
         """The one to hand out next."""
         self._rev = 0
         self._busy = False
         self._error: VisorError | None = None
 
     @property
-    def file(self) -> File[T]:
+    def file(self) -> File[Any]:
         """The file as `next` found it last; the error of `next` when it found none."""
         if self._file is None:
             raise self._error or WatcherClosed("there is no value yet: call next first")
@@ -109,7 +115,7 @@ class Watcher(Generic[T]):
     @property
     def value(self) -> T:
         """The value that `next` found last; DecodeError when the codec cannot read it."""
-        return self.file.value
+        return self._unwrap(self.file)
 
     @property
     def rev(self) -> int:
@@ -176,7 +182,7 @@ class Watcher(Generic[T]):
             self._deleted(item[0])
 
     def _offer(self, version: list[Any]) -> None:
-        file: File[T] = File(self._client, self._path, self._rev, version, self._codec)
+        file: File[Any] = File(self._client, self._path, self._rev, version, self._codec)
         self._seen = file
         if self._where is not None and not self._where(file):
             return

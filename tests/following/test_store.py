@@ -1,0 +1,752 @@
+"""The typed store: what SwarmKit's promised, and what it did not keep."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import visor
+import visor.aio
+import visor.aio.store
+from visor import codecs, errors
+from visor.following import Follower, Following, WatcherClosed
+from visor.store import (
+    BadArchive,
+    Batcher,
+    Extension,
+    Immutable,
+    InUse,
+    InvalidFind,
+    Kind,
+    NameConflict,
+    NoKind,
+    ObjectExists,
+    ObjectMissing,
+    Reading,
+    Record,
+    Regressed,
+    Resource,
+    SequenceConflict,
+    Store,
+    Transaction,
+    UnknownKind,
+    by,
+)
+from visor.testing import Server
+
+from .clients import dial, dial_async
+from .swarm import KINDS, Node, Role, Task, TaskState, store_and_client, store_at
+
+
+def create(*records: Record) -> Callable[[Transaction], None]:
+    def body(tx: Transaction) -> None:
+        for record in records:
+            tx.create(record)
+
+    return body
+
+
+class TestTransactions:
+    def test_what_is_written_is_read_back_with_its_meta(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+            before = datetime.now(UTC)
+            store.update(create(Task(id="t1", service="web", networks=("a", "b"), annotations={"zone": "x"})))
+            task = store.get(Task, "t1")
+            assert task == Task(id="t1", service="web", networks=("a", "b"), annotations={"zone": "x"})
+            assert task.meta.version == store.version == 1
+            assert abs((task.meta.created_at - before).total_seconds()) < 5
+            store.update(lambda tx: tx.update(replace(task, state=TaskState.RUNNING)))
+            newer = store.get(Task, "t1")
+            assert newer is not None
+            assert (newer.state, newer.meta.version, newer.meta.created_at) == (
+                TaskState.RUNNING,
+                2,
+                task.meta.created_at,
+            )
+            assert newer.meta.updated_at >= task.meta.updated_at
+            assert task.state is TaskState.NEW  # what was read before stays what it was
+            store.update(lambda tx: tx.delete(Task, "t1"))
+            assert store.get(Task, "t1") is None
+
+    def test_stores_share_their_objects(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as one, store_at(visor_server.address) as other:
+            one.update(create(Node(id="n1", name="One", labels={"disk": "ssd"}, role=Role.MANAGER)))
+            other.wait_for(one.version)
+            assert other.get(Node, "n1") == Node(
+                id="n1", name="One", labels={"disk": "ssd"}, role=Role.MANAGER
+            )
+
+    def test_an_error_leaves_no_trace_and_takes_no_version(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+
+            def body(tx: Transaction) -> None:
+                tx.create(Task(id="t1"))
+                assert tx.get(Task, "t1") is not None
+                raise ValueError("mine")
+
+            with pytest.raises(ValueError, match="mine"):
+                store.update(body)
+            assert (store.refresh(), store.get(Task, "t1")) == (0, None)
+
+    def test_it_reads_its_own_writes(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+            store.update(create(Task(id="t1", service="a"), Task(id="t2", service="a")))
+
+            def body(tx: Transaction) -> list[str]:
+                task = tx.get(Task, "t1")
+                assert task is not None
+                tx.update(replace(task, service="b"))
+                tx.delete(Task, "t2")
+                tx.create(Task(id="t3", service="a"))
+                tx.update(replace(tx.find(Task, by.field("service", "b"))[0], slot=7))
+                assert [task.id for task in tx.find(Task)] == ["t1", "t3"]
+                assert tx.count(Task, by.id_prefix("t")) == 2
+                return [task.id for task in tx.find(Task, by.field("service", "a"))]
+
+            assert store.update(body) == ["t3"]
+            assert [(task.id, task.service, task.slot) for task in store.find(Task)] == [
+                ("t1", "b", 7),
+                ("t3", "a", 0),
+            ]
+
+    def test_refusals_name_what_is_wrong(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+            store.update(create(Task(id="t1", state=TaskState.RUNNING), Node(id="n1", name="Web")))
+            task = store.get(Task, "t1")
+            assert task is not None
+            for refusal, body in (
+                (ObjectExists, create(Task(id="t1"))),
+                (ObjectMissing, lambda tx: tx.update(Task(id="t9"))),
+                (ObjectMissing, lambda tx: tx.delete(Task, "t9")),
+                (NameConflict, create(Node(id="n2", name="wEB"))),
+                (Regressed, lambda tx: tx.update(replace(task, state=TaskState.PENDING))),
+                (ValueError, create(Task(id="a/b"))),
+                (ValueError, create(Task(id=""))),
+                (ValueError, create(Task(id=".."))),
+                (TypeError, create(Task(id="t2", slot="no number"))),  # type: ignore[arg-type]
+                (TypeError, create(Task(id="t2", networks=["a"]))),  # type: ignore[arg-type]
+                (UnknownKind, create(Record(id="r"))),
+            ):
+                with pytest.raises(refusal):
+                    store.update(body)
+            assert store.refresh() == 1
+            with pytest.raises(NameConflict, match="node n2: name 'wEB' belongs to n1 already"):
+                store.update(create(Node(id="n2", name="wEB")))
+
+    def test_an_object_that_was_changed_since_it_was_read_is_not_overwritten(
+        self, visor_server: Server
+    ) -> None:
+        with store_at(visor_server.address) as store:
+            store.update(create(Task(id="t1")))
+            old = store.get(Task, "t1")
+            assert old is not None
+            store.update(lambda tx: tx.update(replace(old, slot=1)))
+            with pytest.raises(SequenceConflict, match="task t1: read at version 1, now at version 2"):
+                store.update(lambda tx: tx.update(replace(old, slot=2)))
+
+    def test_a_note_is_kept_and_a_reading_transaction_commits_nothing(self, visor_server: Server) -> None:
+        with store_and_client(visor_server.address) as (store, client):
+            store.update(create(Task(id="t1")), note="because")
+            assert store.update(lambda tx: tx.count(Task)) == 1
+            assert [commit.note for commit in client.history()] == ["because"]
+
+
+class TestConcurrency:
+    def test_counting_in_many_stores_loses_nothing(self, visor_server: Server) -> None:
+        """Each transaction is run again until nobody came between."""
+        with store_at(visor_server.address) as first:
+            first.update(create(Task(id="counter")))
+
+            def count() -> None:
+                with store_at(visor_server.address) as store:
+                    for _ in range(20):
+                        store.update(_increment, timeout=30)
+
+            threads = [threading.Thread(target=count) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            first.refresh()
+            counter = first.get(Task, "counter")
+            assert counter is not None
+            assert counter.slot == 80
+
+    def test_a_rule_over_what_is_found_holds(self, visor_server: Server) -> None:
+        """At most five tasks of a service: what was searched is guarded, also against what is not there yet."""
+        refused = []
+
+        def place(number: int) -> None:
+            def body(tx: Transaction) -> None:
+                if tx.count(Task, by.field("service", "web")) >= 5:
+                    raise ValueError("full")
+                tx.create(Task(id=f"t{number}", service="web"))
+
+            with store_at(visor_server.address) as store:
+                try:
+                    store.update(body, timeout=30)
+                except ValueError:
+                    refused.append(number)
+
+        threads = [threading.Thread(target=place, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(refused) == 3
+
+    def test_a_name_has_one_holder_however_many_want_it(self, visor_server: Server) -> None:
+        conflicts = []
+
+        def want(number: int) -> None:
+            with store_at(visor_server.address) as store:
+                try:
+                    store.update(create(Node(id=f"n{number}", name="Same")), timeout=30)
+                except NameConflict as conflict:
+                    conflicts.append(conflict.holder)
+
+        threads = [threading.Thread(target=want, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with store_at(visor_server.address) as store:
+            (holder,) = store.find(Node, by.name("SAME"))
+            assert conflicts == [holder.id] * 3
+
+    def test_a_body_that_finds_another_state_is_run_again_with_it(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store, store_at(visor_server.address) as other:
+            store.update(create(Task(id="t1")))
+            seen = []
+
+            def body(tx: Transaction) -> None:
+                task = tx.get(Task, "t1")
+                assert task is not None
+                seen.append(task.slot)
+                if len(seen) == 1:
+                    other.wait_for(1)
+                    other.update(_increment_of("t1"))
+                tx.update(replace(task, slot=task.slot + 10))
+
+            store.update(body)
+            assert seen == [0, 1]
+            assert store.find(Task)[0].slot == 11
+
+    def test_endless_conflict_ends_at_the_deadline(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store, store_at(visor_server.address) as other:
+            store.update(create(Task(id="t1")))
+
+            def body(tx: Transaction) -> None:
+                task = tx.get(Task, "t1")
+                assert task is not None
+                other.refresh()
+                other.update(_increment_of("t1"))
+                tx.update(replace(task, slot=99))
+
+            with pytest.raises(errors.Conflict, match="others kept changing"):
+                store.update(body, timeout=0.3)
+            other.refresh()
+            assert other.find(Task)[0].slot != 99
+
+    def test_writers_of_different_objects_never_meet(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store, store_at(visor_server.address) as other:
+            runs = []
+
+            def body(tx: Transaction) -> None:
+                runs.append(1)
+                other.update(create(Task(id=f"other{len(runs)}")))
+                tx.create(Task(id="mine"))
+
+            store.update(body)
+            assert len(runs) == 1
+
+
+def _increment(tx: Transaction) -> None:
+    _increment_of("counter")(tx)
+
+
+def _increment_of(id: str) -> Callable[[Transaction], None]:
+    def body(tx: Transaction) -> None:
+        task = tx.get(Task, id)
+        assert task is not None
+        tx.update(replace(task, slot=task.slot + 1))
+
+    return body
+
+
+class TestRules:
+    def test_names_move_with_their_objects(self, visor_server: Server) -> None:
+        with store_and_client(visor_server.address) as (store, client):
+            store.update(create(Node(id="n1", name="A b/ç"), Node(id="n2", name="y" * 300)))
+
+            def swap(tx: Transaction) -> None:
+                one, two = tx.get(Node, "n1"), tx.get(Node, "n2")
+                assert one is not None and two is not None
+                tx.delete(Node, "n2")
+                tx.update(replace(one, name=two.name))
+                tx.create(replace(two, id="n3", name=one.name))
+
+            store.update(swap)
+            assert {node.id: node.name[:3] for node in store.find(Node)} == {"n1": "yyy", "n3": "A b"}
+            claims = {file.value for file in client.scan("/swarm/unique/**")}
+            assert claims == {"n1", "n3"}
+            store.update(create(Node(id="n2", name="free")))
+            store.update(lambda tx: [tx.delete(Node, id) for id in ("n1", "n2", "n3")])
+            assert client.count("/swarm/**") == 0
+
+    def test_a_claim_without_an_object_is_taken_over(self, visor_server: Server) -> None:
+        """Somebody deleted an object behind the store's back: its name must not be lost for ever."""
+        with store_and_client(visor_server.address) as (store, client):
+            store.update(create(Node(id="n1", name="web")))
+            client.delete("/swarm/objects/node/n1")
+            store.refresh()
+            store.update(create(Node(id="n2", name="Web")))
+            assert client.get("/swarm/unique/node/name/web").value == "n2"
+            client.delete("/swarm/unique/node/name/web")
+            store.update(lambda tx: tx.delete(Node, "n2"))
+            assert client.count("/swarm/**") == 0
+
+    def test_extensions_and_their_resources(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+            with pytest.raises(NoKind, match="resource r1: its kind 'volume' names no extension"):
+                store.update(create(Resource(id="r1", name="r", kind="volume")))
+            store.update(create(Extension(id="e1", name="Volume")))
+            store.update(create(Resource(id="r1", name="r", kind="volume", payload=b"\x00")))
+            with pytest.raises(Immutable):
+                store.update(lambda tx: tx.update(replace(store.find(Extension)[0], description="x")))
+            with pytest.raises(InUse, match="extension e1 is in use by resource r1"):
+                store.update(lambda tx: tx.delete(Extension, "e1"))
+            assert [r.id for r in store.find(Resource, by.field("kind", "VOLUME"))] == ["r1"]
+            store.update(lambda tx: [tx.delete(Resource, "r1"), tx.delete(Extension, "e1")])
+
+    @pytest.mark.parametrize("resource_first", [False, True])
+    def test_an_extension_never_goes_while_a_resource_comes(
+        self, visor_server: Server, resource_first: bool
+    ) -> None:
+        with store_at(visor_server.address) as store, store_at(visor_server.address) as other:
+            store.update(create(Extension(id="e1", name="volume")))
+            other.refresh()
+            runs = []
+            first = create(Resource(id="r1", name="r", kind="volume"))
+
+            def last(tx: Transaction) -> None:
+                tx.delete(Extension, "e1")
+
+            bodies = (last, first) if resource_first else (first, last)
+
+            def body(tx: Transaction) -> None:
+                bodies[0](tx)
+                if not runs:
+                    runs.append(1)
+                    other.update(bodies[1])
+
+            with pytest.raises(InUse if resource_first else NoKind):
+                store.update(body)
+
+    def test_kinds_that_make_no_sense_are_refused(self, visor_client: visor.Client[bytes]) -> None:
+        @dataclass(frozen=True, kw_only=True)
+        class Listed(Record):
+            names: list[str]
+
+        @dataclass(kw_only=True)
+        class Loose:
+            id: str
+
+        for make in (
+            lambda: Kind(Listed),
+            lambda: Kind(Loose),  # type: ignore[type-var]
+            lambda: Kind(Task, index=["nothing"]),
+            lambda: Kind(Task, "a/b"),
+            lambda: Store(visor_client, "/s", [Task, Task]),
+            lambda: Store(visor_client, "/s", [KINDS[3]]),
+            lambda: Store(visor_client, "no root", [Task]),
+        ):
+            with pytest.raises((TypeError, ValueError, errors.Rejected)):
+                make()
+
+
+class TestFinding:
+    @pytest.fixture
+    def store(self, visor_server: Server) -> Any:
+        with store_at(visor_server.address) as store:
+            store.update(
+                create(
+                    Task(id="t1", service="web", slot=1, networks=("a", "b"), annotations={"zone": "eu-1"}),
+                    Task(id="t2", service="Web", slot=2, networks=("b",), annotations={"zone": "eu-2"}),
+                    Task(id="u1", service="db", slot=1, state=TaskState.RUNNING, node="n1"),
+                    Node(id="n1", name="Alpha", labels={"disk": "ssd"}),
+                    Node(id="n2", name="alps", role=Role.MANAGER),
+                )
+            )
+            yield store
+
+    @pytest.mark.parametrize(
+        ("selectors", "expected"),
+        [
+            ([], "t1 t2 u1"),
+            ([by.all()], "t1 t2 u1"),
+            ([by.id("t1")], "t1"),
+            ([by.id_prefix("t")], "t1 t2"),
+            ([by.id_prefix("")], "t1 t2 u1"),
+            ([by.field("service", "WEB")], "t1 t2"),
+            ([by.field("service", "web"), by.field("slot", 2)], "t2"),
+            ([by.prefix("service", "W")], "t1 t2"),
+            ([by.field("networks", "b")], "t1 t2"),
+            ([by.field("state", TaskState.RUNNING)], "u1"),
+            ([by.field("node", "n1")], "u1"),
+            ([by.field("node", None)], "t1 t2"),
+            ([by.above("slot", 1)], "t2"),
+            ([by.below("slot", 2)], "t1 u1"),
+            ([by.custom("zone", "eu-1")], "t1"),
+            ([by.custom_prefix("zone", "eu")], "t1 t2"),
+            ([by.custom_prefix("zon", "eu")], ""),
+            ([by.indexed(KINDS[0], "late", True)], "u1"),
+            ([by.either(by.id("u1"), by.field("service", "web"), by.id("t1"))], "t1 t2 u1"),
+            ([by.either(by.id("u1"), by.id("t1")), by.field("slot", 1), by.custom("zone", "eu-1")], "t1"),
+            ([by.either()], ""),
+            ([by.id("none")], ""),
+        ],
+    )
+    def test_selectors(self, store: Store, selectors: list[by.By], expected: str) -> None:
+        assert " ".join(task.id for task in store.find(Task, *selectors)) == expected
+        assert store.now().count(Task, *selectors) == len(expected.split())
+
+    def test_names_have_no_case(self, store: Store) -> None:
+        assert [node.id for node in store.find(Node, by.name("ALPHA"))] == ["n1"]
+        assert [node.id for node in store.find(Node, by.name_prefix("aLp"))] == ["n1", "n2"]
+        assert [node.id for node in store.find(Node, by.field("labels", "disk"))] == ["n1"]
+
+    def test_each_kind_admits_only_what_it_has_indexes_for(self, store: Store) -> None:
+        for selector in (by.name("x"), by.field("role", Role.WORKER), by.either(by.id("t1"), by.name("x"))):
+            with pytest.raises(InvalidFind, match="objects of kind task cannot be found by"):
+                store.find(Task, selector)
+        with pytest.raises(UnknownKind):
+            store.find(Record)
+
+    def test_a_view_is_one_version_while_others_write(self, store: Store, visor_server: Server) -> None:
+        def body(reading: Reading) -> int:
+            before = reading.find(Task, by.field("service", "web"))
+            with store_at(visor_server.address) as other:
+                other.update(create(Task(id="t3", service="web")))
+                other.update(lambda tx: tx.delete(Task, "t1"))
+                store.wait_for(other.version)
+            assert reading.find(Task, by.field("service", "web")) == before
+            assert reading.find(Task, by.id_prefix("t")) == before
+            assert [task.id for task in store.find(Task, by.field("service", "web"))] == ["t2", "t3"]
+            return reading.version
+
+        assert store.view(body) == 1
+        held = store.now()
+        store.update(lambda tx: tx.delete(Task, "t2"))
+        assert (held.get(Task, "t2") is None, store.get(Task, "t2")) == (False, None)
+
+
+class TestBatches:
+    def test_updates_share_transactions_of_bounded_size(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+
+            def body(batch: Batcher) -> list[int]:
+                for number in range(500):
+                    batch.update(create(Task(id=f"t{number:03}")))
+                return batch.versions
+
+            assert store.batch(body) == [1, 2, 3]
+            assert len(store.find(Task)) == 500
+
+    def test_bytes_bound_them_too(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+            store.update(create(Extension(id="e", name="e")))
+
+            def body(batch: Batcher) -> list[int]:
+                for number in range(7):
+                    batch.update(
+                        create(Resource(id=str(number), name=str(number), kind="e", payload=bytes(900_000)))
+                    )
+                return batch.versions
+
+            assert len(store.batch(body)) == 3
+
+    def test_one_large_update_is_not_cut(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+
+            def body(batch: Batcher) -> list[int]:
+                batch.update(create(Task(id="first")))
+                batch.update(create(*(Task(id=f"t{number}") for number in range(1500))))
+                batch.update(create(Task(id="last")))
+                return batch.versions
+
+            assert store.batch(body) == [1, 2, 3]
+            assert len(store.find(Task)) == 1502
+
+    def test_a_failing_update_leaves_nothing_and_the_batch_goes_on(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+
+            def body(batch: Batcher) -> None:
+                batch.update(create(Task(id="t1")))
+                with pytest.raises(ObjectExists):
+                    batch.update(create(Task(id="t2"), Task(id="t1")))
+                batch.update(lambda tx: tx.update(replace(tx.find(Task)[0], slot=3)))
+
+            store.batch(body)
+            assert [(task.id, task.slot) for task in store.find(Task)] == [("t1", 3)]
+            assert store.version == 1
+
+    def test_an_error_says_how_much_was_stored(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+
+            def body(batch: Batcher) -> None:
+                for number in range(250):
+                    batch.update(create(Task(id=f"t{number}")))
+                raise ValueError("mine")
+
+            with pytest.raises(ValueError, match="mine") as caught:
+                store.batch(body)
+            assert caught.value.__notes__ == [
+                "1 transactions of the batch were committed, the last as version 1"
+            ]
+            store.refresh()
+            assert len(store.find(Task)) == 200
+
+    def test_a_conflict_runs_the_updates_of_the_open_transaction_again(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store, store_at(visor_server.address) as other:
+            store.update(create(Task(id="t1")))
+            other.refresh()
+
+            def body(batch: Batcher) -> None:
+                batch.update(_increment_of("t1"))
+                other.update(_increment_of("t1"))
+                batch.update(_increment_of("t1"))
+
+            store.batch(body)
+            assert store.find(Task)[0].slot == 3
+
+
+class TestArchives:
+    def test_restoring_is_a_diff_with_events_for_each_change(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+            store.update(create(*(Task(id=f"t{n}", slot=n) for n in range(4)), Node(id="n1", name="One")))
+            saved = store.save()
+            kept = store.get(Task, "t0")
+            store.update(lambda tx: tx.update(replace(tx.find(Task)[1], slot=9)))
+            store.update(lambda tx: tx.delete(Task, "t2"))
+            store.update(create(Task(id="t9"), Node(id="n2", name="Two")))
+            with store.watch() as events:
+                store.restore(saved)
+                told = [(event.action.name, event.object.id) for event in events.next(timeout=5)]
+            assert sorted(told) == [("CREATE", "t2"), ("REMOVE", "n2"), ("REMOVE", "t9"), ("UPDATE", "t1")]
+            assert [task.slot for task in store.find(Task)] == [0, 1, 2, 3]
+            again = store.get(Task, "t0")
+            assert kept is not None and again is not None
+            assert again.meta.version == kept.meta.version == 1  # what is as it was is not touched
+            assert store.save()[20:] == saved[20:]
+            rev = store.version
+            store.restore(saved)
+            assert store.version == rev
+
+    def test_another_registry_takes_it_with_its_times(self, visor_server: Server) -> None:
+        moment = datetime(2020, 1, 1, tzinfo=UTC)
+        with dial(visor_server.address) as client:
+            with Store(client, "/old", KINDS, now=lambda: moment) as old:
+                old.update(
+                    create(*(Task(id=f"t{n}") for n in range(3000)), Node(id="n", name="N")), timeout=30
+                )
+                saved = old.save()
+            with Store(client, "/new", KINDS) as new:
+                new.restore(saved, timeout=30)
+                assert len(new.find(Task)) == 3000
+                assert new.find(Node, by.name("n"))[0].meta.created_at == moment
+                with pytest.raises(NameConflict):
+                    new.update(create(Node(id="m", name="n")))
+
+    def test_names_that_moved_are_restored(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+            store.update(create(Node(id="n1", name="x"), Node(id="n2", name="y")))
+            saved = store.save()
+
+            def swap(tx: Transaction) -> None:
+                one, two = tx.find(Node)
+                tx.update(replace(one, name="between"))
+                tx.update(replace(two, name="x"))
+                tx.update(replace(tx.find(Node)[0], name="y"))
+
+            store.update(swap)
+            store.restore(saved)
+            assert [node.name for node in store.find(Node)] == ["x", "y"]
+            with pytest.raises(NameConflict):
+                store.update(create(Node(id="n3", name="X")))
+
+    def test_what_is_no_archive_is_refused_before_anything_happens(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store, dial(visor_server.address) as client:
+            store.update(create(Task(id="t1")))
+            with pytest.raises(BadArchive):
+                store.restore(b"nonsense")
+            with (
+                Store(client, "/swarm", [Kind(Task, "other")]) as narrow,
+                pytest.raises(UnknownKind),
+            ):
+                narrow.restore(store.save())
+            with Store(client, "/else", [Kind(_Strict, "task")]) as strict, pytest.raises(BadArchive):
+                strict.restore(store.save())
+            assert len(store.find(Task)) == 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Strict(Record):
+    needed: str
+
+
+class TestOddities:
+    def test_what_cannot_be_decoded_is_left_out_and_named(self, visor_server: Server) -> None:
+        with store_and_client(visor_server.address) as (store, client):
+            store.update(create(Task(id="t1")))
+            client.set("/swarm/objects/task/bad", "no msgpack")
+            client.set("/swarm/objects/stranger/x", "of another program")
+            client.set("/swarm/objects/task/deep/er", "x")
+            store.refresh()
+            assert [task.id for task in store.find(Task)] == ["t1"]
+            assert list(store.damaged) == ["/swarm/objects/task/bad"]
+            with pytest.raises(errors.Conflict):
+                store.update(create(Task(id="bad")), timeout=0.2)
+            client.delete("/swarm/objects/task/bad")
+            store.update(create(Task(id="bad")))
+            assert store.damaged == {}
+
+    def test_an_object_goes_with_its_lease_and_its_name_is_free(self, visor_server: Server) -> None:
+        with store_and_client(visor_server.address) as (store, client):
+            with client.lease(30) as lease:
+                store.update(lambda tx: tx.create(Node(id="n1", name="here"), lease=lease))
+                node = store.get(Node, "n1")
+                assert node is not None
+                assert node.meta.lease == lease.id
+                store.update(lambda tx: tx.update(replace(tx.find(Node)[0], name="there")))
+                node = store.get(Node, "n1")
+                assert node is not None
+                assert node.meta.lease == lease.id  # an update does not detach it
+            store.refresh()
+            assert store.get(Node, "n1") is None
+            store.update(create(Node(id="n2", name="there")))
+
+    def test_fields_come_and_go_between_versions_of_a_program(self, visor_server: Server) -> None:
+        @dataclass(frozen=True, kw_only=True)
+        class Newer(Record):
+            service: str = ""
+            priority: int = 5
+
+        with (
+            dial(visor_server.address) as client,
+            Store(client, "/s", [Kind(Task, "task")]) as old,
+            Store(client, "/s", [Kind(Newer, "task")]) as new,
+        ):
+            old.update(create(Task(id="t1", service="web", slot=3)))
+            new.refresh()
+            assert new.get(Newer, "t1") == Newer(id="t1", service="web", priority=5)
+            new.update(create(Newer(id="t2", priority=9)))
+            old.refresh()
+            assert old.get(Task, "t2") == Task(id="t2")
+
+    def test_a_collection_is_followed(self, visor_server: Server) -> None:
+        told: list[Any] = []
+        done = threading.Event()
+
+        class Mine(Follower[Task]):
+            def filter(self, task: Task, /) -> bool:
+                return task.service == "web"
+
+            def new(self, task: Task, /) -> None:
+                told.append(("new", task.id))
+
+            def updated(self, before: Task, task: Task, /) -> None:
+                told.append(("updated", task.id, before.slot, task.slot))
+
+            def deleted(self, task: Task, /) -> None:
+                told.append(("deleted", task.id))
+                done.set()
+
+        with store_at(visor_server.address) as store:
+            store.update(create(Task(id="t1", service="web"), Task(id="x"), Node(id="n", name="n")))
+            with Following(store.collection(Task), Mine()):
+                store.update(_increment_of("t1"))
+                store.update(create(Node(id="m", name="m")))
+                store.update(lambda tx: tx.delete(Task, "t1"))
+                assert done.wait(10)
+        assert told == [("new", "t1"), ("updated", "t1", 0, 1), ("deleted", "t1")]
+
+    def test_one_object_is_watched(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store, store.collection(Task).watch_one("t1") as watcher:
+            store.update(create(Task(id="t1", slot=4)))
+            assert watcher.next(timeout=5)
+            assert (watcher.value.slot, watcher.value.meta.version) == (4, 1)
+            store.update(lambda tx: tx.delete(Task, "t1"))
+            assert not watcher.next(timeout=5)
+            assert isinstance(watcher.error, errors.NotFound)
+
+    def test_the_end(self, visor_server: Server) -> None:
+        with dial(visor_server.address) as client:
+            store = Store(client, "/s", KINDS).start()
+            store.update(create(Task(id="t1")))
+            events = store.watch()
+            events.close()
+            with pytest.raises(WatcherClosed):
+                events.next()
+        assert store.get(Task, "t1") is not None
+        assert isinstance(store.error, errors.ClientClosed)
+        with pytest.raises(errors.ClientUnusable):
+            store.update(create(Task(id="t2")))
+        assert "task, node, extension, resource below /s" in repr(store)
+
+
+def test_the_same_under_asyncio(visor_server: Server, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+    async def main() -> None:
+        async with (
+            dial_async(visor_server.address) as client,
+            visor.aio.store.Store(client, "/s", KINDS) as store,
+        ):
+
+            async def body(tx: Transaction) -> int:
+                await client.ping()
+                tx.create(Task(id="t1", service="web"))
+                return 7
+
+            assert await store.update(body) == 7
+            assert await store.update(lambda tx: tx.count(Task)) == 1
+            assert await store.view(lambda reading: reading.version) == 1
+
+            async def reading(held: Reading) -> int:
+                return held.count(Task)
+
+            count, events = await store.view_and_watch(reading)
+            assert count == 1
+            async with events:
+                await store.update(lambda tx: tx.delete(Task, "t1"))
+                async for transaction in events:
+                    assert [event.object.id for event in transaction] == ["t1"]
+                    break
+
+            async def many(batch: visor.aio.store.Batcher) -> None:
+                for number in range(300):
+                    await batch.update(lambda tx, number=number: tx.create(Task(id=str(number))))
+
+            await store.batch(many)
+            assert len(store.find(Task)) == 300
+            changes = [found async for found in store.changes_between(0, store.version)]
+            assert [len(found) for found in changes] == [1, 1, 200, 100]
+            async with await store.watch(resume_from=1) as replayed:
+                assert len(await replayed.next()) == 1
+            saved = store.save()
+            await store.update(lambda tx: tx.delete(Task, "5"))
+            await store.restore(saved)
+            assert len(store.find(Task)) == 300
+
+    run(main())
+
+
+def test_codecs_of_the_client_do_not_matter(visor_server: Server) -> None:
+    with visor_server.dial(codec=codecs.JSON) as client, Store(client, "/s", KINDS) as store:
+        store.update(create(Node(id="n", name="n")))
+        store.update(lambda tx: tx.update(replace(tx.find(Node)[0], name="m")))
+        assert store.find(Node, by.name("M"))

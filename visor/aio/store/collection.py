@@ -1,0 +1,52 @@
+"""The objects of one kind, for `follow` and for watching one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from visor._follow.outlet import Outlet
+from visor._store.record import Record
+from visor._store.specs import on, selection
+from visor.aio.following.changes import Changes
+from visor.aio.following.watcher import Watcher
+from visor.codecs import BYTES
+
+if TYPE_CHECKING:
+    from visor.aio._driver import Driver
+    from visor.aio.snapshot import File
+    from visor.aio.store.store import Store
+
+R = TypeVar("R", bound=Record)
+
+
+class Collection(Generic[R]):
+    """One kind of a store; made by `Store.collection`."""
+
+    def __init__(self, store: Store, kind: type[R]) -> None:
+        self._store = store
+        self._driver: Driver = store._driver
+        self._kind = kind
+        self._table = store._tables.of(kind)
+
+    def reader(self, *, coalesce: bool = False) -> Changes[R]:
+        """Return what `follow` reads: every object there is, then what changes."""
+        store = self._store
+        chosen = selection((on(self._kind),), store._tables, False)
+        outlet: Outlet[Any] = Outlet(store._clock, coalesce=coalesce, select=chosen)
+        return Changes(store._replica, outlet, weight, backlog=True, below=self._table.directory)
+
+    def watch_one(self, id: str) -> Watcher[R]:
+        """Return a watcher of one object: blocks until it exists, gives its newest value, ends when it is removed."""
+        table = self._table
+
+        def unwrap(file: File[bytes]) -> R:
+            record: R = table.kind.decode(id, file._version)
+            return record
+
+        return Watcher(self._store._client, table.path(id), BYTES, None, False, False, unwrap)
+
+
+def weight(record: Record) -> int:
+    """Return about how many bytes an object takes."""
+    sized = (value for value in vars(record).values() if isinstance(value, str | bytes | tuple | frozenset))
+    return 300 + sum(map(len, sized))

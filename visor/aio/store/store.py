@@ -1,0 +1,353 @@
+"""A typed store: collections of frozen dataclasses over a subtree, read from memory, changed in transactions.
+
+async with Store(client, "/swarm", [Kind(Task, index=["service"])]) as store:
+    def place(tx):
+        tx.create(Task(id="t1", service="web"))
+    await store.update(place)
+    store.find(Task, by.field("service", "web"))
+"""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from visor import codecs, select
+from visor._follow.delta import Batch
+from visor._follow.outlet import LIMIT, Outlet
+from visor._follow.staleness import Staleness
+from visor._store import archive, specs
+from visor._store.by import By
+from visor._store.events import Committed, committed
+from visor._store.history import batch_of, decoder
+from visor._store.kind import OBJECTS, Kind
+from visor._store.reading import Reading
+from visor._store.record import Record
+from visor._store.tables import Tables
+from visor._store.transaction import Claims, Transaction
+from visor.aio.following.replica import Replica
+from visor.aio.store.batch import Batcher
+from visor.aio.store.collection import Collection
+from visor.aio.store.watching import CHUNK, Events
+from visor.errors import Conflict, FutureRev, VisorError
+
+if TYPE_CHECKING:
+    from visor.aio._driver import Driver
+    from visor.aio.client import Client
+    from visor.aio.snapshot import File
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store:
+    """Objects of some kinds below `root`; any number of stores, in any processes, may share them.
+
+    Each store has a copy of all objects, kept in sync like a `Mirror`. Reading is done from the copy, at one
+    version, without waiting. Transactions read the copy too and are committed by the registry only if
+    nothing they read has changed; otherwise they are run again. So every update is as if it had run alone.
+
+    Files below `root` that are no object of these kinds are ignored; what cannot be decoded is in `damaged`.
+    """
+
+    def __init__(
+        self,
+        client: Client[Any],
+        root: str,
+        kinds: Iterable[Kind[Any] | type[Record]],
+        *,
+        confirm: float = 5.0,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._client = client
+        self._driver: Driver = client._driver
+        self._clock = client._settings.clock
+        self._root = root.rstrip("/")
+        self._now = now
+        client._root.path(root)
+        self.damaged: dict[str, str] = {}
+        """Objects that cannot be decoded: path and why. They are left out of everything."""
+        self._what = select.tree(f"{self._root}/{OBJECTS}")
+        made = [kind if isinstance(kind, Kind) else Kind(kind) for kind in kinds]
+        self._replica: Replica[Record] = Replica(
+            client,
+            self._what,
+            self._make,
+            _same,
+            confirm=confirm,
+            moved=self._moved,
+        )
+        self._tables = Tables(made, self._replica.picture, self._root)
+        self._decode = decoder(self._tables, None)
+        self._decode_present = decoder(self._tables, self.damaged)
+
+    def _make(self, path: str, rev: int, version: list[Any]) -> Record | None:
+        return self._decode_present(path, version)
+
+    def _moved(self, batch: Batch[Record]) -> None:
+        self._tables.move(batch)
+
+    # -- life -----------------------------------------------------------------------------------------
+    async def start(self, *, timeout: float | None = None) -> Store:
+        """Fetch the objects and keep them in sync from then on; `with` does it."""
+        await self._replica.start(timeout)
+        return self
+
+    async def close(self) -> None:
+        """End it: idempotent, bounded (a second). What it holds can still be read."""
+        await self._replica.close()
+
+    async def __aenter__(self) -> Store:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- reading --------------------------------------------------------------------------------------
+    def now(self) -> Reading:
+        """Return the objects as they are now, held still as long as the result is kept."""
+        return Reading(self._replica.view(), self._tables)
+
+    async def view(self, body: Callable[[Reading], Awaitable[T] | T]) -> T:
+        """Call `body(reading)` with the objects at one version, and return its result."""
+        result: Any = await self._driver.outcome(body(self.now()))
+        return result  # type: ignore[no-any-return]
+
+    def get(self, kind: type[R], id: str) -> R | None:
+        """Return the object, None when there is none."""
+        path = f"{self._tables.of(kind).directory}/{id}"
+        return cast("R | None", self._replica.picture.entries.get(path))
+
+    def find(self, kind: type[R], *selectors: By) -> list[R]:
+        """Return the objects that all selectors match, in the order of their ids; InvalidFind, UnknownKind."""
+        return self.now().find(kind, *selectors)
+
+    @property
+    def version(self) -> int:
+        """The rev at which the copy equals the registry."""
+        return self._replica.rev
+
+    @property
+    def staleness(self) -> Staleness:
+        """How old the copy may be."""
+        return self._replica.staleness
+
+    @property
+    def error(self) -> VisorError | None:
+        """What ended it, if not `close`."""
+        return self._replica.error
+
+    async def wait_for(self, version: int, *, timeout: float | None = None) -> int:
+        """Wait until the copy is at this version or later, and return its version. DeadlineExceeded."""
+        return await self._replica.wait_for(version, timeout)
+
+    async def refresh(self, *, timeout: float | None = None) -> int:
+        """Wait until the copy holds all that was committed before this call, and return its version."""
+        return await self._replica.refresh(timeout)
+
+    # -- writing --------------------------------------------------------------------------------------
+    async def update(
+        self,
+        body: Callable[[Transaction], Awaitable[T] | T],
+        *,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> T:
+        """Call `body(tx)`, commit what it wrote in one transaction, and return its result.
+
+        When something that it read has changed meanwhile, it is called again with the new state, until
+        `timeout` (default: that of `dial`); then Conflict. What `body` raises ends the transaction without
+        a trace. When this returns, the store's own copy shows the changes, unless it is cut off.
+        """
+        pause = self._driver.pauses(timeout)
+        known: Claims = {}
+        while True:
+            tx = self._transaction()
+            result: Any = await self._driver.outcome(body(tx))
+            failed = await self._commit(tx, known, note, timeout)
+            if failed is None:
+                return result  # type: ignore[no-any-return]
+            known = failed
+            if not await pause.next():
+                raise Conflict(f"others kept changing what the transaction read, until rev {self.version}")
+
+    def _transaction(self) -> Transaction:
+        return Transaction(self._replica.view(), self._tables, self._now)
+
+    async def _commit(
+        self, tx: Transaction, known: Claims, note: str | None, timeout: float | None
+    ) -> Claims | None:
+        """Commit; return None when that is done, otherwise what the claims in question really are."""
+        if not tx.changes:
+            return None
+        command = tx.command(known)
+        result = await self._client.txn(
+            command.guards, command.then, command.orelse, codec=codecs.BYTES, note=note, timeout=timeout
+        )
+        if result.succeeded:
+            tx.committed = result.rev
+            with contextlib.suppress(VisorError):  # it is committed, and that is what counts
+                await self._replica.wait_for(result.rev, timeout)
+            return None
+        await self._replica.wait_for(result.rev, timeout)
+        return {path: _claim(file) for path, file in zip(command.claims, result.results, strict=True)}
+
+    async def batch(
+        self,
+        body: Callable[[Batcher], Awaitable[T] | T],
+        *,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> T:
+        """Call `body(batch)`; the updates that it makes with `batch.update` share transactions of bounded size.
+
+        Each of those updates is in one transaction, whole. What `body` raises ends it: what was committed
+        before stays, what was not leaves no trace, and a note on the error says which is which. `timeout` is for
+        each transaction.
+        """
+        batch = Batcher(self, note, timeout)
+        try:
+            result: Any = await self._driver.outcome(body(batch))
+            await batch.flush()
+        except Exception as error:
+            last = f", the last as version {batch.versions[-1]}" if batch.versions else ""
+            error.add_note(f"{len(batch.versions)} transactions of the batch were committed{last}")
+            raise
+        return result  # type: ignore[no-any-return]
+
+    # -- watching -------------------------------------------------------------------------------------
+    async def watch(
+        self,
+        *specifiers: specs.Spec,
+        resume_from: int | None = None,
+        include_old: bool = False,
+        marks: bool = False,
+        limit: int | None = LIMIT,
+        patience: float | None = None,
+    ) -> Events:
+        """Return an iterator over transactions whose changes one of the specifiers is about (none: all changes).
+
+        It is established when this returns. With `resume_from` what came after that version is replayed first,
+        from the registry's history: Compacted when that is gone, FutureRev when there is no such version
+        yet. `include_old` gives objects as they were before, `marks` transactions without a match too.
+        `limit` changes may wait for the reader, for `patience` seconds; ReaderDropped tells it otherwise.
+        """
+        chosen = specs.selection(specifiers, self._tables, marks)
+        outlet: Outlet[Record] = Outlet(self._clock, limit=limit, patience=patience, select=chosen)
+        events = Events(self._replica, outlet, include_old)
+        if resume_from is None:
+            events.go_live()
+            return events
+        await self._check_version(resume_from)
+        events.replay(resume_from, self._history, chosen)
+        return events
+
+    async def view_and_watch(
+        self,
+        body: Callable[[Reading], Awaitable[T] | T],
+        *specifiers: specs.Spec,
+        include_old: bool = False,
+        marks: bool = False,
+        limit: int | None = LIMIT,
+        patience: float | None = None,
+    ) -> tuple[T, Events]:
+        """Return `body(reading)` and a watch of exactly what comes after that reading; see `view`, `watch`."""
+        chosen = specs.selection(specifiers, self._tables, marks)
+        outlet: Outlet[Record] = Outlet(self._clock, limit=limit, patience=patience, select=chosen)
+        events = Events(self._replica, outlet, include_old)
+        reading = Reading(events.go_live(), self._tables)
+        try:
+            result: Any = await self._driver.outcome(body(reading))
+        except BaseException:
+            await events.close()
+            raise
+        return result, events
+
+    async def changes_between(
+        self, first: int, last: int, *specifiers: specs.Spec, include_old: bool = True
+    ) -> AsyncIterator[Committed]:
+        """Iterate over the transactions after version `first` up to and with `last`. Compacted, FutureRev."""
+        await self._check_version(last)
+        chosen = specs.selection(specifiers, self._tables, False)
+        while first < last:
+            until = min(last, first + CHUNK)
+            for batch in await self._history(first, until):
+                picked = batch if chosen is None else chosen(batch)
+                if picked is not None:
+                    yield committed(picked, include_old)
+            first = until
+
+    async def _check_version(self, version: int) -> None:
+        """Be at this version at least; FutureRev when there is none such yet."""
+        if version > self.version:
+            latest = await self._client.rev()
+            if version > latest:
+                raise FutureRev(rev=latest, asked=version)
+            await self.wait_for(version)
+
+    async def _history(self, first: int, last: int) -> list[Batch[Record]]:
+        """Return the batches after `first` up to `last`, from the registry."""
+        batches = []
+        commits = self._client.history(
+            self._what, codec=codecs.BYTES, first=first + 1, last=last, previous=True
+        )
+        async for commit in commits:
+            batches.append(batch_of(commit, first, self._decode))
+            first = commit.rev
+        return batches
+
+    # -- as a whole -----------------------------------------------------------------------------------
+    def save(self) -> bytes:
+        """Return all objects at one version, as one message."""
+        return archive.save(self.now(), self._tables)
+
+    async def restore(self, data: bytes, *, note: str | None = None, timeout: float | None = None) -> int:
+        """Bring the store to what `save` returned, and return the version: new ones created, others updated or deleted.
+
+        Objects that are as they were saved stay untouched, so watchers are told of true differences only. Times
+        are those saved. What fits one transaction (about 4 000 changes, 3 MiB) is one; more is several,
+        which fail when others write the same objects meanwhile. BadArchive, UnknownKind; Conflict.
+        """
+        await self.refresh(timeout=timeout)
+        saved = archive.load(data, self._tables)
+
+        batch = Batcher(self, note, timeout, RESTORE_CHANGES)
+        for step in list(archive.steps(saved, self._tables, self.now())):
+            await batch.update(partial(archive.restore_into, steps=[step]))
+        await batch.flush()
+        return self.version
+
+    # -- following ------------------------------------------------------------------------------------
+    def collection(self, kind: type[R]) -> Collection[R]:
+        """Return the objects of one kind as something that `follow` follows."""
+        return Collection(self, kind)
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(self._tables.by_name)
+        return f"<visor store of {kinds} below {self._root or '/'}, {self.staleness}>"
+
+
+RESTORE_CHANGES = 1300
+"""Objects in one transaction of a restore: each takes up to three guards."""
+
+
+def _same(one: Record, other: Record) -> bool:
+    return one.meta.version == other.meta.version
+
+
+def _claim(file: object) -> tuple[int, str] | None:
+    if file is None:
+        return None
+    found: File[bytes] = file  # type: ignore[assignment]
+    return found.mod_rev, found.value.decode(errors="replace")

@@ -1,0 +1,146 @@
+"""Reading the events of a typed store, live and from history."""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+
+from visor._follow.delta import Batch
+from visor._follow.errors import WatcherClosed
+from visor._follow.outlet import Outlet
+from visor._follow.picture import View
+from visor._store.events import Committed, committed
+from visor._store.record import Record
+from visor._store.specs import Select
+from visor.aio._signal import Signal
+from visor.aio.following.replica import Replica
+from visor.errors import DeadlineExceeded
+
+Fetch = Callable[[int, int], Awaitable[list[Batch[Record]]]]
+"""Fetches the batches after a version up to another from the registry's history."""
+
+CHUNK = 200
+"""Versions that are fetched at once; a watch that is no more behind goes live and fetches the rest."""
+
+
+class Events:
+    """An endless iterator over transactions; made by `Store.watch`. For one reader at a time.
+
+        async with await store.watch(on(Task)) as events:
+            async for transaction in events:
+                for event in transaction: ...
+
+    It ends by `close` (iteration stops) or with an error that says why: ReaderDropped when it was too slow
+    (go on with `resume_from=error.rev`), Compacted when what should be replayed is gone, Stopped.
+    """
+
+    def __init__(self, replica: Replica[Record], outlet: Outlet[Record], include_old: bool) -> None:
+        self._replica = replica
+        self._latch = replica.picture.latch
+        self._outlet = outlet
+        self._include_old = include_old
+        self._signal = Signal()
+        self._pending: deque[Committed] = deque()
+        self._fetch: Fetch | None = None
+        """While history is replayed: what fetches it."""
+        self._select: Select | None = None
+        self._version = 0
+        """The version up to which everything is in `_pending` or was given."""
+        self._given = 0
+        """The version up to which everything was given, while something is in `_pending`."""
+        self._live = False
+        self._closed = False
+
+    def go_live(self) -> View[Record]:
+        """Collect what comes from now on; return how it stands now."""
+        view, self._signal = self._replica.tap(self._outlet)
+        self._live = True
+        if self._fetch is None:
+            self._version = view.rev
+        return view
+
+    def replay(self, version: int, fetch: Fetch, select: Select | None) -> None:
+        """Begin after a version of the past."""
+        self._version = self._given = version
+        self._fetch, self._select = fetch, select
+
+    @property
+    def version(self) -> int:
+        """The version up to which this reader has been given everything: what `resume_from` takes."""
+        if self._pending:
+            return self._given
+        if self._fetch is not None:
+            return self._version
+        return max(self._version, self._outlet.delivered)
+
+    async def next(self, *, timeout: float | None = None) -> Committed:
+        """Return the next transaction; DeadlineExceeded when none comes in time (None waits for ever).
+
+        WatcherClosed after `close`, ReaderDropped, Compacted, Stopped. Usable after DeadlineExceeded.
+        """
+        found = await self._next(timeout)
+        if found is None:
+            raise WatcherClosed()
+        return found
+
+    async def _next(self, timeout: float | None) -> Committed | None:
+        while self._fetch is not None and not self._pending and not self._closed:
+            await self._refill(self._fetch)
+        if self._closed:
+            return None
+        if self._pending:
+            found = self._pending.popleft()
+            self._given = found.version
+            return found
+        outlet = self._outlet
+        if not await self._signal.until(lambda: outlet.ready or self._closed, timeout):
+            raise DeadlineExceeded(seconds=timeout or 0.0)
+        if self._closed:
+            return None
+        with self._latch:
+            batch = outlet.take()
+        if batch is not None:
+            return committed(batch, self._include_old)
+        if outlet.error is not None:
+            raise outlet.error
+        return None
+
+    async def _refill(self, fetch: Fetch) -> None:
+        """Fetch a chunk of history; go live first when it is the last, so that nothing falls between."""
+        until = self._replica.rev
+        if not self._live and until - self._version <= CHUNK:
+            until = self.go_live().rev
+        last = min(until, self._version + CHUNK)
+        if last > self._version:
+            for batch in await fetch(self._version, last):
+                picked = batch if self._select is None else self._select(batch)
+                if picked is not None:
+                    self._pending.append(committed(picked, self._include_old))
+            self._version = last
+        if self._live and last >= until:
+            self._fetch = None
+
+    def __aiter__(self) -> AsyncIterator[Committed]:
+        return self
+
+    async def __anext__(self) -> Committed:
+        found = await self._next(None)
+        if found is None:
+            raise StopAsyncIteration
+        return found
+
+    async def close(self) -> None:
+        """End it: idempotent, never waits. Iteration stops."""
+        self._closed = True
+        self._replica.untap(self._outlet)
+        self._signal.fire()
+
+    async def __aenter__(self) -> Events:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

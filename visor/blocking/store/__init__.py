@@ -1,0 +1,11 @@
+# Generated from visor/aio/store/__init__.py by tests/hygiene/unasync.py.
+"""The typed store under asyncio: the names of `visor.store`, awaited."""
+
+from __future__ import annotations
+
+from visor.blocking.store.batch import Batcher
+from visor.blocking.store.collection import Collection
+from visor.blocking.store.store import Store
+from visor.blocking.store.watching import Events
+
+__all__ = ["Batcher", "Collection", "Events", "Store"]
