@@ -458,6 +458,40 @@ class _With:
         return getattr(self._loop, name)
 
 
+def test_what_was_said_in_the_turn_in_which_a_connection_ends_is_dropped_in_silence(run: Run) -> None:
+    async def main() -> None:
+        async with members("a", "b") as (a, b):
+            for _ in range(5):
+                await until(lambda: a.peers.reachable("b"))
+                assert a.say("b", 1) and a.say("b", 2) and a.say("b", 3)
+                connection = a.peers._links["b"].connection
+                assert connection is not None
+                connection.abort("as the test wants")
+                assert not a.say("b", 4)
+                await until(lambda: not a.peers.reachable("b"))
+            assert [4] not in [message for _, message in b.heard]
+
+    run(main())
+
+
+def test_an_answer_to_an_asker_who_has_just_left_is_dropped_in_silence(run: Run) -> None:
+    async def main() -> None:
+        replies: list[Any] = []
+        async with members("a", answer=lambda hello, message, reply: replies.append(reply)) as (a,):
+            asker = Member("q")
+            question = asyncio.ensure_future(asker.peers.ask(a.address, pack([1]), 5))
+            await until(lambda: replies)
+            (waiting,) = a.peers._door._askers
+            assert waiting._transport is not None
+            waiting._transport.abort()
+            replies[0](pack([2]))
+            with pytest.raises(AnswerLostError):
+                await question
+            await asker.close()
+
+    run(main())
+
+
 # -- questions ---------------------------------------------------------------------------------------------
 
 

@@ -117,7 +117,8 @@ class Proxy:
                 while self.held:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
                 for piece in change(data):
-                    writer.write(piece)
+                    if not writer.transport.is_closing():
+                        writer.write(piece)
         except OSError:
             pass
         writer.close()

@@ -89,6 +89,11 @@ class Incoming(asyncio.Protocol):
             self._timer.cancel()
         self._timer = self._door.loop.call_later(seconds, then)
 
+    def _write(self, data: bytes) -> None:
+        # A transport that is closing would raise until `connection_lost` has been called.
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
     # -- the handshake ----------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
@@ -108,7 +113,7 @@ class Incoming(asyncio.Protocol):
                     return  # admitting it has closed this connection
                 if self._accepter.done:
                     self._open()  # before WELCOME is sent: it can still be refused here
-                self._transport.write(frame(answer))
+                self._write(frame(answer))
         except PeerRefusedError as error:
             self._refuse(error)
             return
@@ -124,7 +129,7 @@ class Incoming(asyncio.Protocol):
         self._refused = True
         self._reader = None
         if self._transport is not None:
-            self._transport.write(frame(self._accepter.farewell or refusal(error.code, error.text)))
+            self._write(frame(self._accepter.farewell or refusal(error.code, error.text)))
             self._set_timer(LINGER_SECONDS, self.close)
 
     def _open(self) -> None:
@@ -174,7 +179,7 @@ class Incoming(asyncio.Protocol):
     def _reply(self, data: bytes) -> None:
         """Answer, and leave it to the asker to hang up: closing now could lose the answer."""
         if self._transport is not None:
-            self._transport.write(frame(data, self._seal))
+            self._write(frame(data, self._seal))
             self._set_timer(ANSWER_SECONDS, self.close)
 
     # -- the end --------------------------------------------------------------------------------------------------

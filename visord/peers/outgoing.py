@@ -124,6 +124,10 @@ class Outgoing(asyncio.Protocol):
         self._wrote = False
         if self._gathered and self._transport is not None:
             gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
+            if (
+                self._transport.is_closing()
+            ):  # writing to it would raise until `connection_lost` has been called
+                return
             if sum(map(len, gathered)) < PIECE:  # many small ones: a copy costs less than a list of hundreds
                 self._transport.write(b"".join(gathered))
             else:
