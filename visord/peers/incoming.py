@@ -90,7 +90,7 @@ class Incoming(asyncio.Protocol):
         self._timer = self._door.loop.call_later(seconds, then)
 
     def _write(self, data: bytes) -> None:
-        # A transport that is closing would raise until `connection_lost` has been called.
+        """Write unless the connection is closing: then it would be lost, and loops complain of it."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
