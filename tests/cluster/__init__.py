@@ -1,1 +1,1 @@
-"""Real `visord` processes under faults: a nemesis, a recorded workload, and measurements. `python -m tests.cluster -h`."""
+"""Real `visord` processes under faults: a nemesis, recorded clients, measurements. See `python -m tests.cluster -h`."""

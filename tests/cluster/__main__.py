@@ -10,9 +10,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
+from tests.cluster.absence import Phases, absence, fill, joining, same_everywhere
 from tests.cluster.disk import can_mount
 from tests.cluster.failover import held_terms, killed, stopped
 from tests.cluster.load import Writers
@@ -68,7 +70,10 @@ async def _failover(cluster: Cluster, options: argparse.Namespace) -> bool:
     await writers.start()
     began = time.monotonic()
     await asyncio.sleep(3.0)
-    print(f"{writers.series.rate(began, time.monotonic()):.0f} writes/s by {options.clients} clients", flush=True)
+    print(
+        f"{writers.series.rate(began, time.monotonic()):.0f} writes/s by {options.clients} clients",
+        flush=True,
+    )
     kills = await killed(cluster, writers, options.kills)
     print(kills.line("leader killed"), flush=True)
     stops = await stopped(cluster, writers, options.stops)
@@ -78,6 +83,52 @@ async def _failover(cluster: Cluster, options: argparse.Namespace) -> bool:
     await writers.stop()
     times = sorted(kills.all)
     return first == last and times[len(times) // 2] < 1.0 and times[-1] < 2.0 and not cluster.faults()
+
+
+def away(options: argparse.Namespace, folder: Path) -> bool:
+    """Take a replica away under load and let it come back; measure what the others lose."""
+    with Cluster(folder, plain(options)) as cluster, kept_logs(cluster):
+        cluster.start()
+        with asyncio.Runner(loop_factory=NEW_LOOP) as runner:
+            phases = runner.run(
+                _loaded(cluster, options, lambda w: absence(cluster, w, options.seconds, options.calm))
+            )
+        return _judged(cluster, phases, "catching up")
+
+
+def join(options: argparse.Namespace, folder: Path) -> bool:
+    """Let a new member join a large registry under load; measure what the others lose."""
+    with Cluster(folder, plain(options)) as cluster, kept_logs(cluster):
+        cluster.start()
+        with asyncio.Runner(loop_factory=NEW_LOOP) as runner:
+            took = runner.run(fill(cluster, options.keys, options.size))
+            print(f"{options.keys} keys of {options.size} bytes in {took:.0f} s", flush=True)
+            phases = runner.run(_loaded(cluster, options, lambda w: joining(cluster, w, options.calm)))
+        for member in cluster.members.values():
+            print(f"{member.name}: {member.rss() / 1e6:.0f} MB resident")
+        return _judged(cluster, phases, "joining")
+
+
+async def _loaded(
+    cluster: Cluster, options: argparse.Namespace, work: Callable[[Writers], Coroutine[Any, Any, Phases]]
+) -> Phases:
+    writers = Writers(cluster.addresses, options.clients, pause=options.pause)
+    await writers.start()
+    await asyncio.sleep(2.0)
+    phases = await work(writers)
+    await writers.stop()
+    return phases
+
+
+def _judged(cluster: Cluster, phases: Phases, name: str) -> bool:
+    for line in phases.lines():
+        print(line)
+    share = phases.rate(name) / phases.rate("before")
+    print(f"{name}: {share * 100:.0f} % of the writes of before")
+    faults = cluster.faults()
+    for fault in faults:
+        print(fault)
+    return same_everywhere(cluster, print) and share >= 0.8 and not faults
 
 
 def plain(options: argparse.Namespace) -> Plan:
@@ -94,7 +145,9 @@ def main() -> int:
     one.add_argument("--seconds", type=float, default=600.0)
     one.add_argument("--workers", type=int, default=9)
     one.add_argument("--rate", type=float, default=600.0, help="operations a second that are aimed at")
-    one.add_argument("--without", default="", metavar="FAULT,...", help="leave these out: kill_all, full_disk ...")
+    one.add_argument(
+        "--without", default="", metavar="FAULT,...", help="leave these out: kill_all, full_disk ..."
+    )
     one.add_argument("--events", action="store_true", help="print what was done also when all was well")
     two = _command(commands, "failover", failover)
     two.add_argument("--kills", type=int, default=20)
@@ -102,6 +155,15 @@ def main() -> int:
     two.add_argument("--burn", type=float, default=60.0, help="seconds with both processors in use")
     two.add_argument("--clients", type=int, default=16)
     two.add_argument("--pause", type=float, default=0.005, help="seconds between two writes of one client")
+    three = _command(commands, "absence", away)
+    three.add_argument("--seconds", type=float, default=600.0, help="how long it is away")
+    four = _command(commands, "join", join)
+    four.add_argument("--keys", type=int, default=1_000_000)
+    four.add_argument("--size", type=int, default=100, help="bytes of a value")
+    for one in (three, four):
+        one.add_argument("--calm", type=float, default=30.0, help="seconds of load before and after")
+        one.add_argument("--clients", type=int, default=16)
+        one.add_argument("--pause", type=float, default=0.01, help="seconds between two writes of one client")
     options = parser.parse_args()
     folder = options.data_dir or Path(tempfile.mkdtemp(prefix="visord-cluster-"))
     print(f"seed {options.seed}, data in {folder}", flush=True)
@@ -122,7 +184,9 @@ def _command(
     parser.set_defaults(command=run)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--nodes", type=int, default=3)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the members")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the members"
+    )
     parser.add_argument("--data-dir", type=Path, default=None, help="where to keep the data [temporary]")
     return parser
 

@@ -1,4 +1,4 @@
-"""How long writes of one client wait when the leader is killed, stops or hands over; and that nobody is elected in vain."""
+"""How long one client's writes wait when the leader is killed or stops; and that nobody is elected in vain."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.checkers.history import OK, REJECTED, History, Lease, Operation, Read, Write
-from visor.protocol.codes import UNAVAILABLE
 from visor.errors import OutcomeUnknown, Rejected, Unavailable, VisorError
+from visor.protocol.codes import UNAVAILABLE
+
 
 @dataclass(slots=True)
 class Journal:

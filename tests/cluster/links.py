@@ -1,4 +1,4 @@
-"""The handle of the proxy process: which links are cut, slow or broken. Faults add up; healing takes back one of them."""
+"""The proxy process, held: which links are cut, slow or broken. Faults add up; healing takes one of them back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain load for measurements: nothing is recorded but when writes were acknowledged, and one client is looked at closely."""
+"""Plain load for measurements: only when writes were acknowledged is noted, and one client is looked at closely."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ class Series:
 
     def first_after(self, moment: float) -> float | None:
         """Return the seconds from a moment until the first write that was begun after it was acknowledged."""
-        for began, ended in reversed_until(self.done, moment):
-            return ended - moment
-        return None
+        found = since(self.done, moment)
+        return found[0][1] - moment if found else None
 
     def longest_gap(self, first: float, last: float) -> float:
         """Return the longest time between two moments in which nothing was acknowledged."""
@@ -36,7 +35,7 @@ class Series:
         return sum(first <= ended < last for _, ended in self.done) / (last - first)
 
 
-def reversed_until(done: list[tuple[float, float]], moment: float) -> list[tuple[float, float]]:
+def since(done: list[tuple[float, float]], moment: float) -> list[tuple[float, float]]:
     """Return the writes that began at or after a moment, oldest first; looks from the end."""
     found = []
     for row in reversed(done):
@@ -57,6 +56,7 @@ class Writers:
         self._tasks: list[asyncio.Task[None]] = []
         self.series = Series()
         self.probe = Series()
+        self._begun = asyncio.Event()
         self.probe_address: str | None = None
         """Where the probe is connected."""
 
@@ -65,8 +65,7 @@ class Writers:
         for number in range(self._count):
             self._tasks.append(asyncio.create_task(self._write(number, self.series, self._pause)))
         self._tasks.append(asyncio.create_task(self._write(-1, self.probe, 0.0)))
-        while not self.probe.done:
-            await asyncio.sleep(0.01)
+        await self._begun.wait()
 
     async def _write(self, number: int, series: Series, pause: float) -> None:
         client = await dial(self._addresses, f"load{number}", 10.0)
@@ -83,6 +82,7 @@ class Writers:
                 series.done.append((began, time.monotonic()))
                 if number < 0:
                     self.probe_address = client.address
+                    self._begun.set()
                 if pause:
                     await asyncio.sleep(pause)
 

@@ -20,15 +20,20 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from tests.checkers.history import Goal
+from tests.cluster import membership
 from tests.cluster.journal import Journal
-from tests.cluster.links import BROKEN, CUT, Rule, between, from_clients, towards
+from tests.cluster.links import BROKEN, CUT, between, from_clients, towards
 from tests.cluster.processes import Cluster, Member
+from tests.cluster.proxy import Rule
+from tests.node_process import NotReady
 
 ROUND_SECONDS: Final = (20.0, 40.0)
 """Between two rests."""
 RECOVERY_SECONDS: Final = 20.0
 """After everything was healed, all members must serve and be equal within this time."""
-PAUSE_SECONDS: Final = 1.5
+VISIT_SECONDS: Final = 20.0
+"""How long a visitor may take to be taken in while other faults go on."""
+PAUSE_SECONDS: Final = 2.5
 """Mean time between two faults of one lane."""
 
 
@@ -45,6 +50,8 @@ class Nemesis:
         self._working = 0
         self._idle = asyncio.Event()
         self._recoveries: list[float] = []
+        self._visitors = 0
+        self._logs: dict[str, str] = {}
         self.lanes: dict[str, dict[str, float]] = {
             "processes": {
                 "kill_one": 5,
@@ -66,6 +73,7 @@ class Nemesis:
                 "clients_cut": 2,
             },
             "machines": {"clock": 3, "checkpoint": 2, "full_disk": 2},
+            "members": {"transfer": 4, "visit": 1, "replace": 1},
         }
         for faults in self.lanes.values():
             for name in without:
@@ -126,9 +134,7 @@ class Nemesis:
         took = await asyncio.to_thread(self._recover, began)
         if took is not None:
             self._recoveries.append(took)
-        goal = Goal(
-            "recovery after faults", began + RECOVERY_SECONDS, None if took is None else began + took
-        )
+        goal = Goal("recovery after faults", began + RECOVERY_SECONDS, None if took is None else began + took)
         self._journal.history.goals.append(goal)
         self._journal.event(f"recovered after {took if took is None else round(took, 2)} s")
 
@@ -140,7 +146,15 @@ class Nemesis:
                 waiting.pop(0)
             else:
                 time.sleep(0.05)
-        return None if waiting else time.monotonic() - began
+        took = time.monotonic() - began
+        if waiting:
+            return None
+        try:
+            self._cluster.await_voters(len(self._cluster.members), max(0.0, RECOVERY_SECONDS - took))
+        except NotReady as error:
+            self._journal.event(str(error))
+            return None
+        return took
 
     @staticmethod
     def _takes_write(member: Member) -> bool:
@@ -319,7 +333,9 @@ class Nemesis:
         some = self._rng.sample(names, self._rng.randint(1, len(names)))
         rule = Rule(delay=self._rng.choice((0.005, 0.03, 0.15)))
         links = between(some, names) + (from_clients(some) if self._rng.random() < 0.3 else [])
-        await self._bend(f"slow by {rule.delay * 1000:.0f} ms", links, rule, seconds=self._rng.uniform(2.0, 8.0))
+        await self._bend(
+            f"slow by {rule.delay * 1000:.0f} ms", links, rule, seconds=self._rng.uniform(2.0, 8.0)
+        )
 
     async def _narrow(self) -> None:
         rule = Rule(rate=self._rng.choice((20_000.0, 200_000.0)))
@@ -358,3 +374,47 @@ class Nemesis:
             finally:
                 victim.disk.empty()
 
+    # -- members ----------------------------------------------------------------------------------------------
+
+    async def _transfer(self) -> None:
+        target = self._rng.choice((None, *self._names()))
+        ended = await asyncio.to_thread(membership.transfer, self._cluster, self._rng, target)
+        self._note("transfer", f"to {target or 'anybody'}: {ended}")
+
+    async def _visit(self) -> None:
+        """Somebody joins, stays for a while, and is removed."""
+        cluster = self._cluster
+        self._visitors += 1
+        visitor = cluster.add(f"v{self._visitors}")
+        self._note("join", visitor.name)
+        with self._hold(visitor):
+            visitor.launch()
+            voted = await asyncio.to_thread(membership.await_vote, visitor, VISIT_SECONDS)
+            self._journal.event(f"{visitor.name} {'serves' if voted else 'does not serve yet'}")
+        await asyncio.sleep(self._rng.uniform(0.0, 6.0))
+        while visitor.name in self._taken:
+            await asyncio.sleep(0.05)
+        with self._hold(visitor):
+            self._note("remove", visitor.name)
+            problem = await asyncio.to_thread(membership.leave, cluster, self._rng, visitor)
+            if problem is not None:
+                self._journal.unexpected.append(problem)
+        self._gone(visitor)
+
+    def _gone(self, member: Member) -> None:
+        self._logs[member.name] = member.errors()
+        self._cluster.drop(member.name)
+
+    async def _replace(self) -> None:
+        """A member loses its disk: it is removed, and a new one comes in its place."""
+        victim = await self._victim()
+        if victim is None or not victim.is_ready():
+            return
+        with self._hold(victim):
+            self._note("replace", victim.name)
+            victim.kill()
+            member = membership.identity(victim)
+            await asyncio.to_thread(membership.remove, self._cluster, self._rng, member)
+            self._journal.event(f"{victim.name} is removed and begins anew")
+            victim.begin_anew(self._cluster.peers_but(victim.name))
+            victim.launch()

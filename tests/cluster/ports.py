@@ -14,7 +14,7 @@ _given: set[int] = set()
 
 
 def address() -> str:
-    """Return HOST:PORT that nobody uses, outside the range from which the system takes ports for outgoing connections."""
+    """Return HOST:PORT that nobody uses, outside the range from which outgoing connections get theirs."""
     highest = _lowest_of_outgoing() - 1
     for _ in range(1000):
         port = random.randint(LOWEST, highest)

@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from tests.cluster import ports
 from tests.cluster.disk import NoMountError, SmallDisk
@@ -87,6 +88,7 @@ class Member(NodeProcess):
             links.open_door(name, "client", self.client, self._listen)
             links.open_door(name, "peer", self.peer, self._peer_listen)
         self._arguments = self._serve(join)
+        self._lives = 1
 
     @property
     def direct(self) -> str:
@@ -101,6 +103,13 @@ class Member(NodeProcess):
         for setting in (*self._plan.settings, *self._plan.extra, *told):
             arguments += ["--set", setting]
         return arguments
+
+    def begin_anew(self, join: str) -> None:
+        """Forget all data: the next start joins with an empty directory, at the same addresses, as somebody else."""
+        shutil.rmtree(self.data)
+        self._lives += 1
+        self.data = self.data.with_name(f"data-{self._lives}")
+        self._arguments = self._serve(join)
 
     def launch(self) -> None:
         """Start it and return at once."""
@@ -210,10 +219,18 @@ class Cluster:
 
     def add(self, name: str) -> Member:
         """Make one more member, that will join the others when it is started (the first one founds the cluster)."""
-        join = ",".join(member.peer for member in self.members.values()) or None
+        join = self.peers_but(name) or None
         member = Member(name, self.folder / name, self.plan, self._links, join)
         self.members[name] = member
         return member
+
+    def peers_but(self, name: str) -> str:
+        """Return the peer addresses of all other members, as `--join` takes them."""
+        return ",".join(member.peer for member in self.members.values() if member.name != name)
+
+    def drop(self, name: str) -> None:
+        """Forget a member that is gone for good."""
+        self.members.pop(name).close()
 
     def start(self, seconds: float = READY_SECONDS) -> None:
         """Start all and return when all are ready and vote."""
@@ -239,9 +256,9 @@ class Cluster:
                 raise NotReady(f"not {count} voters within {seconds:g} s: {rows}")
             time.sleep(0.05)
 
-    def leader_status(self) -> dict[str, object] | None:
+    def leader_status(self) -> dict[str, Any] | None:
         """Return STATUS of the member that says that it leads, in the highest term; None when nobody does."""
-        best: dict[str, object] | None = None
+        best: dict[str, Any] | None = None
         for status in self.statuses().values():
             leads = status["leader"] == status["node"]
             if leads and (best is None or status["term"] > best["term"]):
@@ -253,7 +270,7 @@ class Cluster:
         status = self.leader_status()
         return None if status is None else self.members[str(status["node"])]
 
-    def statuses(self) -> dict[str, dict[str, object]]:
+    def statuses(self) -> dict[str, dict[str, Any]]:
         """Return STATUS of all members that answer soon, past the proxy."""
         found = {}
         for name, member in list(self.members.items()):

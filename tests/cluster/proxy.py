@@ -1,10 +1,10 @@
-"""The network between members and from clients, as a process: every byte passes through it, and it can hold or spoil any.
+"""The network between members and from clients, as a process: every byte passes through it, and it can hold any.
 
     member A --dials the advertised address of B--> [peer door of B] --> B        links "A>B" and, for answers, "B>A"
     client   --dials the advertised address of B--> [client door of B] --> B      links "client>B" and "B>client"
 
-Who dials a peer door is read from the handshake's first frame, which carries the dialler's own advertised address. Rules
-are set for links by name, at any time; what a link holds is delivered in order when it is passed on again, as TCP does
+Who dials a peer door is read from the handshake's first frame, which carries the dialler's own advertised address.
+Rules are set for links by name, at any time; what a link holds is delivered in order when it is passed on again, as TCP does
 after a short cut. It is driven by lines of JSON on its standard input, answers each with one line, and ends with it:
 
     {"door": "n2", "kind": "peer", "listen": "127.0.0.1:12001", "target": "127.0.0.1:12002"}

@@ -105,8 +105,9 @@ class _Run:
         await asyncio.sleep(2.0)  # some work without faults
         await self._finish(tasks, healed)
         began = time.monotonic()
-        outcome.caught_up = await asyncio.to_thread(await_equal, cluster, REST_SECONDS)
-        self._goal("all members are equal", began, outcome.caught_up)
+        took = await asyncio.to_thread(await_equal, cluster, REST_SECONDS)
+        outcome.caught_up = None if took is None else round(took, 2)
+        self._goal("all members are equal", began, took)
         await self._finish_followers(tasks)
         journal.unexpected += cluster.faults()
         last = await asyncio.to_thread(cluster.leader_status)
@@ -138,8 +139,10 @@ class _Run:
 
     async def _finish(self, tasks: list[asyncio.Task[None]], healed: float) -> None:
         """Let workers and tenants end by themselves; leases run out."""
-        for one in (*self._workers, *self._tenants):
-            one.stopping = True
+        for worker in self._workers:
+            worker.stopping = True
+        for tenant in self._tenants:
+            tenant.stopping = True
         ending = [*tasks[: len(self._workers)], *tasks[len(self._workers) + len(self._followers) :]]
         done, late = await asyncio.wait(ending, timeout=REST_SECONDS)
         for task in late:
@@ -205,8 +208,7 @@ def report(outcome: Outcome) -> str:
         f"revoked {journal.revoked}",
         "errors: " + (", ".join(f"{code} {count}" for code, count in journal.errors.most_common()) or "none"),
         "faults: " + (", ".join(f"{name} {count}" for name, count in journal.faults.most_common()) or "none"),
-        f"equal {outcome.caught_up if outcome.caught_up is None else round(outcome.caught_up, 2)} s after the work ended, "
-        f"judged in {outcome.judged:.0f} s",
+        f"equal {outcome.caught_up} s after the work ended, judged in {outcome.judged:.0f} s",
     ]
     table = _table(journal)
     verdict = [f"VIOLATION {violation}" for violation in outcome.violations] or ["every promise was kept"]
@@ -217,7 +219,9 @@ def _waits(waits: list[float]) -> str:
     if len(waits) < 2:
         return "nothing was answered"
     cuts = statistics.quantiles(waits, n=1000)
-    shown = ", ".join(f"{name} {cuts[at] * 1000:.1f}" for name, at in (("50 %", 499), ("99 %", 989), ("99.9 %", 998)))
+    shown = ", ".join(
+        f"{name} {cuts[at] * 1000:.1f}" for name, at in (("50 %", 499), ("99 %", 989), ("99.9 %", 998))
+    )
     return f"milliseconds until answered: {shown}, most {max(waits) * 1000:.0f}"
 
 

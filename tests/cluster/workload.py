@@ -225,7 +225,9 @@ class Worker:
             if read.tree:
                 rev, rows = await self._pages(read.path, mode)
             else:
-                rev, version = await self.client._driver.call([verbs.GET, 0, read.path, at, mode], False, None)
+                rev, version = await self.client._driver.call(
+                    [verbs.GET, 0, read.path, at, mode], False, None
+                )
                 rows = {} if version is None else {read.path: tuple(version)}
         except VisorError as error:
             self._journal.failed(kind, operation, error)
@@ -240,18 +242,18 @@ class Worker:
         at = cursor = None
         limit = self._rng.choice((0, 0, 2))
         while True:
-            message = [verbs.SCAN, 0, [verbs.SEL_TREE, path], at, mode, cursor, limit, {}]
+            message: list[Any] = [verbs.SCAN, 0, [verbs.SEL_TREE, path], at, mode, cursor, limit, {}]
             at, rows, cursor, _ = await self.client._driver.call(message, False, None)
             found |= {name: tuple(version) for name, version in rows}
             if cursor is None:
                 return at, found
 
 
-async def dial(addresses: list[str], actor: str, timeout: float) -> Client[bytes]:
+async def dial(addresses: list[str], actor: str, seconds: float) -> Client[bytes]:
     """Return a client, also when nobody answers at first."""
     while True:
         try:
-            return await visor.aio.dial(addresses, timeout=timeout, actor=actor)
+            return await visor.aio.dial(addresses, timeout=seconds, actor=actor)
         except VisorError:
             await asyncio.sleep(0.2)
 
