@@ -11,7 +11,8 @@
             for commit in watch:
                 print(commit.rev, commit.actor, commit.changes)
 
-`visor.aio` has the same names for asyncio, `visor.errors` what can go wrong, `visor.codecs` values other
+`visor.registry` is the domain on top of it: apps, revisions, instances, tickets, services. `visor.aio` has the same
+names for asyncio, `visor.errors` what can go wrong, `visor.codecs` values other
 than bytes, `visor.guard`, `visor.op` and `visor.select` the pieces of conditional and bulk calls,
 `visor.testing` registries for tests. `Mirror`, `follow` and `watch_one` keep a picture of the registry in
 this process in sync (`visor.following`).
@@ -26,7 +27,8 @@ from __future__ import annotations
 import logging as _logging
 from collections.abc import Iterable
 from contextlib import AbstractContextManager as _AbstractContextManager
-from typing import Any, TypeVar, overload
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from visor import codecs, errors, guard, op, select
 from visor._contenders import Contender
@@ -67,6 +69,9 @@ from visor.values import (
     Result,
     Stat,
 )
+
+if TYPE_CHECKING:
+    from visor import registry
 
 _logging.getLogger("visor").addHandler(_logging.NullHandler())
 
@@ -148,6 +153,13 @@ def embedded(root: str = "/", *, codec: Codec[Any] = codecs.BYTES) -> _AbstractC
     return start(root, codec)
 
 
+def __getattr__(name: str) -> Any:
+    """Load the domain when it is first asked for: who works with files pays nothing for it."""
+    if name == "registry":
+        return _import_module("visor.registry")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "dial",
     "embedded",
@@ -193,6 +205,7 @@ __all__ = [
     "errors",
     "guard",
     "op",
+    "registry",
     "select",
     "__version__",
 ]

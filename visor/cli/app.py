@@ -36,8 +36,20 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "revert": ("past", "Bring back the state of a rev."),
         "retain": ("past", "Set how much history is kept, or forget some."),
     },
+    "Domain": {
+        "app": ("domain.app", "Apps."),
+        "rev": ("domain.rev", "Revisions of apps; alone, the latest rev of the registry."),
+        "proc": ("domain.proc", "Process types."),
+        "env": ("domain.env", "Environments: variables, and immutable ones."),
+        "instance": ("domain.instance", "Instances, and what becomes of them."),
+        "ticket": ("domain.ticket", "Work to be done, and who does it."),
+        "scale": ("domain.scale", "Have N instances, or N more, or N fewer."),
+        "service": ("domain.service", "Services and their endpoints."),
+        "runner": ("domain.runner", "Runners, loggers, proxies, process managers."),
+        "event": ("domain.event", "What happens in the domain."),
+        "init": ("domain.init", "Lay out the domain, or check it."),
+    },
     "Registry": {
-        "rev": ("node", "Print the latest rev."),
         "nop": ("node", "Go through consensus without a change."),
         "status": ("node", "Print what the node tells of itself."),
         "ping": ("node", "Measure the way to the node and back."),
@@ -51,8 +63,8 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "version": ("shell", "Print versions."),
     },
 }
-"""Command -> its module in `visor.cli.commands` and a word about it, by heading. The function is
-`<name>_command`."""
+"""Command -> its module in `visor.cli.commands` (with a dot: in `visor.cli`) and a word about it, by heading. The
+function is `<name>_command`."""
 
 COMMANDS: Final = {name: module for section in SECTIONS.values() for name, (module, _) in section.items()}
 
@@ -69,7 +81,8 @@ class LazyGroup(VisorGroup):
         module = COMMANDS.get(cmd_name)
         if module is None:
             return None
-        found = getattr(import_module(f"visor.cli.commands.{module}"), f"{cmd_name}_command")
+        place = f"visor.cli.{module}" if "." in module else f"visor.cli.commands.{module}"
+        found = getattr(import_module(place), f"{cmd_name}_command")
         assert isinstance(found, click.Command)
         return found
 

@@ -168,6 +168,16 @@ def shrink(
     return records, plan
 
 
+def purge(ended: Iterable[Seen], mark: Mark) -> Plan:
+    """Plan the unregistration of instances that have ended."""
+    plan = Plan(note=mark.reason)
+    for seen in ended:
+        step = moves.unregister(seen, mark)
+        plan.guards += step.plan.guards
+        plan.writes += step.plan.writes
+    return plan
+
+
 def settle(order: Order, rev: int, count: int) -> Plan:
     """Return the transaction that only says how many there should be: there are as many."""
     return _plan(order, rev, count, count)

@@ -173,6 +173,10 @@ class EventWatch:
             self._ready = (await self._events(commit))[::-1]
         return self._ready.pop()
 
+    async def progress(self, *, timeout: float | None = None) -> int:
+        """Ask how far the registry is, and return the rev up to which everything has arrived here."""
+        return await self._watch.progress(timeout=timeout)
+
     async def close(self) -> None:
         """End it: idempotent, never waits."""
         await self._watch.close()

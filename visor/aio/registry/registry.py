@@ -18,7 +18,7 @@ from visor.aio.registry.events import EventWatch, watch_event
 from visor.aio.registry.instance import Instance, claimer
 from visor.aio.registry.member import RunnerWatch, watch_runner
 from visor.aio.registry.presence import Presence, attend
-from visor.aio.registry.scale import ScaleCount, Scaled
+from visor.aio.registry.scale import ScaleCount, Scaled, purge
 from visor.aio.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
 from visor.aio.registry.view import View
 from visor.codecs import BYTES
@@ -178,6 +178,12 @@ class Registry:
     async def host_instances(self, host: str) -> list[Instance]:
         """Return the instances that run on a host."""
         return await (await self.snapshot()).host_instances(host)
+
+    async def purge(
+        self, app: str | None = None, *, reason: str = "purged", timeout: float | None = None
+    ) -> int:
+        """Unregister all instances, of an app or of all, that have ended, and return how many."""
+        return await purge(await self.snapshot(), app, reason, timeout)
 
     async def ticket(self, identity: int) -> Ticket:
         """Return a ticket as it is now, also a processed one; NotFound."""

@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,10 +12,12 @@ from visor import select
 from visor.aio.registry.instance import Instance
 from visor.errors import Conflict, NotFound
 from visor.registry import layout, scaling
-from visor.registry.model import InstanceRecord, ScaleRecord
+from visor.registry.errors import Unregistered
+from visor.registry.model import InstanceRecord, Mark, ScaleRecord
 from visor.registry.moves import Seen
 from visor.registry.plan import Refused
 from visor.registry.scaling import Amount, Group, Order
+from visor.registry.states import ENDED
 
 if TYPE_CHECKING:
     from visor.aio.registry.view import View
@@ -171,3 +174,22 @@ async def register_one(
     if isinstance(done, Refused):
         raise scaling.absent(group, done)
     return Instance(view.at(done), Seen(record, done))
+
+
+async def purge(view: View, app: str | None, reason: str, timeout: float | None) -> int:
+    """Unregister the instances that have ended, up to 500 in one rev, and return how many."""
+    access = view._access
+    ended = [each for each in await view.instances(app) if each.state in ENDED]
+    count = 0
+    for start in range(0, len(ended), scaling.STEP):
+        mark = Mark(access.actor, reason, access.time())
+        batch = [each.seen for each in ended[start : start + scaling.STEP]]
+        done = await access.commit(scaling.purge(batch, mark), timeout)
+        if isinstance(done, Refused):  # somebody else tidies too: one by one
+            for instance in ended[start : start + scaling.STEP]:
+                with contextlib.suppress(Conflict, Unregistered):
+                    await instance.unregister(reason=reason, timeout=timeout)
+                    count += 1
+        else:
+            count += len(batch)
+    return count

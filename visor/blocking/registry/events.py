@@ -173,6 +173,10 @@ class EventWatch:
             self._ready = (self._events(commit))[::-1]
         return self._ready.pop()
 
+    def progress(self, *, timeout: float | None = None) -> int:
+        """Ask how far the registry is, and return the rev up to which everything has arrived here."""
+        return self._watch.progress(timeout=timeout)
+
     def close(self) -> None:
         """End it: idempotent, never waits."""
         self._watch.close()

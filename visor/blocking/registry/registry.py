@@ -18,7 +18,7 @@ from visor.blocking.registry.events import EventWatch, watch_event
 from visor.blocking.registry.instance import Instance, claimer
 from visor.blocking.registry.member import RunnerWatch, watch_runner
 from visor.blocking.registry.presence import Presence, attend
-from visor.blocking.registry.scale import ScaleCount, Scaled
+from visor.blocking.registry.scale import ScaleCount, Scaled, purge
 from visor.blocking.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
 from visor.blocking.registry.view import View
 from visor.codecs import BYTES
@@ -176,6 +176,10 @@ class Registry:
     def host_instances(self, host: str) -> list[Instance]:
         """Return the instances that run on a host."""
         return (self.snapshot()).host_instances(host)
+
+    def purge(self, app: str | None = None, *, reason: str = "purged", timeout: float | None = None) -> int:
+        """Unregister all instances, of an app or of all, that have ended, and return how many."""
+        return purge(self.snapshot(), app, reason, timeout)
 
     def ticket(self, identity: int) -> Ticket:
         """Return a ticket as it is now, also a processed one; NotFound."""

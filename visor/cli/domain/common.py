@@ -1,0 +1,92 @@
+"""What the domain's commands share: the way to the domain, options, answers to a change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from visor.cli import exits, failure
+from visor.cli.connect import connect
+from visor.cli.options import REV
+from visor.cli.output import Output
+from visor.cli.problem import Problem
+from visor.cli.reading import past
+from visor.cli.settings import Settings
+from visor.registry import Registry, View, errors
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+exits.TABLE[errors.BadName] = exits.USAGE
+failure.HINTS.update(
+    {
+        errors.BadName: "names are letters, digits, '-' and '.'; of process types letters and digits",
+        errors.IllegalMove: "look at it with 'visor instance show'",
+        errors.AlreadyClaimed: "claim another one: 'visor ticket ls'",
+        errors.NotClaimer: "only the host that has claimed it may do that",
+        errors.InUse: "stop its instances first ('visor scale ... 0'), or say --cascade where there is that option",
+        errors.Unregistered: "it is gone for good; 'visor event ls' tells its history",
+        errors.SchemaMismatch: "use the version of visor that laid out this registry",
+        errors.BadRecord: "somebody wrote this file by hand; 'visor revert' can bring it back",
+    }
+)
+
+
+@contextmanager
+def domain(settings: Settings) -> Iterator[Registry]:
+    """Give the domain for one command."""
+    with connect(settings, settings.flags.get("actor")) as client:
+        yield Registry(client)
+
+
+def seen(registry: Registry, settings: Settings, rev: int | None, moment: str | None) -> View:
+    """Return the view that `--rev` or `--at` asks for: the latest without them."""
+    return registry.snapshot(past(registry.client, settings, rev, moment))
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    settings = context.find_object(Settings)
+    if settings is not None and value is not None:
+        settings.flags["actor"] = value
+
+
+def actor_option(function: F) -> F:
+    """Add `--actor`."""
+    return click.option(
+        "--actor",
+        metavar="NAME",
+        expose_value=False,
+        callback=_remember,
+        help="Who does it, for the history [USER@HOST].",
+    )(function)
+
+
+def moment_options(function: F) -> F:
+    """Add `--rev` and `--at`: which state to read."""
+    function = click.option("--at", "moment", metavar="TIME", help="As of a time: RFC 3339, 10m (ago).")(
+        function
+    )
+    return click.option("--rev", type=REV, metavar="N", help="As of rev N of the registry.")(function)
+
+
+def env_option(function: F) -> F:
+    """Add `--env`."""
+    return click.option("--env", metavar="REF", help="The immutable environment [none].")(function)
+
+
+def changed(output: Output, shape: dict[str, Any], rev: int) -> None:
+    """Answer to a change: its JSON with the rev, or the rev alone."""
+    output.result({**shape, "rev": rev}, str(rev))
+
+
+def pairs(words: Iterable[str]) -> dict[str, str]:
+    """Read `KEY=VALUE` words. Raises Problem."""
+    found = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise Problem(f"{word!r} is not KEY=VALUE")
+        found[key] = value
+    return found
