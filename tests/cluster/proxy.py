@@ -4,8 +4,9 @@
     client   --dials the advertised address of B--> [client door of B] --> B      links "client>B" and "B>client"
 
 Who dials a peer door is read from the handshake's first frame, which carries the dialler's own advertised address.
-Rules are set for links by name, at any time; what a link holds is delivered in order when it is passed on again, as TCP does
-after a short cut. It is driven by lines of JSON on its standard input, answers each with one line, and ends with it:
+Rules are set for links by name, at any time; what a link holds is delivered in order when it is passed on again, as TCP
+does after a short cut. It is driven by lines of JSON on its standard input, answers each with one line, and ends when
+that does:
 
     {"door": "n2", "kind": "peer", "listen": "127.0.0.1:12001", "target": "127.0.0.1:12002"}
     {"rules": {"n1>n2": {"hold": true}, "n2>n1": {"delay": 0.05, "rate": 100000}}}     links not named pass freely

@@ -38,7 +38,7 @@ def disturbed(folder: Path, nodes: int, seed: int, seconds: float) -> Outcome:
 @pytest.mark.soak
 @pytest.mark.timeout(120 + 60 * SOAK)
 def test_nothing_is_broken_while_everything_goes_wrong(tmp_path: Path) -> None:
-    outcome = disturbed(tmp_path, 3, 7, 20.0 * SOAK)
+    outcome = disturbed(tmp_path, 3, 7, 14.0 * SOAK)
     assert outcome.passed, report(outcome)
     assert sum(what == OK for _, what in outcome.journal.outcomes) >= 10, report(outcome)
     assert_that_the_verdict_means_something(outcome)
@@ -72,7 +72,7 @@ def test_a_member_that_was_without_leader_takes_writes_again(tmp_path: Path) -> 
         with alone.wire() as wire:
             deadline = time.monotonic() + 20.0
             while (began := time.monotonic()) < deadline:
-                with pytest.raises(Refused, match="no_quorum"):
+                with pytest.raises(Refused, match=r"no_quorum|lost_leadership"):
                     wire.set("/a", b"1")
                 if time.monotonic() - began < 0.1:
                     break  # it is refused at once by now
