@@ -134,6 +134,7 @@ class Catchup:
     def _fail(self, error: Exception) -> None:
         logger.error("no checkpoint could be taken over, next try in %g s: %s", RETRY_SECONDS, error)
         self._source = ""
+        self.incoming.failure = None  # it has been told; the next attempt has its own
         self._not_before = self._time() + RETRY_SECONDS
 
     def on_offered(self, member: str, message: list[Any]) -> None:
