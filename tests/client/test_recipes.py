@@ -1,0 +1,285 @@
+"""Semaphores, elections and parties, and all recipes awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import visor
+import visor.aio
+from visor import LeaseState, errors
+from visor.testing import Server
+
+from .test_locks import run_all, until
+
+
+@pytest.fixture
+def client(visor_client: visor.Client[bytes]) -> visor.Client[bytes]:
+    return visor_client
+
+
+@pytest.fixture
+def session(client: visor.Client[bytes]) -> Iterator[visor.Session]:
+    with client.session(30) as session:
+        yield session
+
+
+class TestSemaphore:
+    def test_so_many_hold_it_and_no_more(self, visor_server: Server) -> None:
+        inside: list[int] = []
+        most: list[int] = []
+        lock = threading.Lock()
+
+        def contend() -> None:
+            with visor_server.dial() as mine, mine.session(20) as session:
+                for _ in range(3):
+                    with session.semaphore("/slots", 3) as slot:
+                        slot.check()
+                        with lock:
+                            inside.append(1)
+                            most.append(len(inside))
+                        time.sleep(0.01)
+                        with lock:
+                            inside.pop()
+
+        run_all(*[contend] * 10)
+        assert len(most) == 30
+        assert max(most) == 3
+        with visor_server.dial() as witness:
+            assert witness.names("/slots") == ["@limit"]
+
+    def test_those_who_wait_are_served_in_order(self, session: visor.Session) -> None:
+        held = [session.semaphore("/slots", 2) for _ in range(2)]
+        fences = [slot.acquire() for slot in held]
+        assert session.semaphore("/slots", 2).try_acquire() is None
+        served: list[int] = []
+        ready: list[int] = []
+
+        def waiting(number: int) -> Callable[[], None]:
+            def wait() -> None:
+                until(lambda: len(ready) == number)
+                slot = session.semaphore("/slots", 2)
+                threading.Timer(0.1, ready.append, (number,)).start()
+                served.append(slot.acquire())
+                time.sleep(0.05)
+                slot.release()
+
+            return wait
+
+        def let_go() -> None:
+            until(lambda: len(ready) == 4)
+            held[1].release()
+
+        run_all(*[waiting(number) for number in range(4)], let_go)
+        assert served == sorted(served)
+        assert min(served) > max(fences)
+        held[0].release()
+
+    def test_the_limit_is_the_same_for_all(self, session: visor.Session) -> None:
+        with session.semaphore("/slots", 2):
+            with pytest.raises(ValueError, match="semaphore of 2"):
+                session.semaphore("/slots", 3).acquire()
+            assert len(session.semaphore("/slots", 2).contenders()) == 1
+        with pytest.raises(ValueError, match="one slot at least"):
+            session.semaphore("/slots", 0)
+
+
+class TestElection:
+    def test_one_leads_and_the_next_one_follows(self, visor_server: Server) -> None:
+        with visor_server.dial() as one, visor_server.dial() as two:
+            first, second = one.session(20), two.session(20)
+            lead, heir = first.election("/leader", b"one"), second.election("/leader", b"two")
+            assert heir.leader() is None
+            fence = lead.campaign()
+            now = heir.leader()
+            assert now is not None
+            assert (now.data, now.fence, now.lease) == (b"one", fence, first.id)
+            later: list[int] = []
+            waiter = threading.Thread(target=lambda: later.append(heir.campaign()))
+            waiter.start()
+            until(lambda: len(lead.contenders()) == 2)
+            one.close()  # and with it the session
+            waiter.join(5)
+            assert later[0] > fence
+            assert lead.lost or not lead.held
+            heir.resign()
+            assert heir.leader() is None
+
+    def test_everybody_can_observe_who_leads(self, visor_server: Server) -> None:
+        seen: list[bytes | None] = []
+        with visor_server.dial() as watcher, visor_server.dial() as client:
+            session, looking = client.session(20), watcher.session(20)
+
+            def observe() -> None:
+                for leader in looking.election("/leader").observe():
+                    seen.append(leader.data if leader is not None else None)
+                    if len(seen) == 6:
+                        return
+
+            def act() -> None:
+                until(lambda: len(seen) == 1)
+                election = session.election("/leader", b"a")
+                election.campaign()
+                until(lambda: len(seen) == 2)
+                election.proclaim(b"b")
+                assert election.set("/led", b"") > 0
+                heir = session.election("/leader", b"c")
+                threading.Timer(0.1, election.resign).start()
+                heir.campaign()
+                until(lambda: len(seen) >= 4)
+                heir.resign()
+                until(lambda: len(seen) >= 5)
+                session.election("/leader", b"d").campaign()
+
+            run_all(observe, act)
+        assert seen == [None, b"a", b"b", b"c", None, b"d"]
+
+    def test_run_leads_and_resigns(self, session: visor.Session, client: visor.Client[bytes]) -> None:
+        election = session.election("/leader", b"me")
+
+        def lead(fence: int) -> str:
+            assert election.held
+            assert election.fence == fence
+            return "done"
+
+        assert election.run(lead) == "done"
+        assert election.leader() is None
+        with pytest.raises(ZeroDivisionError):
+            election.run(lambda fence: fence // 0)
+        assert election.leader() is None
+        with pytest.raises(errors.LockLost):
+            election.run(lambda fence: client.delete(election.path) and election.set("/x", b""))
+        with election:
+            assert election.held
+
+
+class TestParty:
+    def test_members_come_and_go(self, visor_server: Server) -> None:
+        seen: list[list[bytes | None]] = []
+        with visor_server.dial() as watcher, visor_server.dial() as one, visor_server.dial() as two:
+            looking = watcher.session(20).party("/workers")
+            first, second = one.session(20), two.session(1.0)
+
+            def observe() -> None:
+                for members in looking.observe():
+                    seen.append([member.data for member in members])
+                    if len(seen) == 5:
+                        return
+
+            def act() -> None:
+                until(lambda: len(seen) == 1)
+                with first.party("/workers", b"one") as party:
+                    assert party.joined
+                    assert party.join() == party.join()
+                    dying = second.party("/workers", b"two")
+                    dying.join()
+                    assert [member.data for member in party.members()] == [b"one", b"two"]
+                    until(lambda: len(seen) == 3)
+                    two._keeper(1.0).discard(second)  # it goes without a word
+                    until(lambda: len(seen) == 4)
+                    assert not dying.joined
+                assert party.members() == []
+
+            run_all(observe, act)
+        assert seen == [[], [b"one"], [b"one", b"two"], [b"one"], []]
+
+
+class TestAsyncio:
+    def test_twenty_tasks_contend(self, visor_server: Server) -> None:
+        async def main() -> None:
+            fences: list[int] = []
+            inside: list[int] = []
+
+            async with visor.aio.dial(visor_server.address) as client, await client.session(20) as session:
+
+                async def contend() -> None:
+                    lock = session.lock("/locks/a")
+                    for _ in range(5):
+                        async with lock:
+                            inside.append(1)
+                            assert len(inside) == 1
+                            fences.append(lock.fence)
+                            await lock.set(
+                                "/count", b"%d" % (int(await client.get_value("/count", b"0")) + 1)
+                            )
+                            inside.clear()
+
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(20):
+                        group.create_task(contend())
+                assert (await client.get("/count")).value == b"100"
+                assert not await client.exists("/locks/a")
+            assert len(fences) == 100
+            assert fences == sorted(fences)
+
+        asyncio.run(main())
+
+    def test_a_cancelled_wait_leaves_the_queue(self, visor_server: Server) -> None:
+        async def main() -> None:
+            async with (
+                visor.aio.dial(visor_server.address) as client,
+                await client.session(20) as session,
+                session.lock("/locks/a") as held,
+            ):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.2):
+                        await session.lock("/locks/a").acquire()
+                assert len(await held.contenders()) == 1
+
+        asyncio.run(main())
+
+    def test_a_lost_session_ends_waits_and_tells(self, visor_server: Server) -> None:
+        async def main() -> None:
+            told: list[object] = []
+            async with (
+                visor.aio.dial(visor_server.address) as other,
+                visor.aio.dial(visor_server.address) as client,
+                await other.session(20) as holder,
+                holder.lock("/locks/a") as held,
+            ):
+                session = await client.session(1.0)
+                session.on_change(told.append)
+                mine = session.lock("/locks/b")
+                await mine.acquire()
+                mine.on_lost(told.append)
+                wait = asyncio.create_task(session.lock("/locks/a").acquire())
+                async with await other.watch("/locks/a/*", 1) as watch:
+                    while (await watch.next(timeout=5)).changes[0].path == held.path:
+                        pass
+                await other.revoke(session.id)
+                with pytest.raises(errors.LeaseLost):
+                    await wait
+                assert mine.lost
+                with pytest.raises(errors.LockLost):
+                    await mine.set("/x", b"")
+                await asyncio.sleep(0.05)
+                assert told == [LeaseState.LOST, mine] or told == [mine, LeaseState.LOST]
+
+        asyncio.run(main())
+
+    def test_the_other_recipes(self, visor_server: Server) -> None:
+        async def main() -> None:
+            async with visor.aio.dial(visor_server.address) as client, await client.session(20) as session:
+                async with session.semaphore("/slots", 1):
+                    assert await session.semaphore("/slots", 1).try_acquire() is None
+                election = session.election("/leader", b"me")
+
+                async def lead(fence: int) -> int:
+                    leader = await election.leader()
+                    assert leader is not None
+                    return leader.fence - fence
+
+                assert await election.run(lead) == 0
+                async for leader in election.observe():
+                    assert leader is None
+                    break
+                async with session.party("/party", b"me") as party:
+                    assert [member.data for member in await party.members()] == [b"me"]
+                async with session.read_lock("/locks/a"), session.read_lock("/locks/a"):
+                    assert await session.lock("/locks/a").try_acquire() is None
+
+        asyncio.run(main())
