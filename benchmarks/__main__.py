@@ -44,6 +44,7 @@ BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "fanout": ("one node: 100 watchers, 1 and 16 writers", node.watches),
     "checkpoints": ("one node: sets while checkpoints are written", node.checkpoints),
     "restarts": ("one node: fill, restart, read old revs", node.restarts),
+    "domain": ("the domain with 100 000 instances: times and requests", _module("domain")),
     "client": ("the client library, blocking and asyncio, beside bare exchanges", _module("client")),
 }
 
