@@ -20,13 +20,16 @@ from visor._version import __version__
 from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
+from visord import divergence, health
 from visord.admin import Admin
 from visord.catchup import Catchup
 from visord.cluster import Cluster
+from visord.divergence import Divergence
 from visord.environment import Environment, Timer
 from visord.farewell import Farewell
 from visord.forwarding import Forwarding
 from visord.greeting import Greeting
+from visord.hashing import Hashing
 from visord.leases import Leases, Reply
 from visord.passing import Passing
 from visord.peers import messages as msg
@@ -124,6 +127,10 @@ class Node:
         self._closed = False
         self.on_addresses: Callable[[list[str]], None] = lambda addresses: None
         """The members that clients find have changed."""
+        self.on_divergence: Callable[[Refusal], None] = lambda refusal: None
+        """This node must not serve any more."""
+        self.divergence: Divergence | None = None
+        """This node's state was seen to differ from that of the others."""
         self.failure: BaseException | None = None
         self.readable = False
         """Linearizable reads can be answered from the store right now: this node is alone."""
@@ -143,6 +150,7 @@ class Node:
         self.directory = DataDirectory.open(
             disk, str(data_dir), node=name, rng=self._rng, cluster=self._joins
         )
+        divergence.check(disk, self.directory.path)
         self.cluster = self.directory.cluster
         self.name = name
         self.machine = Machine(limits)
@@ -207,6 +215,11 @@ class Node:
         )
         self.leases = Leases(self.machine, limits, self._reign, self.confirm, self.proposer, self._loop.time)
         self.members = Cluster(self.engine, self.me, self.say, self._loop.time)
+        every = self._settings.cluster.hash_seconds
+        self.hashing = Hashing(
+            self.engine, lambda: self.store, self.say, self._loop, every, self._on_divergence
+        )
+        self.members.services["hash"] = self.hashing.service
         self.admin = Admin(
             self.members, lambda: {"cluster": self.cluster, "node": self.me.id, "rev": self.store.rev}
         )
@@ -245,6 +258,9 @@ class Node:
             msg.CALL: self.members.on_call,
             msg.RESULT: self.members.on_result,
             msg.GONE: self._on_gone,
+            msg.HASH: self.hashing.on_hash,
+            msg.HASHED: self.hashing.on_hashed,
+            msg.VERDICT: self.hashing.on_verdict,
         }
         self.dropped = 0
         """Messages of members that were not what they should be."""
@@ -299,6 +315,9 @@ class Node:
         self.passing.look()
         self.catchup.look()
         self.members.look()
+        self.hashing.look()
+        if self.divergence is not None and self.engine.is_leader and not self.engine.transferring:
+            self.engine.transfer(None)  # who leads decides when leases end, and others take its checkpoints
         if self.farewell.over():
             self._use_configuration(self.engine.configuration)
         if not self._checked and not self._checking and self.engine.leader is not None:
@@ -332,6 +351,8 @@ class Node:
                 self.fail(error)
             return
         receiver = self._receivers.get(message[0])
+        if self.divergence is not None and message[0] in (msg.OFFER, msg.FETCH):
+            return  # nobody shall take over this node's state
         if receiver is not None:
             receiver(member, message)
 
@@ -341,6 +362,7 @@ class Node:
         self.engine.reachable(member, yes)
         if not yes:
             self.forwarding.lose(member)
+            self.hashing.lose(member)
         self._look_after_waiting()
 
     def _use_configuration(self, configuration: Configuration) -> None:
@@ -389,7 +411,8 @@ class Node:
         """Reads need no round while this node is the only voter and knows all that was committed."""
         engine = self.engine
         alone = engine.configuration.voters == [self.me.id]
-        self.readable = alone and engine.reads_are_current and self.failure is None
+        sound = self.failure is None and self.divergence is None
+        self.readable = alone and engine.reads_are_current and sound
         if self.readable:
             self._checked = True
             self._ready.set()
@@ -456,6 +479,22 @@ class Node:
         if self.me.id in configuration.removed and self.engine.configuration.find(member) is not None:
             self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
 
+    def _on_divergence(self, rev: int, own: str, majority: str) -> None:
+        """Serve nobody any more, and remember that. The node stays up: to be looked into, and to vote."""
+        if self.divergence is not None:
+            return
+        found = self.divergence = Divergence(rev, own, majority)
+        logger.critical("%s; %s", found.refusal.text, divergence.ADVICE)
+        self.readable = False
+        self.on_divergence(found.refusal)
+
+        def noted(result: None, error: BaseException | None) -> None:
+            if error is not None:
+                logger.error("that could not be noted: %s; it is found again after a restart", error)
+
+        disk, path = self.environment.disk, self.directory.path
+        self.environment.background.submit(lambda: divergence.write(disk, path, found), noted)
+
     def why_not_ready(self) -> str:
         """Return, for the log, what this node waits for before it serves."""
         configuration = self.engine.configuration
@@ -474,6 +513,16 @@ class Node:
         if full is not None:
             return f"space: {full.path}: {full.free} bytes are free"
         return f"catching up with {leader.name}: at {self.machine.index}, {self.log.last_index} in the log"
+
+    @property
+    def draining(self) -> bool:
+        """The node accepts no more writes: it is about to stop."""
+        return self._draining or self._closed
+
+    @property
+    def has_been_ready(self) -> bool:
+        """Since its start this node has once known all that was committed."""
+        return self._ready.is_set()
 
     async def ready(self) -> None:
         """Return when reads and writes are accepted."""
@@ -522,6 +571,7 @@ class Node:
         self._closed = True
         self.readable = False
         self.upkeep.close()
+        self.hashing.close()
         if self._timer is not None:
             self._timer.cancel()
         self.peers.close()
@@ -565,7 +615,6 @@ class Node:
 
     def status(self) -> dict[str, Any]:
         """Return what an operator looks at first."""
-        full = self.log.full
         leader = self._leader()
         return {
             "server": f"visord/{__version__}",
@@ -587,13 +636,16 @@ class Node:
             "log_bytes": self.log.size,
             "log_entries": len(self.log),
             "checkpoint": self.upkeep.status(),
-            "alarms": [] if full is None else [f"no space: {full.path}: {full.why}, {full.free} bytes free"],
+            "compared": self.hashing.compared,
+            "alarms": health.alarms(self),
         }
 
     def admission(self) -> Refusal | None:
         """Why this node takes no writes; None when it does."""
         if self._draining or self._closed:
             return Refusal("closing", "the server is stopping", {})
+        if self.divergence is not None:
+            return self.divergence.refusal
         full = self.log.full
         if full is not None:
             return Refusal(

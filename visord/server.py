@@ -22,6 +22,7 @@ from visord.peers.errors import PeersStartError
 from visord.peers.security import from_settings
 from visord.peers.tcp import TcpPeers
 from visord.settings import Settings
+from visord.state.refusal import Refusal
 from visord.storage.disk import OsDisk
 
 logger = logging.getLogger("visord")
@@ -183,6 +184,7 @@ class Server:
         loop = asyncio.get_running_loop()
         limits = self.limits()
         node.on_addresses = self._tell_addresses
+        node.on_divergence = self._send_away
 
         def factory() -> Connection:
             return Connection(node, limits, self._connections)
@@ -200,6 +202,10 @@ class Server:
     def _tell_addresses(self, addresses: list[str]) -> None:
         for connection in self._connections:
             connection.session.tell_addresses(addresses)
+
+    def _send_away(self, why: Refusal) -> None:
+        for connection in list(self._connections):
+            connection.session.leave(why.code, why.text)
 
     def limits(self) -> Limits:
         """The limits that clients are told."""

@@ -367,6 +367,9 @@ class Session:
     # -- reads ----------------------------------------------------------------------------------------
 
     def _query(self, message: Message) -> None:
+        if self._node.divergence is not None:
+            self._refuse(message[1], self._node.divergence.refusal)
+            return
         wait = self._node.must_wait(message, self.greeting)
         if wait is None:
             self._answer(message)
@@ -473,7 +476,9 @@ class Session:
 
     def _lease(self, message: Message) -> None:
         """KEEPALIVE or LEASE: the leader answers, at once or later."""
-        if self._may_wait(message):
+        if self._node.divergence is not None:
+            self._refuse(message[1], self._node.divergence.refusal)
+        elif self._may_wait(message):
             self._node.ask_leases(message[0], message[2:], partial(self._leased, message[1]))
 
     def _leased(self, request: int, result: Any) -> None:
@@ -496,6 +501,8 @@ class Session:
 
     def _watch(self, message: Message) -> None:
         wrong = fields.length(message, 3, 2 + len(WATCH_DEFAULTS))
+        if self._node.divergence is not None:
+            wrong = self._node.divergence.refusal
         if wrong is not None:
             self._refuse(message[1], wrong)
             return

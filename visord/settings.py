@@ -88,6 +88,13 @@ class PeerSettings(Section):
         return self
 
 
+class ClusterSettings(Section):
+    """What members do together."""
+
+    hash_seconds: Annotated[float, Field(ge=0)] = 600.0
+    """Compare the state of all members so often; 0: only when an operator asks."""
+
+
 class StorageSettings(Section):
     """How the log and checkpoints use the disk."""
 
@@ -124,5 +131,6 @@ class Settings(Section):
     node: NodeSettings = NodeSettings()
     listen: ListenSettings = ListenSettings()
     peers: PeerSettings = PeerSettings()
+    cluster: ClusterSettings = ClusterSettings()
     storage: StorageSettings = StorageSettings()
     log: LogSettings = LogSettings()

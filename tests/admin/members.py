@@ -108,6 +108,12 @@ class Members:
         self.until(lambda: server.failure is not None, f"{name} to fail")
         return server.failure
 
+    def outcome(self, name: str) -> BaseException | None:
+        """Wait until a member that cannot start has ended; return why."""
+        with contextlib.suppress(Exception):
+            self._tasks[name].result(PATIENCE)
+        return self._tasks[name].exception()
+
     # -- looking --------------------------------------------------------------------------------------
 
     def node(self, name: str) -> Node:

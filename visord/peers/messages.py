@@ -17,7 +17,8 @@
     FETCH     [32, id, offer, file, offset, size]        CHUNK     [33, id, bytes or nil]
     WHO       [40]  ->  IS [41, cluster, member]             questions of nodes that are no members yet
     JOIN      [42, member, name, peer address, client address, wants a vote]  ->  JOINED [43, ok, result]
-    HASH      [34, id, rev]                    HASHED    [35, id, rev, digest or nil]
+    HASH      [34, id, rev]                    HASHED    [35, id, rev, digest or nil, why]
+    VERDICT   [37, rev, digest of the majority or nil, [who differs, ...]]
     GONE      [36, configuration]              to a member that is not in it any more
 
 `seq` numbers a leader's messages to one member within its term; an answer repeats it. A message whose fields have other
@@ -58,6 +59,7 @@ CHUNK: Final = 33
 HASH: Final = 34
 HASHED: Final = 35
 GONE: Final = 36
+VERDICT: Final = 37
 WHO: Final = 40
 IS: Final = 41
 JOIN: Final = 42
@@ -88,8 +90,9 @@ _FIELDS: Final[dict[int, tuple[type, ...]]] = {
     FETCH: (int, object, str, int, int),
     CHUNK: (int, object),
     HASH: (int, int),
-    HASHED: (int, int, object),
+    HASHED: (int, int, object, str),
     GONE: (bytes,),
+    VERDICT: (int, object, list),
     WHO: (),
     IS: (str, str),
     JOIN: (str, str, str, str, bool),

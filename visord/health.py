@@ -1,0 +1,53 @@
+"""How a node is: its alarms, for operators, and whether it lives and is ready, for those who start and route to it.
+
+An alarm is a line that begins with a fixed word; it goes by itself when its cause has gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from visord.node import Node
+
+LAG: Final = 1000
+"""Committed entries that a ready node may still have to apply."""
+
+
+def alarms(node: Node) -> list[str]:
+    """Return what is wrong with this node, and what it knows to be wrong with others."""
+    return list(_alarms(node))
+
+
+def _alarms(node: Node) -> Iterator[str]:
+    if node.divergence is not None:
+        found = node.divergence
+        yield (
+            f"diverged: at rev {found.rev} this node's state was {found.own}, the majority's {found.majority}; it "
+            "serves nobody: remove it, and let it join again with an empty directory"
+        )
+    full = node.log.full
+    if full is not None:
+        yield f"no space: {full.path}: {full.why}, {full.free} bytes free"
+    failure = node.upkeep.status()["failure"]
+    if failure:
+        yield f"no checkpoint: {failure}; the log grows until one can be made"
+    for member, rev in node.hashing.differing.items():
+        one = node.engine.configuration.find(member)
+        if one is not None:
+            yield f"replica differs: {one.name} ({one.id}) at rev {rev}"
+
+
+def checks(node: Node) -> dict[str, str]:
+    """Return what a node that serves needs, each with why it is missing ("" when it is not)."""
+    committed = node.engine.commit_index
+    behind = committed - node.machine.index
+    return {
+        "running": "" if node.failure is None else f"failed: {node.failure}",
+        "leader": "" if node.engine.leader is not None else "no leader is known",
+        "applied": "" if behind <= LAG else f"{behind} committed entries are not applied yet",
+        "open": "the node is stopping" if node.draining else "",
+        "state": "" if node.divergence is None else node.divergence.refusal.text,
+        "started": "" if node.has_been_ready else "never was current since it started",
+    }
