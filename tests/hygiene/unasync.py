@@ -20,7 +20,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "visor" / "aio"
 TARGET = ROOT / "visor" / "blocking"
-BY_HAND = ("__init__.py", "_driver.py", "_signal.py", "views/_fetch.py", "registry/_resolve.py")
+BY_HAND = (
+    "__init__.py",
+    "_driver.py",
+    "_signal.py",
+    "views/_probing.py",
+    "registry/_resolve.py",
+    "registry/_control.py",
+)
 """What differs in nature and is written on both sides."""
 
 

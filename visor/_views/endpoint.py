@@ -1,0 +1,118 @@
+"""Endpoints: where a service listens and what it says of itself; and what a locator has found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from visor import paths
+from visor._store.record import FrozenDict
+from visor._views.partition import HashRange, Partition
+from visor.codecs import JSON
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address, with what is announced of it; equal when all of it is."""
+
+    host: str
+    port: int | None
+    network: str = "tcp"
+    features: int = 0
+    """Bit flags of the user's own enum."""
+    partition: Partition | None = None
+    annotations: Mapping[str, str] = field(default_factory=FrozenDict)
+
+    def __post_init__(self) -> None:
+        if type(self.annotations) is not FrozenDict:
+            object.__setattr__(self, "annotations", FrozenDict(self.annotations))
+
+    @property
+    def host_port(self) -> str:
+        """HOST:PORT, with brackets around an IPv6 address; ValueError without a port."""
+        if self.port is None:
+            raise ValueError(f"{self.host} has no port")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def id(self) -> str:
+        """What tells servers apart: HOST:PORT, or the host where there is no port."""
+        return self.host if self.port is None else self.host_port
+
+    def __str__(self) -> str:
+        return f"{self.network}://{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a locator knows: version 0 is nothing yet, then it grows with every change."""
+
+    version: int = 0
+    endpoints: tuple[Endpoint, ...] = ()
+    problems: Mapping[str, str] = field(default_factory=FrozenDict)
+    """Announcements that cannot be read: id and why."""
+
+
+def file_name(id: str) -> str:
+    """Return the component of a path that stands for a server."""
+    name = "".join(
+        char if paths.check(f"/{char}x") is None and char not in "%/" else _hex(char) for char in id
+    )
+    if not name or paths.check(f"/{name}") is not None:
+        raise ValueError(f"{id!r} cannot be announced: {paths.check('/' + name) or 'it is empty'}")
+    return name
+
+
+def _hex(char: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in char.encode())
+
+
+def encode(endpoint: Endpoint) -> bytes:
+    """Return what is announced."""
+    partition = endpoint.partition
+    return JSON.encode(
+        {
+            "format": FORMAT,
+            "network": endpoint.network,
+            "host": endpoint.host,
+            "port": endpoint.port,
+            "features": int(endpoint.features),
+            "partition": None
+            if partition is None
+            else {"space": partition.space, "first": partition.range.first, "last": partition.range.last},
+            "annotations": dict(endpoint.annotations),
+        }
+    )
+
+
+def decode(data: bytes) -> Endpoint:
+    """Return what was announced; ValueError when it is nothing that can be relied on."""
+    try:
+        return _decoded(JSON.decode(data))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not an announcement: {type(error).__name__}: {error}") from error
+
+
+def _decoded(told: Any) -> Endpoint:
+    if told["format"] != FORMAT:
+        raise ValueError(f"an announcement of format {told['format']}, known is {FORMAT}")
+    host, port, features = told["host"], told["port"], told["features"]
+    if type(host) is not str or not host or type(features) is not int or features < 0:
+        raise ValueError("an announcement needs a host, and features that are bits")
+    if port is not None and (type(port) is not int or not 0 < port < 65536):
+        raise ValueError(f"{port!r} is no port")
+    partition = told["partition"]
+    return Endpoint(
+        host,
+        port,
+        str(told["network"]),
+        features,
+        None
+        if partition is None
+        else Partition(str(partition["space"]), HashRange(int(partition["first"]), int(partition["last"]))),
+        FrozenDict({str(key): str(value) for key, value in told["annotations"].items()}),
+    )

@@ -1,0 +1,212 @@
+"""Locators: who is there, as a list that is told (static) or kept in the registry (announced)."""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from visor import select
+from visor._follow.delta import Batch
+from visor._follow.errors import Stopped
+from visor._follow.staleness import Staleness
+from visor._store.record import FrozenDict
+from visor._views.endpoint import Endpoint, Found, decode
+from visor.aio._signal import Signal
+from visor.aio.following.replica import Replica
+from visor.errors import DeadlineExceeded
+
+if TYPE_CHECKING:
+    from visor.aio.client import Client
+
+DIRECTORY = "/views"
+"""Where views are announced unless somebody says otherwise."""
+
+
+class Locator(Protocol):
+    """Knows who is there."""
+
+    def cached(self) -> Found:
+        """Return what is known now; version 0 when that is nothing yet."""
+        ...
+
+    async def wait_for_update(self, version: int, *, timeout: float | None = None) -> Found:
+        """Wait until what is known is newer than `version`, and return it. DeadlineExceeded, Stopped."""
+        ...
+
+    async def confirm(self, moment: float, timeout: float) -> bool:
+        """Say whether what is known was all there was at a moment of the clock that lies in the past."""
+        ...
+
+    async def start(self) -> object:
+        """Begin to find out; idempotent."""
+        ...
+
+    async def close(self) -> None:
+        """End it; idempotent."""
+        ...
+
+
+async def get_nonempty(locator: Locator, *, timeout: float | None = None) -> Found:
+    """Wait until the locator knows of an endpoint at least, and return what it knows. DeadlineExceeded."""
+    found = locator.cached()
+    while not found.endpoints:
+        found = await locator.wait_for_update(found.version, timeout=timeout)
+    return found
+
+
+class StaticLocator:
+    """A list that is told: None is nothing yet (version 0), anything else is version 1, `set` makes the next."""
+
+    def __init__(self, endpoints: Iterable[Endpoint] | None = None) -> None:
+        self._found = Found() if endpoints is None else Found(1, tuple(endpoints))
+        self._signal = Signal()
+        self._closed = False
+
+    def set(self, endpoints: Iterable[Endpoint]) -> None:
+        """Put another list in its place."""
+        self._found = Found(self._found.version + 1, tuple(endpoints))
+        self._signal.fire()
+
+    def cached(self) -> Found:
+        """Return the list."""
+        return self._found
+
+    async def wait_for_update(self, version: int, *, timeout: float | None = None) -> Found:
+        """Wait for a list newer than `version`, and return it. DeadlineExceeded; Stopped after `close`."""
+        if not await self._signal.until(lambda: self._found.version > version or self._closed, timeout):
+            raise DeadlineExceeded(seconds=timeout or 0.0)
+        if self._found.version <= version:
+            raise Stopped()
+        return self._found
+
+    async def confirm(self, moment: float, timeout: float) -> bool:
+        """A list that is told is all there is."""
+        return True
+
+    async def start(self) -> StaticLocator:
+        """Nothing has to be found out."""
+        return self
+
+    async def close(self) -> None:
+        """Who waits is told Stopped."""
+        self._closed = True
+        self._signal.fire()
+
+    def __str__(self) -> str:
+        return f"static: {', '.join(map(str, self._found.endpoints)) or 'nobody'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """One file of the directory: an endpoint, or why it is none."""
+
+    rev: int
+    endpoint: Endpoint | None
+    problem: str = ""
+
+
+class RegistryLocator:
+    """Those who have announced themselves (`announce`) and whose lease is alive."""
+
+    def __init__(self, client: Client[Any], path: str = DIRECTORY, *, confirm: float = 5.0) -> None:
+        self._path = path
+        self._cut = len(path.rstrip("/")) + 1
+        self._replica: Replica[Announced] = Replica(
+            client, select.children(path), _read, _same, confirm=confirm, moved=self._moved
+        )
+        self._version = 0
+        self._found = Found()
+        self._started = False
+
+    def _moved(self, batch: Batch[Announced]) -> None:
+        if batch.deltas or not self._version:
+            self._version += 1
+
+    async def start(self, *, timeout: float | None = None) -> RegistryLocator:
+        """Fetch who is there, and follow it from then on; idempotent, `with` does it."""
+        if not self._started:
+            await self._replica.start(timeout)
+            self._started = True
+        return self
+
+    async def close(self) -> None:
+        """End it; idempotent."""
+        await self._replica.close()
+
+    async def __aenter__(self) -> RegistryLocator:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def staleness(self) -> Staleness:
+        """How old what is known may be."""
+        return self._replica.staleness
+
+    def cached(self) -> Found:
+        """Return who is there, in the order of their ids."""
+        found = self._found
+        if found.version == self._version:
+            return found
+        with self._replica.picture.latch:
+            version, entries = self._version, sorted(self._replica.picture.entries.items())
+        endpoints = tuple(held.endpoint for _, held in entries if held.endpoint is not None)
+        problems = {path[self._cut :]: held.problem for path, held in entries if held.endpoint is None}
+        self._found = found = Found(version, endpoints, FrozenDict(problems))
+        return found
+
+    async def wait_for_update(self, version: int, *, timeout: float | None = None) -> Found:
+        """Wait for news later than `version`, and return who is there. DeadlineExceeded, Stopped."""
+        replica = self._replica
+        if not await replica._signal.until(lambda: self._version > version or replica.ended, timeout):
+            raise DeadlineExceeded(seconds=timeout or 0.0)
+        if self._version <= version:
+            raise Stopped() from replica.error
+        return self.cached()
+
+    async def confirm(self, moment: float, timeout: float) -> bool:
+        """Ask the registry unless it has vouched for a later moment already."""
+        if self._replica._asked < moment:
+            await self._replica.refresh(timeout)
+        return self._replica._asked >= moment
+
+    def __str__(self) -> str:
+        return f"announced below {self._path}: {', '.join(map(str, self.cached().endpoints)) or 'nobody'}"
+
+
+def locator(config: Mapping[str, Any], client: Client[Any] | None = None) -> Locator:
+    """Return the locator that a configuration describes.
+
+    {"type": "static", "endpoints": ["host:port", ...]} or {"type": "registry", "path": "/views"}, which
+    needs the client. ValueError for anything else.
+    """
+    kind = config.get("type")
+    if kind == "static":
+        return StaticLocator([_address(text) for text in config.get("endpoints", ())])
+    if kind == "registry" and client is not None:
+        return RegistryLocator(client, config.get("path", DIRECTORY))
+    raise ValueError(f"a locator is static, or registry with a client, not {dict(config)!r}")
+
+
+def _address(text: str) -> Endpoint:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(f"{text!r} is no HOST:PORT")
+    return Endpoint(host.strip("[]"), int(port))
+
+
+def _read(path: str, rev: int, version: list[Any]) -> Announced:
+    try:
+        return Announced(version[0], decode(version[1]))
+    except ValueError as error:
+        return Announced(version[0], None, str(error))
+
+
+def _same(one: Announced, other: Announced) -> bool:
+    return one.rev == other.rev

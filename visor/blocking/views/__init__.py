@@ -1,0 +1,24 @@
+# Generated from visor/aio/views/__init__.py by tests/hygiene/unasync.py.
+"""The view registry under asyncio: the names of `visor.views`, awaited."""
+
+from __future__ import annotations
+
+from visor.blocking.views._probing import Probe, grpc_health, http, tcp
+from visor.blocking.views.announcing import Announcement, announce
+from visor.blocking.views.locator import Locator, RegistryLocator, StaticLocator, get_nonempty, locator
+from visor.blocking.views.registry import Registry
+
+__all__ = [
+    "Announcement",
+    "Locator",
+    "Probe",
+    "Registry",
+    "RegistryLocator",
+    "StaticLocator",
+    "announce",
+    "get_nonempty",
+    "grpc_health",
+    "http",
+    "locator",
+    "tcp",
+]

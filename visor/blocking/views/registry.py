@@ -1,0 +1,256 @@
+# Generated from visor/aio/views/registry.py by tests/hygiene/unasync.py.
+"""The view registry: who is there, how they are, and waiting until that changes or rests.
+
+with Registry(RegistryLocator(client), features=Feature, probe=tcp()) as registry:
+    for view in registry.healthy_views(Feature.HASH_SP): ...
+    registry.wait_for_stable(5.0)
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from enum import IntFlag
+from types import TracebackType
+from typing import Any
+
+from visor._follow.errors import Stopped
+from visor._views.partition import WHOLE, HashRange, covers
+from visor._views.roster import Metrics, Reported, Roster, Schedule, Summary, View
+from visor.blocking._signal import Signal
+from visor.blocking.views._probing import Probe, Prober, join, spawn
+from visor.blocking.views.locator import Locator
+from visor.errors import DeadlineExceeded, VisorError
+
+log = logging.getLogger("visor")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Registry:
+    """The views that a locator finds. Closes the locator with itself.
+
+    `features` is the enum (an IntFlag) whose members views provide; without it they are numbers. With a `probe`
+    every view is asked every `period` seconds how it is, and has `patience` seconds to answer; a view is
+    healthy when it is announced and its last probe has passed. Without a probe it is healthy as long as it is
+    announced. Lists are copies, views do not change: ask again for what is true now.
+    """
+
+    def __init__(
+        self,
+        locator: Locator,
+        *,
+        features: type[IntFlag] | None = None,
+        probe: Probe | None = None,
+        period: float = 10.0,
+        patience: float = 5.0,
+        now: Callable[[], datetime] = _now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._locator = locator
+        self._clock = clock
+        self._roster = Roster(now, clock, features, probe is not None)
+        self._schedule = Schedule(period, random.random)
+        self._signal = Signal()
+        self._prober = None if probe is None else Prober(probe, patience, self._probed)
+        self._patience = patience
+        self._runners: list[Any] = []
+        self._version = 0
+        self._merging = threading.Lock()
+        self._stirred = False
+        """Somebody may be due for a probe, sooner than was thought."""
+        self._closed = False
+        self._ended = False
+
+    # -- life -----------------------------------------------------------------------------------------
+    def start(self) -> Registry:
+        """Find out who is there, and follow it from then on; `with` does it."""
+        self._locator.start()
+        self._merge()
+        self._runners = [spawn(self._follow)]
+        if self._prober is not None:
+            self._runners.append(spawn(self._probe))
+        return self
+
+    def close(self) -> None:
+        """End it, and its locator: idempotent, bounded (some seconds). Its lists are empty then: one last change."""
+        self._closed = True
+        self._signal.fire()
+        self._locator.close()
+        for runner in self._runners:
+            join(runner)
+        if self._prober is not None:
+            self._prober.close()
+        if not self._ended:
+            self._ended = True
+            self._roster.end()
+            self._signal.fire()
+
+    def __enter__(self) -> Registry:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _follow(self) -> None:
+        try:
+            while not self._closed:
+                self._locator.wait_for_update(self._version)
+                self._merge()
+        except VisorError as error:
+            if not self._closed:
+                log.warning("the view registry ended: %s", error)
+        finally:
+            if not self._ended:
+                self._ended = True
+                self._roster.end()
+                self._signal.fire()
+
+    def _merge(self) -> None:
+        with self._merging:  # or an older list could be taken in after a newer one
+            found = self._locator.cached()
+            self._version = found.version
+            changed = bool(found.version) and self._roster.merge(found.endpoints, found.problems)
+        if changed:
+            self._stirred = True
+            self._signal.fire()
+
+    def _probe(self) -> None:
+        prober, schedule, roster = self._prober, self._schedule, self._roster
+        assert prober is not None
+        while not self._closed:
+            self._stirred = False
+            for id, entry in schedule.due(roster.entries(), self._clock()):
+                prober.submit(id, entry.number, entry.endpoint)
+            for (id, number), problem in prober.overdue().items():
+                if roster.probed(id, number, problem, None):
+                    self._signal.fire()
+            wait = min(schedule.next(self._clock()), self._patience)
+            self._signal.until(lambda: self._closed or self._stirred, max(0.001, wait))
+
+    def _probed(self, id: str, number: int, problem: str | None, report: Reported | None) -> None:
+        """Take in how a probe ended; called by the prober."""
+        self._schedule.done(id, number, self._clock())
+        if not isinstance(report, Reported):
+            report = None  # a probe may return whatever it likes
+        if self._roster.probed(id, number, problem, report):
+            self._signal.fire()
+
+    # -- who is there ---------------------------------------------------------------------------------
+    def all_views(self) -> list[View]:
+        """Return all views, in the order of their ids."""
+        return self._roster.views()
+
+    def healthy_views(self, *features: int) -> list[View]:
+        """Return the views that are healthy and have all these features."""
+        return [view for view in self._roster.views() if view.provides(*features)]
+
+    def view(self, id: str) -> View | None:
+        """Return the view at HOST:PORT, None when there is none."""
+        return next((view for view in self._roster.views() if view.id == id), None)
+
+    def holding(self, space: str, hash: int, *features: int) -> list[View]:
+        """Return the healthy views with these features that serve this hash of the space."""
+        return [
+            view
+            for view in self.healthy_views(*features)
+            if view.partition is not None and view.partition.space == space and hash in view.partition.range
+        ]
+
+    def covering(
+        self,
+        space: str,
+        *features: int,
+        count: int = 1,
+        whole: HashRange = WHOLE,
+        among: Iterable[View] | None = None,
+        shuffle: Callable[[list[int]], object] | None = random.shuffle,
+    ) -> list[list[View]]:
+        """Return `count` lists of healthy views with these features, each of which serves all of the space.
+
+        Within a list no hash is served twice where that is possible, and no view is in two lists where
+        that is possible. Empty when some hash is served by nobody. `shuffle` spreads the choice.
+        """
+        views = self.healthy_views(*features) if among is None else list(among)
+        return covers(views, space, count, whole, shuffle)
+
+    # -- waiting --------------------------------------------------------------------------------------
+    @property
+    def last_changed(self) -> datetime:
+        """When something changed last; every change is later than the one before, whatever the clock does."""
+        return self._roster.last_changed
+
+    def wait_for_change(self, since: datetime, *, timeout: float | None = None) -> datetime:
+        """Wait until something has changed after `since`, and return when. DeadlineExceeded, Stopped."""
+        roster = self._roster
+        if not self._signal.until(lambda: roster.last_changed > since or self._ended, timeout):
+            raise DeadlineExceeded(seconds=timeout or 0.0)
+        if roster.last_changed <= since:
+            raise Stopped()
+        return roster.last_changed
+
+    def wait_for_stable(self, seconds: float, *, timeout: float | None = None) -> None:
+        """Wait until nothing has changed for so many seconds. DeadlineExceeded, Stopped.
+
+        That nothing was heard is not enough: the registry must vouch for such a time of rest, one that ended no
+        longer ago than it lasted. With a `timeout` of 0 this returns if it has done so already.
+        """
+        deadline = math.inf if timeout is None else self._clock() + timeout
+        roster = self._roster
+        while True:
+            moved = roster.moved
+            if self._ended:
+                raise Stopped()
+            now, rested = self._clock(), moved + seconds
+            left = deadline - now
+            moment = max(rested, now - seconds)
+            if now >= rested and self._confirmed(moment, left) and roster.moved == moved:
+                return
+            if left <= 0:
+                raise DeadlineExceeded(seconds=timeout or 0.0)
+            self._until_moved(moved, min(left, max(0.01, rested - now)))
+
+    def _until_moved(self, moved: float, wait: float) -> None:
+        self._signal.until(lambda: self._roster.moved != moved or self._ended, wait)
+
+    def _confirmed(self, moment: float, left: float) -> bool:
+        """Whether the locator's list was all there was at the moment, and is merged."""
+        try:
+            if not self._locator.confirm(moment, max(0.001, min(left, 5.0))):
+                return False
+        except VisorError:
+            return False
+        self._merge()
+        return True
+
+    # -- telling --------------------------------------------------------------------------------------
+    def summary(self) -> Summary:
+        """Return counts."""
+        return self._roster.summary()
+
+    def dump(self) -> str:
+        """Return a line for each view, in the order of their ids, below the counts."""
+        lines = [str(self.summary()), *(f"  {view}" for view in self.all_views())]
+        return "\n".join(lines)
+
+    @property
+    def metrics(self) -> Metrics:
+        """What the registry has seen so far."""
+        return self._roster.metrics()
+
+    def force_features(self, id: str, features: int | None) -> None:
+        """For tests: have this view provide these features, whatever it announces; None: as it announces."""
+        if self._roster.force(id, features):
+            self._signal.fire()
+
+    def __repr__(self) -> str:
+        return f"<visor view registry, {self.summary()}>"
