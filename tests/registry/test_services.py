@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import socket
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
 
 import pytest
 
 import visor
 from visor import errors
-from visor.registry import Registry
+from visor.aio.registry import Registry as AsyncRegistry
+from visor.registry import Registry, Runner, control
 from visor.registry.errors import BadName, BadRecord, Locked, SchemaMismatch
 from visor.registry.model import EndpointRecord
 from visor.registry.srv import pick
@@ -213,3 +217,91 @@ def test_reset_takes_the_domain_and_nothing_else(web: Registry) -> None:
     assert [file.path for file in web.client.scan("/**")] == ["/elsewhere"]
     web.reset()
     assert web.apps() == []
+
+
+# -- what runners are asked ---------------------------------------------------------------------------
+class Answering(threading.Thread):
+    """A runner: one line in, one line out, on each connection."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        super().__init__(daemon=True)
+        self._answers = answers
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            try:
+                line, _ = self._listener.accept()
+            except OSError:
+                return
+            with line, line.makefile("rw", newline="\n") as stream:
+                stream.write(self._answers.get(stream.readline().strip(), ""))
+                stream.flush()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.join()
+
+
+@pytest.fixture
+def runner(registry: Registry) -> Iterator[Runner]:
+    answers = {
+        "status": "up 6 0\n",
+        "pid": "4711\n",
+        "kill": "OK\n",
+        "down": "no\n",
+        "echo ü": "ü",
+        "odd": "x y\n",
+    }
+    answering = Answering(answers)
+    yield registry.snapshot().new_runner(f"127.0.0.1:{answering.port}", 1).register()
+    answering.close()
+    registry.client.delete("/runners", recursive=True)
+
+
+def test_a_runner_answers_line_by_line(runner: Runner, dial: Callable[[], visor.aio.Dialling[bytes]]) -> None:
+    assert runner.status() == ("up", 6, 0)
+    assert runner.pid() == 4711
+    runner.kill()
+    with pytest.raises(errors.Rejected, match="'no'"):
+        runner.down()
+    assert runner.raw("echo ü") == "ü"
+    with pytest.raises(errors.Unavailable, match="without an answer"):
+        runner.raw("nothing")
+    with pytest.raises(ValueError, match="STATE SECONDS RESTARTS"):
+        control.status(runner.raw("odd"))
+    with pytest.raises(ValueError, match="one line"):
+        runner.raw("a\nb")
+
+    async def asked() -> None:
+        async with AsyncRegistry(await dial()) as registry:
+            same = await (await registry.snapshot()).runner(runner.addr)
+            assert await same.status() == ("up", 6, 0)
+            with pytest.raises(errors.Unavailable, match="without an answer"):
+                await same.raw("nothing")
+
+    asyncio.run(asked())
+
+
+def test_a_runner_that_is_not_there_is_unavailable(
+    registry: Registry, dial: Callable[[], visor.aio.Dialling[bytes]]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+        silent = registry.snapshot().new_runner(f"127.0.0.1:{port}", 1).register()
+        with pytest.raises(errors.Unavailable, match="did not answer"):
+            silent.raw("status", timeout=0.1)
+
+        async def asked() -> None:
+            async with AsyncRegistry(await dial()) as other:
+                same = await (await other.snapshot()).runner(silent.addr)
+                with pytest.raises(errors.Unavailable, match="did not answer"):
+                    await same.raw("status", timeout=0.1)
+
+        asyncio.run(asked())
+    with pytest.raises(errors.Unavailable, match="cannot be reached"):
+        silent.raw("status")
+    silent.unregister()

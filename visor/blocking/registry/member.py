@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from visor import select
+from visor.blocking.registry._control import ask
 from visor.blocking.registry.base import Registered
 from visor.codecs import BYTES
-from visor.errors import Exists, NotFound
-from visor.registry import entries, layout
+from visor.errors import Exists, NotFound, Rejected
+from visor.registry import control, entries, layout
 from visor.registry.errors import BadName
 from visor.registry.model import MemberRecord, RunnerRecord
 from visor.registry.plan import Refused
@@ -76,8 +77,36 @@ class Runner(Registered):
             raise entries.why(what, path, self.rev, done)
         return Runner(self._view.at(done), replace(self._record, registered=None), 0)
 
+    def raw(self, command: str, *, timeout: float = 5.0) -> str:
+        """Send it one line and return its one-line answer; Unavailable when it cannot be reached.
+
+        Three tries to connect, half a second apart, within `timeout` seconds in all.
+        """
+        return ask(self.host, self.port, control.checked(command), timeout)
+
+    def status(self, *, timeout: float = 5.0) -> tuple[str, int, int]:
+        """Return the state of its process, since how many seconds, and how often it was started again."""
+        return control.status(self.raw("status", timeout=timeout))
+
+    def pid(self, *, timeout: float = 5.0) -> int:
+        """Return the id of its process."""
+        return int(self.raw("pid", timeout=timeout))
+
+    def kill(self, *, timeout: float = 5.0) -> None:
+        """Have its process killed; Rejected, with the answer, when it does not say OK."""
+        _expect_ok("kill", self.raw("kill", timeout=timeout))
+
+    def down(self, *, timeout: float = 5.0) -> None:
+        """Have its process ended and not started again; Rejected, with the answer, when it does not say OK."""
+        _expect_ok("down", self.raw("down", timeout=timeout))
+
     def __repr__(self) -> str:
         return f"Runner({self.addr} of instance {self.instance} at rev {self.rev})"
+
+
+def _expect_ok(command: str, answer: str) -> None:
+    if answer != "OK":
+        raise Rejected(f"the runner answered {answer!r:.60} to {command}")
 
 
 class Member(Registered):
