@@ -18,10 +18,19 @@ from visor.paths import ROOT, check, parent, sort_key
 from visor.protocol.limits import DEFAULT, Limits
 from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, UPDATE
 from visord.state import refusal
+from visord.state.columns import Columns
 from visord.state.history import History
 from visord.state.leases import Leases
 from visord.state.refusal import Refusal
-from visord.state.transfer import BaseCursor, export_base, export_commits, import_base, import_commits
+from visord.state.transfer import (
+    BaseCursor,
+    export_base,
+    export_columns,
+    export_commits,
+    import_base,
+    import_columns,
+    import_commits,
+)
 from visord.state.tree import Directory, File
 from visord.state.trim import trim
 from visord.state.version import Version, in_force, position_after, tombstone
@@ -300,6 +309,14 @@ class Store:
     def import_commits(self, rows: Iterable[Any]) -> None:
         """Add such rows; they continue at `rev + 1`. Raises CorruptHistory."""
         import_commits(self, rows)
+
+    def export_columns(self, first: int, last: int, most: int) -> Columns:
+        """Return the commits from `first` on, up to `last` or about `most` bytes; ValueError for trimmed ones."""
+        return export_columns(self, first, last, most)
+
+    def import_columns(self, columns: Columns) -> None:
+        """Add such commits; they continue at `rev + 1`. Raises CorruptHistory."""
+        import_columns(self, columns)
 
     def export_base(
         self, cursor: BaseCursor | None, limit: int, rev: int | None = None

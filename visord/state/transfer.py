@@ -1,16 +1,16 @@
-"""The store as rows, for storage and for nodes that catch up: out of a running store, and into an empty one.
+"""The store as rows and columns, for storage and for nodes that catch up: out of a running store, and into one.
 
     commit row      [rev, time, actor, note, changes], change [kind, path, value, lease]
     base rows       [path, changed]                                     a directory, before what is in it
                     [path, mod_rev, value, created, count, lease]       a file
 
-A base is the state at one rev; commits go on from there. What they leave out (when a file was created, how
-often it was written) follows from those before. Rows come in path order, and everything in them is what
-msgpack carries.
+A base is the state at one rev; commits go on from there, as rows or, for many of them, as `Columns`. What they
+leave out (when a file was created, how often it was written) follows from those before. Rows come in path order, and
+everything in them is what msgpack carries.
 
-To build a store again: `import_base` with all rows of the base if there is one, `import_commits` with all
-commits after it, `Machine.import_tables` last. Blocks may be of any size. Without a base, commits start at
-rev 1.
+To build a store again: `import_base` with all rows of the base if there is one, `import_columns` (or
+`import_commits`) with all commits after it, `Machine.import_tables` last. Blocks may be of any size. Without a base,
+commits start at rev 1.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from visor.paths import ROOT, below, check, parent
 from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, SEL_TREE, UPDATE
+from visord.state.columns import Columns, actors_of, from_rows, little, numbered, times_of, to_rows
 from visord.state.reads.walk import walk
 from visord.state.selector import Selector
 from visord.state.tree import Directory, File
-from visord.state.version import tombstone
+from visord.state.version import position_after, tombstone
 
 if TYPE_CHECKING:
     from visord.state.store import Store
@@ -60,37 +61,159 @@ def export_commits(store: Store, first: int, last: int) -> list[list[Any]]:
     return rows
 
 
+def export_columns(store: Store, first: int, last: int, most: int) -> Columns:
+    """Return the commits from `first` on: up to `last`, or until their values and paths have `most` bytes.
+
+    ValueError when some of them were trimmed.
+    """
+    if first <= store.cut or last > store.rev:
+        raise ValueError(f"commits {first} to {last}: only {store.cut + 1} to {store.rev} are there")
+    history, start = store.history, first - store.history.base - 1
+    kinds, paths, values = bytearray(), list[str](), list[bytes | None]()
+    counts: list[int] = []
+    leases: dict[int, int] = {}
+    rev, left = first, most
+    for touched in history.touched[start : start + last - first + 1]:
+        files = (touched,) if type(touched) is File else touched
+        counts.append(len(files))  # type: ignore[arg-type]
+        for file in files:  # type: ignore[union-attr]
+            versions = file.versions
+            version = versions[-1]
+            if version[0] != rev:
+                version = versions[position_after(versions, rev) - 1]
+            value = version[1]
+            if value is None:
+                kinds.append(EXPIRE if rev in history.expired else REMOVE)
+            else:
+                kinds.append(CREATE if version[3] == 1 else UPDATE)
+                left -= len(value)
+                if version[4]:
+                    leases[len(paths)] = version[4]
+            path = file.path
+            left -= len(path)
+            paths.append(path)
+            values.append(value)
+        rev += 1
+        if left <= 0:
+            break
+    stop, count = start + len(counts), len(counts)
+    noted = history.notes
+    return Columns(
+        first,
+        little(history.times[start:stop]),
+        numbered(history.actors[start:stop]),
+        [[note - first, noted[note]] for note in range(first, rev) if note in noted] if noted else [],
+        None if counts.count(1) == count else counts,
+        bytes(kinds),
+        paths,
+        values,
+        [leases.get(position, 0) for position in range(len(paths))] if leases else None,
+    )
+
+
 def import_commits(store: Store, rows: Iterable[Any]) -> None:
     """Add commits, which continue at `store.rev + 1`. Raises CorruptHistory; the store is of no use then."""
-    files, history = store.files, store.history
-    times, actors, touched = history.times, history.actors, history.touched
-    last_actor = history.actor(actors[-1]) if actors else ""
+    rows, first = list(rows), store.rev + 1
     try:
-        for rev, time, actor, note, changes in rows:
-            if rev != store.rev + 1 or type(rev) is not int:
-                raise CorruptHistory(store.rev + 1, f"followed by rev {rev!r:.40}")
-            if len(changes) != 1 or note is not None or changes[0][0] == EXPIRE:
-                _import_several(store, rev, time, actor, note, changes)
-                continue
-            kind, path, value, lease = changes[0]
-            file = files.get(path)
-            last = file.versions[-1] if file is not None else None
-            # What most of a long history consists of is done right here; `_import_one` does the rest.
-            if kind == UPDATE and file is not None and last is not None and last[1] and type(value) is bytes:
-                file.versions.append((rev, value, last[2], last[3] + 1, lease))
-            else:
-                file = _import_one(store, rev, kind, path, value, lease)
-            for revs in file.directory.lineage:
-                revs.append(rev)
-            if actor != last_actor:
-                last_actor = history.actor(actor)
-            times.append(time)
-            actors.append(last_actor)
-            touched.append(file)
-            store.time = time
-            store.rev = rev
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        for rev, row in enumerate(rows, first):
+            if row[0] != rev or type(row[0]) is not int:
+                raise CorruptHistory(rev, f"followed by rev {row[0]!r:.40}")
+        columns = from_rows(rows) if rows else None
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
+        raise CorruptHistory(first, f"not a commit: {type(error).__name__}: {error}") from error
+    if columns is not None:
+        import_columns(store, columns)
+
+
+def import_columns(store: Store, columns: Columns) -> None:
+    """Add commits, which continue at `store.rev + 1`. Raises CorruptHistory; the store is of no use then."""
+    if columns.first != store.rev + 1:
+        raise CorruptHistory(store.rev + 1, f"followed by rev {columns.first}")
+    try:
+        if _are_plain(columns):
+            _import_plain(store, columns)
+        else:
+            _import_mixed(store, columns)
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
         raise CorruptHistory(store.rev + 1, f"not a commit: {type(error).__name__}: {error}") from error
+
+
+def _are_plain(columns: Columns) -> bool:
+    """Tell whether each commit sets one file, which is what most of a long history consists of."""
+    kinds = columns.kinds
+    return (
+        columns.counts is None
+        and columns.leases is None
+        and kinds.count(CREATE) + kinds.count(UPDATE) == len(kinds)
+        and set(map(type, columns.values)) == {bytes}
+    )
+
+
+def _import_plain(store: Store, columns: Columns) -> None:
+    """Add commits of one file each, without leases. A long history passes here: nothing is done twice for a commit."""
+    files, directories, limits, new = store.files, store.directories, store.limits, File.__new__
+    get, longest = files.get, min(limits.component, limits.path)
+    touched: list[File] = []
+    first = columns.first
+    revs = range(first, first + columns.size)
+    for rev, kind, path, value in zip(revs, columns.kinds, columns.paths, columns.values, strict=True):
+        file = get(path)
+        if kind == UPDATE and file is not None:
+            _, old, created, count, _ = file.versions[-1]
+            if old is None:
+                raise CorruptHistory(rev, f"changes {path!r:.80}, which does not exist")
+            file.versions.append((rev, value, created, count + 1, 0))
+        elif (
+            file is None
+            and kind == CREATE
+            and (above := directories.get(path[: (slash := path.rfind("/"))])) is not None
+            and above.sizes
+            and above.sizes[-1]
+            and path not in directories
+            and path[slash + 1 :].isalnum()
+            and path.isascii()
+            and len(path) <= longest
+        ):
+            # The directory exists, and what is above it: only the name had to be looked at.
+            file = files[path] = new(File)
+            file.path = path
+            file.directory = above
+            file.versions = []
+            file.versions.append((rev, value, rev, 1, 0))  # this way it has room for just a few more
+            above.live.add(path)
+            above.size_revs.append(rev)
+            above.sizes.append(above.sizes[-1] + 1)
+        else:
+            file = _import_one(store, rev, kind, path, value, 0)
+        for changes in file.directory.lineage:
+            changes.append(rev)
+        touched.append(file)
+    history = store.history
+    history.times.extend(times_of(columns))
+    history.actors.extend(actors_of(columns, history.actor))
+    history.touched.extend(touched)
+    for position, note in columns.notes:
+        history.notes[first + position] = note
+    store.time = history.times[-1]
+    store.rev = history.base + len(history.touched)
+
+
+def _import_mixed(store: Store, columns: Columns) -> None:
+    history = store.history
+    for rev, time, actor, note, changes in to_rows(columns):
+        if len(changes) != 1 or changes[0][0] == EXPIRE:
+            _import_several(store, rev, time, actor, note, changes)
+            continue
+        file = _import_one(store, rev, *changes[0])
+        for revs in file.directory.lineage:
+            revs.append(rev)
+        history.times.append(time)
+        history.actors.append(history.actor(actor))
+        history.touched.append(file)
+        if note is not None:
+            history.notes[rev] = note
+        store.time = time
+        store.rev = rev
 
 
 def _import_one(store: Store, rev: int, kind: int, path: str, value: bytes | None, lease: int) -> File:

@@ -22,7 +22,7 @@ from visord.storage.directory import HISTORY, IDENTITY, LOG, lock_directory, req
 from visord.storage.disk import Disk, join
 from visord.storage.errors import DamageError, IdentityError, StorageError
 from visord.storage.manifest import Manifest
-from visord.storage.segments import COMMITS, Part, read_part
+from visord.storage.segments import COMMITS, Part, commits_of, read_part, rows_of
 
 
 class LogSummary(Protocol):
@@ -146,8 +146,8 @@ def _checkpoint(disk: Disk, report: Report) -> None:
 def _part(disk: Disk, report: Report, history: str, part: Part) -> None:
     rows = 0
     try:
-        for _, _, block in read_part(disk, history, part):
-            rows += len(block)
+        for block in read_part(disk, history, part):
+            rows += len(rows_of(block)) if part.kind != COMMITS else commits_of(block).size
     except StorageError as error:
         report.problems.append(error)
         return

@@ -38,16 +38,16 @@ from visord.storage.disk import Disk, join, read_all
 from visord.storage.errors import StorageError
 from visord.storage.loading import wait_for
 from visord.storage.manifest import Manifest
-from visord.storage.segments import BASE, COMMITS, BlockEncoder, Part, new_part, pack_block
+from visord.storage.segments import BASE, COMMITS, BlockEncoder, Part, new_part, pack_commits, pack_rows
 from visord.storage.worker import Submitter
 from visord.storage.writer import PartWriter
 
 BLOCK: Final = 64 * 1024
-"""Bytes of rows in a block: what one step packs (one larger row fills a block alone)."""
+"""Bytes of a block, about: what one step packs (one larger commit fills a block alone)."""
 SEGMENT: Final = 64 << 20
 """Bytes at which a history file is full and the next one begins."""
 ROWS: Final = 256
-"""Rows asked of the store at once, at most."""
+"""Rows, or commits, of a block at most."""
 ATTEMPTS: Final = 4
 """How often a base is begun in one checkpoint when the store gives it up; the last time without, if that can be."""
 NEVER: Final = 1 << 62
@@ -270,7 +270,7 @@ class Checkpointer:
             if size:
                 # As many rows a step as fill a block, by the size of the last ones: values may be large.
                 limit = max(1, min(ROWS, len(rows) * BLOCK // size))
-                writer.add(pack_block(writer.part.chain, *encoder.take(), 0, 0))
+                writer.add(pack_rows(writer.part.chain, *encoder.take()))
             yield
             yield from writer.room()
         yield from writer.settle()
@@ -286,9 +286,9 @@ class Checkpointer:
                 fresh = not done or done[-1].size >= self._segment_bytes
                 number += fresh
                 writer = self._writer(new_part(COMMITS, number) if fresh else done.pop(), fresh=fresh)
-            upto, count, rows = _pack_commits(store, rev, last)
-            writer.add(pack_block(writer.part.chain, count, rows, rev, upto))
-            rev = upto + 1
+            columns = store.export_columns(rev, min(last, rev + ROWS - 1), BLOCK)
+            writer.add(pack_commits(writer.part.chain, columns))
+            rev += columns.size
             yield
             yield from writer.room()
             if writer.part.size >= self._segment_bytes or rev > last:
@@ -368,16 +368,3 @@ def _shared(old: Manifest, new: Manifest) -> int:
     """Return how many bytes of `new` were on disk with `old`."""
     names = {part.name for part in new.files()}
     return sum(part.size for part in old.files() if part.name in names)
-
-
-def _pack_commits(store: Store, first: int, last: int) -> tuple[int, int, bytes]:
-    """Pack commits from `first` on until a block is full: (the last rev in it, rows, their bytes)."""
-    encoder = BlockEncoder()
-    rev = first
-    for row in store.export_commits(first, min(last, first + ROWS - 1)):
-        size = encoder.add(row)
-        rev += 1
-        if size >= BLOCK:
-            break
-    count, rows = encoder.take()
-    return rev - 1, count, rows

@@ -52,6 +52,10 @@ class Identity(NamedTuple):
     """16 hexadecimal digits: who this is among the members, also under another name or address."""
     founder: bool
     """This node began the cluster: without any other record it is its only member."""
+    generation: int = 1
+    """How often the cluster was begun, again after lost majorities; each has its own id."""
+    before: tuple[str, ...] = ()
+    """The ids of the generations before, the oldest first."""
 
 
 class DataDirectory:
@@ -141,7 +145,8 @@ def read_identity(disk: Disk, path: str) -> Identity | None:
     cluster, node = fields["cluster"], fields["node"]
     # Before there were clusters, every node was the founder of its own.
     member = fields.get("member") or hashlib.sha256(f"{cluster}/{node}".encode()).hexdigest()[:16]
-    return Identity(cluster, node, member, fields.get("founder", True))
+    generation, before = fields.get("generation", 1), tuple(fields.get("before", ()))
+    return Identity(cluster, node, member, fields.get("founder", True), generation, before)
 
 
 def require_identity(disk: Disk, path: str) -> Identity:

@@ -13,11 +13,10 @@ import contextlib
 import logging
 from typing import Any, Final
 
-import msgpack
-
+from visord.state.columns import part_of, to_rows
 from visord.storage.disk import Disk
 from visord.storage.errors import DamageError, FormatError, StorageError
-from visord.storage.segments import COMMITS, PIECE, BlockScanner, Part
+from visord.storage.segments import COMMITS, PIECE, BlockScanner, Part, commits_of
 
 logger = logging.getLogger("visord.storage")
 
@@ -141,10 +140,10 @@ class Fetched:
 
     def _scan(self, data: bytes) -> None:
         newest = self._newest
-        for payload, first, last in self._scanner.feed(data):
-            if newest is not None and first <= newest[0] <= last:
-                rows = msgpack.unpackb(payload, raw=False, strict_map_key=False)
-                if rows[newest[0] - first] != newest:
+        for block in self._scanner.feed(data):
+            if newest is not None and block.first <= newest[0] <= block.last:
+                position = newest[0] - block.first
+                if to_rows(part_of(commits_of(block), position, position + 1)) != [newest]:
                     raise DifferentError(self._source, newest[0])
 
 

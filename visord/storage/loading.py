@@ -22,8 +22,7 @@ from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any, Final
 
-import msgpack
-
+from visord.state.columns import part_of
 from visord.state.command import UnknownFormat
 from visord.state.machine import Machine
 from visord.state.store import Store
@@ -34,11 +33,13 @@ from visord.storage.directory import DataDirectory
 from visord.storage.disk import Disk, File, join
 from visord.storage.errors import RESTORE, DamageError, FormatError
 from visord.storage.manifest import Manifest
-from visord.storage.segments import PIECE, BlockScanner, Part
+from visord.storage.segments import PIECE, BlockScanner, Part, Raw
 from visord.storage.worker import Submitter
 
 SLICE: Final = 256
-"""Rows that are imported in one step."""
+"""Rows or commits that are imported in one step."""
+WHOLE: Final = 1 << 62
+"""As many as there are."""
 FREEZE: Final = 64
 """Steps after which what was imported is hidden from the garbage collector, which would walk through all of it."""
 
@@ -50,8 +51,9 @@ def load(disk: Disk, directory: DataDirectory, manifest: Manifest, machine: Mach
     try:
         progress = _Progress(directory, manifest, machine.store)
         for part in progress.parts():
-            for payload, first, last in segments.read_payloads(disk, directory.history, part):
-                progress.add(part, progress.unpack(part, payload, first, last))
+            for block in segments.read_part(disk, directory.history, part):
+                for _ in progress.add(part, block, WHOLE):
+                    pass
         progress.finish(machine)
     finally:
         if collecting:
@@ -75,10 +77,8 @@ def steps(
         scanner = BlockScanner(path, part)
         for offset in range(0, part.size, PIECE):
             piece = yield from wait_for(background, partial(_read, disk, path, part, offset))
-            for payload, first, last in scanner.feed(piece):
-                rows = progress.unpack(part, payload, first, last)
-                for start in range(0, len(rows), SLICE):
-                    progress.add(part, rows[start : start + SLICE])
+            for block in scanner.feed(piece):
+                for _ in progress.add(part, block, SLICE):
                     count += 1
                     if count % FREEZE == 0:
                         gc.freeze()
@@ -125,7 +125,7 @@ class _Progress:
         """Yield the parts to read, in order."""
         manifest = self._manifest
         if manifest.base is not None and not self._began:
-            self.add(manifest.base, ())
+            self._begin([])
             yield manifest.base
         for part in manifest.parts:
             if part.last < self._expected:
@@ -136,28 +136,27 @@ class _Progress:
                 )
             yield part
 
-    def unpack(self, part: Part, payload: memoryview, first: int, last: int) -> Any:
-        """Return the rows of a block that count: those of revs that are not known yet."""
-        known = self._expected - first if part.kind == segments.COMMITS else 0
-        if known > last - first >= 0:
-            return ()
-        try:
-            rows = msgpack.unpackb(payload, use_list=False, raw=False, strict_map_key=False)
-            return rows[known:] if known > 0 else rows
-        except Exception as error:  # the decoder raises many kinds
-            raise self._damage(part.name, "rows", f"{type(error).__name__}: {error}") from error
-
-    def add(self, part: Part, rows: Any) -> None:
-        """Import rows that `unpack` gave."""
-        manifest = self._manifest
+    def add(self, part: Part, block: Raw, size: int) -> Iterator[None]:
+        """Import what is not known yet of a block, `size` rows or commits a step."""
         try:
             if part.kind == segments.BASE:
-                self._store.import_base(manifest.base_rev, manifest.base_time, rows)
-            elif rows:
-                self._store.import_commits(rows)
-                self._expected = self._store.rev + 1
+                rows = segments.rows_of(block)
+                for start in range(0, len(rows), size):
+                    self._begin(rows[start : start + size])
+                    yield
+            elif block.last >= self._expected:
+                columns = segments.commits_of(block)
+                for start in range(max(0, self._expected - block.first), columns.size, size):
+                    self._store.import_columns(part_of(columns, start, start + size))
+                    self._expected = self._store.rev + 1
+                    yield
         except CorruptHistory as error:
             raise self._damage(part.name, "commits that fit together", str(error)) from error
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+            raise self._damage(part.name, "rows", f"{type(error).__name__}: {error}") from error
+
+    def _begin(self, rows: list[Any]) -> None:
+        self._store.import_base(self._manifest.base_rev, self._manifest.base_time, rows)
 
     def finish(self, machine: Machine) -> None:
         """Check that all revs came, and import the tables. Raises `DamageError` or `FormatError`."""

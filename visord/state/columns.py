@@ -1,0 +1,164 @@
+"""Commits as columns: what history files hold, made and read with little work for each commit.
+
+    rev 7  alice  create /a = b"x"                    Columns(
+    rev 8  bob    update /a = b"y", delete /b            first   7
+    rev 9  alice  create /c = b"z", note "why"           times   three times, ms, 8 bytes each, little-endian
+                                                         actors  [["alice", "bob"], [0, 1, 0]]
+                                                         notes   [[2, "why"]]
+                                                         counts  [1, 2, 1]
+                                                         kinds   1 2 3 1, a byte each
+                                                         paths   ["/a", "/a", "/b", "/c"]
+                                                         values  [b"x", b"y", None, b"z"]
+                                                         leases  None)
+
+A commit has one time and one actor, a change one kind, path, value and lease. What is always the same is left out: the
+actors' numbers where there is one actor, `counts` where every commit has one change, `leases` where nothing has one.
+`packable` and `unpacked` turn columns into what msgpack carries and back. Rows are those of `transfer.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple, TypeAlias
+
+Row: TypeAlias = Any
+"""`[rev, time, actor, note, [[kind, path, value, lease], ...]]`."""
+
+
+class Columns(NamedTuple):
+    """See the module."""
+
+    first: int
+    times: bytes
+    actors: tuple[list[str], Sequence[int] | None]
+    notes: list[Any]
+    counts: list[int] | None
+    kinds: bytes
+    paths: list[str]
+    values: list[bytes | None]
+    leases: list[int] | None
+
+    @property
+    def size(self) -> int:
+        """How many commits these are."""
+        return len(self.times) // 8
+
+
+def packable(columns: Columns) -> list[Any]:
+    """Return the columns for msgpack, without `first`."""
+    return list(tuple(columns)[1:])
+
+
+def unpacked(first: int, content: Any) -> Columns:
+    """Return the columns that `packable` gave. Raises ValueError or TypeError when they do not fit together."""
+    if type(content) is not list or len(content) != 8:
+        raise ValueError("not columns of commits")
+    columns = Columns(first, *content)
+    commits, changes = len(columns.times) // 8, len(columns.kinds)
+    numbers, leases, counts = columns.actors[1], columns.leases, columns.counts
+    if len(columns.times) % 8 or type(columns.times) is not bytes or type(columns.kinds) is not bytes:
+        raise ValueError("times or kinds are no columns")
+    if len(columns.paths) != changes or len(columns.values) != changes:
+        raise ValueError(f"{changes} changes, {len(columns.paths)} paths, {len(columns.values)} values")
+    if (commits if counts is None else sum(counts)) != changes or (
+        counts is not None and len(counts) != commits
+    ):
+        raise ValueError(f"{commits} commits do not have {changes} changes")
+    if (numbers is not None and len(numbers) != commits) or (leases is not None and len(leases) != changes):
+        raise ValueError(
+            f"not an actor for each of {commits} commits, or a lease for each of {changes} changes"
+        )
+    return columns
+
+
+def times_of(columns: Columns) -> array[int]:
+    """Return the times."""
+    times = array("q", columns.times)
+    if sys.byteorder == "big":
+        times.byteswap()
+    return times
+
+
+def actors_of(columns: Columns, known: Callable[[str], str] = str) -> list[str]:
+    """Return the actor of each commit; `known` gives the object that stands for a name."""
+    names, numbers = [known(name) for name in columns.actors[0]], columns.actors[1]
+    if numbers is None:
+        return [names[0]] * columns.size
+    return [names[number] for number in numbers]
+
+
+def little(times: array[int]) -> bytes:
+    """Return the bytes of a column of times."""
+    if sys.byteorder == "big":
+        times = times[:]
+        times.byteswap()
+    return times.tobytes()
+
+
+def from_rows(rows: Sequence[Row]) -> Columns:
+    """Return the columns of rows, one at least, whose revs follow each other."""
+    changes = [change for row in rows for change in row[4]]
+    counts = [len(row[4]) for row in rows]
+    leases = [change[3] for change in changes]
+    return Columns(
+        rows[0][0],
+        little(array("q", [row[1] for row in rows])),
+        numbered([row[2] for row in rows]),
+        [[position, row[3]] for position, row in enumerate(rows) if row[3] is not None],
+        None if counts.count(1) == len(counts) else counts,
+        bytes([change[0] for change in changes]),
+        [change[1] for change in changes],
+        [change[2] for change in changes],
+        leases if any(leases) else None,
+    )
+
+
+def numbered(actors: Sequence[str]) -> tuple[list[str], list[int] | None]:
+    """Return the actors' names, each once, and the number of each commit's; None when all have the first."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(actors))}
+    return list(numbers), None if len(numbers) == 1 else [numbers[actor] for actor in actors]
+
+
+def to_rows(columns: Columns) -> list[Row]:
+    """Return the rows of columns."""
+    notes = dict(columns.notes)
+    leases = columns.leases or [0] * len(columns.kinds)
+    changes = [
+        list(change) for change in zip(columns.kinds, columns.paths, columns.values, leases, strict=True)
+    ]
+    commits = zip(_starts(columns), times_of(columns), actors_of(columns), strict=True)
+    return [
+        [columns.first + position, time, actor, notes.get(position), changes[start:stop]]
+        for position, ((start, stop), time, actor) in enumerate(commits)
+    ]
+
+
+def part_of(columns: Columns, start: int, stop: int) -> Columns:
+    """Return the commits from position `start` to before `stop`."""
+    if start <= 0 and stop >= columns.size:
+        return columns
+    low, high = start, stop
+    if columns.counts is not None:
+        low, high = sum(columns.counts[:start]), sum(columns.counts[:stop])
+    names, numbers = columns.actors
+    return Columns(
+        columns.first + start,
+        columns.times[start * 8 : stop * 8],
+        (names, None if numbers is None else numbers[start:stop]),
+        [[position - start, note] for position, note in columns.notes if start <= position < stop],
+        None if columns.counts is None else columns.counts[start:stop],
+        columns.kinds[low:high],
+        columns.paths[low:high],
+        columns.values[low:high],
+        None if columns.leases is None else columns.leases[low:high],
+    )
+
+
+def _starts(columns: Columns) -> Iterable[tuple[int, int]]:
+    if columns.counts is None:
+        return ((position, position + 1) for position in range(columns.size))
+    ends = list(accumulate(columns.counts))
+    return zip([0, *ends], ends, strict=False)
