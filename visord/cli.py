@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +26,7 @@ from visord import config
 from visord.joining import Start
 from visord.logs import set_up_logging
 from visord.node import RemovedError
+from visord.raft.configuration import UnknownConfiguration
 from visord.server import StartRefusedError, serve
 from visord.settings import Settings
 from visord.state.command import UnknownFormat
@@ -35,8 +36,10 @@ SWITCH_SECONDS = 0.0001
 M_MMAP_THRESHOLD = -3
 MAPPED_BYTES = 1 << 20
 EXIT_FAILED = 1
+EXIT_USAGE = 2
 EXIT_DAMAGE = 9
 EXIT_REFUSED = 75
+EXIT_VERSION = 76
 EXIT_CONFIG = 78
 
 
@@ -130,6 +133,37 @@ def check(directory: str, as_json: bool) -> None:
         raise SystemExit(EXIT_DAMAGE)
 
 
+@main.command("recover")
+@click.option("--data-dir", "directory", required=True, type=click.Path(exists=True, file_okay=False))
+@click.option("--i-have-lost-the-majority", "sure", is_flag=True, help="Do it.")
+def recover_command(directory: str, sure: bool) -> None:
+    """Go on with this stopped node alone, after the majority of its cluster was lost for ever.
+
+    Acknowledged writes may be lost by that. Without the flag it only says what would be done.
+    """
+    with _exit_codes(Path(directory)):
+        _recover(directory, sure)
+
+
+def _recover(directory: str, sure: bool) -> None:
+    import random
+
+    from visord.recover import NothingToRecoverError, recover, survey
+    from visord.storage.disk import OsDisk
+
+    try:
+        found = survey(OsDisk(), directory)
+        for line in found.lines():
+            click.echo(line)
+        if not sure:
+            _end(EXIT_USAGE, "nothing was changed; stop ALL other members for good, then say --i-have-lost-the-majority")
+        found = recover(OsDisk(), directory, random.SystemRandom())
+    except NothingToRecoverError as error:
+        _end(EXIT_FAILED, str(error))
+    click.echo(f"DONE: this is cluster {found.identity.cluster} now, generation {found.identity.generation}")
+    click.echo("Start it as before. Wipe the data directories of the other nodes before they join it.")
+
+
 @main.group("config")
 def config_group() -> None:
     """Look at the settings without running."""
@@ -188,10 +222,17 @@ def _run(settings: Settings, data_dir: Path, start: Start | None = None) -> None
         click.echo(f"visord ready on {address}")
         sys.stdout.flush()
 
-    try:
+    with _exit_codes(data_dir):
         _tune_interpreter()
         _tune_allocator()
         _runner()(serve(settings, data_dir, ready, start))
+
+
+@contextlib.contextmanager
+def _exit_codes(data_dir: Path) -> Iterator[None]:
+    """End with the code that belongs to a failure, and its words."""
+    try:
+        yield
     except (StartRefusedError, LockedError) as error:
         _end(EXIT_REFUSED, str(error))
     except DamageError as error:
@@ -203,8 +244,8 @@ def _run(settings: Settings, data_dir: Path, start: Start | None = None) -> None
             EXIT_CONFIG,
             f"{error}; its data is not needed any more, a new member starts with an empty directory",
         )
-    except (FormatError, UnknownFormat) as error:
-        _end(EXIT_FAILED, str(error))
+    except (FormatError, UnknownFormat, UnknownConfiguration) as error:
+        _end(EXIT_VERSION, f"{error}; it was written by a later version: install that one here")
     except OSError as error:
         _end(EXIT_FAILED, f"{error}" if error.filename else f"{data_dir}: {error}")
 

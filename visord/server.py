@@ -313,6 +313,8 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.shutdown)
     if not await _started(server):
+        if server.failure is not None:  # it failed before it was ready
+            raise server.failure
         return
     assert server.node is not None
     loop.add_signal_handler(signal.SIGUSR1, server.node.checkpoint_now)

@@ -37,6 +37,8 @@ class Members:
     """See the module. `settings` are changes for all members, by section."""
 
     def __init__(self, folder: Path, **sections: Any) -> None:
+        self.join: tuple[str, ...] = ()
+        """Peer addresses to join through, instead of those of the members here."""
         self._folder = folder
         self._sections = sections
         self._servers: dict[str, Server] = {}
@@ -60,8 +62,9 @@ class Members:
     def launch(self, name: str, *, learner: bool = False) -> None:
         """Start one and do not wait."""
         known = [one.node for one in self._servers.values() if one.node is not None]
-        join = tuple(node.me.peer for node in known)
-        start = Start(bootstrap=not known, join=join, learner=learner)
+        join = self.join or tuple(node.me.peer for node in known)
+        fresh = not (self._folder / name).exists()
+        start = Start(bootstrap=not join and fresh, join=join, learner=learner)
         server = Server(self.settings(name), self._folder / name, start)
         self._servers[name] = server
         self._tasks[name] = asyncio.run_coroutine_threadsafe(self._serve(server), self._loop)
@@ -167,6 +170,9 @@ class Members:
             return str(server.failure)
         peers: Any = server.node.peers
         return " ".join(peers.problem(one.id) for one in self.node(name).engine.configuration.members)
+
+    def directory(self, name: str) -> Path:
+        return self._folder / name
 
     def forget(self, name: str) -> None:
         """Empty the data directory of one that is stopped."""
