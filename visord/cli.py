@@ -156,7 +156,10 @@ def _recover(directory: str, sure: bool) -> None:
         for line in found.lines():
             click.echo(line)
         if not sure:
-            _end(EXIT_USAGE, "nothing was changed; stop ALL other members for good, then say --i-have-lost-the-majority")
+            _end(
+                EXIT_USAGE,
+                "nothing was changed; stop ALL other members for good, then say --i-have-lost-the-majority",
+            )
         found = recover(OsDisk(), directory, random.SystemRandom())
     except NothingToRecoverError as error:
         _end(EXIT_FAILED, str(error))

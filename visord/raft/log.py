@@ -105,6 +105,7 @@ class RaftLog:
         self._mark: marks.Mark
         self._vote: VoteFile
         self._retry_sync = False
+        self._closed = False
         self._taking = False
         self._room_came = False
         self.durable_index = 0
@@ -355,6 +356,8 @@ class RaftLog:
     def _written(self, _: None, error: BaseException | None) -> None:
         flight, self._flight = self._flight, None
         assert flight is not None
+        if self._closed:
+            return
         if error is not None:
             self._not_written(flight, error)
             return
@@ -460,7 +463,8 @@ class RaftLog:
         self.close()
 
     def close(self) -> None:
-        """Close the files. What was not flushed is lost; the submitters should be idle. Idempotent."""
+        """Close the files. What was not flushed is lost, a sync under way is not waited for. Idempotent."""
+        self._closed = True
         with contextlib.suppress(OSError):
             self._segments.close()
         self._mark.close()
