@@ -51,9 +51,10 @@ def nemesis(options: argparse.Namespace, folder: Path) -> bool:
         if recoveries:
             middle = recoveries[len(recoveries) // 2]
             print(f"{len(recoveries)} recoveries: median {middle:.2f} s, worst {recoveries[-1]:.2f} s")
+        events = [f"{outcome.journal.since(moment):9.2f}  {text}" for moment, text in outcome.journal.events]
+        (folder / "events.txt").write_text("\n".join(events))
         if options.events or not outcome.passed:
-            for moment, text in outcome.journal.events:
-                print(f"{outcome.journal.since(moment):9.2f}  {text}")
+            print("\n".join(events))
         return outcome.passed
 
 
@@ -168,9 +169,9 @@ def main() -> int:
     folder = options.data_dir or Path(tempfile.mkdtemp(prefix="visord-cluster-"))
     print(f"seed {options.seed}, data in {folder}", flush=True)
     passed: bool = options.command(options, folder)
-    if passed and options.data_dir is None:
+    if passed and options.data_dir is None and not options.keep:
         shutil.rmtree(folder, ignore_errors=True)
-    elif not passed:
+    else:
         print(f"the data is kept in {folder}")
     return 0 if passed else 1
 
@@ -186,6 +187,9 @@ def _command(
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the members"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the data and what members said also when all was well"
     )
     parser.add_argument("--data-dir", type=Path, default=None, help="where to keep the data [temporary]")
     return parser

@@ -33,6 +33,9 @@ RECOVERY_SECONDS: Final = 20.0
 """After everything was healed, all members must serve and be equal within this time."""
 VISIT_SECONDS: Final = 20.0
 """How long a visitor may take to be taken in while other faults go on."""
+SUPERVISOR_SECONDS: Final = 0.5
+FULL: Final = ("No space left", "no space", "bytes are free")
+"""Words of a member that cannot start because its disk is full."""
 PAUSE_SECONDS: Final = 2.5
 """Mean time between two faults of one lane."""
 
@@ -84,6 +87,7 @@ class Nemesis:
         self._cluster, self._journal = cluster, journal
         if not cluster.plan.disk_bytes:
             self.lanes["machines"].pop("full_disk", None)
+        supervisor = asyncio.create_task(self._supervise())
         lanes = [asyncio.create_task(self._lane(faults)) for faults in self.lanes.values() if faults]
         try:
             while time.monotonic() < until:
@@ -95,9 +99,26 @@ class Nemesis:
                 self._resting.clear()
                 await self._rest()
         finally:
-            for task in lanes:
+            tasks = [*lanes, supervisor]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*lanes, return_exceptions=True)
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    self._journal.unexpected.append(f"the nemesis: {ended!r}")
+
+    async def _supervise(self) -> None:
+        """Start again who ended by himself, as an operator's supervisor does. Only a full disk is a good reason to end."""
+        while True:
+            await asyncio.sleep(SUPERVISOR_SECONDS)
+            for member in list(self._cluster.members.values()):
+                fault = member.fault()
+                if fault is None:
+                    continue
+                self._journal.event(f"{member.name} ended by itself with {member.wait()}")
+                self._journal.faults["ended by itself"] += 1
+                if not any(words in fault for words in FULL):
+                    self._journal.unexpected.append(fault)
+                member.launch()
 
     async def _lane(self, faults: dict[str, float]) -> None:
         names, weights = tuple(faults), tuple(faults.values())

@@ -75,6 +75,7 @@ class Member(NodeProcess):
         """SIGSTOP was sent and SIGCONT was not."""
         self.expected_down = True
         self.starts = 0
+        self._said_before = 0
         self._ready = False
         folder.mkdir(parents=True, exist_ok=True)
         self._clock.write_bytes(bytes(8))
@@ -117,6 +118,7 @@ class Member(NodeProcess):
         self._buffered = b""
         self.stopped = self.expected_down = self._ready = False
         self.starts += 1
+        self._said_before = os.fstat(self._stderr.fileno()).st_size
         environ = environment()
         environ["PYTHONPATH"] = os.pathsep.join((str(SKEWED), environ["PYTHONPATH"]))
         environ["CLUSTER_CLOCK_FILE"] = str(self._clock)
@@ -175,7 +177,8 @@ class Member(NodeProcess):
         """Return what is wrong with its process by itself: it ended, although nobody ended it."""
         if self._process is None or self.running() or self.expected_down:
             return None
-        return f"{self.name} ended by itself with {self.process.poll()}: {self.errors()[-3000:]}"
+        said = os.pread(self._stderr.fileno(), 1 << 20, self._said_before).decode("utf-8", "replace")
+        return f"{self.name} ended by itself with {self.process.poll()}: {said[-3000:]}"
 
     def wire(self, timeout: float = 10.0) -> Wire:
         """Return a connection past the proxy."""
