@@ -24,6 +24,7 @@ from visord.peers.tcp import TcpPeers
 from visord.settings import Settings
 from visord.state.refusal import Refusal
 from visord.storage.disk import OsDisk
+from visord.web import Pages, WebConnection
 
 logger = logging.getLogger("visord")
 
@@ -58,15 +59,18 @@ class Server:
         self._stopped = asyncio.Event()
         self.node: Node | None = None
         self.address = ""
+        self.http_address = ""
+        """Of health and metrics, when `listen.http` is set."""
         self.failure: BaseException | None = None
         """Why the server stopped by itself: the disk failed, or the log holds an unknown format."""
 
     async def start(self) -> None:
         """Bind, open the data, begin to serve. Raises `StartRefusedError`, or storage's `DamageError` for bad data."""
-        listening = self._bind()
+        listening = self._bind(self._settings.listen.client)
         try:
             if self._start is None:
                 self.node = self._make_node()
+                await self._listen_http(self.node)
                 self.node.start()
                 await self._wait_until_ready(self.node)
                 await self._listen(self.node, listening)
@@ -107,6 +111,7 @@ class Server:
         peers.admit = lambda member, hello: node.admit(member)
         peers.answer = lambda hello, message, reply: node.answer(message, reply)
         await peers.start()
+        await self._listen_http(node)
         node.start()
         await self._listen(node, listening)
         if start.join and not node.engine.configuration.members:
@@ -159,9 +164,14 @@ class Server:
             why = "its first entry" if full is None else f"space: {full.path}: {full.free} bytes are free"
             raise StartRefusedError(f"the node is not ready: it waited {READY_SECONDS:g} s for {why}")
 
-    def _bind(self) -> socket.socket:
+    def _bind(self, address: str) -> socket.socket:
+        listening = self._bind_clients(address)
+        self.address = _name(listening)
+        return listening
+
+    def _bind_clients(self, address: str) -> socket.socket:
         listen = self._settings.listen
-        host, port = addresses.split(listen.client)
+        host, _ = addresses.split(address)
         if not addresses.is_loopback(host):
             if not listen.insecure:
                 raise StartRefusedError(
@@ -169,16 +179,20 @@ class Server:
                     "everything; listen on loopback, or set listen.insecure to accept that"
                 )
             logger.warning("insecure: %s is open to its network, nothing is encrypted", listen.client)
-        try:
-            family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            listening = socket.create_server(where, family=family, backlog=BACKLOG)
-        except OSError as error:
-            raise StartRefusedError(
-                f"cannot listen on {listen.client}: {error.strerror}; is another server running?"
-            ) from error
-        bound_host, bound_port = listening.getsockname()[:2]
-        self.address = addresses.join(bound_host, bound_port)
-        return listening
+        return _listen_on(address)
+
+    async def _listen_http(self, node: Node) -> None:
+        """Open the optional port for health and metrics; it answers before the node is ready."""
+        if self._settings.listen.http is None:
+            return
+        loop = asyncio.get_running_loop()
+        pages = Pages(node, lambda: len(self._connections), loop.time)
+        listening = _listen_on(self._settings.listen.http)
+        self.http_address = _name(listening)
+        served: set[WebConnection] = set()
+        server = await loop.create_server(lambda: WebConnection(pages, served), sock=listening)
+        self._servers.append(server)
+        logger.info("health and metrics on http://%s", self.http_address)
 
     async def _listen(self, node: Node, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -266,6 +280,22 @@ class Server:
                 waiting.cancel()
         for connection in list(self._connections):
             connection.abort()
+
+
+def _listen_on(address: str) -> socket.socket:
+    host, port = addresses.split(address)
+    try:
+        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(where, family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise StartRefusedError(
+            f"cannot listen on {address}: {error.strerror}; is another server running?"
+        ) from error
+
+
+def _name(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return addresses.join(host, port)
 
 
 def _clear_socket(path: Path) -> None:

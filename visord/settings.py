@@ -48,6 +48,8 @@ class ListenSettings(Section):
     """HOST:PORT; port 0 picks a free one."""
     advertise: str | None = None
     """HOST:PORT that clients of a cluster are told; by default what `client` is bound to."""
+    http: Address | None = None
+    """HOST:PORT of /livez, /readyz, /healthz and /metrics; none by default. Anybody may ask."""
     unix: Path | None = None
     """Path of a Unix socket, besides TCP."""
     connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000

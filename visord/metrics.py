@@ -1,0 +1,131 @@
+"""A node's figures in the text format of Prometheus (version 0.0.4). Names are a contract: added, never changed.
+
+Nothing is counted for this on the hot path: all figures are what the node keeps anyway, read when somebody asks.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from visor._version import __version__
+from visord import health
+
+if TYPE_CHECKING:
+    from visord.node import Node
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+Row = tuple[str, str, str, "dict[str, str]", float]
+"""Name without the prefix, type, help, labels, value."""
+ALARMS: Final = ("diverged", "no space", "no checkpoint", "replica differs")
+
+
+def render(node: Node, connections: int) -> str:
+    """Return all figures of a node."""
+    lines: list[str] = []
+    last = ""
+    for name, kind, about, labels, value in (*_node(node, connections), *_peers(node), *_process()):
+        full = name if name.startswith("process_") else f"visord_{name}"
+        if full != last:
+            lines += [f"# HELP {full} {about}", f"# TYPE {full} {kind}"]
+            last = full
+        lines.append(f"{full}{_labels(labels)} {value:.17g}")
+    return "\n".join(lines) + "\n"
+
+
+def _labels(labels: dict[str, str]) -> str:
+    if not labels:
+        return ""
+    pairs = ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
+    return f"{{{pairs}}}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _gauge(name: str, about: str, value: float, **labels: str) -> Row:
+    return name, "gauge", about, labels, value
+
+
+def _count(name: str, about: str, value: float, **labels: str) -> Row:
+    return f"{name}_total", "counter", about, labels, value
+
+
+def _node(node: Node, connections: int) -> Iterator[Row]:
+    status: dict[str, Any] = node.status()
+    engine, hub = node.engine, node.hub.stats()
+    yield _gauge("build_info", "Always 1.", 1, version=__version__, node=node.name, cluster=node.cluster)
+    yield _gauge("ready", "1 while the node serves all requests.", not any(health.checks(node).values()))
+    yield _gauge("has_leader", "1 while a leader is known.", engine.leader is not None)
+    yield _gauge("is_leader", "1 while this node leads.", engine.is_leader)
+    yield _gauge("term", "The current term.", engine.term)
+    yield _gauge("members", "Members of the cluster.", len(engine.configuration.members))
+    yield _gauge("voters", "Members that vote.", len(engine.configuration.voters))
+    yield _gauge("commit_index", "The last committed log entry.", engine.commit_index)
+    yield _gauge("applied_index", "The last log entry that is in the state.", status["applied"])
+    yield _gauge("durable_index", "The last log entry on this disk.", status["durable"])
+    yield _gauge("log_bytes", "Bytes of the log's files.", status["log_bytes"])
+    yield _gauge("log_entries", "Log entries that are kept.", status["log_entries"])
+    yield _count("log_syncs", "Syncs of the log since the start.", node.log.syncs)
+    yield _count("log_written_bytes", "Bytes written to the log since the start.", node.log.written)
+    yield _gauge("rev", "The latest rev.", status["rev"])
+    yield _gauge("floor", "The lowest rev that can be read.", status["floor"])
+    yield _gauge("files", "Files that exist.", status["files"])
+    yield _gauge("sessions", "Client sessions that are remembered.", status["sessions"])
+    yield _gauge("leases", "Leases that are alive.", len(node.store.leases))
+    yield _gauge("connections", "Open connections of clients.", connections)
+    yield _gauge("watches", "Open watches.", hub["watches"])
+    yield _gauge("watches_lagging", "Watches whose readers are behind.", hub["lagging"])
+    yield _count("watch_changes", "Changes delivered to live watches.", hub["delivered"])
+    yield _gauge("checkpoint_index", "The log entry of the newest checkpoint.", status["checkpoint"]["index"])
+    yield _count("checkpoints", "Checkpoints made since the start.", status["checkpoint"]["made"])
+    yield _gauge("compared_rev", "The rev at which replicas were last found equal.", node.hashing.compared)
+    alarms = status["alarms"]
+    for alarm in ALARMS:
+        raised = sum(one.startswith(f"{alarm}:") for one in alarms)
+        yield _gauge("alarms", "Alarms that are raised.", raised, alarm=alarm)
+    for branch, times in sorted(engine.counters.items()):
+        yield _count(
+            "raft_branches", "How often a rare branch of the consensus was taken.", times, branch=branch
+        )
+
+
+def _peers(node: Node) -> Iterator[Row]:
+    rows = [row for row in node.members.members() if not row["self"]]
+    for row in rows:
+        reachable = node.peers.reachable(row["id"])
+        yield _gauge("peer_reachable", "1 while a member can be sent to.", reachable, peer=row["name"])
+    for row in rows:
+        queued = node.peers.queued(row["id"])
+        yield _gauge("peer_queued_bytes", "Bytes that wait for a member.", queued, peer=row["name"])
+    for row in rows:
+        if "behind" in row:
+            yield _gauge("peer_lag_entries", "Entries that a member lacks.", row["behind"], peer=row["name"])
+    for row in rows:
+        if "silent" in row:
+            yield _gauge(
+                "peer_silent_seconds", "Since the leader heard a member.", row["silent"], peer=row["name"]
+            )
+
+
+def _process() -> Iterator[Row]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = usage.ru_utime + usage.ru_stime
+    yield _count("process_cpu_seconds", "User and system time.", cpu)
+    yield _gauge("process_start_time_seconds", "Start, seconds since 1970.", STARTED)
+    yield _gauge("process_max_fds", "Files that may be open.", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    try:
+        resident = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+        yield _gauge("process_resident_memory_bytes", "Resident memory.", resident)
+        yield _gauge("process_open_fds", "Open files.", len(os.listdir("/proc/self/fd")))  # noqa: PTH208
+    except (OSError, ValueError, IndexError):
+        return  # no /proc here
+
+
+STARTED: Final = time.time()
