@@ -54,18 +54,23 @@ class Intake(Generic[E]):
             found.append((path, after, KINDS[row[0]]))
         return found
 
-    def reset(self, rev: int, entries: dict[str, E], origin: Origin) -> Batch[E]:
-        """Move the picture to a whole state; say what differs."""
+    def reset(self, rev: int, entries: dict[str, E], origin: Origin, told: bool = True) -> Batch[E]:
+        """Move the picture to a whole state; say what differs, if anybody is to be told."""
         since = self.picture.rev
-        deltas = self.picture.reset(rev, entries)
+        deltas = self.picture.reset(rev, entries, told)
         return Batch(rev, since, deltas, origin, backlog_end=origin is Origin.BACKLOG)
 
-    def apply(self, item: list[Any], changes: list[tuple[str, E | None, Kind]]) -> Batch[E] | None:
-        """Move the picture by a commit and say what differs; by a mark, and return None."""
+    def apply(
+        self, item: list[Any], changes: list[tuple[str, E | None, Kind]], told: bool = True
+    ) -> Batch[E] | None:
+        """Move the picture by a commit and say what differs, if anybody is to be told; by a mark, and return None."""
         picture, rev = self.picture, item[0]
         if is_mark(item):
             picture.mark(rev)
             return None
         since = picture.rev
+        if not told and picture.alone:
+            picture.overwrite(rev, changes)
+            return None
         deltas = picture.apply(rev, changes)
         return Batch(rev, since, deltas, time=item[1], actor=item[2], note=item[3])

@@ -104,6 +104,21 @@ class Picture(Generic[E]):
         self._views.append(weakref.ref(view))
         return view
 
+    @property
+    def alone(self) -> bool:
+        """Whether nobody keeps anything beside the entries: then `overwrite` will do."""
+        return not self._views and self._order is None
+
+    def overwrite(self, rev: int, changes: Iterable[tuple[str, E | None, Kind]]) -> None:
+        """Take in one commit when nobody asks what differs; under the latch."""
+        entries = self.entries
+        for path, after, _ in changes:
+            if after is None:
+                entries.pop(path, None)
+            else:
+                entries[path] = after
+        self.rev = rev
+
     def apply(self, rev: int, changes: Iterable[tuple[str, E | None, Kind]]) -> tuple[Delta[E], ...]:
         """Take in one commit and return what differs; under the latch."""
         entries = self.entries
@@ -118,9 +133,16 @@ class Picture(Generic[E]):
         self._move(rev, deltas)
         return tuple(deltas)
 
-    def reset(self, rev: int, entries: dict[str, E]) -> tuple[Delta[E], ...]:
-        """Take in a whole state and return how it differs from what was known; under the latch."""
+    def reset(self, rev: int, entries: dict[str, E], told: bool = True) -> tuple[Delta[E], ...]:
+        """Take in a whole state and return how it differs from what was known; under the latch.
+
+        Nothing is returned when nothing was known and nobody is `told`.
+        """
         same, known = self._same, self.entries
+        if not known and not told and self.alone:
+            known.update(entries)
+            self.rev = max(self.rev, rev)
+            return ()
         deltas = [difference(path, entry, None) for path, entry in known.items() if path not in entries]
         for path, entry in entries.items():
             before = known.get(path)

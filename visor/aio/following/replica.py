@@ -2,8 +2,9 @@
 
     stream --step--> picture (moves on, under its latch) --batch--> outlets --> readers, callbacks, waiters
 
-One task (in the blocking client: one thread) takes the steps; it calls nothing of the user's, so no user can
-hold a copy up. Readers look at the picture directly.
+Steps are taken in as they arrive, by whoever receives for the client; a task (in the blocking client: a
+thread) begins, and begins again where a watch cannot go on. Nothing of the user's is called but checks, so no
+user can hold a copy up. Readers look at the picture directly.
 """
 
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
@@ -57,7 +58,7 @@ class Replica(Generic[E]):
         self._clock = client._settings.clock
         self._moved = moved
         """Called under the latch with every batch, before anybody else hears of it."""
-        self._stream = Stream(client, what)
+        self._stream = Stream(client, what, self._take)
         self.picture: Picture[E] = Picture(same)
         self._intake = Intake(self.picture, client._root.relative, make)
         self._taps: list[tuple[Outlet[E], Signal]] = []
@@ -108,6 +109,7 @@ class Replica(Generic[E]):
             error.__cause__ = caught
             log.exception("a local copy of the registry failed at rev %d", self.rev)
         finally:
+            await self._stream.close()
             self._end(error)
 
     def _end(self, error: VisorError | None) -> None:
@@ -139,14 +141,16 @@ class Replica(Generic[E]):
         origin = Origin.BACKLOG if self._runner is None else Origin.REBUILT
         entries = self._intake.entries(state.rev, state.rows)
         with self.picture.latch:
-            batch = self._intake.reset(state.rev, entries, origin)
+            told = bool(self._taps) or self._moved is not None
+            batch = self._intake.reset(state.rev, entries, origin, told)
             self._asked = max(self._asked, state.asked)
             self._publish(batch)
 
     def _take(self, item: list[Any]) -> None:
         changes = self._intake.changes(item)
         with self.picture.latch:
-            batch = self._intake.apply(item, changes)
+            told = bool(self._taps) or self._moved is not None
+            batch = self._intake.apply(item, changes, told)
             if batch is not None:
                 self._publish(batch)
                 return

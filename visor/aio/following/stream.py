@@ -19,8 +19,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from visor._feed import Feed
 from visor._follow.errors import WatcherClosed
-from visor._follow.marked import MarkedFeed
+from visor._follow.marked import MarkedFeed, Sink
 from visor.aio._signal import Signal
 from visor.errors import Compacted, DeadlineExceeded, OutcomeUnknown, TooLarge, Unavailable, VisorError
 from visor.protocol import verbs
@@ -50,13 +51,17 @@ Step = State | list[Any]
 
 
 class Stream:
-    """The steps of what a selector matches; for one reader."""
+    """The steps of what a selector matches; for one reader.
 
-    def __init__(self, client: Client[Any], what: str | Selector, window: int = 0) -> None:
+    With a `sink` most commits and marks go there, as soon as `next` has been called once more than there was
+    something to return: then it only returns what the sink has failed on, and fresh looks at the whole.
+    """
+
+    def __init__(self, client: Client[Any], what: str | Selector, sink: Sink | None = None) -> None:
         self._driver = client._driver
         self._settings = client._settings
         self._selector = client._root.selector(what)
-        self._window = window
+        self._sink = sink
         self._feed: MarkedFeed | None = None
         self._attempt = 0
         self._last = 0
@@ -92,6 +97,19 @@ class Stream:
                     raise
                 await self._recover(error)
 
+    @property
+    def _push(self) -> Sink | None:
+        """What the feed hands items to as they arrive: the sink, and a note of how far it is."""
+        sink = self._sink
+        if sink is None:
+            return None
+
+        def push(item: list[Any]) -> None:
+            sink(item)
+            self._last = item[0]
+
+        return push
+
     def ready(self) -> bool:
         """Whether `next` would return at once."""
         return self._feed is not None and bool(self._feed.queue)
@@ -100,7 +118,13 @@ class Stream:
         """Ask for the whole and for what follows it."""
         self._check()
         asked = self._settings.clock()
-        feed = MarkedFeed(self._selector, None, verbs.W_STATE, verbs.ALL_KINDS, self._window)
+        session = self._driver._session
+
+        def credit(feed: Feed) -> None:
+            session.credit(feed)
+            session.urgent = True  # nobody is about to flush
+
+        feed = MarkedFeed(self._selector, None, verbs.W_STATE, verbs.ALL_KINDS, 0, self._push, credit)
         self._feed = feed
         await self._driver.subscribe(feed, timeout)
         self._check()
