@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,8 +73,9 @@ async def join(start: Start, node: Node, peers: TcpPeers) -> None:
     """Ask to be taken in until the node is a member. Raises `JoinRefusedError`."""
     me = node.me
     request = (msg.JOIN, me.id, me.name, me.peer, me.client, not start.learner)
+    members = deque(start.join)
     while not node.engine.configuration.members:
-        answer = await _ask_any(peers, start.join, request)
+        answer = await _ask_any(peers, members, request)
         if answer[1] is True:
             node.contact(answer[2]["members"])
             await asyncio.sleep(PAUSE_SECONDS)
@@ -82,9 +84,10 @@ async def join(start: Start, node: Node, peers: TcpPeers) -> None:
         if codes.FAMILY.get(code) == codes.REJECTED:
             raise JoinRefusedError(f"the cluster does not take {me.name} ({me.id}) in: {text}")
         logger.warning("not taken in yet: %s", text)
+        members.rotate(-1)  # this one may be cut off from the others
 
 
-async def _ask_any(peers: TcpPeers, addresses: Sequence[str], message: Sequence[Any]) -> list[Any]:
+async def _ask_any(peers: TcpPeers, addresses: Iterable[str], message: Sequence[Any]) -> list[Any]:
     """Return the first proper answer that anybody gives."""
     told: dict[str, str] = {}
     while True:

@@ -640,6 +640,13 @@ class Node:
             "alarms": health.alarms(self),
         }
 
+    def summary(self) -> str:
+        """Return one line for people."""
+        leader = self._leader()
+        role = "leads" if self.engine.is_leader else f"follows {leader.name}" if leader else "has no leader"
+        wrong = health.alarms(self)
+        return f"{role} in term {self.engine.term}, rev {self.store.rev}" + (f"; {wrong[0]}" if wrong else "")
+
     def admission(self) -> Refusal | None:
         """Why this node takes no writes; None when it does."""
         if self._draining or self._closed:

@@ -18,6 +18,7 @@ from visord.environment import Environment
 from visord.joining import NoClusterError, Start, cluster_to_join, join
 from visord.listener import Connection
 from visord.node import Node
+from visord.notify import Notifier
 from visord.peers.errors import PeersStartError
 from visord.peers.security import from_settings
 from visord.peers.tcp import TcpPeers
@@ -106,7 +107,7 @@ class Server:
             cluster = await cluster_to_join(start, OsDisk(), str(self._data_dir), peers)
         except NoClusterError as error:
             raise StartRefusedError(str(error)) from error
-        client = self._settings.listen.advertise or self.address
+        client = self._settings.listen.advertise or self._found_at()
         node = self.node = self._make_node((peers.advertised, client), cluster)
         peers.admit = lambda member, hello: node.admit(member)
         peers.answer = lambda hello, message, reply: node.answer(message, reply)
@@ -118,6 +119,13 @@ class Server:
             self._joining = asyncio.ensure_future(join(start, node, peers))
             self._joining.add_done_callback(self._joined)
         await self._wait_until_caught_up(node)
+
+    def _found_at(self) -> str:
+        """Return where clients find this member when nobody has said it; "" when that cannot be known."""
+        if addresses.split(self.address)[0] not in ("0.0.0.0", "::"):
+            return self.address
+        logger.warning("set listen.advertise to HOST:PORT: clients cannot be told of %s", self.address)
+        return ""
 
     def _joined(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -351,7 +359,10 @@ async def serve(
     loop.add_signal_handler(signal.SIGUSR1, server.node.checkpoint_now)
     logger.info("ready on %s, pid %d, data in %s", server.address, os.getpid(), data_dir)
     ready(server.address)
+    notifier = Notifier(os.environ, loop, server.node.summary)
+    notifier.ready()
     await server.wait()
+    notifier.stopping()
     await server.stop()
     if server.failure is not None:
         raise server.failure

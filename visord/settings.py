@@ -46,7 +46,7 @@ class ListenSettings(Section):
 
     client: str = "127.0.0.1:8046"
     """HOST:PORT; port 0 picks a free one."""
-    advertise: str | None = None
+    advertise: Annotated[str, AfterValidator(_reachable)] | None = None
     """HOST:PORT that clients of a cluster are told; by default what `client` is bound to."""
     http: Address | None = None
     """HOST:PORT of /livez, /readyz, /healthz and /metrics; none by default. Anybody may ask."""
