@@ -15,24 +15,40 @@ commits start at rev 1.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from msgpack import packb
+
 from visor.paths import ROOT, below, check, parent
 from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, SEL_TREE, UPDATE
-from visord.state.columns import Columns, actors_of, from_rows, little, numbered, times_of, to_rows
+from visord.state.columns import (
+    Columns,
+    actors_of,
+    column,
+    from_rows,
+    numbered,
+    packed,
+    to_rows,
+    updated_path,
+    whole,
+)
 from visord.state.reads.walk import walk
 from visord.state.selector import Selector
 from visord.state.tree import Directory, File
 from visord.state.version import position_after, tombstone
 
 if TYPE_CHECKING:
+    from visord.state.history import History
     from visord.state.store import Store
 
 BaseCursor: TypeAlias = tuple[str, str]
 """Where a slice of a base ended: the last file that was exported (the directories above it were as well), and the
 last entry that was looked at."""
 
+_FEW: Final = 32
+"""Commits that are worth short columns of their own."""
 WHOLE: Final = Selector(SEL_TREE, ROOT, lambda path: True)
 
 
@@ -68,46 +84,97 @@ def export_columns(store: Store, first: int, last: int, most: int) -> Columns:
     """
     if first <= store.cut or last > store.rev:
         raise ValueError(f"commits {first} to {last}: only {store.cut + 1} to {store.rev} are there")
-    history, start = store.history, first - store.history.base - 1
-    kinds, paths, values = bytearray(), list[str](), list[bytes | None]()
-    counts: list[int] = []
-    leases: dict[int, int] = {}
+    return _export_short(store, first, last, most) or _export_all(store, first, last, most)
+
+
+def _export_short(store: Store, first: int, last: int, most: int) -> Columns | None:
+    """Return the commits from `first` on in short columns; None when not even a few can be told so."""
+    history = store.history
+    start, stop = first - history.base - 1, last - history.base
+    kinds, born = bytearray(), array("q")
+    created, updated, values = list[str](), list[str](), list[bytes | None]()
     rev, left = first, most
-    for touched in history.touched[start : start + last - first + 1]:
-        files = (touched,) if type(touched) is File else touched
-        counts.append(len(files))  # type: ignore[arg-type]
-        for file in files:  # type: ignore[union-attr]
-            versions = file.versions
-            version = versions[-1]
-            if version[0] != rev:
-                version = versions[position_after(versions, rev) - 1]
-            value = version[1]
-            if value is None:
-                kinds.append(EXPIRE if rev in history.expired else REMOVE)
-            else:
-                kinds.append(CREATE if version[3] == 1 else UPDATE)
-                left -= len(value)
-                if version[4]:
-                    leases[len(paths)] = version[4]
-            path = file.path
-            left -= len(path)
-            paths.append(path)
-            values.append(value)
+    for file in history.touched[start:stop]:
+        if type(file) is not File:
+            break
+        versions = file.versions
+        version = versions[-1]
+        if version[0] != rev:
+            version = versions[position_after(versions, rev) - 1]
+        _, value, since, count, lease = version
+        if value is None or lease:
+            break
+        path = file.path
+        if count == 1:
+            kinds.append(CREATE)
+            created.append(path)
+        else:
+            kinds.append(UPDATE)
+            updated.append(path)
+        born.append(since)
+        values.append(value)
         rev += 1
+        left -= len(value) + len(path)
         if left <= 0:
             break
-    stop, count = start + len(counts), len(counts)
-    noted = history.notes
+    if rev - first < _FEW and rev <= last and left > 0:
+        return None
+    again = packb(updated)
+    return _columns(history, first, rev, None, kinds, created, values, None)._replace(
+        born=packed(born), again=again
+    )
+
+
+def _export_all(store: Store, first: int, last: int, most: int) -> Columns:
+    history = store.history
+    kinds, paths, values = bytearray(), list[str](), list[bytes | None]()
+    counts, leases = list[int](), list[int]()
+    rev, left = first, most
+    while rev <= last and left > 0:
+        files = history.files(rev)
+        counts.append(len(files))
+        for file in files:
+            kind, path, version, _ = store.change(file, rev)
+            kinds.append(kind)
+            paths.append(path)
+            values.append(version[1])
+            leases.append(version[4])
+            left -= len(path) + len(version[1] or b"")
+        rev += 1
+    return _columns(
+        history,
+        first,
+        rev,
+        None if counts.count(1) == len(counts) else counts,
+        kinds,
+        paths,
+        values,
+        leases if any(leases) else None,
+    )
+
+
+def _columns(
+    history: History,
+    first: int,
+    end: int,
+    counts: list[int] | None,
+    kinds: bytearray,
+    paths: list[str],
+    values: list[bytes | None],
+    leases: list[int] | None,
+) -> Columns:
+    """Return columns for the revs from `first` to before `end`."""
+    start, stop, noted = first - history.base - 1, end - history.base - 1, history.notes
     return Columns(
         first,
-        little(history.times[start:stop]),
+        packed(history.times[start:stop]),
         numbered(history.actors[start:stop]),
-        [[note - first, noted[note]] for note in range(first, rev) if note in noted] if noted else [],
-        None if counts.count(1) == count else counts,
+        [[rev - first, noted[rev]] for rev in range(first, end) if rev in noted] if noted else [],
+        counts,
         bytes(kinds),
         paths,
         values,
-        [leases.get(position, 0) for position in range(len(paths))] if leases else None,
+        leases,
     )
 
 
@@ -129,12 +196,18 @@ def import_columns(store: Store, columns: Columns) -> None:
     """Add commits, which continue at `store.rev + 1`. Raises CorruptHistory; the store is of no use then."""
     if columns.first != store.rev + 1:
         raise CorruptHistory(store.rev + 1, f"followed by rev {columns.first}")
+    if not columns.size:
+        return
     try:
-        if _are_plain(columns):
-            _import_plain(store, columns)
+        if not _are_plain(columns):
+            _import_mixed(store, whole(columns))
+            return
+        if columns.born is not None and min(column(columns.born)) > store.history.base:
+            _import_short(store, columns)
         else:
-            _import_mixed(store, columns)
-    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+            _import_plain(store, whole(columns))
+        _import_heads(store, columns)
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError, StopIteration) as error:
         raise CorruptHistory(store.rev + 1, f"not a commit: {type(error).__name__}: {error}") from error
 
 
@@ -149,53 +222,85 @@ def _are_plain(columns: Columns) -> bool:
     )
 
 
-def _import_plain(store: Store, columns: Columns) -> None:
-    """Add commits of one file each, without leases. A long history passes here: nothing is done twice for a commit."""
-    files, directories, limits, new = store.files, store.directories, store.limits, File.__new__
-    get, longest = files.get, min(limits.component, limits.path)
-    touched: list[File] = []
-    first = columns.first
-    revs = range(first, first + columns.size)
-    for rev, kind, path, value in zip(revs, columns.kinds, columns.paths, columns.values, strict=True):
-        file = get(path)
-        if kind == UPDATE and file is not None:
-            _, old, created, count, _ = file.versions[-1]
-            if old is None:
-                raise CorruptHistory(rev, f"changes {path!r:.80}, which does not exist")
-            file.versions.append((rev, value, created, count + 1, 0))
-        elif (
-            file is None
-            and kind == CREATE
-            and (above := directories.get(path[: (slash := path.rfind("/"))])) is not None
-            and above.sizes
-            and above.sizes[-1]
-            and path not in directories
-            and path[slash + 1 :].isalnum()
-            and path.isascii()
-            and len(path) <= longest
-        ):
-            # The directory exists, and what is above it: only the name had to be looked at.
-            file = files[path] = new(File)
-            file.path = path
-            file.directory = above
-            file.versions = []
-            file.versions.append((rev, value, rev, 1, 0))  # this way it has room for just a few more
-            above.live.add(path)
-            above.size_revs.append(rev)
-            above.sizes.append(above.sizes[-1] + 1)
+def _import_short(store: Store, columns: Columns) -> None:
+    """Add the changes of short columns. A long history passes here: what is done for each commit is counted.
+
+    Memory is what it waits for. A file is found by the rev that created it, among the files that revs changed, instead
+    of by its path; that it is the right one shows in its newest version, which is needed anyway.
+    """
+    history, created = store.history, iter(columns.paths)
+    touched, before = history.touched, history.base + 1
+    born = column(columns.born or b"")
+    revs = range(columns.first, columns.first + columns.size)
+    for rev, kind, value, since in zip(revs, columns.kinds, columns.values, born, strict=True):
+        if kind == UPDATE:
+            file = touched[since - before]
+            if type(file) is not File:  # several files were created by that rev, or it was trimmed
+                file = store.files[updated_path(columns, rev - columns.first)]
+            _, old, was, count, _ = file.versions[-1]
+            if was != since or old is None:
+                raise CorruptHistory(rev, f"changes {file.path!r:.80}, which was not created by rev {since}")
+            file.versions.append((rev, value, was, count + 1, 0))
         else:
-            file = _import_one(store, rev, kind, path, value, 0)
+            file = _import_new(store, rev, next(created), value)
         for changes in file.directory.lineage:
             changes.append(rev)
         touched.append(file)
+
+
+def _import_plain(store: Store, columns: Columns) -> None:
+    """Add the changes of commits of one file each, without leases, by their paths."""
+    get, touched = store.files.get, store.history.touched
+    revs = range(columns.first, columns.first + columns.size)
+    for rev, kind, path, value in zip(revs, columns.kinds, columns.paths, columns.values, strict=True):
+        file = get(path)
+        if kind == UPDATE:
+            last = file.versions[-1] if file is not None else None
+            if file is None or last is None or last[1] is None:
+                raise CorruptHistory(rev, f"changes {path!r:.80}, which does not exist")
+            file.versions.append((rev, value, last[2], last[3] + 1, 0))
+        else:
+            file = _import_new(store, rev, path, value)
+        for changes in file.directory.lineage:
+            changes.append(rev)
+        touched.append(file)
+
+
+def _import_new(store: Store, rev: int, path: str, value: bytes | None) -> File:
+    """Add a version that creates a file; return the file."""
+    files, directories, limits = store.files, store.directories, store.limits
+    slash = path.rfind("/")
+    above = directories.get(path[:slash])
+    if (
+        above is None
+        or not above.sizes
+        or not above.sizes[-1]
+        or path in files
+        or path in directories
+        or not path[slash + 1 :].isalnum()
+        or not path.isascii()
+        or len(path) > limits.component
+        or len(path) > limits.path
+    ):
+        return _import_one(store, rev, CREATE, path, value, 0)
+    # The directory exists, and so does what is above it: only the name had to be looked at.
+    file = files[path] = File(path, above)
+    file.versions.append((rev, value, rev, 1, 0))
+    above.live.add(path)
+    above.size_revs.append(rev)
+    above.sizes.append(above.sizes[-1] + 1)
+    return file
+
+
+def _import_heads(store: Store, columns: Columns) -> None:
+    """Add when, by whom and why the commits were made, whose changes have been added."""
     history = store.history
-    history.times.extend(times_of(columns))
+    history.times.extend(column(columns.times))
     history.actors.extend(actors_of(columns, history.actor))
-    history.touched.extend(touched)
     for position, note in columns.notes:
-        history.notes[first + position] = note
+        history.notes[columns.first + position] = note
     store.time = history.times[-1]
-    store.rev = history.base + len(history.touched)
+    store.rev += columns.size
 
 
 def _import_mixed(store: Store, columns: Columns) -> None:
