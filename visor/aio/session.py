@@ -88,6 +88,9 @@ class Session(Lease):
     def _said(self, data: bytes | None) -> bytes:
         return self._client._settings.actor.encode() if data is None else data
 
+    async def __aenter__(self) -> Session:
+        return self
+
     # -- what recipes use -----------------------------------------------------------------------------
     def _contender(self, kind: str) -> str:
         """Return a name that nobody else has: the lease's id in it is the session's own."""

@@ -29,6 +29,11 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "watch": ("follow", "Print commits as they come, or run a command for each."),
         "wait": ("follow", "Wait for the first change."),
     },
+    "Coordinate": {
+        "lock": ("lock", "Run a command while holding a lock."),
+        "elect": ("lock", "Run a command while leading, or see who leads."),
+        "lease": ("lease", "Grant, keep and revoke leases."),
+    },
     "History": {
         "history": ("past", "Print who changed what, when and why."),
         "blame": ("past", "Say who changed each file last."),
@@ -116,5 +121,6 @@ def app() -> None:
     @FILE, or - for standard input.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 denied, 6 unavailable, 7 unknown
-    (it may have happened), 8 compacted or future rev, 9 damage found, 124 deadline.
+    (it may have happened), 8 compacted or future rev, 9 damage found, 10 lost lock,
+    124 deadline.
     """

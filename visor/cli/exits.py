@@ -12,6 +12,7 @@
 | 7 | unknown: it may have happened |
 | 8 | below the floor (compacted), or a rev that is not there yet |
 | 9 | damage: replicas differ (`cluster hash`) |
+| 10 | a lock, a lead or a lease was lost while it was needed |
 | 124 | the deadline was reached, nothing was changed |
 | 130, 143 | interrupted (SIGINT), terminated (SIGTERM) |
 | 141 | the reader of standard output went away (what a shell reports for SIGPIPE); nothing is printed |
@@ -33,6 +34,7 @@ UNAVAILABLE: Final = 6
 UNKNOWN: Final = 7
 HISTORY: Final = 8
 DAMAGE: Final = 9
+LOST: Final = 10
 DEADLINE: Final = 124
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
@@ -41,6 +43,8 @@ PIPE: Final = 141
 TABLE: Final[dict[type[errors.VisorError], int]] = {
     errors.Rejected: FAILED,
     errors.NotFound: NOT_FOUND,
+    errors.LeaseNotFound: NOT_FOUND,
+    errors.LeaseLost: LOST,
     errors.NoMember: NOT_FOUND,
     errors.Unsafe: CONFLICT,
     errors.Conflict: CONFLICT,

@@ -89,6 +89,24 @@ class VisorCommand(_Sections):
         self.params.extend(common_options())
 
 
+CHILD = "visor.child"
+"""Where a context keeps the words after `--`."""
+
+
+class ChildCommand(VisorCommand):
+    """A command line whose part after `--` is another command, kept for it word by word under `CHILD`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Cut the line at the first `--`."""
+        if "--" in args:
+            cut = args.index("--")
+            ctx.meta[CHILD] = args[cut + 1 :]
+            if not ctx.meta[CHILD]:
+                raise click.UsageError("expected a command after '--'", ctx)
+            args = args[:cut]
+        return super().parse_args(ctx, args)
+
+
 class VisorGroup(_Sections, click.Group):
     """A group with the common options."""
 
@@ -176,6 +194,13 @@ def guard_options(function: F) -> F:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def lease_option(function: F) -> F:
+    """Add `--lease`."""
+    return click.option(
+        "--lease", type=POSITIVE, metavar="ID", help="Attach it to this lease, and go with it."
+    )(function)
 
 
 def consent_options(function: F) -> F:

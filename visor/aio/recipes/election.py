@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from visor import op, select
 from visor._contenders import Contender, in_order
+from visor.aio.recipes._place import files_in
 from visor.aio.recipes.lock import Lock
 from visor.codecs import BYTES
 from visor.values import Commit, Kind
 
 if TYPE_CHECKING:
+    from visor.aio.client import Client
     from visor.aio.session import Session
 
 
@@ -72,16 +74,28 @@ class Election(Lock):
 
     async def leader(self, *, timeout: float | None = None) -> Contender | None:
         """Return who leads now; None when nobody stands."""
-        queue = await self.contenders(timeout=timeout)
+        return await self.leader_at(self._client, self._directory, timeout=timeout)
+
+    @staticmethod
+    async def leader_at(client: Client[Any], path: str, *, timeout: float | None = None) -> Contender | None:
+        """Return who leads at `path` now, without standing; None when nobody does."""
+        queue = in_order(await files_in(client, path, timeout), data=True)
         return queue[0] if queue else None
 
-    async def observe(self, *, timeout: float | None = None) -> AsyncIterator[Contender | None]:
+    def observe(self, *, timeout: float | None = None) -> AsyncIterator[Contender | None]:
         """Iterate over the leaders: who leads now, and then every change (another leader, other data, nobody).
 
         `timeout` is for the beginning; then it waits for ever.
         """
-        what = select.children(self._directory)
-        watch = await self._client.watch(what, codec=BYTES, state=True, timeout=timeout)
+        return self.observe_at(self._client, self._directory, timeout=timeout)
+
+    @staticmethod
+    async def observe_at(
+        client: Client[Any], path: str, *, timeout: float | None = None
+    ) -> AsyncIterator[Contender | None]:
+        """Iterate over the leaders at `path` as `observe` does, without standing."""
+        what = select.children(path)
+        watch = await client.watch(what, codec=BYTES, state=True, timeout=timeout)
         try:
             files = {one.path: one for one in in_order(watch.state.values(), data=True)}
             leader = _first(files)

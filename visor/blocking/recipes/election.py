@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from visor import op, select
 from visor._contenders import Contender, in_order
+from visor.blocking.recipes._place import files_in
 from visor.blocking.recipes.lock import Lock
 from visor.codecs import BYTES
 from visor.values import Commit, Kind
 
 if TYPE_CHECKING:
+    from visor.blocking.client import Client
     from visor.blocking.session import Session
 
 
@@ -72,7 +74,12 @@ class Election(Lock):
 
     def leader(self, *, timeout: float | None = None) -> Contender | None:
         """Return who leads now; None when nobody stands."""
-        queue = self.contenders(timeout=timeout)
+        return self.leader_at(self._client, self._directory, timeout=timeout)
+
+    @staticmethod
+    def leader_at(client: Client[Any], path: str, *, timeout: float | None = None) -> Contender | None:
+        """Return who leads at `path` now, without standing; None when nobody does."""
+        queue = in_order(files_in(client, path, timeout), data=True)
         return queue[0] if queue else None
 
     def observe(self, *, timeout: float | None = None) -> Iterator[Contender | None]:
@@ -80,8 +87,15 @@ class Election(Lock):
 
         `timeout` is for the beginning; then it waits for ever.
         """
-        what = select.children(self._directory)
-        watch = self._client.watch(what, codec=BYTES, state=True, timeout=timeout)
+        return self.observe_at(self._client, self._directory, timeout=timeout)
+
+    @staticmethod
+    def observe_at(
+        client: Client[Any], path: str, *, timeout: float | None = None
+    ) -> Iterator[Contender | None]:
+        """Iterate over the leaders at `path` as `observe` does, without standing."""
+        what = select.children(path)
+        watch = client.watch(what, codec=BYTES, state=True, timeout=timeout)
         try:
             files = {one.path: one for one in in_order(watch.state.values(), data=True)}
             leader = _first(files)

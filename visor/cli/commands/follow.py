@@ -13,7 +13,7 @@ from visor.cli import views
 from visor.cli.child import Child
 from visor.cli.connect import connect
 from visor.cli.display import Display
-from visor.cli.options import POSITIVE, REV, VisorCommand, command, complete_path, selector_options
+from visor.cli.options import CHILD, POSITIVE, REV, ChildCommand, command, complete_path, selector_options
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.reading import past, selection
@@ -24,18 +24,6 @@ from visor.values import Commit, Kind
 
 KINDS = tuple(kind.value for kind in Kind)
 ALIASES = {"set": ("create", "update"), "all": KINDS}
-
-
-class WatchCommand(VisorCommand):
-    """A command line whose part after `--` is another command, kept for it word by word."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Cut the line at the first `--`."""
-        if "--" in args:
-            cut = args.index("--")
-            ctx.meta["visor.child"] = args[cut + 1 :]
-            args = args[:cut]
-        return super().parse_args(ctx, args)
 
 
 def _kinds(
@@ -59,7 +47,7 @@ kinds_option = click.option(
 )
 
 
-@click.command("watch", cls=WatchCommand)
+@click.command("watch", cls=ChildCommand)
 @click.argument("glob", required=False, shell_complete=complete_path)
 @selector_options
 @click.option("--rev", type=REV, metavar="N", help="From rev N on, with history [from now on].")
@@ -83,7 +71,7 @@ def watch_command(settings: Settings, /, **options: Any) -> None:
     """
     output = Output(settings)
     display = Display(settings.codec)
-    words = click.get_current_context().meta.get("visor.child")
+    words = click.get_current_context().meta.get(CHILD)
     child = Child(words, options["keep_going"], settings) if words is not None else None
     with connect(settings) as client, _open(client, settings, options) as watch:
         output.notice(f"watching from rev {watch.rev + 1}; Ctrl-C ends it")

@@ -18,6 +18,7 @@ from visor.cli.options import (
     command,
     consent_options,
     guard_options,
+    lease_option,
     path_argument,
     value_options,
 )
@@ -34,6 +35,7 @@ TOUCHES = 50
 @command("set")
 @path_argument
 @value_options
+@lease_option
 @guard_options
 @author_options
 def set_command(settings: Settings, **options: Any) -> None:
@@ -48,6 +50,7 @@ def set_command(settings: Settings, **options: Any) -> None:
 @command("create")
 @path_argument
 @value_options
+@lease_option
 @author_options
 def create_command(settings: Settings, **options: Any) -> None:
     """Write VALUE to the file PATH, which must not exist, and print the new rev."""
@@ -59,7 +62,7 @@ def _write(settings: Settings, options: dict[str, Any], condition: Guard | None)
     path = options["path"]
     data = _encoded(settings, _value(settings, options))
     with connect(settings, options["actor"]) as client:
-        rev = client.set(path, data, guard=condition, note=options["note"])
+        rev = client.set(path, data, guard=condition, lease=options["lease"], note=options["note"])
     output.result({"path": path, "rev": rev}, str(rev))
 
 

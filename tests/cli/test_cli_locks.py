@@ -1,0 +1,234 @@
+"""`lock`, `elect` and `lease`: as commands, as processes, with signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from cli_harness import Visor
+
+SHOW = 'echo "$VISOR_LOCK$VISOR_ELECTION $VISOR_FENCE $VISOR_LEASE $VISOR_LOCK_FILE"'
+
+
+def first_line(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def until_there(visor: Visor, path: str, count: int = 1) -> None:
+    """Wait until the directory has that many entries; the suite's timeout bounds it."""
+    while len(visor("ls", path).lines) < count:
+        time.sleep(0.05)
+
+
+# -- lock ---------------------------------------------------------------------------------------------
+
+
+def test_a_command_runs_while_the_lock_is_held(visor: Visor) -> None:
+    with visor.start("lock", "job", "--", "sh", "-c", f"{SHOW}; exit 7") as process:
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (7, b"")
+    path, fence, lease, file = out.decode().split()
+    assert path == "/locks/job"
+    assert int(fence) > 0
+    assert int(lease) > 0
+    assert file.startswith("/locks/job/w")
+    assert visor("ls", "/locks/job").code == 3, "it was released"
+
+
+def test_a_second_one_waits_or_does_not(visor: Visor) -> None:
+    with visor.start(
+        "lock", "/l", "--actor", "ann", "--", "sh", "-c", "echo in; read line", stdin=subprocess.PIPE
+    ) as one:
+        assert first_line(one) == b"in\n"
+        refused = visor("--json", "lock", "/l", "--no-wait", "--", "true")
+        assert refused.code == 4
+        assert "ann" in refused.err
+        assert json.loads(refused.err.splitlines()[1])["error"]["code"] == "locked"
+        late = visor("--timeout", "300ms", "lock", "/l", "--", "true")
+        assert late.code == 124
+        with visor.start("lock", "/l", "--", "echo", "got it") as two:
+            until_there(visor, "/l", 2)
+            one.communicate(b"\n", timeout=20)
+            out, _ = two.communicate(timeout=20)
+        assert (two.returncode, out) == (0, b"got it\n")
+    assert one.returncode == 0
+
+
+def test_shared_ones_run_beside_each_other(visor: Visor) -> None:
+    with visor.start(
+        "lock", "/l", "--shared", "--", "sh", "-c", "echo in; read line", stdin=subprocess.PIPE
+    ) as one:
+        assert first_line(one) == b"in\n"
+        with visor.start("lock", "/l", "--shared", "--no-wait", "--", "echo", "too") as two:
+            assert two.communicate(timeout=20)[0] == b"too\n"
+        assert visor("lock", "/l", "--no-wait", "--", "true").code == 4
+        one.communicate(b"\n", timeout=20)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_are_passed_on_and_the_code_is_the_commands(visor: Visor, number: int) -> None:
+    script = f"trap 'echo got it; exit 5' {number}; echo in; while :; do sleep 0.05; done"
+    with visor.start("lock", "/l", "--", "sh", "-c", script) as process:
+        assert first_line(process) == b"in\n"
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=20)
+    assert (process.returncode, out) == (5, b"got it\n")
+
+
+def test_a_command_that_a_signal_ended(visor: Visor) -> None:
+    with visor.start("lock", "/l", "--", "sh", "-c", "kill -9 $$") as process:
+        process.communicate(timeout=20)
+    assert process.returncode == 128 + 9
+
+
+def test_a_lost_lock_ends_the_command_and_all_that_it_started(visor: Visor, tmp_path: Path) -> None:
+    note = tmp_path / "grandchild"
+    script = f"sh -c 'trap \"echo ended > {note}; exit\" TERM; while :; do sleep 0.05; done' & {SHOW}; wait; exit 0"
+    with visor.start("lock", "/l", "--ttl", "1s", "--", "sh", "-c", script) as process:
+        lease = first_line(process).split()[2].decode()
+        visor.ok("lease", "revoke", lease, "--yes")
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 10
+    assert b"/l was lost; ending sh" in err
+    while not note.exists():
+        time.sleep(0.02)
+
+
+def test_a_registry_that_goes_away_means_lost_in_time(own_visor: Visor, own_node: object) -> None:
+    with own_visor.start("lock", "/l", "--ttl", "1s", "--", "sh", "-c", "echo in; exec sleep 60") as process:
+        assert first_line(process) == b"in\n"
+        os.kill(own_node.process.pid, signal.SIGSTOP)  # type: ignore[attr-defined]
+        began = time.monotonic()
+        process.communicate(timeout=20)
+        assert process.returncode == 10
+        assert time.monotonic() - began < 8
+
+
+def test_a_lock_without_a_command_is_held_until_a_signal_comes(visor: Visor) -> None:
+    with visor.start("--json", "lock", "/l") as process:
+        shape = json.loads(first_line(process))
+        assert shape["path"] == "/l"
+        assert visor("lock", "/l", "--no-wait", "--", "true").code == 4
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 143
+    with visor.start("lock", "/l", "--ttl", "1s") as process:
+        fence = int(first_line(process))
+        assert fence > shape["fence"]
+        (file,) = visor.ok("ls", "/l").lines
+        visor.ok("del", f"/l/{file}")
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (10, b"visor: /l was lost\n")
+
+
+def test_a_guard_on_the_lock_file_refuses_the_writes_of_a_former_holder(visor: Visor) -> None:
+    with visor.start("lock", "/l", "--ttl", "1s", "--", "sh", "-c", f"{SHOW}; exec sleep 60") as process:
+        _, fence, lease, file = first_line(process).decode().split()
+        transaction = f"guard rev {file} {fence}\nset /x 1\n"
+        held = visor("txn", stdin=transaction.encode())
+        visor.ok("lease", "revoke", lease, "--yes")
+        process.communicate(timeout=20)
+        lost = visor("txn", stdin=transaction.encode())
+    assert held.code == 0
+    assert lost.code == 4
+
+
+def test_a_delay_after_a_lost_holder(visor: Visor) -> None:
+    with visor.start("lock", "/l", "--delay", "1s", "--", "sh", "-c", f"{SHOW}; exec sleep 60") as process:
+        lease = first_line(process).split()[2].decode()
+        began = time.monotonic()
+        visor.ok("lease", "revoke", lease, "--yes")
+        with visor.start("lock", "/l", "--", "true") as second:
+            second.communicate(timeout=20)
+        assert time.monotonic() - began >= 1.0
+        process.communicate(timeout=20)
+
+
+def test_a_command_that_cannot_be_run(visor: Visor) -> None:
+    answer = visor("lock", "/l", "--", "/no/such/thing")
+    assert answer.code == 1
+    assert "/no/such/thing" in answer.err
+    assert visor("ls", "/l").code == 3
+    assert visor("lock", "/l", "--").code == 2
+
+
+# -- elect --------------------------------------------------------------------------------------------
+
+
+def test_who_leads_runs_its_command_and_everybody_sees_who(visor: Visor) -> None:
+    assert visor("elect", "boss").code == 3
+    with visor.start(
+        "elect", "boss", "10.0.0.1", "--", "sh", "-c", f"{SHOW}; read line; exit 3", stdin=subprocess.PIPE
+    ) as process:
+        path, fence, lease, file = first_line(process).decode().split()
+        assert path == "/elections/boss"
+        shape = visor.json("elect", "boss")
+        assert shape == {
+            "path": path,
+            "fence": int(fence),
+            "lease": int(lease),
+            "file": file,
+            "value": "10.0.0.1",
+        }
+        assert visor.ok("elect", "boss").text == f"{path} {fence} leader 8\n10.0.0.1\n"
+        with visor.start("--json", "elect", "boss", "--follow") as follower:
+            assert json.loads(first_line(follower))["value"] == "10.0.0.1"
+            process.communicate(b"\n", timeout=20)
+            assert json.loads(first_line(follower)) == {"path": path, "fence": None, "lease": None}
+            follower.terminate()
+            follower.communicate(timeout=20)
+    assert process.returncode == 3
+    assert visor("elect", "boss", "--", "true").code == 2
+
+
+# -- lease --------------------------------------------------------------------------------------------
+
+
+def test_a_lease_from_grant_to_revoke(own_visor: Visor) -> None:
+    visor = own_visor
+    lease = visor.ok("lease", "grant", "30s").text.strip()
+    visor.ok("set", "/a", "1", "--lease", lease)
+    visor.ok("create", "/b", "1", "--lease", lease)
+    assert visor.json("stat", "/a")["lease"] == int(lease)
+    assert visor.ok("lease", "ls").lines == [f"{lease}\t30\t2"]
+    assert visor.json("lease", "ls") == {"leases": [{"lease": int(lease), "ttl": 30.0, "files": 2}]}
+    shape = visor.json("lease", "show", lease)
+    assert 25 < shape.pop("left") <= 30
+    assert shape == {"lease": int(lease), "ttl": 30.0, "files": 2, "rev": 2, "paths": ["/a", "/b"]}
+    assert visor.ok("lease", "keep", lease, "--once").text == f"{lease}\t30\n"
+    assert visor("lease", "revoke", lease).code == 2, "somebody must say that it is wanted"
+    dry = visor.json("lease", "revoke", lease, "--dry-run")
+    assert [change["path"] for change in dry["changes"]] == ["/a", "/b"]
+    assert visor.json("lease", "revoke", lease, "--yes", "--note", "bye") == {"lease": int(lease), "rev": 3}
+    assert visor("lease", "show", lease).code == 3
+    assert visor("lease", "keep", lease).code == 3
+    assert visor("set", "/a", "1", "--lease", lease).code == 3
+    assert visor.ok("lease", "ls").text == ""
+
+
+def test_ids_and_times_that_cannot_be(visor: Visor) -> None:
+    wanted = str((1 << 50) + int(visor.environment["VISOR_ROOT"][2:]))
+    assert visor.json("lease", "grant", "1m", "--id", wanted) == {"lease": int(wanted), "ttl": 60.0}
+    assert visor("lease", "grant", "1m", "--id", wanted).code == 4
+    assert visor("lease", "grant", "1m", "--id", "7").code == 2
+    assert visor("lease", "grant", "100ms").code == 1
+    assert visor("lease", "grant", "soon").code == 2
+    visor.ok("lease", "revoke", wanted)
+
+
+def test_keeping_a_lease_alive_until_interrupted(visor: Visor) -> None:
+    lease = visor.ok("lease", "grant", "4s").text.strip()
+    with visor.start("lease", "keep", lease) as process:
+        for _ in range(3):
+            assert first_line(process) == f"{lease}\t4\n".encode()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 130
+    while visor("lease", "show", lease).code != 3:
+        time.sleep(0.05)

@@ -1,0 +1,169 @@
+"""Running a command while something is held, or holding it until somebody ends that.
+
+    acquired -- start CMD -- CMD ends -- release -- exit with its code
+                  |  signals are passed on to it
+                  `- lost: tell, end CMD, exit with 10
+
+What was lost may be somebody else's already: CMD is asked to end at once, and made to after `GRACE` seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
+
+import click
+
+from visor.blocking.recipes import Lock
+from visor.cli import exits
+from visor.cli.child import INHERITED
+from visor.cli.output import Output
+from visor.cli.problem import Problem
+from visor.cli.settings import Settings
+
+GRACE = 5.0
+"""Seconds that the command gets to end by itself after the loss."""
+PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+FROM_THE_KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
+"""On a terminal the command has these already: it is in the same foreground group."""
+
+
+def run_held(settings: Settings, lock: Lock, words: Sequence[str], described: Mapping[str, str]) -> int:
+    """Run the command while `lock` is held, release, and return the exit code."""
+    keeper = _Keeper(settings, lock, words)
+    lock.on_lost(keeper.lost)
+    try:
+        return keeper.run(_environment(settings, described))
+    finally:
+        lock.release()
+
+
+def hold(settings: Settings, lock: Lock) -> int:
+    """Hold it until a signal ends the process, or it is lost: then the exit code is returned."""
+    ended = threading.Event()
+    lock.on_lost(lambda _: ended.set())
+    try:
+        while not lock.lost:
+            ended.wait(1.0)
+    finally:
+        lock.release()
+    _tell(settings, f"{lock.directory} was lost")
+    return exits.LOST
+
+
+def _environment(settings: Settings, described: Mapping[str, str]) -> dict[str, str]:
+    environment = dict(settings.environment)
+    for name in INHERITED:
+        if name in settings.flags:
+            environment[f"VISOR_{name.upper()}"] = settings.flags[name]
+    environment.update({f"VISOR_{name}": text.replace("\0", "") for name, text in described.items()})
+    return environment
+
+
+class _Keeper:
+    """The command under way."""
+
+    def __init__(self, settings: Settings, lock: Lock, words: Sequence[str]) -> None:
+        self._settings = settings
+        self._lock = lock
+        self._words = list(words)
+        self._interactive = settings.streams.stdin_is_terminal
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+        self._mutex = threading.RLock()
+
+    def run(self, environment: dict[str, str]) -> int:
+        with self._signals():
+            with self._mutex:
+                if self._lock.lost:
+                    return self._loss()
+                process = self._process = self._start(environment)
+                for number in self._early:
+                    self._pass_on(number)
+            code = process.wait()
+        if self._lock.lost:
+            return self._loss()
+        return code if code >= 0 else 128 - code
+
+    def _start(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        # Off a terminal it has a process group of its own, so that what it has started ends with it.
+        group = None if self._interactive else 0
+        try:
+            return subprocess.Popen(self._words, env=environment, process_group=group)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise Problem(
+                f"cannot run {self._words[0]}: {reason}", code="child", exit_code=exits.FAILED
+            ) from None
+
+    # -- signals --------------------------------------------------------------------------------------
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Pass signals on instead of ending by them."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (*PASSED_ON, *FROM_THE_KEYBOARD)
+        before = {number: signal.signal(number, self._arrived) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _arrived(self, number: int, frame: FrameType | None) -> None:
+        if self._process is None:
+            self._early.append(number)
+        elif not (self._interactive and number in FROM_THE_KEYBOARD):
+            self._pass_on(number)
+
+    def _pass_on(self, number: int) -> None:
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self._interactive:
+                process.send_signal(number)
+            else:
+                os.killpg(process.pid, number)
+
+    # -- loss -----------------------------------------------------------------------------------------
+    def lost(self, lock: object) -> None:
+        """End the command: what it relies on is gone. Runs in a thread of its own."""
+        with self._mutex:
+            process = self._process
+        if process is None or process.poll() is not None:
+            return
+        _tell(self._settings, f"{self._lock.directory} was lost; ending {self._words[0]}")
+        self._pass_on(signal.SIGTERM)
+        try:
+            process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._pass_on(signal.SIGKILL)
+
+    def _loss(self) -> int:
+        _tell(self._settings, f"{self._lock.directory} was lost before {self._words[0]} had ended")
+        return exits.LOST
+
+
+def _tell(settings: Settings, text: str) -> None:
+    settings.streams.stderr.write(f"visor: {text}\n")
+    settings.streams.stderr.flush()
+
+
+def finish(code: int) -> None:
+    """End the command line with an exit code."""
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def announce(output: Output, lock: Lock) -> None:
+    """Print what was acquired."""
+    shape = {"path": lock.directory, "fence": lock.fence, "file": lock.path}
+    output.result(shape, str(lock.fence))
+    output.flush()
