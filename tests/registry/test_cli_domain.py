@@ -237,15 +237,15 @@ def test_events(web: Visor) -> None:
 def test_an_instance_is_followed_to_its_end(web: Visor) -> None:
     identity = web.ok("instance", "register", "web", "v1", "worker").text.strip()
     child = web.start("instance", "tail", identity)
-    assert child.stdout is not None
-    time.sleep(1)
     for move in (["claim", identity, "--host", "h"], ["started", identity], ["failed", identity]):
         web.ok("instance", *move)
     out, _ = child.communicate(timeout=20)
     assert [line.split()[2] for line in out.decode().splitlines()] == [
-        "instance-state-change", "instance-start", "instance-fail",
+        "instance-register", "instance-state-change", "instance-start", "instance-fail",
     ]  # fmt: skip
     assert child.returncode == 0
+    assert web.ok("instance", "tail", identity).out == out
+    assert web("instance", "tail", "7").code == 3
 
 
 @pytest.mark.parametrize("form", ["json", "plain"])

@@ -121,7 +121,7 @@ async def _work(registry: Registry, number: int, dice: random.Random, over: asyn
         for stop in await registry.host_tickets(host):
             if stop.op == "stop":
                 await _tolerant(stop.done())
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
 
 
 async def _live(ticket: Ticket, dice: random.Random) -> None:

@@ -14,10 +14,13 @@ from visor.cli.options import VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
-from visor.registry import Instance, State, View
+from visor.errors import NotFound
+from visor.registry import Instance, State, View, layout
+from visor.registry.ids import BLOCK
 
 ID = click.IntRange(min=1)
 STATES = tuple(state.value for state in State)
+ENDS = ("instance-exit", "instance-fail", "instance-lost", "instance-unregister")
 
 host_option = click.option("--host", metavar="HOST", help="The claimer [whoever has claimed it].")
 reason_option = click.option("--reason", metavar="TEXT", help="Why.")
@@ -94,17 +97,20 @@ def show_command(settings: Settings, identity: int, rev: int | None, moment: str
 @command("tail")
 @click.argument("identity", type=ID, metavar="ID")
 def tail_command(settings: Settings, identity: int) -> None:
-    """Print what becomes of the instance ID, until its end."""
+    """Print what became of the instance ID since its registration, and what becomes of it until its end."""
     output = Output(settings)
     with domain(settings) as registry:
         view = registry.snapshot()
-        instance = view.instance(identity)
-        with view.watch_event(app=instance.app) as events:
+        found = view.identity(identity)
+        if found is None:
+            raise NotFound(f"instance {identity}: not found", path=layout.identity(identity), rev=view.rev)
+        first = max(identity // BLOCK, registry.client.horizon().floor, 1)
+        with registry.watch_event(first, app=found.app) as events:
             for event in events:
                 if event.path.instance != identity:
                     continue
                 output.stream([event], rows.events())
-                if event.type in ("instance-exit", "instance-fail", "instance-lost", "instance-unregister"):
+                if event.type in ENDS:
                     return
 
 
