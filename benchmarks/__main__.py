@@ -45,6 +45,7 @@ BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "checkpoints": ("one node: sets while checkpoints are written", node.checkpoints),
     "restarts": ("one node: fill, restart, read old revs", node.restarts),
     "domain": ("the domain with 100 000 instances: times and requests", _module("domain")),
+    "mirrors": ("a mirror's reads; 1 000 mirrors of 10 000 keys on three nodes", _module("mirrors")),
     "client": ("the client library, blocking and asyncio, beside bare exchanges", _module("client")),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import socket
 import threading
@@ -93,7 +94,8 @@ class Prober:
         self._probe = probe
         self._seconds = seconds
         self._done = done
-        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        """What is to be done; None wakes a thread that waits."""
         self._lock = threading.Lock()
         self._threads = 0
         self._idle = 0
@@ -111,22 +113,25 @@ class Prober:
                 threading.Thread(target=self._work, name="visor probe", daemon=True).start()
 
     def _work(self) -> None:
-        while True:
-            with self._lock:
-                self._idle += 1
-            try:
-                id, number, endpoint = self._jobs.get(timeout=IDLE_SECONDS)
-            except queue.Empty:
-                with self._lock:
-                    self._idle -= 1
-                    if self._jobs.empty() or self._closed:
-                        self._threads -= 1
-                        return
-                continue
-            with self._lock:
-                self._idle -= 1
-            if not self._closed:
-                self._run(id, number, endpoint)
+        while (job := self._next()) is not None:
+            self._run(*job)
+
+    def _next(self) -> Job | None:
+        """Wait for something to do; None when there was nothing for a while, or it is all over."""
+        with self._lock:
+            self._idle += 1
+        job: Job | None = None
+        with contextlib.suppress(queue.Empty):
+            job = self._jobs.get(timeout=IDLE_SECONDS)
+        with self._lock:
+            self._idle -= 1
+            if job is None and not self._closed:
+                with contextlib.suppress(queue.Empty):
+                    job = self._jobs.get_nowait()  # it came just now, and counted on this thread
+            if job is None or self._closed:
+                self._threads -= 1
+                return None
+        return job
 
     def _run(self, id: str, number: int, endpoint: Endpoint) -> None:
         problem: str | None = None
@@ -152,7 +157,10 @@ class Prober:
 
     def close(self) -> None:
         """Start nothing more; what is under way ends by itself and is not told."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
+            for _ in range(self._threads):
+                self._jobs.put(None)
 
 
 def told(error: Exception, seconds: float) -> str:
