@@ -35,7 +35,7 @@ from visord.passing import Passing
 from visord.peers import messages as msg
 from visord.proposer import HOLD_SECONDS, Group, Proposer
 from visord.raft.configuration import MARK as CONFIGURATION
-from visord.raft.configuration import Configuration, Member
+from visord.raft.configuration import MAX_MEMBERS, Configuration, Member
 from visord.raft.configuration import decode as decode_configuration
 from visord.raft.configuration import encode as encode_configuration
 from visord.raft.engine import Engine, is_for_engine
@@ -120,6 +120,8 @@ class Node:
         self._leaderless_since: float | None = None
         self._checking = False
         self._contacts: dict[str, str] = {}
+        """Who is no member as far as this node knows, but may know better: id -> peer address."""
+        self._dialled: dict[str, str] = {}
         self.farewell = Farewell(self.say, self._loop.time)
         self._drained: asyncio.Event = asyncio.Event()
         self._ready: asyncio.Event = asyncio.Event()
@@ -366,10 +368,18 @@ class Node:
         self._look_after_waiting()
 
     def _use_configuration(self, configuration: Configuration) -> None:
-        me = self.me.id
-        addresses = self.farewell.addresses(configuration)
-        addresses.pop(me, None)
-        self.peers.set_members(addresses or self._contacts)
+        # Until a change is committed, those before it count too: whoever leads next may not know of it.
+        committed = self.engine.committed_configuration
+        members = {one.id: one.peer for one in committed.members} | self.farewell.addresses(configuration)
+        self._contacts = {
+            member: address
+            for member, address in self._contacts.items()
+            if member not in members and member not in committed.removed
+        }
+        addresses = self._contacts | members
+        addresses.pop(self.me.id, None)
+        self._dialled = addresses
+        self.peers.set_members(addresses)
         self._update_readable()
 
     def contact(self, members: list[dict[str, Any]]) -> None:
@@ -377,11 +387,22 @@ class Node:
         self._contacts = {one["id"]: one["peer"] for one in members if one["id"] != self.me.id}
         self._use_configuration(self.engine.configuration)
 
-    def admit(self, member: str) -> str | None:
-        """Return why this member may not connect; None when it may."""
-        if member in self.engine.configuration.removed:
+    def admit(self, member: str, address: str | None = None) -> str | None:
+        """Return why this member may not connect; None when it may.
+
+        `address` is where it says that others dial it. Whom this node does not know, because members changed while it
+        was away, is dialled there: it could not be answered otherwise, and may be the leader.
+        """
+        if member in self.engine.committed_configuration.removed:
             return f"{member} was removed from the cluster and can never return"
+        if address is not None and member not in self._dialled and len(self._contacts) < MAX_MEMBERS:
+            self._contacts[member] = self._dialled[member] = address
+            self._loop.call_soon(self._use_contacts)
         return None
+
+    def _use_contacts(self) -> None:
+        if not self._closed:
+            self._use_configuration(self.engine.configuration)
 
     def answer(self, message: list[Any], reply: Callable[[bytes], None]) -> None:
         """Answer a question of a node that is no member."""
@@ -461,6 +482,7 @@ class Node:
         self.members.look()
         self.on_addresses(self.addresses())
         self.farewell.committed(configuration)
+        self._use_contacts()
         if self.me.id in configuration.removed:
             self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
 

@@ -109,7 +109,7 @@ class Server:
             raise StartRefusedError(str(error)) from error
         client = self._settings.listen.advertise or self._found_at()
         node = self.node = self._make_node((peers.advertised, client), cluster)
-        peers.admit = lambda member, hello: node.admit(member)
+        peers.admit = lambda member, hello: node.admit(member, hello.address)
         peers.answer = lambda hello, message, reply: node.answer(message, reply)
         await peers.start()
         await self._listen_http(node)

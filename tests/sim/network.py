@@ -126,6 +126,17 @@ class Network:
             if connection is not None and connection.up and connection.peer is endpoint:
                 connection.peer_ended()
 
+    def review(self, endpoint: SimPeers) -> None:
+        """Hang up on those whom a process does not let in any more."""
+        for other in list(self.endpoints.values()):
+            connection = other.connection_to(endpoint.address)
+            if (
+                connection is not None
+                and connection.peer is endpoint
+                and endpoint.admit(other.member, other.address)
+            ):
+                connection.lose()
+
     def _touch(self, source: str, target: str) -> None:
         for one, other in ((source, target), (target, source)):
             endpoint = self.endpoints.get(one)
@@ -182,7 +193,7 @@ class Connection:
             or self._cut()
             or peer.member != self.member
             or peer.cluster != self._owner.cluster
-            or peer.admit(self._owner.member) is not None
+            or peer.admit(self._owner.member, self._owner.address) is not None
         ):
             self._dial_soon()
             return
@@ -334,7 +345,7 @@ class SimPeers:
         self.cluster = cluster
         self.address = address
         self.closed = False
-        self.admit: Callable[[str], str | None] = lambda member: None
+        self.admit: Callable[[str, str], str | None] = lambda member, address: None
         """Why a member may not connect; None when it may."""
         network.listen(self)
 
@@ -347,6 +358,7 @@ class SimPeers:
                 self._drop(member)
             if member not in self._connections:
                 self._connections[member] = Connection(self._network, self, member, address)
+        self._network.review(self)
 
     def _drop(self, member: str) -> None:
         self._connections.pop(member).close()

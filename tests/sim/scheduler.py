@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -108,6 +109,7 @@ class NodeLoop:
         self._rate = rate
         self._broke = broke
         self._with_tasks = False
+        self._work: list[Coroutine[Any, Any, object]] = []
         self.dead = False
         self.frozen_until = 0.0
 
@@ -142,6 +144,9 @@ class NodeLoop:
     def kill(self) -> None:
         """Run nothing any more."""
         self.dead = True
+        for work in self._work:
+            if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+                work.close()
 
     def run(self, callback: Callback, args: tuple[Any, ...]) -> None:
         """Run one callback as this process."""
@@ -160,6 +165,7 @@ class NodeLoop:
     def run_task(self, work: Coroutine[Any, Any, object]) -> None:
         """Run a coroutine of this process."""
         self._with_tasks = True
+        self._work.append(work)
         self.create_task(work).add_done_callback(self._task_done)
 
     def _task_done(self, task: asyncio.Task[object]) -> None:

@@ -79,3 +79,60 @@ def test_a_member_that_lags_again_and_again_is_offered_a_newer_checkpoint() -> N
         lag(world, host, 8.0)
         go_on(world, 1.5)
     come_to_rest(world)
+
+
+def act(world: World, host: Host, name: str, *arguments: object) -> list[tuple[bool, object]]:
+    """Ask a node to change members; the answer comes into the list."""
+    answers: list[tuple[bool, object]] = []
+    assert host.process is not None and host.node is not None
+    host.process.loop.call_soon(
+        host.node.members.act, name, list(arguments), lambda ok, result: answers.append((ok, result))
+    )
+    return answers
+
+
+def leads(world: World) -> Host:
+    leader = world.leader()
+    assert leader is not None
+    return leader
+
+
+def test_a_removal_that_was_never_committed_binds_nobody() -> None:
+    # It is in the log of a leader that was cut off. After his restart the member that it would remove leads: he has to
+    # listen to it, and to answer it, although the newest configuration that he knows is without it.
+    world = begun()
+    old = leads(world)
+    heir = replica(world)
+    isolate(world, old)
+    act(world, old, "remove", heir.member_id)
+    go_on(world, 0.2)
+    assert old.node is not None and not old.node.engine.configuration_settled
+    old.crash(power=False)
+    world.network.heal_all()
+    go_on(world, 2.0)
+    act(world, heir, "transfer", heir.member_id)
+    go_on(world, 2.0)
+    assert leads(world) is heir
+    old.start()
+    come_to_rest(world)
+    assert old in world.members()
+
+
+def test_a_member_that_was_away_while_all_others_changed_finds_back() -> None:
+    world = begun()
+    away = replica(world)
+    away.crash(power=False)
+    others = [host for host in world.hosts if host is not away]
+    for _ in range(3):
+        world.add_host()
+        go_on(world, 3.0)
+    for host in others:
+        answers = act(world, leads(world), "remove", host.member_id)
+        go_on(world, 4.0)
+        assert answers[0][0] or act(world, leads(world), "remove", host.member_id) == []
+        go_on(world, 4.0)
+        host.retired = True
+        host.crash(power=False)
+    away.start()
+    come_to_rest(world)
+    assert len(world.members()) == 4
