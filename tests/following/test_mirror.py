@@ -365,7 +365,7 @@ class TestCallbacks:
                 client.set("/a", "1")
                 assert done.wait(10)
             assert len(seen) == 2
-            assert "a callback for changes raised at rev 1" in caplog.text
+            assert "a callback for changes raised" in caplog.text
 
     def test_a_stuck_callback_holds_nobody_up_and_catches_up_merged(self, visor_server: Server) -> None:
         with opened(visor_server.address) as (client, mirror):

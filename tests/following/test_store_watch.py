@@ -253,6 +253,25 @@ class TestResuming:
 
 
 class TestEnds:
+    def test_callbacks_are_called_for_each_transaction(self, visor_server: Server) -> None:
+        with store_at(visor_server.address) as store:
+            store.update(create(Task(id="t1"), Node(id="n1", name="n")))
+            found: list[list[str]] = []
+            done = threading.Event()
+
+            def callback(transaction: Committed) -> bool:
+                found.append([event.object.id for event in transaction])
+                if len(found) == 3:
+                    done.set()
+                return len(found) < 3
+
+            with store.on_change(callback, on(Task), resume_from=0) as subscription:
+                for number in range(2, 5):
+                    store.update(create(Task(id=f"t{number}"), Node(id=f"n{number}", name=str(number))))
+                assert done.wait(10)
+            assert found == [["t1"], ["t2"], ["t3"]]
+            assert subscription.error is None
+
     def test_view_and_watch_are_one_step(self, visor_server: Server) -> None:
         with store_at(visor_server.address) as store, store_at(visor_server.address) as writer:
             stop = threading.Event()

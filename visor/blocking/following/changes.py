@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from visor import paths
 from visor._follow.cut import backlog as backlog_batch
@@ -22,8 +22,20 @@ if TYPE_CHECKING:
     from visor.blocking._driver import Driver
 
 E = TypeVar("E")
+B = TypeVar("B")
+B_co = TypeVar("B_co", covariant=True)
 
 log = logging.getLogger("visor")
+
+
+class Readable(Protocol[B_co]):
+    """What gives batches by iterating, and can be closed."""
+
+    def __iter__(self) -> Iterator[B_co]: ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
 
 
 class Changes(Generic[E]):
@@ -126,27 +138,27 @@ def _everything(view: View[E], below: str) -> Batch[E]:
     return backlog_batch(view.rev, [difference(path, None, entry) for path, entry in found])
 
 
-class Callback(Generic[E]):
-    """Calls a callback for each batch; made by `on_change`."""
+class Callback(Generic[B]):
+    """Calls a callback for each batch that a reader gives; made by `on_change`."""
 
-    def __init__(self, driver: Driver, changes: Changes[E], callback: Callable[[Batch[E]], object]) -> None:
+    def __init__(self, driver: Driver, reader: Readable[B], callback: Callable[[B], object]) -> None:
         self._driver = driver
-        self._changes = changes
+        self._reader = reader
         self._callback = callback
         self._error: VisorError | None = None
         self._runner = driver.spawn(self, self._run)
 
     @property
     def error(self) -> VisorError | None:
-        """Why it ended, when neither `close` nor the callback nor the end of the mirror ended it."""
+        """Why it ended, when neither `close` nor the callback nor the end of what is followed ended it."""
         return self._error
 
     def close(self) -> None:
         """End it: idempotent, bounded (a second); may be called from the callback."""
-        self._changes.close()
+        self._reader.close()
         self._driver.join(self._runner)
 
-    def __enter__(self) -> Callback[E]:
+    def __enter__(self) -> Callback[B]:
         return self
 
     def __exit__(
@@ -156,7 +168,7 @@ class Callback(Generic[E]):
 
     def _run(self) -> None:
         try:
-            for batch in self._changes:
+            for batch in self._reader:
                 if self._tell(batch) is False:
                     break
         except Stopped:
@@ -164,11 +176,11 @@ class Callback(Generic[E]):
         except VisorError as error:
             self._error = error
             log.warning("a callback ended: %s", error)
-        self._changes.close()
+        self._reader.close()
 
-    def _tell(self, batch: Batch[E]) -> object:
+    def _tell(self, batch: B) -> object:
         try:
             return self._driver.outcome(self._callback(batch))
         except Exception:
-            log.exception("a callback for changes raised at rev %d", batch.rev)
+            log.exception("a callback for changes raised")
             return None

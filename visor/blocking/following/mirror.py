@@ -235,7 +235,7 @@ class Mirror(Generic[T]):
 
     def on_change(
         self, callback: Callable[[Batch[File[T]]], object], *, backlog: bool = False, coalesce: bool = True
-    ) -> Callback[File[T]]:
+    ) -> Callback[Batch[File[T]]]:
         """Call `callback(batch)` for what changes from now on, one after another, until it returns False.
 
         Callbacks have a thread (under asyncio: a task) of their own and may use the mirror and the client.

@@ -30,6 +30,7 @@ from visor._store.reading import Reading
 from visor._store.record import Record
 from visor._store.tables import Tables
 from visor._store.transaction import Claims, Transaction
+from visor.blocking.following.changes import Callback
 from visor.blocking.following.replica import Replica
 from visor.blocking.store.batch import Batcher
 from visor.blocking.store.collection import Collection
@@ -252,6 +253,25 @@ class Store:
         self._check_version(resume_from)
         events.replay(resume_from, self._history, chosen)
         return events
+
+    def on_change(
+        self,
+        callback: Callable[[Committed], object],
+        *specifiers: specs.Spec,
+        resume_from: int | None = None,
+        include_old: bool = False,
+        limit: int | None = LIMIT,
+        patience: float | None = None,
+    ) -> Callback[Committed]:
+        """Call `callback(transaction)` for what a watch with these arguments gives, until it returns False.
+
+        Callbacks have a thread (under asyncio: a task) of their own and may use the store. One that raises is
+        logged, and the next transaction follows. Close the result to end it.
+        """
+        events = self.watch(
+            *specifiers, resume_from=resume_from, include_old=include_old, limit=limit, patience=patience
+        )
+        return Callback(self._driver, events, callback)
 
     def view_and_watch(
         self,

@@ -1,0 +1,54 @@
+"""What the documents say is true: their examples run, and name only what there is."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import visor
+
+DOCUMENT = Path(visor.__file__).with_name("FOLLOWING.md")
+EXAMPLES = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_the_examples_run(
+    number: int, visor_client: visor.Client[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len([line for line in EXAMPLES[number].splitlines() if line.strip()]) <= 20
+    module = types.ModuleType("example")
+    module.client = visor_client  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "example", module)  # dataclasses look their module up
+    exec(compile(EXAMPLES[number], f"example {number}", "exec", dont_inherit=True), module.__dict__)
+
+
+def test_there_is_one_for_each() -> None:
+    assert len(EXAMPLES) == 4
+
+
+def test_the_tests_that_the_tables_name_are_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", DOCUMENT.read_text()))
+    there = {
+        name
+        for path in Path(__file__).parent.glob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    assert len(named) > 15
+    assert not named - there
+
+
+def test_every_row_of_the_ancestors_has_its_line() -> None:
+    """Rows of the three tables, so that none is lost when the document is edited."""
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \|$", DOCUMENT.read_text(), re.MULTILINE)
+    akutan, swarmkit, monogon = (
+        rows.index(name) for name in ("NewRegistry(ctx, locator)", "View(fn)", "WatchNodes")
+    )
+    assert (swarmkit - akutan >= 20, monogon - swarmkit >= 22, len(rows) - monogon >= 15) == (
+        True,
+        True,
+        True,
+    )
