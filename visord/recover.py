@@ -92,9 +92,7 @@ class Survivor(NamedTuple):
         ]
         unsure = self.last[0] - self.applied[0]
         if unsure:
-            lines.append(
-                f"  KEPT: the last {unsure} entries of its log, also those that no client was ever told of"
-            )
+            lines.append(f"  KEPT: the end of its log ({unsure}), also what no client was ever told of")
         return [
             *lines,
             "  revs after the above are given anew: what clients remember of them means something else now",
