@@ -36,6 +36,8 @@ VISIT_SECONDS: Final = 20.0
 SUPERVISOR_SECONDS: Final = 0.5
 FULL: Final = ("No space left", "no space", "bytes are free")
 """Words of a member that cannot start because its disk is full."""
+TOLD: Final = 5
+"""Members that end by themselves are told of so often: the sixth time teaches nothing."""
 PAUSE_SECONDS: Final = 2.5
 """Mean time between two faults of one lane."""
 
@@ -107,7 +109,7 @@ class Nemesis:
                     self._journal.unexpected.append(f"the nemesis: {ended!r}")
 
     async def _supervise(self) -> None:
-        """Start again who ended by himself, as an operator's supervisor does. Only a full disk is a good reason to end."""
+        """Start again who ended by himself, as an operator's supervisor does. Only a full disk is a good reason."""
         while True:
             await asyncio.sleep(SUPERVISOR_SECONDS)
             for member in list(self._cluster.members.values()):
@@ -116,7 +118,7 @@ class Nemesis:
                     continue
                 self._journal.event(f"{member.name} ended by itself with {member.wait()}")
                 self._journal.faults["ended by itself"] += 1
-                if not any(words in fault for words in FULL):
+                if not any(words in fault for words in FULL) and len(self._journal.unexpected) < TOLD:
                     self._journal.unexpected.append(fault)
                 member.launch()
 
