@@ -24,6 +24,9 @@ from visord.state.refusal import Refusal, bad_request
 BUDGET: Final = 8192
 """Leases and files that one command of expiries takes away, about: 10 ms of applying."""
 
+ASK_SECONDS: Final = 10.0
+"""After which a confirmation that has not come is asked for again."""
+
 NOT_LEADER: Final = Refusal("not_leader", "this node does not lead", {"leader": None})
 
 Reply: TypeAlias = Callable[[Any], None]
@@ -85,10 +88,11 @@ class Leases:
         """See whether leases are due. To be called several times a second."""
         self._observe()
         now = self._clock()
-        if not self.lessor.look(now) or self._asked is not None or self.lessor.expiring:
+        if not self.lessor.look(now) or self.lessor.expiring:
             return
-        self._asked = now
-        self._confirm(self._confirmed)
+        if self._asked is None or now - self._asked > ASK_SECONDS:
+            self._asked = now
+            self._confirm(self._confirmed)
 
     def _observe(self) -> None:
         """Notice a new reign: its first look gives every lease a full time to live."""

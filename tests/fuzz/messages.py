@@ -27,11 +27,16 @@ LAYOUTS: dict[int, list[str]] = {
     v.DIFF: ["selector", "rev", "rev", "cursor", "limit"],
     v.AT: ["time"],
     v.STATUS: [],
+    v.LEASES: ["lease cursor", "limit"],
     v.SET: ["acked", "path", "value", "guard", "rev", "lease", "note"],
     v.DELETE: ["acked", "branch", "flag", "guard", "rev", "note"],
     v.TXN: ["acked", "guards", "operations", "operations", "note"],
     v.REVERT: ["acked", "branch", "rev", "at", "note"],
     v.NOP: ["acked"],
+    v.GRANT: ["acked", "ttl", "wanted"],
+    v.REVOKE: ["acked", "lease", "note"],
+    v.KEEPALIVE: ["leases"],
+    v.LEASE: ["lease"],
     v.RETRY: ["write"],
     v.WATCH: ["selector", "at", "flags", "kinds", "window"],
     v.UNWATCH: ["id"],
@@ -68,7 +73,11 @@ class Maker:
             "options": lambda: {pick(["keys", "count", "reverse", "values", "previous"]): rng.random() < 0.5},
             "time": lambda: pick([0, 1 << 40, 1 << 62]),
             "guard": lambda: rng.randrange(5),
-            "lease": lambda: 0,
+            "lease": lambda: pick([0, 0, 0, 1, rng.randrange(300), 1 << 48]),
+            "leases": lambda: [rng.randrange(300) for _ in range(rng.randrange(5))],
+            "lease cursor": lambda: pick([None, None, "5"]),
+            "ttl": lambda: pick([1000, 1500]),
+            "wanted": lambda: pick([0, 0, 0, (1 << 48) + rng.randrange(5)]),
             "note": lambda: pick([None, "", "a note", "é" * 100]),
             "flag": lambda: rng.random() < 0.5,
             "flags": lambda: rng.randrange(8),
@@ -78,7 +87,7 @@ class Maker:
             "selector": self.selector,
             "guards": lambda: [self.guard() for _ in range(rng.randrange(3))],
             "operations": lambda: [self.operation() for _ in range(rng.randrange(4))],
-            "write": lambda: self.message(pick([v.SET, v.DELETE, v.TXN, v.REVERT, v.NOP])),
+            "write": lambda: self.message(pick([v.SET, v.DELETE, v.TXN, v.REVERT, v.NOP, v.GRANT])),
         }
 
     # -- right --------------------------------------------------------------------------------------------
@@ -90,7 +99,9 @@ class Maker:
         self.last += 1
         layout = LAYOUTS[verb]
         fields = [self._fields[name]() for name in layout]
-        least = {v.SET: 3, v.DELETE: 2, v.TXN: 3, v.REVERT: 3, v.DIFF: 3}.get(verb, min(1, len(layout)))
+        least = {v.SET: 3, v.DELETE: 2, v.TXN: 3, v.REVERT: 3, v.DIFF: 3, v.GRANT: 2, v.REVOKE: 2}.get(
+            verb, min(1, len(layout))
+        )
         return [verb, self.last, *fields[: self.rng.randint(least, len(fields))]]
 
     def hello(self) -> dict[str, Any]:
@@ -118,7 +129,8 @@ class Maker:
     def operation(self) -> list[Any]:
         kind = self.rng.randrange(4)
         if kind == v.T_SET:
-            return [kind, self.rng.choice(PATHS), self.value()]
+            lease = [self._fields["lease"]()] if self.rng.random() < 0.2 else []
+            return [kind, self.rng.choice(PATHS), self.value(), *lease]
         return [kind, self.rng.choice(BRANCHES if kind == v.T_LIST else PATHS)]
 
     # -- wrong --------------------------------------------------------------------------------------------

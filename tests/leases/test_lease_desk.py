@@ -90,6 +90,18 @@ def test_a_confirmation_that_came_late_renews_too() -> None:
     assert not desk.lives(lease)
 
 
+def test_a_confirmation_that_never_comes_is_asked_for_again() -> None:
+    desk = Desk()
+    lease = desk.grant(2000)
+    desk.sure = False
+    desk.pass_time(2.1)
+    desk.confirming.clear()
+    desk.pass_time(10.1)
+    assert len(desk.confirming) == 1
+    desk.confirm()
+    assert not desk.lives(lease)
+
+
 def test_a_new_reign_gives_a_full_time_and_voids_what_was_proposed() -> None:
     desk = Desk()
     desk.prompt = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -259,3 +260,45 @@ def test_a_checkpoint_with_files_of_a_lease_that_is_not_there_is_refused(clerk: 
     fresh.store.import_commits(clerk.machine.store.export_commits(1, 1))
     with pytest.raises(CorruptHistory, match="lease"):
         fresh.import_tables(clerk.machine.export_tables() | {"leases": [5, []]})
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_attached_is_what_the_files_say_whatever_happens(seed: int) -> None:
+    rng = random.Random(seed)
+    clerk = Clerk(Limits(lease_files=5))
+    paths = [f"/{a}/{b}" for a in "xyz" for b in "1234"]
+
+    def operation() -> list[Any]:
+        if rng.random() < 0.6:
+            return [v.T_SET, rng.choice(paths), b"t", rng.randrange(6)]
+        return [v.T_DELETE, rng.choice([*paths, "/x", "/y"]), True]
+
+    for _ in range(300):
+        choice = rng.random()
+        if choice < 0.1:
+            clerk.write(v.GRANT, 5000)
+        elif choice < 0.45:
+            clerk.set(rng.choice(paths), rng.randrange(6))
+        elif choice < 0.5:
+            clerk.write(v.SET, rng.choice(paths), b"plain")
+        elif choice < 0.6:
+            clerk.write(v.DELETE, rng.choice([*paths, "/x", "/"]), True)
+        elif choice < 0.8:
+            clerk.write(v.TXN, [], [operation() for _ in range(rng.randrange(6))])
+        elif choice < 0.85:
+            clerk.write(v.REVERT, rng.choice(["/", "/x", "/y/1"]), rng.randrange(clerk.machine.store.rev + 1))
+        elif choice < 0.93:
+            clerk.expire(rng.randrange(8))
+        elif choice < 0.97:
+            clerk.write(v.REVOKE, rng.randrange(8))
+        else:
+            clerk.machine = clerk.restarted()
+        store = clerk.machine.store
+        said = {lease.id: sorted(lease.files) for lease in store.leases.by_id.values()}
+        found: dict[int, list[str]] = {lease: [] for lease in said}
+        for path in sorted(store.files):
+            version = store.version(path, store.rev)
+            if version is not None and version[4]:
+                found[version[4]].append(path)
+        assert said == found
+        assert all(len(files) <= 5 for files in said.values())
