@@ -202,9 +202,11 @@ def test_a_base_of_a_past_rev_in_slices():
         assert list(fresh.commits(4, 6)) == list(driven.store.commits(4, 6))
 
 
-def test_a_base_below_the_floor_is_refused():
+def test_a_base_below_the_floor_is_refused_once_it_was_trimmed():
     driven = filled()
     driven.write(35, None, None, 3)
+    assert driven.store.export_base(None, 1 << 30, 2)[0]
+    driven.store.trim(1)
     with pytest.raises(ValueError, match="rev 2"):
         driven.store.export_base(None, 10, 2)
 

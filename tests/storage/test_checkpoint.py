@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Callable
 from typing import Any
 
+import msgpack
 import pytest
 from fake_disk import FakeDisk, PowerCut
 from storage_world import Later, World, contents, files, same
 
-from visor.protocol.verbs import DELETE, SET
+from visor.protocol.verbs import DELETE, GRANT, SET
+from visord.state.command import encode
+from visord.state.sessions import MAX_AGE
 from visord.storage import manifest as manifests
 from visord.storage.directory import DataDirectory
 from visord.storage.errors import DamageError, FormatError, IdentityError
@@ -349,3 +353,83 @@ def test_the_floor_may_rise_while_a_checkpoint_is_made() -> None:
             pass
         world.checkpoint()
         same(world.restart().machine, world.machine)
+
+
+def by(world: World, session: int, path: str, time: int = 0) -> None:
+    """Write once as one of many sessions."""
+    machine = world.machine
+    frame = [SET, machine.index + 1, 0, path, b"value"]
+    command = encode(time or 1000 + machine.index * 10, [[b"session %d" % session, "me", [frame]]])
+    machine.apply(machine.index + 1, 1, command)
+
+
+def test_sessions_that_change_or_go_between_the_steps_are_told_as_they_were() -> None:
+    for seed in range(8):
+        rng, world = random.Random(seed), World()
+        for number in range(700):
+            by(world, number, f"/d/f{number % 50}")
+        for number in range(4):
+            world.writer.apply([GRANT, 1000 + number, 0, 9000])
+        before, index, steps = contents(world.machine), world.machine.index, 0
+
+        def between(world: World = world, rng: random.Random = rng) -> None:
+            for _ in range(30):
+                by(world, rng.randrange(900), f"/d/f{rng.randrange(60)}")
+            world.writer.apply([GRANT, world.machine.index + 2000, 0, 9000])
+            if rng.random() < 0.05:
+                by(world, 5000, "/late", world.machine.time + MAX_AGE + 1)  # all others are forgotten
+
+        steps = world.checkpoint(between)
+        assert steps > 4
+        again = world.restart()
+        assert again.machine.index == index
+        assert contents(again.machine) == before
+        world.checkpoint()
+        same(world.restart().machine, world.machine)
+
+
+def test_a_checkpoint_that_is_given_up_remembers_nothing_of_the_sessions() -> None:
+    world = World(background=Later())
+    for number in range(700):
+        by(world, number, f"/d/f{number % 50}")
+    steps = world.checkpointer.steps(world.machine)
+    next(steps)
+    assert world.machine.sessions._taken is not None
+    steps.close()  # type: ignore[attr-defined]
+    assert world.machine.sessions._taken is None
+
+
+def test_a_base_is_written_while_the_floor_goes_on_rising() -> None:
+    world = World()
+    world.writer.write(400)
+    world.checkpoint()
+    world.writer.retain(world.machine.store.rev - 10)
+
+    def between() -> None:
+        world.writer.write(2)
+        world.writer.retain(world.machine.store.rev - 1)
+
+    world.checkpoint(between)
+    assert world.checkpointer.manifest.base is not None
+    assert world.checkpointer.manifest.base_rev < world.machine.store.floor
+    while world.machine.store.trim(50):
+        pass
+    world.checkpoint()
+    same(world.restart().machine, world.machine)
+
+
+def test_tables_in_the_manifest_as_earlier_versions_wrote_them_are_read() -> None:
+    world = World()
+    world.writer.write(100)
+    world.checkpoint()
+    old = msgpack.unpackb(world.disk.read("data/manifest")[8:-4], strict_map_key=False)
+    for name in ("config", "rows"):
+        del old[name]
+    tables = msgpack.unpackb(msgpack.packb(world.machine.export_tables()))
+    data = b"VISORMAN" + msgpack.packb({**old, "format": 1, "tables": tables})
+    world.disk.put("data/manifest", data + zlib.crc32(data).to_bytes(4, "little"))
+    again = world.restart()
+    same(again.machine, world.machine)
+    again.writer.write(20)
+    again.checkpoint()
+    same(again.restart().machine, again.machine)

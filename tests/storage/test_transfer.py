@@ -310,7 +310,8 @@ def test_answers_that_nobody_waits_for_are_dropped() -> None:
     source, target = outgoing(leader), incoming(world)
     target.take("commits-000000000001", 0, b"unasked")
     target.begin(source.offer(), "leader")
-    for strange in ((("nothing", 0)), ("commits-000000000001", 700), ("commits-000000000001", -1)):
+    part = leader.checkpointer.manifest.parts[0].name
+    for strange in ((("nothing", 0)), (part, 700), (part, -1)):
         target.take(*strange, b"x" * 700)
     wanted = target.wanted()
     assert wanted is not None
@@ -801,12 +802,12 @@ def test_reads_of_all_together_keep_to_the_rate() -> None:
         (0, "../../identity", 0, 10),
         (0, "manifest", 0, 10),
         (0, None, 0, 10),
-        (0, "commits-000000000001", -1, 10),
-        (0, "commits-000000000001", 1 << 40, 10),
-        (0, "commits-000000000001", 0, 0),
-        (0, "commits-000000000001", "0", 10),
-        (0, "commits-000000000001", 0, 1.5),
-        (0, "commits-000000000001", True, 10),
+        (0, "commits-000000000002", -1, 10),
+        (0, "commits-000000000002", 1 << 40, 10),
+        (0, "commits-000000000002", 0, 0),
+        (0, "commits-000000000002", "0", 10),
+        (0, "commits-000000000002", 0, 1.5),
+        (0, "commits-000000000002", True, 10),
     ],
 )
 def test_odd_requests_get_nothing(arguments: tuple[Any, ...]) -> None:
@@ -823,8 +824,10 @@ def test_a_request_for_too_much_gets_less() -> None:
     offer = source.offer()
     assert offer is not None
     answers: list[bytes | None] = []
-    source.read(offer[1], "commits-000000000001", 0, 1 << 60, answers.append)
+    part = leader_of(30).checkpointer.manifest.parts[0]
+    source.read(offer[1], part.name, 0, 1 << 60, answers.append)
     assert answers[0] is not None
+    assert len(answers[0]) == part.size
 
 
 def repacked(offer: list[Any], **fields: Any) -> bytes:

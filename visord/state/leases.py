@@ -11,6 +11,8 @@ differ and replicated state must not. Here are the leases that exist, and what i
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Generator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from visor.protocol.limits import Limits
@@ -24,6 +26,7 @@ LEAST_WANTED: Final = 1 << 48
 """The lowest id that a client may choose itself: below are the ones that the machine hands out, each once for ever, so
 that nobody keeps alive by mistake what has become somebody else's."""
 MAX_LEASES_PAGE: Final = 10_000
+_SLICE: Final = 500
 
 
 class Lease:
@@ -40,13 +43,15 @@ class Lease:
 class Leases:
     """All leases. Belongs to the store, which tells it of every version that has, or had, a lease."""
 
-    __slots__ = ("_limits", "by_id", "news", "next")
+    __slots__ = ("_limits", "by_id", "named", "news", "next")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.by_id: dict[int, Lease] = {}
         self.next = 1
         """The next id to hand out."""
+        self.named: dict[str, None] = {}
+        """Paths that imported versions attached to some lease: where `load` has to look."""
         self.news: list[tuple[int, int]] = []
         """`(lease, ttl)` of what the last applied command granted, `(lease, 0)` of what it ended."""
 
@@ -139,13 +144,27 @@ class Leases:
 
     def load(self, store: Store, exported: list[Any]) -> str | None:
         """Take over what `export` gave, and look in the store for what is attached; return what does not fit."""
-        self.next = exported[0]
-        self.by_id = {lease: Lease(lease, ttl) for lease, ttl in exported[1]}
-        self.news = []
-        for file in store.files.values():
-            if file.versions and file.versions[-1][4]:
-                lease = self.by_id.get(file.versions[-1][4])
+        steps = self.load_steps(store, exported)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                unfit: str | None = done.value
+                return unfit
+
+    def load_steps(self, store: Store, exported: list[Any]) -> Generator[None, None, str | None]:
+        """Do the same in slices; the leases are there after the last one."""
+        by_id = {lease: Lease(lease, ttl) for lease, ttl in exported[1]}
+        attached = (path for lease in self.by_id.values() for path in lease.files)
+        for count, path in enumerate(chain(self.named, attached)):
+            file = store.files.get(path)
+            if file is not None and file.versions and file.versions[-1][4]:
+                lease = by_id.get(file.versions[-1][4])
                 if lease is None:
-                    return f"{file.path!r:.80} belongs to a lease that is not there"
-                lease.files[file.path] = None
+                    return f"{path!r:.80} belongs to a lease that is not there"
+                lease.files[path] = None
+            if count % _SLICE == 0:
+                yield
+        self.next, self.by_id = exported[0], by_id
+        self.named, self.news = {}, []
         return None

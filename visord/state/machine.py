@@ -28,16 +28,14 @@ from visor.protocol.verbs import (
 )
 from visord.state import command as commands
 from visord.state import fields, refusal, tenure, writes
-from visord.state.command import Command, UnknownFormat
+from visord.state.command import Command
 from visord.state.fields import MAX_INT
 from visord.state.refusal import Refusal, bad_request
 from visord.state.retention import Retention
 from visord.state.sessions import Outcome, Session, Sessions
 from visord.state.store import Store
-from visord.state.transfer import CorruptHistory
+from visord.state.tables import Import, head_of
 
-FORMAT: Final = 1
-"""Of the tables."""
 MAX_SESSION_ID: Final = 64
 """Bytes of a session's id."""
 MAX_ACTOR: Final = 1024
@@ -85,7 +83,7 @@ class Machine:
         return outcomes
 
     def become(self, other: Machine) -> None:
-        """Take over another machine's whole state, in place: who refers to this one, or its store, sees the new state."""
+        """Take over another machine's whole state, in place: who refers to this one, or its store, sees it."""
         store, limits = self.store, self.store.limits
         for name in type(store).__slots__:
             setattr(store, name, getattr(other.store, name))
@@ -94,23 +92,15 @@ class Machine:
         self.sessions, self.retention = other.sessions, other.retention
 
     def export_tables(self) -> dict[str, Any]:
-        """Return everything but the store as what msgpack carries; small, and taken at one moment.
+        """Return everything but the store as what msgpack carries, at once; `Export` gives the same in slices.
 
         `{"format", "index", "term", "time", "rev", "floor", "retention": [keep_revs, keep_ms], "sessions":
-        rows, "leases": [next id, rows]}`
+        rows, "forgotten", "leases": [next id, rows]}`
         """
-        store, retention = self.store, self.retention
         return {
-            "format": FORMAT,
-            "index": self.index,
-            "term": self.term,
-            "time": self.time,
-            "rev": store.rev,
-            "floor": store.floor,
-            "retention": [retention.keep_revs, retention.keep_ms],
+            **head_of(self),
             "sessions": self.sessions.export(),
-            "forgotten": self.sessions.forgotten,
-            "leases": store.leases.export(),
+            "leases": self.store.leases.export(),
         }
 
     def import_tables(self, tables: dict[str, Any]) -> None:
@@ -118,22 +108,8 @@ class Machine:
 
         Raises UnknownFormat for tables of a later format, CorruptHistory when they do not fit the store.
         """
-        known = tables.get("format")
-        if known != FORMAT:
-            raise UnknownFormat(f"the tables have format {known!r}, this version of visord knows {FORMAT}")
-        store, rev, floor = self.store, tables["rev"], tables["floor"]
-        if store.rev != rev or not store.floor <= floor <= rev:
-            raise CorruptHistory(
-                rev, f"the store is at rev {store.rev}, its floor {store.floor}, not {floor}"
-            )
-        self.index, self.term, self.time = tables["index"], tables["term"], tables["time"]
-        self.retention = Retention(*tables["retention"])
-        self.sessions = Sessions.load(tables["sessions"], tables.get("forgotten", rev))
-        store.raise_floor(floor)
-        unfit = store.leases.load(store, tables.get("leases", [1, []]))
-        if unfit is not None:
-            raise CorruptHistory(rev, unfit)
-        store.settle()
+        for _ in Import(self, tables).finish():
+            pass
 
     def _group(self, group: Any) -> list[Outcome]:
         if type(group) is not list or len(group) != 3:

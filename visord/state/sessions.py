@@ -6,6 +6,7 @@ All bounds depend on applied commands alone, so all nodes forget the same things
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 from visord.state.refusal import Refusal
@@ -65,12 +66,44 @@ class Session:
         return count
 
 
+class Taken:
+    """The sessions as they were when an export began, given out one by one while they go on changing.
+
+    Before one of them changes or goes for the first time since, its row is put aside.
+    """
+
+    __slots__ = ("_aside", "_by_id", "_order", "_untouched")
+
+    def __init__(self, by_id: dict[bytes, Session]) -> None:
+        self._by_id = by_id
+        self._order = list(by_id)
+        self._untouched = set(self._order)
+        self._aside: dict[bytes, list[Any]] = {}
+
+    def put_aside(self, session_id: bytes) -> None:
+        """The session will be changed, or go."""
+        if session_id in self._untouched:
+            self._untouched.discard(session_id)
+            self._aside[session_id] = _row(session_id, self._by_id[session_id])
+
+    def rows(self) -> Iterator[list[Any]]:
+        """Yield the row of each session, once, in their order."""
+        for session_id in self._order:
+            if session_id in self._untouched:
+                self._untouched.discard(session_id)
+                yield _row(session_id, self._by_id[session_id])
+            else:
+                yield self._aside.pop(session_id)
+
+
 class Sessions:
     """All sessions, the least recently used first."""
 
-    __slots__ = ("_by_id", "forgotten", "total")
+    __slots__ = ("_by_id", "_taken", "forgotten", "total")
 
     def __init__(self) -> None:
+        self._taken: Taken | None = None
+        """Of an export under way."""
         self._by_id: OrderedDict[bytes, Session] = OrderedDict()
         self.total = 0
         self.forgotten = -1
@@ -89,6 +122,8 @@ class Sessions:
         if session is None:
             session = self._by_id[session_id] = Session(rev)
         else:
+            if self._taken is not None:
+                self._taken.put_aside(session_id)
             self._by_id.move_to_end(session_id)
         session.last = time
         return session
@@ -108,34 +143,46 @@ class Sessions:
                 return
             self.total -= len(session.outcomes)
             self.forgotten = max(self.forgotten, session.born)
+            if self._taken is not None:
+                self._taken.put_aside(session_id)
             del by_id[session_id]
 
     def export(self) -> list[list[Any]]:
         """Return rows `[id, acked, start, last, [[write, outcome], ...], born]`, least recently used first."""
-        return [
-            [
-                session_id,
-                session.acked,
-                session.start,
-                session.last,
-                [[w, _pack(session.outcomes[w])] for w in session.order],
-                session.born,
-            ]
-            for session_id, session in self._by_id.items()
-        ]
+        return [_row(session_id, session) for session_id, session in self._by_id.items()]
+
+    def begin_export(self) -> Taken:
+        """Begin to give out the same rows one by one. There is one export at a time."""
+        self._taken = Taken(self._by_id)
+        return self._taken
+
+    def end_export(self, taken: Taken) -> None:
+        """The export is over, or was given up. Idempotent."""
+        if self._taken is taken:
+            self._taken = None
 
     @classmethod
     def load(cls, rows: list[list[Any]], forgotten: int) -> Sessions:
         """Return the sessions that `export` wrote."""
         sessions = cls()
         sessions.forgotten = forgotten
-        for session_id, acked, start, last, outcomes, *born in rows:
-            session = sessions._by_id[session_id] = Session(*born)
-            session.acked, session.start, session.last = acked, start, last
-            session.outcomes = {write: _unpack(kept) for write, kept in outcomes}
-            session.order = deque(session.outcomes)
-            sessions.total += len(outcomes)
+        for row in rows:
+            sessions.add(row)
         return sessions
+
+    def add(self, row: list[Any]) -> None:
+        """Add a session that was exported, as the most recently used one."""
+        session_id, acked, start, last, outcomes, *born = row
+        session = self._by_id[session_id] = Session(*born)
+        session.acked, session.start, session.last = acked, start, last
+        session.outcomes = {write: _unpack(kept) for write, kept in outcomes}
+        session.order = deque(session.outcomes)
+        self.total += len(outcomes)
+
+
+def _row(session_id: bytes, session: Session) -> list[Any]:
+    outcomes = [[write, _pack(session.outcomes[write])] for write in session.order]
+    return [session_id, session.acked, session.start, session.last, outcomes, session.born]
 
 
 def _pack(outcome: Outcome) -> Any:

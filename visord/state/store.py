@@ -288,13 +288,6 @@ class Store:
 
     # -- memory and storage: see trim.py and transfer.py ----------------------------------------------
 
-    def settle(self) -> None:
-        """Bring all directories in order at once, so that no first read after an import has to."""
-        for directory in self.directories.values():
-            directory.live.settle()
-            if directory.gone is not None:
-                directory.gone.settle()
-
     def trim(self, budget: int) -> bool:
         """Free what lies below the floor, about `budget` changes of it; return whether there is more."""
         return trim(self, budget)

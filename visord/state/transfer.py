@@ -325,6 +325,8 @@ def _import_one(store: Store, rev: int, kind: int, path: str, value: bytes | Non
     """Add the version that the only change of a commit made; return the file."""
     file = store.files.get(path)
     last = file.versions[-1] if file is not None else None
+    if lease:
+        store.leases.named[path] = None
     if (kind == REMOVE) != (value is None) or not (value is None or type(value) is bytes):
         raise CorruptHistory(rev, f"gives {path!r:.80} no fitting value")
     if kind == CREATE:
@@ -382,6 +384,8 @@ def _import_several(
         seen.add(path)
         expired = expired or kind == EXPIRE
         writes.append((path, value, lease))
+        if lease:
+            store.leases.named[path] = None
     if not writes:
         raise CorruptHistory(rev, "changes nothing")
     store.commit(time, actor, note, writes, expired=expired)
@@ -392,12 +396,12 @@ def export_base(
 ) -> tuple[list[list[Any]], BaseCursor | None]:
     """Return `(rows, cursor)`: about `limit` rows of the state at `rev` (None: the floor), behind `cursor`.
 
-    The cursor is None after the last row. `rev` has to stay the same, and readable, from slice to slice:
-    ValueError when the floor has passed it.
+    The cursor is None after the last row. `rev` has to stay the same from slice to slice. The floor may pass it, as
+    long as nothing is trimmed: ValueError when what it saw is not known any more.
     """
     at = store.floor if rev is None else rev
-    if store.outside(at) is not None:
-        raise ValueError(f"rev {at} is not between {store.floor} and {store.rev}")
+    if not store.cut <= at <= store.rev:
+        raise ValueError(f"rev {at} is not between {store.cut} and {store.rev}")
     rows: list[list[Any]] = []
     before, position = cursor if cursor is not None else (ROOT, None)
     for path, version in walk(store, WHOLE, at, position, inclusive=False):
@@ -449,4 +453,6 @@ def _import_file(store: Store, floor: int, row: list[Any]) -> None:
         raise CorruptHistory(floor, f"{path!r:.80} does not fit as a file")
     file = _new_file(store, floor, path)
     file.versions.append((mod_rev, value, created, count, lease))
+    if lease:
+        store.leases.named[path] = None
     file.directory.enter(path, floor)

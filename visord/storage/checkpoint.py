@@ -26,10 +26,12 @@ import dataclasses
 import errno
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from visord.state.machine import Machine
 from visord.state.store import Store
+from visord.state.tables import Export
 from visord.storage import loading, pending
 from visord.storage import manifest as manifests
 from visord.storage.compaction import Plan, plan
@@ -38,7 +40,16 @@ from visord.storage.disk import Disk, join, read_all
 from visord.storage.errors import StorageError
 from visord.storage.loading import wait_for
 from visord.storage.manifest import Manifest
-from visord.storage.segments import BASE, COMMITS, BlockEncoder, Part, new_part, pack_commits, pack_rows
+from visord.storage.segments import (
+    BASE,
+    COMMITS,
+    TABLES,
+    BlockEncoder,
+    Part,
+    new_part,
+    pack_commits,
+    pack_rows,
+)
 from visord.storage.worker import Submitter
 from visord.storage.writer import PartWriter
 
@@ -224,36 +235,61 @@ class Checkpointer:
             try:
                 yield from self._attempt(machine, base=attempt < ATTEMPTS - 1)
             except _FloorMoved:
+                self._begin_to_clean()
                 continue
             except OSError:
-                self._background.submit(partial(self._clean, self._known()), lambda result, error: None)
+                self._begin_to_clean()
                 raise
             return
         raise OSError(errno.EAGAIN, "the floor rose while the files at it were written")
 
     def _attempt(self, machine: Machine, *, base: bool) -> Generator[None, None, None]:
-        store, old = machine.store, self.manifest
-        new = Manifest(
-            cluster=old.cluster,
-            index=machine.index,
-            term=machine.term,
-            rev=store.rev,
-            tables=machine.export_tables(),
-            number=old.number,
-            base=old.base,
-            base_rev=old.base_rev,
-            base_time=old.base_time,
-            config=self._config(),
-        )
+        store, old, export = machine.store, self.manifest, Export(machine)
         todo = plan(old, store.floor, store.cut, self._segment_bytes if base else NEVER)
+        time = store.floor_time
+        try:
+            new = Manifest(
+                cluster=old.cluster,
+                index=machine.index,
+                term=machine.term,
+                rev=store.rev,
+                tables=export.head,
+                number=old.number,
+                base=old.base,
+                base_rev=old.base_rev,
+                base_time=old.base_time,
+                config=self._config(),
+            )
+            rows = yield from self._write_tables(export, new.number + 1)
+        finally:
+            export.close()
+        if rows is not None:
+            new = dataclasses.replace(new, number=rows.number, rows=rows)
         if todo.base_rev is not None:
-            number, time = new.number + 1, store.floor_time
+            number = new.number + 1
             part = yield from self._write_base(store, todo.base_rev, number)
             new = dataclasses.replace(new, number=number, base=part, base_rev=todo.base_rev, base_time=time)
         number, parts = yield from self._write_commits(store, todo, new.rev, new.number)
         new = dataclasses.replace(new, number=number, parts=parts)
         yield from self._publish(new)
         self.written += sum(part.size for part in new.files()) - _shared(old, new)
+
+    def _write_tables(self, export: Export, number: int) -> Generator[None, None, Part | None]:
+        encoder, writer = BlockEncoder(), None
+        rows = export.rows()
+        while batch := list(islice(rows, ROWS // 8)):
+            for row in batch:
+                size = encoder.add(row)
+            if size < BLOCK and encoder.count < ROWS and len(batch) == ROWS // 8:
+                continue
+            writer = writer or self._writer(new_part(TABLES, number), fresh=True)
+            writer.add(pack_rows(writer.part.chain, *encoder.take()))
+            yield
+            yield from writer.room()
+        if writer is None:
+            return None
+        yield from writer.settle()
+        return writer.part
 
     def _write_base(self, store: Store, rev: int, number: int) -> Generator[None, None, Part]:
         writer = self._writer(new_part(BASE, number), fresh=True)
@@ -346,6 +382,9 @@ class Checkpointer:
             for name in names:
                 del self._garbage[name]
             self._background.submit(job, lambda result, error: None)
+
+    def _begin_to_clean(self) -> None:
+        self._background.submit(partial(self._clean, self._known()), lambda result, error: None)
 
     def _clean(self, kept: set[str]) -> None:
         """Give back the space of a checkpoint that failed. What fails here too is seen to at the next start."""

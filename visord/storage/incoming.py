@@ -54,7 +54,7 @@ from visord.storage.loading import wait_for
 from visord.storage.manifest import Manifest
 from visord.storage.outgoing import CHUNK, FORMAT
 from visord.storage.pending import Pending
-from visord.storage.segments import COMMITS, Part
+from visord.storage.segments import BASE, COMMITS, Part
 from visord.storage.worker import Job, Submitter
 
 logger = logging.getLogger("visord.storage")
@@ -182,7 +182,7 @@ class Incoming:
         there = {part[1:]: part for part in own.files()}
         follows = _follows(own, now.manifest)
         for part in now.manifest.files():
-            if follows and (part.kind != COMMITS or part.last <= own.rev):
+            if follows and (part.kind == BASE or (part.kind == COMMITS and part.last <= own.rev)):
                 continue
             if part[1:] in there:
                 self._reused[part.name] = there[part[1:]]
@@ -331,13 +331,15 @@ class Incoming:
             return None
         here = {name: asked.file.part for name, asked in self._files.items()} | self._reused
         parts = tuple(here[part.name] for part in theirs.parts if part.name in here)
+        rows = None if theirs.rows is None else here[theirs.rows.name]
         number = max(own.number, theirs.number)
         if not _follows(own, theirs):
             base = None if theirs.base is None else here[theirs.base.name]
-            return dataclasses.replace(theirs, number=number, base=base, parts=parts)
+            return dataclasses.replace(theirs, number=number, base=base, parts=parts, rows=rows)
         return dataclasses.replace(
             theirs,
             number=number,
+            rows=rows,
             base=own.base,
             base_rev=own.base_rev,
             base_time=own.base_time,

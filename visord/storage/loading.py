@@ -17,6 +17,7 @@ Worked example. Manifest: base at rev 1500, commits-2 [901..1800], commits-3 [18
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
@@ -25,7 +26,7 @@ from typing import Any, Final
 from visord.state.columns import part_of
 from visord.state.command import UnknownFormat
 from visord.state.machine import Machine
-from visord.state.store import Store
+from visord.state.tables import Import
 from visord.state.transfer import CorruptHistory
 from visord.storage import manifest as manifests
 from visord.storage import segments
@@ -38,7 +39,7 @@ from visord.storage.worker import Submitter
 
 SLICE: Final = 256
 """Rows or commits that are imported in one step."""
-WHOLE: Final = 1 << 62
+EVERYTHING: Final = 1 << 62
 """As many as there are."""
 FREEZE: Final = 64
 """Steps after which what was imported is hidden from the garbage collector, which would walk through all of it."""
@@ -49,12 +50,13 @@ def load(disk: Disk, directory: DataDirectory, manifest: Manifest, machine: Mach
     collecting = gc.isenabled()
     gc.disable()  # millions of new objects, none of them garbage
     try:
-        progress = _Progress(directory, manifest, machine.store)
+        progress = _Progress(directory, manifest, machine)
         for part in progress.parts():
             for block in segments.read_part(disk, directory.history, part):
-                for _ in progress.add(part, block, WHOLE):
+                for _ in progress.add(part, block, EVERYTHING):
                     pass
-        progress.finish(machine)
+        for _ in progress.finish():
+            pass
     finally:
         if collecting:
             gc.enable()
@@ -70,22 +72,26 @@ def steps(
     disk: Disk, directory: DataDirectory, manifest: Manifest, machine: Machine, background: Submitter
 ) -> Generator[None, None, None]:
     """Load a checkpoint, or what a lagging machine lacks of it, in slices. Raises like `load`, and `OSError`."""
-    progress = _Progress(directory, manifest, machine.store)
-    count = 0
+    for count, _ in enumerate(_steps(disk, directory, manifest, machine, background)):
+        if count % FREEZE == 0:
+            gc.freeze()
+        yield
+    gc.freeze()
+
+
+def _steps(
+    disk: Disk, directory: DataDirectory, manifest: Manifest, machine: Machine, background: Submitter
+) -> Generator[None, None, None]:
+    progress = _Progress(directory, manifest, machine)
     for part in progress.parts():
         path = join(directory.history, part.name)
         scanner = BlockScanner(path, part)
         for offset in range(0, part.size, PIECE):
             piece = yield from wait_for(background, partial(_read, disk, path, part, offset))
             for block in scanner.feed(piece):
-                for _ in progress.add(part, block, SLICE):
-                    count += 1
-                    if count % FREEZE == 0:
-                        gc.freeze()
-                    yield
+                yield from progress.add(part, block, SLICE)
         scanner.finish()
-    progress.finish(machine)
-    gc.freeze()
+    yield from progress.finish()
 
 
 def wait_for(background: Submitter, job: Callable[[], Any]) -> Generator[None, None, Any]:
@@ -113,16 +119,18 @@ def _read(disk: Disk, path: str, part: Part, offset: int) -> bytes:
 class _Progress:
     """Which blocks of which parts count, and that they fit together."""
 
-    def __init__(self, directory: DataDirectory, manifest: Manifest, store: Store) -> None:
+    def __init__(self, directory: DataDirectory, manifest: Manifest, machine: Machine) -> None:
         self._directory = directory
         self._manifest = manifest
-        self._store = store
-        self._began = store.rev > 0
-        self._expected = (store.rev if self._began else manifest.base_rev) + 1
+        self._store = machine.store
+        self._began = machine.store.rev > 0
+        self._expected = (machine.store.rev if self._began else manifest.base_rev) + 1
         """The next rev."""
+        with self._checked(manifests.NAME):
+            self._tables = Import(machine, manifest.tables)
 
     def parts(self) -> Iterator[Part]:
-        """Yield the parts to read, in order."""
+        """Yield the parts to read, in order. Raises `DamageError` when a rev is in none of them."""
         manifest = self._manifest
         if manifest.base is not None and not self._began:
             self._begin([])
@@ -135,41 +143,56 @@ class _Progress:
                     part.name, f"rev {self._expected}", f"a file that begins with {part.first}"
                 )
             yield part
+        if self._expected != manifest.rev + 1:
+            raise self._damage(manifests.NAME, f"commits up to {manifest.rev}", f"up to {self._expected - 1}")
+        if manifest.rows is not None:
+            yield manifest.rows
 
     def add(self, part: Part, block: Raw, size: int) -> Iterator[None]:
         """Import what is not known yet of a block, `size` rows or commits a step."""
-        try:
-            if part.kind == segments.BASE:
-                rows = segments.rows_of(block)
-                for start in range(0, len(rows), size):
-                    self._begin(rows[start : start + size])
-                    yield
-            elif block.last >= self._expected:
-                columns = segments.commits_of(block)
-                for start in range(max(0, self._expected - block.first), columns.size, size):
-                    self._store.import_columns(part_of(columns, start, start + size))
-                    self._expected = self._store.rev + 1
-                    yield
-        except CorruptHistory as error:
-            raise self._damage(part.name, "commits that fit together", str(error)) from error
-        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
-            raise self._damage(part.name, "rows", f"{type(error).__name__}: {error}") from error
+        with self._checked(part.name):
+            if part.kind == segments.COMMITS:
+                yield from self._add_commits(block, size)
+                return
+            rows, add = (
+                segments.rows_of(block),
+                self._begin if part.kind == segments.BASE else self._tables.add,
+            )
+            for start in range(0, len(rows), size):
+                add(rows[start : start + size])
+                yield
+
+    def _add_commits(self, block: Raw, size: int) -> Iterator[None]:
+        if block.last < self._expected:
+            return
+        columns = segments.commits_of(block)
+        for start in range(max(0, self._expected - block.first), columns.size, size):
+            self._store.import_columns(part_of(columns, start, start + size))
+            self._expected = self._store.rev + 1
+            yield
 
     def _begin(self, rows: list[Any]) -> None:
         self._store.import_base(self._manifest.base_rev, self._manifest.base_time, rows)
 
-    def finish(self, machine: Machine) -> None:
-        """Check that all revs came, and import the tables. Raises `DamageError` or `FormatError`."""
-        manifest, path = self._manifest, join(self._directory.path, manifests.NAME)
-        if self._expected != manifest.rev + 1:
-            expected, found = f"commits up to {manifest.rev}", f"up to {self._expected - 1}"
-            raise DamageError(path, None, expected, found, RESTORE)
+    def finish(self) -> Iterator[None]:
+        """Let the machine have the tables."""
+        with self._checked(manifests.NAME):
+            yield from self._tables.finish()
+
+    @contextlib.contextmanager
+    def _checked(self, name: str) -> Iterator[None]:
+        """Tell what does not fit as damage of this file, or as a later format."""
         try:
-            machine.import_tables(manifest.tables)
+            yield
+        except CorruptHistory as error:
+            raise self._damage(name, "contents that fit together", str(error)) from error
         except UnknownFormat as error:
-            raise FormatError(f"{path}: {error}") from error
-        except (CorruptHistory, TypeError, ValueError, LookupError, AttributeError) as error:
-            raise DamageError(path, None, "tables that fit the history", f"{error}", RESTORE) from error
+            raise FormatError(f"{self._path(name)}: {error}") from error
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+            raise self._damage(name, "rows", f"{type(error).__name__}: {error}") from error
 
     def _damage(self, name: str, expected: str, found: str) -> DamageError:
-        return DamageError(join(self._directory.history, name), None, expected, found, RESTORE)
+        return DamageError(self._path(name), None, expected, found, RESTORE)
+
+    def _path(self, name: str) -> str:
+        return join(self._directory.path if name == manifests.NAME else self._directory.history, name)

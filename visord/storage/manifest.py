@@ -3,11 +3,11 @@
     magic 8 bytes | msgpack map | crc 4 bytes
 
 It names the history files with their valid sizes and checksums, the log index and term up to which the
-checkpoint holds everything, the rev, the members of the cluster as of that index, and the small tables of the
-machine (sessions, retention, ...). The checkpoint before stays whole until the new manifest has taken its name:
-whatever happens, one of the two is there.
+checkpoint holds everything, the rev, the members of the cluster as of that index, and the machine's tables, whose
+rows (sessions, leases) are in a file of their own. The checkpoint before stays whole until the new manifest has taken
+its name: whatever happens, one of the two is there.
 
-Format 1 had no `config`; it is read as None. Format 2 is written.
+Format 2 is written. Format 1, which is read, had no `config`, and the rows among its `tables` instead of in `rows`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import msgpack
 
 from visord.storage.disk import Disk, join, read_all, write_atomic
 from visord.storage.errors import RESTORE, DamageError, FormatError, IdentityError
-from visord.storage.segments import BASE, COMMITS, HEADER_SIZE, Part, part_name
+from visord.storage.segments import BASE, COMMITS, HEADER_SIZE, TABLES, Part, part_name
 
 NAME: Final = "manifest"
 FORMAT: Final = 2
@@ -39,7 +39,8 @@ class Manifest:
     `parts` are the commit files, oldest first; `base` holds the files at rev `base_rev`, above which the
     commits count, and `base_time` is that commit's (None: there is no base, the history is whole). `number`
     is the highest file number used. `config` are the members at `index`, as the engine encodes them (None: the
-    checkpoint is from before there were clusters, or the node had none).
+    checkpoint is from before there were clusters, or the node had none). `rows` holds the rows of the tables, None
+    when there are none.
     """
 
     cluster: str
@@ -51,12 +52,13 @@ class Manifest:
     number: int = 0
     base: Part | None = None
     parts: tuple[Part, ...] = ()
+    rows: Part | None = None
     tables: Any = field(default=None, repr=False)
     config: bytes | None = field(default=None, repr=False)
 
     def files(self) -> list[Part]:
         """Return all parts, in the order of loading."""
-        return [*([] if self.base is None else [self.base]), *self.parts]
+        return [part for part in (self.base, *self.parts, self.rows) if part is not None]
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -67,6 +69,7 @@ def encode(manifest: Manifest) -> bytes:
         **{name: getattr(manifest, name) for name in _NUMBERS},
         "base": manifest.base,
         "parts": manifest.parts,
+        "rows": manifest.rows,
         "tables": manifest.tables,
         "config": manifest.config,
     }
@@ -102,9 +105,19 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
     cluster, config = fields["cluster"], fields.get("config")
     if type(cluster) is not str or not (config is None or type(config) is bytes):
         raise ValueError("no cluster's id, or odd members")
-    base = None if fields["base"] is None else _part(fields["base"], BASE)
-    parts = tuple(_part(row, COMMITS) for row in fields["parts"])
-    return Manifest(cluster, **numbers, base=base, parts=parts, tables=fields["tables"], config=config)
+    return Manifest(
+        cluster,
+        **numbers,
+        base=_optional(fields["base"], BASE),
+        parts=tuple(_part(row, COMMITS) for row in fields["parts"]),
+        rows=_optional(fields.get("rows"), TABLES),
+        tables=fields["tables"],
+        config=config,
+    )
+
+
+def _optional(row: Any, kind: int) -> Part | None:
+    return None if row is None else _part(row, kind)
 
 
 def _part(row: Any, kind: int) -> Part:

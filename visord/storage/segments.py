@@ -5,8 +5,8 @@
 
 Integers are little-endian. In a history file a block holds commits, `first` and `last` are their revs, and every
 block continues the one before. `codec` says how: 0, an array of rows; 1, their columns (`state/columns.py`), which are
-read in a third of the time and are what is written; files of both are sound. In a base file (the files at one rev)
-they are rows of whatever the store exported, and `first` and `last` are 0.
+read in a third of the time and are what is written; files of both are sound. In a base file (the files at one rev) and
+in a tables file (sessions and leases) there are rows of whatever was exported, and `first` and `last` are 0.
 
 A file is only as long as the manifest says: it holds each file's size, its rev range and a **chain**, the
 crc over the heads (with their crcs) of all blocks so far. So a flipped bit, a cut, a missing, doubled or
@@ -37,9 +37,11 @@ HEAD_SIZE: Final = 36
 """Bytes of a block before its rows."""
 COMMITS: Final = 1
 BASE: Final = 2
+TABLES: Final = 3
 ROWS: Final = 0
 COLUMNS: Final = 1
 
+_NAMES: Final = {COMMITS: "commits", BASE: "base", TABLES: "tables"}
 _MAGIC: Final = b"VISORHIS"
 _BLOCK_MAGIC: Final = b"VhB\xa7"
 _HEADER: Final = struct.Struct("<8sIIQ36xI")
@@ -52,7 +54,7 @@ PIECE: Final = 1 << 20
 
 
 class Part(NamedTuple):
-    """A history or base file as the manifest describes it: the first `size` bytes of `name` count."""
+    """A history, base or tables file as the manifest describes it: the first `size` bytes of `name` count."""
 
     name: str
     kind: int
@@ -74,7 +76,7 @@ class Block(NamedTuple):
 
 def part_name(kind: int, number: int) -> str:
     """Return the file name of part `number`."""
-    return f"{'base' if kind == BASE else 'commits'}-{number:012d}"
+    return f"{_NAMES[kind]}-{number:012d}"
 
 
 def new_part(kind: int, number: int) -> Part:

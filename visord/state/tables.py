@@ -1,0 +1,125 @@
+"""The tables of a machine (sessions, leases, retention) for a checkpoint, in slices.
+
+Out of a running machine:
+
+    export = Export(machine)                what the tables are now, whatever is applied from here on
+    export.head                             the small things: `Machine.export_tables` without its rows
+    for row in export.rows(): ...           [SESSION, ...] or [LEASE, id, ttl]; a little work for each
+    export.close()
+
+And into one:
+
+    tables = Import(machine, head)
+    tables.add(rows)                        in any number of pieces
+    for _ in tables.finish(): ...           a millisecond at a time; the machine has the tables at the end, at once
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from visord.state.command import UnknownFormat
+from visord.state.leases import Lease
+from visord.state.retention import Retention
+from visord.state.sessions import Sessions
+from visord.state.transfer import CorruptHistory
+
+if TYPE_CHECKING:
+    from visord.state.machine import Machine
+
+FORMAT: Final = 1
+"""Of the tables."""
+SESSION: Final = 0
+LEASE: Final = 1
+SLICE: Final = 500
+"""Files, or directories, that are looked at in one step."""
+
+
+def head_of(machine: Machine) -> dict[str, Any]:
+    """Return the tables without rows; see `Machine.export_tables`."""
+    store, retention = machine.store, machine.retention
+    return {
+        "format": FORMAT,
+        "index": machine.index,
+        "term": machine.term,
+        "time": machine.time,
+        "rev": store.rev,
+        "floor": store.floor,
+        "retention": [retention.keep_revs, retention.keep_ms],
+        "sessions": [],
+        "forgotten": machine.sessions.forgotten,
+        "leases": [store.leases.next, []],
+    }
+
+
+class Export:
+    """See the module. One at a time; `close` it also when not all rows were taken."""
+
+    __slots__ = ("_leases", "_sessions", "_taken", "head")
+
+    def __init__(self, machine: Machine) -> None:
+        self.head = head_of(machine)
+        self._sessions = machine.sessions
+        self._taken = machine.sessions.begin_export()
+        # A lease never changes: which ones there are is all that has to be remembered.
+        self._leases: list[Lease] = list(machine.store.leases.by_id.values())
+
+    def rows(self) -> Iterator[list[Any]]:
+        """Yield all rows, once."""
+        for session in self._taken.rows():
+            yield [SESSION, *session]
+        for lease in self._leases:
+            yield [LEASE, lease.id, lease.ttl]
+
+    def close(self) -> None:
+        """Remember no more. Idempotent."""
+        self._sessions.end_export(self._taken)
+
+
+class Import:
+    """See the module. Raises UnknownFormat when the tables are of a later format."""
+
+    __slots__ = ("_head", "_leases", "_machine", "_sessions")
+
+    def __init__(self, machine: Machine, head: dict[str, Any]) -> None:
+        known = head.get("format")
+        if known != FORMAT:
+            raise UnknownFormat(f"the tables have format {known!r}, this version of visord knows {FORMAT}")
+        following, leases = head.get("leases", [1, []])
+        self._machine = machine
+        self._head = head
+        self._sessions = Sessions.load(head["sessions"], head.get("forgotten", head["rev"]))
+        self._leases: list[Any] = [following, list(leases)]
+
+    def add(self, rows: Iterable[list[Any]]) -> None:
+        """Add rows that `Export` gave. Raises CorruptHistory for any other."""
+        for kind, *row in rows:
+            if kind == SESSION:
+                self._sessions.add(row)
+            elif kind == LEASE:
+                self._leases[1].append(row)
+            else:
+                raise CorruptHistory(self._head["rev"], f"a row of kind {kind!r:.40} among the tables")
+
+    def finish(self) -> Iterator[None]:
+        """Give the machine the tables in the last step. Raises CorruptHistory when they do not fit its store."""
+        head, machine, store = self._head, self._machine, self._machine.store
+        rev, floor = head["rev"], head["floor"]
+        if store.rev != rev or not store.floor <= floor <= rev:
+            raise CorruptHistory(
+                rev, f"the store is at rev {store.rev}, its floor {store.floor}, not {floor}"
+            )
+        for count, directory in enumerate(store.directories.values()):
+            directory.live.settle()
+            if directory.gone is not None:
+                directory.gone.settle()
+            if count % SLICE == 0:
+                yield
+        unfit = yield from store.leases.load_steps(store, self._leases)
+        if unfit is not None:
+            raise CorruptHistory(rev, unfit)
+        machine.index, machine.term, machine.time = head["index"], head["term"], head["time"]
+        machine.retention = Retention(*head["retention"])
+        machine.sessions = self._sessions
+        store.raise_floor(floor)
