@@ -118,10 +118,11 @@ async def _work(registry: Registry, number: int, dice: random.Random, over: asyn
         ticket = await registry.claim_ticket(host, timeout=90)
         if ticket is not None:
             await _live(ticket, dice)
+        else:
+            await asyncio.sleep(0.2)
         for stop in await registry.host_tickets(host):
             if stop.op == "stop":
                 await _tolerant(stop.done())
-        await asyncio.sleep(0.05)
 
 
 async def _live(ticket: Ticket, dice: random.Random) -> None:

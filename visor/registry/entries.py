@@ -12,7 +12,7 @@ from typing import Final
 
 from visor.errors import Conflict, Exists, NotFound, RevMismatch, VisorError
 from visor.registry import layout
-from visor.registry.errors import InUse
+from visor.registry.errors import BadRecord, InUse
 from visor.registry.model import AppRecord, Mark, ProcRecord
 from visor.registry.moves import Seen
 from visor.registry.placement import tombstone
@@ -164,12 +164,24 @@ def pick_port(next_port: Version | None, free: list[int]) -> tuple[int, bool]:
     The ancestors never gave a port back. Fresh ones go first, so that one that was used rests as long as possible.
     Conflict when there is none left.
     """
-    port = FIRST_PORT if next_port is None else int(next_port[1])
+    port = FIRST_PORT if next_port is None else _port(next_port)
     if port <= LAST_PORT:
         return port, False
     if not free:
         raise Conflict(f"no port is left between {FIRST_PORT} and {LAST_PORT}", path=layout.NEXT_PORT)
     return free[0], True
+
+
+def _port(version: Version) -> int:
+    data: bytes = version[1]
+    if not data.isdigit():
+        raise BadRecord(path=layout.NEXT_PORT, why=f"not a port: {data!r:.40}", codec="record")
+    return int(data)
+
+
+def fresh_port_left(next_port: Version | None) -> bool:
+    """Whether there is a port that nobody had. BadRecord."""
+    return next_port is None or _port(next_port) <= LAST_PORT
 
 
 def register_proc(record: ProcRecord, rev: int, next_port: Version | None, *, given_back: bool) -> Plan:

@@ -290,6 +290,14 @@ class Instance(Registered):
         """Return it as plain values; `state` is the one that counts."""
         return {**super().to_dict(), "state": self.state.value}
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Instance):
+            return NotImplemented
+        return self.seen == other.seen
+
+    def __hash__(self) -> int:
+        return hash((self.id, self._mod_rev))
+
     def __repr__(self) -> str:
         where = f" on {self.host}" if self.host else ""
         return f"Instance({self.id} of {self.app} {self.revision} {self.proc}, {self.state}{where}, at rev {self.rev})"
@@ -308,7 +316,7 @@ async def look(view: View, record: InstanceRecord) -> Instance:
         identity = await view.identity(record.id)
         raise moves.unregistered(identity, record.id, path)
     found = view.decode(InstanceRecord, path, version)
-    lost = bool(found.lease) and placement.is_lost(found, await view.leases_of([found]))
+    lost = placement.is_lost(found, await view.leases_of([found]))
     return Instance(view, Seen(found, version[0], lost))
 
 

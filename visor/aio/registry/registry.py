@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from random import Random
@@ -122,12 +123,23 @@ class Registry:
         return await self._access.uid(timeout)
 
     async def reset(self, *, timeout: float | None = None) -> int:
-        """Delete everything that the domain keeps, and return the rev of that; other files stay."""
-        rev = await self._access.rev()
-        for root in layout.ROOTS:
-            if (await self._client.stat(root, at=rev)).size or await self._client.exists(root):
-                rev = await self._client.delete(root, recursive=True, note="reset", timeout=timeout)
-        return rev
+        """Delete everything that the domain keeps, in one rev, and return that rev; other files stay.
+
+        TooLarge where there is too much for one rev: unregister apps first.
+        """
+        while True:
+            rev, rows = await self._access.scan(select.tree("/"), keys=True, limit=1)
+            names = await self._client.names("/") if rows else []
+            plan = Plan(note="reset")
+            for root in layout.ROOTS:
+                if root[1:] in names:
+                    plan.drop(root, recursive=True)
+            if not plan.writes:
+                return rev
+            with contextlib.suppress(NotFound):  # somebody deletes as well: look again
+                done = await self._access.commit(plan, timeout)
+                if not isinstance(done, Refused):
+                    return done
 
     async def verify(self) -> list[Fault]:
         """Return what is wrong with the domain: nothing may be half there or left over."""

@@ -288,6 +288,8 @@ async def _drawn(view: View, wanted: Wanted, page: int) -> list[Ticket]:
     while True:
         rev, rows = await access.scan(select.range(start, end), limit=page)
         full = len(rows) == page
+        # The fewer there are, the surer somebody else tries each: then look again rather than try them all.
+        most = 1 + len(rows) // 8
         if full:
             start = f"{rows[-1][0]}~"  # behind the last one: "~" ranks after every digit
         access.random.shuffle(rows)
@@ -296,7 +298,7 @@ async def _drawn(view: View, wanted: Wanted, page: int) -> list[Ticket]:
             ticket = _readable(view.at(rev), path, version)
             if ticket is not None and wanted(ticket):
                 found.append(ticket)
-                if len(found) == max(4, page // 8):
+                if len(found) == most:
                     break
         if found or not full:
             return found

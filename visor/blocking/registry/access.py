@@ -7,7 +7,7 @@ but the one that the caller wants.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
@@ -75,24 +75,38 @@ class Access:
         *,
         keys: bool = False,
         limit: int | None = None,
-        page: int = 0,
     ) -> tuple[int, list[Row]]:
         """Return the rev that was read and the files that match, in path order, at most `limit`."""
+        found: list[Row] = []
+        read = 0
+        for rev, rows in self.pages(what, at, keys=keys, limit=limit):
+            read = rev
+            found += rows
+        return read, found
+
+    def pages(
+        self,
+        what: Selector,
+        at: int | None = None,
+        *,
+        keys: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[int, list[Row]]]:
+        """Iterate over the same by pages, each with the rev that was read; there is at least one."""
         selector = self.client._root.selector(what)
         options = {"keys": True} if keys else {}
-        found: list[Row] = []
         cursor: object = None
+        left = limit
         while True:
-            size = page if limit is None else min(page or limit, limit - len(found))
-            message = [verbs.SCAN, 0, selector, at, 0, cursor, size, options]
+            message = [verbs.SCAN, 0, selector, at, 0, cursor, left or 0, options]
             at, rows, cursor = (self.client._call(message, False, None))[:3]
-            found += rows
-            if cursor is None or (limit is not None and len(found) >= limit):
-                break
-        rev: int = at if at is not None else 0
-        if self.client.root != "/":
-            found = [(self._relative(path), version) for path, version in found]
-        return rev, found
+            if self.client.root != "/":
+                rows = [(self._relative(path), version) for path, version in rows]
+            yield (at if at is not None else 0), rows
+            if left is not None:
+                left -= len(rows)
+            if cursor is None or left == 0:
+                return
 
     def count(self, what: Selector, at: int | None = None) -> tuple[int, int]:
         """Return the rev that was read, and how many files match."""

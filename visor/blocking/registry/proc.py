@@ -102,7 +102,7 @@ class ProcType(Registered):
             return record, entries.register_proc(record, self.rev, None, given_back=False)
         rev, following = self._access.get(layout.NEXT_PORT)
         free: list[int] = []
-        if following is not None and int(following[1]) > entries.LAST_PORT:
+        if not entries.fresh_port_left(following):
             _, rows = self._access.scan(
                 select.children(layout.FREE_PORTS), rev, keys=True, limit=FREE_LOOKED_AT
             )

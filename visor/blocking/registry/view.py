@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from visor import select
-from visor.blocking.registry.access import Access
+from visor.blocking.registry.access import Access, Row
 from visor.blocking.registry.app import App
 from visor.blocking.registry.audit import verify
 from visor.blocking.registry.env import Env
@@ -200,8 +200,9 @@ class View:
         _, version = self._access.get(where, self._rev)
         if version is None:
             raise moves.unregistered(found, identity, where)
-        (seen,) = self._seen([(where, version)])
-        return Instance(self, seen)
+        record = decode(InstanceRecord, version[1], where)
+        lost = placement.is_lost(record, self.leases_of([record]))
+        return Instance(self, Seen(record, version[0], lost))
 
     def is_done(self, identity: int) -> bool:
         """Whether there was such an instance or ticket, and it is over for good; that stays true."""
@@ -233,17 +234,11 @@ class View:
 
     def instances_seen(self, what: Selector) -> list[Seen]:
         """Return the records of the instances that match."""
-        _, rows = self._access.scan(what, self._rev)
-        return self._seen(rows)
-
-    def _seen(self, rows: Iterable[tuple[str, Version]]) -> list[Seen]:
         records: list[tuple[InstanceRecord, int]] = []
         bad: list[BadRecord] = []
-        for path, version in rows:
-            try:
-                records.append((decode(InstanceRecord, version[1], path), version[0]))
-            except BadRecord as error:
-                bad.append(error)
+        # By pages, so that other tasks of this loop have a turn between them.
+        for _, rows in self._access.pages(what, self._rev):
+            _decode_into(InstanceRecord, rows, records, bad)
         leases = self.leases_of(record for record, _ in records)
         seen = [
             Seen(record, mod_rev, record.lease != 0 and placement.is_lost(record, leases))
@@ -494,11 +489,7 @@ class View:
         _, rows = self._access.scan(what, self._rev)
         found: list[tuple[T, int]] = []
         bad: list[BadRecord] = []
-        for path, version in rows:
-            try:
-                found.append((decode(kind, version[1], path), version[0]))
-            except BadRecord as error:
-                bad.append(error)
+        _decode_into(kind, rows, found, bad)
         if bad:
             raise BadRecords.of([record for record, _ in found], bad)
         return found
@@ -513,6 +504,16 @@ class View:
 
     def __repr__(self) -> str:
         return f"View(rev {self._rev})"
+
+
+def _decode_into(
+    kind: type[T], rows: Iterable[Row], found: list[tuple[T, int]], bad: list[BadRecord]
+) -> None:
+    for path, version in rows:
+        try:
+            found.append((decode(kind, version[1], path), version[0]))
+        except BadRecord as error:
+            bad.append(error)
 
 
 def _parts(kind: str, app: str | None) -> Selector:
