@@ -112,7 +112,8 @@ class Digests:
                     self.known.popitem(last=False)
                 self._settle(self._rev, result, "")
             self.look()
-        except Exception as error:  # what was walked was replaced by a checkpoint meanwhile: another time, then
+        except Exception as error:
+            # What was walked was replaced by a checkpoint meanwhile: another time, then.
             logger.warning("no digest at rev %d: %s", self._rev, error, exc_info=error)
             self._steps = None
             self._settle(self._rev, None, f"failed: {type(error).__name__}")

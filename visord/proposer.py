@@ -233,7 +233,11 @@ class Proposer:
         self.start_next()
         # Writes are refused without being queued by now, so nothing else would notice that there is a leader again.
         # Sending an empty batch tells.
-        if self._held_since is not None and not self._queue and (self._route.leads() or self._route.forward([])):
+        if (
+            self._held_since is not None
+            and not self._queue
+            and (self._route.leads() or self._route.forward([]))
+        ):
             self._held_since = None
 
     def _take(self) -> list[Group]:

@@ -350,7 +350,8 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.shutdown)
-    loop.add_signal_handler(signal.SIGUSR1, lambda: None)  # left alone, it would kill a node that still starts
+    # Left alone, it would kill a node that still starts.
+    loop.add_signal_handler(signal.SIGUSR1, lambda: None)
     if not await _started(server):
         if server.failure is not None:  # it failed before it was ready
             raise server.failure
