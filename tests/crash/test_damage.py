@@ -27,6 +27,8 @@ from tests.node_process import run
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 SEED = int(os.environ.get("VISOR_SEED", "1"))
 
+SERVE = ("serve", "--bootstrap", "--peer-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data-dir")
+
 
 @pytest.fixture(scope="module")
 def sample() -> Iterator[Sample]:
@@ -80,7 +82,7 @@ def test_a_manifest_that_is_gone_takes_nothing_with_it(sample: Sample, tmp_path:
     data = tmp_path / "data"
     shutil.copytree(sample.data, data)
     (data / "manifest").unlink()
-    result = run("serve", "--bootstrap", "--peer-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data-dir", str(data))
+    result = run(*SERVE, str(data))
     assert result.returncode == 9, result.stderr
     history = [name for name in names(sample.data) if name.startswith("history/")]
     assert history
@@ -99,7 +101,7 @@ def test_a_real_start_refuses_damage_with_9_and_so_does_check(
     for start in range(0, len(contents), 4096):  # both copies of the vote
         contents[start + 20] ^= 16
     victim.write_bytes(contents)
-    for arguments in (["check", str(data)], ["serve", "--bootstrap", "--peer-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data-dir", str(data)]):
+    for arguments in (["check", str(data)], [*SERVE, str(data)]):
         result = run(*arguments)
         assert result.returncode == 9, result.stderr
         assert str(victim) in result.stdout + result.stderr

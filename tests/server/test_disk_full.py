@@ -183,7 +183,8 @@ def test_stopping_on_a_full_disk_loses_nothing(small_disk: Path) -> None:
 def test_a_first_start_without_space_is_refused_in_words(small_disk: Path) -> None:
     fill(small_disk, 0)
     result = run(
-        "serve", "--bootstrap", "--peer-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data-dir", str(small_disk / "data"), "--set", "log.level=error"
+        *("serve", "--bootstrap", "--peer-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"),
+        *("--data-dir", str(small_disk / "data"), "--set", "log.level=error"),
     )
     assert result.returncode in (1, 75)
     assert result.stdout == ""

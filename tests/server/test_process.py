@@ -24,8 +24,11 @@ def refused_start(*arguments: str) -> tuple[int, str, str]:
     return result.returncode, result.stdout, result.stderr
 
 
+SERVE = ("serve", "--bootstrap", "--peer-listen", "127.0.0.1:0")
+
+
 def serve_arguments(data: Path, *more: str) -> list[str]:
-    words = ["serve", "--bootstrap", "--peer-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data-dir", str(data), "--set", "log.level=warning"]
+    words = [*SERVE, "--listen", "127.0.0.1:0", "--data-dir", str(data), "--set", "log.level=warning"]
     return [*words, *more]
 
 
@@ -55,7 +58,7 @@ def test_two_nodes_on_port_0_do_not_meet(tmp_path: Path) -> None:
 def test_a_port_in_use_is_refused_with_75(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        code, out, err = refused_start("serve", "--bootstrap", "--peer-listen", "127.0.0.1:0", "--listen", address, "--data-dir", str(tmp_path / "d"))
+        code, out, err = refused_start(*SERVE, "--listen", address, "--data-dir", str(tmp_path / "d"))
     assert code == EXIT_REFUSED
     assert out == ""
     assert address in err
@@ -76,7 +79,7 @@ def test_a_data_directory_in_use_is_refused_with_75_path_and_pid(tmp_path: Path)
 
 
 def test_an_address_beyond_loopback_needs_insecure(tmp_path: Path) -> None:
-    arguments = ("serve", "--bootstrap", "--peer-listen", "127.0.0.1:0", "--listen", "0.0.0.0:0", "--data-dir", str(tmp_path / "d"))
+    arguments = (*SERVE, "--listen", "0.0.0.0:0", "--data-dir", str(tmp_path / "d"))
     code, out, err = refused_start(*arguments)
     assert code == EXIT_REFUSED
     assert out == ""
