@@ -12,7 +12,9 @@ import pytest
 import visor
 
 DOCUMENT = Path(visor.__file__).with_name("FOLLOWING.md")
-EXAMPLES = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+README = Path(__file__).resolve().parents[2] / "README.md"
+SECTION = README.read_text().split("## Keep a picture in sync")[1].split("\n## ")[0]
+EXAMPLES = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))

@@ -1,4 +1,4 @@
-"""The tour is true: its commands and its Python run as they are written."""
+"""The README's tour is true: its commands and its Python run as they are written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from visor.registry import Registry
 from visor.testing import Server
 
 ROOT = Path(__file__).resolve().parents[2]
-TOUR = (ROOT / "visor" / "registry" / "TOUR.md").read_text()
+TOUR = (ROOT / "README.md").read_text().split("## Run a fleet")[1].split("\n## ")[0]
 
 
 def blocks(language: str) -> list[str]:
