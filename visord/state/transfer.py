@@ -237,10 +237,12 @@ def _import_short(store: Store, columns: Columns) -> None:
             file = touched[since - before]
             if type(file) is not File:  # several files were created by that rev, or it was trimmed
                 file = store.files[updated_path(columns, rev - columns.first)]
-            _, old, was, count, _ = file.versions[-1]
-            if was != since or old is None:
+            versions = file.versions
+            last = versions[-1]
+            was = last[2]  # not looking at the others also saves: a tombstone was not created by any rev
+            if was != since:
                 raise CorruptHistory(rev, f"changes {file.path!r:.80}, which was not created by rev {since}")
-            file.versions.append((rev, value, was, count + 1, 0))
+            versions.append((rev, value, was, last[3] + 1, 0))
         else:
             file = _import_new(store, rev, next(created), value)
         for changes in file.directory.lineage:
