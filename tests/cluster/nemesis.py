@@ -424,6 +424,12 @@ class Nemesis:
                 self._journal.unexpected.append(problem)
         self._gone(visitor)
 
+    def _is_complete(self) -> bool:
+        """Tell whether all members vote: whoever takes the disk of one of two voters away has lost the cluster."""
+        status = self._cluster.leader_status()
+        voters = [row for row in status["members"] if row["role"] == "voter"] if status else []
+        return len(voters) == len(self._cluster.members)
+
     def _gone(self, member: Member) -> None:
         self._logs[member.name] = member.errors()
         self._cluster.drop(member.name)
@@ -431,7 +437,7 @@ class Nemesis:
     async def _replace(self) -> None:
         """A member loses its disk: it is removed, and a new one comes in its place."""
         victim = await self._victim()
-        if victim is None or not victim.is_ready():
+        if victim is None or not victim.is_ready() or not await asyncio.to_thread(self._is_complete):
             return
         with self._hold(victim):
             self._note("replace", victim.name)
