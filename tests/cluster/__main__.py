@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.cluster.absence import Phases, absence, fill, joining, same_everywhere
 from tests.cluster.disk import can_mount
-from tests.cluster.failover import held_terms, killed, stopped
+from tests.cluster.failover import held_terms, killed, stopped, transferred
 from tests.cluster.load import Writers
 from tests.cluster.nemesis import Nemesis
 from tests.cluster.processes import Cluster, Plan
@@ -79,6 +79,8 @@ async def _failover(cluster: Cluster, options: argparse.Namespace) -> bool:
     print(kills.line("leader killed"), flush=True)
     stops = await stopped(cluster, writers, options.stops)
     print(stops.line("leader stopped"), flush=True)
+    transfers = await transferred(cluster, writers, options.stops)
+    print(transfers.line("leadership handed on (longest pause around it)"), flush=True)
     first, last = await held_terms(cluster, options.burn, 2)
     print(f"{options.burn:g} s with both processors in use: term {first} to {last}")
     await writers.stop()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import statistics
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.cluster import membership
 from tests.cluster.load import Burners, Writers
 from tests.cluster.processes import Cluster, Member
 
@@ -68,6 +70,26 @@ async def stopped(cluster: Cluster, writers: Writers, times: int) -> Measured:
         leader.process.terminate()
 
     return await _strike(cluster, writers, times, blow)
+
+
+async def transferred(cluster: Cluster, writers: Writers, times: int) -> Measured:
+    """Have leadership handed on so often; nobody ends."""
+    measured = Measured()
+    rng = random.Random(times)
+    for _ in range(times):
+        leader = await asyncio.to_thread(cluster.leader)
+        there = leader is not None and writers.probe_address == leader.client
+        before = time.monotonic()
+        ended = await asyncio.to_thread(membership.transfer, cluster, rng, None)
+        if ended != "done":
+            raise TimeoutError(f"the transfer ended as {ended}")
+        after = time.monotonic()
+        await asyncio.sleep(0.3)
+        gap = writers.probe.longest_gap(before - 0.1, after + 0.25)
+        (measured.at_leader if there else measured.elsewhere).append(gap)
+        measured.gaps.append(gap)
+        await asyncio.sleep(0.5)
+    return measured
 
 
 async def _strike(cluster: Cluster, writers: Writers, times: int, blow: Blow) -> Measured:
