@@ -169,6 +169,9 @@ class Catchup:
         node, checkpointer = self._node, self._node.checkpointer
         node.engine.paused = True
         try:
+            if self.incoming.index <= node.machine.index:
+                self.incoming.abandon()  # the log came first: what was fetched would lead back
+                return
             try:
                 done = yield from self.incoming.finish()
             except OSError as error:

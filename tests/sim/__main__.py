@@ -20,11 +20,14 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=3, help="members in the beginning [3]")
     parser.add_argument("--clients", type=int, default=4, help="clients [4]")
     parser.add_argument("--seconds", type=float, default=15.0, help="virtual seconds of faults [15]")
+    parser.add_argument("--faults", default=None, help="the only kinds to have, by commas (`--faults list`)")
     parser.add_argument("--plant", default=None, help="plant a bug, to see it found (`--plant list`)")
+    parser.add_argument("--first", action="store_true", help="stop at the first seed that fails")
     parser.add_argument("--trace", action="store_true", help="tell what happens")
     options = parser.parse_args()
 
     from tests.sim.campaign import Campaign, quiet
+    from tests.sim.faults import KINDS
     from tests.sim.plants import PLANTS
     from tests.sim.world import Plan
 
@@ -32,6 +35,13 @@ def main() -> int:
         for name, plant in PLANTS.items():
             print(f"{name:<12} {plant.__doc__}")
         return 0
+    if options.faults == "list":
+        print("\n".join(KINDS))
+        return 0
+    kinds = tuple(options.faults.split(",")) if options.faults else ()
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        parser.error(f"there are no faults {unknown}: {', '.join(KINDS)}")
     if options.plant is not None and options.plant not in PLANTS:
         parser.error(f"there is no bug {options.plant!r}: {', '.join(PLANTS)}")
     quiet()
@@ -40,11 +50,14 @@ def main() -> int:
             nodes=options.nodes,
             clients=options.clients,
             seconds=options.seconds,
+            kinds=kinds,
             plant=options.plant,
             trace=options.trace,
         )
     )
-    campaign.run(range(options.start, options.start + options.seeds), options.jobs, tell=True)
+    campaign.run(
+        range(options.start, options.start + options.seeds), options.jobs, tell=True, first=options.first
+    )
     print(campaign.report())
     return 1 if campaign.failed else 0
 

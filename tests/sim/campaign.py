@@ -92,8 +92,8 @@ class Campaign:
     steps: int = 0
     seconds: float = 0.0
 
-    def run(self, seeds: range, jobs: int = 1, *, tell: bool = False) -> None:
-        """Run seeds; with `tell`, print each that fails at once."""
+    def run(self, seeds: range, jobs: int = 1, *, tell: bool = False, first: bool = False) -> None:
+        """Run seeds; with `tell`, print each that fails at once; with `first`, stop there."""
         begun = time.monotonic()
         for outcome in many(seeds, self.plan, jobs):
             self.coverage.add(outcome.counts, outcome.branches)
@@ -103,6 +103,8 @@ class Campaign:
                 self.failed.append(outcome)
                 if tell:
                     print(self.show(outcome), flush=True)
+                if first:
+                    break
         self.seconds += time.monotonic() - begun
 
     def show(self, outcome: Outcome) -> str:
@@ -116,7 +118,7 @@ class Campaign:
 
     def _options(self) -> str:
         plan, default = self.plan, Plan()
-        options = ""
+        options = f'--faults "{",".join(plan.kinds)}" ' if plan.kinds else ""
         for name, option in (
             ("nodes", "--nodes"),
             ("clients", "--clients"),

@@ -27,8 +27,9 @@ class Faults:
         self._end = end
         self._ended = False
         self._operator = Operator(world, rng)
-        kinds = sorted(KINDS)
-        chosen = rng.sample(kinds, rng.randint(1, 6)) if rng.random() < 0.8 else kinds
+        kinds = sorted(world.plan.kinds or KINDS)
+        few = len(kinds) > 6 and rng.random() < 0.8
+        chosen = rng.sample(kinds, rng.randint(1, 6)) if few else kinds
         self._kinds = {kind: rng.uniform(0.3, 1.0) * KINDS[kind][1] for kind in chosen}
         self._pause = log_uniform(rng, 0.15, 1.5)
         """Mean seconds between two faults."""

@@ -136,3 +136,27 @@ def test_a_member_that_was_away_while_all_others_changed_finds_back() -> None:
     away.start()
     come_to_rest(world)
     assert len(world.members()) == 4
+
+
+def test_a_member_that_caught_up_through_the_log_does_not_install_what_it_fetched() -> None:
+    # It would go back: to a state before entries that it has acknowledged and told its clients of.
+    world = begun()
+    host, leader = replica(world), leads(world)
+    assert host.node is not None and leader.node is not None
+    isolate(world, host)
+    go_on(world, 0.3)
+    leader.node.checkpoint_now()
+    go_on(world, 0.3)
+    checkpoint = leader.node.checkpointer.index
+    assert host.node.machine.index < checkpoint
+    host.stuck_until = world.scheduler.now + 0.6
+    catchup = host.node.catchup
+    catchup._source = leader.member_id
+    assert catchup.incoming.begin(leader.node.catchup.outgoing.offer(), leader.member_id)
+    world.network.heal_all()
+    go_on(world, 0.5)
+    assert host.node.machine.index > checkpoint > host.node.checkpointer.index
+    assert catchup.incoming.active
+    go_on(world, 2.0)
+    assert not catchup.incoming.active
+    come_to_rest(world)

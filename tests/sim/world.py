@@ -62,6 +62,8 @@ class Plan:
     faults: bool = True
     trace: bool = False
     """Tell what happens on standard output."""
+    kinds: tuple[str, ...] = ()
+    """The only kinds of faults to have; empty: what the seed draws."""
     plant: str | None = None
     """A bug to have: see `plants`."""
     node_class: type[Recorded] = Recorded
