@@ -40,7 +40,12 @@ def nemesis(options: argparse.Namespace, folder: Path) -> bool:
     reason = can_mount(folder)
     if reason:
         print(f"no full disks: {reason}", flush=True)
-    plan = Plan(nodes=options.nodes, extra=tuple(options.set), disk_bytes=0 if reason else DISK_BYTES)
+    plan = Plan(
+        nodes=options.nodes,
+        extra=tuple(options.set),
+        disk_bytes=0 if reason else DISK_BYTES,
+        plant=options.plant,
+    )
     load = Load(workers=options.workers, rate=options.rate)
     adversary = Nemesis(options.seed, [name for name in options.without.split(",") if name])
     with Cluster(folder, plan) as cluster, kept_logs(cluster):
@@ -150,6 +155,9 @@ def main() -> int:
     one.add_argument("--rate", type=float, default=600.0, help="operations a second that are aimed at")
     one.add_argument(
         "--without", default="", metavar="FAULT,...", help="leave these out: kill_all, full_disk ..."
+    )
+    one.add_argument(
+        "--plant", default=None, help="a bug for all members, to see it found: no-round, half-commit ..."
     )
     one.add_argument("--events", action="store_true", help="print what was done also when all was well")
     two = _command(commands, "failover", failover)

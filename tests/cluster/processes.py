@@ -57,6 +57,8 @@ class Plan:
     """Size of a small file system for each member's data; 0: a folder."""
     extra: tuple[str, ...] = field(default=())
     """More settings, which win over `settings`."""
+    plant: str | None = None
+    """A bug that all members have (`tests.sim.plants`)."""
 
 
 class Member(NodeProcess):
@@ -105,6 +107,9 @@ class Member(NodeProcess):
             arguments += ["--set", setting]
         return arguments
 
+    def _program(self) -> list[str]:
+        return ["visord"] if self._plan.plant is None else ["tests.cluster.planted", self._plan.plant]
+
     def begin_anew(self, join: str) -> None:
         """Forget all data: the next start joins with an empty directory, at the same addresses, as somebody else."""
         shutil.rmtree(self.data)
@@ -124,7 +129,7 @@ class Member(NodeProcess):
         environ["CLUSTER_CLOCK_FILE"] = str(self._clock)
         before = ["setpriv", "--pdeathsig", "KILL", "--"] if self._die_with_parent else []
         self._process = subprocess.Popen(
-            [*before, sys.executable, "-m", "visord", *self._arguments],
+            [*before, sys.executable, "-m", *self._program(), *self._arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
