@@ -9,6 +9,11 @@ Values are not repeated here: a rev's changes are found in the versions of the f
     touched   File(/a)     File(/a)     (File(/a), File(/b))    several: a tuple in path order
     notes     {3: "tidy up"}                               only where there is one
     expired   {}                                           revs at which leases ended
+    recent    (1, ...)     (2, ...)     None               what the newest commits wrote: see below
+
+`recent` holds the versions of the commits behind `recent_base` that only set one file, None for all others. A
+checkpoint takes them from there; looking for them in the files would take most of its time. It is dropped up to the
+last checkpoint, and bounded: what it lacks is looked for.
 """
 
 from __future__ import annotations
@@ -19,22 +24,26 @@ from itertools import takewhile
 from typing import TypeAlias
 
 from visord.state.tree import File
+from visord.state.version import Version
 
 Touched: TypeAlias = File | tuple[File, ...]
 
+MAX_RECENT = 1 << 20
 _ACTORS = 65_536
 
 
 class History:
     """The columns, for revs from `base + 1` on."""
 
-    __slots__ = ("_names", "actors", "base", "expired", "notes", "times", "touched")
+    __slots__ = ("_names", "actors", "base", "expired", "notes", "recent", "recent_base", "times", "touched")
 
     def __init__(self, base: int = 0) -> None:
         self.base = base
         self.times = array("q")
         self.actors: list[str] = []
         self.touched: list[Touched] = []
+        self.recent: list[Version | None] = []
+        self.recent_base = base
         self.notes: dict[int, str] = {}
         self.expired: dict[int, bool] = {}
         self._names: dict[str, str] = {}
@@ -53,6 +62,13 @@ class History:
 
     def time(self, rev: int) -> int:
         return self.times[rev - self.base - 1]
+
+    def drop_recent(self, rev: int) -> None:
+        """Forget the recent versions up to `rev`."""
+        count = rev - self.recent_base
+        if count > 0:
+            del self.recent[:count]
+            self.recent_base = rev
 
     def drop(self, count: int) -> None:
         """Forget the `count` oldest revs."""

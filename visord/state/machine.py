@@ -30,6 +30,7 @@ from visord.state import command as commands
 from visord.state import fields, refusal, tenure, writes
 from visord.state.command import Command
 from visord.state.fields import MAX_INT
+from visord.state.history import MAX_RECENT
 from visord.state.refusal import Refusal, bad_request
 from visord.state.retention import Retention
 from visord.state.sessions import Outcome, Session, Sessions
@@ -80,6 +81,8 @@ class Machine:
         outcomes = [self._group(group) for group in groups]
         self.sessions.evict(self.time)
         self.retention.advance(self.store, self.time)
+        if len(self.store.history.recent) > MAX_RECENT:  # nobody makes checkpoints
+            self.store.history.drop_recent(self.store.rev - MAX_RECENT // 2)
         return outcomes
 
     def become(self, other: Machine) -> None:

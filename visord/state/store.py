@@ -190,10 +190,12 @@ class Store:
         self.rev = rev = self.rev + 1
         if last[4]:
             self.leases.move(file.path, last[4], 0)
-        file.versions.append((rev, value, last[2], last[3] + 1, 0))
+        version = (rev, value, last[2], last[3] + 1, 0)
+        file.versions.append(version)
         for changes in file.directory.lineage:
             changes.append(rev)
         history = self.history
+        history.recent.append(version)
         history.times.append(time)
         history.actors.append(actor)
         history.touched.append(file)
@@ -215,11 +217,13 @@ class Store:
                 return None
             file = self.files[path] = File(path, directory)
         self.rev = rev = self.rev + 1
-        file.versions.append((rev, value, rev, 1, 0))
+        version = (rev, value, rev, 1, 0)
+        file.versions.append(version)
         directory.enter(file.path, rev)
         for changes in directory.lineage:
             changes.append(rev)
         history = self.history
+        history.recent.append(version)
         history.times.append(time)
         history.actors.append(actor)
         history.touched.append(file)
@@ -246,6 +250,7 @@ class Store:
         history.times.append(time)
         history.actors.append(history.actor(actor))
         history.touched.append(file)
+        history.recent.append(None)
         self.time = time
 
     def commit(
@@ -266,6 +271,8 @@ class Store:
         history.times.append(time)
         history.actors.append(history.actor(actor))
         history.touched.append(touched[0] if len(touched) == 1 else _in_order(touched))
+        only = touched[0].versions[-1] if len(touched) == 1 else None
+        history.recent.append(only if only is not None and only[1] is not None and not only[4] else None)
         if note is not None:
             history.notes[rev] = note
         if expired:
@@ -283,7 +290,7 @@ class Store:
         """Make an empty store stand at `rev`, whose commit was at `time`, with nothing known of before."""
         self.rev = self.floor = self.cut = rev
         self.time = self.floor_time = time
-        self.history.base = rev
+        self.history.base = self.history.recent_base = rev
         self.trimmed = (rev, 0)
 
     # -- memory and storage: see trim.py and transfer.py ----------------------------------------------

@@ -16,7 +16,10 @@ commits start at rev 1.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import accumulate
+from operator import add, attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from msgpack import packb
@@ -47,6 +50,7 @@ BaseCursor: TypeAlias = tuple[str, str]
 """Where a slice of a base ended: the last file that was exported (the directories above it were as well), and the
 last entry that was looked at."""
 
+_PATH: Final = attrgetter("path")
 _FEW: Final = 32
 """Commits that are worth short columns of their own."""
 WHOLE: Final = Selector(SEL_TREE, ROOT, lambda path: True)
@@ -84,7 +88,34 @@ def export_columns(store: Store, first: int, last: int, most: int) -> Columns:
     """
     if first <= store.cut or last > store.rev:
         raise ValueError(f"commits {first} to {last}: only {store.cut + 1} to {store.rev} are there")
-    return _export_short(store, first, last, most) or _export_all(store, first, last, most)
+    found = None
+    if first > store.history.recent_base:
+        found = _export_recent(store.history, first, last, most)
+    return found or _export_short(store, first, last, most) or _export_all(store, first, last, most)
+
+
+def _export_recent(history: History, first: int, last: int, most: int) -> Columns | None:
+    """Return what `_export_short` does for commits whose versions are still at hand: whole columns at a time."""
+    start = first - history.recent_base - 1
+    versions = history.recent[start : start + last - first + 1]
+    if None in versions:
+        del versions[versions.index(None) :]
+        if len(versions) < _FEW:
+            return None
+    _, values, born, counts, _ = zip(*versions, strict=True)
+    files = history.touched[first - history.base - 1 : first - history.base - 1 + len(versions)]
+    paths = list(map(_PATH, files))
+    sizes = list(accumulate(map(add, map(len, values), map(len, paths))))
+    if sizes[-1] > most:
+        stop = bisect_left(sizes, most) + 1
+        values, born, counts, paths = values[:stop], born[:stop], counts[:stop], paths[:stop]
+    kinds, created, updated = bytearray([UPDATE]) * len(paths), list[str](), paths
+    if 1 in counts:
+        kinds = bytearray([CREATE if count == 1 else UPDATE for count in counts])
+        created = [path for path, count in zip(paths, counts, strict=True) if count == 1]
+        updated = [path for path, count in zip(paths, counts, strict=True) if count != 1]
+    columns = _columns(history, first, first + len(paths), None, kinds, created, list(values), None)
+    return columns._replace(born=packed(array("q", born)), again=packb(updated))
 
 
 def _export_short(store: Store, first: int, last: int, most: int) -> Columns | None:
@@ -201,14 +232,16 @@ def import_columns(store: Store, columns: Columns) -> None:
     try:
         if not _are_plain(columns):
             _import_mixed(store, whole(columns))
-            return
-        if columns.born is not None and min(column(columns.born)) > store.history.base:
+        elif columns.born is not None and min(column(columns.born)) > store.history.base:
             _import_short(store, columns)
+            _import_heads(store, columns)
         else:
             _import_plain(store, whole(columns))
-        _import_heads(store, columns)
+            _import_heads(store, columns)
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError, StopIteration) as error:
         raise CorruptHistory(store.rev + 1, f"not a commit: {type(error).__name__}: {error}") from error
+    store.history.recent.clear()  # they were exported elsewhere
+    store.history.recent_base = store.rev
 
 
 def _are_plain(columns: Columns) -> bool:

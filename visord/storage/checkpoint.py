@@ -272,6 +272,7 @@ class Checkpointer:
         number, parts = yield from self._write_commits(store, todo, new.rev, new.number)
         new = dataclasses.replace(new, number=number, parts=parts)
         yield from self._publish(new)
+        store.history.drop_recent(new.rev)
         self.written += sum(part.size for part in new.files()) - _shared(old, new)
 
     def _write_tables(self, export: Export, number: int) -> Generator[None, None, Part | None]:
