@@ -54,6 +54,8 @@ OFFLINE, GREETING, READY, LEAVING = range(4)
 
 REPEATED = frozenset(("overloaded", "not_leader", "closing", "lost_leadership", "diverged"))
 """Failures that the client itself meets with another attempt, within the deadline."""
+LOCAL = frozenset(("no_quorum", "no_space"))
+"""Failures that are told at once, and that another node may not have either: it sees the majority, or has room."""
 MOVING = frozenset(("not_leader", "closing", "lost_leadership", "diverged"))
 """Those of them that another node may not have."""
 
@@ -472,8 +474,8 @@ class Session:
             error = unknown
         call.settle(None, error)
         self._drop(call)
-        if code == "no_quorum" and self.state == READY and len(self.candidates()) > 1:
-            self._told_to_go(code, text)  # the majority may be elsewhere: the next call shall find it
+        if code in LOCAL and self.state == READY and len(self.candidates()) > 1:
+            self._told_to_go(code, text)  # others may be better off: the next call shall find them
 
     def _greeting_refused(self, error: VisorError) -> None:
         self.broken = f"the node refused this client: {error}"

@@ -75,6 +75,8 @@ NO_QUORUM: Final = Refusal("no_quorum", "no leader confirms that this node is cu
 TICK_SECONDS: Final = 0.05
 """The engine's own pace; everything that matters is driven by events, not by this."""
 MARK_SECONDS: Final = 1.0
+HAND_OVER_SECONDS: Final = 10.0
+"""A leader whose disk is full hands leadership on at most so often: the others' disks may be full as well."""
 HUB_BUDGET: Final = 2048
 """Units (about a microsecond each) of catching-up work that the hub does in one turn of the loop."""
 AT: Final = 3
@@ -117,6 +119,7 @@ class Node:
         self._hub_scheduled = False
         self._timer: Timer | None = None
         self._next_marks = 0.0
+        self._next_hand_over = 0.0
         self._leaderless_since: float | None = None
         self._checking = False
         self._contacts: dict[str, str] = {}
@@ -293,6 +296,16 @@ class Node:
             self.wake_hub()
             if self.log.full is not None:
                 self.log.retry()
+                self._leave_writes_to_others(now)
+
+    def _leave_writes_to_others(self, now: float) -> None:
+        """Without space a leader refuses the writes of the whole cluster: another voter shall lead, who may have some."""
+        engine = self.engine
+        alone = engine.configuration.voters == [self.me.id]
+        if now >= self._next_hand_over and engine.is_leader and not engine.transferring and not alone:
+            self._next_hand_over = now + HAND_OVER_SECONDS
+            heir = engine.transfer(None)
+            logger.warning("no space: leadership goes to %s", heir or "nobody: no other voter is reachable")
 
     def _turn(self) -> None:
         try:

@@ -1,0 +1,71 @@
+"""One full disk of three does not keep the cluster from taking writes, wherever it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import visor
+from tests.cluster.disk import can_mount
+from tests.cluster.processes import Cluster, Member, Plan
+from visor.errors import NoSpace
+
+SIZE = 128 << 20
+SECONDS = 10.0
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    reason = can_mount(tmp_path)
+    if reason:
+        pytest.skip(f"a file system cannot be mounted here: {reason}")
+    with Cluster(tmp_path, Plan(proxied=False, disk_bytes=SIZE)) as made:
+        made.start()
+        yield made
+
+
+def fill(member: Member, client: visor.Client[bytes]) -> None:
+    """Fill a disk and write until that is noticed: what was prepared before is used up."""
+    assert member.disk is not None
+    member.disk.fill(0)
+    deadline = time.monotonic() + 30.0
+    while time.monotonic() < deadline:
+        write(client, 50_000)
+        with member.wire() as wire:
+            if wire.status()["alarms"]:
+                return
+    pytest.fail(f"{member.name} never noticed that its disk is full")
+
+
+def write(client: visor.Client[bytes], size: int = 10) -> bool:
+    try:
+        client.set("/a", bytes(size))
+    except NoSpace:
+        return False
+    return True
+
+
+def test_writes_go_on_while_one_disk_is_full(cluster: Cluster) -> None:
+    leader = cluster.leader()
+    assert leader is not None
+    with visor.dial(cluster.addresses, timeout=10.0) as client:
+        fill(leader, client)
+        began = time.monotonic()
+        done = 0
+        while done < 50 and time.monotonic() - began < SECONDS:
+            done += write(client)
+        assert done == 50, f"{done} writes within {SECONDS:g} s, the leader is {cluster.leader()}"
+        heir = cluster.leader()
+        assert heir is not None and heir is not leader
+        assert leader.disk is not None
+        leader.disk.empty()
+        cluster.await_voters(3)
+        with visor.dial([leader.client], timeout=10.0) as there:
+            deadline = time.monotonic() + SECONDS
+            while not write(there):
+                assert time.monotonic() < deadline, "the member whose disk was full takes no writes"
+                time.sleep(0.1)
+    assert cluster.faults() == []
