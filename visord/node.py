@@ -299,7 +299,7 @@ class Node:
                 self._leave_writes_to_others(now)
 
     def _leave_writes_to_others(self, now: float) -> None:
-        """Without space a leader refuses the writes of the whole cluster: another voter shall lead, who may have some."""
+        """Without space a leader refuses the writes of all: another voter shall lead, who may have some."""
         engine = self.engine
         alone = engine.configuration.voters == [self.me.id]
         if now >= self._next_hand_over and engine.is_leader and not engine.transferring and not alone:
