@@ -161,10 +161,10 @@ def test_a_peer_that_never_reads_is_cut_when_it_is_to_leave(process: NodeProcess
 
 def served(wire: Wire) -> bool:
     """Tell whether some process still holds the other end of this connection."""
-    ours = wire.sock.getsockname()[1]
+    ends = wire.sock.getpeername()[1], wire.sock.getsockname()[1]  # an old connection may have had our port
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         words = line.split()
-        if int(words[2].rpartition(":")[2], 16) == ours:
+        if tuple(int(end.rpartition(":")[2], 16) for end in words[1:3]) == ends:
             return words[9] != "0"  # the inode: the kernel alone goes on sending what it has
     return False
 
