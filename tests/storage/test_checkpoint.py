@@ -388,6 +388,19 @@ def test_sessions_that_change_or_go_between_the_steps_are_told_as_they_were() ->
         same(world.restart().machine, world.machine)
 
 
+@pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 64, 255, 256, 257, 512])
+def test_every_session_is_in_the_checkpoint_however_many_there_are(count: int) -> None:
+    world = World()
+    for session in range(count):
+        by(world, session, f"/f{session}")
+    if not count:
+        world.machine.apply(1, 1, encode(1000, [[None, "me", [[SET, 1, 0, "/f", b"value"]]]]))
+    world.checkpoint()
+    again = world.restart().machine
+    assert len(again.sessions) == count
+    same(again, world.machine)
+
+
 def test_a_checkpoint_that_is_given_up_remembers_nothing_of_the_sessions() -> None:
     world = World(background=Later())
     for number in range(700):

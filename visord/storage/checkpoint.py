@@ -277,11 +277,14 @@ class Checkpointer:
 
     def _write_tables(self, export: Export, number: int) -> Generator[None, None, Part | None]:
         encoder, writer = BlockEncoder(), None
-        rows = export.rows()
-        while batch := list(islice(rows, ROWS // 8)):
+        rows, size, more = export.rows(), 0, True
+        while more:
+            batch = list(islice(rows, ROWS // 8))
+            more = len(batch) == ROWS // 8
             for row in batch:
                 size = encoder.add(row)
-            if size < BLOCK and encoder.count < ROWS and len(batch) == ROWS // 8:
+            # At the end of the rows whatever is left is written, also when the last batch was a full one.
+            if encoder.count == 0 or (more and size < BLOCK and encoder.count < ROWS):
                 continue
             writer = writer or self._writer(new_part(TABLES, number), fresh=True)
             writer.add(pack_rows(writer.part.chain, *encoder.take()))
