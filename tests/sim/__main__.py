@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--start", type=int, default=1, help="the first one [1]")
     parser.add_argument("--jobs", type=int, default=1, help="processes [1]")
     parser.add_argument("--nodes", type=int, default=3, help="members in the beginning [3]")
-    parser.add_argument("--clients", type=int, default=4, help="clients [4]")
+    parser.add_argument("--clients", type=int, default=0, help="clients [as the seed says]")
     parser.add_argument("--seconds", type=float, default=15.0, help="virtual seconds of faults [15]")
     parser.add_argument("--faults", default=None, help="the only kinds to have, by commas (`--faults list`)")
     parser.add_argument("--plant", default=None, help="plant a bug, to see it found (`--plant list`)")

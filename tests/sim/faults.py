@@ -262,7 +262,7 @@ class Faults:
 
     def _client_death(self) -> bool:
         living = [client for client in self._world.clients if not client.dead]
-        if len(self._world.clients) > 12 or not living:
+        if len(self._world.clients) > 16 or not living:
             return False
         self._rng.choice(living).die()
         self._world.add_client(len(self._world.clients))
@@ -302,27 +302,36 @@ class Faults:
         return True
 
     def _old_reign(self) -> bool:
-        """A leader and one that follows him are cut off, and lead again later; what was said before arrives then.
+        """A leader and one that follows him are cut off; he leads again later, and then hears what was said before.
 
-        The companion's acknowledgements wait in his connection through the others' reign.
+        the companion's acknowledgements wait in his connection --------------------------> arrive
+        the leader is cut off, another one leads .... he comes back, and leads again ......
+        the companion hears nobody ...........................................................  is healed
         """
         world, rng, leader = self._world, self._rng, self._world.leader()
         others = [host for host in world.voters() if host is not leader]
         if leader is None or len(others) < 2:
             return False
         companion = rng.choice(others)
-        apart = rng.uniform(1.0, 3.0)
-        back = apart + rng.uniform(0.1, 1.5)
-        world.network.cut(companion.address, leader.address)
-        self._later(back + rng.uniform(0.0, 0.5), world.network.heal, companion.address, leader.address)
-        for inner in (leader, companion):
-            for outer in others:
-                if outer is not companion:
-                    for pair in ((inner.address, outer.address), (outer.address, inner.address)):
-                        world.network.cut(*pair)
-                        self._later(apart, world.network.heal, *pair)
+        rest = [host for host in others if host is not companion]
+        apart = rng.uniform(1.0, 2.5)
+        back = apart + rng.uniform(0.2, 1.0)
+        told = back + rng.uniform(0.05, 0.5)
+        end = told + rng.uniform(0.1, 2.0)
+        self._cut_for(companion, leader, told)
+        self._later(rng.uniform(0.2, 1.0), self._cut_for, leader, companion, end)
+        for host in rest:
+            self._cut_for(leader, host, apart)
+            self._cut_for(host, leader, apart)
+            self._cut_for(companion, host, end)
+            self._cut_for(host, companion, end)
         self._later(back, self._operator.transfer_to, leader)
         return True
+
+    def _cut_for(self, one: Host, other: Host, seconds: float) -> None:
+        pair = one.address, other.address
+        self._world.network.cut(*pair)
+        self._later(seconds, self._world.network.heal, *pair)
 
     def _split(self) -> bool:
         """Two groups that do not hear of each other."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,15 +31,18 @@ if TYPE_CHECKING:
 DATA: Final = "/data"
 ROOM: Final = 1 << 30
 """Bytes of a disk that is not full."""
-STORAGE: Final = StorageSettings.model_construct(
-    # Smaller than an operator may choose, so that segments turn over and old entries go within seconds.
-    log_segment_bytes=64 << 10,
-    log_chunk_bytes=16 << 10,
-    log_keep_bytes=16 << 10,
-    history_segment_bytes=64 << 10,
-    checkpoint_log_bytes=48 << 10,
-    checkpoint_seconds=4.0,
-)
+
+
+def storage(rng: random.Random) -> StorageSettings:
+    """Return sizes smaller than an operator may choose: segments turn over and old entries go within seconds."""
+    return StorageSettings.model_construct(
+        log_segment_bytes=rng.choice((32 << 10, 64 << 10, 256 << 10)),
+        log_chunk_bytes=16 << 10,
+        log_keep_bytes=rng.choice((4 << 10, 16 << 10, 64 << 10, 1 << 20)),
+        history_segment_bytes=rng.choice((16 << 10, 64 << 10)),
+        checkpoint_log_bytes=rng.choice((16 << 10, 48 << 10, 1 << 20)),
+        checkpoint_seconds=rng.choice((1.5, 4.0, 30.0)),
+    )
 
 
 class Recorded(Node):
@@ -86,7 +90,7 @@ class Process:
             host.clock_ms,
             self._make_peers,
         )
-        settings = Settings.model_construct(node=NodeSettings(name=host.name), storage=STORAGE)
+        settings = Settings.model_construct(node=NodeSettings(name=host.name), storage=host.world.storage)
         node = self.node = host.world.node_class(
             settings,
             Path(DATA),

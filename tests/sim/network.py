@@ -233,8 +233,7 @@ class Connection:
             return
         if self._cut():
             self._begin_to_stall()
-            return
-        if self._stall is not None:
+        elif self._stall is not None:
             self._stall.cancel()
             self._stall = None
         network = self._network

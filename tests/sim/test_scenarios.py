@@ -9,6 +9,16 @@ import pytest
 
 from tests.sim.host import ROOM, Host
 from tests.sim.world import Plan, World
+from visord.settings import StorageSettings
+
+STORAGE = StorageSettings.model_construct(
+    log_segment_bytes=64 << 10,
+    log_chunk_bytes=16 << 10,
+    log_keep_bytes=16 << 10,
+    history_segment_bytes=64 << 10,
+    checkpoint_log_bytes=48 << 10,
+    checkpoint_seconds=4.0,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +32,7 @@ def quiet() -> Iterator[None]:
 def begun(seed: int = 1, nodes: int = 3) -> World:
     """A cluster at work, without faults."""
     world = World(seed, Plan(nodes=nodes, faults=False))
+    world.storage = STORAGE
     assert world.form()
     for number in range(3):
         world.add_client(number)

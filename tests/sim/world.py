@@ -20,7 +20,7 @@ from tests.checkers import check
 from tests.checkers.history import Goal, History, Violation
 from tests.sim.client import Client
 from tests.sim.faults import Faults
-from tests.sim.host import Host, Recorded
+from tests.sim.host import Host, Recorded, storage
 from tests.sim.network import Network
 from tests.sim.plants import planted
 from tests.sim.randoms import Randoms
@@ -56,7 +56,8 @@ class Plan:
     """What to simulate. Times are virtual seconds."""
 
     nodes: int = 3
-    clients: int = 4
+    clients: int = 0
+    """0: as many as the seed says."""
     seconds: float = 15.0
     """How long faults happen."""
     faults: bool = True
@@ -98,6 +99,7 @@ class World:
         self.violations: list[Violation] = []
         self.network = Network(self.scheduler, self.randoms.stream("network"), self.counts)
         self.node_class = plan.node_class
+        self.storage = storage(self.randoms.stream("storage"))
         self.fastest = 1.0
         """The rate of the fastest monotonic clock that any machine had."""
         self.hosts: list[Host] = []
@@ -221,7 +223,8 @@ class World:
 
     def work(self) -> None:
         """Clients ask, faults happen."""
-        for number in range(self.plan.clients):
+        clients = self.plan.clients or self.randoms.stream("clients").choice((2, 3, 4, 4, 6, 10))
+        for number in range(clients):
             self.add_client(number)
         end = self.scheduler.now + self.plan.seconds
         faults = Faults(self, self.randoms.stream("faults"), end) if self.plan.faults else None
