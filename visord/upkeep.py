@@ -25,6 +25,11 @@ LOOK_SECONDS: Final = 0.5
 """How often it is seen whether anything is due."""
 PAUSE_SECONDS: Final = 0.004
 """Between two slices: a slice of a millisecond then costs at most a fifth of the loop."""
+STEP_SECONDS: Final = 0.005
+"""One step for so much time that passed: a loop whose turns are long gets to its timers late, and what a checkpoint
+has to write grows with what the loop does."""
+MOST_STEPS: Final = 4
+"""Taken at once."""
 SHORT_PAUSE_SECONDS: Final = 0.0005
 """Between two slices when nobody else needs the loop much. Not 0: most steps of a hurried job wait for the disk."""
 RETRY_SECONDS: Final = 10.0
@@ -50,6 +55,8 @@ class Upkeep:
         self._failed = ""
         self._hurry = False
         self._pause = PAUSE_SECONDS
+        self._stepped = 0.0
+        """When the last step was taken."""
         self._next: Iterator[None] | None = None
         self._closed = False
 
@@ -138,14 +145,18 @@ class Upkeep:
 
     def _begin(self, steps: Iterator[None]) -> None:
         self._steps = steps
+        self._stepped = self._loop.time()
         self._finished.clear()
         self._step()
 
     def _step(self) -> None:
         if self._closed or self._steps is None:
             return
+        now = self._loop.time()
+        late, self._stepped = now - self._stepped, now
         try:
-            next(self._steps)
+            for _ in range(max(1, min(MOST_STEPS, round(late / STEP_SECONDS)))):
+                next(self._steps)
         except StopIteration:
             self._steps = None
             self._pause = PAUSE_SECONDS

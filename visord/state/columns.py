@@ -154,8 +154,10 @@ def from_rows(rows: Sequence[Row]) -> Columns:
 
 def numbered(actors: Sequence[str]) -> tuple[list[str], list[int] | None]:
     """Return the actors' names, each once, and the number of each commit's; None when all have the first."""
+    if actors.count(actors[0]) == len(actors):
+        return [actors[0]], None
     numbers = {name: number for number, name in enumerate(dict.fromkeys(actors))}
-    return list(numbers), None if len(numbers) == 1 else [numbers[actor] for actor in actors]
+    return list(numbers), [numbers[actor] for actor in actors]
 
 
 def to_rows(columns: Columns) -> list[Row]:
@@ -174,24 +176,34 @@ def to_rows(columns: Columns) -> list[Row]:
 
 
 def part_of(columns: Columns, start: int, stop: int) -> Columns:
-    """Return the commits from position `start` to before `stop`."""
+    """Return the commits from position `start` to before `stop`. Raises ValueError for paths that were not packed."""
     if start <= 0 and stop >= columns.size:
         return columns
-    columns = whole(columns)
-    low, high = start, stop
-    if columns.counts is not None:
-        low, high = sum(columns.counts[:start]), sum(columns.counts[:stop])
     names, numbers = columns.actors
-    return Columns(
-        columns.first + start,
-        columns.times[start * 8 : stop * 8],
-        (names, None if numbers is None else numbers[start:stop]),
-        [[position - start, note] for position, note in columns.notes if start <= position < stop],
-        None if columns.counts is None else columns.counts[start:stop],
-        columns.kinds[low:high],
-        columns.paths[low:high],
-        columns.values[low:high],
-        None if columns.leases is None else columns.leases[low:high],
+    part = columns._replace(
+        first=columns.first + start,
+        times=columns.times[start * 8 : stop * 8],
+        actors=(names, None if numbers is None else numbers[start:stop]),
+        notes=[[position - start, note] for position, note in columns.notes if start <= position < stop],
+    )
+    if columns.born is not None:
+        low, high = columns.kinds[:start].count(CREATE), columns.kinds[:stop].count(CREATE)
+        updated = msgpack.unpackb(columns.again)[start - low : stop - high]
+        return part._replace(
+            kinds=columns.kinds[start:stop],
+            paths=columns.paths[low:high],
+            values=columns.values[start:stop],
+            born=columns.born[start * 8 : stop * 8],
+            again=msgpack.packb(updated),
+        )
+    counts = columns.counts
+    low, high = (start, stop) if counts is None else (sum(counts[:start]), sum(counts[:stop]))
+    return part._replace(
+        counts=None if counts is None else counts[start:stop],
+        kinds=columns.kinds[low:high],
+        paths=columns.paths[low:high],
+        values=columns.values[low:high],
+        leases=None if columns.leases is None else columns.leases[low:high],
     )
 
 

@@ -63,12 +63,13 @@ class History:
     def time(self, rev: int) -> int:
         return self.times[rev - self.base - 1]
 
-    def drop_recent(self, rev: int) -> None:
-        """Forget the recent versions up to `rev`."""
-        count = rev - self.recent_base
+    def drop_recent(self, rev: int, most: int = MAX_RECENT) -> bool:
+        """Forget the recent versions up to `rev`, `most` at once; return whether there are more."""
+        count = min(rev - self.recent_base, most)
         if count > 0:
             del self.recent[:count]
-            self.recent_base = rev
+            self.recent_base += count
+        return rev > self.recent_base
 
     def drop(self, count: int) -> None:
         """Forget the `count` oldest revs."""

@@ -19,7 +19,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import accumulate
-from operator import add, attrgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from msgpack import packb
@@ -53,6 +53,8 @@ last entry that was looked at."""
 _PATH: Final = attrgetter("path")
 _FEW: Final = 32
 """Commits that are worth short columns of their own."""
+_MANY: Final = 256
+"""Commits that are looked for one by one at a time."""
 WHOLE: Final = Selector(SEL_TREE, ROOT, lambda path: True)
 
 
@@ -82,16 +84,18 @@ def export_commits(store: Store, first: int, last: int) -> list[list[Any]]:
 
 
 def export_columns(store: Store, first: int, last: int, most: int) -> Columns:
-    """Return the commits from `first` on: up to `last`, or until their values and paths have `most` bytes.
+    """Return the commits from `first` on: up to `last`, or until their values have `most` bytes, or it takes long.
 
     ValueError when some of them were trimmed.
     """
     if first <= store.cut or last > store.rev:
         raise ValueError(f"commits {first} to {last}: only {store.cut + 1} to {store.rev} are there")
-    found = None
     if first > store.history.recent_base:
         found = _export_recent(store.history, first, last, most)
-    return found or _export_short(store, first, last, most) or _export_all(store, first, last, most)
+        if found is not None:
+            return found
+    last = min(last, first + _MANY - 1)
+    return _export_short(store, first, last, most) or _export_all(store, first, last, most)
 
 
 def _export_recent(history: History, first: int, last: int, most: int) -> Columns | None:
@@ -105,9 +109,8 @@ def _export_recent(history: History, first: int, last: int, most: int) -> Column
     _, values, born, counts, _ = zip(*versions, strict=True)
     files = history.touched[first - history.base - 1 : first - history.base - 1 + len(versions)]
     paths = list(map(_PATH, files))
-    sizes = list(accumulate(map(add, map(len, values), map(len, paths))))
-    if sizes[-1] > most:
-        stop = bisect_left(sizes, most) + 1
+    if sum(map(len, values)) > most:
+        stop = bisect_left(list(accumulate(map(len, values))), most) + 1
         values, born, counts, paths = values[:stop], born[:stop], counts[:stop], paths[:stop]
     kinds, created, updated = bytearray([UPDATE]) * len(paths), list[str](), paths
     if 1 in counts:

@@ -53,12 +53,16 @@ from visord.storage.segments import (
 from visord.storage.worker import Submitter
 from visord.storage.writer import PartWriter
 
-BLOCK: Final = 64 * 1024
+BLOCK: Final = 128 * 1024
 """Bytes of a block, about: what one step packs (one larger commit fills a block alone)."""
 SEGMENT: Final = 64 << 20
 """Bytes at which a history file is full and the next one begins."""
+COMMITS_OF_BLOCK: Final = 1024
+"""Commits of a block, at most."""
 ROWS: Final = 256
-"""Rows, or commits, of a block at most."""
+"""Rows of a block, at most."""
+FORGET: Final = 8192
+"""Versions that were kept at hand for a checkpoint and are let go in one step."""
 ATTEMPTS: Final = 4
 """How often a base is begun in one checkpoint when the store gives it up; the last time without, if that can be."""
 NEVER: Final = 1 << 62
@@ -272,8 +276,9 @@ class Checkpointer:
         number, parts = yield from self._write_commits(store, todo, new.rev, new.number)
         new = dataclasses.replace(new, number=number, parts=parts)
         yield from self._publish(new)
-        store.history.drop_recent(new.rev)
         self.written += sum(part.size for part in new.files()) - _shared(old, new)
+        while store.history.drop_recent(new.rev, FORGET):
+            yield
 
     def _write_tables(self, export: Export, number: int) -> Generator[None, None, Part | None]:
         encoder, writer = BlockEncoder(), None
@@ -287,7 +292,7 @@ class Checkpointer:
             if encoder.count == 0 or (more and size < BLOCK and encoder.count < ROWS):
                 continue
             writer = writer or self._writer(new_part(TABLES, number), fresh=True)
-            writer.add(pack_rows(writer.part.chain, *encoder.take()))
+            writer.add(pack_rows(*encoder.take()))
             yield
             yield from writer.room()
         if writer is None:
@@ -310,7 +315,7 @@ class Checkpointer:
             if size:
                 # As many rows a step as fill a block, by the size of the last ones: values may be large.
                 limit = max(1, min(ROWS, len(rows) * BLOCK // size))
-                writer.add(pack_rows(writer.part.chain, *encoder.take()))
+                writer.add(pack_rows(*encoder.take()))
             yield
             yield from writer.room()
         yield from writer.settle()
@@ -326,8 +331,8 @@ class Checkpointer:
                 fresh = not done or done[-1].size >= self._segment_bytes
                 number += fresh
                 writer = self._writer(new_part(COMMITS, number) if fresh else done.pop(), fresh=fresh)
-            columns = store.export_columns(rev, min(last, rev + ROWS - 1), BLOCK)
-            writer.add(pack_commits(writer.part.chain, columns))
+            columns = store.export_columns(rev, min(last, rev + COMMITS_OF_BLOCK - 1), BLOCK)
+            writer.add(pack_commits(columns))
             rev += columns.size
             yield
             yield from writer.room()

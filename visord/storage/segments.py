@@ -66,12 +66,13 @@ class Part(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A block ready to be written, and what it does to its file's chain."""
+    """A block that is to be written; `seal` makes its head."""
 
-    data: bytes
+    codec: int
+    entries: int
+    payload: bytes
     first: int
     last: int
-    chain: int
 
 
 def part_name(kind: int, number: int) -> str:
@@ -119,23 +120,23 @@ class BlockEncoder:
         return count, data
 
 
-def pack_rows(chain: int, count: int, rows: bytes) -> Block:
-    """Make a block of `count` packed rows that follows the blocks summed up in `chain`."""
-    return _pack_block(chain, ROWS, count, _ARRAY.pack(_ARRAY32, count) + rows, 0, 0)
+def pack_rows(count: int, rows: bytes) -> Block:
+    """Make a block of `count` packed rows."""
+    return Block(ROWS, count, _ARRAY.pack(_ARRAY32, count) + rows, 0, 0)
 
 
-def pack_commits(chain: int, columns: Columns) -> Block:
-    """Make a block of commits that follows the blocks summed up in `chain`."""
+def pack_commits(columns: Columns) -> Block:
+    """Make a block of commits."""
     payload = msgpack.packb(packable(columns), use_bin_type=True)
-    first, count = columns.first, columns.size
-    return _pack_block(chain, COLUMNS, count, payload, first, first + count - 1)
+    return Block(COLUMNS, columns.size, payload, columns.first, columns.first + columns.size - 1)
 
 
-def _pack_block(chain: int, codec: int, count: int, payload: bytes, first: int, last: int) -> Block:
-    head = _HEAD_SUM.pack(_BLOCK_MAGIC, len(payload), codec, count, first, last)
-    crc = zlib.crc32(payload, zlib.crc32(head))
-    head += crc.to_bytes(4, "little")
-    return Block(head + payload, first, last, zlib.crc32(head, chain))
+def seal(block: Block, chain: int) -> tuple[bytes, int]:
+    """Return what stands before the payload of a block that follows those of `chain`, and the chain with it."""
+    codec, entries, payload, first, last = block
+    head = _HEAD_SUM.pack(_BLOCK_MAGIC, len(payload), codec, entries, first, last)
+    head += zlib.crc32(payload, zlib.crc32(head)).to_bytes(4, "little")
+    return head, zlib.crc32(head, chain)
 
 
 class Raw(NamedTuple):
@@ -168,12 +169,9 @@ def rows_of(block: Raw) -> list[Any]:
 
 
 def grow(part: Part, block: Block) -> Part:
-    """Return `part` with `block` appended."""
+    """Return `part` with `block` appended, but for the chain."""
     return part._replace(
-        size=part.size + len(block.data),
-        first=part.first or block.first,
-        last=block.last,
-        chain=block.chain,
+        size=part.size + HEAD_SIZE + len(block.payload), first=part.first or block.first, last=block.last
     )
 
 

@@ -1,4 +1,4 @@
-"""Blocks to a history file, written and synced by the worker thread while the loop packs the next ones.
+"""Blocks to a history file, summed up, written and synced by the worker thread while the loop packs the next ones.
 
 Every job opens the file, writes what gathered, syncs and closes it: nothing is left open when a checkpoint
 is given up in the middle, and the disk never has much to do at once, so that the log's syncs do not wait
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 
 from visord.storage.disk import Disk, join
-from visord.storage.segments import HEADER_SIZE, Block, Part, grow, pack_header
+from visord.storage.segments import HEADER_SIZE, Block, Part, grow, pack_header, seal
 from visord.storage.worker import Submitter
 
 BATCH: int = 512 * 1024
@@ -20,7 +20,7 @@ MAX_JOBS: int = 2
 
 
 class PartWriter:
-    """Appends blocks to `part`. `part` grows at once; what it says is on disk when `settle` is through.
+    """Appends blocks to `part`. `part` grows at once; its chain is known, and it is on disk, after `settle`.
 
     With `fresh`, the file is made anew, otherwise what stands behind `part.size` is cut off first.
     """
@@ -29,10 +29,12 @@ class PartWriter:
         self._disk = disk
         self._directory = directory
         self._background = background
-        self._gathered: list[bytes] = []
+        self._gathered: list[Block] = []
         self._size = 0
         self._jobs = 0
         self._error: BaseException | None = None
+        self._chain = part.chain
+        """Up to what has been written; the jobs' own."""
         self.part = part
         if fresh:
             self._submit(lambda: self._create(part))
@@ -41,9 +43,9 @@ class PartWriter:
 
     def add(self, block: Block) -> None:
         """Append a block; it is written when enough have gathered."""
-        self._gathered.append(block.data)
-        self._size += len(block.data)
-        self.part = grow(self.part, block)
+        self._gathered.append(block)
+        before, self.part = self.part.size, grow(self.part, block)
+        self._size += self.part.size - before
         if self._size >= BATCH:
             self._write()
 
@@ -56,6 +58,7 @@ class PartWriter:
         if self._gathered:
             self._write()
         yield from self._wait(0)
+        self.part = self.part._replace(chain=self._chain)
 
     def _wait(self, jobs: int) -> Generator[None, None, None]:
         while self._error is None and self._jobs > jobs:
@@ -64,14 +67,20 @@ class PartWriter:
             raise self._error
 
     def _write(self) -> None:
-        data, self._gathered, self._size = b"".join(self._gathered), [], 0
-        offset, path = self.part.size - len(data), join(self._directory, self.part.name)
+        blocks, offset = self._gathered, self.part.size - self._size
+        self._gathered, self._size = [], 0
+        path = join(self._directory, self.part.name)
 
         def job() -> None:
+            pieces, chain = list[bytes](), self._chain
+            for block in blocks:
+                head, chain = seal(block, chain)
+                pieces += (head, block.payload)
             file = self._disk.open(path)
             try:
-                file.pwrite(data, offset)
+                file.pwrite(b"".join(pieces), offset)
                 file.sync()
+                self._chain = chain
             finally:
                 file.close()
 
