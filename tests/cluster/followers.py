@@ -34,6 +34,7 @@ class Follower:
         self._rng = rng
         self._begins_with_state = rng.random() < 0.4
         self._slow = rng.random() < 0.3
+        self._sleeps_at = 0.0
         self._next: int | None = None
         self.path = path
         self.trace = Watch(CLIENTS + number, path, previous=rng.random() < 0.3)
@@ -67,8 +68,9 @@ class Follower:
             self._begun(watch, with_state)
             while time.monotonic() < until and not self.reached.is_set():
                 await self._read_one(client, watch)
-                if self._slow and self._rng.random() < 0.02:
+                if self._slow and self.last is None and time.monotonic() > self._sleeps_at:
                     await asyncio.sleep(self._rng.uniform(0.0, 0.5))
+                    self._sleeps_at = time.monotonic() + self._rng.uniform(0.0, 2.0)
                 self._look_whether_done(watch)
             self._next = watch.rev + 1
 

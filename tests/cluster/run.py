@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import random
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -67,7 +68,7 @@ Disturb = Callable[[Cluster, Journal, float], Awaitable[None]]
 
 def run(cluster: Cluster, seed: int, seconds: float, load: Load, disturb: Disturb) -> Outcome:
     """Run on a started cluster. Ends with all members stopped."""
-    with asyncio.Runner(loop_factory=NEW_LOOP) as runner:
+    with _without_collecting(), asyncio.Runner(loop_factory=NEW_LOOP) as runner:
         outcome = runner.run(_Run(cluster, seed, load).run(seconds, disturb))
     began = time.monotonic()
     journal = outcome.journal
@@ -81,6 +82,17 @@ def run(cluster: Cluster, seed: int, seconds: float, load: Load, disturb: Distur
     outcome.violations = judge(journal)
     outcome.judged = time.monotonic() - began
     return outcome
+
+
+@contextlib.contextmanager
+def _without_collecting() -> Iterator[None]:
+    """What is recorded is never garbage: to walk through it again and again would stop the clients for seconds."""
+    before = gc.get_threshold()
+    gc.set_threshold(10_000, 100, 1_000_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 class _Run:
@@ -99,9 +111,11 @@ class _Run:
         first = await asyncio.to_thread(cluster.leader_status)
         journal.began = time.monotonic()
         tasks = self._start()
+        listener = asyncio.create_task(self._listen_to_itself())
         await disturb(cluster, journal, journal.began + seconds)
         healed = time.monotonic()
         outcome = Outcome(self._seed, healed - journal.began, journal)
+        listener.cancel()
         await asyncio.sleep(2.0)  # some work without faults
         await self._finish(tasks, healed)
         began = time.monotonic()
@@ -136,6 +150,13 @@ class _Run:
             self._tenants.append(tenant)
             tasks.append(asyncio.create_task(tenant.run(addresses)))
         return tasks
+
+    async def _listen_to_itself(self) -> None:
+        """Note for how long these clients stood still themselves."""
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            self._journal.stall = max(self._journal.stall, time.monotonic() - began)
 
     async def _finish(self, tasks: list[asyncio.Task[None]], healed: float) -> None:
         """Let workers and tenants end by themselves; leases run out."""
@@ -201,7 +222,8 @@ def report(outcome: Outcome) -> str:
         f"seed {outcome.seed}: {seconds:.0f} s, {len(operations)} operations ({len(operations) / seconds:.0f}/s), "
         f"{answered} answered, {len(commits)} commits, term {outcome.terms[0]} to {outcome.terms[1]}",
         _waits(journal.waits),
-        f"longest time without an acknowledged write: {gap:.2f} s, from {journal.since(when):.1f} s on",
+        f"longest time without an acknowledged write: {gap:.2f} s, from {journal.since(when):.1f} s on "
+        f"(the clients' own process stood still for {journal.stall:.2f} s at most)",
         "watches: " + ", ".join(_watch(watch) for watch in journal.history.watches),
         f"leases: {len(journal.history.leases)}, "
         f"expired {sum(lease.expired_at is not None for lease in journal.history.leases)}, "

@@ -29,7 +29,8 @@ KEYS: Final = "abcdefgh"
 COUNTERS: Final = 3
 GROUPS: Final = "pq"
 LEAVES: Final = "xyz"
-SIZES: Final = (10, 60, 300, 3000)
+SIZES: Final = (0, 10, 20, 30, 60, 100, 200)
+LARGE: Final = 3000
 MIX: Final = {
     "set": 22,
     "guarded": 10,
@@ -84,7 +85,8 @@ class Worker:
         return f"w{self.number}-{self._tokens}"
 
     def _value(self, token: str) -> bytes:
-        return f"{token}.".encode() + b"-" * self._rng.choice(SIZES)
+        size = self._rng.choice(SIZES) if self._rng.random() > 0.01 else LARGE
+        return f"{token}.".encode() + b"-" * size
 
     def _epoch(self) -> int:
         return int((time.monotonic() - self._journal.began) / EPOCH_SECONDS)
