@@ -88,7 +88,7 @@ def run(cluster: Cluster, seed: int, seconds: float, load: Load, disturb: Distur
 def _without_collecting() -> Iterator[None]:
     """What is recorded is never garbage: to walk through it again and again would stop the clients for seconds."""
     before = gc.get_threshold()
-    gc.set_threshold(10_000, 100, 1_000_000)
+    gc.set_threshold(10_000, 10, 1_000_000)
     try:
         yield
     finally:
