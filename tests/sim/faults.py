@@ -27,6 +27,7 @@ class Faults:
         self._end = end
         self._ended = False
         self._operator = Operator(world, rng)
+        self._reign_until = 0.0
         kinds = sorted(world.plan.kinds or KINDS)
         few = len(kinds) > 6 and rng.random() < 0.8
         chosen = rng.sample(kinds, rng.randint(1, 6)) if few else kinds
@@ -310,7 +311,8 @@ class Faults:
         """
         world, rng, leader = self._world, self._rng, self._world.leader()
         others = [host for host in world.voters() if host is not leader]
-        if leader is None or len(others) < 2:
+        now = world.scheduler.now
+        if leader is None or len(others) < 2 or now < self._reign_until:
             return False
         companion = rng.choice(others)
         rest = [host for host in others if host is not companion]
@@ -318,6 +320,7 @@ class Faults:
         back = apart + rng.uniform(0.2, 1.0)
         told = back + rng.uniform(0.05, 0.5)
         end = told + rng.uniform(0.1, 2.0)
+        self._reign_until = now + end
         self._cut_for(companion, leader, told)
         self._later(rng.uniform(0.2, 1.0), self._cut_for, leader, companion, end)
         for host in rest:

@@ -29,7 +29,7 @@ BOUND: Final = 1 << 20
 """Bytes that may wait on one connection before `send` drops."""
 NOTICE_SECONDS: Final = (0.0005, 3.0)
 """How long it takes to notice that a peer is gone: at once (a reset), or never hearing from it again."""
-STALL_SECONDS: Final = (0.5, 6.0)
+STALL_SECONDS: Final = (0.5, 20.0)
 """How long bytes stall before the connection is given up."""
 REDIAL_SECONDS: Final = (0.01, 0.6)
 
