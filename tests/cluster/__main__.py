@@ -45,6 +45,7 @@ def nemesis(options: argparse.Namespace, folder: Path) -> bool:
         extra=tuple(options.set),
         disk_bytes=0 if reason else DISK_BYTES,
         plant=options.plant,
+        network=options.network,
     )
     load = Load(workers=options.workers, rate=options.rate)
     adversary = Nemesis(options.seed, [name for name in options.without.split(",") if name])
@@ -142,7 +143,7 @@ def _judged(cluster: Cluster, phases: Phases, name: str) -> bool:
 def plain(options: argparse.Namespace) -> Plan:
     """Members as an operator would have them, without a proxy."""
     settings = ("log.level=info", "log.format=text", *options.set)
-    return Plan(nodes=options.nodes, settings=settings, proxied=False)
+    return Plan(nodes=options.nodes, settings=settings, network="plain")
 
 
 def main() -> int:
@@ -156,6 +157,7 @@ def main() -> int:
     one.add_argument(
         "--without", default="", metavar="FAULT,...", help="leave these out: kill_all, full_disk ..."
     )
+    one.add_argument("--network", choices=("proxy", "namespaces"), default="proxy", help="how links are cut")
     one.add_argument(
         "--plant", default=None, help="a bug for all members, to see it found: no-round, half-commit ..."
     )

@@ -18,17 +18,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from tests.cluster import ports
 from tests.cluster.disk import NoMountError, SmallDisk
 from tests.cluster.links import Links
+from tests.cluster.namespaces import CLIENT_PORT, PEER_PORT, Namespaces
 from tests.node_process import NodeProcess, NotReady, environment
 from tests.wire import Wire
 
+Network = Links | Namespaces | None
 SKEWED = Path(__file__).parent / "skewed"
 SMALL = (
     "storage.log_segment_bytes=1048576",
@@ -51,8 +54,8 @@ class Plan:
 
     nodes: int = 3
     settings: tuple[str, ...] = SMALL
-    proxied: bool = True
-    """All bytes between members and from clients go through the proxy."""
+    network: Literal["plain", "proxy", "namespaces"] = "proxy"
+    """How members and clients reach each other: loopback, through the proxy, or as `namespaces` says."""
     disk_bytes: int = 0
     """Size of a small file system for each member's data; 0: a folder."""
     extra: tuple[str, ...] = field(default=())
@@ -64,7 +67,7 @@ class Plan:
 class Member(NodeProcess):
     """One member. `client` and `peer` are the addresses that others are told."""
 
-    def __init__(self, name: str, folder: Path, plan: Plan, links: Links | None, join: str | None) -> None:
+    def __init__(self, name: str, folder: Path, plan: Plan, links: Network, join: str | None) -> None:
         super().__init__(None, arguments=())
         self.name = name
         self.folder = folder
@@ -72,7 +75,6 @@ class Member(NodeProcess):
         self.disk: SmallDisk | None = None
         self._plan = plan
         self._clock = folder / "clock"
-        self._die_with_parent = shutil.which("setpriv") is not None
         self.stopped = False
         """SIGSTOP was sent and SIGCONT was not."""
         self.expected_down = True
@@ -84,25 +86,37 @@ class Member(NodeProcess):
         if plan.disk_bytes:
             self.disk = SmallDisk(folder / "disk", plan.disk_bytes)
             self.data = self.disk.place / "data"
-        self._listen, self._peer_listen = ports.address(), ports.address()
-        self.client, self.peer = self._listen, self._peer_listen
-        if links is not None:
-            self.client, self.peer = ports.address(), ports.address()
-            links.open_door(name, "client", self.client, self._listen)
-            links.open_door(name, "peer", self.peer, self._peer_listen)
+        self._before = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        self._told: tuple[str, ...] = ()
+        if isinstance(links, Namespaces):
+            self._live_in(links)
+        else:
+            self._listen_on_loopback(links)
         self._arguments = self._serve(join)
         self._lives = 1
 
-    @property
-    def direct(self) -> str:
-        """The client address behind the proxy."""
-        return self._listen
+    def _listen_on_loopback(self, links: Links | None) -> None:
+        self._listen, self._peer_listen = ports.address(), ports.address()
+        self.direct, self.client, self.peer = self._listen, self._listen, self._peer_listen
+        if links is not None:
+            self.client, self.peer = ports.address(), ports.address()
+            links.open_door(self.name, "client", self.client, self._listen)
+            links.open_door(self.name, "peer", self.peer, self._peer_listen)
+
+    def _live_in(self, spaces: Namespaces) -> None:
+        spaces.add_member(self.name)
+        self._before = ["ip", "netns", "exec", spaces.namespace(self.name), *self._before]
+        self._listen, self._peer_listen = f"0.0.0.0:{CLIENT_PORT}", f"0.0.0.0:{PEER_PORT}"
+        self._told = ("listen.insecure=true", "peers.insecure=true")
+        host = spaces.host(self.name)
+        self.client, self.peer = f"{host}:{CLIENT_PORT}", f"{host}:{PEER_PORT}"
+        self.direct = f"{spaces.host(self.name, control=True)}:{CLIENT_PORT}"
 
     def _serve(self, join: str | None) -> list[str]:
         arguments = ["serve", "--name", self.name, "--data-dir", str(self.data)]
         arguments += ["--listen", self._listen, "--peer-listen", self._peer_listen]
         arguments += ["--bootstrap"] if join is None else ["--join", join]
-        told = (f"listen.advertise={self.client}", f"peers.advertise={self.peer}")
+        told = (*self._told, f"listen.advertise={self.client}", f"peers.advertise={self.peer}")
         for setting in (*self._plan.settings, *self._plan.extra, *told):
             arguments += ["--set", setting]
         return arguments
@@ -127,9 +141,8 @@ class Member(NodeProcess):
         environ = environment()
         environ["PYTHONPATH"] = os.pathsep.join((str(SKEWED), environ["PYTHONPATH"]))
         environ["CLUSTER_CLOCK_FILE"] = str(self._clock)
-        before = ["setpriv", "--pdeathsig", "KILL", "--"] if self._die_with_parent else []
         self._process = subprocess.Popen(
-            [*before, sys.executable, "-m", *self._program(), *self._arguments],
+            [*self._before, sys.executable, "-m", *self._program(), *self._arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -187,7 +200,7 @@ class Member(NodeProcess):
 
     def wire(self, timeout: float = 10.0) -> Wire:
         """Return a connection past the proxy."""
-        return Wire(self._listen, timeout=timeout)
+        return Wire(self.direct, timeout=timeout)
 
     def close(self) -> None:
         """End it by force; give its disk back."""
@@ -204,7 +217,12 @@ class Cluster:
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder = folder
         self.plan = plan
-        self._links = Links() if plan.proxied else None
+        makers: dict[str, Callable[[], Network]] = {
+            "plain": lambda: None,
+            "proxy": Links,
+            "namespaces": Namespaces,
+        }
+        self._links = makers[plan.network]()
         self.members: dict[str, Member] = {}
         try:
             for number in range(1, plan.nodes + 1):
@@ -214,10 +232,10 @@ class Cluster:
             raise
 
     @property
-    def links(self) -> Links:
-        """The proxy."""
+    def links(self) -> Links | Namespaces:
+        """What can be cut."""
         if self._links is None:
-            raise ValueError("this cluster has no proxy")
+            raise ValueError("the links of this cluster cannot be bent")
         return self._links
 
     @property

@@ -22,7 +22,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     reason = can_mount(tmp_path)
     if reason:
         pytest.skip(f"a file system cannot be mounted here: {reason}")
-    with Cluster(tmp_path, Plan(proxied=False, disk_bytes=SIZE)) as made:
+    with Cluster(tmp_path, Plan(network="plain", disk_bytes=SIZE)) as made:
         made.start()
         yield made
 

@@ -64,7 +64,7 @@ def properties(violations: list[Violation]) -> set[str]:
 
 
 def test_a_member_that_was_without_leader_takes_writes_again(tmp_path: Path) -> None:
-    with Cluster(tmp_path, Plan(proxied=False)) as cluster:
+    with Cluster(tmp_path, Plan(network="plain")) as cluster:
         cluster.start()
         alone, *others = cluster.members.values()
         for member in others:
@@ -107,7 +107,7 @@ def test_the_same_client_writes_again_soon_after_its_leader_was_killed(tmp_path:
         await writers.stop()
         return found.all
 
-    with Cluster(tmp_path, Plan(settings=PLAIN, proxied=False)) as cluster:
+    with Cluster(tmp_path, Plan(settings=PLAIN, network="plain")) as cluster:
         cluster.start()
         with asyncio.Runner(loop_factory=NEW_LOOP) as runner:
             took = runner.run(measure(cluster))
