@@ -59,7 +59,7 @@ def main() -> int:
         range(options.start, options.start + options.seeds), options.jobs, tell=True, first=options.first
     )
     print(campaign.report())
-    return 1 if campaign.failed else 0
+    return 0 if campaign.passed else 1
 
 
 if __name__ == "__main__":

@@ -10,9 +10,13 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from tests.sim.coverage import Coverage
 from tests.sim.world import Plan, run
+
+MANY: Final = 200
+"""So many seeds must show every kind of fault."""
 
 
 @dataclass(slots=True)
@@ -106,6 +110,12 @@ class Campaign:
                 if first:
                     break
         self.seconds += time.monotonic() - begun
+
+    @property
+    def passed(self) -> bool:
+        """No seed failed, and if there were enough of them and nothing was left out, each kind of fault occurred."""
+        enough = self.coverage.seeds >= MANY and not self.plan.kinds
+        return not self.failed and not (enough and self.coverage.missing())
 
     def show(self, outcome: Outcome) -> str:
         """Return what failed and how to see it again."""

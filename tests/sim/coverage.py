@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
 
+import visord
 from tests.sim.faults import KINDS
 
-EXPECTED = tuple(f"fault: {kind}" for kind in sorted(KINDS))
+EXPECTED: Final = tuple(f"fault: {kind}" for kind in sorted(KINDS))
 """What must occur for a campaign to mean anything."""
+
+
+def branches() -> list[str]:
+    """Return the names of all branches that the engine counts, as its source has them."""
+    found: set[str] = set()
+    for source in sorted(Path(visord.__file__).parent.rglob("*.py")):
+        found.update(re.findall(r"counters\[\"(\w+)\"\]", source.read_text()))
+    return sorted(found)
 
 
 @dataclass
@@ -29,8 +41,12 @@ class Coverage:
         self.seeds_with.update(name for table in (counts, branches) for name in table)
 
     def missing(self) -> list[str]:
-        """Return what should have occurred and never did."""
+        """Return the kinds of faults that never occurred: such a campaign does not mean much."""
         return [name for name in EXPECTED if not self.counts[name]]
+
+    def not_reached(self) -> list[str]:
+        """Return the branches that never were taken: only long campaigns take all of them."""
+        return [name for name in branches() if not self.branches[name]]
 
     def table(self) -> str:
         """Return everything as text: how often in all, and in how many seeds."""
@@ -38,9 +54,9 @@ class Coverage:
         for title, table in (("in the world", self.counts), ("in the engines", self.branches)):
             lines.append(f"-- {title} --")
             lines += self._rows(table.items())
-        missing = self.missing()
-        if missing:
-            lines.append(f"never: {', '.join(missing)}")
+        for title, names in (("never", self.missing()), ("branches never taken", self.not_reached())):
+            if names:
+                lines.append(f"{title}: {', '.join(names)}")
         return "\n".join(lines)
 
     def _rows(self, items: Iterable[tuple[str, int]]) -> list[str]:
