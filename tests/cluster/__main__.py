@@ -11,12 +11,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tests.cluster.absence import Phases, absence, fill, joining, same_everywhere
 from tests.cluster.disk import can_mount
 from tests.cluster.failover import held_terms, killed, stopped, transferred
+from tests.cluster.journal import Journal
 from tests.cluster.load import Writers
 from tests.cluster.nemesis import Nemesis
 from tests.cluster.processes import Cluster, Plan
@@ -57,11 +59,21 @@ def nemesis(options: argparse.Namespace, folder: Path) -> bool:
         if recoveries:
             middle = recoveries[len(recoveries) // 2]
             print(f"{len(recoveries)} recoveries: median {middle:.2f} s, worst {recoveries[-1]:.2f} s")
-        events = [f"{outcome.journal.since(moment):9.2f}  {text}" for moment, text in outcome.journal.events]
+        events = told(outcome.journal)
         (folder / "events.txt").write_text("\n".join(events))
         if options.events or not outcome.passed:
             print("\n".join(events))
         return outcome.passed
+
+
+def told(journal: Journal) -> list[str]:
+    """Return what was done, each with the seconds of the run and the time of day, as the members' logs have it."""
+    ahead = time.time() - time.monotonic()
+    lines = []
+    for moment, text in journal.events:
+        clock = datetime.fromtimestamp(moment + ahead).strftime("%H:%M:%S.%f")[:-3]
+        lines.append(f"{journal.since(moment):9.2f}  {clock}  {text}")
+    return lines
 
 
 def failover(options: argparse.Namespace, folder: Path) -> bool:
