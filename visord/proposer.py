@@ -129,6 +129,8 @@ class Proposer:
 
     def refusal(self) -> Refusal | None:
         """Why a write cannot be accepted now; None when it can."""
+        if self._queue and self._held_since is None and self._queued_bytes <= MAX_QUEUED_BYTES:
+            return None  # who came just before was accepted, and the queue is looked at again when it leaves
         if self._queued_bytes > MAX_QUEUED_BYTES:
             return Refusal(
                 "overloaded",
@@ -144,7 +146,8 @@ class Proposer:
         greeting = author.greeting
         self._queue.append(Group(author, [greeting.session, greeting.actor, frames], frames, size))
         self._queued_bytes += size
-        self._schedule()
+        if not self._scheduled and not self._syncing:
+            self._schedule()
 
     def submit_groups(self, groups: list[Group]) -> None:
         """Queue groups that another node sent, or the node itself made."""

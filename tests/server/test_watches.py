@@ -148,13 +148,15 @@ def test_kinds_are_filtered(node: embed.Embedded, wire: Wire) -> None:
         assert [commit[0] for commit in commits(wire, number, 1)] == [rev]
 
 
-def test_unwatch_is_answered_after_the_last_message(node: embed.Embedded, wire: Wire) -> None:
+def test_nothing_comes_after_the_answer_to_unwatch(node: embed.Embedded, wire: Wire) -> None:
     with Wire(node.address) as writer:
         number, _ = watch(wire, tree("/w/un"))
         writer.set("/w/un", b"1")
         request = wire.ask(v.UNWATCH, number)
-        assert wire.read(10)[:2] == [v.COMMITS, number]
-        assert wire.read(10) == [v.OK, request, None]
+        answer = wire.read(10)
+        if answer[:2] == [v.COMMITS, number]:  # it was on its way already
+            answer = wire.read(10)
+        assert answer == [v.OK, request, None]
         writer.set("/w/un", b"2")
         assert wire.silence(0.1)
         number, _ = watch(wire, tree("/w/un"))

@@ -124,14 +124,15 @@ class Machine:
             return self._frames(None, actor, frames)
         if type(session_id) is not bytes or not 0 < len(session_id) <= MAX_SESSION_ID:
             return []
-        session = self.sessions.get(session_id)
+        session = self.sessions.enter(session_id, self.time)
         # A retry cannot begin a session that may have been forgotten, with what the write may have done before.
         lost = 0
         while session is None and lost < len(frames) and self._may_be_forgotten(frames[lost]):
             lost += 1
         outcomes: list[Outcome] = [_LOST] * lost
         if lost < len(frames):
-            session = self.sessions.enter(session_id, self.time, self.store.rev)
+            if session is None:
+                session = self.sessions.begin(session_id, self.time, self.store.rev)
             before = len(session.outcomes)
             outcomes += self._frames(session, actor, frames[lost:] if lost else frames)
             self.sessions.settle(session, before)

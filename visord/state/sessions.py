@@ -47,23 +47,12 @@ class Session:
         self.outcomes[write] = outcome
         self.order.append(write)
 
-    def prune(self) -> int:
-        """Forget what the client acknowledged; return how many outcomes that were."""
-        outcomes, order, acked, count = self.outcomes, self.order, self.acked, 0
-        while order and order[0] < acked:
-            del outcomes[order.popleft()]
-            count += 1
-        if len(outcomes) > MAX_OUTCOMES:
-            count += self._drop(len(outcomes) - MAX_OUTCOMES // 2)
-        return count
-
-    def _drop(self, count: int) -> int:
+    def drop(self, count: int) -> None:
         """Forget the `count` lowest ids; whoever asks for one of them learns that it is lost."""
         doomed = sorted(self.outcomes)[:count]
         self.acked = doomed[-1] + 1
         self.outcomes = {write: kept for write, kept in self.outcomes.items() if write >= self.acked}
         self.order = deque(write for write in self.order if write >= self.acked)
-        return count
 
 
 class Taken:
@@ -116,21 +105,29 @@ class Sessions:
     def get(self, session_id: bytes) -> Session | None:
         return self._by_id.get(session_id)
 
-    def enter(self, session_id: bytes, time: int, rev: int = 0) -> Session:
-        """Return the session, new or known, as the most recently used one. `rev`: the store's rev now."""
+    def enter(self, session_id: bytes, time: int) -> Session | None:
+        """Return the session as the most recently used one; None when it is not known."""
         session = self._by_id.get(session_id)
-        if session is None:
-            session = self._by_id[session_id] = Session(rev)
-        else:
+        if session is not None:
             if self._taken is not None:
                 self._taken.put_aside(session_id)
             self._by_id.move_to_end(session_id)
+            session.last = time
+        return session
+
+    def begin(self, session_id: bytes, time: int, rev: int = 0) -> Session:
+        """Return a new session under an id that is not known. `rev`: the store's rev now."""
+        session = self._by_id[session_id] = Session(rev)
         session.last = time
         return session
 
     def settle(self, session: Session, before: int) -> None:
         """After a group: `session` had `before` outcomes; forget what is acknowledged, and count."""
-        session.prune()
+        outcomes, order, acked = session.outcomes, session.order, session.acked
+        while order and order[0] < acked:
+            del outcomes[order.popleft()]
+        if len(outcomes) > MAX_OUTCOMES:
+            session.drop(len(outcomes) - MAX_OUTCOMES // 2)
         self.total += len(session.outcomes) - before
 
     def evict(self, time: int) -> None:

@@ -79,8 +79,10 @@ class KernelSync:
         self._loop.call_soon(done, None, error)
 
     def _look(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        try:  # noqa: SIM105 - once a sync: `suppress` would make an object and two calls
             self._context.poll()
+        except BlockingIOError:
+            pass
         self._context.process_events()
 
     def close(self) -> None:

@@ -198,9 +198,9 @@ class Leading(State):
             if self._rounds.answered(node.id, number, self._need()) and self._rounds.busy:
                 self.flush_wanted = True
 
-    def _hurry_round(self) -> None:
+    def _hurry_round(self, now: float) -> None:
         """A round that was under way at the last tick of the timer, too, is asked of everybody."""
-        number, now = self._rounds.open, self._clock()
+        number = self._rounds.open
         if number is None or self._rounds.oldest != self._seen_round[0]:
             self._seen_round = (self._rounds.oldest, now)
         elif now - self._seen_round[1] > self._timing.late_round:

@@ -38,8 +38,10 @@ class Core(Elections, Leading, Following):
         if self._SyncObj__raftState != LEADER and self._SyncObj__raftElectionDeadline < now:
             self._prepare_to_stand(now)
         if self._SyncObj__raftState == LEADER:
-            self._commit()
-            self._step_down_when_alone(now)
+            if self._SyncObj__raftCommitIndex < self._SyncObj__raftLog.last_index:
+                self._commit()
+            if self._voters or not self.is_voter:
+                self._step_down_when_alone(now)
         if not self.paused:
             self.apply_committed()
         if self._SyncObj__raftState == LEADER:
@@ -55,7 +57,8 @@ class Core(Elections, Leading, Following):
             for progress in self._progress.values():
                 progress.due = True
             self.flush_wanted = True
-        self._hurry_round()
+        if self._rounds.busy:
+            self._hurry_round(now)
 
     def _commit(self) -> None:
         """Commit what a majority has on disk, if its last entry is of this term (Raft, 5.4.2)."""
