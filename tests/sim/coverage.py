@@ -12,7 +12,7 @@ from typing import Final
 import visord
 from tests.sim.faults import KINDS
 
-EXPECTED: Final = tuple(f"fault: {kind}" for kind in sorted(KINDS))
+EXPECTED: Final = (*(f"fault: {kind}" for kind in sorted(KINDS)), "late delivery", "repeated delivery")
 """What must occur for a campaign to mean anything."""
 
 

@@ -39,6 +39,7 @@ class Faults:
         for link in world.network.links():
             link.low, link.high, link.jitter = world.network.latency
         world.network.late_chance = rng.choice((0.0, 0.3, 0.8))
+        world.network.repeat_chance = rng.choice((0.0, 0.0, 0.001, 0.02))
         self._later(self._pause * rng.random(), self._happen)
 
     def _later(self, delay: float, callback: Callable[..., object], *args: object) -> None:

@@ -100,6 +100,7 @@ class Process:
             (host.address, host.client_address),
         )
         node.host = host
+        node.engine.max_batch = host.world.max_batch
         assert self.peers is not None
         self.peers.admit = node.admit
         node.start()

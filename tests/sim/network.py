@@ -10,7 +10,8 @@ Every member dials every other one; its connection carries what it says, in orde
   **late**, from the receiver's buffer of the old connection, when a new one is already in use;
 - a process ends: the others hear of it at once, or only after a while.
 
-Within one connection nothing is reordered, changed or repeated.
+Within one connection nothing is reordered or changed. What Raft says may come **again** some time later, which no TCP
+does: the algorithm promises to bear it. All else relies on a connection that repeats nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import msgpack
 
 from tests.sim.randoms import log_uniform
 from tests.sim.scheduler import NodeLoop, Scheduler, Timer
+from visord.raft.engine import is_for_engine
 
 BOUND: Final = 1 << 20
 """Bytes that may wait on one connection before `send` drops."""
@@ -67,6 +69,8 @@ class Network:
         """Of new links: least, most, chance of much more."""
         self.late_chance = 0.0
         """Chance that what a broken connection still held arrives when the next one is in use."""
+        self.repeat_chance = 0.0
+        """Chance that a message of Raft's comes a second time."""
         self.silent_chance = 0.2
         """Chance that nobody is told when a process ends."""
         self.endpoints: dict[str, SimPeers] = {}
@@ -103,7 +107,7 @@ class Network:
         """End all cuts and clogs, for links to come too."""
         for source, target in list(self._links):
             self.heal(source, target)
-        self.late_chance = 0.0
+        self.late_chance = self.repeat_chance = 0.0
 
     def break_connections(self, source: str, target: str) -> None:
         """Reset the connection that `source` dialled."""
@@ -262,6 +266,14 @@ class Connection:
         if arrived:
             network.counts["messages"] += len(arrived)
             peer.arrive(self._owner.member, arrived)
+            if network.repeat_chance and network.rng.random() < network.repeat_chance:
+                self._repeat(peer, arrived)
+
+    def _repeat(self, peer: SimPeers, messages: list[bytes]) -> None:
+        again = [data for data in messages if is_for_engine(msgpack.unpackb(data)[0])]
+        self._network.counts["repeated delivery"] += len(again)
+        delay = log_uniform(self._network.rng, 0.001, 2.0)
+        self._network.scheduler.after(delay, peer.arrive, self._owner.member, again)
 
     # -- breaking -------------------------------------------------------------------------------------------
 

@@ -100,6 +100,8 @@ class World:
         self.network = Network(self.scheduler, self.randoms.stream("network"), self.counts)
         self.node_class = plan.node_class
         self.storage = storage(self.randoms.stream("storage"))
+        self.max_batch = self.randoms.stream("batch").choice((300, 2000, 4 << 20))
+        """Bytes of entries in one message between members."""
         self.fastest = 1.0
         """The rate of the fastest monotonic clock that any machine had."""
         self.hosts: list[Host] = []

@@ -168,6 +168,15 @@ class Engine:
         self._core.paused = yes
 
     @property
+    def max_batch(self) -> int:
+        """Bytes of entries in one message to a member; a single larger entry goes whole."""
+        return self._core.max_batch
+
+    @max_batch.setter
+    def max_batch(self, size: int) -> None:
+        self._core.max_batch = size
+
+    @property
     def transferring(self) -> bool:
         """Leadership is being handed on: proposals have to wait."""
         return self._core.core_transferring

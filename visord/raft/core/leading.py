@@ -16,7 +16,6 @@ from pysyncobj.node import Node
 from visord.peers import messages as msg
 from visord.raft.core.state import (
     LEADER,
-    MAX_BATCH,
     MAX_QUEUED,
     NO_ENTRIES,
     Progress,
@@ -87,13 +86,13 @@ class Leading(State):
         if first > last:
             return last, NO_ENTRIES
         if self._packed[0] == first and self._packed[1] <= last and self._packed[2]:
-            whole = self._packed[1] == last or len(self._packed[2]) >= MAX_BATCH
+            whole = self._packed[1] == last or len(self._packed[2]) >= self.max_batch
             if whole:
                 return self._packed[1], self._packed[2]
         log = self._SyncObj__raftLog
         position = end = first - log.first_index
         size = 0
-        while end < len(log) and (end == position or size < MAX_BATCH):
+        while end < len(log) and (end == position or size < self.max_batch):
             size += len(log[end][0])
             end += 1
         entries = log[position:end]

@@ -117,6 +117,7 @@ class State(_SyncObj):
     _seq = 0
     _packed: tuple[int, int, bytes] = (0, 0, b"")
     """Entries packed last: (first index, last index, bytes)."""
+    max_batch: int = MAX_BATCH
     flush_wanted = False
     paused = False
     """A checkpoint is being installed: nothing may be applied."""
