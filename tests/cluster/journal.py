@@ -28,6 +28,8 @@ class Journal:
     """Seconds of each answered operation."""
     leases: dict[str, Lease] = field(default_factory=dict)
     """path -> the lease that it is attached to."""
+    chances: list[tuple[float, bool]] = field(default_factory=list)
+    """(when, whether the cluster could take writes from then on), see `chances`."""
     stall: float = 0.0
     """The longest time in seconds for which the clients' own process stood still."""
     revoked: int = 0

@@ -48,6 +48,11 @@ class Links:
             self._tell({"reset": list(rules)})
         return number
 
+    @property
+    def bent(self) -> set[str]:
+        """The links that do not behave as they should, in whatever way."""
+        return {link for rules in self._faults.values() for link in rules}
+
     def heal(self, number: int) -> None:
         """Take back a fault."""
         if self._faults.pop(number, None) is not None:

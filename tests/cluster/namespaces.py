@@ -103,6 +103,12 @@ class Namespaces:
         self._apply()
         return number
 
+    @property
+    def bent(self) -> set[str]:
+        """The links that packets are lost on."""
+        links = {link for links in self._faults.values() for link in links}
+        return links | {">".join(reversed(link.split(">"))) for link in links}
+
     def heal(self, number: int) -> None:
         """Take back a fault."""
         self._faults.pop(number, None)

@@ -21,6 +21,7 @@ from typing import Final
 
 from tests.checkers.history import Goal
 from tests.cluster import membership
+from tests.cluster.chances import is_chance, undisturbed
 from tests.cluster.journal import Journal
 from tests.cluster.links import BROKEN, CUT, between, from_clients, towards
 from tests.cluster.processes import Cluster, Member
@@ -34,6 +35,7 @@ RECOVERY_SECONDS: Final = 20.0
 VISIT_SECONDS: Final = 20.0
 """How long a visitor may take to be taken in while other faults go on."""
 SUPERVISOR_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 0.02
 FULL: Final = ("No space left", "no space", "bytes are free")
 """Words of a member that cannot start because its disk is full."""
 TOLD: Final = 5
@@ -56,6 +58,8 @@ class Nemesis:
         self._idle = asyncio.Event()
         self._recoveries: list[float] = []
         self._visitors = 0
+        self._voters: set[str] = set()
+        """Members that vote for sure: at the last rest all did, and they have not begun anew since."""
         self._logs: dict[str, str] = {}
         self.lanes: dict[str, dict[str, float]] = {
             "processes": {
@@ -89,7 +93,9 @@ class Nemesis:
         self._cluster, self._journal = cluster, journal
         if not cluster.plan.disk_bytes:
             self.lanes["machines"].pop("full_disk", None)
+        self._voters = set(self._names())
         supervisor = asyncio.create_task(self._supervise())
+        observer = asyncio.create_task(self._look_for_chances())
         lanes = [asyncio.create_task(self._lane(faults)) for faults in self.lanes.values() if faults]
         try:
             while time.monotonic() < until:
@@ -101,12 +107,22 @@ class Nemesis:
                 self._resting.clear()
                 await self._rest()
         finally:
-            tasks = [*lanes, supervisor]
+            tasks = [*lanes, supervisor, observer]
             for task in tasks:
                 task.cancel()
             for ended in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(ended, Exception):
                     self._journal.unexpected.append(f"the nemesis: {ended!r}")
+            journal.chances.append((time.monotonic(), False))
+
+    async def _look_for_chances(self) -> None:
+        """Note when clients had to be served."""
+        chances = self._journal.chances
+        while True:
+            yes = is_chance(self._cluster, undisturbed(self._cluster, self._voters, self._taken))
+            if not chances or chances[-1][1] != yes:
+                chances.append((time.monotonic(), yes))
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _supervise(self) -> None:
         """Start again who ended by himself, as an operator's supervisor does. Only a full disk is a good reason."""
@@ -157,6 +173,7 @@ class Nemesis:
         took = await asyncio.to_thread(self._recover, began)
         if took is not None:
             self._recoveries.append(took)
+            self._voters = set(self._names())
         goal = Goal("recovery after faults", began + RECOVERY_SECONDS, None if took is None else began + took)
         self._journal.history.goals.append(goal)
         self._journal.event(f"recovered after {took if took is None else round(took, 2)} s")
@@ -441,6 +458,7 @@ class Nemesis:
             return
         with self._hold(victim):
             self._note("replace", victim.name)
+            self._voters.discard(victim.name)
             victim.kill()
             member = membership.identity(victim)
             await asyncio.to_thread(membership.remove, self._cluster, self._rng, member)

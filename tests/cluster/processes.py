@@ -75,6 +75,8 @@ class Member(NodeProcess):
         self.disk: SmallDisk | None = None
         self._plan = plan
         self._clock = folder / "clock"
+        self.launched = 0.0
+        """When it was started last, in monotonic seconds."""
         self.stopped = False
         """SIGSTOP was sent and SIGCONT was not."""
         self.expected_down = True
@@ -137,6 +139,7 @@ class Member(NodeProcess):
         self._buffered = b""
         self.stopped = self.expected_down = self._ready = False
         self.starts += 1
+        self.launched = time.monotonic()
         self._said_before = os.fstat(self._stderr.fileno()).st_size
         environ = environment()
         environ["PYTHONPATH"] = os.pathsep.join((str(SKEWED), environ["PYTHONPATH"]))

@@ -10,9 +10,11 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 from tests.checkers.history import OK, Goal, Violation
+from tests.cluster.chances import longest_wait
 from tests.cluster.followers import PATHS, Follower, Tenant
 from tests.cluster.journal import Journal
 from tests.cluster.processes import Cluster
@@ -20,6 +22,8 @@ from tests.cluster.verdict import await_equal, check_directories, collect, judge
 from tests.cluster.workload import Worker
 from tests.wire import Closed, Refused
 
+WAIT_SECONDS: Final = 5.0
+"""How long nothing may be acknowledged while a majority of the members is undisturbed."""
 REST_SECONDS: Final = 30.0
 """How long everybody may take to come to rest once faults have stopped."""
 NEW_LOOP: Callable[[], asyncio.AbstractEventLoop]
@@ -54,6 +58,8 @@ class Outcome:
     violations: list[Violation] = field(default_factory=list)
     caught_up: float | None = None
     judged: float = 0.0
+    waited: float = 0.0
+    """The longest time without an acknowledged write while a majority was undisturbed."""
     terms: tuple[int, int] = (0, 0)
 
     @property
@@ -115,6 +121,9 @@ class _Run:
         await disturb(cluster, journal, journal.began + seconds)
         healed = time.monotonic()
         outcome = Outcome(self._seed, healed - journal.began, journal)
+        outcome.waited, began = longest_wait(journal.chances, journal.writes_ended)
+        name = f"writes go on from {journal.since(began):.1f} s on, while a majority is undisturbed"
+        journal.history.goals.append(Goal(name, began + WAIT_SECONDS, began + outcome.waited))
         listener.cancel()
         await asyncio.sleep(2.0)  # some work without faults
         await self._finish(tasks, healed)
@@ -224,6 +233,8 @@ def report(outcome: Outcome) -> str:
         _waits(journal.waits),
         f"longest time without an acknowledged write: {gap:.2f} s, from {journal.since(when):.1f} s on "
         f"(the clients' own process stood still for {journal.stall:.2f} s at most)",
+        f"of it while a majority was undisturbed, which it was for {_chances(journal.chances):.0f} s: "
+        f"{outcome.waited:.2f} s at most",
         "watches: " + ", ".join(_watch(watch) for watch in journal.history.watches),
         f"leases: {len(journal.history.leases)}, "
         f"expired {sum(lease.expired_at is not None for lease in journal.history.leases)}, "
@@ -235,6 +246,10 @@ def report(outcome: Outcome) -> str:
     table = _table(journal)
     verdict = [f"VIOLATION {violation}" for violation in outcome.violations] or ["every promise was kept"]
     return "\n".join([*lines, *table, *verdict])
+
+
+def _chances(chances: list[tuple[float, bool]]) -> float:
+    return sum(ended - began for (began, yes), (ended, _) in pairwise(chances) if yes)
 
 
 def _waits(waits: list[float]) -> str:
