@@ -19,7 +19,7 @@ from typing import Final
 from tests.cluster.processes import Cluster, Member
 from tests.cluster.proxy import CLIENT
 
-START_SECONDS: Final = 3.0
+START_SECONDS: Final = 2.5
 """How long a member may take from its start until it takes part: to import, to read its data, to be dialled."""
 
 

@@ -65,6 +65,17 @@ def await_vote(member: Member, seconds: float) -> bool:
     return False
 
 
+def votes(cluster: Cluster, member: Member) -> bool:
+    """Return whether a leader counts a member, as who it is now, among the voters."""
+    status = cluster.leader_status()
+    with contextlib.suppress(ChangeError, OSError):
+        found = identity(member)
+        return status is not None and any(
+            row["id"] == found and row["role"] == "voter" for row in status["members"]
+        )
+    return False
+
+
 def leave(cluster: Cluster, rng: random.Random, member: Member) -> str | None:
     """Have a running member removed; return what is wrong with how it ended.
 

@@ -59,7 +59,7 @@ class Nemesis:
         self._recoveries: list[float] = []
         self._visitors = 0
         self._voters: set[str] = set()
-        """Members that vote for sure: at the last rest all did, and they have not begun anew since."""
+        """Members that vote for sure: they did once, and have not begun anew since."""
         self._logs: dict[str, str] = {}
         self.lanes: dict[str, dict[str, float]] = {
             "processes": {
@@ -95,7 +95,10 @@ class Nemesis:
             self.lanes["machines"].pop("full_disk", None)
         self._voters = set(self._names())
         supervisor = asyncio.create_task(self._supervise())
-        observer = asyncio.create_task(self._look_for_chances())
+        observers = [
+            asyncio.create_task(self._look_for_chances()),
+            asyncio.create_task(self._look_for_voters()),
+        ]
         lanes = [asyncio.create_task(self._lane(faults)) for faults in self.lanes.values() if faults]
         try:
             while time.monotonic() < until:
@@ -107,7 +110,7 @@ class Nemesis:
                 self._resting.clear()
                 await self._rest()
         finally:
-            tasks = [*lanes, supervisor, observer]
+            tasks = [*lanes, supervisor, *observers]
             for task in tasks:
                 task.cancel()
             for ended in await asyncio.gather(*tasks, return_exceptions=True):
@@ -123,6 +126,16 @@ class Nemesis:
             if not chances or chances[-1][1] != yes:
                 chances.append((time.monotonic(), yes))
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look_for_voters(self) -> None:
+        """Note who votes of those that joined."""
+        while True:
+            await asyncio.sleep(SUPERVISOR_SECONDS)
+            for name in set(self._names()) - self._voters - self._taken:
+                member = self._cluster.members[name]
+                votes = await asyncio.to_thread(membership.votes, self._cluster, member)
+                if votes and name not in self._taken and self._cluster.members.get(name) is member:
+                    self._voters.add(name)
 
     async def _supervise(self) -> None:
         """Start again who ended by himself, as an operator's supervisor does. Only a full disk is a good reason."""
@@ -173,7 +186,6 @@ class Nemesis:
         took = await asyncio.to_thread(self._recover, began)
         if took is not None:
             self._recoveries.append(took)
-            self._voters = set(self._names())
         goal = Goal("recovery after faults", began + RECOVERY_SECONDS, None if took is None else began + took)
         self._journal.history.goals.append(goal)
         self._journal.event(f"recovered after {took if took is None else round(took, 2)} s")
@@ -439,6 +451,7 @@ class Nemesis:
             problem = await asyncio.to_thread(membership.leave, cluster, self._rng, visitor)
             if problem is not None:
                 self._journal.unexpected.append(problem)
+        self._voters.discard(visitor.name)
         self._gone(visitor)
 
     def _is_complete(self) -> bool:
