@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import gc
 import json
 import os
 import sys
@@ -30,6 +29,7 @@ from visord.raft.configuration import UnknownConfiguration
 from visord.server import StartRefusedError, serve
 from visord.settings import Settings
 from visord.state.command import UnknownFormat
+from visord.storage import collector
 from visord.storage.errors import DamageError, FormatError, IdentityError, LockedError
 
 SWITCH_SECONDS = 0.0001
@@ -256,11 +256,7 @@ def _exit_codes(data_dir: Path) -> Iterator[None]:
 def _tune_interpreter() -> None:
     # A worker thread needs the interpreter for microseconds, but at once: waiting for it costs every write.
     sys.setswitchinterval(SWITCH_SECONDS)
-    # Versions, once written, are never garbage: do not walk through all of history again and again. Cycles are few
-    # (a session and its connection), and the young generations find them.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(5_000, 100, 1_000_000)
+    collector.take_over()
 
 
 def _tune_allocator() -> None:

@@ -8,13 +8,13 @@ full disk) leaves the last one valid and is tried again later.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from visord.environment import Loop, Timer
 from visord.settings import StorageSettings
+from visord.storage import collector
 
 if TYPE_CHECKING:
     from visord.node import Node
@@ -128,8 +128,7 @@ class Upkeep:
         self._made += 1
         node.log.trim(node.checkpointer.index)
         node.engine.trimmed()
-        # Old versions are never garbage: keep the collector from walking through all of history.
-        gc.freeze()
+        collector.hide()
 
     def do(self, steps: Iterator[None]) -> None:
         """Take these steps, with hardly a pause between them, as soon as nothing else is being done."""

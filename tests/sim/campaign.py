@@ -35,14 +35,13 @@ class Outcome:
 def one(seed: int, plan: Plan) -> Outcome:
     """Run one seed; never raises."""
     collecting = gc.isenabled()
-    gc.disable()  # nodes freeze the collector as they do in a server
+    gc.disable()  # a world is garbage when it ends, and not before
     try:
         result = run(seed, plan)
     except Exception as error:
         text = "".join(traceback.format_exception(error))
         return Outcome(seed, [("crashed", text)])
     finally:
-        gc.unfreeze()
         if collecting:
             gc.enable()
     findings = [(violation.property, _told(violation)) for violation in result.violations]

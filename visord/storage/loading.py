@@ -28,8 +28,8 @@ from visord.state.command import UnknownFormat
 from visord.state.machine import Machine
 from visord.state.tables import Import
 from visord.state.transfer import CorruptHistory
+from visord.storage import collector, segments
 from visord.storage import manifest as manifests
-from visord.storage import segments
 from visord.storage.directory import DataDirectory
 from visord.storage.disk import Disk, File, join
 from visord.storage.errors import RESTORE, DamageError, FormatError
@@ -60,7 +60,7 @@ def load(disk: Disk, directory: DataDirectory, manifest: Manifest, machine: Mach
     finally:
         if collecting:
             gc.enable()
-    gc.freeze()
+    collector.hide()
 
 
 def reaches(manifest: Manifest, machine: Machine) -> bool:
@@ -74,9 +74,9 @@ def steps(
     """Load a checkpoint, or what a lagging machine lacks of it, in slices. Raises like `load`, and `OSError`."""
     for count, _ in enumerate(_steps(disk, directory, manifest, machine, background)):
         if count % FREEZE == 0:
-            gc.freeze()
+            collector.hide()
         yield
-    gc.freeze()
+    collector.hide()
 
 
 def _steps(
