@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterator
 
 import pytest
 
+from tests.sim.disk import SimDisk
 from tests.sim.host import ROOM, Host
 from tests.sim.world import Plan, World
+from visord.raft.log import RaftLog
+from visord.raft.segments import Options
 from visord.settings import StorageSettings
+from visord.storage.worker import Inline
 
 STORAGE = StorageSettings.model_construct(
     log_segment_bytes=64 << 10,
@@ -171,3 +176,24 @@ def test_a_member_that_caught_up_through_the_log_does_not_install_what_it_fetche
     go_on(world, 2.0)
     assert not catchup.incoming.active
     come_to_rest(world)
+
+
+def test_blocks_that_a_killed_process_prepared_and_did_not_sync_are_durable_before_they_are_used() -> None:
+    def opened(disk: SimDisk) -> RaftLog:
+        options = Options(segment=4096, chunk=512, ahead=256, first=256, reserve=0, keep=1 << 20)
+        return RaftLog.open(
+            disk, "/log", options=options, sync=Inline(), background=Inline(), random32=lambda: 7
+        )
+
+    disk = SimDisk(random.Random(1))
+    disk.mkdir("/log")
+    opened(disk).close()
+    (path,) = (name for name in disk.names if name.endswith(".log"))
+    file = disk.open(path)
+    file.pwrite(bytes(1024), file.size())
+    disk = disk.after_kill()
+    log = opened(disk)
+    for index in range(2, 12):
+        log.add(bytes(100), index, 1)
+        log.flush()  # the disk complains of bytes that are not written into durable blocks
+    assert log.durable_index == 11

@@ -208,7 +208,8 @@ def settle(recovered: Recovered, row: list[Segment]) -> None:
         torn = max(torn, min(records.FRAME_SIZE, len(piece.data) - end))
         if any(piece.data[end : end + torn]):  # torn, or left from the file's former use
             segment.file.pwrite(bytes(torn), end)
-            segment.file.sync()
+        # Also when nothing was torn: a process that was killed may have prepared blocks and not synced them.
+        segment.file.sync()
     if recovered.pieces:
         _write_again(recovered, row[recovered.at])
 
