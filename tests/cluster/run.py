@@ -58,8 +58,8 @@ class Outcome:
     violations: list[Violation] = field(default_factory=list)
     caught_up: float | None = None
     judged: float = 0.0
-    waited: float = 0.0
-    """The longest time without an acknowledged write while a majority was undisturbed."""
+    waited: tuple[float, float] = (0.0, 0.0)
+    """The longest time without an acknowledged write while a majority was undisturbed, and when it began."""
     terms: tuple[int, int] = (0, 0)
 
     @property
@@ -121,9 +121,9 @@ class _Run:
         await disturb(cluster, journal, journal.began + seconds)
         healed = time.monotonic()
         outcome = Outcome(self._seed, healed - journal.began, journal)
-        outcome.waited, began = longest_wait(journal.chances, journal.writes_ended)
+        outcome.waited = waited, began = longest_wait(journal.chances, journal.writes_ended)
         name = f"writes go on from {journal.since(began):.1f} s on, while a majority is undisturbed"
-        journal.history.goals.append(Goal(name, began + WAIT_SECONDS, began + outcome.waited))
+        journal.history.goals.append(Goal(name, began + WAIT_SECONDS, began + waited))
         listener.cancel()
         await asyncio.sleep(2.0)  # some work without faults
         await self._finish(tasks, healed)
@@ -234,7 +234,7 @@ def report(outcome: Outcome) -> str:
         f"longest time without an acknowledged write: {gap:.2f} s, from {journal.since(when):.1f} s on "
         f"(the clients' own process stood still for {journal.stall:.2f} s at most)",
         f"of it while a majority was undisturbed, which it was for {_chances(journal.chances):.0f} s: "
-        f"{outcome.waited:.2f} s at most",
+        f"{outcome.waited[0]:.2f} s at most, from {journal.since(outcome.waited[1]):.1f} s on",
         "watches: " + ", ".join(_watch(watch) for watch in journal.history.watches),
         f"leases: {len(journal.history.leases)}, "
         f"expired {sum(lease.expired_at is not None for lease in journal.history.leases)}, "
