@@ -26,6 +26,7 @@ from tests.sim.plants import planted
 from tests.sim.randoms import Randoms
 from tests.sim.recorder import Recorder
 from tests.sim.scheduler import Scheduler
+from tests.sim.standstill import Standstill
 from tests.sim.wires import ClientEnd, Conversation
 from visord.node import Node
 from visord.raft.configuration import Configuration
@@ -100,6 +101,8 @@ class World:
         self.network = Network(self.scheduler, self.randoms.stream("network"), self.counts)
         self.node_class = plan.node_class
         self.storage = storage(self.randoms.stream("storage"))
+        self.hash_seconds = self.randoms.stream("hashes").choice((0.5, 3.0, 600.0))
+        """How often the leader has the members compare their states."""
         self.max_batch = self.randoms.stream("batch").choice((300, 2000, 4 << 20))
         """Bytes of entries in one message between members."""
         self.fastest = 1.0
@@ -231,7 +234,11 @@ class World:
         end = self.scheduler.now + self.plan.seconds
         faults = Faults(self, self.randoms.stream("faults"), end) if self.plan.faults else None
         self._compare()
+        standstill = Standstill(self)
+        standstill.begin()
         self.scheduler.run_until(end, self._stop)
+        standstill.end()
+        self.counts["ms of standstill"] += int(standstill.longest * 1000)
         if faults is not None:
             faults.end()
 
