@@ -21,7 +21,7 @@ from visor.protocol.limits import DEFAULT, Limits
 from visord.environment import Environment
 from visord.node import Node, RemovedError
 from visord.server import DRAIN_SECONDS, HAND_OVER_SECONDS
-from visord.settings import NodeSettings, Settings, StorageSettings
+from visord.settings import ClusterSettings, NodeSettings, Settings, StorageSettings
 from visord.storage.directory import Identity, write_identity
 
 if TYPE_CHECKING:
@@ -90,7 +90,11 @@ class Process:
             host.clock_ms,
             self._make_peers,
         )
-        settings = Settings.model_construct(node=NodeSettings(name=host.name), storage=host.world.storage)
+        settings = Settings.model_construct(
+            node=NodeSettings(name=host.name),
+            storage=host.world.storage,
+            cluster=ClusterSettings.model_construct(hash_seconds=host.world.hash_seconds),
+        )
         node = self.node = host.world.node_class(
             settings,
             Path(DATA),

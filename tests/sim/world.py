@@ -238,6 +238,10 @@ class World:
         standstill.begin()
         self.scheduler.run_until(end, self._stop)
         standstill.end()
+        nodes = [host.node for host in self.hosts if host.node is not None]
+        self.counts["states compared by the members themselves"] += any(
+            node.hashing.compared for node in nodes
+        )
         self.counts["ms of standstill"] += int(standstill.longest * 1000)
         if faults is not None:
             faults.end()
