@@ -120,6 +120,8 @@ class Node:
         self._timer: Timer | None = None
         self._next_marks = 0.0
         self._next_hand_over = 0.0
+        self._hand_over_term = 0
+        """The term in which this node tried last to hand leadership on because its disk is full."""
         self._leaderless_since: float | None = None
         self._checking = False
         self._contacts: dict[str, str] = {}
@@ -302,8 +304,11 @@ class Node:
         """Without space a leader refuses the writes of all: another voter shall lead, who may have some."""
         engine = self.engine
         alone = engine.configuration.voters == [self.me.id]
-        if now >= self._next_hand_over and engine.is_leader and not engine.transferring and not alone:
+        # One that failed, so that the term is the same, is tried again: with another heir, who answers.
+        due = now >= self._next_hand_over or engine.term == self._hand_over_term
+        if due and engine.is_leader and not engine.transferring and not alone:
             self._next_hand_over = now + HAND_OVER_SECONDS
+            self._hand_over_term = engine.term
             heir = engine.transfer(None)
             logger.warning("no space: leadership goes to %s", heir or "nobody: no other voter is reachable")
 

@@ -197,3 +197,24 @@ def test_blocks_that_a_killed_process_prepared_and_did_not_sync_are_durable_befo
         log.add(bytes(100), index, 1)
         log.flush()  # the disk complains of bytes that are not written into durable blocks
     assert log.durable_index == 11
+
+
+def test_a_full_leader_hands_on_to_one_who_answers() -> None:
+    world = begun()
+    leader = leads(world)
+    assert leader.node is not None
+    leader.disk.capacity = leader.disk.used()
+    deadline = world.scheduler.now + 10.0
+    while leader.node.log.full is None:
+        assert world.scheduler.now < deadline
+        go_on(world, 0.005)
+    # Both have all there is; the first of them stops just now.
+    first = min((host for host in world.hosts if host is not leader), key=lambda host: host.member_id)
+    assert first.process is not None
+    first.process.loop.freeze(9.0)
+    before = world.recorder.highest
+    go_on(world, 5.0)
+    assert world.recorder.highest > before + 15
+    assert leads(world) not in (leader, first)
+    leader.heal()
+    come_to_rest(world)

@@ -124,11 +124,13 @@ class Elections(State):
 
     def transfer(self, target: str | None) -> str | None:
         """Begin to hand leadership to a voter (None: the one that has most); return its id, None if impossible."""
-        match = self._SyncObj__raftMatchIndex
+        match, heard = self._SyncObj__raftMatchIndex, self._SyncObj__lastResponseTime
         ready = [node for node in self._voters if self.peers.reachable(node.id) and target in (None, node.id)]
         if self._SyncObj__raftState != LEADER or not ready:
             return None
-        node = max(ready, key=lambda one: match[one])
+        # A connection may stand long after the process behind it does: who answers comes first.
+        lately = self._clock() - self._timing.min_timeout
+        node = max(ready, key=lambda one: (heard[one] > lately, match[one]))
         self._transfer = (node, self._clock() + self._timing.transfer_timeout)
         self.flush_wanted = True
         return cast(str, node.id)
