@@ -25,6 +25,8 @@ from tests.cluster.processes import Cluster, Plan
 from tests.cluster.run import NEW_LOOP, Load, report, run
 
 DISK_BYTES = 1 << 30
+GAP_SECONDS = 0.8
+"""Longer times without an acknowledged write are told."""
 
 
 @contextlib.contextmanager
@@ -67,10 +69,14 @@ def nemesis(options: argparse.Namespace, folder: Path) -> bool:
 
 
 def told(journal: Journal) -> list[str]:
-    """Return what was done, each with the seconds of the run and the time of day, as the members' logs have it."""
+    """Return what was done and how writes fared, with the seconds of the run and the time of day of members' logs."""
     ahead = time.time() - time.monotonic()
     lines = []
-    for moment, text in journal.events:
+    fared = [
+        (began, f"no write is acknowledged for {seconds:.2f} s") for began, seconds in journal.gaps(GAP_SECONDS)
+    ]
+    fared += [(when, f"a majority is {'' if yes else 'not '}undisturbed") for when, yes in journal.chances]
+    for moment, text in sorted(journal.events + fared):
         clock = datetime.fromtimestamp(moment + ahead).strftime("%H:%M:%S.%f")[:-3]
         lines.append(f"{journal.since(moment):9.2f}  {clock}  {text}")
     return lines

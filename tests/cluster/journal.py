@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tests.checkers.history import OK, REJECTED, History, Lease, Operation, Read, Write
 from visor.errors import OutcomeUnknown, Rejected, Unavailable, VisorError
@@ -77,6 +78,11 @@ class Journal:
     def since(self, moment: float) -> float:
         """Return seconds from the beginning of the run to a moment."""
         return moment - self.began
+
+    def gaps(self, least: float) -> list[tuple[float, float]]:
+        """Return the times without an acknowledged write that took longer than `least` seconds: (when, seconds)."""
+        writes = sorted([self.began, *self.writes_ended])
+        return [(before, after - before) for before, after in pairwise(writes) if after - before > least]
 
     def longest_gap(self, first: float, last: float) -> tuple[float, float]:
         """Return the longest time without an acknowledged write between two moments: (seconds, when it began)."""
