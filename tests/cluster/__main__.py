@@ -73,7 +73,8 @@ def told(journal: Journal) -> list[str]:
     ahead = time.time() - time.monotonic()
     lines = []
     fared = [
-        (began, f"no write is acknowledged for {seconds:.2f} s") for began, seconds in journal.gaps(GAP_SECONDS)
+        (began, f"no write is acknowledged for {seconds:.2f} s")
+        for began, seconds in journal.gaps(GAP_SECONDS)
     ]
     fared += [(when, f"a majority is {'' if yes else 'not '}undisturbed") for when, yes in journal.chances]
     for moment, text in sorted(journal.events + fared):
