@@ -178,7 +178,8 @@ def test_a_member_that_caught_up_through_the_log_does_not_install_what_it_fetche
     come_to_rest(world)
 
 
-def test_blocks_that_a_killed_process_prepared_and_did_not_sync_are_durable_before_they_are_used() -> None:
+@pytest.mark.parametrize("failed", [False, True], ids=["not synced", "the sync failed"])
+def test_blocks_that_a_killed_process_prepared_are_durable_before_they_are_used(failed: bool) -> None:
     def opened(disk: SimDisk) -> RaftLog:
         options = Options(segment=4096, chunk=512, ahead=256, first=256, reserve=0, keep=1 << 20)
         return RaftLog.open(
@@ -191,6 +192,11 @@ def test_blocks_that_a_killed_process_prepared_and_did_not_sync_are_durable_befo
     (path,) = (name for name in disk.names if name.endswith(".log"))
     file = disk.open(path)
     file.pwrite(bytes(1024), file.size())
+    if failed:  # no other sync makes good for that
+        disk.failing = True
+        with pytest.raises(OSError, match="error"):
+            file.sync()
+        disk.failing = False
     disk = disk.after_kill()
     log = opened(disk)
     for index in range(2, 12):

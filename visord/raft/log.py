@@ -155,7 +155,7 @@ class RaftLog:
 
     def _recover(self, recovered: recovery.Recovered, spares: list[str]) -> None:
         segments = self._segments
-        segments.spares = spares
+        segments.inherit(spares)
         for piece in recovered.pieces:
             file = self._disk.open(piece.path)
             segment = Segment(file, piece.salt, piece.number, piece.size, self._options.segment)

@@ -115,6 +115,7 @@ class Segments:
         self._wanted = 0
         self.row: list[Segment] = []
         self.spares: list[str] = []
+        self._inherited: set[str] = set()
         self.at = 0
         """Position in `row` of the segment that is written."""
         self.offset = HEADER_SIZE
@@ -151,6 +152,11 @@ class Segments:
                 return True
         self.prepare(size)
         return False
+
+    def inherit(self, spares: list[str]) -> None:
+        """Use the spares of a former process, too. Nobody knows how much of them it saw become durable."""
+        self.spares = spares
+        self._inherited = set(spares)
 
     def first(self) -> None:
         """Make the very first segment, before anything else runs."""
@@ -230,8 +236,13 @@ class Segments:
             raise error
 
     def _extend(self, segment: Segment, upto: int) -> None:
-        start = segment.size
-        self._require(upto - start)
+        start, there = segment.size, segment.file.size()
+        if (
+            start < there
+        ):  # blocks of a former process: they need no space, but their former content may be lost
+            upto = min(upto, there)
+        else:
+            self._require(upto - start)
         try:
             _fill(segment.file, start, upto)
             segment.file.sync()
@@ -275,10 +286,11 @@ class Segments:
         spare = join(self._directory, name)
         file = self._disk.open(spare)
         try:
-            prepared = file.size()
-            if prepared < size:
-                self._require(size - prepared)
-                _fill(file, prepared, size)
+            there = file.size()
+            prepared = HEADER_SIZE if name in self._inherited else there
+            if there < size:
+                self._require(size - there)
+            _fill(file, prepared, size)
             file.pwrite(records.pack_header(salt, number), 0)
             file.sync()
         finally:
@@ -286,6 +298,7 @@ class Segments:
         self._disk.rename(spare, join(self._directory, segment_name(number)))
         self._disk.sync_dir(self._directory)
         self.spares.remove(name)
+        self._inherited.discard(name)
         return max(prepared, size)
 
     def _open(self, number: int, salt: int, size: int) -> Segment:
@@ -306,8 +319,10 @@ class Segments:
     def _retire(self, segment: Segment) -> None:
         # The new name is durable before the file is used again: after a crash no header may stand under a
         # name that it does not belong to. One name at a time, so that no gap can appear in the row.
-        segment.file.close()
         path = join(self._directory, segment_name(segment.number))
+        if segment.file.size() > segment.size:  # what was never prepared by this process
+            segment.file.truncate(segment.size)
+        segment.file.close()
         if len(self.spares) < MAX_SPARES and segment.size <= 2 * self._options.segment:
             spare = f"{SPARE}{segment.number:020d}"
             self._disk.rename(path, join(self._directory, spare))
