@@ -270,3 +270,33 @@ def test_a_replica_acknowledges_only_what_its_disk_has() -> None:
     for _ in range(600):
         world.step(faults=False)
     assert leader.engine.commit_index == position[0]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_who_lets_another_stand_does_not_stand_in_the_same_moment(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Three of five are left, and all have waited long enough; but a node looks at its clock from time to time only. Then
+    # the message that asks is what makes the others look, too. They must not split the votes.
+    monkeypatch.setitem(globals(), "IDS", ("a", "b", "c", "d", "e"))
+    monkeypatch.setitem(globals(), "EVERYBODY", Configuration(tuple(Who(i, i, i, i, True) for i in "abcde")))
+    world = World(seed)
+    while not any(member.engine.reads_are_current for member in world.up.values()):
+        world.step(faults=False)
+    for _ in range(400):
+        world.step(faults=False)
+    leader = next(member.me for member in world.up.values() if member.engine.is_leader)
+    for me in (leader, next(me for me in IDS if me != leader)):
+        world.stop(me)
+    rest = list(world.up.values())
+    stood = sum(member.engine.counters["election"] for member in rest)
+    world.now += 2.0
+    rest[0].engine.tick()
+    for _ in range(30):
+        world.now += 0.001
+        for queue in world.queues.values():
+            queue[:] = [(world.now, data) for _, data in queue]
+        world.deliver()
+        rest[0].sync.run()
+    assert rest[0].engine.is_leader
+    assert sum(member.engine.counters["election"] for member in rest) == stood + 1

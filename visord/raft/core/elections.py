@@ -43,7 +43,11 @@ class Elections(State):
         own = self._SyncObj__raftCurrentTerm
         _, mine, my_term = self._SyncObj__raftLog[-1]
         granted = term > own and (last_term, index) >= (my_term, mine) and not self._hears_leader()
-        if not granted:
+        if granted:
+            # Whoever asks stands next: to stand in the same moment would split the votes.
+            soon = self._clock() + self._timing.gone_timeout * (1.0 + self._random.random())
+            self._SyncObj__raftElectionDeadline = max(self._SyncObj__raftElectionDeadline, soon)
+        else:
             self.counters["prevote_refused"] += 1
         self.say(node, [msg.PREVOTED, term, granted, own])
 
