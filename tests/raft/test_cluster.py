@@ -276,7 +276,7 @@ def test_a_replica_acknowledges_only_what_its_disk_has() -> None:
 def test_who_lets_another_stand_does_not_stand_in_the_same_moment(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Three of five are left, and all have waited long enough; but a node looks at its clock from time to time only. Then
+    # Three of five are left, and all have waited long enough; but a node looks at its clock from time to time only. So
     # the message that asks is what makes the others look, too. They must not split the votes.
     monkeypatch.setitem(globals(), "IDS", ("a", "b", "c", "d", "e"))
     monkeypatch.setitem(globals(), "EVERYBODY", Configuration(tuple(Who(i, i, i, i, True) for i in "abcde")))
