@@ -1,10 +1,15 @@
-"""Settings shared by all tests: Hypothesis profiles, and a factor for soaks."""
+"""Settings shared by all tests: Hypothesis profiles, a factor for soaks, and signals as a terminal gives them."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and with them all processes that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "ci",

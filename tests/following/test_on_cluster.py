@@ -21,7 +21,7 @@ SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 def test_claims_stay_true_while_leaders_die_and_histories_end(tmp_path: Path) -> None:
     dice = random.Random(11)
     names = [f"d{number % 3}/f{number}" for number in range(30)]
-    with Cluster(tmp_path, Plan(proxied=False)) as cluster:
+    with Cluster(tmp_path, Plan(network="plain")) as cluster:
         cluster.start()
         with World(cluster.addresses) as world:
             for number in range(max(2, int(3 * SOAK))):

@@ -14,7 +14,7 @@ from visor import Kind, LeaseState
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("leases"), Plan(nodes=3, proxied=False)) as cluster:
+    with Cluster(tmp_path_factory.mktemp("leases"), Plan(nodes=3, network="plain")) as cluster:
         cluster.start()
         yield cluster
 

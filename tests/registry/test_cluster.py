@@ -35,7 +35,7 @@ FIRST, EVERY, MOST = 0.3, 4.0, 3
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, disturber: ThreadPoolExecutor) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster"), Plan(nodes=3, proxied=False)) as cluster:
+    with Cluster(tmp_path_factory.mktemp("cluster"), Plan(nodes=3, network="plain")) as cluster:
         cluster.start()
         yield cluster
         assert cluster.faults() == []
