@@ -81,6 +81,7 @@ class Cluster:
         me: Member,
         say: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
+        first: int = 0,
     ) -> None:
         self._engine = engine
         self._me = me
@@ -89,7 +90,7 @@ class Cluster:
         self._actions: list[_Action] = []
         """To be done by this node as leader, or waiting for a leader."""
         self._asked: dict[int, _Action] = {}
-        self._last = 0
+        self._last = first
         self._transfer: tuple[str, list[_Action]] | None = None
         self._updating = False
         self.services: dict[str, Service] = {"members": Service(PATIENCE_SECONDS, self._tell_members)}

@@ -37,12 +37,17 @@ class Remote:
 
 
 class Forwarding:
-    """Both ends: groups of this node that a leader has, and groups of others that this leader gets."""
+    """Both ends: groups of this node that a leader has, and groups of others that this leader gets.
 
-    def __init__(self, say: Callable[[str, list[Any]], bool], time: Callable[[], float]) -> None:
+    Groups are numbered from behind `first`, which no other life of this node has: a leader may still answer those.
+    """
+
+    def __init__(
+        self, say: Callable[[str, list[Any]], bool], time: Callable[[], float], first: int = 0
+    ) -> None:
         self._say = say
         self._time = time
-        self._last = 0
+        self._last = first
         self._sent: dict[int, tuple[str, Group]] = {}
         """Groups that no place is known of: number -> (the leader, group)."""
         self._sent_at = 0.0

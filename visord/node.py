@@ -207,7 +207,9 @@ class Node:
         """Put together what answers, around what was opened."""
         self.hub = Hub(self.store, limits)
         self.upkeep = Upkeep(self, self._settings.storage, self._loop)
-        self.forwarding = Forwarding(self.say, self._loop.time)
+        # Leaders may still answer what this node asked before it was killed: its numbers must not be met again.
+        first = self._rng.getrandbits(48)
+        self.forwarding = Forwarding(self.say, self._loop.time, first)
         self.proposer = Proposer(
             self.engine.propose,
             self.log.has_room,
@@ -218,10 +220,10 @@ class Node:
         )
         self.forwarding.proposer = self.proposer
         self.reads = Reads(
-            self.engine, self.say, lambda: self.machine.index, self._loop.time, self._loop.call_soon
+            self.engine, self.say, lambda: self.machine.index, self._loop.time, self._loop.call_soon, first
         )
         self.leases = Leases(self.machine, limits, self._reign, self.confirm, self.proposer, self._loop.time)
-        self.members = Cluster(self.engine, self.me, self.say, self._loop.time)
+        self.members = Cluster(self.engine, self.me, self.say, self._loop.time, first)
         every = self._settings.cluster.hash_seconds
         self.hashing = Hashing(
             self.engine, lambda: self.store, self.say, self._loop, every, self._on_divergence
@@ -235,6 +237,7 @@ class Node:
             self.leases.request,
             self.say,
             self._loop.time,
+            first,
         )
         self.catchup = Catchup(self)
         self._listen_to_members()

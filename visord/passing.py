@@ -42,13 +42,14 @@ class Passing:
         answer: Callable[[int, list[Any], Reply], None],
         say: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
+        first: int = 0,
     ) -> None:
         self._leader = leader
         """Returns (the leader's id, whether that is this node)."""
         self._answer = answer
         self._say = say
         self._time = time
-        self._last = 0
+        self._last = first
         self._open: dict[int, _Question] = {}
 
     def ask(self, verb: int, arguments: list[Any], reply: Reply) -> None:

@@ -45,7 +45,10 @@ class _Batch:
 
 
 class Reads:
-    """The reads of one node that wait for a confirmation."""
+    """The reads of one node that wait for a confirmation.
+
+    Questions are numbered from behind `first`, which no other life of this node has: an answer to those would be older.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Reads:
         applied: Callable[[], int],
         time: Callable[[], float],
         soon: Callable[[Callable[[], None]], object],
+        first: int = 0,
     ) -> None:
         self._consensus = consensus
         self._say = say
@@ -65,7 +69,7 @@ class Reads:
         self._stuck: list[_Batch] = []
         """Nobody could be asked."""
         self._asked: dict[int, _Batch] = {}
-        self._last = 0
+        self._last = first
         self._sleepers: Waiting[_Batch] = Waiting()
         """Confirmed, but not applied here yet."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.sim.disk import SimDisk
 from tests.sim.host import ROOM, Host
 from tests.sim.world import Plan, World
+from visord.peers import messages as msg
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.settings import StorageSettings
@@ -223,4 +225,31 @@ def test_a_full_leader_hands_on_to_one_who_answers() -> None:
     assert world.recorder.highest > before + 15
     assert leads(world) not in (leader, first)
     leader.heal()
+    come_to_rest(world)
+
+
+def test_what_a_leader_says_to_a_member_that_was_killed_means_nothing_to_its_next_life() -> None:
+    # The leader had not placed a write of the former life. It refuses it now: the next life may have sent another one
+    # under the same number, which is committed, and would tell its client that it never happened.
+    world = begun()
+    host, leader = replica(world), leads(world)
+    assert host.node is not None and leader.node is not None
+    sent: list[list[int]] = [[], []]
+    hear, life = leader.node.peers.receive, 0
+
+    def listen(member: str, message: list[Any]) -> None:
+        if member == host.member_id and message[0] in (msg.FORWARD, msg.READ_INDEX):
+            rows = message[1] if message[0] == msg.FORWARD else [[message[1]]]
+            sent[life].extend(row[0] for row in rows)
+        hear(member, message)
+
+    leader.node.peers.receive = listen
+    go_on(world, 1.0)
+    host.crash(power=False)
+    go_on(world, 0.2)
+    life = 1
+    host.start()
+    go_on(world, 3.0)
+    assert sent[0] and sent[1]
+    assert not set(sent[0]) & set(sent[1])
     come_to_rest(world)
