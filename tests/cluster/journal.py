@@ -66,7 +66,10 @@ class Journal:
         elif isinstance(error, Unavailable) and operation.write is not None:
             operation.end = time.monotonic()
             operation.outcome = REJECTED
-            operation.result = ("unavailable", {"code": error.code, "at": round(self.since(operation.end), 3)})
+            operation.result = (
+                "unavailable",
+                {"code": error.code, "at": round(self.since(operation.end), 3)},
+            )
         elif not isinstance(error, OutcomeUnknown | Unavailable):
             self.unexpected.append(f"{kind}: {type(error).__name__}: {error}")
         self.outcomes[kind, UNAVAILABLE if isinstance(error, Unavailable) else operation.outcome] += 1
