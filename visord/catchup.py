@@ -35,14 +35,17 @@ RETRY_SECONDS: Final = 5.0
 
 
 class Catchup:
-    """Both ends of one node: what it fetches, and what others fetch from it."""
+    """Both ends of one node: what it fetches, and what others fetch from it.
 
-    def __init__(self, node: Node) -> None:
+    Questions are numbered from `first`, which no other life of this node had.
+    """
+
+    def __init__(self, node: Node, first: int) -> None:
         environment, directory, checkpointer = node.environment, node.directory, node.checkpointer
         loop = environment.loop
         self._node = node
         self._time = loop.time
-        self._last = 0
+        self._last = first
         self._source = ""
         """The leader that is asked; empty while nothing is needed."""
         self._asked: tuple[int, float] | None = None

@@ -147,7 +147,8 @@ class _Comparison:
 class Hashing:
     """Comparing replicas: both sides of one node.
 
-    `say(member, message)` sends; `diverged(rev, own, majority)` is called when this node is the one that differs.
+    `say(member, message)` sends; `diverged(rev, own, majority)` is called when this node is the one that differs;
+    comparisons are numbered from `first`, which no other life of this node had.
     """
 
     def __init__(
@@ -158,6 +159,7 @@ class Hashing:
         loop: Loop,
         every: float,
         diverged: Callable[[int, str, str], None],
+        first: int = 0,
     ) -> None:
         self._consensus = consensus
         self._store = store
@@ -166,7 +168,7 @@ class Hashing:
         self._every = every
         self._diverged = diverged
         self._next = loop.time() + every
-        self._last = 0
+        self._last = first
         self._running: _Comparison | None = None
         self._digests = Digests(store, loop)
         self.differing: dict[str, int] = {}

@@ -226,7 +226,7 @@ class Node:
         self.members = Cluster(self.engine, self.me, self.say, self._loop.time, first)
         every = self._settings.cluster.hash_seconds
         self.hashing = Hashing(
-            self.engine, lambda: self.store, self.say, self._loop, every, self._on_divergence
+            self.engine, lambda: self.store, self.say, self._loop, every, self._on_divergence, first
         )
         self.members.services["hash"] = self.hashing.service
         self.admin = Admin(
@@ -239,7 +239,7 @@ class Node:
             self._loop.time,
             first,
         )
-        self.catchup = Catchup(self)
+        self.catchup = Catchup(self, first)
         self._listen_to_members()
 
     def _first_configuration(self) -> Configuration:
