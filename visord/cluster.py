@@ -279,7 +279,8 @@ class Cluster:
         found = {engine.member}
         for one in engine.configuration.members:
             progress = engine.progress(one.id)
-            if progress is not None and progress[1] <= ALIVE_SECONDS:
+            # That nobody is late yet when a reign begins does not mean that he lives.
+            if progress is not None and progress[1] <= ALIVE_SECONDS and engine.has_answered(one.id):
                 found.add(one.id)
         return found
 

@@ -253,3 +253,20 @@ def test_what_a_leader_says_to_a_member_that_was_killed_means_nothing_to_its_nex
     assert sent[0] and sent[1]
     assert not set(sent[0]) & set(sent[1])
     come_to_rest(world)
+
+
+def test_a_new_leader_takes_nobody_for_alive_whom_it_has_not_heard() -> None:
+    """Seed 1757: the third of three was dead, and the second was removed just after an election."""
+    world = begun()
+    leader = leads(world)
+    heir, dead = (host for host in world.hosts if host is not leader)
+    assert heir.node is not None
+    dead.crash(power=False)
+    act(world, leader, "transfer", heir.member_id)
+    while not heir.node.engine.is_leader:
+        go_on(world, 0.001)
+    answers = act(world, heir, "remove", leader.member_id)
+    go_on(world, 1.0)
+    ((done, why),) = answers
+    assert not done and isinstance(why, list) and why[0] == "unsafe", why
+    come_to_rest(world)

@@ -318,7 +318,7 @@ class World:
             return False
         for host in members:
             node = host.node
-            if node is None:
+            if node is None or host.process is None or host.process.stopping:
                 return False
             if node.engine.leader != leader.node.me.id:  # type: ignore[union-attr]
                 return False

@@ -182,8 +182,15 @@ class Engine:
         return self._core.core_transferring
 
     def progress(self, member: str) -> tuple[int, float] | None:
-        """As leader: (the last index that a member has on disk, seconds since it answered); None if unknown."""
+        """As leader: (the last index that a member has on disk, seconds since it answered); None if unknown.
+
+        The seconds count from the beginning of the reign while it has not answered: see `has_answered`.
+        """
         return self._core.core_match(member)
+
+    def has_answered(self, member: str) -> bool:
+        """As leader: whether this member has answered since the reign began."""
+        return self._core.core_has_answered(member)
 
     def on_configuration(self, callback: Callable[[Configuration], None]) -> None:
         """Call `callback` with the members that count, now and whenever that changes."""

@@ -125,6 +125,7 @@ class Leading(State):
             self.counters["stale_position"] += 1
             return  # an answer to the leader of an earlier term, or nonsense
         progress = self._progress[node]
+        progress.heard = True
         if reset:
             if seq < progress.barrier:
                 self.counters["late_reset"] += 1
@@ -194,6 +195,7 @@ class Leading(State):
             and node in self._SyncObj__otherNodes
         ):
             self._SyncObj__lastResponseTime[node] = self._clock()
+            self._progress[node].heard = True
             if self._rounds.answered(node.id, number, self._need()) and self._rounds.busy:
                 self.flush_wanted = True
 

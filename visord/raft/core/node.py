@@ -186,12 +186,17 @@ class Core(Elections, Leading, Following):
         return self._configurations[-1][0] <= self._SyncObj__raftCommitIndex
 
     def core_match(self, member: str) -> tuple[int, float] | None:
-        """As leader: (the last index that a member has on disk, seconds since it answered)."""
+        """As leader: (the last index that a member has on disk, seconds since it answered or the reign began)."""
         node = Node(member)
         if self._SyncObj__raftState != LEADER or node not in self._SyncObj__raftMatchIndex:
             return None
         silent = self._clock() - self._SyncObj__lastResponseTime[node]
         return self._SyncObj__raftMatchIndex[node], silent
+
+    def core_has_answered(self, member: str) -> bool:
+        """As leader: this member has answered since the reign began."""
+        progress = self._progress.get(Node(member))
+        return self._SyncObj__raftState == LEADER and progress is not None and progress.heard
 
     def core_start(self, applied: int, configuration: Configuration) -> None:
         """Continue after `applied`; a node that is alone stands at once."""

@@ -33,13 +33,15 @@ NO_ENTRIES: Final = b"\x90"
 class Progress:
     """What a leader knows of one member, besides pysyncobj's next and match index."""
 
-    __slots__ = ("barrier", "due", "told")
+    __slots__ = ("barrier", "due", "heard", "told")
 
     def __init__(self) -> None:
         self.barrier = 0
         """A reset in answer to an earlier message than this one was dealt with already."""
         self.told = -1
         """The commit index that was last sent."""
+        self.heard = False
+        """It has answered this reign. pysyncobj takes everybody for just heard when a leader begins."""
         self.due = True
         """Send a message even when there is nothing new."""
 
