@@ -19,8 +19,8 @@ from typing import Final
 from tests.cluster.processes import Cluster, Member
 from tests.cluster.proxy import CLIENT
 
-START_SECONDS: Final = 2.5
-"""How long a member may take from its start until it takes part: to import, to read its data, to be dialled."""
+START_SECONDS: Final = 2.0
+"""How long a member may take from its first words, when it has read its data, until it was dialled and takes part."""
 
 
 def undisturbed(cluster: Cluster, voters: Collection[str], held: Set[str]) -> list[str]:
@@ -34,7 +34,10 @@ def undisturbed(cluster: Cluster, voters: Collection[str], held: Set[str]) -> li
 
 
 def _works(member: Member, started: float) -> bool:
-    return member.running() and not member.stopped and member.launched < started
+    if not member.running() or member.stopped:
+        return False
+    since = member.up_since()
+    return since is not None and since < started
 
 
 def is_chance(cluster: Cluster, free: Collection[str]) -> bool:

@@ -75,8 +75,7 @@ class Member(NodeProcess):
         self.disk: SmallDisk | None = None
         self._plan = plan
         self._clock = folder / "clock"
-        self.launched = 0.0
-        """When it was started last, in monotonic seconds."""
+        self._spoke: float | None = None
         self.stopped = False
         """SIGSTOP was sent and SIGCONT was not."""
         self.expected_down = True
@@ -139,7 +138,7 @@ class Member(NodeProcess):
         self._buffered = b""
         self.stopped = self.expected_down = self._ready = False
         self.starts += 1
-        self.launched = time.monotonic()
+        self._spoke = None
         self._said_before = os.fstat(self._stderr.fileno()).st_size
         environ = environment()
         environ["PYTHONPATH"] = os.pathsep.join((str(SKEWED), environ["PYTHONPATH"]))
@@ -165,6 +164,12 @@ class Member(NodeProcess):
             with contextlib.suppress(NotReady):
                 self.await_ready(0.0)
         return self._ready
+
+    def up_since(self) -> float | None:
+        """Return when it was first seen that it said something since it was launched, in monotonic seconds."""
+        if self._spoke is None and os.fstat(self._stderr.fileno()).st_size > self._said_before:
+            self._spoke = time.monotonic()
+        return self._spoke
 
     def kill(self) -> None:
         """SIGKILL."""
