@@ -504,9 +504,7 @@ class Session:
     # -- time -----------------------------------------------------------------------------------------
     def tick(self, now: float) -> float:
         """Do what is due at `now`; return when the next thing is (math.inf: never)."""
-        if self.delayed:
-            self._repeat_due(now)
-        alarm = min((when for when, _ in self.delayed), default=math.inf)
+        alarm = math.inf
         for call in [*self.pending.values(), *(item for _, item in self.delayed if isinstance(item, Call))]:
             if call.done:
                 continue
@@ -514,6 +512,10 @@ class Session:
                 self.expire(call)
             elif call.deadline < alarm:
                 alarm = call.deadline
+        # Deadlines first: what is tried again just now leaves, whatever its caller was told.
+        if self.delayed:
+            self._repeat_due(now)
+            alarm = min(alarm, min((when for when, _ in self.delayed), default=math.inf))
         return min(alarm, self._keep_alive(now))
 
     def _repeat_due(self, now: float) -> None:
@@ -539,7 +541,7 @@ class Session:
         if call.done:
             return
         error: VisorError
-        if call.write and (call.uncertain or (call.sent and call.id <= self._flushed)):
+        if call.write and (call.uncertain or call.sent):  # also when its bytes still wait: they will leave
             error = WriteTimeout(seconds=call.seconds)
         else:
             error = DeadlineExceeded(*_because(call), seconds=call.seconds)

@@ -213,6 +213,20 @@ class TestDeadlines:
         assert isinstance(call.error, TimeoutError)
         assert not peer.session.wanted
 
+    def test_a_write_whose_bytes_wait_to_leave_is_unknown(self, peer: Peer) -> None:
+        call = peer.write(seconds=1)
+        peer.pass_time(2)
+        assert isinstance(call.error, errors.WriteTimeout)
+        assert [message[1] for message in peer.sent()] == [call.id]
+
+    def test_a_write_that_was_to_be_repeated_after_its_deadline_is_not_sent_again(self, peer: Peer) -> None:
+        call = peer.write(seconds=1.5)
+        peer.sent()
+        peer.receive([verbs.ERROR, call.id, "overloaded", "too many", {}])
+        peer.pass_time(2)  # the pause of one second is over as well
+        assert isinstance(call.error, errors.DeadlineExceeded)
+        assert peer.sent() == []
+
     def test_a_read_that_is_given_up_is_cancelled_at_the_server(self, peer: Peer) -> None:
         call = peer.read(seconds=1)
         peer.sent()
