@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -82,6 +83,8 @@ class _Task:
 def quiet() -> None:
     """Nodes that fail tell so in the log, hundreds of times: only findings count."""
     logging.disable(logging.CRITICAL)
+    # A process that is killed drops its coroutines where they stand.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
 
 
 @dataclass
