@@ -21,8 +21,8 @@
     VERDICT   [37, rev, digest of the majority or nil, [who differs, ...]]
     GONE      [36, configuration]              to a member that is not in it any more
 
-Ids of questions begin at a random number in each life of a process: an answer may be so late that it finds the next life,
-which must not take it for one to a question of its own.
+Ids of questions begin at a random number in each life of a process: an answer may be so late that it finds the next
+life, which must not take it for one to a question of its own.
 
 `seq` numbers a leader's messages to one member within its term; an answer repeats it. A message whose fields have other
 types than these is dropped and counted: a member with a defect must not be able to harm another one.
