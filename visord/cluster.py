@@ -73,7 +73,10 @@ class _Action:
 
 
 class Cluster:
-    """The members as one node sees them, and the actions that change them."""
+    """The members as one node sees them, and the actions that change them.
+
+    Actions passed to a leader are numbered from behind `first`, which no other life of this node has.
+    """
 
     def __init__(
         self,
@@ -81,7 +84,7 @@ class Cluster:
         me: Member,
         say: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
-        first: int = 0,
+        first: int,
     ) -> None:
         self._engine = engine
         self._me = me

@@ -42,9 +42,7 @@ class Forwarding:
     Groups are numbered from behind `first`, which no other life of this node has: a leader may still answer those.
     """
 
-    def __init__(
-        self, say: Callable[[str, list[Any]], bool], time: Callable[[], float], first: int = 0
-    ) -> None:
+    def __init__(self, say: Callable[[str, list[Any]], bool], time: Callable[[], float], first: int) -> None:
         self._say = say
         self._time = time
         self._last = first

@@ -159,7 +159,7 @@ class Hashing:
         loop: Loop,
         every: float,
         diverged: Callable[[int, str, str], None],
-        first: int = 0,
+        first: int,
     ) -> None:
         self._consensus = consensus
         self._store = store

@@ -76,7 +76,8 @@ TICK_SECONDS: Final = 0.05
 """The engine's own pace; everything that matters is driven by events, not by this."""
 MARK_SECONDS: Final = 1.0
 HAND_OVER_SECONDS: Final = 10.0
-"""A leader whose disk is full hands leadership on at most so often: the others' disks may be full as well."""
+"""A leader whose disk is full, and that has handed leadership on and got it again, waits so long before the next time:
+the others' disks may be full as well. What failed is tried again with the next look."""
 HUB_BUDGET: Final = 2048
 """Units (about a microsecond each) of catching-up work that the hub does in one turn of the loop."""
 AT: Final = 3

@@ -34,7 +34,10 @@ class _Question:
 
 
 class Passing:
-    """The questions of one node's clients to the leader, and those that other nodes pass to this one."""
+    """The questions of one node's clients to the leader, and those that other nodes pass to this one.
+
+    They are numbered from behind `first`, which no other life of this node has.
+    """
 
     def __init__(
         self,
@@ -42,7 +45,7 @@ class Passing:
         answer: Callable[[int, list[Any], Reply], None],
         say: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
-        first: int = 0,
+        first: int,
     ) -> None:
         self._leader = leader
         """Returns (the leader's id, whether that is this node)."""

@@ -57,7 +57,7 @@ class Reads:
         applied: Callable[[], int],
         time: Callable[[], float],
         soon: Callable[[Callable[[], None]], object],
-        first: int = 0,
+        first: int,
     ) -> None:
         self._consensus = consensus
         self._say = say

@@ -158,7 +158,10 @@ class RaftLog:
         segments.inherit(spares)
         for piece in recovered.pieces:
             file = self._disk.open(piece.path)
-            segment = Segment(file, piece.salt, piece.number, piece.size, self._options.segment)
+            # What follows the last frame was prepared by a process that may have been killed before it was synced, or
+            # seen its sync fail, after which no other sync helps: it is prepared again.
+            capacity = max(self._options.segment, piece.size)
+            segment = Segment(file, piece.salt, piece.number, piece.end, capacity)
             segment.low = piece.low
             segments.row.append(segment)
         recovery.settle(recovered, segments.row)

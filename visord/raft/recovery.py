@@ -191,7 +191,7 @@ def _check_mark(reader: _Reader, mark: marks.Position | None, directory: str) ->
 
 
 def settle(recovered: Recovered, row: list[Segment]) -> None:
-    """Cut what was begun after the end, make durable what was read above the mark, and take nothing else for prepared.
+    """Cut what was begun after the end, and make durable what was read above the mark.
 
     `row` holds the opened segments of `recovered.pieces`, in the same order.
     """
@@ -209,9 +209,6 @@ def settle(recovered: Recovered, row: list[Segment]) -> None:
         if any(piece.data[end : end + torn]):  # torn, or left from the file's former use
             segment.file.pwrite(bytes(torn), end)
             segment.file.sync()
-        # What follows was prepared by a process that may have been killed before it was synced, or seen its sync fail,
-        # after which no other sync helps: it is prepared again.
-        segment.size = end
     if recovered.pieces:
         _write_again(recovered, row[recovered.at])
 

@@ -237,9 +237,8 @@ class Segments:
 
     def _extend(self, segment: Segment, upto: int) -> None:
         start, there = segment.size, segment.file.size()
-        if (
-            start < there
-        ):  # blocks of a former process: they need no space, but their former content may be lost
+        if start < there:
+            # Blocks of a former process: they need no space, but nobody knows whether they are durable.
             upto = min(upto, there)
         else:
             self._require(upto - start)
