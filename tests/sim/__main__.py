@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="how many [100]")
     parser.add_argument("--start", type=int, default=1, help="the first one [1]")
     parser.add_argument("--jobs", type=int, default=1, help="processes [1]")
-    parser.add_argument("--nodes", type=int, default=3, help="members in the beginning [3]")
+    parser.add_argument("--nodes", type=int, default=0, help="members in the beginning [3 or 5]")
     parser.add_argument("--clients", type=int, default=0, help="clients [as the seed says]")
     parser.add_argument("--seconds", type=float, default=15.0, help="virtual seconds of faults [15]")
     parser.add_argument("--faults", default=None, help="the only kinds to have, by commas (`--faults list`)")

@@ -37,7 +37,7 @@ class Operator:
     def add(self, *, learner: bool) -> bool:
         """Bring a new machine; it joins by itself. A learner is promoted later, perhaps."""
         world = self._world
-        if len(world.hosts) >= world.plan.nodes + SPARE_HOSTS:
+        if len(world.hosts) >= world.nodes + SPARE_HOSTS:
             return False
         host = world.add_host(votes=not learner)
         if learner and self._rng.random() < 0.7:
@@ -72,7 +72,7 @@ class Operator:
         """A machine burns down: it is removed, and another one joins."""
         world = self._world
         voters = world.voters()
-        if self._doomed is not None or len(voters) < 3 or len(world.hosts) >= world.plan.nodes + SPARE_HOSTS:
+        if self._doomed is not None or len(voters) < 3 or len(world.hosts) >= world.nodes + SPARE_HOSTS:
             return False
         host = self._doomed = self._rng.choice(voters)
         self._retire(host)

@@ -56,7 +56,8 @@ MIX: Final = {
 class Plan:
     """What to simulate. Times are virtual seconds."""
 
-    nodes: int = 3
+    nodes: int = 0
+    """Members in the beginning; 0: three or five, as the seed says."""
     clients: int = 0
     """0: as many as the seed says."""
     seconds: float = 15.0
@@ -100,6 +101,7 @@ class World:
         self.violations: list[Violation] = []
         self.network = Network(self.scheduler, self.randoms.stream("network"), self.counts)
         self.node_class = plan.node_class
+        self.nodes = plan.nodes or self.randoms.stream("nodes").choice((3, 3, 3, 3, 5))
         self.storage = storage(self.randoms.stream("storage"))
         self.hash_seconds = self.randoms.stream("hashes").choice((0.5, 3.0, 600.0))
         """How often the leader has the members compare their states."""
@@ -207,7 +209,7 @@ class World:
     def form(self) -> bool:
         """Let the cluster come together; tell whether it did."""
         self.add_host(founder=True)
-        for _ in range(1, self.plan.nodes):
+        for _ in range(1, self.nodes):
             self.add_host()
         formed = self.scheduler.run_until(FORM_SECONDS, self._formed)
         self._goal("the cluster forms", FORM_SECONDS, formed)
@@ -218,7 +220,7 @@ class World:
             node = host.node
             if (
                 node is None
-                or len(node.engine.configuration.voters) != self.plan.nodes
+                or len(node.engine.configuration.voters) != self.nodes
                 or node.engine.leader is None
             ):
                 return False
