@@ -19,7 +19,7 @@ from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.storage.worker import Done, Inline, Job
 
-OPTIONS = Options(segment=1 << 20, chunk=1 << 18, ahead=1 << 19, first=1 << 17, reserve=0, keep=1 << 30)
+OPTIONS = Options(segment=1 << 20, chunk=1 << 18, ahead=1 << 19, first=1 << 17, reserve=0, keep=0)
 
 
 class Wire:
@@ -85,6 +85,7 @@ class OurMember(Member):
         self.applied = list(commands)
         self.waiting: dict[tuple[int, int], Callable[[], None]] = {}
         self.trim_to = 0
+        self.wants_checkpoint_of = ""
         rng = random.Random(world.rng.random())
         self.log = RaftLog.open(
             self.kept.disk,
@@ -107,6 +108,7 @@ class OurMember(Member):
             timing=Timing(HEARTBEAT, MIN_TIMEOUT, MAX_TIMEOUT, quorum_timeout=1.0),
         )
         self.log.on_durable = self.engine.tick
+        self.engine.on_install(self.wants_checkpoint)
         self.wire.receive = self.engine.receive
         self.wire.changed = self.engine.reachable
 
@@ -118,8 +120,20 @@ class OurMember(Member):
         if done is not None:
             done()
 
+    def wants_checkpoint(self, leader: str, first: int) -> None:
+        self.wants_checkpoint_of = leader
+
+    def install(self) -> None:
+        """Take over the leader's checkpoint: the transfer itself is not what is tried here."""
+        source, self.wants_checkpoint_of = self.world.up.get(self.wants_checkpoint_of), ""
+        if isinstance(source, OurMember) and source.kept.checkpoint[0] > self.engine.applied_index:
+            index, term, commands = self.kept.checkpoint = source.kept.checkpoint
+            self.applied = list(commands)
+            self.engine.installed(index, term, self.engine.configuration)
+
     def tick(self) -> None:
         self.sync.run()
+        self.install()
         self.engine.tick()
         compact = self.world.options.get("compact")
         if self.trim_to:

@@ -84,13 +84,20 @@ class Following(Membership):
         }
 
     def _receive_install(self, node: Any, message: list[Any]) -> None:
-        """The leader's log begins behind what this node needs, as far as the leader knows."""
+        """The leader's log begins behind what this node needs, as far as the leader knows.
+
+        leader   log 88..100, believes that this node has nothing behind 77, has only the checkpoint at 92
+        node     took that one over: log 92..92, no word of it reached the leader
+
+        It has no entry 88 to compare, but all that it knows committed the leader has, too (leader completeness).
+        """
         _, term, first, first_term, seq = message[:5]
         if not self._accepts(node, term, seq):
             return
-        fits = self._SyncObj__raftLog.term_at(first) == first_term
+        commit = self._SyncObj__raftCommitIndex
+        fits = commit >= first or self._SyncObj__raftLog.term_at(first) == first_term
         self._answers_seq = seq
-        self._reset_to = first + 1 if fits else 0
+        self._reset_to = max(first, commit) + 1 if fits else 0
         try:
             super()._SyncObj__onMessageReceived(
                 node,
