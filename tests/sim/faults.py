@@ -35,7 +35,8 @@ class Faults:
         few = len(kinds) > 6 and rng.random() < 0.8
         chosen = rng.sample(kinds, rng.randint(1, 6)) if few else kinds
         if world.nodes > 3 and OLD_REIGN in kinds and rng.random() < 0.3:
-            chosen = [OLD_REIGN]  # among three it does no harm, and among others it hardly ever comes to its end
+            # Among three members it does no harm, and beside other faults it hardly ever comes to its end.
+            chosen = [OLD_REIGN]
         self._kinds = {kind: rng.uniform(0.3, 1.0) * KINDS[kind][1] for kind in chosen}
         self._pause = log_uniform(rng, 0.15, 1.5)
         """Mean seconds between two faults."""
