@@ -22,8 +22,8 @@ except ModuleNotFoundError:  # a client-only install
     raise SystemExit(2) from None
 
 from visord import config
-from visord.joining import Start
 from visord.logs import set_up_logging
+from visord.members.joining import Start
 from visord.node import RemovedError
 from visord.raft.configuration import UnknownConfiguration
 from visord.server import StartRefusedError, serve

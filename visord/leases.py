@@ -15,8 +15,8 @@ from typing import Any, Final, Protocol, TypeAlias
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
 from visor.protocol.verbs import EXPIRE_LEASE, KEEPALIVE, LEASE
-from visord.greeting import Greeting
 from visord.lessor import STALL, Lessor
+from visord.serving.greeting import Greeting
 from visord.state import fields
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal, bad_request

@@ -3,7 +3,7 @@
     submit --> proposer --> engine.propose --> log (sync thread) --> engine.tick --> machine.apply --> settle
                                                                                          `--> hub.pump
 
-The node lives on one event loop and is driven by four things only: what sessions submit, the end of a sync, its
+The node lives on one event loop and is driven by four things only: what conversations submit, the end of a sync, its
 timer, and jobs that come back from the worker threads. It never waits.
 """
 
@@ -20,18 +20,17 @@ from visor._version import __version__
 from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
-from visord import divergence, health
-from visord.admin import Admin
-from visord.catchup import Catchup
-from visord.cluster import Cluster
-from visord.divergence import Divergence
 from visord.environment import Environment, Timer
-from visord.farewell import Farewell
-from visord.forwarding import Forwarding
-from visord.greeting import Greeting
-from visord.hashing import Hashing
 from visord.leases import Leases, Reply
-from visord.passing import Passing
+from visord.members import divergence
+from visord.members.catchup import Catchup
+from visord.members.cluster import Cluster
+from visord.members.divergence import Divergence
+from visord.members.farewell import Farewell
+from visord.members.forwarding import Forwarding
+from visord.members.hashing import Hashing
+from visord.members.passing import Passing
+from visord.members.reads import Reads
 from visord.peers import messages as msg
 from visord.proposer import HOLD_SECONDS, Group, Proposer
 from visord.raft.configuration import MARK as CONFIGURATION
@@ -41,7 +40,9 @@ from visord.raft.configuration import encode as encode_configuration
 from visord.raft.engine import Engine, is_for_engine
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
-from visord.reads import Reads
+from visord.serving import health
+from visord.serving.admin import Admin
+from visord.serving.greeting import Greeting
 from visord.settings import Settings
 from visord.state.command import Command
 from visord.state.machine import Machine
@@ -53,7 +54,7 @@ from visord.watch.hub import Hub
 from visord.watch.waiting import Waiting
 
 if TYPE_CHECKING:
-    from visord.session import Session
+    from visord.serving.conversation import Conversation
 
 logger = logging.getLogger("visord.node")
 
@@ -115,8 +116,8 @@ class Node:
         self._loop = environment.loop
         self._fail_server = fail
         self._rng = environment.rng
-        self._sleepers: Waiting[tuple[Session, int]] = Waiting()
-        """Reads that wait for a rev: (session, id)."""
+        self._sleepers: Waiting[tuple[Conversation, int]] = Waiting()
+        """Reads that wait for a rev: (conversation, id)."""
         self._hub_scheduled = False
         self._timer: Timer | None = None
         self._next_marks = 0.0
@@ -629,7 +630,7 @@ class Node:
                 with contextlib.suppress(OSError):
                     resource.close()
 
-    # -- what sessions ask ----------------------------------------------------------------------------
+    # -- what conversations ask ----------------------------------------------------------------------------
 
     def welcome(self, limits: Limits) -> dict[str, Any]:
         """Return the answer to HELLO."""
@@ -723,17 +724,17 @@ class Node:
             return CONFIRM
         return None
 
-    def wait_for_rev(self, rev: int, session: Session, request: int) -> None:
-        """Wake the session's `request` when the store has reached `rev`."""
-        self._sleepers.add((session, request), rev)
+    def wait_for_rev(self, rev: int, conversation: Conversation, request: int) -> None:
+        """Wake the conversation's `request` when the store has reached `rev`."""
+        self._sleepers.add((conversation, request), rev)
 
-    def stop_waiting(self, session: Session, request: int) -> None:
+    def stop_waiting(self, conversation: Conversation, request: int) -> None:
         """The request waits no more."""
-        self._sleepers.discard((session, request))
+        self._sleepers.discard((conversation, request))
 
     def _wake_sleepers(self) -> None:
-        for session, request in self._sleepers.pop_through(self.store.rev):
-            session.wake(request)
+        for conversation, request in self._sleepers.pop_through(self.store.rev):
+            conversation.wake(request)
 
     # -- leases ---------------------------------------------------------------------------------------
 
@@ -753,18 +754,20 @@ class Node:
         """Have KEEPALIVE or LEASE answered by the leader."""
         self.passing.ask(verb, arguments, reply)
 
-    def forget(self, session: Session, requests: Iterable[int]) -> None:
-        """The session has ended: its watches go with it, and the requests that wait."""
-        self.hub.drop(session)
+    def forget(self, conversation: Conversation, requests: Iterable[int]) -> None:
+        """The conversation has ended: its watches go with it, and the requests that wait."""
+        self.hub.drop(conversation)
         for request in requests:
-            self.stop_waiting(session, request)
+            self.stop_waiting(conversation, request)
 
     # -- watches --------------------------------------------------------------------------------------
 
-    def subscribe(self, session: Session, watch: int, fields: list[Any]) -> int | Refusal:
+    def subscribe(self, conversation: Conversation, watch: int, fields: list[Any]) -> int | Refusal:
         """Begin a watch; return the first rev that it may deliver, or why not."""
         selector, start, flags, kinds, window = fields
-        first = self.hub.subscribe(session, watch, selector, start, flags, kinds, window, self._loop.time())
+        first = self.hub.subscribe(
+            conversation, watch, selector, start, flags, kinds, window, self._loop.time()
+        )
         self.wake_hub()
         return first
 

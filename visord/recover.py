@@ -22,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final, NamedTuple
 
-from visord.divergence import check as check_divergence
+from visord.members.divergence import check as check_divergence
 from visord.raft import recovery
 from visord.raft.configuration import MARK, Configuration, Member, decode, encode
 from visord.raft.log import RaftLog

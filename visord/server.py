@@ -15,17 +15,17 @@ from pathlib import Path
 from visor.protocol.limits import DEFAULT, Limits
 from visord import addresses
 from visord.environment import Environment
-from visord.joining import NoClusterError, Start, cluster_to_join, join
-from visord.listener import Connection
+from visord.members.joining import NoClusterError, Start, cluster_to_join, join
 from visord.node import Node
-from visord.notify import Notifier
 from visord.peers.errors import PeersStartError
 from visord.peers.security import from_settings
 from visord.peers.tcp import TcpPeers
+from visord.serving.listener import Connection
+from visord.serving.notify import Notifier
+from visord.serving.web import Pages, WebConnection
 from visord.settings import Settings
 from visord.state.refusal import Refusal
 from visord.storage.disk import OsDisk
-from visord.web import Pages, WebConnection
 
 logger = logging.getLogger("visord")
 
@@ -223,11 +223,11 @@ class Server:
 
     def _tell_addresses(self, addresses: list[str]) -> None:
         for connection in self._connections:
-            connection.session.tell_addresses(addresses)
+            connection.conversation.tell_addresses(addresses)
 
     def _send_away(self, why: Refusal) -> None:
         for connection in list(self._connections):
-            connection.session.leave(why.code, why.text)
+            connection.conversation.leave(why.code, why.text)
 
     def limits(self) -> Limits:
         """The limits that clients are told."""
@@ -269,7 +269,7 @@ class Server:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(node.drain(), DRAIN_SECONDS)
         for connection in list(self._connections):
-            connection.session.leave("closing", "the server is stopping")
+            connection.conversation.leave("closing", "the server is stopping")
         if self.failure is None:
             await node.last_checkpoint()
         await self._hang_up()

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import visor
-from visord.joining import Start
+from visord.members.joining import Start
 from visord.node import Node
 from visord.server import Server
 from visord.settings import ListenSettings, LogSettings, NodeSettings, PeerSettings, Settings, StorageSettings

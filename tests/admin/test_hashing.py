@@ -9,7 +9,7 @@ import pytest
 from tests.admin.command import visor as command
 from tests.admin.members import Members
 from visor import errors
-from visord.hashing import judge
+from visord.members.hashing import judge
 from visord.raft.configuration import Configuration, Member
 from visord.settings import ClusterSettings
 from visord.storage.errors import DamageError

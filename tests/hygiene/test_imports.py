@@ -33,6 +33,15 @@ ALLOWED: dict[str, set[str]] = {
         "visor.protocol", "visor._version",
     },
     "visord/storage": {"visord.storage", "visord.state", "visor.protocol", "visor._version"},
+    "visord/peers": {
+        "visord.peers", "visord.addresses", "visord.settings", "visord.state.refusal", "visor.protocol",
+        "visor._version",
+    },
+    "visord/members": {
+        "visord.members", "visord.peers", "visord.raft", "visord.state", "visord.storage", "visord.watch",
+        "visord.environment", "visord.proposer", "visor.protocol",
+    },
+    "visord/serving": {"visord.serving", "visord.members", "visord.state", "visor.protocol", "visor._version"},
 }
 # fmt: on
 

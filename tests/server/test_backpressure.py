@@ -15,7 +15,7 @@ from tests.node_process import NodeProcess
 from tests.wire import Refused, Wire
 from visor.protocol import verbs
 from visor.protocol.frames import encode
-from visord.listener import LINGER_SECONDS
+from visord.serving.listener import LINGER_SECONDS
 
 MIB = 1 << 20
 LATE = 10**12

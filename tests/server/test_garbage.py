@@ -14,8 +14,8 @@ import pytest
 from tests.wire import Wire, new_session
 from visor.protocol import verbs
 from visord import embed
-from visord.listener import Connection
-from visord.session import Session
+from visord.serving.conversation import Conversation
+from visord.serving.listener import Connection
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def _no_collector() -> Iterator[None]:
 
 
 def living() -> set[int]:
-    return {id(thing) for thing in gc.get_objects() if isinstance(thing, Session | Connection)}
+    return {id(thing) for thing in gc.get_objects() if isinstance(thing, Conversation | Connection)}
 
 
 def use(wire: Wire) -> None:

@@ -12,7 +12,8 @@ from tests.wire import Refused, Wire, connect, new_session
 from visor.protocol import verbs as v
 from visor.protocol.frames import encode
 from visor.protocol.limits import DEFAULT
-from visord import embed, listener
+from visord import embed
+from visord.serving import listener
 
 GOOD: dict[str, Any] = {"versions": [1]}
 

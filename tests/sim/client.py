@@ -28,7 +28,7 @@ from tests.checkers.history import (
 from tests.sim.holder import Holder
 from tests.sim.randoms import log_uniform
 from tests.sim.subscriber import Subscriber
-from tests.sim.wires import Conversation
+from tests.sim.wires import Connection
 from visor.protocol import codes, verbs
 from visor.protocol.frames import Decoder
 
@@ -78,7 +78,7 @@ class Client:
         self.world = world
         self.number = number
         self.rng = rng
-        self.conversation: Conversation | None = None
+        self.connection: Connection | None = None
         self.greeted = False
         self.closing = False
         """It asks nothing new."""
@@ -124,9 +124,9 @@ class Client:
         """The client's process ends: nobody waits for what it asked for."""
         self.dead = True
         self._calls.clear()
-        if self.conversation is not None:
-            self.conversation.abandon()
-            self.conversation = None
+        if self.connection is not None:
+            self.connection.abandon()
+            self.connection = None
 
     def finish(self) -> None:
         """Ask nothing new; what waits for a rev that may never come waits no more."""
@@ -142,7 +142,7 @@ class Client:
         for call in list(self._calls.values()):
             if call.deadline <= self.now:
                 self._give_up(call)
-        if self.conversation is not None:
+        if self.connection is not None:
             awaited = any(call.sent for call in self._calls.values()) or not self.greeted
             if self.now - self._heard_at > SILENCE_SECONDS and (awaited or self.subscribers):
                 self.world.count("client left a silent connection")
@@ -164,15 +164,15 @@ class Client:
     # -- the connection -------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        if self.dead or self.conversation is not None:
+        if self.dead or self.connection is not None:
             return
         hosts = [host for host in self.world.hosts if host is not self._host] or self.world.hosts
         host = self._host = self.rng.choice(hosts)
-        conversation = self.world.accept(host, self)
-        if conversation is None:
+        connection = self.world.accept(host, self)
+        if connection is None:
             self._connect_soon()
             return
-        self.conversation, self.greeted = conversation, False
+        self.connection, self.greeted = connection, False
         self._heard_at = self.now
         self._decoder = Decoder(1 << 24)
         hello = {
@@ -196,17 +196,17 @@ class Client:
         self._connect()
 
     def _leave(self) -> None:
-        if self.conversation is not None:
-            self.conversation.abandon()
+        if self.connection is not None:
+            self.connection.abandon()
             self._lost()
 
-    def hung_up(self, conversation: Conversation) -> None:
+    def hung_up(self, connection: Connection) -> None:
         """The connection is gone."""
-        if conversation is self.conversation:
+        if connection is self.connection:
             self._lost()
 
     def _lost(self) -> None:
-        self.conversation = None
+        self.connection = None
         self.greeted = False
         for call in self._calls.values():
             call.uncertain = call.uncertain or call.sent
@@ -219,12 +219,12 @@ class Client:
             self._connect_soon()
 
     def _say(self, *messages: list[Any]) -> None:
-        if self.conversation is not None:
-            self.conversation.send(b"".join([msgpack.packb(message) for message in messages]))
+        if self.connection is not None:
+            self.connection.send(b"".join([msgpack.packb(message) for message in messages]))
 
     def say(self, message: list[Any]) -> bool:
         """Send a message of a watch; false when there is no connection."""
-        if self.conversation is None or not self.greeted:
+        if self.connection is None or not self.greeted:
             return False
         self._say(message)
         return True
@@ -372,13 +372,13 @@ class Client:
 
     # -- hearing --------------------------------------------------------------------------------------------
 
-    def heard(self, conversation: Conversation, data: bytes) -> None:
-        """Bytes of a conversation."""
-        if conversation is not self.conversation:
+    def heard(self, connection: Connection, data: bytes) -> None:
+        """Bytes of a connection."""
+        if connection is not self.connection:
             return
         self._heard_at = self.now
         for message in self._decoder.feed(data):
-            if conversation is not self.conversation:
+            if connection is not self.connection:
                 return
             self._message(message)
         if self._decoder.violation is not None:

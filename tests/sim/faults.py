@@ -68,8 +68,8 @@ class Faults:
         for host in world.hosts:
             host.heal()
         for client in world.clients:
-            if client.conversation is not None:
-                client.conversation.slow = False
+            if client.connection is not None:
+                client.connection.slow = False
 
     # -- choosing -------------------------------------------------------------------------------------------
 
@@ -260,12 +260,12 @@ class Faults:
     # -- clients --------------------------------------------------------------------------------------------
 
     def _client_connection(self) -> bool:
-        clients = [client for client in self._world.clients if client.conversation is not None]
+        clients = [client for client in self._world.clients if client.connection is not None]
         if not clients:
             return False
-        conversation = self._rng.choice(clients).conversation
-        assert conversation is not None
-        conversation.sever()
+        connection = self._rng.choice(clients).connection
+        assert connection is not None
+        connection.sever()
         return True
 
     def _client_death(self) -> bool:
@@ -277,12 +277,12 @@ class Faults:
         return True
 
     def _slow_client(self) -> bool:
-        clients = [client for client in self._world.clients if client.conversation is not None]
+        clients = [client for client in self._world.clients if client.connection is not None]
         if not clients:
             return False
-        conversation = self._rng.choice(clients).conversation
-        assert conversation is not None
-        conversation.slow = not conversation.slow
+        connection = self._rng.choice(clients).connection
+        assert connection is not None
+        connection.slow = not connection.slow
         return True
 
     # -- members --------------------------------------------------------------------------------------------

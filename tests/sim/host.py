@@ -25,7 +25,7 @@ from visord.settings import ClusterSettings, NodeSettings, Settings, StorageSett
 from visord.storage.directory import Identity, write_identity
 
 if TYPE_CHECKING:
-    from tests.sim.wires import Conversation
+    from tests.sim.wires import Connection
     from tests.sim.world import World
 
 DATA: Final = "/data"
@@ -64,7 +64,7 @@ class Process:
         self.host = host
         self.scheduler = world.scheduler
         self.limits: Limits = DEFAULT
-        self.conversations: set[Conversation] = set()
+        self.connections: set[Connection] = set()
         self.rng = world.randoms.stream("node", host.name, life)
         self.loop = NodeLoop(
             world.scheduler,
@@ -139,8 +139,8 @@ class Process:
         if self.peers is not None:
             self.peers.close()
         # In an order that does not depend on addresses in memory.
-        for conversation in sorted(self.conversations, key=lambda one: one.number):
-            conversation.node_ended(silent=silent)
+        for connection in sorted(self.connections, key=lambda one: one.number):
+            connection.node_ended(silent=silent)
 
 
 class Host:
@@ -281,8 +281,8 @@ class Host:
         for patience, step in ((HAND_OVER_SECONDS, node.hand_over), (DRAIN_SECONDS, node.drain)):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(step(), patience)
-        for conversation in sorted(process.conversations, key=lambda one: one.number):
-            conversation.session.leave("closing", "the server is stopping")
+        for connection in sorted(process.connections, key=lambda one: one.number):
+            connection.conversation.leave("closing", "the server is stopping")
         await node.last_checkpoint()
         node.close()
         self.world.count("graceful stop")

@@ -1,6 +1,6 @@
 """Connections of clients: bytes both ways in order, with delays, ends that one side notices late, and broken middles.
 
-`Conversation` is one connection as both sides see it. At the node a real `visord.session.Session` reads and writes it.
+`Connection` is one connection as both sides see it. At the node a real `Conversation` reads and writes it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tests.sim.randoms import log_uniform
-from visord.session import Session
+from visord.serving.conversation import Conversation
 
 if TYPE_CHECKING:
     from tests.sim.host import Process
@@ -21,17 +21,17 @@ HIGH: Final = 64 * 1024
 
 
 class ClientEnd(Protocol):
-    """What a conversation needs of a client."""
+    """What a connection needs of a client."""
 
-    def heard(self, conversation: Conversation, data: bytes) -> None:
+    def heard(self, connection: Connection, data: bytes) -> None:
         """Bytes came."""
 
-    def hung_up(self, conversation: Conversation) -> None:
+    def hung_up(self, connection: Connection) -> None:
         """The connection is gone."""
 
 
-class Conversation:
-    """One connection of a client to a process. The node sees it as `visord.session.Wire`."""
+class Connection:
+    """One connection of a client to a process. The node sees it as `visord.serving.conversation.Wire`."""
 
     def __init__(self, process: Process, client: ClientEnd, rng: random.Random) -> None:
         assert process.node is not None
@@ -49,8 +49,8 @@ class Conversation:
         """The client takes what is sent only now and then."""
         self.client_gone = False
         self.node_gone = False
-        self.session = Session(process.node, self, process.limits)
-        process.conversations.add(self)
+        self.conversation = Conversation(process.node, self, process.limits)
+        process.connections.add(self)
 
     # -- the client's side ----------------------------------------------------------------------------------
 
@@ -80,18 +80,18 @@ class Conversation:
     # -- the node's side ------------------------------------------------------------------------------------
 
     def _arrive(self, data: bytes) -> None:
-        if self.node_gone or self.session.closed:
+        if self.node_gone or self.conversation.closed:
             return
         if not self._reading:
             self._held.append(data)
             return
-        self.session.receive(data)
+        self.conversation.receive(data)
 
     def _lost(self) -> None:
         if not self.node_gone:
             self.node_gone = True
-            self._process.conversations.discard(self)
-            self.session.lost()
+            self._process.connections.discard(self)
+            self.conversation.lost()
 
     def write(self, data: bytes) -> None:
         """Send bytes to the client."""
@@ -115,7 +115,7 @@ class Conversation:
 
     def _writable(self, yes: bool) -> None:
         if not self.node_gone:
-            self.session.writable(yes)
+            self.conversation.writable(yes)
 
     def pause(self) -> None:
         """Keep what arrives."""
@@ -143,7 +143,7 @@ class Conversation:
     def _end(self, tell: Callable[[], Any]) -> None:
         if not self.node_gone:
             self.node_gone = True
-            self._process.conversations.discard(self)
+            self._process.connections.discard(self)
             if not self.client_gone:
                 tell()
 

@@ -27,7 +27,7 @@ from tests.sim.randoms import Randoms
 from tests.sim.recorder import Recorder
 from tests.sim.scheduler import Scheduler
 from tests.sim.standstill import Standstill
-from tests.sim.wires import ClientEnd, Conversation
+from tests.sim.wires import ClientEnd, Connection
 from visord.node import Node
 from visord.raft.configuration import Configuration
 
@@ -144,12 +144,12 @@ class World:
             violation.__cause__ = error
             self.violations.append(violation)
 
-    def accept(self, host: Host, client: ClientEnd) -> Conversation | None:
+    def accept(self, host: Host, client: ClientEnd) -> Connection | None:
         """Connect a client to a host; None when nobody serves there."""
         process = host.process
         if process is None or process.node is None or process.node.failure is not None or not process.serves:
             return None
-        return Conversation(process, client, self._wires)
+        return Connection(process, client, self._wires)
 
     def started(self, host: Host) -> None:
         """A node runs."""

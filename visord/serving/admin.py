@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from visor.protocol import verbs
-from visord.cluster import Cluster
+from visord.members.cluster import Cluster
 from visord.state.refusal import Refusal, bad_request
 
 Reply: TypeAlias = Callable[["dict[str, Any] | Refusal"], None]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from visor._version import __version__
-from visord import health
+from visord.serving import health
 
 if TYPE_CHECKING:
     from visord.node import Node

@@ -1,7 +1,7 @@
-"""Sockets for sessions: one asyncio protocol a connection, TCP or Unix.
+"""Sockets for conversations: one asyncio protocol a connection, TCP or Unix.
 
-Thin on purpose: it moves bytes between a transport and a `Session`, and turns the transport's
-backpressure into the session's.
+Thin on purpose: it moves bytes between a transport and a `Conversation`, and turns the transport's
+backpressure into the conversation's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from visor.protocol.limits import Limits
-from visord.session import Session
+from visord.serving.conversation import Conversation
 
 if TYPE_CHECKING:
     from visord.node import Node
@@ -23,7 +23,7 @@ HELLO_SECONDS = 10.0
 LINGER_SECONDS = 5.0
 """A closing connection whose peer has not closed his side by then is cut."""
 WRITE_HIGH = 1 << 20
-"""Bytes that may wait for a slow peer before its session stops reading."""
+"""Bytes that may wait for a slow peer before its conversation stops reading."""
 
 
 class Connection(asyncio.Protocol):
@@ -39,26 +39,26 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self.gone = asyncio.Event()
         """Set when the socket is closed."""
-        self.session = Session(node, self, limits)
-        # Arrivals go straight to the session, without a call in between. Loops look the method up before
+        self.conversation = Conversation(node, self, limits)
+        # Arrivals go straight to the conversation, without a call in between. Loops look the method up before
         # `connection_made`, so this is the place.
-        self.data_received = self.session.receive  # type: ignore[method-assign]
+        self.data_received = self.conversation.receive  # type: ignore[method-assign]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
         _keep_alive(transport.get_extra_info("socket"))
         self.write = self._transport.write
-        self.session.peer = _name(transport.get_extra_info("peername"))
+        self.conversation.peer = _name(transport.get_extra_info("peername"))
         if len(self._connections) >= self._limits.connections:
             limit = self._limits.connections
-            self.session.leave("overloaded", f"{limit} connections are open, the limit is {limit}")
+            self.conversation.leave("overloaded", f"{limit} connections are open, the limit is {limit}")
             return
         self._connections.add(self)
         self._set_timer(HELLO_SECONDS, self._expect_hello)
 
     def data_received(self, data: bytes) -> None:
-        """Replaced by the session's `receive`."""
+        """Replaced by the conversation's `receive`."""
 
     def _set_timer(self, seconds: float, callback: Callable[[], None]) -> None:
         if self._timer is not None:
@@ -66,8 +66,8 @@ class Connection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(seconds, callback)
 
     def _expect_hello(self) -> None:
-        if self.session.greeting is None:
-            self.session.leave("deadline", f"no HELLO within {HELLO_SECONDS:g} s")
+        if self.conversation.greeting is None:
+            self.conversation.leave("deadline", f"no HELLO within {HELLO_SECONDS:g} s")
 
     def pause(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -95,10 +95,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def pause_writing(self) -> None:
-        self.session.writable(False)
+        self.conversation.writable(False)
 
     def resume_writing(self) -> None:
-        self.session.writable(True)
+        self.conversation.writable(True)
 
     def eof_received(self) -> bool:
         return False
@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
         self.gone.set()
         if self._timer is not None:
             self._timer.cancel()
-        self.session.lost()
+        self.conversation.lost()
         self._transport = None
         self.write = _ignore
         self.data_received = _ignore  # type: ignore[method-assign, assignment]

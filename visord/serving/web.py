@@ -16,7 +16,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
-from visord import health, metrics
+from visord.serving import health, metrics
 
 if TYPE_CHECKING:
     from visord.node import Node

@@ -17,8 +17,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, Protocol
 
-from visord.cluster import Answer, Service
 from visord.environment import Loop, Timer
+from visord.members.cluster import Answer, Service
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration
 from visord.state.digest import digest

@@ -1,11 +1,11 @@
 """One client's conversation: bytes in, bytes out, no socket, no clock.
 
-A session decodes what arrives, answers reads from the store at once, hands writes to the proposer in
+A conversation decodes what arrives, answers reads from the store at once, hands writes to the proposer in
 one piece per arrival, and feeds watches to the hub. Whatever arrives, it answers or ends this one
-conversation; the node and the other sessions never notice.
+conversation; the node and the other conversations never notice.
 
 Backpressure goes both ways: over `limits.in_flight` unanswered writes, or while the peer does not take
-what was sent, the session keeps the rest of what it decoded (at most one arrival) and asks its connection
+what was sent, the conversation keeps the rest of what it decoded (at most one arrival) and asks its connection
 to stop reading. What it packs leaves in pieces: a small request may have a large answer, so a peer that
 does not read is noticed before all the answers to one arrival, or to one command, are in memory.
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder, Encoder, Message
 from visor.protocol.limits import Limits
-from visord.greeting import Greeting, read_hello
+from visord.serving.greeting import Greeting, read_hello
 from visord.state import fields
 from visord.state.query import answer as answer_query
 from visord.state.refusal import Refusal, bad_request
@@ -74,7 +74,7 @@ count, so this, times the depth of msgpack, bounds what a few bytes can make it 
 
 
 class Wire(Protocol):
-    """What a session needs of its connection."""
+    """What a conversation needs of its connection."""
 
     def write(self, data: bytes) -> None:
         """Send bytes, in order, never blocking."""
@@ -89,7 +89,7 @@ class Wire(Protocol):
         """Send what was written, then close."""
 
 
-class Session:
+class Conversation:
     """A conversation with one client. `receive` takes bytes; the node calls `settle`, the hub `send`."""
 
     __slots__ = (
@@ -534,24 +534,24 @@ class Session:
 WATCH_DEFAULTS: Final[tuple[Any, ...]] = (None, None, 0, verbs.ALL_KINDS, 0)
 """selector, from, flags, kinds, window."""
 
-HANDLERS: Final[dict[int, Callable[[Session, Message], None]]] = {
-    verbs.PING: Session._ping,
-    verbs.CANCEL: Session._cancel,
-    verbs.STATUS: Session._status,
-    verbs.KEEPALIVE: Session._lease,
-    verbs.LEASE: Session._lease,
-    verbs.MEMBERS: Session._operate,
-    verbs.ADMIN: Session._operate,
-    verbs.WATCH: Session._watch,
-    verbs.UNWATCH: Session._unwatch,
-    verbs.CREDIT: Session._credit,
-    verbs.PROGRESS: Session._progress,
+HANDLERS: Final[dict[int, Callable[[Conversation, Message], None]]] = {
+    verbs.PING: Conversation._ping,
+    verbs.CANCEL: Conversation._cancel,
+    verbs.STATUS: Conversation._status,
+    verbs.KEEPALIVE: Conversation._lease,
+    verbs.LEASE: Conversation._lease,
+    verbs.MEMBERS: Conversation._operate,
+    verbs.ADMIN: Conversation._operate,
+    verbs.WATCH: Conversation._watch,
+    verbs.UNWATCH: Conversation._unwatch,
+    verbs.CREDIT: Conversation._credit,
+    verbs.PROGRESS: Conversation._progress,
 }
 """What is neither a write nor a query, by verb."""
 
 
 class _Nowhere:
-    """The wire of a session whose connection is gone."""
+    """The wire of a conversation whose connection is gone."""
 
     def write(self, data: bytes) -> None: ...
 

@@ -1,0 +1,12 @@
+"""What a node has to do with the other members of its cluster, beyond Raft itself (`visord.raft`).
+
+joining       how a node comes to its cluster
+cluster       who belongs to it, and the actions that change that
+farewell      telling a member that it was removed
+forwarding    writes on their way to the leader
+reads         linearizable reads at any node
+passing       other questions that only the leader can answer
+catchup       taking over the leader's checkpoint
+hashing       comparing the states of all members
+divergence    what a node remembers when its own was wrong
+"""
