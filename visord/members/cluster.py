@@ -235,8 +235,9 @@ class Cluster:
         if after == now:
             action.answer(True, self.view())
             return
-        if after.voters != now.voters:
-            check_quorum(after, self._reachable())
+        if after.voters != now.voters and not self._keeps_majority(after):
+            self._actions.append(action)
+            return
         position = engine.propose(encode(after))
         if position is not None:
             action.index, action.begun = position[0], True
@@ -260,8 +261,7 @@ class Cluster:
         found = now.require(member)
         after = now.remove(member)
         if found.id == self._engine.member:
-            check_quorum(after, self._reachable() - {found.id})
-            if not self._engine.transferring:
+            if self._keeps_majority(after) and not self._engine.transferring:
                 self._engine.transfer(None)
             return None
         return after
@@ -277,15 +277,24 @@ class Cluster:
                 behind=behind,
             )
 
-    def _reachable(self) -> set[str]:
+    def _keeps_majority(self, after: Configuration) -> bool:
+        """Tell whether a majority of `after` can be reached; False: not known yet, ask again soon.
+
+        Raises `ConfigurationError` with the numbers when it cannot. That nobody is late yet when a reign begins does
+        not mean that he lives: who has not answered this reign counts neither way until he is late.
+        """
         engine = self._engine
-        found = {engine.member}
+        alive, unheard = {engine.member}, set[str]()
         for one in engine.configuration.members:
             progress = engine.progress(one.id)
-            # That nobody is late yet when a reign begins does not mean that he lives.
-            if progress is not None and progress[1] <= ALIVE_SECONDS and engine.has_answered(one.id):
-                found.add(one.id)
-        return found
+            if progress is not None and progress[1] <= ALIVE_SECONDS:
+                (alive if engine.has_answered(one.id) else unheard).add(one.id)
+        try:
+            check_quorum(after, alive)
+        except ConfigurationError:
+            check_quorum(after, alive | unheard)
+            return False
+        return True
 
     def _begin_transfer(self, action: _Action) -> None:
         (target,) = action.arguments
