@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from visord import addresses
+from visord.peers.certificates import Certificates, readable
 from visord.peers.errors import PeersStartError
 from visord.settings import PeerSettings
 
@@ -33,8 +34,7 @@ class Security:
     """What one node shows and asks for. `NOTHING` has neither TLS nor a secret."""
 
     secrets: tuple[bytes, ...] = ()
-    accepting: ssl.SSLContext | None = None
-    dialling: ssl.SSLContext | None = None
+    certificates: Certificates | None = None
     names: frozenset[str] = frozenset()
     insecure: bool = False
     """Allow an address other than loopback although members are not authenticated."""
@@ -44,9 +44,19 @@ class Security:
         """The secret that is used when dialling."""
         return self.secrets[0] if self.secrets else None
 
+    @property
+    def accepting(self) -> ssl.SSLContext | None:
+        """For connections that others make; None without TLS."""
+        return None if self.certificates is None else self.certificates.accepting
+
+    @property
+    def dialling(self) -> ssl.SSLContext | None:
+        """For connections to others; None without TLS."""
+        return None if self.certificates is None else self.certificates.dialling
+
     def check_listen(self, address: str) -> None:
         """Raise `PeersStartError` when listening on `address` would let strangers in."""
-        if addresses.is_loopback(addresses.split(address)[0]) or self.accepting is not None:
+        if addresses.is_loopback(addresses.split(address)[0]) or self.certificates is not None:
             return
         if self.secrets:
             logger.warning("%s is open to its network: members are authenticated, not encrypted", address)
@@ -76,41 +86,15 @@ def from_settings(settings: PeerSettings) -> Security:
     """Read the files that the settings name. Raises `PeersStartError` naming the file that cannot be used."""
     secrets = () if settings.secret_file is None else _secrets(settings.secret_file)
     names = frozenset(settings.tls_names)
-    accepting = dialling = None
+    certificates = None
     if settings.tls_cert is not None and settings.tls_key is not None and settings.tls_ca is not None:
         files = settings.tls_cert, settings.tls_key, settings.tls_ca
-        accepting = _context(ssl.PROTOCOL_TLS_SERVER, *files)
-        dialling = _context(ssl.PROTOCOL_TLS_CLIENT, *files)
-        dialling.check_hostname = not names
-    return Security(secrets, accepting, dialling, names, settings.insecure)
-
-
-def _context(protocol: int, cert: Path, key: Path, ca: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(protocol)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.verify_mode = ssl.CERT_REQUIRED
-    for file in (cert, key, ca):
-        _readable(file)
-    try:
-        context.load_cert_chain(cert, key)
-    except (OSError, ValueError) as error:
-        raise PeersStartError(f"certificate {cert} and key {key} cannot be used: {error}") from error
-    try:
-        context.load_verify_locations(ca)
-    except (OSError, ValueError) as error:
-        raise PeersStartError(f"{ca}: no certificates of an authority: {error}") from error
-    return context
-
-
-def _readable(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise PeersStartError(f"{file} cannot be read: {error.strerror}") from error
+        certificates = Certificates(*files, by_host=not names)
+    return Security(secrets, certificates, names, settings.insecure)
 
 
 def _secrets(file: Path) -> tuple[bytes, ...]:
-    secrets = tuple(line.strip() for line in _readable(file).splitlines() if line.strip())
+    secrets = tuple(line.strip() for line in readable(file).splitlines() if line.strip())
     if not secrets:
         raise PeersStartError(f"{file}: there is no secret in it")
     if min(map(len, secrets)) < SECRET_BYTES:

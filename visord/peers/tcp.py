@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from visord import addresses
 from visord.peers.asking import ask
+from visord.peers.certificates import Certificates
 from visord.peers.errors import PeersStartError
 from visord.peers.handshake import ASK, MEMBER, NONCE, Accepter, Admit, Dialler, Hello, Identity
 from visord.peers.incoming import Door, Reply
@@ -32,6 +33,7 @@ from visord.peers.security import NOTHING, Security
 logger = logging.getLogger("visord.peers")
 
 CHECK_SECONDS: Final = 0.5
+RENEW_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 0.5
 BACKLOG: Final = 128
 
@@ -53,7 +55,8 @@ class TcpPeers:
     `member`: this node's id. `cluster`: the cluster's id, None while it knows none (set the attribute later). `listen`:
     HOST:PORT or a listening socket. `advertise`: HOST:PORT that others dial, by default what is bound. `admit(member,
     hello)`: the reason why a member is not let in, or None. `rng` makes nonces and jitter: it must be the operating
-    system's wherever strangers can connect. `queue_limit`: bytes that may wait for one member.
+    system's wherever strangers can connect. `queue_limit`: bytes that may wait for one member. Certificates that
+    have changed are noticed after `renew_seconds`.
 
     Raises `PeersStartError` naming the address when it cannot be bound or would let strangers in.
     """
@@ -74,6 +77,7 @@ class TcpPeers:
         answer: Answer = _no_answer,
         rng: random.Random | None = None,
         queue_limit: int = QUEUE_LIMIT,
+        renew_seconds: float = RENEW_SECONDS,
     ) -> None:
         self._loop = loop
         self.member = member
@@ -100,6 +104,8 @@ class TcpPeers:
         self._ending: set[asyncio.Task[None]] = set()
         self._server: asyncio.AbstractServer | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._renewal: asyncio.TimerHandle | None = None
+        self._renew_seconds = renew_seconds
         self._closed = False
 
     async def start(self) -> None:
@@ -113,6 +119,8 @@ class TcpPeers:
             ssl_handshake_timeout=None if tls is None else DIAL_SECONDS,
         )
         self._check()
+        if self._security.certificates is not None:
+            self._renew(self._security.certificates)
 
     # -- what a node needs (network.Peers) ----------------------------------------------------------------------
 
@@ -150,8 +158,9 @@ class TcpPeers:
         if self._closed:
             return
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._renewal):
+            if timer is not None:
+                timer.cancel()
         if self._server is not None:
             self._server.close()
         else:
@@ -245,6 +254,10 @@ class TcpPeers:
         self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
         for link in self._links.values():
             link.check()
+
+    def _renew(self, certificates: Certificates) -> None:
+        self._renewal = self._loop.call_later(self._renew_seconds, self._renew, certificates)
+        certificates.look()
 
 
 def bind(address: str, security: Security) -> socket.socket:
