@@ -74,6 +74,9 @@ class Operator:
         voters = world.voters()
         if self._doomed is not None or len(voters) < 3 or len(world.hosts) >= world.nodes + SPARE_HOSTS:
             return False
+        if any(host.node is not None and host.node.members.busy for host in world.hosts):
+            # Who dies for good between the last look at a removal and its commit takes the new majority with him.
+            return False
         host = self._doomed = self._rng.choice(voters)
         self._retire(host)
         member = host.member_id

@@ -279,6 +279,24 @@ def test_a_new_leader_takes_nobody_for_alive_whom_it_has_not_heard() -> None:
     come_to_rest(world)
 
 
+def test_who_has_just_died_is_not_counted_on_when_another_one_is_removed() -> None:
+    # Seed 4042 of 0376c23: the third was dead for 0.3 s and the removal of the second appended. It could neither be
+    # committed without the third nor be taken back.
+    world = begun()
+    leader = leads(world)
+    alive, dead = (host for host in world.hosts if host is not leader)
+    dead.crash(power=False)
+    go_on(world, 0.6)
+    answers = act(world, leader, "remove", alive.member_id)
+    go_on(world, 2.0)
+    ((done, why),) = answers
+    assert not done and isinstance(why, list) and why[0] == "unsafe", why
+    dead.retired = True
+    assert leads(world) is leader
+    go_on(world, 2.0)
+    assert leader.node is not None and leader.node.engine.reads_are_current
+
+
 def test_a_new_leader_takes_nobody_for_dead_whom_it_has_not_heard() -> None:
     # A leader that is to be removed hands on first: the heir is asked while it has heard one of two.
     world = begun()

@@ -35,8 +35,10 @@ LEADERLESS_SECONDS: Final = 3.0
 """How long an action waits for somebody to lead."""
 CAUGHT_UP: Final = 64
 """Entries that a learner may lack when it is promoted: less than a moment's."""
-ALIVE_SECONDS: Final = 1.5
-"""A member that has answered within this time can be reached."""
+FRESH_SECONDS: Final = 0.3
+"""A member that has answered within this time lives: three heartbeats."""
+LATE_SECONDS: Final = 1.5
+"""A member that has not answered for this time is dead. In between nobody knows."""
 TOO_LONG: Final = 512
 """Characters of a name or an address in an action."""
 
@@ -129,6 +131,11 @@ class Cluster:
             "committed": engine.commit_index,
             "members": self.members(),
         }
+
+    @property
+    def busy(self) -> bool:
+        """Actions are under way here."""
+        return bool(self._actions or self._asked)
 
     def members(self) -> list[dict[str, Any]]:
         """Return one row a member: what an operator wants to see."""
@@ -280,19 +287,22 @@ class Cluster:
     def _keeps_majority(self, after: Configuration) -> bool:
         """Tell whether a majority of `after` can be reached; False: not known yet, ask again soon.
 
-        Raises `ConfigurationError` with the numbers when it cannot. That nobody is late yet when a reign begins does
-        not mean that he lives: who has not answered this reign counts neither way until he is late.
+        Raises `ConfigurationError` with the numbers when it cannot. Nobody can take back a configuration whose
+        majority is lost before it is committed, so "not late yet" is not enough: who died a second ago, or has not
+        answered since the reign began, counts neither way until he answers or is late.
         """
         engine = self._engine
-        alive, unheard = {engine.member}, set[str]()
+        alive, unknown = {engine.member}, set[str]()
         for one in engine.configuration.members:
             progress = engine.progress(one.id)
-            if progress is not None and progress[1] <= ALIVE_SECONDS:
-                (alive if engine.has_answered(one.id) else unheard).add(one.id)
+            if progress is None or progress[1] > LATE_SECONDS:
+                continue
+            fresh = progress[1] <= FRESH_SECONDS and engine.has_answered(one.id)
+            (alive if fresh else unknown).add(one.id)
         try:
             check_quorum(after, alive)
         except ConfigurationError:
-            check_quorum(after, alive | unheard)
+            check_quorum(after, alive | unknown)
             return False
         return True
 
@@ -380,7 +390,7 @@ class Cluster:
 
 def _ready(progress: tuple[int, float], behind: int) -> bool:
     """A learner has acknowledged something, lately, and lacks next to nothing."""
-    return progress[0] > 0 and behind <= CAUGHT_UP and progress[1] <= ALIVE_SECONDS
+    return progress[0] > 0 and behind <= CAUGHT_UP and progress[1] <= LATE_SECONDS
 
 
 def _has_moved(action: _Action, leader: str | None) -> bool:
