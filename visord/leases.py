@@ -1,6 +1,6 @@
 """Leases at a node: keep-alives are answered, and what nobody keeps is proposed for expiry.
 
-    session --KEEPALIVE--> request --confirm (still the leader?)--> lessor.keep --> answer
+    conversation --KEEPALIVE--> request --confirm (still the leader?)--> lessor.keep --> answer
     the node's tick --> look --confirm--> lessor.due --> EXPIRE commands through the proposer --> settle
 
 Only the leader may do either, and only while it is sure to lead: a deposed leader would promise time that the next one

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import uvloop
 
+from tests.peers.authority import Authority
+
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
@@ -27,3 +29,9 @@ def run(request: pytest.FixtureRequest) -> Run:
         assert not errors
 
     return go
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The authority of the cluster's certificates."""
+    return Authority(tmp_path_factory.mktemp("authority"), "ours")

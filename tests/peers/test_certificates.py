@@ -20,11 +20,6 @@ from visord.peers.security import Security, from_settings
 from visord.settings import PeerSettings
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"), "ours")
-
-
 class Installed:
     """Where a member finds its certificate."""
 

@@ -185,9 +185,13 @@ class Cluster:
         if action.begun and action.deadline <= now:
             after = f"{now - action.began:.0f} s"
             return ["unsettled", f"{action.name}: not done within {after}, it may still happen", {}]
-        leaderless = self._engine.leader is None and action.began + LEADERLESS_SECONDS <= now
-        if not action.begun and (leaderless or action.deadline <= now):
+        if action.begun:
+            return None
+        if self._engine.leader is None and action.began + LEADERLESS_SECONDS <= now:
             return ["no_quorum", f"{action.name}: no leader could be found: most members are away", {}]
+        if action.deadline <= now:
+            text = "not begun: the leader could not be reached, or waited for members to answer; ask again"
+            return ["no_quorum", f"{action.name}: {text}", {}]
         return None
 
     def _go_on(self, action: _Action) -> None:

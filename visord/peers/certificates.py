@@ -45,8 +45,8 @@ class Certificates:
             return False
         self._seen = stamps
         try:
-            self._load([_context(ssl.PROTOCOL_TLS_CLIENT)])
-            self._load((self.accepting, self.dialling))
+            # A context of its own comes first: what cannot be used must not get half into those in use.
+            self._load((_context(ssl.PROTOCOL_TLS_CLIENT), self.accepting, self.dialling))
         except PeersStartError as error:
             logger.error("changed, and not used: %s; what was read before stays in use", error)
             return False

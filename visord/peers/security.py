@@ -1,7 +1,8 @@
 """Who may speak as a member: mutual TLS, a shared secret, both, or nothing on a network that is trusted.
 
-- **TLS**: both sides show a certificate of the cluster's own authority (`ca`). Everything is encrypted. With `names`,
-  the certificate must also carry one of them; without, the dialler checks that it was made out to the host it dialled.
+- **TLS** (`certificates`): both sides show one of the cluster's own authority (`ca`). Everything is encrypted. With
+  `names`, the certificate must also carry one of them; without, the dialler checks that it was made out to the host
+  it dialled.
 - **Secret**: both sides prove that they know it, and every message is sealed. Nothing is encrypted: whoever can listen
   can read. The file may hold several, one a line: the first is used when dialling, any is accepted, so that it can be
   exchanged node by node.

@@ -34,6 +34,7 @@ logger = logging.getLogger("visord.peers")
 
 CHECK_SECONDS: Final = 0.5
 RENEW_SECONDS: Final = 60.0
+"""Between two looks at the files of certificates."""
 CLOSE_SECONDS: Final = 0.5
 BACKLOG: Final = 128
 
