@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.absence import Phases, absence, fill, joining, same_everywhere
-from tests.cluster.disk import can_mount
 from tests.cluster.failover import held_terms, killed, stopped, transferred
 from tests.cluster.journal import Journal
 from tests.cluster.load import Writers
 from tests.cluster.nemesis import Nemesis
 from tests.cluster.processes import Cluster, Plan
 from tests.cluster.run import NEW_LOOP, Load, report, run
+from tests.small_disk import can_mount
 
 DISK_BYTES = 1 << 30
 GAP_SECONDS = 0.8

@@ -25,10 +25,10 @@ from types import TracebackType
 from typing import Any, Literal
 
 from tests.cluster import ports
-from tests.cluster.disk import NoMountError, SmallDisk
 from tests.cluster.links import Links
 from tests.cluster.namespaces import CLIENT_PORT, PEER_PORT, Namespaces
 from tests.node_process import NodeProcess, NotReady, environment
+from tests.small_disk import NoMountError, SmallDisk
 from tests.wire import Wire
 
 Network = Links | Namespaces | None

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import visor
-from tests.cluster.disk import can_mount
 from tests.cluster.processes import Cluster, Member, Plan
+from tests.small_disk import can_mount
 from visor.errors import NoSpace
 
 SIZE = 128 << 20

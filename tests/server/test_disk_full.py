@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.node_process import NodeProcess, run
+from tests.small_disk import NoMountError, SmallDisk
 from tests.wire import Refused, Wire
 from visor.protocol import verbs as v
 
@@ -27,29 +26,13 @@ SETTINGS = (
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A mounted tmpfs of SIZE bytes."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a file system cannot be mounted here: that takes root")
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def fill(place: Path, leave: int) -> Path:
-    """Take all space but `leave` bytes; remove the file to give it back."""
-    ballast = place / "ballast"
-    with contextlib.suppress(FileNotFoundError):
-        ballast.unlink()
-    status = os.statvfs(place)
-    size = status.f_bavail * status.f_frsize - leave
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, size)
-    return ballast
+        disk = SmallDisk(tmp_path / "disk", SIZE)
+    except NoMountError as error:
+        pytest.skip(f"a file system cannot be mounted here: {error}")
+    yield disk
+    disk.close()
 
 
 def write_until_full(wire: Wire, limit: int = 64 * MIB) -> tuple[int, Refused]:
@@ -76,11 +59,11 @@ def await_writes(wire: Wire, seconds: float = 15.0) -> int:
             time.sleep(0.05)
 
 
-def test_writes_are_refused_reads_go_on_and_writes_resume(small_disk: Path) -> None:
-    data = small_disk / "data"
+def test_writes_are_refused_reads_go_on_and_writes_resume(small_disk: SmallDisk) -> None:
+    data = small_disk.place / "data"
     with NodeProcess(data, settings=SETTINGS) as node, Wire(node.address) as wire:
         first = wire.set("/a", b"1")
-        ballast = fill(small_disk, 20 * MIB)
+        small_disk.fill(20 * MIB)
         last, refused = write_until_full(wire)
         assert refused.code == "no_space"
         assert refused.details["path"].startswith(str(data))
@@ -99,7 +82,7 @@ def test_writes_are_refused_reads_go_on_and_writes_resume(small_disk: Path) -> N
             with pytest.raises(Refused) as again:
                 other.set("/a", b"2")
             assert again.value.code == "no_space"
-        ballast.unlink()
+        small_disk.empty()
         resumed = await_writes(wire)
         assert resumed == last + 1  # nothing that was refused took a rev
         assert wire.status()["alarms"] == []
@@ -114,14 +97,14 @@ def test_writes_are_refused_reads_go_on_and_writes_resume(small_disk: Path) -> N
             assert after.commits() == commits
 
 
-def test_it_starts_and_reads_on_a_full_disk(small_disk: Path) -> None:
+def test_it_starts_and_reads_on_a_full_disk(small_disk: SmallDisk) -> None:
     """Space was prepared before: a start needs none, and tells by refusing writes."""
-    data = small_disk / "data"
+    data = small_disk.place / "data"
     with NodeProcess(data, settings=SETTINGS) as node:
         with Wire(node.address) as wire:
             rev = wire.set("/a", b"1")
         node.kill()
-        ballast = fill(small_disk, 0)
+        small_disk.fill(0)
         node.start()
         with Wire(node.address) as wire:
             assert wire.rev() == rev
@@ -129,7 +112,7 @@ def test_it_starts_and_reads_on_a_full_disk(small_disk: Path) -> None:
             last, refused = write_until_full(wire, 8 * MIB)
             assert refused.code == "no_space"
             assert last >= rev
-            ballast.unlink()
+            small_disk.empty()
             assert await_writes(wire) == last + 1
 
 
@@ -137,13 +120,13 @@ def test_it_starts_and_reads_on_a_full_disk(small_disk: Path) -> None:
 @pytest.mark.skipif(
     float(os.environ.get("VISOR_SOAK", "1")) < 2, reason="a minute on a busy machine: VISOR_SOAK=2"
 )
-def test_a_checkpoint_gives_the_log_back_on_a_full_disk(small_disk: Path) -> None:
+def test_a_checkpoint_gives_the_log_back_on_a_full_disk(small_disk: SmallDisk) -> None:
     """What fills the disk is log that a checkpoint makes needless: nobody has to free anything by hand."""
-    data = small_disk / "data"
+    data = small_disk.place / "data"
     with NodeProcess(data, settings=SETTINGS) as node, Wire(node.address) as wire:
         value = os.urandom(100_000)
         wire.call(v.RETAIN, 5)
-        fill(small_disk, 20 * MIB)
+        small_disk.fill(20 * MIB)
         number = 0
         while try_set(wire, b"%d" % number + value):
             number += 1
@@ -164,30 +147,30 @@ def try_set(wire: Wire, value: bytes) -> bool:
     return True
 
 
-def test_stopping_on_a_full_disk_loses_nothing(small_disk: Path) -> None:
-    data = small_disk / "data"
+def test_stopping_on_a_full_disk_loses_nothing(small_disk: SmallDisk) -> None:
+    data = small_disk.place / "data"
     with NodeProcess(data, settings=SETTINGS) as node:
         with Wire(node.address) as wire:
             for number in range(20):
                 wire.set(f"/a/{number}", os.urandom(20_000))
-            ballast = fill(small_disk, 0)
+            small_disk.fill(0)
             commits = wire.commits()
         assert node.stop() == 0  # without its last checkpoint
-        ballast.unlink()
+        small_disk.empty()
         assert run("check", str(data)).returncode == 0
         node.start()
         with Wire(node.address) as wire:
             assert wire.commits() == commits
 
 
-def test_a_first_start_without_space_is_refused_in_words(small_disk: Path) -> None:
-    fill(small_disk, 0)
+def test_a_first_start_without_space_is_refused_in_words(small_disk: SmallDisk) -> None:
+    small_disk.fill(0)
     result = run(
         *("serve", "--bootstrap", "--peer-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"),
-        *("--data-dir", str(small_disk / "data"), "--set", "log.level=error"),
+        *("--data-dir", str(small_disk.place / "data"), "--set", "log.level=error"),
     )
     assert result.returncode in (1, 75)
     assert result.stdout == ""
     assert "space" in result.stderr
-    assert str(small_disk) in result.stderr
+    assert str(small_disk.place) in result.stderr
     assert "Traceback" not in result.stderr

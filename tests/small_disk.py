@@ -1,8 +1,9 @@
-"""A small file system of its own for a member's data, that can be filled."""
+"""A small file system of its own for a node's data, that can be filled while the node runs."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -30,11 +31,19 @@ class SmallDisk:
     def fill(self, leave: int) -> None:
         """Take all space but `leave` bytes."""
         self.empty()
+        with (self.place / BALLAST).open("wb") as file:
+            while (size := self._free() - leave) > 0:
+                try:
+                    os.posix_fallocate(file.fileno(), 0, size)
+                    return
+                except OSError as error:
+                    # The node that lives here took some between the measuring and the taking.
+                    if error.errno != errno.ENOSPC:
+                        raise
+
+    def _free(self) -> int:
         status = os.statvfs(self.place)
-        size = status.f_bavail * status.f_frsize - leave
-        if size > 0:
-            with (self.place / BALLAST).open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, size)
+        return status.f_bavail * status.f_frsize
 
     def empty(self) -> None:
         """Give the space back."""
