@@ -16,15 +16,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from visor._version import __version__
 from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
 from visord.environment import Environment, Timer
 from visord.leases import Leases, Reply
 from visord.members import divergence
+from visord.members.abdication import Abdication
 from visord.members.catchup import Catchup
 from visord.members.cluster import Cluster
+from visord.members.contacts import Contacts
 from visord.members.divergence import Divergence
 from visord.members.farewell import Farewell
 from visord.members.forwarding import Forwarding
@@ -34,13 +35,12 @@ from visord.members.reads import Reads
 from visord.peers import messages as msg
 from visord.proposer import HOLD_SECONDS, Group, Proposer
 from visord.raft.configuration import MARK as CONFIGURATION
-from visord.raft.configuration import MAX_MEMBERS, Configuration, Member
+from visord.raft.configuration import Configuration, Member
 from visord.raft.configuration import decode as decode_configuration
 from visord.raft.configuration import encode as encode_configuration
 from visord.raft.engine import Engine, is_for_engine
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
-from visord.serving import health
 from visord.serving.admin import Admin
 from visord.serving.greeting import Greeting
 from visord.settings import Settings
@@ -58,27 +58,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("visord.node")
 
-TOLD_LIMITS: Final = (
-    "component",
-    "path",
-    "value",
-    "note",
-    "operations",
-    "transaction",
-    "frame",
-    "in_flight",
-    "watches",
-    "page",
-    "watch_window",
-)
-FEATURES: Final = ("txn", "watch", "revert", "retain", "lease")
 NO_QUORUM: Final = Refusal("no_quorum", "no leader confirms that this node is current", {})
 TICK_SECONDS: Final = 0.05
 """The engine's own pace; everything that matters is driven by events, not by this."""
 MARK_SECONDS: Final = 1.0
-HAND_OVER_SECONDS: Final = 10.0
-"""A leader whose disk is full, and that has handed leadership on and got it again, waits so long before the next time:
-the others' disks may be full as well. What failed is tried again with the next look."""
 HUB_BUDGET: Final = 2048
 """Units (about a microsecond each) of catching-up work that the hub does in one turn of the loop."""
 AT: Final = 3
@@ -121,15 +104,8 @@ class Node:
         self._hub_scheduled = False
         self._timer: Timer | None = None
         self._next_marks = 0.0
-        self._next_hand_over = 0.0
-        self._hand_over_term = 0
-        """The term in which this node tried last to hand leadership on because its disk is full."""
         self._leaderless_since: float | None = None
         self._checking = False
-        self._contacts: dict[str, str] = {}
-        """Who is no member as far as this node knows, but may know better: id -> peer address."""
-        self._dialled: dict[str, str] = {}
-        self.farewell = Farewell(self.say, self._loop.time)
         self._drained: asyncio.Event = asyncio.Event()
         self._ready: asyncio.Event = asyncio.Event()
         self._draining = False
@@ -242,6 +218,9 @@ class Node:
             first,
         )
         self.catchup = Catchup(self, first)
+        self.farewell = Farewell(self.say, self._loop.time)
+        self.contacts = Contacts(self.me.id, self.engine, self.farewell, self.peers.set_members)
+        self.abdication = Abdication(self.me.id, self.engine, self._loop.time)
         self._listen_to_members()
 
     def _first_configuration(self) -> Configuration:
@@ -278,7 +257,7 @@ class Node:
         """Messages of members that were not what they should be."""
         self.peers.receive = self._hear
         self.peers.changed = self._reachable
-        engine.on_configuration(self._use_configuration)
+        engine.on_configuration(lambda configuration: self._use_members())
         engine.on_leadership(self._leadership)
         engine.on_install(self.catchup.needed)
 
@@ -303,19 +282,7 @@ class Node:
             self.wake_hub()
             if self.log.full is not None:
                 self.log.retry()
-                self._leave_writes_to_others(now)
-
-    def _leave_writes_to_others(self, now: float) -> None:
-        """Without space a leader refuses the writes of all: another voter shall lead, who may have some."""
-        engine = self.engine
-        alone = engine.configuration.voters == [self.me.id]
-        # One that failed, so that the term is the same, is tried again: with another heir, who answers.
-        due = now >= self._next_hand_over or engine.term == self._hand_over_term
-        if due and engine.is_leader and not engine.transferring and not alone:
-            self._next_hand_over = now + HAND_OVER_SECONDS
-            self._hand_over_term = engine.term
-            heir = engine.transfer(None)
-            logger.warning("no space: leadership goes to %s", heir or "nobody: no other voter is reachable")
+                self.abdication.look()
 
     def _turn(self) -> None:
         try:
@@ -344,7 +311,7 @@ class Node:
         if self.divergence is not None and self.engine.is_leader and not self.engine.transferring:
             self.engine.transfer(None)  # who leads decides when leases end, and others take its checkpoints
         if self.farewell.over():
-            self._use_configuration(self.engine.configuration)
+            self._use_members()
         if not self._checked and not self._checking and self.engine.leader is not None:
             self._checking = True
             self.reads.ask(self._has_checked)
@@ -390,42 +357,23 @@ class Node:
             self.hashing.lose(member)
         self._look_after_waiting()
 
-    def _use_configuration(self, configuration: Configuration) -> None:
-        # Until a change is committed, those before it count too: whoever leads next may not know of it.
-        committed = self.engine.committed_configuration
-        members = {one.id: one.peer for one in committed.members} | self.farewell.addresses(configuration)
-        self._contacts = {
-            member: address
-            for member, address in self._contacts.items()
-            if member not in members and member not in committed.removed
-        }
-        addresses = self._contacts | members
-        addresses.pop(self.me.id, None)
-        self._dialled = addresses
-        self.peers.set_members(addresses)
-        self._update_readable()
+    def _use_members(self) -> None:
+        if not self._closed:
+            self.contacts.look()
+            self._update_readable()
 
     def contact(self, members: list[dict[str, Any]]) -> None:
-        """This node joins: until it hears who the members are, it answers these (rows of `Cluster.members`)."""
-        self._contacts = {one["id"]: one["peer"] for one in members if one["id"] != self.me.id}
-        self._use_configuration(self.engine.configuration)
+        """This node joins, and is to answer these (rows of `Cluster.members`)."""
+        self.contacts.meet(members)
+        self._use_members()
 
     def admit(self, member: str, address: str | None = None) -> str | None:
-        """Return why this member may not connect; None when it may.
-
-        `address` is where it says that others dial it. Whom this node does not know, because members changed while it
-        was away, is dialled there: it could not be answered otherwise, and may be the leader.
-        """
+        """Return why this member may not connect; None when it may. `address`: where it says that others dial it."""
         if member in self.engine.committed_configuration.removed:
             return f"{member} was removed from the cluster and can never return"
-        if address is not None and member not in self._dialled and len(self._contacts) < MAX_MEMBERS:
-            self._contacts[member] = self._dialled[member] = address
-            self._loop.call_soon(self._use_contacts)
+        if self.contacts.admit(member, address):
+            self._loop.call_soon(self._use_members)
         return None
-
-    def _use_contacts(self) -> None:
-        if not self._closed:
-            self._use_configuration(self.engine.configuration)
 
     def answer(self, message: list[Any], reply: Callable[[bytes], None]) -> None:
         """Answer a question of a node that is no member."""
@@ -505,7 +453,7 @@ class Node:
         self.members.look()
         self.on_addresses(self.addresses())
         self.farewell.committed(configuration)
-        self._use_contacts()
+        self._use_members()
         if self.me.id in configuration.removed:
             self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
 
@@ -539,25 +487,6 @@ class Node:
 
         disk, path = self.environment.disk, self.directory.path
         self.environment.background.submit(lambda: divergence.write(disk, path, found), noted)
-
-    def why_not_ready(self) -> str:
-        """Return, for the log, what this node waits for before it serves."""
-        configuration = self.engine.configuration
-        if not configuration.members:
-            return "no member of the cluster has taken this node in yet"
-        leader = self._leader()
-        if leader is None:
-            problem = getattr(self.peers, "problem", lambda member: "")
-            away = [
-                f"{one.name} at {one.peer} ({problem(one.id)})"
-                for one in configuration.members
-                if one.id != self.me.id and not self.peers.reachable(one.id)
-            ]
-            return f"there is no leader; not reachable: {', '.join(away) or 'nobody'}"
-        full = self.log.full
-        if full is not None:
-            return f"space: {full.path}: {full.free} bytes are free"
-        return f"catching up with {leader.name}: at {self.machine.index}, {self.log.last_index} in the log"
 
     @property
     def draining(self) -> bool:
@@ -632,65 +561,15 @@ class Node:
 
     # -- what conversations ask ----------------------------------------------------------------------------
 
-    def welcome(self, limits: Limits) -> dict[str, Any]:
-        """Return the answer to HELLO."""
-        leader = self._leader()
-        return {
-            "version": verbs.VERSION,
-            "features": list(FEATURES),
-            "server": f"visord/{__version__}",
-            "cluster": self.cluster,
-            "node": self.name,
-            "leader": None if leader is None else leader.name,
-            "leader_address": None if leader is None else leader.client,
-            "addresses": self.addresses(),
-            "rev": self.store.rev,
-            "floor": self.store.floor,
-            "time": self.store.time,
-            "limits": {name: getattr(limits, name) for name in TOLD_LIMITS},
-        }
-
     def addresses(self) -> list[str]:
         """Where clients find the members."""
         return [one.client for one in self.engine.configuration.members if one.client]
 
-    def _leader(self) -> Member | None:
+    @property
+    def leader(self) -> Member | None:
+        """Who leads, as far as this node knows."""
         leader = self.engine.leader
         return None if leader is None else self.engine.configuration.find(leader)
-
-    def status(self) -> dict[str, Any]:
-        """Return what an operator looks at first."""
-        leader = self._leader()
-        return {
-            "server": f"visord/{__version__}",
-            "cluster": self.cluster,
-            "node": self.name,
-            "member": self.me.id,
-            "leader": None if leader is None else leader.name,
-            "members": self.members.members(),
-            "term": self.engine.term,
-            "committed": self.engine.commit_index,
-            "applied": self.machine.index,
-            "durable": self.log.durable_index,
-            "rev": self.store.rev,
-            "floor": self.store.floor,
-            "time": self.store.time,
-            "files": len(self.store.files),
-            "sessions": len(self.machine.sessions),
-            "watches": self.hub.stats()["watches"],
-            "log_bytes": self.log.size,
-            "log_entries": len(self.log),
-            "checkpoint": self.upkeep.status(),
-            "compared": self.hashing.compared,
-            "alarms": health.alarms(self),
-        }
-
-    def summary(self) -> str:
-        """Return one line for people."""
-        leader = self._leader()
-        role = "leads" if self.engine.is_leader else f"follows {leader.name}" if leader else "has no leader"
-        wrong = health.alarms(self)
-        return f"{role} in term {self.engine.term}, rev {self.store.rev}" + (f"; {wrong[0]}" if wrong else "")
 
     def admission(self) -> Refusal | None:
         """Why this node takes no writes; None when it does."""

@@ -22,6 +22,7 @@ from visord.peers.security import from_settings
 from visord.peers.tcp import TcpPeers
 from visord.serving.listener import Connection
 from visord.serving.notify import Notifier
+from visord.serving.status import summary, why_not_ready
 from visord.serving.web import Pages, WebConnection
 from visord.settings import Settings
 from visord.state.refusal import Refusal
@@ -153,7 +154,7 @@ class Server:
         while not stopped.done() and not ready.done():
             await asyncio.wait({stopped, ready}, timeout=NEWS_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if not stopped.done() and not ready.done():
-                logger.warning("not ready yet: %s", node.why_not_ready())
+                logger.warning("not ready yet: %s", why_not_ready(node))
         ready.cancel()
         stopped.cancel()
         if self.failure is not None:
@@ -356,11 +357,12 @@ async def serve(
         if server.failure is not None:  # it failed before it was ready
             raise server.failure
         return
-    assert server.node is not None
-    loop.add_signal_handler(signal.SIGUSR1, server.node.checkpoint_now)
+    node = server.node
+    assert node is not None
+    loop.add_signal_handler(signal.SIGUSR1, node.checkpoint_now)
     logger.info("ready on %s, pid %d, data in %s", server.address, os.getpid(), data_dir)
     ready(server.address)
-    notifier = Notifier(os.environ, loop, server.node.summary)
+    notifier = Notifier(os.environ, loop, lambda: summary(node))
     notifier.ready()
     await server.wait()
     notifier.stopping()

@@ -3,7 +3,7 @@
 with Members(tmp_path) as members:
     members.start("n1", "n2", "n3")             # n1 founds, the others join; returns when all may vote
     visor.dial(members.address("n1"))
-    members.on_loop(lambda: members.node("n2").status())
+    members.on_loop(lambda: members.node("n2").store.rev)
     members.stop("n2")                          # as SIGTERM would
     members.start("n2")                         # again, on the same data
 """

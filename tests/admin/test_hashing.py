@@ -11,6 +11,7 @@ from tests.admin.members import Members
 from visor import errors
 from visord.members.hashing import judge
 from visord.raft.configuration import Configuration, Member
+from visord.serving.health import alarms
 from visord.settings import ClusterSettings
 from visord.storage.errors import DamageError
 
@@ -91,10 +92,10 @@ def test_a_member_that_differs_stops_serving_and_all_are_told(three: Members, ro
         assert watch.next(timeout=5).changes[0].path == "/w/1"
         assert moving.address == three.address(good[0])
 
-    assert any(one.startswith("diverged: ") for one in three.on_loop(three.node(bad).status)["alarms"])
+    assert any(one.startswith("diverged: ") for one in three.on_loop(lambda: alarms(three.node(bad))))
     for name in good:
-        alarms = three.on_loop(three.node(name).status)["alarms"]
-        assert [one for one in alarms if one.startswith(f"replica differs: {bad} ")]
+        told = three.on_loop(lambda name=name: alarms(three.node(name)))
+        assert [one for one in told if one.startswith(f"replica differs: {bad} ")]
     health = command(three.address(good[0]), "cluster", "health")
     assert (health.code, "diverged" in health.out) == (1, True)
     three.until(lambda: three.leader() != bad, "the leadership to leave the member that differs")
@@ -128,7 +129,7 @@ def test_without_a_majority_nobody_stops_and_everybody_is_alarmed(members: Membe
         found = client.admin.compare()
         assert not found.equal
         for name in ("n1", "n2"):
-            members.until(lambda name=name: members.node(name).status()["alarms"] != [], f"{name} to know")
+            members.until(lambda name=name: alarms(members.node(name)) != [], f"{name} to know")
             assert members.node(name).divergence is None
         assert client.get("/f/77").mod_rev == 1
 

@@ -12,6 +12,7 @@ from tests.node_process import run
 from visor import errors
 from visord.raft.log import RaftLog
 from visord.recover import NothingToRecoverError, recover, survey
+from visord.serving.status import why_not_ready
 from visord.storage.check import check_directory
 from visord.storage.disk import OsDisk
 from visord.storage.errors import IdentityError, LockedError
@@ -121,7 +122,7 @@ def test_a_crash_in_between_serves_nobody_and_can_be_repeated(
     if step == "manifest":
         assert isinstance(stopped.outcome("n1"), IdentityError)
     else:
-        stopped.until(lambda: "no leader" in stopped.node("n1").why_not_ready(), "n1 to find nobody")
+        stopped.until(lambda: "no leader" in why_not_ready(stopped.node("n1")), "n1 to find nobody")
         stopped.stop("n1")
     recovered(path)
     stopped.launch("n1")

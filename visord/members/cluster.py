@@ -7,8 +7,7 @@ checks that a majority of it can be reached, appends it, and answers (RESULT) wh
     leader B, once D has nearly everything: promote D --> D votes
 
 One change at a time; an action that comes while another is under way waits for it. An action that is repeated after a
-lost answer
-finds its work done and succeeds. A *service* is asked in the same way, of the leader, and changes nothing.
+lost answer finds its work done and succeeds. A *service* is asked in the same way, of the leader, and changes nothing.
 """
 
 from __future__ import annotations

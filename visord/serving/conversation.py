@@ -21,6 +21,7 @@ from visor.protocol import verbs
 from visor.protocol.frames import Decoder, Encoder, Message
 from visor.protocol.limits import Limits
 from visord.serving.greeting import Greeting, read_hello
+from visord.serving.status import status, welcome
 from visord.state import fields
 from visord.state.query import answer as answer_query
 from visord.state.refusal import Refusal, bad_request
@@ -307,7 +308,7 @@ class Conversation:
             return []
         self.greeting = greeting
         self._min_rev = greeting.min_rev
-        self._ok(first[1], self._node.welcome(self.limits))
+        self._ok(first[1], welcome(self._node, self.limits))
         return messages[1:]
 
     # -- writes ---------------------------------------------------------------------------------------
@@ -470,7 +471,7 @@ class Conversation:
         self._ok(message[1], None)
 
     def _status(self, message: Message) -> None:
-        self._ok(message[1], self._node.status())
+        self._ok(message[1], status(self._node))
 
     # -- leases ---------------------------------------------------------------------------------------
 

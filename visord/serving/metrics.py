@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from visor._version import __version__
 from visord.serving import health
+from visord.serving.status import status
 
 if TYPE_CHECKING:
     from visord.node import Node
@@ -58,7 +59,7 @@ def _count(name: str, about: str, value: float, **labels: str) -> Row:
 
 
 def _node(node: Node, connections: int) -> Iterator[Row]:
-    status: dict[str, Any] = node.status()
+    figures: dict[str, Any] = status(node)
     engine, hub = node.engine, node.hub.stats()
     yield _gauge("build_info", "Always 1.", 1, version=__version__, node=node.name, cluster=node.cluster)
     yield _gauge("ready", "1 while the node serves all requests.", not any(health.checks(node).values()))
@@ -68,25 +69,27 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
     yield _gauge("members", "Members of the cluster.", len(engine.configuration.members))
     yield _gauge("voters", "Members that vote.", len(engine.configuration.voters))
     yield _gauge("commit_index", "The last committed log entry.", engine.commit_index)
-    yield _gauge("applied_index", "The last log entry that is in the state.", status["applied"])
-    yield _gauge("durable_index", "The last log entry on this disk.", status["durable"])
-    yield _gauge("log_bytes", "Bytes of the log's files.", status["log_bytes"])
-    yield _gauge("log_entries", "Log entries that are kept.", status["log_entries"])
+    yield _gauge("applied_index", "The last log entry that is in the state.", figures["applied"])
+    yield _gauge("durable_index", "The last log entry on this disk.", figures["durable"])
+    yield _gauge("log_bytes", "Bytes of the log's files.", figures["log_bytes"])
+    yield _gauge("log_entries", "Log entries that are kept.", figures["log_entries"])
     yield _count("log_syncs", "Syncs of the log since the start.", node.log.syncs)
     yield _count("log_written_bytes", "Bytes written to the log since the start.", node.log.written)
-    yield _gauge("rev", "The latest rev.", status["rev"])
-    yield _gauge("floor", "The lowest rev that can be read.", status["floor"])
-    yield _gauge("files", "Files that exist.", status["files"])
-    yield _gauge("sessions", "Client sessions that are remembered.", status["sessions"])
+    yield _gauge("rev", "The latest rev.", figures["rev"])
+    yield _gauge("floor", "The lowest rev that can be read.", figures["floor"])
+    yield _gauge("files", "Files that exist.", figures["files"])
+    yield _gauge("sessions", "Client sessions that are remembered.", figures["sessions"])
     yield _gauge("leases", "Leases that are alive.", len(node.store.leases))
     yield _gauge("connections", "Open connections of clients.", connections)
     yield _gauge("watches", "Open watches.", hub["watches"])
     yield _gauge("watches_lagging", "Watches whose readers are behind.", hub["lagging"])
     yield _count("watch_changes", "Changes delivered to live watches.", hub["delivered"])
-    yield _gauge("checkpoint_index", "The log entry of the newest checkpoint.", status["checkpoint"]["index"])
-    yield _count("checkpoints", "Checkpoints made since the start.", status["checkpoint"]["made"])
+    yield _gauge(
+        "checkpoint_index", "The log entry of the newest checkpoint.", figures["checkpoint"]["index"]
+    )
+    yield _count("checkpoints", "Checkpoints made since the start.", figures["checkpoint"]["made"])
     yield _gauge("compared_rev", "The rev at which replicas were last found equal.", node.hashing.compared)
-    alarms = status["alarms"]
+    alarms = figures["alarms"]
     for alarm in ALARMS:
         raised = sum(one.startswith(f"{alarm}:") for one in alarms)
         yield _gauge("alarms", "Alarms that are raised.", raised, alarm=alarm)

@@ -1,0 +1,103 @@
+"""What a node tells of itself: to a client that connects, to an operator, and to the log while it starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from visor._version import __version__
+from visor.protocol import verbs
+from visor.protocol.limits import Limits
+from visord.serving import health
+
+if TYPE_CHECKING:
+    from visord.node import Node
+
+TOLD_LIMITS: Final = (
+    "component",
+    "path",
+    "value",
+    "note",
+    "operations",
+    "transaction",
+    "frame",
+    "in_flight",
+    "watches",
+    "page",
+    "watch_window",
+)
+FEATURES: Final = ("txn", "watch", "revert", "retain", "lease")
+
+
+def welcome(node: Node, limits: Limits) -> dict[str, Any]:
+    """Return the answer to HELLO."""
+    leader = node.leader
+    return {
+        "version": verbs.VERSION,
+        "features": list(FEATURES),
+        "server": f"visord/{__version__}",
+        "cluster": node.cluster,
+        "node": node.name,
+        "leader": None if leader is None else leader.name,
+        "leader_address": None if leader is None else leader.client,
+        "addresses": node.addresses(),
+        "rev": node.store.rev,
+        "floor": node.store.floor,
+        "time": node.store.time,
+        "limits": {name: getattr(limits, name) for name in TOLD_LIMITS},
+    }
+
+
+def status(node: Node) -> dict[str, Any]:
+    """Return what an operator looks at first."""
+    leader = node.leader
+    return {
+        "server": f"visord/{__version__}",
+        "cluster": node.cluster,
+        "node": node.name,
+        "member": node.me.id,
+        "leader": None if leader is None else leader.name,
+        "members": node.members.members(),
+        "term": node.engine.term,
+        "committed": node.engine.commit_index,
+        "applied": node.machine.index,
+        "durable": node.log.durable_index,
+        "rev": node.store.rev,
+        "floor": node.store.floor,
+        "time": node.store.time,
+        "files": len(node.store.files),
+        "sessions": len(node.machine.sessions),
+        "watches": node.hub.stats()["watches"],
+        "log_bytes": node.log.size,
+        "log_entries": len(node.log),
+        "checkpoint": node.upkeep.status(),
+        "compared": node.hashing.compared,
+        "alarms": health.alarms(node),
+    }
+
+
+def summary(node: Node) -> str:
+    """Return one line for people."""
+    leader = node.leader
+    role = "leads" if node.engine.is_leader else f"follows {leader.name}" if leader else "has no leader"
+    wrong = health.alarms(node)
+    return f"{role} in term {node.engine.term}, rev {node.store.rev}" + (f"; {wrong[0]}" if wrong else "")
+
+
+def why_not_ready(node: Node) -> str:
+    """Return, for the log, what this node waits for before it serves."""
+    configuration = node.engine.configuration
+    if not configuration.members:
+        return "no member of the cluster has taken this node in yet"
+    leader = node.leader
+    if leader is None:
+        problem = getattr(node.peers, "problem", lambda member: "")
+        away = [
+            f"{one.name} at {one.peer} ({problem(one.id)})"
+            for one in configuration.members
+            if one.id != node.me.id and not node.peers.reachable(one.id)
+        ]
+        return f"there is no leader; not reachable: {', '.join(away) or 'nobody'}"
+    full = node.log.full
+    if full is not None:
+        return f"space: {full.path}: {full.free} bytes are free"
+    return f"catching up with {leader.name}: at {node.machine.index}, {node.log.last_index} in the log"
