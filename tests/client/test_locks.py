@@ -155,6 +155,32 @@ class TestHolding:
             client.delete(again.path)
             until(lambda: again.lost, within=1.0)
 
+    def test_a_release_and_a_new_hold_while_the_session_looks_after_the_old_one(
+        self, visor_server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The session asks what is attached to its lease; until the answer is here, the lock changes hands."""
+        with visor_server.dial() as mine, mine.session(1.0) as session:
+            lock, released = session.lock(NAME), session.lock("/locks/other")
+            lock.acquire()
+            released.acquire()
+            ask, answered = mine.lease_info, threading.Event()
+
+            def answer(lease: int, *, timeout: float | None = None) -> visor.LeaseInfo:
+                info = ask(lease, timeout=timeout)
+                if not answered.is_set():
+                    released.release()
+                    lock.release()
+                    lock.acquire()
+                answered.set()
+                return info
+
+            monkeypatch.setattr(mine, "lease_info", answer)
+            assert answered.wait(5)
+            kept = session._tenure.kept
+            until(lambda: session._tenure.kept >= kept + 2)
+            assert lock.held
+            lock.verify()
+
     def test_a_block_that_ends_without_the_lock_says_so(
         self, client: visor.Client[bytes], visor_server: Server
     ) -> None:

@@ -34,11 +34,8 @@ log = logging.getLogger("visor")
 class Held(Protocol):
     """Something whose file the session watches over."""
 
-    @property
-    def path(self) -> str: ...
-
-    def _taken_away(self) -> None:
-        """The file is not attached to the session's lease any more."""
+    def _taken_away(self, path: str) -> None:
+        """The file at `path` is not attached to the session's lease any more."""
 
 
 class Session(Lease):
@@ -53,7 +50,8 @@ class Session(Lease):
         self, client: Client[Any], lease: int, ttl: float, sent: float, keeper: Keeper | None
     ) -> None:
         self._numbers = count(1)
-        self._held: set[Held] = set()
+        self._held: dict[str, Held] = {}
+        """What is held, by the path of its file."""
         self._leaving: set[str] = set()
         self._over: Announcer[LeaseState] = Announcer(client._driver)
         super().__init__(client, lease, ttl, sent, keeper)
@@ -103,11 +101,11 @@ class Session(Lease):
         with contextlib.suppress(ValueError):
             self._over.remove(listener)
 
-    def _hold(self, held: Held) -> None:
-        self._held.add(held)
+    def _hold(self, path: str, held: Held) -> None:
+        self._held[path] = held
 
-    def _let_go(self, held: Held) -> None:
-        self._held.discard(held)
+    def _let_go(self, path: str) -> None:
+        self._held.pop(path, None)
 
     def _leave_later(self, path: str) -> None:
         """Delete a file that could not be deleted, as soon as that can be done."""
@@ -125,12 +123,11 @@ class Session(Lease):
                 with contextlib.suppress(NotFound):
                     self._client.delete(path, timeout=timeout)
                 self._leaving.discard(path)
-            held = list(self._held)
+            held = self._held.copy()  # while the answer is under way, some are released, and others acquired
             if held:
                 info = self._client.lease_info(self.id, timeout=timeout)
-                for one in held:
-                    if one.path not in (info.files or ()):
-                        one._taken_away()
+                for path in held.keys() - set(info.files or ()):
+                    held[path]._taken_away(path)
         except LeaseNotFound:
             self._gone()
         except VisorError as error:

@@ -92,7 +92,7 @@ class Holding:
         except NotFound:
             there = False
         if not there:
-            self._taken_away()
+            self._taken_away(place.path)
             raise self._loss()
 
     def on_lost(self, listener: Callable[[Holding], object]) -> None:
@@ -184,7 +184,7 @@ class Holding:
             return result
         mine: Any = result.results[0]
         if mine is None or mine.mod_rev != place.rev:
-            self._taken_away()
+            self._taken_away(place.path)
             raise self._loss()
         return Result(result.rev, False, result.results[1:])
 
@@ -251,25 +251,28 @@ class Holding:
 
     def _got(self, place: Place) -> None:
         self._place = place
-        self._session._hold(self)
+        self._session._hold(place.path, self)
         self._session._on_over(self._session_over)
         self._session.check()
 
     def _end(self) -> None:
         with self._mutex:
             if self._place is not None:
-                self._session._let_go(self)
+                self._session._let_go(self._place.path)
                 self._session._off_over(self._session_over)
             self._place = None
             self._busy = False
 
     def _session_over(self, state: LeaseState) -> None:
-        self._taken_away()
+        place = self._place
+        if place is not None:
+            self._taken_away(place.path)
 
-    def _taken_away(self) -> None:
-        """It is not held any more, whatever this client did."""
+    def _taken_away(self, path: str) -> None:
+        """What was held at `path` is held no more, whatever this client did; what is held since then is not meant."""
         with self._mutex:
-            first = self._place is not None and not self._lost
-            self._lost = True
+            first = self._place is not None and self._place.path == path and not self._lost
+            if first:
+                self._lost = True
         if first:
             self._announcer.tell(self)
