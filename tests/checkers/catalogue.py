@@ -10,6 +10,7 @@ from tests.checkers import (
     commits,
     exactly_once,
     leases,
+    locks,
     progress,
     reads,
     real_time,
@@ -35,6 +36,7 @@ PROPERTIES: Final[dict[str, Callable[[History], None]]] = {
         client_order,
         watches,
         leases,
+        locks,
         progress,
     )
 }

@@ -14,6 +14,7 @@ from tests.checkers import (
     commits,
     exactly_once,
     leases,
+    locks,
     progress,
     reads,
     real_time,
@@ -131,7 +132,7 @@ def test_a_good_history_passes_every_checker() -> None:
 
 
 def test_every_property_has_its_own_name() -> None:
-    assert len(PROPERTIES) == 12
+    assert len(PROPERTIES) == 13
 
 
 # -- commands and replicas ----------------------------------------------------------------------------------
@@ -393,6 +394,37 @@ def test_files_that_a_watch_begins_with_must_be_those_of_the_rev() -> None:
 def test_a_lease_that_goes_early_is_found() -> None:
     finds(leases.check, History(leases=[Lease(7, 2.0, [1.0, 3.0], expired_at=4.5)]), "0.500000 s early")
     leases.check(History(leases=[Lease(7, 2.0, [1.0, 3.0, 6.0], expired_at=5.0)]))
+
+
+# -- locks --------------------------------------------------------------------------------------------------
+
+FIRST_IN, SECOND_IN = "/locks/p/c1", "/locks/p/c2"
+COMES = [
+    commit(1, "x", (verbs.CREATE, FIRST_IN, (1, b"", 1, 1, 7), None)),
+    commit(2, "x", (verbs.CREATE, SECOND_IN, (2, b"", 2, 1, 8), None)),
+]
+GOES = (verbs.EXPIRE, FIRST_IN, (4, None, 0, 0, 0), None)
+
+
+def counted(rev: int, number: int, fence: int) -> Commit:
+    return commit(rev, "x", (verbs.UPDATE, "/counted/p", (rev, b"x.%d.%d" % (number, fence), 3, 1, 0), None))
+
+
+def test_holders_that_count_one_after_the_other_are_fine() -> None:
+    turns = [counted(3, 1, 1), commit(4, "x", GOES), counted(5, 2, 2), counted(6, 3, 2)]
+    locks.check(History(commits=[*COMES, *turns]))
+
+
+def test_a_write_of_somebody_who_does_not_hold_the_lock_is_found() -> None:
+    finds(locks.check, History(commits=[*COMES, counted(3, 1, 2)]), r"fence 2, waiting: \[1, 2\]")
+    gone = [*COMES, counted(3, 1, 1), commit(4, "x", GOES), counted(5, 2, 1)]
+    finds(locks.check, History(commits=gone), r"rev 5.*fence 1, waiting: \[2\]")
+    finds(locks.check, History(commits=[counted(1, 1, 1)]), r"waiting: \[\]")
+
+
+def test_a_number_that_is_lost_is_found() -> None:
+    finds(locks.check, History(commits=[*COMES, counted(3, 1, 1), counted(4, 1, 1)]), "was 1, 1 was written")
+    finds(locks.check, History(commits=[*COMES, counted(3, 2, 1)]), "was 0, 2 was written")
 
 
 def test_a_goal_that_was_missed_is_found() -> None:

@@ -33,6 +33,8 @@ class Journal:
     """(when, whether the cluster could take writes from then on), see `chances`."""
     stall: float = 0.0
     """The longest time in seconds for which the clients' own process stood still."""
+    locks: Counter[str] = field(default_factory=Counter)
+    """What became of locks: acquired, lost, robbed."""
     revoked: int = 0
     """Leases that their holders gave back."""
     unexpected: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""One run: workload, watches, leases and a nemesis on one cluster, then the verdict and a report."""
+"""One run: workload, watches, leases, locks and a nemesis on one cluster, then the verdict and a report."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from tests.checkers.history import OK, Goal, Violation
 from tests.cluster.chances import longest_wait
+from tests.cluster.contenders import Contender
 from tests.cluster.followers import PATHS, Follower, Tenant
 from tests.cluster.journal import Journal
 from tests.cluster.processes import Cluster
@@ -46,6 +47,7 @@ class Load:
     """Operations a second that all workers together aim at."""
     followers: int = 5
     tenants: int = 3
+    contenders: int = 4
 
 
 @dataclass(slots=True)
@@ -111,9 +113,11 @@ class _Run:
         self._workers: list[Worker] = []
         self._followers: list[Follower] = []
         self._tenants: list[Tenant] = []
+        self._contenders: list[Contender] = []
 
     async def run(self, seconds: float, disturb: Disturb) -> Outcome:
         journal, cluster = self._journal, self._cluster
+        asyncio.get_running_loop().set_exception_handler(self._task_failed)
         first = await asyncio.to_thread(cluster.leader_status)
         journal.began = time.monotonic()
         tasks = self._start()
@@ -138,6 +142,11 @@ class _Run:
             outcome.terms = (first["term"], last["term"])
         return outcome
 
+    def _task_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Something inside a client died, and nobody was told."""
+        loop.default_exception_handler(context)
+        self._journal.unexpected.append(f"{context['message']}: {context.get('exception')!r}")
+
     def _start(self) -> list[asyncio.Task[None]]:
         load, rng = self._load, self._rng
         addresses = self._cluster.addresses
@@ -158,6 +167,10 @@ class _Run:
             tenant = Tenant(self._journal, number, random.Random(rng.random()))
             self._tenants.append(tenant)
             tasks.append(asyncio.create_task(tenant.run(addresses)))
+        for number in range(load.contenders):
+            contender = Contender(self._journal, number, random.Random(rng.random()))
+            self._contenders.append(contender)
+            tasks.append(asyncio.create_task(contender.run(addresses)))
         return tasks
 
     async def _listen_to_itself(self) -> None:
@@ -168,11 +181,9 @@ class _Run:
             self._journal.stall = max(self._journal.stall, time.monotonic() - began)
 
     async def _finish(self, tasks: list[asyncio.Task[None]], healed: float) -> None:
-        """Let workers and tenants end by themselves; leases run out."""
-        for worker in self._workers:
-            worker.stopping = True
-        for tenant in self._tenants:
-            tenant.stopping = True
+        """Let all but the followers end by themselves; leases run out."""
+        for one in (*self._workers, *self._tenants, *self._contenders):
+            one.stopping = True
         ending = [*tasks[: len(self._workers)], *tasks[len(self._workers) + len(self._followers) :]]
         done, late = await asyncio.wait(ending, timeout=REST_SECONDS)
         for task in late:
@@ -239,6 +250,7 @@ def report(outcome: Outcome) -> str:
         f"leases: {len(journal.history.leases)}, "
         f"expired {sum(lease.expired_at is not None for lease in journal.history.leases)}, "
         f"revoked {journal.revoked}",
+        "locks: " + (", ".join(f"{what} {count}" for what, count in journal.locks.items()) or "none"),
         "errors: " + (", ".join(f"{code} {count}" for code, count in journal.errors.most_common()) or "none"),
         "faults: " + (", ".join(f"{name} {count}" for name, count in journal.faults.most_common()) or "none"),
         f"equal {outcome.caught_up} s after the work ended, judged in {outcome.judged:.0f} s",

@@ -38,11 +38,12 @@ def collect(cluster: Cluster, journal: Journal) -> None:
     for member in members:
         history = journal.history if member is members[0] else History()
         with member.wire(60.0) as wire:
-            _read(wire, member.name, last, history)
+            read_history(wire, member.name, last, history)
         journal.history.digests += history.digests if history is not journal.history else []
 
 
-def _read(wire: Wire, name: str, last: int, history: History) -> None:
+def read_history(wire: Wire, name: str, last: int, history: History) -> None:
+    """Add all commits up to a rev to `history`, with digests of them and of all files, by what one member has."""
     crc = 0
     for commit in commits_of(wire, last):
         crc = zlib.crc32(msgpack.packb(commit), crc)
