@@ -18,6 +18,7 @@ from tests.cluster.chances import longest_wait
 from tests.cluster.contenders import Contender
 from tests.cluster.followers import PATHS, Follower, Tenant
 from tests.cluster.journal import Journal
+from tests.cluster.onlookers import Onlooker
 from tests.cluster.processes import Cluster
 from tests.cluster.verdict import await_equal, check_directories, collect, judge
 from tests.cluster.workload import Worker
@@ -48,6 +49,7 @@ class Load:
     followers: int = 5
     tenants: int = 3
     contenders: int = 4
+    onlookers: int = 2
 
 
 @dataclass(slots=True)
@@ -111,7 +113,7 @@ class _Run:
         self._journal = Journal()
         self._rng = random.Random(seed)
         self._workers: list[Worker] = []
-        self._followers: list[Follower] = []
+        self._followers: list[Follower | Onlooker] = []
         self._tenants: list[Tenant] = []
         self._contenders: list[Contender] = []
 
@@ -163,6 +165,10 @@ class _Run:
             follower = Follower(self._journal, number, path, random.Random(rng.random()))
             self._followers.append(follower)
             tasks.append(asyncio.create_task(follower.run(addresses)))
+        for number in range(load.onlookers):
+            onlooker = Onlooker(self._journal, number, random.Random(rng.random()))
+            self._followers.append(onlooker)
+            tasks.append(asyncio.create_task(onlooker.run(addresses)))
         for number in range(load.tenants):
             tenant = Tenant(self._journal, number, random.Random(rng.random()))
             self._tenants.append(tenant)
@@ -224,7 +230,7 @@ class _Run:
         for task in done:
             task.result()
         where = ", ".join(one.path for one in self._followers if not one.reached.is_set())
-        name = f"watches reach rev {last}" + (f" ({where} did not)" if where else "")
+        name = f"watches and mirrors reach rev {last}" + (f" ({where} did not)" if where else "")
         self._goal(name, began, None if late else time.monotonic() - began)
 
     def _goal(self, name: str, began: float, took: float | None) -> None:
