@@ -14,6 +14,7 @@ import visor.aio
 from visor import LeaseState, errors
 from visor.testing import Server
 
+from .proxy import Proxy
 from .test_locks import run_all, until
 
 
@@ -186,6 +187,75 @@ class TestParty:
 
             run_all(observe, act)
         assert seen == [[], [b"one"], [b"one", b"two"], [b"one"], []]
+
+
+class TestHistoryThatGoesOn:
+    """Whoever waits is cut off, and what he would have seen is compacted away before he is back: he looks again."""
+
+    @pytest.fixture
+    def proxy(self, visor_server: Server) -> Iterator[Proxy]:
+        with Proxy(visor_server.address) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def cut_off(self, proxy: Proxy) -> Iterator[visor.Client[bytes]]:
+        with visor.dial(proxy.address) as client:
+            yield client
+
+    @staticmethod
+    def miss_history(proxy: Proxy, client: visor.Client[bytes]) -> None:
+        proxy.flowing.clear()
+        proxy.cut_all()
+        for _ in range(3):
+            rev = client.set("/elsewhere", b"")
+        client.compact(rev)
+        proxy.flowing.set()
+
+    @pytest.mark.parametrize("many", [False, True], ids=["lock", "semaphore"])
+    def test_who_waits_gets_what_he_waits_for(
+        self,
+        many: bool,
+        proxy: Proxy,
+        cut_off: visor.Client[bytes],
+        session: visor.Session,
+        client: visor.Client[bytes],
+    ) -> None:
+        waiting = cut_off.session(20)
+        holder, waiter = ((one.semaphore("/s", 1) if many else one.lock("/s")) for one in (session, waiting))
+        holder.acquire()
+        got: list[int] = []
+        thread = threading.Thread(target=lambda: got.append(waiter.acquire(timeout=20)))
+        thread.start()
+        until(lambda: len(holder.contenders()) == 2 and client.status()["watches"] == 1)
+        self.miss_history(proxy, client)
+        until(lambda: client.status()["watches"] == 1)
+        assert got == []
+        holder.release()
+        thread.join(20)
+        assert got == [waiter.fence]
+        waiting.close()
+
+    def test_who_observes_sees_who_is_there_now(
+        self, proxy: Proxy, cut_off: visor.Client[bytes], client: visor.Client[bytes]
+    ) -> None:
+        with client.session(20) as first, client.session(20) as second:
+            leading = first.election("/s", b"first")
+            leading.campaign()
+            following = second.election("/s", b"second")
+            leaders = visor.Election.observe_at(cut_off, "/s")
+            members = cut_off.session(20).party("/s").observe()
+            leader = next(leaders)
+            assert leader is not None
+            assert leader.data == b"first"
+            assert [one.data for one in next(members)] == [b"first"]
+            leading.resign()
+            following.campaign()
+            self.miss_history(proxy, client)
+            seen = [leader]
+            while seen[-1] is None or seen[-1].data != b"second":
+                seen.append(next(leaders))
+            while [one.data for one in next(members)] != [b"second"]:
+                pass
 
 
 class TestAsyncio:

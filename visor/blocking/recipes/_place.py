@@ -17,6 +17,7 @@ from visor.blocking.snapshot import File
 from visor.codecs import BYTES
 from visor.errors import (
     ClientClosed,
+    Compacted,
     DeadlineExceeded,
     LockLost,
     NotFound,
@@ -147,19 +148,25 @@ class Place:
         return files[0].rev, queue, marks
 
     def wait_gone(self, path: str, rev: int, patience: Patience) -> None:
-        """Wait until the file at `path`, which is there at `rev`, is deleted or expires."""
+        """Wait until the file at `path`, which is there at `rev`, is deleted or expires; it may return before."""
         self.follow(select.path(path), rev, patience, lambda gone: False)
 
     def follow(
         self, what: select.Selector, rev: int, patience: Patience, gone: Callable[[str], bool]
     ) -> None:
-        """Call `gone(path)` for what goes after `rev`, until it returns False. LeaseLost when the session ends."""
+        """Call `gone(path)` for what goes after `rev`, until it returns False. LeaseLost when the session ends.
+
+        It may return before that: when history went on without this client, which then has to look again.
+        """
         session = self._session
 
         def request(timeout: float) -> Any:
             return self._client.watch(what, rev + 1, kinds=GOING, keys=True, timeout=timeout)
 
-        watch = patience.do(request)
+        try:
+            watch = patience.do(request)
+        except Compacted:
+            return
         # A watch that is closed ends the waiting for it; the callback's own thread or task sees to that.
         interrupt = lambda state: watch.close()  # noqa: E731
         session._on_over(interrupt)
@@ -170,6 +177,8 @@ class Place:
                 for change in commit.changes:
                     if not gone(change.path):
                         return
+        except Compacted:
+            return
         except ClientClosed:
             session.check()
             raise

@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from visor import op, select
+from visor import op
 from visor._contenders import Contender, in_order
 from visor.blocking.recipes._place import files_in
+from visor.blocking.recipes._roll import Roll
 from visor.blocking.recipes.lock import Lock
-from visor.codecs import BYTES
-from visor.values import Commit, Kind
 
 if TYPE_CHECKING:
     from visor.blocking.client import Client
@@ -80,7 +79,7 @@ class Election(Lock):
     def leader_at(client: Client[Any], path: str, *, timeout: float | None = None) -> Contender | None:
         """Return who leads at `path` now, without standing; None when nobody does."""
         queue = in_order(files_in(client, path, timeout), data=True)
-        return queue[0] if queue else None
+        return _first(queue)
 
     def observe(self, *, timeout: float | None = None) -> Iterator[Contender | None]:
         """Iterate over the leaders: who leads now, and then every change (another leader, other data, nobody).
@@ -94,35 +93,22 @@ class Election(Lock):
         client: Client[Any], path: str, *, timeout: float | None = None
     ) -> Iterator[Contender | None]:
         """Iterate over the leaders at `path` as `observe` does, without standing."""
-        what = select.children(path)
-        watch = client.watch(what, codec=BYTES, state=True, timeout=timeout)
+        roll = Roll(client, path, timeout)
         try:
-            files = {one.path: one for one in in_order(watch.state.values(), data=True)}
-            leader = _first(files)
+            leader = _first(roll.next())
             yield leader
-            for commit in watch:
-                _follow(files, commit)
-                now = _first(files)
+            while True:
+                now = _first(roll.next())
                 if now != leader:
                     leader = now
                     yield leader
         finally:
-            watch.close()
+            roll.close()
 
     def __enter__(self) -> Election:
         self.campaign()
         return self
 
 
-def _first(files: dict[str, Contender]) -> Contender | None:
-    return min(files.values(), key=lambda one: one.fence, default=None)
-
-
-def _follow(files: dict[str, Contender], commit: Commit[bytes]) -> None:
-    """Bring the candidates up to date with a commit."""
-    for change in commit.changes:
-        if change.kind in (Kind.DELETE, Kind.EXPIRE):
-            files.pop(change.path, None)
-        else:
-            for one in in_order([change], data=True):
-                files[one.path] = one
+def _first(standing: list[Contender]) -> Contender | None:
+    return standing[0] if standing else None

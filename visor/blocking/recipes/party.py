@@ -12,11 +12,9 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from visor import select
 from visor._contenders import MEMBER, Contender, in_order
 from visor.blocking.recipes._place import Patience, Place, files_in
-from visor.codecs import BYTES
-from visor.values import Kind
+from visor.blocking.recipes._roll import Roll
 
 if TYPE_CHECKING:
     from visor.blocking.session import Session
@@ -68,20 +66,12 @@ class Party:
 
         `timeout` is for the beginning; then it waits for ever.
         """
-        what = select.children(self._directory)
-        watch = self._client.watch(what, codec=BYTES, state=True, timeout=timeout)
+        roll = Roll(self._client, self._directory, timeout)
         try:
-            members = {one.path: one for one in in_order(watch.state.values(), data=True)}
-            yield sorted(members.values(), key=_fence)
-            for commit in watch:
-                for change in commit.changes:
-                    if change.kind in (Kind.DELETE, Kind.EXPIRE):
-                        members.pop(change.path, None)
-                    else:
-                        members.update({one.path: one for one in in_order([change], data=True)})
-                yield sorted(members.values(), key=_fence)
+            while True:
+                yield roll.next()
         finally:
-            watch.close()
+            roll.close()
 
     def __enter__(self) -> Party:
         self.join()
@@ -91,7 +81,3 @@ class Party:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.leave()
-
-
-def _fence(member: Contender) -> int:
-    return member.fence

@@ -49,19 +49,24 @@ class Semaphore(Holding):
                 break
             except LookupError:
                 self._agree(agreed, patience)
-        rev, queue, _ = place.look(patience)
-        ahead = {one.path for one in queue if one.fence < place.fence}
-        if len(ahead) < self._limit:
-            return True
-        if wait:
-            # Any of those ahead may go first, so all of them are watched: by their going alone, without reading again.
-            def gone(path: str) -> bool:
-                ahead.discard(path)
-                return len(ahead) >= self._limit
+        while True:
+            rev, queue, _ = place.look(patience)  # raises if this contender was taken out meanwhile
+            ahead = {one.path for one in queue if one.fence < place.fence}
+            if len(ahead) < self._limit:
+                return True
+            if not wait:
+                return False
+            self._wait_gone(place, ahead, rev, patience)
 
-            place.follow(select.children(self._directory), rev, patience, gone)
-            place.look(patience)  # raises if this contender was taken out meanwhile
-        return wait
+    def _wait_gone(self, place: Place, ahead: set[str], rev: int, patience: Patience) -> None:
+        """Wait until enough of those ahead are gone; it may return before."""
+
+        # Any of them may go first, so all of them are watched: by their going alone, without reading again.
+        def gone(path: str) -> bool:
+            ahead.discard(path)
+            return len(ahead) >= self._limit
+
+        place.follow(select.children(self._directory), rev, patience, gone)
 
     def _agree(self, agreed: str, patience: Patience) -> None:
         """Set the limit if nobody has, or find that it is another one."""
