@@ -202,15 +202,6 @@ class TestHistoryThatGoesOn:
         with visor.dial(proxy.address) as client:
             yield client
 
-    @staticmethod
-    def miss_history(proxy: Proxy, client: visor.Client[bytes]) -> None:
-        proxy.flowing.clear()
-        proxy.cut_all()
-        for _ in range(3):
-            rev = client.set("/elsewhere", b"")
-        client.compact(rev)
-        proxy.flowing.set()
-
     @pytest.mark.parametrize("many", [False, True], ids=["lock", "semaphore"])
     def test_who_waits_gets_what_he_waits_for(
         self,
@@ -227,7 +218,7 @@ class TestHistoryThatGoesOn:
         thread = threading.Thread(target=lambda: got.append(waiter.acquire(timeout=20)))
         thread.start()
         until(lambda: len(holder.contenders()) == 2 and client.status()["watches"] == 1)
-        self.miss_history(proxy, client)
+        proxy.miss_history(client)
         until(lambda: client.status()["watches"] == 1)
         assert got == []
         holder.release()
@@ -250,7 +241,7 @@ class TestHistoryThatGoesOn:
             assert [one.data for one in next(members)] == [b"first"]
             leading.resign()
             following.campaign()
-            self.miss_history(proxy, client)
+            proxy.miss_history(client)
             seen = [leader]
             while seen[-1] is None or seen[-1].data != b"second":
                 seen.append(next(leaders))

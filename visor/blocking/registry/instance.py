@@ -17,9 +17,11 @@ from visor.registry.plan import Refused
 from visor.registry.states import TERMINAL, Move, State
 
 if TYPE_CHECKING:
+    from visor._backoff import Deadline
     from visor.blocking.registry.access import Access
     from visor.blocking.registry.presence import Presence
     from visor.blocking.registry.view import View
+    from visor.blocking.watch import Watch
 
 FOREVER = 1e9
 
@@ -322,22 +324,28 @@ def watch_until(instance: Instance, wanted: set[State], timeout: float | None) -
     # The record, its entry in `live` and that in `stopping`, which go when the lease does.
     group = layout.group(record.app, "*", *record.key[1:])
     what = select.glob(f"{group}/{layout.number(record.id)}")
-    view = instance._view
     while True:
-        with access.client.watch(what, keys=True, timeout=deadline.left()) as watch:
-            # Established: whatever comes after this look is told by the watch.
-            now = _state(view.at(access.rev()), instance)
-            while now.state not in wanted:
-                try:
-                    commit = watch.next(timeout=deadline.left())
-                except DeadlineExceeded:
-                    raise _too_late(now, wanted, timeout) from None
-                except Compacted:
-                    break  # it fell behind what is kept: look at the latest state
-                if commit.rev > now.rev:
-                    now = _state(view.at(commit.rev), instance)
-            else:
-                return now
+        try:
+            with access.client.watch(what, keys=True, timeout=deadline.left()) as watch:
+                return _watch_until(watch, instance, wanted, deadline, timeout)
+        except Compacted:
+            continue  # it fell behind what is kept: look at the latest state
+
+
+def _watch_until(
+    watch: Watch[Any], instance: Instance, wanted: set[State], deadline: Deadline, timeout: float | None
+) -> Instance:
+    view = instance._view
+    # The watch is established: whatever comes after this look is told by it.
+    now = _state(view.at(instance._access.rev()), instance)
+    while now.state not in wanted:
+        try:
+            commit = watch.next(timeout=deadline.left())
+        except DeadlineExceeded:
+            raise _too_late(now, wanted, timeout) from None
+        if commit.rev > now.rev:
+            now = _state(view.at(commit.rev), instance)
+    return now
 
 
 def _state(view: View, instance: Instance) -> Instance:
