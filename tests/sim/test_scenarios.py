@@ -297,6 +297,41 @@ def test_who_has_just_died_is_not_counted_on_when_another_one_is_removed() -> No
     assert leader.node is not None and leader.node.engine.reads_are_current
 
 
+def test_two_members_that_are_removed_at_once_do_not_hand_leadership_to_and_fro() -> None:
+    # Seed 837 of 8a164ed: two members were left, and both were to be removed. Each, leading, handed on to the other,
+    # with all actions that it had heard of: after each election there were twice as many, soon too many to go on.
+    world = begun()
+    leader = leads(world)
+    second, third = (host for host in world.hosts if host is not leader)
+    answers = [
+        act(world, where, "remove", whom.member_id)
+        for where, whom in ((leader, leader), (second, second), (third, leader), (third, second))
+    ]
+    go_on(world, 4.0)
+    # The leader is gone before it hears that itself is.
+    assert [[done for done, _ in one] for one in answers] == [[], [True], [True], [True]]
+    leader.retired = second.retired = True
+    assert leads(world) is third
+    assert third.node is not None
+    assert third.node.engine.term <= 4
+    come_to_rest(world)
+
+
+def test_of_two_members_that_are_both_removed_one_stays() -> None:
+    world = begun()
+    first = leads(world)
+    second, gone = (host for host in world.hosts if host is not first)
+    assert act(world, first, "remove", gone.member_id) == []
+    go_on(world, 1.0)
+    gone.retired = True
+    answers = act(world, first, "remove", first.member_id), act(world, second, "remove", second.member_id)
+    go_on(world, 4.0)
+    ((one, _),), ((other, _),) = answers
+    assert {one, other} == {True, False}
+    (second if other else first).retired = True
+    come_to_rest(world)
+
+
 def test_a_new_leader_takes_nobody_for_dead_whom_it_has_not_heard() -> None:
     # A leader that is to be removed hands on first: the heir is asked while it has heard one of two.
     world = begun()

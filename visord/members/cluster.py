@@ -8,6 +8,10 @@ checks that a majority of it can be reached, appends it, and answers (RESULT) wh
 
 One change at a time; an action that comes while another is under way waits for it. An action that is repeated after a
 lost answer finds its work done and succeeds. A *service* is asked in the same way, of the leader, and changes nothing.
+
+Who takes an action asks every leader anew, and a leader forgets what others passed to it when its reign ends: if it
+passed that on in its turn, the action would be there twice after each election. A leader that is to be removed hands
+leadership on, and does all else before: otherwise two members that are both to be removed would hand it to and fro.
 """
 
 from __future__ import annotations
@@ -38,6 +42,8 @@ FRESH_SECONDS: Final = 0.3
 """A member that has answered within this time lives: three heartbeats."""
 LATE_SECONDS: Final = 1.5
 """A member that has not answered for this time is dead. In between nobody knows."""
+SETTLED_SECONDS: Final = 0.3
+"""So long after its reign began a leader has heard what the others want of it."""
 TOO_LONG: Final = 512
 """Characters of a name or an address in an action."""
 
@@ -57,9 +63,22 @@ class Service(NamedTuple):
 
 
 class _Action:
-    __slots__ = ("answer", "arguments", "began", "begun", "deadline", "index", "name", "sent_to")
+    __slots__ = (
+        "answer",
+        "arguments",
+        "began",
+        "begun",
+        "deadline",
+        "index",
+        "name",
+        "passed",
+        "sent_in",
+        "sent_to",
+    )
 
-    def __init__(self, name: str, arguments: list[Any], answer: Answer, now: float, patience: float) -> None:
+    def __init__(
+        self, name: str, arguments: list[Any], answer: Answer, now: float, patience: float, passed: bool
+    ) -> None:
         self.name = name
         self.arguments = arguments
         self.answer = answer
@@ -69,8 +88,12 @@ class _Action:
         """It may have been done."""
         self.index = 0
         """Of the entry that does it; 0: not appended yet."""
+        self.passed = passed
+        """Another member took it, and passed it on."""
         self.sent_to = ""
         """The leader that was asked."""
+        self.sent_in = 0
+        """The term in which it was asked."""
 
 
 class Cluster:
@@ -97,6 +120,8 @@ class Cluster:
         self._last = first
         self._transfer: tuple[str, list[_Action]] | None = None
         self._updating = False
+        self._reign = (0, 0.0)
+        """The term in which this node leads, and since when."""
         self.services: dict[str, Service] = {"members": Service(PATIENCE_SECONDS, self._tell_members)}
         """What can be asked of the leader, besides the actions."""
 
@@ -104,6 +129,9 @@ class Cluster:
 
     def act(self, name: str, arguments: list[Any], answer: Answer) -> None:
         """Do an action here or at the leader; `answer` is called once, possibly within this call."""
+        self._take(name, arguments, answer, passed=False)
+
+    def _take(self, name: str, arguments: list[Any], answer: Answer, *, passed: bool) -> None:
         service = self.services.get(name)
         if name not in ACTIONS and service is None:
             known = ", ".join((*ACTIONS, *self.services))
@@ -114,7 +142,7 @@ class Cluster:
             answer(False, ["bad_request", text, {}])
             return
         patience = PATIENCE_SECONDS if service is None else service.patience
-        self._actions.append(_Action(name, arguments, answer, self._time(), patience))
+        self._actions.append(_Action(name, arguments, answer, self._time(), patience, passed))
         self.look()
 
     def find(self, member: str) -> Member | None:
@@ -167,17 +195,28 @@ class Cluster:
         now = self._time()
         self._finish_transfer()
         for number, action in list(self._asked.items()):
-            if action.deadline <= now or action.sent_to != self._engine.leader:
+            if action.deadline <= now or (action.sent_to, action.sent_in) != self._leader():
                 del self._asked[number]
                 self._actions.append(action)  # all actions can be repeated
+        if self._engine.is_leader and self._reign[0] != self._engine.term:
+            self._reign = (self._engine.term, now)
         actions, self._actions = self._actions, []
-        for action in actions:
+        for action in sorted(actions, key=self._steps_down):
             refusal = self._given_up(action, now)
             if refusal is None:
                 self._go_on(action)
             else:
                 action.answer(False, refusal)
         self._mind_the_members()
+
+    def _leader(self) -> tuple[str | None, int]:
+        return self._engine.leader, self._engine.term
+
+    def _steps_down(self, action: _Action) -> bool:
+        """Tell whether this node has to hand leadership on for an action."""
+        whom = action.arguments[0] if action.name == "remove" and action.arguments else None
+        found = self.find(whom) if isinstance(whom, str) else None
+        return found is not None and found.id == self._me.id
 
     def _given_up(self, action: _Action, now: float) -> list[Any] | None:
         """Return why an action ends although it was not done; None when it goes on."""
@@ -202,12 +241,14 @@ class Cluster:
         if engine.is_leader:
             self._lead(action)
             return
+        if action.passed:
+            return  # who passed it on sees that the reign is over, and asks the next leader
         action.index = 0
         self._last += 1
         if leader is None or not self._say(leader, [msg.CALL, self._last, action.name, action.arguments]):
             self._actions.append(action)
             return
-        action.sent_to, action.begun = leader, True
+        action.sent_to, action.sent_in, action.begun = leader, engine.term, True
         self._asked[self._last] = action
 
     def _lead(self, action: _Action) -> None:
@@ -271,7 +312,8 @@ class Cluster:
         found = now.require(member)
         after = now.remove(member)
         if found.id == self._engine.member:
-            if self._keeps_majority(after) and not self._engine.transferring:
+            settled = self._time() - self._reign[1] >= SETTLED_SECONDS
+            if self._keeps_majority(after) and settled and not self._engine.transferring:
                 self._engine.transfer(None)
             return None
         return after
@@ -379,7 +421,7 @@ class Cluster:
             self._say(member, [msg.RESULT, number, ok, result])
 
         if self._engine.is_leader:
-            self.act(name, arguments, answer)
+            self._take(name, arguments, answer, passed=True)
         # Not the leader: the caller notices by its own view of who leads, and asks the next.
 
     def on_result(self, member: str, message: list[Any]) -> None:
