@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import multiprocessing
+import signal
 import time
 import traceback
 import warnings
@@ -18,6 +20,12 @@ from tests.sim.world import Plan, run
 
 MANY: Final = 200
 """So many seeds must show every kind of fault."""
+CPU_SECONDS: Final = 60.0
+"""A seed takes one; what takes so long does not come to an end."""
+
+
+class Endless(BaseException):
+    """A seed takes too long."""
 
 
 @dataclass(slots=True)
@@ -34,12 +42,13 @@ class Outcome:
 
 
 def one(seed: int, plan: Plan) -> Outcome:
-    """Run one seed; never raises."""
+    """Run one seed; never raises, and always ends."""
     collecting = gc.isenabled()
     gc.disable()  # a world is garbage when it ends, and not before
     try:
-        result = run(seed, plan)
-    except Exception as error:
+        with _limited(CPU_SECONDS):
+            result = run(seed, plan)
+    except (Exception, Endless) as error:
         text = "".join(traceback.format_exception(error))
         return Outcome(seed, [("crashed", text)])
     finally:
@@ -47,6 +56,22 @@ def one(seed: int, plan: Plan) -> Outcome:
             gc.enable()
     findings = [(violation.property, _told(violation)) for violation in result.violations]
     return Outcome(seed, findings, result.counts, result.branches, result.seconds, result.steps)
+
+
+@contextlib.contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Interrupt what is done in here when it has taken so much processor time."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise Endless(f"not at an end after {seconds:g} s of processor time")
+
+    before = signal.signal(signal.SIGVTALRM, interrupt)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def _told(violation: BaseException) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 import msgpack
 import pytest
 
+from tests.sim import campaign
 from tests.sim.disk import SimDisk, SimWorker
 from tests.sim.network import BOUND, Network, SimPeers
 from tests.sim.scheduler import NodeLoop, PowerCut, Scheduler
+from tests.sim.world import Plan
 
 
 def loop_of(scheduler: Scheduler, rate: float = 1.0) -> NodeLoop:
@@ -300,3 +302,22 @@ def test_who_is_not_admitted_gets_no_connection() -> None:
     pair.go_on(5.0)
     assert not pair.ends["a"].reachable("b")
     assert pair.ends["b"].reachable("a")
+
+
+# -- campaigns ----------------------------------------------------------------------------------------------
+
+
+def test_a_seed_that_never_ends_is_one_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(seed: int, plan: Plan) -> None:
+        while True:
+            try:
+                for _ in iter(int, 1):
+                    pass
+            except Exception:
+                continue
+
+    monkeypatch.setattr(campaign, "run", endless)
+    monkeypatch.setattr(campaign, "CPU_SECONDS", 0.05)
+    ((name, text),) = campaign.one(7, Plan()).findings
+    assert name == "crashed"
+    assert "not at an end after 0.05 s" in text
