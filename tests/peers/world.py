@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -84,8 +84,18 @@ class Proxy:
         self.to_target: asyncio.StreamWriter | None = None
 
     async def start(self) -> str:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # In a task of its own: one of the server's is not awaited, and 3.11 complains when it is cancelled at the end.
+        self._begin(self._serve(reader, writer))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -97,8 +107,7 @@ class Proxy:
             return
         self._writers.append(up_writer)
         self.to_target = up_writer
-        back = asyncio.ensure_future(self._pump(up_reader, writer, lambda data: [data]))
-        self._tasks.add(back)
+        back = self._begin(self._pump(up_reader, writer, lambda data: [data]))
         await self._pump(reader, up_writer, self._forward)
         await back
 
@@ -132,6 +141,6 @@ class Proxy:
     async def close(self) -> None:
         self.held = False
         self._server.close()
-        self.cut()
-        if self._tasks:
+        while self._tasks:
+            self.cut()
             await asyncio.wait(self._tasks)
