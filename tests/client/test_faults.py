@@ -470,7 +470,7 @@ class TestAsyncio:
                     client.get("/a", timeout=0.1), client.set("/a", b"", timeout=0.2), return_exceptions=True
                 )
                 assert [type(result) for result in results] == [errors.DeadlineExceeded, errors.WriteTimeout]
-                assert time.monotonic() - began < 4
+                assert time.monotonic() - began < 1
                 fake.cut_all()
                 assert await client.rev() == 0
 

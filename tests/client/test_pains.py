@@ -339,7 +339,7 @@ class TestClosing:
         client.close()
         for thread in threads:
             thread.join(5)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 1
         assert len(ended) == 3
         for call in (client.rev, client.connect, lambda: client.watch("/**"), lambda: next(watch)):
             with pytest.raises(errors.ClientClosed):
@@ -353,7 +353,7 @@ class TestClosing:
             spoil()
             began = time.monotonic()
             client.close()
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 1
 
     def test_a_closed_client_can_be_reopened(self, visor_server: Server) -> None:
         client = visor_server.dial()
@@ -389,7 +389,7 @@ class TestClosing:
             await client.close()
             await client.close()
             results = await asyncio.gather(*tasks, return_exceptions=True)
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < 1
             assert [type(result) for result in results] == [errors.ClientClosed] * 3
             with pytest.raises(errors.ClientClosed):
                 await client.rev()
