@@ -25,7 +25,7 @@ CPU_SECONDS: Final = 60.0
 
 
 class Endless(BaseException):
-    """A seed takes too long."""
+    """A seed takes too long. No `Exception`: what catches all errors of the code under test must not catch this."""
 
 
 @dataclass(slots=True)

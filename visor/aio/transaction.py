@@ -10,7 +10,6 @@ them give what the body saw (somebody changed a neighbour in a listed directory)
 tried again at the new rev; otherwise it is a Conflict.
 """
 
-# the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable

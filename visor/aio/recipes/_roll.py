@@ -1,6 +1,5 @@
 """Who stands in a directory, now and after every change."""
 
-# the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

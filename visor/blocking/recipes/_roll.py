@@ -1,7 +1,6 @@
 # Generated from visor/aio/recipes/_roll.py by tests/hygiene/unasync.py.
 """Who stands in a directory, now and after every change."""
 
-# the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
