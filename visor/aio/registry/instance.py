@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from visor import select
 from visor.aio.registry.base import Registered, moment
-from visor.errors import Compacted, DeadlineExceeded
+from visor.aio.registry.waiting import wait_until
 from visor.registry import layout, moves, placement
 from visor.registry.errors import Unregistered
 from visor.registry.model import InstanceRecord, Mark
@@ -17,13 +17,8 @@ from visor.registry.plan import Refused
 from visor.registry.states import TERMINAL, Move, State
 
 if TYPE_CHECKING:
-    from visor._backoff import Deadline
-    from visor.aio.registry.access import Access
     from visor.aio.registry.presence import Presence
     from visor.aio.registry.view import View
-    from visor.aio.watch import Watch
-
-FOREVER = 1e9
 
 
 class Instance(Registered):
@@ -324,34 +319,17 @@ async def look(view: View, record: InstanceRecord) -> Instance:
 
 async def watch_until(instance: Instance, wanted: set[State], timeout: float | None) -> Instance:
     """Follow an instance until its state is wanted, from the latest rev on."""
-    access: Access = instance._access
-    deadline = access.client._driver.deadline(FOREVER if timeout is None else timeout)
     record = instance._record
     # The record, its entry in `live` and that in `stopping`, which go when the lease does.
     group = layout.group(record.app, "*", *record.key[1:])
-    what = select.glob(f"{group}/{layout.number(record.id)}")
-    while True:
-        try:
-            async with await access.client.watch(what, keys=True, timeout=deadline.left()) as watch:
-                return await _watch_until(watch, instance, wanted, deadline, timeout)
-        except Compacted:
-            continue  # it fell behind what is kept: look at the latest state
-
-
-async def _watch_until(
-    watch: Watch[Any], instance: Instance, wanted: set[State], deadline: Deadline, timeout: float | None
-) -> Instance:
-    view = instance._view
-    # The watch is established: whatever comes after this look is told by it.
-    now = await _state(view.at(await instance._access.rev()), instance)
-    while now.state not in wanted:
-        try:
-            commit = await watch.next(timeout=deadline.left())
-        except DeadlineExceeded:
-            raise _too_late(now, wanted, timeout) from None
-        if commit.rev > now.rev:
-            now = await _state(view.at(commit.rev), instance)
-    return now
+    return await wait_until(
+        instance._view,
+        select.glob(f"{group}/{layout.number(record.id)}"),
+        lambda view: _state(view, instance),
+        lambda now: now.state in wanted,
+        lambda now: _too_late(now, wanted, timeout),
+        timeout,
+    )
 
 
 async def _state(view: View, instance: Instance) -> Instance:
@@ -361,8 +339,6 @@ async def _state(view: View, instance: Instance) -> Instance:
         return Instance(view, Seen(instance._record, 0))
 
 
-def _too_late(now: Instance, wanted: set[State], timeout: float | None) -> DeadlineExceeded:
+def _too_late(now: Instance, wanted: set[State], timeout: float | None) -> str:
     names = ", ".join(sorted(state.value for state in wanted - TERMINAL)) or "at its end"
-    return DeadlineExceeded(
-        f"instance {now.id} is {now.state} after {timeout or 0:g} s, waited for {names}", seconds=timeout or 0
-    )
+    return f"instance {now.id} is {now.state} after {timeout or 0:g} s, waited for {names}"

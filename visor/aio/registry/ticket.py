@@ -7,13 +7,14 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from visor import select
 from visor.aio.registry.base import Registered, moment
 from visor.aio.registry.instance import Instance, claimer, look
+from visor.aio.registry.waiting import wait_until
 from visor.codecs import BYTES
-from visor.errors import Compacted, Conflict, DeadlineExceeded, DecodeError, NotFound
+from visor.errors import Conflict, DeadlineExceeded, DecodeError, NotFound
 from visor.registry import layout, tickets
 from visor.registry.errors import Unregistered
 from visor.registry.model import Mark, TicketRecord
@@ -24,7 +25,6 @@ from visor.registry.states import TICKET_OF, Operation, State, Status
 from visor.values import Commit, Kind
 
 if TYPE_CHECKING:
-    from visor._backoff import Deadline
     from visor.aio.registry.presence import Presence
     from visor.aio.registry.view import View
     from visor.aio.watch import Watch
@@ -195,30 +195,14 @@ class Ticket(Registered):
         if self._instance is not None:
             states = (State.EXITED,) if self.op is Operation.STOP else (State.RUNNING, State.STOPPING)
             return Ticket.of_instance(await self._instance.wait(*states, timeout=timeout))
-        access = self._access
-        deadline = access.client._driver.deadline(1e9 if timeout is None else timeout)
-        what = select.path(layout.identity(self.id))
-        while True:
-            try:
-                async with await access.client.watch(what, keys=True, timeout=deadline.left()) as watch:
-                    return await self._watch_until_processed(watch, deadline, timeout)
-            except Compacted:
-                continue  # it fell behind what is kept: look at the latest state
-
-    async def _watch_until_processed(
-        self, watch: Watch[Any], deadline: Deadline, timeout: float | None
-    ) -> Ticket:
-        # The watch is established: whatever comes after this look is told by it.
-        now = await self._view.at(await self._access.rev()).ticket(self.id)
-        while now.status not in tickets.PROCESSED:
-            try:
-                commit = await watch.next(timeout=deadline.left())
-            except DeadlineExceeded:
-                word = f"ticket {self.id} is {now.status} after {timeout or 0:g} s"
-                raise DeadlineExceeded(word, seconds=timeout or 0) from None
-            if commit.rev > now.rev:
-                now = await self._view.at(commit.rev).ticket(self.id)
-        return now
+        return await wait_until(
+            self._view,
+            select.path(layout.identity(self.id)),
+            lambda view: view.ticket(self.id),
+            lambda now: now.status in tickets.PROCESSED,
+            lambda now: f"ticket {self.id} is {now.status} after {timeout or 0:g} s",
+            timeout,
+        )
 
     def __repr__(self) -> str:
         where = f" by {self.host}" if self.host else ""

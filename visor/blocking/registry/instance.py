@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from visor import select
 from visor.blocking.registry.base import Registered, moment
-from visor.errors import Compacted, DeadlineExceeded
+from visor.blocking.registry.waiting import wait_until
 from visor.registry import layout, moves, placement
 from visor.registry.errors import Unregistered
 from visor.registry.model import InstanceRecord, Mark
@@ -17,13 +17,8 @@ from visor.registry.plan import Refused
 from visor.registry.states import TERMINAL, Move, State
 
 if TYPE_CHECKING:
-    from visor._backoff import Deadline
-    from visor.blocking.registry.access import Access
     from visor.blocking.registry.presence import Presence
     from visor.blocking.registry.view import View
-    from visor.blocking.watch import Watch
-
-FOREVER = 1e9
 
 
 class Instance(Registered):
@@ -318,34 +313,17 @@ def look(view: View, record: InstanceRecord) -> Instance:
 
 def watch_until(instance: Instance, wanted: set[State], timeout: float | None) -> Instance:
     """Follow an instance until its state is wanted, from the latest rev on."""
-    access: Access = instance._access
-    deadline = access.client._driver.deadline(FOREVER if timeout is None else timeout)
     record = instance._record
     # The record, its entry in `live` and that in `stopping`, which go when the lease does.
     group = layout.group(record.app, "*", *record.key[1:])
-    what = select.glob(f"{group}/{layout.number(record.id)}")
-    while True:
-        try:
-            with access.client.watch(what, keys=True, timeout=deadline.left()) as watch:
-                return _watch_until(watch, instance, wanted, deadline, timeout)
-        except Compacted:
-            continue  # it fell behind what is kept: look at the latest state
-
-
-def _watch_until(
-    watch: Watch[Any], instance: Instance, wanted: set[State], deadline: Deadline, timeout: float | None
-) -> Instance:
-    view = instance._view
-    # The watch is established: whatever comes after this look is told by it.
-    now = _state(view.at(instance._access.rev()), instance)
-    while now.state not in wanted:
-        try:
-            commit = watch.next(timeout=deadline.left())
-        except DeadlineExceeded:
-            raise _too_late(now, wanted, timeout) from None
-        if commit.rev > now.rev:
-            now = _state(view.at(commit.rev), instance)
-    return now
+    return wait_until(
+        instance._view,
+        select.glob(f"{group}/{layout.number(record.id)}"),
+        lambda view: _state(view, instance),
+        lambda now: now.state in wanted,
+        lambda now: _too_late(now, wanted, timeout),
+        timeout,
+    )
 
 
 def _state(view: View, instance: Instance) -> Instance:
@@ -355,8 +333,6 @@ def _state(view: View, instance: Instance) -> Instance:
         return Instance(view, Seen(instance._record, 0))
 
 
-def _too_late(now: Instance, wanted: set[State], timeout: float | None) -> DeadlineExceeded:
+def _too_late(now: Instance, wanted: set[State], timeout: float | None) -> str:
     names = ", ".join(sorted(state.value for state in wanted - TERMINAL)) or "at its end"
-    return DeadlineExceeded(
-        f"instance {now.id} is {now.state} after {timeout or 0:g} s, waited for {names}", seconds=timeout or 0
-    )
+    return f"instance {now.id} is {now.state} after {timeout or 0:g} s, waited for {names}"

@@ -1,0 +1,64 @@
+# Generated from visor/aio/registry/waiting.py by tests/hygiene/unasync.py.
+"""Waiting until something in the registry is as somebody wants it: a look, and another one after every change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from visor.errors import Compacted, DeadlineExceeded
+
+if TYPE_CHECKING:
+    from visor._backoff import Deadline
+    from visor.blocking.registry.view import View
+    from visor.blocking.watch import Watch
+    from visor.select import Selector
+
+T = TypeVar("T")
+
+FOREVER = 1e9
+
+
+def wait_until(
+    view: View,
+    what: Selector,
+    look: Callable[[View], T],
+    done: Callable[[T], bool],
+    late: Callable[[T], str],
+    timeout: float | None,
+) -> T:
+    """Look at the latest rev, and after every commit that changes `what`; return the first that is `done`.
+
+    DeadlineExceeded after `timeout` seconds (None: it waits for ever), in the words of `late` for what was seen last.
+    """
+    client = view._access.client
+    deadline = client._driver.deadline(FOREVER if timeout is None else timeout)
+    while True:
+        try:
+            with client.watch(what, keys=True, timeout=deadline.left()) as watch:
+                return _follow(watch, view, look, done, late, deadline, timeout or 0)
+        except Compacted:
+            continue  # it fell behind what is kept: look at the latest state
+
+
+def _follow(
+    watch: Watch[object],
+    view: View,
+    look: Callable[[View], T],
+    done: Callable[[T], bool],
+    late: Callable[[T], str],
+    deadline: Deadline,
+    seconds: float,
+) -> T:
+    # The watch is established: whatever comes after this look is told by it.
+    rev = view._access.rev()
+    now = look(view.at(rev))
+    while not done(now):
+        try:
+            commit = watch.next(timeout=deadline.left())
+        except DeadlineExceeded:
+            raise DeadlineExceeded(late(now), seconds=seconds) from None
+        if commit.rev > rev:
+            rev = commit.rev
+            now = look(view.at(rev))
+    return now
