@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ import visor
 import visor.aio.views
 from tests.client.proxy import Proxy
 from visor import codecs, errors
+from visor.blocking.views._probing import Prober
 from visor.following import Stopped
 from visor.testing import Server
 from visor.views import (
@@ -280,6 +282,34 @@ class TestProbes:
             finally:
                 go.set()
             eventually(lambda: registry.summary().healthy == 2)
+
+    def test_whoever_takes_a_probe_that_never_ends_is_not_counted_on_for_the_next(self) -> None:
+        """A thread that had taken one, and had not said so yet, counted as idle: the next waited behind it."""
+        go = threading.Event()
+        ended: list[str] = []
+
+        def dawdle(frame: FrameType, event: str, arg: object) -> object:
+            """Let whoever submits get on between any two lines of who takes."""
+            time.sleep(0.01)
+            return dawdle
+
+        def probe(endpoint: Endpoint, timeout: float) -> None:
+            if endpoint.host == "stuck":
+                go.wait(20)
+
+        prober = Prober(probe, 1, lambda id, *_: ended.append(id))
+        threading.settrace(dawdle)
+        try:
+            prober.submit("first", 1, Endpoint("first", 1))
+            eventually(lambda: ended == ["first"] and prober._idle == 1)
+            prober.submit("stuck", 1, Endpoint("stuck", 1))
+            eventually(lambda: not prober._jobs)
+            prober.submit("well", 1, Endpoint("well", 1))
+            eventually(lambda: ended == ["first", "well"])
+        finally:
+            threading.settrace(None)
+            prober.close()
+            go.set()
 
     def test_tcp(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:

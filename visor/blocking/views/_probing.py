@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -94,21 +93,24 @@ class Prober:
         self._probe = probe
         self._seconds = seconds
         self._done = done
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        """What is to be done; None wakes a thread that waits."""
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        """Guards all that follows; told of a job to do, and of the end."""
+        self._jobs: deque[Job] = deque()
         self._threads = 0
         self._idle = 0
+        """Threads that wait for a job. Counted under the lock that a job is taken under: a thread that has taken one
+        may be busy with it for ever, and who is handed over next must not count on it."""
         self._since: dict[tuple[str, int], float] = {}
         """When each job was handed over."""
         self._closed = False
 
     def submit(self, id: str, number: int, endpoint: Endpoint) -> None:
         """Probe this server; never waits."""
-        with self._lock:
+        with self._changed:
             self._since[id, number] = time.monotonic()
-            self._jobs.put((id, number, endpoint))
-            if self._idle < self._jobs.qsize() and self._threads < AT_ONCE:
+            self._jobs.append((id, number, endpoint))
+            self._changed.notify()
+            if self._idle < len(self._jobs) and self._threads < AT_ONCE:
                 self._threads += 1
                 threading.Thread(target=self._work, name="visor probe", daemon=True).start()
 
@@ -118,20 +120,14 @@ class Prober:
 
     def _next(self) -> Job | None:
         """Wait for something to do; None when there was nothing for a while, or it is all over."""
-        with self._lock:
+        with self._changed:
             self._idle += 1
-        job: Job | None = None
-        with contextlib.suppress(queue.Empty):
-            job = self._jobs.get(timeout=IDLE_SECONDS)
-        with self._lock:
+            self._changed.wait_for(lambda: self._jobs or self._closed, IDLE_SECONDS)
             self._idle -= 1
-            if job is None and not self._closed:
-                with contextlib.suppress(queue.Empty):
-                    job = self._jobs.get_nowait()  # it came just now, and counted on this thread
-            if job is None or self._closed:
+            if self._closed or not self._jobs:
                 self._threads -= 1
                 return None
-        return job
+            return self._jobs.popleft()
 
     def _run(self, id: str, number: int, endpoint: Endpoint) -> None:
         problem: str | None = None
@@ -140,7 +136,7 @@ class Prober:
             report = self._probe(endpoint, self._seconds)
         except Exception as error:
             problem = told(error, self._seconds)
-        with self._lock:
+        with self._changed:
             self._since.pop((id, number), None)
         if not self._closed:
             self._done(id, number, problem, report)
@@ -148,7 +144,7 @@ class Prober:
     def overdue(self) -> Mapping[tuple[str, int], str]:
         """Return probes that do not end in time, with what to say of them."""
         now = time.monotonic()
-        with self._lock:
+        with self._changed:
             return {
                 key: f"the probe has not ended within {2 * self._seconds:g} s"
                 for key, since in self._since.items()
@@ -157,10 +153,9 @@ class Prober:
 
     def close(self) -> None:
         """Start nothing more; what is under way ends by itself and is not told."""
-        with self._lock:
+        with self._changed:
             self._closed = True
-            for _ in range(self._threads):
-                self._jobs.put(None)
+            self._changed.notify_all()
 
 
 def told(error: Exception, seconds: float) -> str:
