@@ -55,7 +55,10 @@ OFFLINE, GREETING, READY, LEAVING = range(4)
 REPEATED = frozenset(("overloaded", "not_leader", "closing", "lost_leadership", "diverged"))
 """Failures that the client itself meets with another attempt, within the deadline."""
 LOCAL = frozenset(("no_quorum", "no_space"))
-"""Failures that are told at once, and that another node may not have either: it sees the majority, or has room."""
+"""Failures that are told at once, and that another node may not have either: it sees the majority, or has room.
+
+A write that may have happened is asked for there: at once nothing could be told of it but that nobody knows.
+"""
 MOVING = frozenset(("not_leader", "closing", "lost_leadership", "diverged"))
 """Those of them that another node may not have."""
 
@@ -465,17 +468,18 @@ class Session:
             return
         self.useful = True
         call.sent = False
-        if code in REPEATED:
-            self._repeat(call, error, now)
+        elsewhere = code in LOCAL and len(self.candidates()) > 1
+        if code in REPEATED or (call.uncertain and elsewhere):
+            self._repeat(call, error, now)  # what became of an uncertain write, another node may well know
             return
         if call.uncertain and isinstance(error, Unavailable):
-            unknown = OutcomeUnknown(f"the connection broke while the write was under way, then: {error}")
+            unknown = OutcomeUnknown(f"what became of the write could not be asked: {error}")
             unknown.__cause__ = error
             error = unknown
         call.settle(None, error)
         self._drop(call)
-        if code in LOCAL and self.state == READY and len(self.candidates()) > 1:
-            self._told_to_go(code, text)  # others may be better off: the next call shall find them
+        if elsewhere:
+            self._leave(code, text)  # others may be better off: the next call shall find them
 
     def _greeting_refused(self, error: VisorError) -> None:
         self.broken = f"the node refused this client: {error}"
@@ -494,8 +498,13 @@ class Session:
             self._drop(call)
         self._delay(call, call.attempt, now)
         call.attempt += 1
-        if error.code in MOVING:
-            self._told_to_go(error.code, str(error))
+        if error.code in MOVING or error.code in LOCAL:
+            self._leave(error.code, str(error))
+
+    def _leave(self, code: str, text: str) -> None:
+        """Go to another node when this one has answered what it was asked."""
+        if self.state == READY:  # else it is being left, and is to answer the rest
+            self._told_to_go(code, text)
 
     def _delay(self, item: Call | Feed, attempt: int, now: float) -> None:
         settings = self._settings

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from visor import errors
+from visor._address import Address
 from visor._backoff import Backoff
 from visor._calls import Call
 from visor._feed import Feed
@@ -30,8 +31,8 @@ class Peer:
         self.session = Session(dataclasses.replace(settings, **changes))
         self.now = 100.0
 
-    def connect(self, **welcome: Any) -> list[list[Any]]:
-        hello = sent(self.session.hello(self.now))[0]
+    def connect(self, address: Address | None = None, **welcome: Any) -> list[list[Any]]:
+        hello = sent(self.session.hello(self.now, address))[0]
         self.receive([verbs.OK, hello[1], {**WELCOME, **welcome}])
         return self.sent()
 
@@ -170,6 +171,32 @@ class TestRefusals:
         peer.receive([verbs.ERROR, call.id, "no_space", "full", {}])
         assert isinstance(call.error, errors.OutcomeUnknown)
         assert isinstance(call.error.__cause__, errors.NoSpace)
+
+    @pytest.mark.parametrize("code", ["no_quorum", "no_space"])
+    def test_what_became_of_a_write_is_asked_of_the_other_nodes_too(self, code: str) -> None:
+        here, there = Address("x", 1), Address("y", 1)
+        peer = Peer(addresses=(here, there))
+        peer.connect()
+        unknown = peer.write("/1")
+        peer.sent()
+        peer.session.lost()
+        peer.connect(here)
+        fresh, slow = peer.write("/2"), peer.read()
+        peer.sent()
+        peer.receive([verbs.ERROR, unknown.id, code, "", {}], [verbs.ERROR, fresh.id, code, "", {}])
+        assert fresh.error is not None and fresh.error.code == code
+        assert not unknown.done
+        assert peer.session.broken is None, "the node is to answer what else it was asked"
+        peer.receive([verbs.OK, slow.id, [1, None]])
+        assert peer.session.broken is not None
+        assert peer.session.candidates()[0] == (there, False)
+        peer.session.lost()
+        peer.connect(there)
+        peer.pass_time(1.0)
+        (message,) = peer.sent()
+        assert message[:2] == [verbs.RETRY, unknown.id]
+        peer.receive([verbs.OK, unknown.id, 7])
+        assert unknown.result == 7
 
     def test_a_leader_lost_on_the_way_makes_the_write_a_retry(self, peer: Peer) -> None:
         call = peer.write()
