@@ -14,6 +14,7 @@ import pytest
 
 import visor
 import visor.aio
+from tests.patience import PROMPTLY
 from visor import codecs, errors, op
 from visor._settings import gather
 from visor.protocol import verbs
@@ -75,7 +76,7 @@ class TestExactlyOnce:
             began = time.monotonic()
             with pytest.raises(errors.WriteTimeout) as caught:
                 client.set("/a", b"1", timeout=0.1)
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < PROMPTLY
             assert caught.value.seconds == 0.1
             fake.cut_all()
             assert client.rev() == 0
@@ -295,7 +296,7 @@ class TestNodes:
             visor.dial(fake.address)
         with pytest.raises(errors.Denied):
             asyncio.run(_dial(fake.address))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < PROMPTLY
 
     def test_overload_is_met_with_pauses_within_the_deadline(self, fake: FakeServer) -> None:
         refusals = 3
@@ -414,18 +415,22 @@ class TestThreads:
 
             def wait(seconds: float) -> None:
                 began = time.monotonic()
-                with pytest.raises(errors.DeadlineExceeded):
+                with pytest.raises((errors.DeadlineExceeded, errors.ClientClosed)):
                     client.get("/a", timeout=seconds)
                 took[seconds] = time.monotonic() - began
 
-            threads = [threading.Thread(target=wait, args=(seconds,)) for seconds in (0.6, 0.1, 0.3, 0.2)]
+            patient = threading.Thread(target=wait, args=(60,))
+            patient.start()
+            threads = [threading.Thread(target=wait, args=(seconds,)) for seconds in (0.3, 0.1, 0.2)]
             for thread in threads:
                 thread.start()
             assert client.rev() == 0
             for thread in threads:
-                thread.join(5)
-            assert all(seconds <= spent < seconds + 0.3 for seconds, spent in took.items())
-            assert len(took) == 4
+                thread.join(PROMPTLY)
+            assert set(took) == {0.1, 0.2, 0.3}, "nobody waits for anybody else's deadline"
+            assert all(spent >= seconds for seconds, spent in took.items())
+        patient.join(PROMPTLY)
+        assert not patient.is_alive()
 
 
 class TestAsyncio:
@@ -470,7 +475,7 @@ class TestAsyncio:
                     client.get("/a", timeout=0.1), client.set("/a", b"", timeout=0.2), return_exceptions=True
                 )
                 assert [type(result) for result in results] == [errors.DeadlineExceeded, errors.WriteTimeout]
-                assert time.monotonic() - began < 1
+                assert time.monotonic() - began < PROMPTLY
                 fake.cut_all()
                 assert await client.rev() == 0
 

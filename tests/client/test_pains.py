@@ -17,6 +17,7 @@ import pytest
 
 import visor
 import visor.aio
+from tests.patience import PROMPTLY
 from visor import errors
 from visor.protocol import verbs
 from visor.testing import Server
@@ -165,7 +166,7 @@ class TestCtrlC:
             began = time.monotonic()
             with pytest.raises(KeyboardInterrupt), interrupted_after(0.1):
                 BLOCKING[name](client)
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < PROMPTLY
             silent = False
             assert client.set("/after", b"1") > 0
             assert client.get("/after").value == b"1"
@@ -339,7 +340,7 @@ class TestClosing:
         client.close()
         for thread in threads:
             thread.join(5)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < PROMPTLY
         assert len(ended) == 3
         for call in (client.rev, client.connect, lambda: client.watch("/**"), lambda: next(watch)):
             with pytest.raises(errors.ClientClosed):
@@ -353,7 +354,7 @@ class TestClosing:
             spoil()
             began = time.monotonic()
             client.close()
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < PROMPTLY
 
     def test_a_closed_client_can_be_reopened(self, visor_server: Server) -> None:
         client = visor_server.dial()
@@ -389,7 +390,7 @@ class TestClosing:
             await client.close()
             await client.close()
             results = await asyncio.gather(*tasks, return_exceptions=True)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < PROMPTLY
             assert [type(result) for result in results] == [errors.ClientClosed] * 3
             with pytest.raises(errors.ClientClosed):
                 await client.rev()
@@ -564,7 +565,7 @@ class TestNames:
         began = time.monotonic()
         with pytest.raises(errors.DeadlineExceeded, match=r"slow\.example"):
             visor.dial("slow.example:1", timeout=0.2)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < PROMPTLY
         release.set()
 
 
