@@ -154,7 +154,7 @@ class TestHolding:
             again = session.lock(NAME)
             again.acquire()
             client.delete(again.path)
-            until(lambda: again.lost, within=1.0)
+            until(lambda: again.lost, within=PROMPTLY)
 
     def test_a_release_and_a_new_hold_while_the_session_looks_after_the_old_one(
         self, visor_server: Server, monkeypatch: pytest.MonkeyPatch
