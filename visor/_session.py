@@ -129,6 +129,8 @@ class Session:
         self._here: Address | None = None
         self._left: Address | None = None
         """A node that sent this client away, or could not serve it: to be tried last."""
+        self._reads_too = False
+        """The node that is being left is to answer reads as well."""
         self._guess = False
         """This connection leads to a learned address: who answers there may be anybody."""
 
@@ -404,7 +406,15 @@ class Session:
             self.refill()
 
     def _leave_when_done(self) -> None:
-        if self.state == LEAVING and not any(call.sent for call in self.pending.values()):
+        """Give up a connection that is being left when it owes nothing that is to be waited for.
+
+        Writes are: whoever breaks off does not know what became of them. Of reads, those that a node wants to answer
+        before it closes are. A node that goes on is not asked to: a read that waits for a rev to come would keep
+        everything else from going elsewhere.
+        """
+        if self.state == LEAVING and not any(
+            call.sent and (call.write or self._reads_too) for call in self.pending.values()
+        ):
             self.urgent = True
             self.broken = "the node is leaving"
 
@@ -445,11 +455,13 @@ class Session:
             if self.state == GREETING and self.refused is None:
                 self._greeting_refused(self._error(code, text, {}))
             return
-        if self.state != READY:
+        if self.state == GREETING:
             self.broken = f"the node is not available: {code}: {text}"
             return
-        self.state = LEAVING
-        self._left = self._here
+        if self.state == READY:
+            self.state = LEAVING
+            self._left = self._here
+            self._reads_too = code == "closing"
         self._leave_when_done()
 
     # -- refusals -------------------------------------------------------------------------------------
@@ -479,7 +491,7 @@ class Session:
         call.settle(None, error)
         self._drop(call)
         if elsewhere:
-            self._leave(code, text)  # others may be better off: the next call shall find them
+            self._told_to_go(code, text)  # others may be better off: the next call shall find them
 
     def _greeting_refused(self, error: VisorError) -> None:
         self.broken = f"the node refused this client: {error}"
@@ -499,12 +511,7 @@ class Session:
         self._delay(call, call.attempt, now)
         call.attempt += 1
         if error.code in MOVING or error.code in LOCAL:
-            self._leave(error.code, str(error))
-
-    def _leave(self, code: str, text: str) -> None:
-        """Go to another node when this one has answered what it was asked."""
-        if self.state == READY:  # else it is being left, and is to answer the rest
-            self._told_to_go(code, text)
+            self._told_to_go(error.code, str(error))
 
     def _delay(self, item: Call | Feed, attempt: int, now: float) -> None:
         settings = self._settings

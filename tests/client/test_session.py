@@ -181,13 +181,13 @@ class TestRefusals:
         peer.sent()
         peer.session.lost()
         peer.connect(here)
-        fresh, slow = peer.write("/2"), peer.read()
+        fresh, slow = peer.write("/2"), peer.write("/3")
         peer.sent()
         peer.receive([verbs.ERROR, unknown.id, code, "", {}], [verbs.ERROR, fresh.id, code, "", {}])
         assert fresh.error is not None and fresh.error.code == code
         assert not unknown.done
         assert peer.session.broken is None, "the node is to answer what else it was asked"
-        peer.receive([verbs.OK, slow.id, [1, None]])
+        peer.receive([verbs.OK, slow.id, 1])
         assert peer.session.broken is not None
         assert peer.session.candidates()[0] == (there, False)
         peer.session.lost()
@@ -197,6 +197,26 @@ class TestRefusals:
         assert message[:2] == [verbs.RETRY, unknown.id]
         peer.receive([verbs.OK, unknown.id, 7])
         assert unknown.result == 7
+
+    @pytest.mark.parametrize("code", ["no_space", "no_quorum", "lost_leadership", "not_leader"])
+    def test_a_read_that_waits_for_a_rev_to_come_keeps_nobody_at_a_node_that_goes_on(self, code: str) -> None:
+        peer = Peer(addresses=(Address("x", 1), Address("y", 1)))
+        peer.connect()
+        read, write = peer.read(seconds=60), peer.write()
+        peer.sent()
+        peer.receive([verbs.ERROR, write.id, code, "", {}])
+        assert peer.session.broken is not None
+        peer.session.lost()
+        assert [verbs.GET, read.id, "/a"] in peer.connect()
+
+    def test_a_node_that_closes_answers_reads_as_well(self, peer: Peer) -> None:
+        read, write = peer.read(), peer.write()
+        peer.sent()
+        peer.receive([verbs.ERROR, write.id, "closing", "", {}], [verbs.GOAWAY, "closing", ""])
+        assert peer.session.broken is None
+        peer.receive([verbs.OK, read.id, [1, None]])
+        assert read.result == [1, None]
+        assert peer.session.broken is not None
 
     def test_a_leader_lost_on_the_way_makes_the_write_a_retry(self, peer: Peer) -> None:
         call = peer.write()
