@@ -120,6 +120,7 @@ def test_a_learner_stays_one_until_it_is_promoted(members: Members) -> None:
         assert not found.voter
         with pytest.raises(errors.BadRequest):
             client.admin.transfer("n2")
+        members.until(lambda: members.behind("n2") == 0, "n2 has caught up")
         promoted = client.admin.promote("n2").find("n2")
         assert promoted is not None
         assert promoted.voter

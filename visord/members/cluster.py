@@ -322,9 +322,10 @@ class Cluster:
         progress = self._engine.progress(member.id)
         behind = self._engine.log.last_index - (progress[0] if progress else 0)
         if not member.voter and (progress is None or not _ready(progress, behind)):
+            lag = f"is {behind} entries behind" if behind > CAUGHT_UP else "is not heard of"
             raise ConfigurationError(
-                f"refused: {member.name} ({member.id}) is {behind} entries behind; with a vote it would count "
-                "towards the majority but could not help to decide",
+                f"refused: {member.name} ({member.id}) {lag}; with a vote it would count towards the majority but "
+                "could not help to decide",
                 "unsafe",
                 behind=behind,
             )
