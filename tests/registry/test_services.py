@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import visor
+import visor.registry
+import visor.testing
+from tests.client.proxy import Proxy
 from visor import errors
 from visor.aio.registry import Registry as AsyncRegistry
 from visor.registry import Registry, Runner, control
@@ -208,6 +211,24 @@ def test_the_schema_is_watched(registry: Registry) -> None:
     registry.client.delete("/internal/schema")
     assert next(versions) == 0
     versions.close()
+
+
+def test_who_watches_the_schema_goes_on_when_history_went_on_without_him() -> None:
+    with (
+        visor.testing.server() as server,
+        Proxy(server.address) as proxy,
+        visor.registry.connect(proxy.address) as cut_off,
+        server.dial() as client,
+    ):
+        versions = cut_off.watch_schema()
+        assert next(versions) == 0
+        proxy.miss_history(client)
+        client.set("/internal/schema", b"5")
+        assert next(versions) == 5
+        proxy.miss_history(client)
+        client.set("/internal/schema", b"6")
+        assert next(versions) == 6
+        versions.close()
 
 
 def test_reset_takes_the_domain_and_nothing_else(web: Registry) -> None:

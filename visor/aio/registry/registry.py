@@ -23,7 +23,7 @@ from visor.aio.registry.scale import ScaleCount, Scaled, purge
 from visor.aio.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
 from visor.aio.registry.view import View
 from visor.codecs import BYTES
-from visor.errors import NotFound
+from visor.errors import Compacted, NotFound
 from visor.registry import entries, layout, names
 from visor.registry.audit import Fault
 from visor.registry.errors import BadRecord, SchemaMismatch
@@ -110,13 +110,24 @@ class Registry:
         return _schema(version[1])
 
     async def watch_schema(self) -> AsyncIterator[int]:
-        """Iterate over the schema's version: the present one (0 for none), then after every change."""
-        watch = await self._client.watch(select.path(layout.SCHEMA), state=True, codec=BYTES)
-        async with watch:
-            file = watch.state.get(layout.SCHEMA)
-            yield _number(file.data if file is not None else b"0")
-            async for commit in watch:
-                yield _number(commit.changes[0].data or b"0")
+        """Iterate over the schema's version: the present one (0 for none), then after every change.
+
+        Who falls behind the history that is kept goes on with the present one, if it is another.
+        """
+        told: int | None = None
+        while True:
+            watch = await self._client.watch(select.path(layout.SCHEMA), state=True, codec=BYTES)
+            async with watch:
+                file = watch.state.get(layout.SCHEMA)
+                present = _number(file.data if file is not None else b"0")
+                if present != told:
+                    yield (told := present)
+                try:
+                    async for commit in watch:
+                        yield (told := _number(commit.changes[0].data or b"0"))
+                    return
+                except Compacted:
+                    continue
 
     async def getuid(self, *, timeout: float | None = None) -> int:
         """Return a number that nobody else gets, however many ask at once; later ones are higher."""
