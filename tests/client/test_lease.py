@@ -168,12 +168,12 @@ class TestLosing:
         heard = Heard()
         with Proxy(visor_server.address) as proxy, visor_server.dial() as witness:
             with visor.dial(proxy.address) as client:
-                lease = client.lease(1.5)
+                lease = client.lease(4.0)
                 lease.on_change(heard)
                 client.set("/a", b"", lease=lease)
                 time.sleep(0.6)
                 proxy.flowing.clear()
-                gone(witness, "/a", within=1.5 + PROMPTLY)
+                gone(witness, "/a", within=4.0 + PROMPTLY)
                 with pytest.raises(errors.LeaseLost):
                     lease.check()  # whatever keeps threads from running: who asks has known before
                 heard.wait(LeaseState.LOST)

@@ -502,7 +502,7 @@ class TestSession:
     def test_states_and_listeners(self, visor_server: Server) -> None:
         states: list[LeaseState] = []
         with Proxy(visor_server.address) as proxy, visor.dial(proxy.address) as client:
-            session = client.session(1.5)
+            session = client.session(4.0)  # long enough to be suspended first, also where time is taken away
             session.on_change(states.append)
             client.set("/here", b"", lease=session)
             lock = session.lock(NAME)
@@ -510,7 +510,7 @@ class TestSession:
             proxy.flowing.clear()
             until(lambda: LeaseState.SUSPENDED in states)
             assert lock.held
-            until(lambda: LeaseState.LOST in states)
+            until(lambda: LeaseState.LOST in states, within=4.0 + PROMPTLY)
             assert lock.lost
             proxy.flowing.set()
             with client.session(5) as again:

@@ -97,6 +97,14 @@ def files(wire: Wire) -> dict[str, tuple[int, bytes]]:
     return {path: (version[0], version[1]) for path, version in rows}
 
 
+def await_writes(wire: Wire, index: int) -> None:
+    """Wait until a command of that index is applied."""
+    deadline = time.monotonic() + 20
+    while wire.status()["applied"] < index:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def checkpoint(node: NodeProcess, wire: Wire) -> int:
     """Make one now; return the index that it stands at."""
     made = wire.status()["checkpoint"]["made"]
@@ -115,9 +123,9 @@ def test_checkpoints_while_writing_and_a_start_from_the_last(tmp_path: Path, end
     with NodeProcess(tmp_path / "data", settings=settings) as node:
         loads = [Load(node.address, f"load{number}") for number in range(3)]
         with Wire(node.address) as wire:
-            indexes = []
+            indexes = [0]
             for _ in range(5):
-                time.sleep(0.2)
+                await_writes(wire, indexes[-1] + 10)
                 indexes.append(checkpoint(node, wire))
             assert indexes == sorted(set(indexes))
             expected: dict[str, tuple[int, bytes]] = {}
