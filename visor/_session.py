@@ -408,12 +408,13 @@ class Session:
     def _leave_when_done(self) -> None:
         """Give up a connection that is being left when it owes nothing that is to be waited for.
 
-        Writes are: whoever breaks off does not know what became of them. Of reads, those that a node wants to answer
-        before it closes are. A node that goes on is not asked to: a read that waits for a rev to come would keep
-        everything else from going elsewhere.
+        Whatever does something is: whoever breaks off does not know what became of it. Reads are where the node wants
+        to answer them before it closes; where it goes on, a read that waits for a rev to come would keep everything
+        else from going elsewhere.
         """
         if self.state == LEAVING and not any(
-            call.sent and (call.write or self._reads_too) for call in self.pending.values()
+            call.sent and (self._reads_too or call.message[0] >= verbs.FIRST_WRITE)
+            for call in self.pending.values()
         ):
             self.urgent = True
             self.broken = "the node is leaving"

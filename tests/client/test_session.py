@@ -203,8 +203,12 @@ class TestRefusals:
         peer = Peer(addresses=(Address("x", 1), Address("y", 1)))
         peer.connect()
         read, write = peer.read(seconds=60), peer.write()
+        action = Call([verbs.ADMIN, 0, "transfer", [None]], False, peer.now + 10, 10)
+        peer.session.submit(action, peer.now)
         peer.sent()
         peer.receive([verbs.ERROR, write.id, code, "", {}])
+        assert peer.session.broken is None, "what it does elsewhere it would do twice"
+        peer.receive([verbs.OK, action.id, {}])
         assert peer.session.broken is not None
         peer.session.lost()
         assert [verbs.GET, read.id, "/a"] in peer.connect()
