@@ -242,6 +242,8 @@ class Nemesis:
     @contextlib.contextmanager
     def _hold(self, *members: Member) -> Iterator[None]:
         names = {member.name for member in members}
+        if held := names & self._taken:
+            raise RuntimeError(f"two faults hold {held}: each would start a process of its own")
         self._taken |= names
         try:
             yield
@@ -467,9 +469,11 @@ class Nemesis:
     async def _replace(self) -> None:
         """A member loses its disk: it is removed, and a new one comes in its place."""
         victim = await self._victim()
-        if victim is None or not victim.is_ready() or not await asyncio.to_thread(self._is_complete):
+        if victim is None or not victim.is_ready():
             return
         with self._hold(victim):
+            if not await asyncio.to_thread(self._is_complete):
+                return
             self._note("replace", victim.name)
             self._voters.discard(victim.name)
             victim.kill()
