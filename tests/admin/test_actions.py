@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -25,6 +26,8 @@ class MadeUp:
         self.configuration_settled = self.reads_are_current = True
         self.transferring = False
         self.commit_index = 0
+        self.log = SimpleNamespace(last_index=1000)
+        self.acknowledged, self.silent = 0, 0.0
         self.done: list[str] = []
 
     @property
@@ -32,7 +35,7 @@ class MadeUp:
         return self.leader == self.member
 
     def progress(self, member: str) -> tuple[int, float]:
-        return 0, 0.0
+        return self.acknowledged, self.silent
 
     def has_answered(self, member: str) -> bool:
         return True
@@ -109,3 +112,22 @@ def test_a_leader_does_all_else_before_it_steps_down() -> None:
     told.now += 2 * SETTLED_SECONDS
     told.cluster.on_call("n2", [msg.CALL, 7, "remove", ["n2"]])
     assert told.engine.done == ["propose"]
+
+
+@pytest.mark.parametrize(
+    ("acknowledged", "silent", "why"),
+    [(1, 0.0, "is 999 entries behind"), (0, 0.0, "is 1000 entries behind"), (1000, 60.0, "is not heard of")],
+)
+def test_a_learner_that_could_not_help_to_decide_gets_no_vote(
+    acknowledged: int, silent: float, why: str
+) -> None:
+    told = Told(leader="n1")
+    told.engine.configuration = Configuration((MEMBERS[0], MEMBERS[1]._replace(voter=False)))
+    told.engine.acknowledged, told.engine.silent = acknowledged, silent
+    answers: list[tuple[bool, Any]] = []
+    told.cluster.act("promote", ["n2"], lambda ok, result: answers.append((ok, result)))
+    told.cluster.look()
+    ((ok, (code, text, details)),) = answers
+    assert (ok, code, details["behind"]) == (False, "unsafe", 1000 - acknowledged)
+    assert f"n2 (n2) {why};" in text
+    assert told.engine.done == []

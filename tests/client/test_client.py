@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import pytest
 
 import visor
-from tests.patience import PROMPTLY
 from visor import Kind, Node, codecs, errors, guard, op, select
 from visor.testing import Server
 
@@ -456,7 +455,7 @@ class TestWatching:
         began = time.monotonic()
         with pytest.raises(errors.DeadlineExceeded):
             client.wait("/never", timeout=0.1)
-        assert time.monotonic() - began < PROMPTLY
+        assert time.monotonic() - began < 2
 
     def test_an_unread_watch_holds_nothing_up_and_loses_nothing(self, client: visor.Client[bytes]) -> None:
         with client.watch("/**", 1, window=4096) as watch:

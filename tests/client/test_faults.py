@@ -14,7 +14,6 @@ import pytest
 
 import visor
 import visor.aio
-from tests.patience import PROMPTLY
 from visor import codecs, errors, op
 from visor._settings import gather
 from visor.protocol import verbs
@@ -76,7 +75,7 @@ class TestExactlyOnce:
             began = time.monotonic()
             with pytest.raises(errors.WriteTimeout) as caught:
                 client.set("/a", b"1", timeout=0.1)
-            assert time.monotonic() - began < PROMPTLY
+            assert time.monotonic() - began < 2
             assert caught.value.seconds == 0.1
             fake.cut_all()
             assert client.rev() == 0
@@ -296,7 +295,7 @@ class TestNodes:
             visor.dial(fake.address)
         with pytest.raises(errors.Denied):
             asyncio.run(_dial(fake.address))
-        assert time.monotonic() - began < PROMPTLY
+        assert time.monotonic() - began < 2
 
     def test_overload_is_met_with_pauses_within_the_deadline(self, fake: FakeServer) -> None:
         refusals = 3
@@ -413,24 +412,24 @@ class TestThreads:
         with visor.dial(fake.address) as client:
             took: dict[float, float] = {}
 
-            def wait(seconds: float) -> None:
+            def wait(seconds: float, error: type[errors.VisorError] = errors.DeadlineExceeded) -> None:
                 began = time.monotonic()
-                with pytest.raises((errors.DeadlineExceeded, errors.ClientClosed)):
+                with pytest.raises(error):
                     client.get("/a", timeout=seconds)
                 took[seconds] = time.monotonic() - began
 
-            patient = threading.Thread(target=wait, args=(60,))
+            patient = threading.Thread(target=wait, args=(60, errors.ClientClosed))
             patient.start()
             threads = [threading.Thread(target=wait, args=(seconds,)) for seconds in (0.3, 0.1, 0.2)]
             for thread in threads:
                 thread.start()
             assert client.rev() == 0
             for thread in threads:
-                thread.join(PROMPTLY)
+                thread.join(5)
             assert set(took) == {0.1, 0.2, 0.3}, "nobody waits for anybody else's deadline"
             assert all(spent >= seconds for seconds, spent in took.items())
-        patient.join(PROMPTLY)
-        assert not patient.is_alive()
+        patient.join(5)
+        assert set(took) == {0.1, 0.2, 0.3, 60}
 
 
 class TestAsyncio:
@@ -475,7 +474,7 @@ class TestAsyncio:
                     client.get("/a", timeout=0.1), client.set("/a", b"", timeout=0.2), return_exceptions=True
                 )
                 assert [type(result) for result in results] == [errors.DeadlineExceeded, errors.WriteTimeout]
-                assert time.monotonic() - began < PROMPTLY
+                assert time.monotonic() - began < 1
                 fake.cut_all()
                 assert await client.rev() == 0
 

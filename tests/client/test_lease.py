@@ -13,7 +13,6 @@ import pytest
 
 import visor
 import visor.aio
-from tests.patience import PROMPTLY
 from visor import Kind, LeaseState, errors, guard, op
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder
@@ -67,7 +66,7 @@ class TestLiving:
         lease = visor_client.lease(1.0, keep=False)
         for name in "abc":
             visor_client.create(f"/d/{name}", b"", lease=lease)
-        commit = gone(visor_client, "/d/*", within=1.0 + PROMPTLY)
+        commit = gone(visor_client, "/d/*", within=3)
         assert time.monotonic() - began >= 1.0
         assert [(change.kind, change.path) for change in commit.changes] == [
             (Kind.EXPIRE, "/d/a"),
@@ -149,7 +148,7 @@ class TestLiving:
             client.set("/given", b"", lease=given_away)
             began = time.monotonic()
             client.close()
-            assert time.monotonic() - began < PROMPTLY
+            assert time.monotonic() - began < 2
             assert witness.names() == ["given"]
             assert kept.state is LeaseState.ENDED
 
@@ -173,7 +172,7 @@ class TestLosing:
                 client.set("/a", b"", lease=lease)
                 time.sleep(0.6)
                 proxy.flowing.clear()
-                gone(witness, "/a", within=4.0 + PROMPTLY)
+                gone(witness, "/a", within=7)
                 with pytest.raises(errors.LeaseLost):
                     lease.check()  # whatever keeps threads from running: who asks has known before
                 heard.wait(LeaseState.LOST)
@@ -203,7 +202,7 @@ class TestLosing:
             lease = client.lease(1.0)
             lease.on_change(heard)
             other.revoke(lease.id)
-            heard.wait(LeaseState.LOST, within=PROMPTLY)
+            heard.wait(LeaseState.LOST, within=1.0)
             with pytest.raises(errors.LeaseLost):
                 lease.keep_alive()
 
@@ -214,7 +213,7 @@ class TestLosing:
             time.sleep(1.0)
             with pytest.raises(errors.LeaseLost):
                 lease.check()
-            assert lease.wait_over(PROMPTLY)
+            assert lease.wait_over(5.0)
 
     def test_listeners_may_use_the_client_and_one_that_raises_harms_nobody(
         self, visor_server: Server, caplog: pytest.LogCaptureFixture
@@ -236,7 +235,7 @@ class TestLosing:
             lease.on_change(use_it)
             client.set("/a", b"", lease=lease)
             other.revoke(lease.id)
-            assert done.wait(PROMPTLY)
+            assert done.wait(3)
         assert seen == [(LeaseState.LOST, 2)]
         assert "broken listener" in caplog.text
 
@@ -244,7 +243,7 @@ class TestLosing:
         lease = visor_client.lease(2.0, keep=False)
         for _ in range(3):
             time.sleep(0.8)
-            assert 1.5 < lease.keep_alive() <= 2.0
+            assert 1.8 < lease.keep_alive() <= 2.0
         assert not lease.wait_over(0.2)
         assert lease.wait_over()
         with pytest.raises(errors.LeaseLost):
@@ -257,7 +256,7 @@ class TestLosing:
             began = time.monotonic()
             lease.close()
             lease.close()
-            assert time.monotonic() - began < PROMPTLY
+            assert time.monotonic() - began < 2
             assert lease.state is LeaseState.ENDED
 
     def test_a_fork_does_not_keep_the_parents_lease(self, visor_client: visor.Client[bytes]) -> None:

@@ -17,7 +17,6 @@ import pytest
 
 import visor
 import visor.aio
-from tests.patience import PROMPTLY
 from visor import errors
 from visor.protocol import verbs
 from visor.testing import Server
@@ -166,7 +165,7 @@ class TestCtrlC:
             began = time.monotonic()
             with pytest.raises(KeyboardInterrupt), interrupted_after(0.1):
                 BLOCKING[name](client)
-            assert time.monotonic() - began < PROMPTLY
+            assert time.monotonic() - began < 5
             silent = False
             assert client.set("/after", b"1") > 0
             assert client.get("/after").value == b"1"
@@ -340,7 +339,7 @@ class TestClosing:
         client.close()
         for thread in threads:
             thread.join(5)
-        assert time.monotonic() - began < PROMPTLY
+        assert time.monotonic() - began < 1
         assert len(ended) == 3
         for call in (client.rev, client.connect, lambda: client.watch("/**"), lambda: next(watch)):
             with pytest.raises(errors.ClientClosed):
@@ -354,7 +353,7 @@ class TestClosing:
             spoil()
             began = time.monotonic()
             client.close()
-            assert time.monotonic() - began < PROMPTLY
+            assert time.monotonic() - began < 1
 
     def test_a_closed_client_can_be_reopened(self, visor_server: Server) -> None:
         client = visor_server.dial()
@@ -390,7 +389,7 @@ class TestClosing:
             await client.close()
             await client.close()
             results = await asyncio.gather(*tasks, return_exceptions=True)
-            assert time.monotonic() - began < PROMPTLY
+            assert time.monotonic() - began < 1
             assert [type(result) for result in results] == [errors.ClientClosed] * 3
             with pytest.raises(errors.ClientClosed):
                 await client.rev()
@@ -565,7 +564,7 @@ class TestNames:
         began = time.monotonic()
         with pytest.raises(errors.DeadlineExceeded, match=r"slow\.example"):
             visor.dial("slow.example:1", timeout=0.2)
-        assert time.monotonic() - began < PROMPTLY
+        assert time.monotonic() - began < 2
         release.set()
 
 

@@ -9,17 +9,29 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import pytest
 
 import visor
 import visor.aio
+import visor.registry
+from tests.client.proxy import Proxy
 from visor import testing
 from visor.aio.registry import Registry as AsyncRegistry
 from visor.registry import Registry
 from visor.testing.plugin import visor_server
 
-__all__ = ["address", "client", "dial", "registry", "root", "visor_server", "web"]
+__all__ = ["Apart", "address", "apart", "client", "dial", "registry", "root", "visor_server", "web"]
+
+
+class Apart(NamedTuple):
+    """`proxy.miss_history(client)` lets history go on without `cut_off`."""
+
+    proxy: Proxy
+    cut_off: Registry
+    client: visor.Client[bytes]
+
 
 Dial = Callable[..., AsyncRegistry]
 
@@ -66,6 +78,18 @@ def with_web(registry: Registry, app: str = "web") -> Registry:
     registered.register_revision("v1", "http://archive/v1")
     registered.register_proc("worker", command="true")
     return registry
+
+
+@pytest.fixture
+def apart() -> Iterator[Apart]:
+    """A registry of its own, and somebody who can be made to miss a part of its history."""
+    with (
+        testing.server() as server,
+        Proxy(server.address) as proxy,
+        visor.registry.connect(proxy.address) as cut_off,
+        server.dial() as client,
+    ):
+        yield Apart(proxy, cut_off, client)
 
 
 @pytest.fixture

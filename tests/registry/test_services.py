@@ -12,15 +12,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import visor
-import visor.registry
-import visor.testing
-from tests.client.proxy import Proxy
 from visor import errors
 from visor.aio.registry import Registry as AsyncRegistry
 from visor.registry import Registry, Runner, control
 from visor.registry.errors import BadName, BadRecord, Locked, SchemaMismatch
 from visor.registry.model import EndpointRecord
 from visor.registry.srv import pick
+
+from .conftest import Apart
 
 
 # -- services -----------------------------------------------------------------------------------------
@@ -213,22 +212,17 @@ def test_the_schema_is_watched(registry: Registry) -> None:
     versions.close()
 
 
-def test_who_watches_the_schema_goes_on_when_history_went_on_without_him() -> None:
-    with (
-        visor.testing.server() as server,
-        Proxy(server.address) as proxy,
-        visor.registry.connect(proxy.address) as cut_off,
-        server.dial() as client,
-    ):
-        versions = cut_off.watch_schema()
-        assert next(versions) == 0
-        proxy.miss_history(client)
-        client.set("/internal/schema", b"5")
-        assert next(versions) == 5
-        proxy.miss_history(client)
-        client.set("/internal/schema", b"6")
-        assert next(versions) == 6
-        versions.close()
+def test_who_watches_the_schema_goes_on_when_history_went_on_without_him(apart: Apart) -> None:
+    proxy, cut_off, client = apart
+    versions = cut_off.watch_schema()
+    assert next(versions) == 0
+    proxy.miss_history(client)
+    client.set("/internal/schema", b"5")
+    assert next(versions) == 5
+    proxy.miss_history(client)
+    client.set("/internal/schema", b"6")
+    assert next(versions) == 6
+    versions.close()
 
 
 def test_reset_takes_the_domain_and_nothing_else(web: Registry) -> None:

@@ -8,15 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import visor
-import visor.testing
-from tests.client.proxy import Proxy
 from tests.client.test_locks import until
 from visor import errors
 from visor.registry import Registry, Status, Ticket
 from visor.registry.errors import AlreadyClaimed, IllegalMove, NotClaimer
 
-from .conftest import with_web
+from .conftest import Apart, with_web
 
 
 @pytest.fixture
@@ -100,27 +97,22 @@ def test_waiting_until_a_ticket_is_processed(web: Registry, ticket: Ticket) -> N
     assert ticket.wait_processed(timeout=1) == dead
 
 
-def test_who_waits_looks_again_when_history_went_on_without_him() -> None:
-    with (
-        visor.testing.server() as server,
-        Proxy(server.address) as proxy,
-        visor.registry.connect(proxy.address) as cut_off,
-        server.dial() as client,
-    ):
-        here = with_web(Registry(client))
-        ticket = here.create_ticket("start", "web", "v1", "worker")
-        (instance,) = here.scale("web", "v1", "worker", 1).instances
-        waits = (
-            lambda: cut_off.ticket(ticket.id).wait_processed(timeout=30).status,
-            lambda: cut_off.instance(instance.id).wait("running", timeout=30).state,
-        )
-        with ThreadPoolExecutor() as pool:
-            waiting = [pool.submit(wait) for wait in waits]
-            until(lambda: client.status()["watches"] == len(waits))
-            proxy.miss_history(client)
-            ticket.claim("a").done()
-            instance.claim("a").started(port=80)
-            assert [wait.result() for wait in waiting] == ["done", "running"]
+def test_who_waits_looks_again_when_history_went_on_without_him(apart: Apart) -> None:
+    proxy, cut_off, client = apart
+    here = with_web(Registry(client))
+    ticket = here.create_ticket("start", "web", "v1", "worker")
+    (instance,) = here.scale("web", "v1", "worker", 1).instances
+    waits = (
+        lambda: cut_off.ticket(ticket.id).wait_processed(timeout=30).status,
+        lambda: cut_off.instance(instance.id).wait("running", timeout=30).state,
+    )
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(wait) for wait in waits]
+        until(lambda: client.status()["watches"] == len(waits))
+        proxy.miss_history(client)
+        ticket.claim("a").done()
+        instance.claim("a").started(port=80)
+        assert [wait.result() for wait in waiting] == ["done", "running"]
 
 
 def test_the_ticket_of_an_instance_is_the_instance(web: Registry) -> None:
