@@ -30,7 +30,8 @@ from visord.server import StartRefusedError, serve
 from visord.settings import Settings
 from visord.state.command import UnknownFormat
 from visord.storage import collector
-from visord.storage.errors import DamageError, FormatError, IdentityError, LockedError
+from visord.storage.errors import UNSAFE, DamageError, FormatError, IdentityError, LockedError
+from visord.storage.opening import UnsafeFileError
 
 SWITCH_SECONDS = 0.0001
 M_MMAP_THRESHOLD = -3
@@ -141,8 +142,9 @@ def recover_command(directory: str, sure: bool) -> None:
 
     Acknowledged writes may be lost by that. Without the flag it only says what would be done.
     """
-    with _exit_codes(Path(directory)):
-        _recover(directory, sure)
+    path = Path(directory).resolve()
+    with _exit_codes(path):
+        _recover(str(path), sure)
 
 
 def _recover(directory: str, sure: bool) -> None:
@@ -220,6 +222,8 @@ def _settings(
 
 def _run(settings: Settings, data_dir: Path, start: Start | None = None) -> None:
     set_up_logging(settings.log.level, settings.log.format)
+    # The operator may reach it through a link; in it, none is followed.
+    data_dir = data_dir.resolve()
 
     def ready(address: str) -> None:
         click.echo(f"visord ready on {address}")
@@ -240,6 +244,8 @@ def _exit_codes(data_dir: Path) -> Iterator[None]:
         _end(EXIT_REFUSED, str(error))
     except DamageError as error:
         _end(EXIT_DAMAGE, str(error))
+    except UnsafeFileError as error:
+        _end(EXIT_CONFIG, f"{error}. {UNSAFE}")
     except IdentityError as error:
         _end(EXIT_CONFIG, str(error))
     except RemovedError as error:

@@ -37,7 +37,7 @@ class Embedded:
             base = str(MEMORY_FOLDER) if MEMORY_FOLDER.is_dir() else None
             self._folder = tempfile.TemporaryDirectory(prefix="visord-", dir=base, ignore_cleanup_errors=True)
             data_dir = self._folder.name
-        self._data_dir = Path(data_dir)
+        self._data_dir = Path(data_dir).resolve()
         self._settings = Settings(
             listen=ListenSettings(client=listen), storage=SMALL_STORAGE, log=LogSettings(level="warning")
         )

@@ -20,6 +20,7 @@ were committed when it stopped, but nothing on its disk says so.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from visord.members.divergence import check as check_divergence
@@ -29,7 +30,7 @@ from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.raft.vote import read_vote
 from visord.state.machine import Machine
-from visord.storage import loading, pending
+from visord.storage import guard, loading, pending
 from visord.storage import manifest as manifests
 from visord.storage.directory import (
     IDENTITY,
@@ -38,6 +39,7 @@ from visord.storage.directory import (
     Identity,
     RandomBits,
     lock_directory,
+    lock_to_read,
     require_identity,
     write_identity,
 )
@@ -103,10 +105,10 @@ class Survivor(NamedTuple):
 def survey(disk: Disk, path: str) -> Survivor:
     """Look at a stopped node's directory without changing it.
 
-    Raises `LockedError`, `DamageError`, `FormatError`, `IdentityError`, `UnknownFormat` or `UnknownConfiguration`
-    as a start would, and `NothingToRecoverError`.
+    Raises `LockedError`, `DamageError`, `FormatError`, `IdentityError` (also for a directory of another user),
+    `UnknownFormat` or `UnknownConfiguration` as a start would, and `NothingToRecoverError`.
     """
-    lock = _lock(disk, path)
+    lock = _lock(disk, path, lock_to_read)
     try:
         return _survey(disk, DataDirectory(disk, path, lock, require_identity(disk, path)))
     finally:
@@ -115,7 +117,7 @@ def survey(disk: Disk, path: str) -> Survivor:
 
 def recover(disk: Disk, path: str, rng: RandomBits) -> Survivor:
     """Make the node in `path` a cluster of its own. Raises like `survey`, and `OSError`; it may be repeated then."""
-    lock = _lock(disk, path)
+    lock = _lock(disk, path, lock_directory)
     try:
         found = _survey(disk, DataDirectory(disk, path, lock, require_identity(disk, path)))
         identity = _next_generation(found.identity, rng)
@@ -130,10 +132,11 @@ def recover(disk: Disk, path: str, rng: RandomBits) -> Survivor:
         lock.release()
 
 
-def _lock(disk: Disk, path: str) -> Lock:
+def _lock(disk: Disk, path: str, how: Callable[[Disk, str], Lock]) -> Lock:
     if not disk.exists(join(path, IDENTITY)) and not disk.exists(join(path, LOG)):
         raise IdentityError(f"{path} is not a data directory")
-    return lock_directory(disk, path)
+    guard.require_safe(disk, path)
+    return how(disk, path)
 
 
 def _next_generation(identity: Identity, rng: RandomBits) -> Identity:

@@ -26,6 +26,7 @@ from typing import Final
 
 from tests.sim.scheduler import NodeLoop, PowerCut
 from visord.storage.disk import Buffer
+from visord.storage.opening import DIRECTORY, REGULAR, Status
 from visord.storage.worker import Done, Inline, Job
 
 SECTOR: Final = 512
@@ -299,11 +300,8 @@ class SimDisk:
     def open(self, path: str, *, create: bool = False) -> SimFile:
         self.check()
         inode = self.names.get(path)
-        if create:
-            if inode is None:
-                inode = self.names[path] = Inode()
-            if inode.seen:
-                inode.cut(0)
+        if create:  # what was there before is unlinked, not cut
+            inode = self.names[path] = Inode()
             self._renamed(path)
         if inode is None:
             raise _error(errno.ENOENT, path)
@@ -342,6 +340,16 @@ class SimDisk:
         self.check()
         return path in self.names or path in self._directories
 
+    def status(self, path: str) -> Status | None:
+        self.check()
+        if path in self._directories:
+            return Status(DIRECTORY, os.geteuid(), 2, 0o700, 0)
+        inode = self.names.get(path)
+        return None if inode is None else Status(REGULAR, os.geteuid(), 1, 0o600, len(inode.seen))
+
+    def close_to_others(self, path: str) -> None:
+        """Nobody else is there."""
+
     def mkdir(self, path: str) -> None:
         """Directories are durable at once: that they may be lost is the concern of `tests/storage`."""
         self.check()
@@ -376,6 +384,10 @@ class SimDisk:
         inode.cut(0)
         inode.write(content, 0)
         return SimLock(self, path)
+
+    def lock_shared(self, path: str) -> SimLock | None:
+        self.check()
+        return None if path in self.locks else SimLock(self, "")
 
     def _renamed(self, path: str) -> None:
         directory = _parent(path)

@@ -12,6 +12,8 @@ import errno
 import os
 import random
 
+from visord.storage.opening import DIRECTORY, REGULAR, Status
+
 SECTOR = 512
 
 
@@ -252,11 +254,7 @@ class FakeDisk:
 
     def open(self, path: str, *, create: bool = False) -> FakeFile:
         if create:
-            inode = self.names.get(path)
-            if inode is None:
-                inode = self.names[path] = Inode()
-            inode.seen.clear()
-            inode.pending.append(0)
+            self.names[path] = Inode()  # what was there before is unlinked, not cut
             self.renamed(path)
         if path not in self.names:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
@@ -287,6 +285,15 @@ class FakeDisk:
     def exists(self, path: str) -> bool:
         return path in self.names or path in self.directories
 
+    def status(self, path: str) -> Status | None:
+        if path in self.directories:
+            return Status(DIRECTORY, os.geteuid(), 2, 0o700, 0)
+        inode = self.names.get(path)
+        return None if inode is None else Status(REGULAR, os.geteuid(), 1, 0o600, len(inode.seen))
+
+    def close_to_others(self, path: str) -> None:
+        """Nobody else is there."""
+
     def mkdir(self, path: str) -> None:
         self.directories.add(path)
 
@@ -310,3 +317,7 @@ class FakeDisk:
             in_directory(self.names, path.rpartition("/")[0])
         )
         return FakeLock(self, path)
+
+    def lock_shared(self, path: str) -> FakeLock | None:
+        """Readers of a fake disk do not keep each other out, nor a node that begins meanwhile."""
+        return None if path in self.locks else FakeLock(self, "")

@@ -195,7 +195,7 @@ def test_the_real_disk(tmp_path: Path) -> None:
     file.close()
     file.close()
     disk.sync_dir(str(tmp_path))
-    assert read_all(disk, path) == b"mmxx"
+    assert read_all(disk, path, 4) == b"mmxx"
     assert disk.free(str(tmp_path)) > 0
     disk.rename(path, path + "2")
     assert disk.listdir(str(tmp_path)) == ["file2"]

@@ -14,6 +14,7 @@ from visord.storage.disk import Disk, join, read_all, write_atomic
 from visord.storage.errors import DamageError
 
 NAME: Final = "diverged"
+NOTE_BYTES: Final = 64 << 10
 ADVICE: Final = (
     "Remove this member ('visor cluster remove'), keep its directory for whoever looks for the cause, and let it join "
     "again with an empty one. (To serve from it all the same, delete this file.)"
@@ -44,5 +45,5 @@ def check(disk: Disk, directory: str) -> None:
     """Raise `DamageError` where a node was found to differ."""
     path = join(directory, NAME)
     if disk.exists(path):
-        found = " ".join(read_all(disk, path).decode("utf-8", "replace").split())[:200]
+        found = " ".join(read_all(disk, path, NOTE_BYTES).decode("utf-8", "replace").split())[:200]
         raise DamageError(path, None, "a node that holds what the others hold", found, ADVICE)

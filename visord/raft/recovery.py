@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 from typing import Final, NamedTuple
 
 from visord.raft import mark as marks
@@ -30,8 +31,14 @@ logger = logging.getLogger("visord.log")
 Entry = tuple[bytes, int, int]
 """What pysyncobj keeps: (command, index, term)."""
 
+SEGMENT_BYTES: Final = (1 << 30) + (64 << 20)
+"""No segment is larger: the highest setting, and one frame that did not fit."""
+
 NO_OP: Final = b"\x01"
 """pysyncobj's command that does nothing; also the content of a base entry."""
+
+
+_SEGMENT: Final = re.compile(r"[0-9]{20}" + re.escape(SUFFIX), re.ASCII)
 
 
 class Piece(NamedTuple):
@@ -61,7 +68,7 @@ class Recovered(NamedTuple):
 def names_of(disk: Disk, directory: str) -> tuple[list[int], list[str], list[str]]:
     """Return the numbers of the segments, the names of spares and those of leftover temporary files."""
     names = disk.listdir(directory)
-    numbers = sorted(int(name[: -len(SUFFIX)]) for name in names if name.endswith(SUFFIX))
+    numbers = sorted(int(name[: -len(SUFFIX)]) for name in names if _SEGMENT.fullmatch(name))
     spares = [name for name in names if name.startswith(SPARE)]
     return numbers, spares, [name for name in names if name.endswith(".tmp")]
 
@@ -87,7 +94,7 @@ def read(disk: Disk, directory: str) -> Recovered:
 
 def _load(disk: Disk, directory: str, number: int) -> Piece:
     path = join(directory, segment_name(number))
-    data = read_all(disk, path)
+    data = read_all(disk, path, SEGMENT_BYTES)
     header = records.unpack_header(data)
     if header is None:
         raise DamageError(path, 0, "a segment header", repr(data[:16]), RESTORE)

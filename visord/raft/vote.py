@@ -110,7 +110,7 @@ def _read(disk: Disk, path: str) -> tuple[int, Vote, bool]:
     """Return (counter, vote, whether both copies are the same)."""
     if not disk.exists(path):
         raise DamageError(path, None, "the node's term and vote", "no such file", _ADVICE)
-    data = read_all(disk, path)
+    data = read_all(disk, path, 2 * _SLOT_SIZE)
     slots = [_unpack(data[slot * _SLOT_SIZE : (slot + 1) * _SLOT_SIZE]) for slot in (0, 1)]
     valid = [slot for slot in slots if slot is not None]
     if not valid:

@@ -4,6 +4,9 @@
     for line in report.lines(): print(line)
     exit(9 if report.problems else 0)
 
+Nothing is written, not even the lock. What must not be opened (a link, a pipe, a file of somebody else) is damage, and
+then nothing else is read: whoever put it there could lead a reader anywhere.
+
 Meaning of the exit code of `visord check`: 0 everything was read and fits, 9 damage was found (each with
 its file, offset and what to do); other codes mean that nothing could be said (locked by a running node, not
 a data directory).
@@ -16,12 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from visord.storage import guard, pending
 from visord.storage import manifest as manifests
-from visord.storage import pending
-from visord.storage.directory import HISTORY, IDENTITY, LOG, lock_directory, require_identity
+from visord.storage.directory import HISTORY, IDENTITY, LOG, lock_to_read, require_identity
 from visord.storage.disk import Disk, join
-from visord.storage.errors import DamageError, IdentityError, StorageError
+from visord.storage.errors import UNSAFE, DamageError, IdentityError, StorageError
 from visord.storage.manifest import Manifest
+from visord.storage.opening import UnsafeFileError
 from visord.storage.segments import COMMITS, Part, commits_of, read_part, rows_of
 
 
@@ -91,7 +95,7 @@ def check_directory(path: str | Path) -> Report:
     from visord.raft.inspection import inspect_log  # the log's own reader lies above storage
     from visord.storage.disk import OsDisk
 
-    return check(OsDisk(), str(path), inspect_log)
+    return check(OsDisk(), str(Path(path).resolve()), inspect_log)
 
 
 def check(disk: Disk, path: str, inspect_log: Callable[[Disk, str], LogSummary]) -> Report:
@@ -101,15 +105,29 @@ def check(disk: Disk, path: str, inspect_log: Callable[[Disk, str], LogSummary])
     """
     if not disk.exists(join(path, IDENTITY)) and not disk.exists(join(path, LOG)):
         raise IdentityError(f"{path} is not a data directory")
-    lock = lock_directory(disk, path)
+    report = Report(path)
+    report.problems += map(_unsafe, guard.inspect(disk, path, writing=False))
+    if report.problems:
+        return report
+    lock = lock_to_read(disk, path)
     try:
-        report = Report(path)
-        _identity(disk, report)
-        _checkpoint(disk, report)
-        _log(disk, report, inspect_log)
+        _read(disk, report, inspect_log)
+    except UnsafeFileError as error:
+        report.problems.append(_unsafe(error))
     finally:
         lock.release()
     return report
+
+
+def _unsafe(error: UnsafeFileError) -> DamageError:
+    expected = "a file of the node alone, of a size that its kind can have"
+    return DamageError(str(error.filename), None, expected, f"what {error.strerror}", UNSAFE)
+
+
+def _read(disk: Disk, report: Report, inspect_log: Callable[[Disk, str], LogSummary]) -> None:
+    _identity(disk, report)
+    _checkpoint(disk, report)
+    _log(disk, report, inspect_log)
 
 
 def _identity(disk: Disk, report: Report) -> None:

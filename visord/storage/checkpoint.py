@@ -149,7 +149,9 @@ class Checkpointer:
         found = manifests.read(self._disk, self._path, self.manifest.cluster)
         if found is None:
             return
-        self._take_over(found, read_all(self._disk, join(self._path, manifests.NAME)))
+        self._take_over(
+            found, read_all(self._disk, join(self._path, manifests.NAME), manifests.MANIFEST_BYTES)
+        )
         loading.load(self._disk, self._directory, found, machine)
         self.index = found.index
 
@@ -362,7 +364,7 @@ class Checkpointer:
             manifests.write(self._disk, self._path, data)
         except OSError as failure:
             try:
-                current = read_all(self._disk, join(self._path, manifests.NAME))
+                current = read_all(self._disk, join(self._path, manifests.NAME), manifests.MANIFEST_BYTES)
             except FileNotFoundError:
                 raise failure from None
             except OSError as error:

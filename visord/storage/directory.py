@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgpack
 
+from visord.storage import guard
 from visord.storage.disk import Disk, Lock, join, read_all, write_atomic
 from visord.storage.errors import DamageError, FormatError, IdentityError, LockedError
 
@@ -29,6 +30,9 @@ IDENTITY: Final = "identity"
 HISTORY: Final = "history"
 LOG: Final = "log"
 MANIFEST: Final = "manifest"
+LOCK_BYTES: Final = 64
+IDENTITY_BYTES: Final = 1 << 20
+"""The ids of ten thousand generations before."""
 
 _MAGIC: Final = b"VISORID\n"
 ADVICE: Final = "Restore this file from a backup of the directory, or restore the whole directory."
@@ -78,12 +82,14 @@ class DataDirectory:
         """Open the directory, making it when it is missing or empty.
 
         `cluster` is the id to join (None: whatever the directory says, or a new one that this node founds). Raises
-        `LockedError` when another process uses it, `IdentityError` when it belongs to another node or cluster,
-        `FormatError`, `DamageError` or `OSError`.
+        `LockedError` when another process uses it, `IdentityError` when it belongs to another node or cluster, or
+        (`OwnerError`) to another user, `FormatError`, `DamageError` or `OSError`. What is open to other users of the
+        machine is closed to them.
         """
         if not disk.exists(path):
             disk.mkdir(path)
             disk.sync_dir(path.rstrip("/").rpartition("/")[0] or ("/" if path.startswith("/") else "."))
+        guard.require_safe(disk, path)
         lock = lock_directory(disk, path)
         try:
             found = read_identity(disk, path)
@@ -97,6 +103,7 @@ class DataDirectory:
                 )
                 write_identity(disk, path, found)
             _check_identity(path, found, cluster, node)
+            guard.close(disk, path)
             for name in (LOG, HISTORY):
                 disk.mkdir(join(path, name))
             disk.sync_dir(path)
@@ -118,9 +125,17 @@ def lock_directory(disk: Disk, path: str) -> Lock:
     return lock
 
 
+def lock_to_read(disk: Disk, path: str) -> Lock:
+    """Keep nodes from the directory while it is read, writing nothing. Raises `LockedError` when one is there."""
+    lock = disk.lock_shared(join(path, LOCK))
+    if lock is None:
+        raise LockedError(path, _owner(disk, path))
+    return lock
+
+
 def _owner(disk: Disk, path: str) -> int | None:
     try:
-        return int(read_all(disk, join(path, LOCK)))
+        return int(read_all(disk, join(path, LOCK), LOCK_BYTES))
     except (OSError, ValueError):
         return None
 
@@ -133,7 +148,7 @@ def read_identity(disk: Disk, path: str) -> Identity | None:
     file = join(path, IDENTITY)
     if not disk.exists(file):
         return None
-    data = read_all(disk, file)
+    data = read_all(disk, file, IDENTITY_BYTES)
     if len(data) < 12 or data[:8] != _MAGIC or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
         raise DamageError(file, 0, "an identity with a valid checksum", f"{len(data)} other bytes", ADVICE)
     fields: dict[str, Any] = msgpack.unpackb(data[8:-4])

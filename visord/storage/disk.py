@@ -13,11 +13,14 @@ What a `Disk` promises:
 - `File.map` shares memory with the file: stores survive the end of the process, and may or may not
   survive a power cut.
 
-All methods raise `OSError`. After a failed sync nothing about the file may be assumed: the kernel may have
-dropped the bytes and call the pages clean. The only safe answer is to stop.
+The real one opens files as `opening` says: no link, pipe or foreign file is ever followed, waited for or written to.
+
+All methods raise `OSError`, for what must not be opened its kind `UnsafeFileError`. After a failed sync nothing
+about the file may be assumed: the kernel may have dropped the bytes and call the pages clean. The only safe answer is
+to stop.
 """
 
-# ruff: noqa: PTH103, PTH105, PTH108, PTH208 - paths are text: a simulated disk has no file system
+# ruff: noqa: PTH103, PTH208 - paths are text: a simulated disk has no file system
 
 from __future__ import annotations
 
@@ -26,8 +29,12 @@ import errno
 import fcntl
 import mmap
 import os
+import stat
 from collections.abc import Sequence
 from typing import Any, Final, Protocol, TypeAlias
+
+from visord.storage import opening
+from visord.storage.opening import Status, UnsafeFileError
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -73,7 +80,7 @@ class Disk(Protocol):
     """Files by path. Paths are absolute or relative to the process, `/`-separated text."""
 
     def open(self, path: str, *, create: bool = False) -> File:
-        """Open for reading and writing; with `create`, a new and empty file of mode 0600."""
+        """Open for reading and writing; with `create`, a new and empty file of mode 0600 in the place of any other."""
 
     def open_read(self, path: str) -> File:
         """Open for reading only."""
@@ -90,6 +97,12 @@ class Disk(Protocol):
     def exists(self, path: str) -> bool:
         """Tell whether a file or directory has this name."""
 
+    def status(self, path: str) -> Status | None:
+        """Return what has this name, None when nothing has it. Links are not followed."""
+
+    def close_to_others(self, path: str) -> None:
+        """Take all permissions of a file or directory from everybody but its owner."""
+
     def mkdir(self, path: str) -> None:
         """Make a directory of mode 0700 and its parents; nothing happens when it exists."""
 
@@ -101,6 +114,12 @@ class Disk(Protocol):
 
     def lock(self, path: str, content: bytes) -> Lock | None:
         """Lock the file `path` and write `content` to it; None when somebody else holds it."""
+
+    def lock_shared(self, path: str) -> Lock | None:
+        """Keep others from locking the file `path`, changing nothing; None when somebody has locked it already.
+
+        Where there is no such file nobody has, and nothing is kept.
+        """
 
 
 class OsFile:
@@ -172,6 +191,19 @@ class OsLock:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
+    @classmethod
+    def take(cls, fd: int, how: int) -> OsLock | None:
+        """Lock the file of the descriptor, which is closed with the lock; None when somebody else holds it."""
+        try:
+            fcntl.flock(fd, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        except BaseException:
+            os.close(fd)
+            raise
+        return cls(fd)
+
     def release(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
@@ -182,29 +214,52 @@ class OsDisk:
     """The operating system's files."""
 
     def open(self, path: str, *, create: bool = False) -> OsFile:
-        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_TRUNC if create else 0)
-        return OsFile(path, os.open(path, flags, 0o600))
+        return OsFile(path, opening.make_file(path) if create else opening.open_file(path, os.O_RDWR))
 
     def open_read(self, path: str) -> OsFile:
-        return OsFile(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        return OsFile(path, opening.open_file(path, os.O_RDONLY))
 
     def rename(self, old: str, new: str) -> None:
-        os.replace(old, new)
+        with opening.parent(old) as (source, before), opening.parent(new) as (target, after):
+            os.replace(before, after, src_dir_fd=source, dst_dir_fd=target)
 
     def unlink(self, path: str) -> None:
-        os.unlink(path)
+        with opening.parent(path) as (directory, name):
+            os.unlink(name, dir_fd=directory)
 
     def listdir(self, path: str) -> list[str]:
-        return sorted(os.listdir(path))
+        fd = opening.open_directory(path)
+        try:
+            return sorted(os.listdir(fd))
+        finally:
+            os.close(fd)
 
     def exists(self, path: str) -> bool:
         return os.path.lexists(path)
+
+    def status(self, path: str) -> Status | None:
+        try:
+            return opening.status_of(os.lstat(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def close_to_others(self, path: str) -> None:
+        found = os.lstat(path)
+        fd = (
+            opening.open_directory(path)
+            if stat.S_ISDIR(found.st_mode)
+            else opening.open_file(path, os.O_RDONLY)
+        )
+        try:
+            os.fchmod(fd, stat.S_IMODE(found.st_mode) & 0o700)
+        finally:
+            os.close(fd)
 
     def mkdir(self, path: str) -> None:
         os.makedirs(path, mode=0o700, exist_ok=True)
 
     def sync_dir(self, path: str) -> None:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = opening.open_directory(path)
         try:
             os.fsync(fd)
         finally:
@@ -215,20 +270,20 @@ class OsDisk:
         return status.f_bavail * status.f_frsize
 
     def lock(self, path: str, content: bytes) -> OsLock | None:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = OsLock.take(fd := opening.open_or_make(path), fcntl.LOCK_EX)
+        if lock is not None:
+            # The content only informs the next one who asks; a full disk must not keep a node from starting.
+            with contextlib.suppress(OSError):
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, content, 0)
+        return lock
+
+    def lock_shared(self, path: str) -> OsLock | None:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return None
-        except BaseException:
-            os.close(fd)
-            raise
-        # The content only informs the next one who asks; a full disk must not keep a node from starting.
-        with contextlib.suppress(OSError):
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, content, 0)
-        return OsLock(fd)
+            fd = opening.open_file(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return OsLock(-1)
+        return OsLock.take(fd, fcntl.LOCK_SH)
 
 
 def join(directory: str, *names: str) -> str:
@@ -236,11 +291,17 @@ def join(directory: str, *names: str) -> str:
     return "/".join((directory, *names))
 
 
-def read_all(disk: Disk, path: str) -> bytes:
-    """Return a file's whole contents."""
+def read_all(disk: Disk, path: str, most: int) -> bytes:
+    """Return a file's whole contents. Raises `UnsafeFileError` when it has more than `most` bytes, and `OSError`.
+
+    A file may claim any size without a byte on the disk: what its kind cannot have is not read into memory.
+    """
     file = disk.open_read(path)
     try:
-        return file.pread(file.size(), 0)
+        size = file.size()
+        if size > most:
+            raise UnsafeFileError(path, f"has {size} bytes, a file of its kind has at most {most}")
+        return file.pread(size, 0)
     finally:
         file.close()
 

@@ -16,6 +16,13 @@ RESTORE: Final = (
 """What to do about damage, where nothing better can be said."""
 
 
+UNSAFE: Final = (
+    "Nothing was changed. Give back with chown what root made by mistake; if you do not know who put it there, "
+    "somebody has tampered with the directory: restore it from a backup."
+)
+"""What to do about something that is no file of the node's."""
+
+
 class StorageError(Exception):
     """The data directory cannot be used as it is."""
 
@@ -53,3 +60,7 @@ class FormatError(StorageError):
 
 class IdentityError(StorageError):
     """The directory belongs to another cluster or node than the one asked for."""
+
+
+class OwnerError(IdentityError):
+    """The directory belongs to another user of the machine."""

@@ -27,6 +27,8 @@ NAME: Final = "manifest"
 FORMAT: Final = 2
 OLDEST_FORMAT: Final = 1
 _MAGIC: Final = b"VISORMAN"
+MANIFEST_BYTES: Final = 64 << 20
+"""About 60 bytes a history file; format 1 held a thousand times as much at most."""
 _TAG: Final = re.compile(r"(-[0-9a-f]+)?")
 """What a part's name has behind kind and number: the mark of a transfer, see `pending.py`."""
 _NUMBERS: Final = ("index", "term", "rev", "base_rev", "base_time", "number")
@@ -145,7 +147,7 @@ def read(disk: Disk, directory: str, cluster: str | None) -> Manifest | None:
     path = join(directory, NAME)
     if not disk.exists(path):
         return None
-    manifest = decode(read_all(disk, path), path)
+    manifest = decode(read_all(disk, path, MANIFEST_BYTES), path)
     if cluster is not None and manifest.cluster != cluster:
         raise IdentityError(f"{path} belongs to cluster {manifest.cluster}, the directory to {cluster}")
     return manifest

@@ -30,6 +30,7 @@ from visord.storage.segments import Part, part_name
 NAME: Final = "incoming"
 FORMAT: Final = 1
 _MAGIC: Final = b"VISORINC"
+NOTE_BYTES: Final = manifests.MANIFEST_BYTES + 4096
 
 
 class Pending(NamedTuple):
@@ -63,7 +64,7 @@ def read(disk: Disk, directory: str) -> Pending | None:
     path = join(directory, NAME)
     if not disk.exists(path):
         return None
-    data = read_all(disk, path)
+    data = read_all(disk, path, NOTE_BYTES)
     if len(data) < 12 or data[:8] != _MAGIC or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
         return None
     try:
