@@ -123,11 +123,13 @@ def dial(
     not exist for this client. `codec` is for values (default: bytes). `timeout` is for connecting and the
     default of every call, in seconds (`VISOR_TIMEOUT`, then 10). `actor` is named in the history of
     what this client writes (`VISOR_ACTOR`, then user@host), `token` proves who that is (`VISOR_TOKEN`,
-    `VISOR_TOKEN_FILE`). `on_request(verb, seconds, error)` is called after every request,
+    `VISOR_TOKEN_FILE`; "" is none): it is said over a Unix socket only, and no server of this version takes one.
+    `on_request(verb, seconds, error)` is called after every request,
     `on_reconnect(address)` after every connection but the first. With `discover` (`VISOR_DISCOVER`, then true) the
     client also learns where the other members of the cluster listen, and goes there when none of `addr` answers.
 
-    DeadlineExceeded when no node answers in time, Denied or Unsupported when it will not have this client.
+    ValueError for a token that would go out in the clear, DeadlineExceeded when no node answers in time, Denied or
+    Unsupported when it will not have this client.
     """
     settings = _gather(addr, root, timeout, actor, token, on_request, on_reconnect, discover=discover)
     client: Client[Any] = Client(settings, codec)

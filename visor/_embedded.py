@@ -40,7 +40,7 @@ def embedded(root: str, codec: Codec[Any]) -> Iterator[Client[Any]]:
     """Run a node and a client of it for the block."""
     node = start()
     try:
-        settings = gather(node.address, root, None, None, None, None, None)
+        settings = gather(node.address, root, None, None, "", None, None)  # it asks for no token
         with Client(settings, codec) as client:
             client.connect()
             yield client

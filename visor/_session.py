@@ -31,6 +31,7 @@ from visor._calls import Call
 from visor._feed import Feed
 from visor._inbound import Inbound
 from visor._settings import Settings
+from visor._token import may_be_told
 from visor.errors import (
     DeadlineExceeded,
     OutcomeUnknown,
@@ -262,7 +263,7 @@ class Session:
             "client": settings.name,
             "session": self.id,
             "actor": settings.actor,
-            "token": settings.token,
+            "token": settings.token if may_be_told(address, guess=guess) else None,
             "trace": None,
             "cluster": self.cluster,
             "min_rev": self.rev,

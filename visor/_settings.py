@@ -10,9 +10,8 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from visor import _address
+from visor import _address, _token
 from visor._address import Address
 from visor._backoff import Backoff
 from visor._root import Root
@@ -69,15 +68,16 @@ def gather(
 ) -> Settings:
     """Return the settings: an argument that is not None wins over its `VISOR_*` variable over the default.
 
-    ValueError for an address, BadPath for a root, OSError for a token file that cannot be used.
+    ValueError for an address or a token that must not go there, BadPath for a root, OSError for a token file.
     """
     env = os.environ if environ is None else environ
+    addresses = _address.parse(addr if addr is not None else env.get("VISOR_ADDR") or _address.DEFAULT)
     return Settings(
-        addresses=_address.parse(addr if addr is not None else env.get("VISOR_ADDR") or _address.DEFAULT),
+        addresses=addresses,
         root=Root(root if root is not None else env.get("VISOR_ROOT") or "/"),
         timeout=_timeout(timeout, env),
         actor=actor if actor is not None else env.get("VISOR_ACTOR") or _default_actor(),
-        token=token if token is not None else _token(env),
+        token=_token.check(token if token is not None else _token_of(env), addresses),
         discover=discover if discover is not None else _yes("VISOR_DISCOVER", env, True),
         on_request=on_request,
         on_reconnect=on_reconnect,
@@ -102,16 +102,11 @@ def _yes(name: str, env: Mapping[str, str], default: bool) -> bool:
     return text in ("1", "true", "yes", "on") if text else default
 
 
-def _token(env: Mapping[str, str]) -> str | None:
+def _token_of(env: Mapping[str, str]) -> str | None:
     if env.get("VISOR_TOKEN"):
         return env["VISOR_TOKEN"]
-    name = env.get("VISOR_TOKEN_FILE")
-    if not name:
-        return None
-    file = Path(name)
-    if file.stat().st_mode & 0o077:
-        raise PermissionError(f"VISOR_TOKEN_FILE {name} can be read by others: chmod 600 it")
-    return file.read_text().strip()
+    file = env.get("VISOR_TOKEN_FILE")
+    return _token.read(file) if file else None
 
 
 def _default_actor() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,8 +107,8 @@ def test_settings_come_from_arguments_then_the_environment_then_defaults(tmp_pat
     settings = gather(None, None, None, None, None, None, None, env)
     assert [str(address) for address in settings.addresses] == ["a:1", "b:2"]
     assert (settings.root.text, settings.timeout, settings.actor) == ("/env", 3.0, "me")
-    settings = gather("c:3", "/arg", 1, "you", "t", None, None, env)
-    assert (str(settings.addresses[0]), settings.root.text, settings.timeout) == ("c:3", "/arg", 1)
+    settings = gather("unix:/c", "/arg", 1, "you", "t", None, None, env)
+    assert (str(settings.addresses[0]), settings.root.text, settings.timeout) == ("unix:/c", "/arg", 1)
     assert (settings.actor, settings.token) == ("you", "t")
     plain = gather(None, None, None, None, None, None, None, {})
     assert (str(plain.addresses[0]), plain.root.text, plain.timeout) == ("localhost:8046", "/", 10.0)
@@ -120,12 +121,16 @@ def test_settings_come_from_arguments_then_the_environment_then_defaults(tmp_pat
 def test_a_token_file_must_be_private(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("secret\n")
-    env = {"VISOR_TOKEN_FILE": str(file)}
+    env = {"VISOR_TOKEN_FILE": str(file), "VISOR_ADDR": "unix:/a"}
     file.chmod(0o644)
-    with pytest.raises(PermissionError, match="chmod 600"):
+    with pytest.raises(ValueError, match="chmod 600"):
         gather(None, None, None, None, None, None, None, env)
     file.chmod(0o600)
     assert gather(None, None, None, None, None, None, None, env).token == "secret"
+    file.unlink()
+    os.mkfifo(file, 0o600)
+    with pytest.raises(ValueError, match="not a plain file"):
+        gather(None, None, None, None, None, None, None, env)
 
 
 def test_backoff_is_spread_over_the_whole_pause_and_bounded() -> None:

@@ -102,11 +102,18 @@ def test_unknown_keys_and_newer_versions_beside_ours_are_welcome(node: embed.Emb
         "versions": [9, 1],
         "color": "blue",
         "trace": "00-1-2-3",
-        "token": "secret",
+        "token": None,
         "later": [1, {"a": None}],
     }
     with Wire(node.address, hello=extra) as wire:
         assert wire.welcome["version"] == 1
+
+
+def test_a_token_that_nobody_checks_is_refused(node: embed.Embedded) -> None:
+    for token in ("secret", "", b"x", 0):
+        with pytest.raises(Refused, match="cannot check tokens: dial without one") as refused:
+            Wire(node.address, hello={"token": token})
+        assert refused.value.code == "unsupported"
 
 
 def test_a_second_hello_is_refused_and_changes_nothing(node: embed.Embedded) -> None:

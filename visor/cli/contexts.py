@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -26,9 +25,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from visor import _token
 from visor.cli.problem import Problem
 
-TOKEN_LIMIT = 16 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -183,39 +182,10 @@ def _quoted(text: str) -> str:
 
 
 def read_token(file: str) -> str:
-    """Return the token in `file`, without white space around it.
-
-    Raises Problem when the file is not a plain file of this user, when others may read or write it
-    (anything but mode 0600 or 0400), when it is empty, over 16 KiB or not text.
-    """
+    """Return the token in `file`; see `visor._token`. Raises Problem."""
     try:
-        descriptor = os.open(Path(file).expanduser(), os.O_RDONLY | os.O_NONBLOCK)
+        return _token.read(file)
+    except _token.TokenError as error:
+        raise Problem(str(error)) from None
     except OSError as error:
         raise Problem(f"cannot read the token file {file}: {error.strerror}") from None
-    try:
-        _check_private(file, os.fstat(descriptor))
-        data = os.read(descriptor, TOKEN_LIMIT + 1)
-    finally:
-        os.close(descriptor)
-    try:
-        token = data.decode("ascii").strip()
-    except UnicodeDecodeError:
-        raise Problem(f"the token file {file} is not text") from None
-    if not token or len(data) > TOKEN_LIMIT:
-        raise Problem(f"the token file {file} is {'over 16 KiB' if token else 'empty'}")
-    return token
-
-
-def _check_private(file: str, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise Problem(f"the token file {file} is not a plain file")
-    if os.name != "posix":
-        return
-    mode = stat.S_IMODE(status.st_mode)
-    if mode & 0o177:
-        raise Problem(
-            f"the token file {file} has mode {mode:04o}, so others may use the token; "
-            f"make it 0600: chmod 600 {file}"
-        )
-    if status.st_uid not in (os.geteuid(), 0):
-        raise Problem(f"the token file {file} belongs to user {status.st_uid}, not to you")

@@ -44,7 +44,7 @@ class Server:
         self, root: str = "/", *, codec: Codec[Any] = BYTES, timeout: float | None = None
     ) -> visor.Client[Any]:
         """Return a blocking client of it, to be closed by the caller."""
-        return visor.dial(self.address, root, codec=codec, timeout=timeout)
+        return visor.dial(self.address, root, codec=codec, timeout=timeout, token="")
 
     @overload
     def dial_async(self, root: str = "/", *, timeout: float | None = None) -> visor.aio.Dialling[bytes]: ...
@@ -56,7 +56,7 @@ class Server:
         self, root: str = "/", *, codec: Codec[Any] = BYTES, timeout: float | None = None
     ) -> visor.aio.Dialling[Any]:
         """Return what to await for an asyncio client of it."""
-        return visor.aio.dial(self.address, root, codec=codec, timeout=timeout)
+        return visor.aio.dial(self.address, root, codec=codec, timeout=timeout, token="")
 
     def stop(self) -> None:
         """End the node; idempotent."""

@@ -11,6 +11,8 @@ from visord.state.refusal import Refusal, describe
 
 SESSION_BYTES = 16
 TEXT_LIMIT = 256
+TOKEN_UNCHECKED = "this server cannot check tokens: dial without one (unset VISOR_TOKEN, VISOR_TOKEN_FILE, the context's token_file)"
+"""To let a client in whose token nobody looked at would have him believe that it protects something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ def read_hello(message: Message, cluster: str) -> Greeting | Refusal:
 
 
 def _fields(hello: dict[str, Any]) -> Greeting | Refusal:
+    if hello.get("token") is not None:
+        return Refusal("unsupported", TOKEN_UNCHECKED, {"supported": [verbs.VERSION]})
     client = hello.get("client", "")
     actor = hello.get("actor", "")
     session = hello.get("session")

@@ -21,7 +21,8 @@ FILES = ("cacert", "cert", "key", "token_file")
 def context_command() -> None:
     """Name registries: addresses, root, certificates and token file, in $XDG_CONFIG_HOME/visor/config.toml.
 
-    A token file must have mode 0600. --addr or VISOR_ADDR without --context leaves the current context aside,
+    A token file must have mode 0600; a token goes over a Unix socket only (--addr unix:/path) and is refused, with
+    nothing sent, for any other address. --addr or VISOR_ADDR without --context leaves the current context aside,
     with everything in it.
     """
 

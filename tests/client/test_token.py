@@ -1,0 +1,116 @@
+"""A token never leaves where somebody may listen, whoever asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import visor
+import visor.aio
+import visor.aio.registry
+import visor.registry
+import visor.testing
+from visor import errors
+from visor._address import Address
+from visor._session import Session
+from visor._settings import gather
+from visor._token import may_be_told
+from visord.server import Server as Node
+from visord.settings import ListenSettings, Settings
+
+TOKEN = "tok-5f0c1a"
+
+
+class Ear:
+    """Listens, says nothing, and keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                connection, _ = self._listener.accept()
+                self.heard += b"connected" + connection.recv(1 << 16)
+                connection.close()
+        except OSError:
+            return
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    listening = Ear()
+    yield listening
+    listening.close()
+
+
+def test_it_is_refused_before_anything_is_sent(ear: Ear) -> None:
+    async def awaited() -> None:
+        await visor.aio.dial(ear.address, token=TOKEN, timeout=1)
+
+    async def awaited_registry() -> None:
+        await visor.aio.registry.connect(ear.address, token=TOKEN)
+
+    for dial in (
+        lambda: visor.dial(ear.address, token=TOKEN, timeout=1),
+        lambda: visor.dial(["unix:/nowhere", ear.address], token=TOKEN, timeout=1),
+        lambda: visor.registry.connect(ear.address, token=TOKEN),
+        lambda: asyncio.run(awaited()),
+        lambda: asyncio.run(awaited_registry()),
+    ):
+        with pytest.raises(
+            ValueError, match=rf"token would go to {ear.address} in the clear.*nothing was sent"
+        ):
+            dial()
+    assert ear.heard == b""
+
+
+def test_it_is_refused_from_the_environment(
+    ear: Ear, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VISOR_TOKEN", TOKEN)
+    with pytest.raises(ValueError, match="VISOR_TOKEN"):
+        visor.dial(ear.address, timeout=1)
+    with visor.testing.server() as server, server.dial() as client:  # a node of one's own asks for none
+        assert client.rev() >= 0
+
+
+def test_only_a_unix_socket_that_was_given_hears_it() -> None:
+    unix, host = Address("", 0, "/run/visord.sock"), Address("localhost", 8046)
+    assert may_be_told(unix, guess=False)
+    assert not any(
+        (may_be_told(unix, guess=True), may_be_told(host, guess=False), may_be_told(None, guess=False))
+    )
+    session = Session(gather("unix:/run/visord.sock", None, None, None, TOKEN, None, None, {}))
+    assert TOKEN.encode() in session.hello(0.0, unix)
+    for address, guess in ((host, False), (host, True), (unix, True), (None, False)):
+        assert TOKEN.encode() not in session.hello(0.0, address, guess=guess)
+
+
+def test_a_server_that_cannot_check_it_says_so(tmp_path: Path) -> None:
+    """Over the Unix socket it arrives, and is refused with what to do."""
+    path = tmp_path / "socket"
+
+    async def scenario() -> None:
+        node = Node(Settings(listen=ListenSettings(client="127.0.0.1:0", unix=path)), tmp_path / "data")
+        await node.start()
+        try:
+            with pytest.raises(errors.Unsupported, match="cannot check tokens: dial without one"):
+                await visor.aio.dial(f"unix:{path}", token=TOKEN, timeout=5)
+            async with await visor.aio.dial(f"unix:{path}", timeout=5) as client:
+                assert await client.set("/a", b"1") == 1
+        finally:
+            await node.stop()
+
+    asyncio.run(scenario())
