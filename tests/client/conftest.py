@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from visor.testing.plugin import visor_client, visor_server
+from _visor_pytest import visor_client, visor_server
 
 from .fake_server import FakeServer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_the_fixtures_work_in_a_project_of_a_user(tmp_path: Path) -> None:
     )
     # An installed package brings the plug-in by its entry point; naming it again would be an error.
     installed = any(entry.name == "visor" for entry in entry_points(group="pytest11"))
-    plugin = [] if installed else ["-p", "visor.testing.plugin"]
+    plugin = [] if installed else ["-p", "_visor_pytest"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *plugin, "-p", "no:cacheprovider", str(tmp_path)],
         capture_output=True,
@@ -69,9 +70,20 @@ def test_the_fixtures_work_in_a_project_of_a_user(tmp_path: Path) -> None:
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
+def test_the_plugin_loads_nothing_until_a_test_asks() -> None:
+    """pytest imports it everywhere: in every process of everybody who has the package installed."""
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
+    code = "import pytest, sys; before = set(sys.modules); import {}; print(*set(sys.modules) - before)"
+    for module in named.values():
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(module)], check=True, cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.stdout.split() == [module]
+
+
 CHECK_IMPORTS = """
 import sys
-import visor, visor.aio, visor.testing.plugin
+import visor, visor.aio, _visor_pytest
 loaded = {name.partition(".")[0] for name in sys.modules}
 assert not loaded & {"visord", "pysyncobj", "sortedcontainers", "uvloop", "click", "rich"}, loaded
 sys.modules["visord"] = None

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from _visor_pytest import visor_client, visor_server
 from tests.client.conftest import no_threads_left
 from tests.client.proxy import Proxy
 from visor.testing import Server
-from visor.testing.plugin import visor_client, visor_server
 
 __all__ = ["no_threads_left", "proxy", "run", "visor_client", "visor_server"]
 

@@ -16,11 +16,11 @@ import pytest
 import visor
 import visor.aio
 import visor.registry
+from _visor_pytest import visor_server
 from tests.client.proxy import Proxy
 from visor import testing
 from visor.aio.registry import Registry as AsyncRegistry
 from visor.registry import Registry
-from visor.testing.plugin import visor_server
 
 __all__ = ["Apart", "address", "apart", "client", "dial", "registry", "root", "visor_server", "web"]
 

@@ -1,28 +1,7 @@
-"""The pytest plug-in: `visor_server` and `visor_client`, both fresh for each test that names them."""
+"""The fixtures under a name inside the package; pytest itself loads them from `_visor_pytest`, which costs nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from _visor_pytest import visor_client, visor_server
 
-import pytest
-
-if TYPE_CHECKING:
-    from visor import Client
-    from visor.testing import Server
-
-
-@pytest.fixture
-def visor_server() -> Iterator[Server]:
-    """A fresh registry in this process: `visor_server.address`, `visor_server.dial()`."""
-    from visor.testing import server  # only a test that asks pays for the import
-
-    with server() as running:
-        yield running
-
-
-@pytest.fixture
-def visor_client(visor_server: Server) -> Iterator[Client[bytes]]:
-    """A blocking client of a fresh registry; values are bytes."""
-    with visor_server.dial() as client:
-        yield client
+__all__ = ["visor_client", "visor_server"]
