@@ -48,6 +48,9 @@ class Proposes(Protocol):
 class Leases:
     """The leases of one node. `term()` is the term in which it leads and is current, 0 when it does not."""
 
+    owner: Final = ""
+    """As an author of writes: nobody's client."""
+
     def __init__(
         self,
         machine: Machine,

@@ -21,12 +21,13 @@ While there is no leader, groups wait a moment for the next one.
 
 from __future__ import annotations
 
+import operator
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from visor.protocol.frames import Message
-from visord.state.command import Command, encode
+from visord.state.command import Command, encode, too_deep, unfit
 from visord.state.refusal import Refusal
 
 MAX_FRAMES = 4096
@@ -53,7 +54,7 @@ HOLD_SECONDS = 2.0
 
 
 class Author(Protocol):
-    """Who submitted writes and waits for their outcomes."""
+    """Who submitted writes and waits for their outcomes. Who uses `submit` has `greeting` and `owner`, too."""
 
     def settle(self, frames: list[Message], outcomes: list[Any]) -> None: ...
 
@@ -114,6 +115,8 @@ class Proposer:
         self._time = time
         self._queue: deque[Group] = deque()
         self._queued_bytes = 0
+        self._encoded: tuple[list[Group], Command] | None = None
+        """Groups at the head of the queue as a command already, for which the log makes room."""
         self._scheduled = False
         self._syncing = False
         self._held_since: float | None = None
@@ -144,7 +147,8 @@ class Proposer:
     def submit(self, author: Any, frames: list[Message], size: int) -> None:
         """Queue writes of one connection; `author.settle` gets their outcomes."""
         greeting = author.greeting
-        self._queue.append(Group(author, [greeting.session, greeting.actor, frames], frames, size))
+        content = [greeting.session, greeting.actor, frames, author.owner]
+        self._queue.append(Group(author, content, frames, size))
         self._queued_bytes += size
         if not self._scheduled and not self._syncing:
             self._schedule()
@@ -183,7 +187,10 @@ class Proposer:
             self._start_forward()
 
     def _start_forward(self) -> None:
-        groups = self._take()
+        groups = _refuse(self._take(), too_deep)  # else the leader could not read the others' with them
+        if not groups:
+            self.start_next()
+            return
         if self._route.forward(groups):
             self._held_since = None
             self._syncing = True
@@ -193,25 +200,43 @@ class Proposer:
             self._held_since = self._time()
 
     def _start_command(self) -> None:
-        groups = self._take()
-        try:
-            command = self._command(groups)
-        except ValueError:
-            # Somebody nested his fields deeper than can be packed: he is refused, the others go on.
-            self._put_back(_refuse_unpackable(groups))
+        groups, command = self._take_encoded() or self._encode()
+        if command is None:
+            self._put_back(groups)
             self.start_next()
             return
-        if not self._has_room(len(command)):
+        # `propose` gives None when leadership is being handed on, or went within this turn.
+        position = self._propose(command) if self._has_room(len(command)) else None
+        if position is None:
             self._put_back(groups)
-            return
-        position = self._propose(command)
-        if position is None:  # leadership is being handed on, or went within this turn
-            self._put_back(groups)
+            self._encoded = (groups, command)
             return
         self._syncing = True
         index, term = position
         self._waiting[index] = (term, list(enumerate(groups)))
         self._route.placed(groups, index, term)
+
+    def _encode(self) -> tuple[list[Group], Command | None]:
+        """Take groups and make their command; None when some had to be refused first."""
+        groups, now = self._take(), self._clock_ms()
+        try:
+            return groups, encode(now, [group.content for group in groups])
+        except ValueError:
+            # Somebody nested his fields deeper than can be packed, or read: he is refused, the others go on.
+            return _refuse_unfit(groups, now), None
+
+    def _take_encoded(self) -> tuple[list[Group], Command] | None:
+        """Take the groups that waited for room with their command, unless they have been answered meanwhile."""
+        encoded, self._encoded = self._encoded, None
+        if encoded is None:
+            return None
+        groups, queue = encoded[0], self._queue
+        if len(queue) < len(groups) or any(map(operator.is_not, groups, queue)):
+            return None
+        for group in groups:
+            queue.popleft()
+            self._queued_bytes -= group.size
+        return encoded
 
     def expect(self, index: int, term: int, position: int, group: Group) -> None:
         """The leader put a group of ours at a place in the log."""
@@ -259,9 +284,6 @@ class Proposer:
         self._queue.extendleft(reversed(groups))
         self._queued_bytes += sum(group.size for group in groups)
 
-    def _command(self, groups: list[Group]) -> Command:
-        return encode(self._clock_ms(), [group.content for group in groups])
-
     def applied(self, index: int, term: int, outcomes: list[list[Any]]) -> None:
         """Hand out the outcomes of the entry at `index`, where this node waits for them."""
         self._applied = index
@@ -275,7 +297,11 @@ class Proposer:
                 group.author.settle_all(group.frames, REPLACED)
             return
         for position, group in groups:
-            group.author.settle(group.frames, outcomes[position])
+            known = outcomes[position] if position < len(outcomes) else []
+            if len(known) == len(group.frames):
+                group.author.settle(group.frames, known)
+            else:  # this is not the entry, or not the place, that we were told of
+                group.author.settle_all(group.frames, LOST)
         if self._syncing and self._route.leads():
             # What came meanwhile is the next command. To start it before this one was committed was measured, too:
             # more and smaller commands, and every member works more for the same writes.
@@ -304,19 +330,32 @@ class Proposer:
                 group.author.settle_all(group.frames, under_way)
 
 
-def _refuse_unpackable(groups: list[Group]) -> list[Group]:
-    """Refuse the writes that no command can carry; return the groups that still have any."""
+def _refuse(groups: list[Group], wrong: Callable[[Message], bool]) -> list[Group]:
+    """Refuse the writes that no command, or no message to the leader, can carry; return the groups that have others."""
+    kept = []
     for group in groups:
-        refused = [frame for frame in group.frames if not _packable(frame)]
-        if refused:
-            group.frames[:] = [frame for frame in group.frames if _packable(frame)]
-            group.author.settle_all(refused, TOO_DEEP)
-    return [group for group in groups if group.frames]
+        refused = list(map(wrong, group.frames))
+        if True in refused:
+            doomed = [frame for frame, bad in zip(group.frames, refused, strict=True) if bad]
+            group.frames[:] = [frame for frame, bad in zip(group.frames, refused, strict=True) if not bad]
+            group.author.settle_all(doomed, TOO_DEEP)
+        if group.frames or not refused:
+            kept.append(group)
+    return kept
 
 
-def _packable(frame: Message) -> bool:
-    try:
-        encode(0, [[None, "", [frame]]])
-    except ValueError:
-        return False
-    return True
+def _refuse_unfit(groups: list[Group], now: int) -> list[Group]:
+    """Refuse at least one of these writes, which no command can carry together; return the groups that are left."""
+    frames = sum(len(group.frames) for group in groups)
+    groups = _refuse(groups, too_deep)  # nearly always, and much faster to tell
+    if frames > sum(len(group.frames) for group in groups):
+        return groups
+    kept = []
+    for group in _refuse(groups, unfit):
+        try:
+            encode(now, [group.content])
+        except ValueError:
+            group.author.settle_all(group.frames, TOO_DEEP)
+        else:
+            kept.append(group)
+    return kept

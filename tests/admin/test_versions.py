@@ -96,7 +96,7 @@ from visord.state import machine
 read = command.read
 def reads_both(data):
     if data[:1] == command.MARK and msgpack.unpackb(data[1:])[0] == 99:
-        return None  # this version knows it
+        return 0, []  # this version knows it
     return read(data)
 command.read = reads_both
 

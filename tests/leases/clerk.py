@@ -23,8 +23,10 @@ class Clerk:
         self.time = 1000
         self.write_id = 0
 
-    def send(self, *frames: list[Any], session: bytes | None = None, actor: str = "tester") -> list[Any]:
-        data = bytes(command.encode(self.time, [[session, actor, list(frames)]]))
+    def send(
+        self, *frames: list[Any], session: bytes | None = None, actor: str = "tester", owner: str = "10.0.0.7"
+    ) -> list[Any]:
+        data = bytes(command.encode(self.time, [[session, actor, list(frames), owner]]))
         return self.machine.apply(self.machine.index + 1, self.term, data)[0]
 
     def write(self, verb: int, *fields: Any) -> Any:

@@ -60,7 +60,7 @@ class Node:
     def catch_up(self) -> None:
         while self.machine.index < len(self.town.log):
             term, frames = self.town.log[self.machine.index]
-            data = command.encode(1000, [[None, "visord", frames]])
+            data = command.encode(1000, [[None, "visord", frames, ""]])
             outcomes = self.machine.apply(self.machine.index + 1, term, data)[0]
             self.leases.applied()
             if frames[0][0] == v.EXPIRE_LEASE and (term, frames) in self.pending:
@@ -105,7 +105,7 @@ class Town(RuleBasedStateMachine):
 
     def commit(self, term: int, frames: list[Any]) -> list[Any]:
         self.log.append((term, frames))
-        data = command.encode(1000, [[None, "visord", frames]])
+        data = command.encode(1000, [[None, "visord", frames, ""]])
         before = {n: sorted(lease.files) for n, lease in self.truth.store.leases.by_id.items()}
         outcomes = self.truth.apply(len(self.log), term, data)[0]
         for frame, outcome in zip(frames, outcomes, strict=True):

@@ -91,7 +91,7 @@ class Node:
                 frames.append([DELETE, *head, path])
             else:
                 frames.append([RETAIN, *head, None, None, max(self.machine.store.rev - 20, 0)])
-        return encode(number * 1000, [[b"session", "me", frames]])
+        return encode(number * 1000, [[b"session", "me", frames, ""]])
 
 
 def contents(machine: Machine) -> Any:

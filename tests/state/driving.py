@@ -22,9 +22,9 @@ class Driven:
     def store(self):
         return self.machine.store
 
-    def send(self, *frames, session=None, actor="tester"):
+    def send(self, *frames, session=None, actor="tester", owner="10.0.0.7"):
         """Apply whole frames as one command, from bytes; return their outcomes."""
-        data = bytes(command.encode(self.time, [[session, actor, list(frames)]]))
+        data = bytes(command.encode(self.time, [[session, actor, list(frames), owner]]))
         self.log.append(data)
         return self.machine.apply(self.machine.index + 1, 1, data)[0]
 

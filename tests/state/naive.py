@@ -86,7 +86,7 @@ class Naive:
     def command(self, time, groups):
         self.time = max(self.time, time)
         outcomes = [
-            [self.once(session, actor, frame) for frame in frames] for session, actor, frames in groups
+            [self.once(session, actor, frame) for frame in frames] for session, actor, frames, _ in groups
         ]
         self.retain()
         return outcomes

@@ -10,6 +10,7 @@ from driving import SESSION, Driven
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from visor.protocol.frames import Decoder
 from visord.state import command, sessions
 from visord.state.command import UnknownFormat
 from visord.state.digest import state_hash
@@ -37,15 +38,17 @@ FRAMES = st.one_of(
     ),
 )
 GROUPS = st.one_of(
-    ANYTHING,
-    st.tuples(st.sampled_from([None, b"s", b"", "s", 5]), st.just("me"), st.lists(FRAMES, max_size=4)).map(
-        list
-    ),
+    st.tuples(
+        st.sampled_from([None, b"s", b"", "s", 5, b"s" * 65]),
+        st.sampled_from(["me", "", None, "m" * 1025]),
+        st.lists(FRAMES, max_size=4),
+        st.sampled_from(["10.0.0.7", "", 7, "o" * 65]),
+    ).map(list),
 )
 
 
 def test_a_command_is_what_was_said():
-    groups = [[SESSION, "me", [[30, 1, 0, "/a", b"x"]]], [None, "you", [[34, 2, 0]]]]
+    groups = [[SESSION, "me", [[30, 1, 0, "/a", b"x"]], "10.0.0.7"], [None, "you", [[34, 2, 0]], "unix:0"]]
     made = command.encode(77, groups)
     assert made[:1] == b"\0"
     assert made.batch == (77, groups)
@@ -53,11 +56,31 @@ def test_a_command_is_what_was_said():
     assert command.decode(bytes(made)) == made
 
 
+def test_what_is_applied_was_read_from_the_bytes():
+    frame = [30, 1, 0, "/a", b"x"]
+    made = command.encode(0, [[None, "me", [frame], ""]])
+    frame[3] = "/other"
+    assert made.batch[1][0][2] == [[30, 1, 0, "/a", b"x"]]
+
+
+def test_commands_of_the_format_before_are_read():
+    old = b"\0" + msgpack.packb([1, 5, [[None, "me", [[30, 1, 0, "/a", b"x"]]]]])
+    assert command.read(old) == (5, [[None, "me", [[30, 1, 0, "/a", b"x"]], ""]])
+    assert Machine().apply(1, 1, old) == [[1]]
+
+
 def test_a_later_format_stops_the_node():
     machine = Machine()
-    with pytest.raises(UnknownFormat, match="format 2"):
-        machine.apply(1, 1, b"\0" + msgpack.packb([2, "whatever"]))
+    with pytest.raises(UnknownFormat, match="format 3"):
+        machine.apply(1, 1, b"\0" + msgpack.packb([3, "whatever"]))
     assert machine.index == 0
+
+
+@pytest.mark.parametrize("data", [b"\1", b"\2", b"\2anything"])
+def test_what_is_for_others_changes_nothing(data):
+    machine = Machine()
+    assert machine.apply(1, 3, data) == []
+    assert (machine.index, machine.term, machine.store.rev) == (1, 3, 0)
 
 
 @pytest.mark.parametrize(
@@ -65,49 +88,160 @@ def test_a_later_format_stops_the_node():
     [
         b"",
         b"\0",
-        b"\1",
+        b"\3",
         b"\0\xc1",
         b"garbage",
         b"\0" + msgpack.packb("text"),
         b"\0" + msgpack.packb([]),
-        b"\0" + msgpack.packb([1, 2]),
-        b"\0" + msgpack.packb([1, -1, []]),
-        b"\0" + msgpack.packb([1, 2**63, []]),
-        b"\0" + msgpack.packb([1, 1.5, []]),
-        b"\0" + msgpack.packb([1, 1, {}]),
+        b"\0" + msgpack.packb([2, 2]),
+        b"\0" + msgpack.packb([2, -1, []]),
+        b"\0" + msgpack.packb([2, 2**63, []]),
+        b"\0" + msgpack.packb([2, 1.5, []]),
+        b"\0" + msgpack.packb([2, 1, {}]),
+        b"\0" + msgpack.packb([2, 1, [], []]),
         b"\0" + msgpack.packb([True, 1, []]),
-        b"\0" + msgpack.packb([1, 5, []]) + b"\0",
+        b"\0" + msgpack.packb([2, 5, []]) + b"\0",
+        b"\0" + msgpack.packb([2, 5, [[None, "me", [], ""]]])[:-1],
+        b"\0" + msgpack.packb([2, 5, [None]]),
+        b"\0" + msgpack.packb([2, 5, [[None, "me", []]]]),
+        b"\0" + msgpack.packb([2, 5, [[None, "me", {}, ""]]]),
+        b"\0" + msgpack.packb([1, 5, [[None, "me", [], ""]]]),
         b"\0" + b"\x91" * 100_000,
         b"\0" + b"\xdd\xff\xff\xff\xff",
-        b"\0" + b"\x93\x01\x05\x91" + b"\x91" * 900 + b"\x90",
+        b"\0" + b"\x93\x02\x05\x91\x94\xc0\xa0\x91" + b"\x91" * 1021 + b"\x90" + b"\xa0",
     ],
 )
-def test_other_bytes_change_nothing(data):
+def test_what_cannot_be_read_is_never_skipped(data):
     machine = Machine()
-    assert machine.apply(1, 3, data) in ([], [[]])
-    assert (machine.index, machine.term, machine.store.rev) == (1, 3, 0)
+    with pytest.raises(UnknownFormat):
+        machine.apply(1, 3, data)
+    assert (machine.index, machine.store.rev) == (0, 0)
+
+
+def nested(depth, inner=b"\x90"):
+    """A SET whose value is an empty list in `depth` lists, as the wire's decoder gives it."""
+    data = b"\x95\x1e\x05\x00\xa2/a" + b"\x91" * depth + inner
+    decoder = Decoder(1 << 20)
+    (message,) = decoder.feed(data) or [None]
+    return message
+
+
+def test_depths_that_can_be_packed_and_not_read_are_refused():
+    fates = set()
+    for depth in range(900, 1024):
+        frame = nested(depth)
+        if frame is None:
+            break
+        try:
+            made = command.encode(0, [[None, "me", [frame], ""]])
+        except ValueError:
+            assert command.unfit(frame)
+            fates.add("refused")
+        else:
+            assert not command.unfit(frame)
+            assert msgpack.packb(made.batch[1][0][2][0]) == msgpack.packb(frame)
+            fates.add("carried")
+    assert fates == {"refused", "carried"}
+
+
+def test_applying_by_reference_would_part_the_members():
+    """What this module guards against: the proposing node has the write, everybody who reads the log has not."""
+    frame = next(
+        frame for frame in map(nested, range(1010, 1024)) if frame is not None and command.unfit(frame)
+    )
+    groups = [[None, "me", [[30, 1, 0, "/good", b""], frame], ""]]
+    packed = b"\0" + msgpack.packb([command.FORMAT, 0, groups])
+    by_reference = command.Command(packed)
+    by_reference.batch = (0, groups)
+    leader = Machine()
+    leader.apply(1, 1, by_reference)
+    assert leader.store.rev == 1
+    with pytest.raises(UnknownFormat):
+        Machine().apply(1, 1, packed)
+
+
+def test_the_number_of_outcomes_is_that_of_the_frames_whatever_the_group():
+    frames = [[30, 1, 0, "/a", b""], [34, 2, 0], None, "odd", [[]]]
+    groups = [
+        [None, "me", frames, ""],
+        [None, "m" * (command.MAX_ACTOR + 1), frames, ""],
+        [None, 5, frames, ""],
+        [b"", "me", frames, ""],
+        [b"s" * (command.MAX_SESSION_ID + 1), "me", frames, ""],
+        ["text", "me", frames, ""],
+        [None, "me", frames, "o" * (command.MAX_OWNER + 1)],
+        [None, "me", frames, None],
+        [None, "me", [], ""],
+    ]
+    outcomes = Machine().apply(1, 1, command.encode(0, groups))
+    assert [len(one) for one in outcomes] == [5] * 8 + [0]
+    assert all(outcome.code == "bad_request" for one in outcomes[1:] for outcome in one)
 
 
 @settings(max_examples=EXAMPLES)
 @given(st.lists(st.binary(max_size=60), max_size=5))
-def test_random_bytes_never_raise(pieces):
+def test_random_bytes_raise_nothing_else(pieces):
     machine = Machine()
     for index, piece in enumerate(pieces, 1):
-        for data in (piece, b"\0" + piece, b"\0\x93\x01\x05" + piece):
+        for data in (piece, b"\0" + piece, b"\0\x93\x02\x05" + piece):
             try:
                 machine.apply(machine.index + 1, index, data)
             except UnknownFormat:
                 continue
 
 
+LEAVES_OF_THE_WIRE = (
+    "c0 c2 05 ff cfffffffffffffffff d38000000000000000 a22f61 c40178 ca7fc00001 cb7f7f7f7f7f7f7f7f c70005 80 90"
+    " dc0000 df00000000"
+)
+"""nil, false, integers to both ends, text, bytes, floats that are no numbers, an extension, empty containers."""
+WIRE = st.recursive(
+    st.sampled_from(list(map(bytes.fromhex, LEAVES_OF_THE_WIRE.split()))),
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda parts: bytes([0x90 | len(parts)]) + b"".join(parts))
+        | st.lists(inner, max_size=4).map(
+            lambda parts: (
+                bytes([0x80 | len(parts)]) + b"".join(b"\xa1%c" % (97 + i) + p for i, p in enumerate(parts))
+            )
+        )
+        | st.tuples(st.sampled_from([1, 15, 500, 1000, 1018, 1019, 1020, 1021]), inner).map(
+            lambda deep: b"\x91" * deep[0] + deep[1]
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=EXAMPLES)
+@given(
+    st.lists(st.tuples(st.sampled_from([b"\x1e", b"\x20", b"\x27"]), st.lists(WIRE, max_size=5)), max_size=4)
+)
+def test_all_that_the_door_lets_in_is_carried_as_it_was_or_refused(messages):
+    decoder = Decoder(1 << 20)
+    data = b"".join(
+        bytes([0x93 + len(rest)]) + verb + b"\x05\x00" + b"".join(rest) for verb, rest in messages
+    )
+    for frame in decoder.feed(data):
+        try:
+            made = command.encode(0, [[None, "me", [frame], ""]])
+        except ValueError:
+            assert command.unfit(frame)
+            continue
+        assert command.decode(bytes(made)).batch == made.batch or b"\xca" in data or b"\xcb" in data
+        # Compared as bytes: what is no number does not equal itself.
+        assert msgpack.packb(made.batch) == msgpack.packb((0, [[None, "me", [frame], ""]]))
+        one, two = Machine(), Machine()
+        assert msgpack.packb(one.apply(1, 1, made)) == msgpack.packb(two.apply(1, 1, bytes(made)))
+
+
 @settings(max_examples=EXAMPLES)
 @given(st.lists(st.lists(GROUPS, max_size=3), max_size=6))
-@example([[[None, "me", [[32, 1, 0, [], [[3, "/"]] * 4096]]]]])
-@example([[[b"s", "me", [[39, 1, [39, 1, [39, 1, []]]]]]]])
+@example([[[None, "me", [[32, 1, 0, [], [[3, "/"]] * 4096]], ""]]])
+@example([[[b"s", "me", [[39, 1, [39, 1, [39, 1, []]]]], ""]]])
 def test_random_messages_never_raise_and_never_part_two_nodes(batches):
     one, two = Machine(), Machine()
-    one.apply(1, 1, command.encode(0, [[None, "me", [[30, 1, 0, "/a/b", b"x"]]]]))
-    two.apply(1, 1, command.encode(0, [[None, "me", [[30, 1, 0, "/a/b", b"x"]]]]))
+    one.apply(1, 1, command.encode(0, [[None, "me", [[30, 1, 0, "/a/b", b"x"]], ""]]))
+    two.apply(1, 1, command.encode(0, [[None, "me", [[30, 1, 0, "/a/b", b"x"]], ""]]))
     for index, groups in enumerate(batches, 2):
         made = command.encode(index, groups)
         first, second = one.apply(index, 1, bytes(made)), two.apply(index, 1, made)
@@ -164,7 +298,7 @@ def test_outcomes_survive_a_restart():
     fresh.store.import_commits(driven.store.export_commits(1, 1))
     fresh.import_tables(msgpack.unpackb(msgpack.packb(driven.machine.export_tables())))
     data = command.encode(
-        1, [[SESSION, "me", [[39, 9, [30, 1, 0, "/a", b"x"]], [39, 9, [30, 3, 0, "/", b""]]]]]
+        1, [[SESSION, "me", [[39, 9, [30, 1, 0, "/a", b"x"]], [39, 9, [30, 3, 0, "/", b""]]], ""]]
     )
     (outcomes,) = fresh.apply(fresh.index + 1, 1, data)
     assert outcomes[0] == 1

@@ -21,7 +21,7 @@ class Log:
         self.time = 1_000
 
     def commit(self, *frames: Any, session: bytes = ME) -> list[Any]:
-        command = encode(self.time, [[session, "", list(frames)]])
+        command = encode(self.time, [[session, "", list(frames), "10.0.0.7"]])
         return self.machine.apply(self.machine.index + 1, 1, bytes(command))[0]
 
     def restart(self) -> None:

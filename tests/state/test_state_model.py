@@ -146,7 +146,7 @@ class Registry(RuleBasedStateMachine):
             self.write += 1
             frames.append([verb, self.write, max(0, self.write - 5 * acked) if acked else 0, *fields])
         self.sent += [(session, frame) for frame in frames]
-        self.send([[session, "tester", frames]])
+        self.send([[session, "tester", frames, "10.0.0.7"]])
 
     @rule(data=st.data(), retry=st.booleans(), fresh=st.booleans())
     def again(self, data, retry, fresh):
@@ -155,7 +155,7 @@ class Registry(RuleBasedStateMachine):
             if session is None and not retry:
                 return
             frame = [39, frame[1], frame] if retry else frame
-            self.send([[b"unknown" if fresh and retry else session, "tester", [frame]]])
+            self.send([[b"unknown" if fresh and retry else session, "tester", [frame], ""]])
 
     @rule(back=st.integers(1, 100))
     def clock_goes_back(self, back):
@@ -167,7 +167,7 @@ class Registry(RuleBasedStateMachine):
         compact=st.one_of(st.none(), revs(40)),
     )
     def retain(self, keep_revs, keep_ms, compact):
-        self.send([[None, "operator", [[35, 1, 0, keep_revs, keep_ms, compact]]]])
+        self.send([[None, "operator", [[35, 1, 0, keep_revs, keep_ms, compact]], ""]])
 
     @rule(budget=st.integers(1, 20))
     def trim(self, budget):

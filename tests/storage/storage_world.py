@@ -35,7 +35,7 @@ class Writer:
 
     def apply(self, frame: list[Any]) -> None:
         machine = self.machine
-        command = encode(1000 + machine.index * 10, [[b"session", "me", [frame]]])
+        command = encode(1000 + machine.index * 10, [[b"session", "me", [frame], ""]])
         self.applied.append((machine.index + 1, bytes(command)))
         machine.apply(machine.index + 1, 1, command)
 

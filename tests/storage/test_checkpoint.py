@@ -359,7 +359,7 @@ def by(world: World, session: int, path: str, time: int = 0) -> None:
     """Write once as one of many sessions."""
     machine = world.machine
     frame = [SET, machine.index + 1, 0, path, b"value"]
-    command = encode(time or 1000 + machine.index * 10, [[b"session %d" % session, "me", [frame]]])
+    command = encode(time or 1000 + machine.index * 10, [[b"session %d" % session, "me", [frame], ""]])
     machine.apply(machine.index + 1, 1, command)
 
 
@@ -394,7 +394,7 @@ def test_every_session_is_in_the_checkpoint_however_many_there_are(count: int) -
     for session in range(count):
         by(world, session, f"/f{session}")
     if not count:
-        world.machine.apply(1, 1, encode(1000, [[None, "me", [[SET, 1, 0, "/f", b"value"]]]]))
+        world.machine.apply(1, 1, encode(1000, [[None, "me", [[SET, 1, 0, "/f", b"value"]], ""]]))
     world.checkpoint()
     again = world.restart().machine
     assert len(again.sessions) == count

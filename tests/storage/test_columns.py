@@ -32,7 +32,7 @@ def written(seed: int, count: int = 600, odd: float = 0.02) -> Store:
             path = f"/dir{rng.randrange(3)}/file{rng.randrange(30)}"
             frames.append([SET, machine.index * 10 + 100 + number, 0, path, rng.randbytes(rng.randrange(9))])
         actor = rng.choice(["me", "you", "somebody else"])
-        machine.apply(machine.index + 1, 1, encode(machine.index * 7, [[None, actor, frames]]))
+        machine.apply(machine.index + 1, 1, encode(machine.index * 7, [[None, actor, frames, ""]]))
     return machine.store
 
 
@@ -152,7 +152,9 @@ def test_what_is_recent_is_bounded_without_checkpoints(monkeypatch: pytest.Monke
     monkeypatch.setattr("visord.state.machine.MAX_RECENT", 100)
     machine = Machine()
     for index in range(1, 400):
-        machine.apply(index, 1, encode(index, [[None, "me", [[SET, index, 0, f"/d/f{index % 9}", b"x"]]]]))
+        machine.apply(
+            index, 1, encode(index, [[None, "me", [[SET, index, 0, f"/d/f{index % 9}", b"x"]], ""]])
+        )
         assert len(machine.store.history.recent) <= 100
     fresh = Machine()
     for piece in all_columns(machine.store, 256):

@@ -251,7 +251,7 @@ def filled(disk: Any, path: str) -> None:
     engine.tick()
     for number in range(90):
         frame = [SET, number + 1, 0, f"/a/{number % 7}", b"v" * 40]
-        engine.propose(encode(number, [[b"s", "me", [frame]]]))
+        engine.propose(encode(number, [[b"s", "me", [frame], ""]]))
         if number in (30, 60):
             for _ in checkpointer.steps(machine):
                 pass

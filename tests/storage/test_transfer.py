@@ -376,7 +376,7 @@ def test_differing_histories_are_never_mixed() -> None:
     leader.writer.write(1)
     leader.checkpoint()
     frames = [[SET, 1000 + number, 0, "/many/more", b"x"] for number in range(200)]
-    stranger.machine.apply(101, 1, encode(9999, [[b"session", "me", frames]]))
+    stranger.machine.apply(101, 1, encode(9999, [[b"session", "me", frames, ""]]))
     with pytest.raises(DifferentError):
         target.begin(source.offer(), "leader")
 

@@ -92,7 +92,9 @@ class World:
         self._clock += 7
         writes = [[frame[0], next(self._ids), 0, *frame[1:]] for frame in frames]
         before = self.store.rev
-        [outcomes] = self.machine.apply(next(self._index), 1, encode(self._clock, [[None, actor, writes]]))
+        [outcomes] = self.machine.apply(
+            next(self._index), 1, encode(self._clock, [[None, actor, writes, ""]])
+        )
         self._remember(before + 1)
         return outcomes
 

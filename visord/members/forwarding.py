@@ -8,8 +8,10 @@ from typing import Any, Final
 from visor.protocol.frames import Message
 from visord.peers import messages as msg
 from visord.proposer import HOLD_SECONDS, LOST, Group, Proposer
-from visord.state.refusal import Refusal
+from visord.state.command import too_deep, well_formed
+from visord.state.refusal import Refusal, bad_request
 
+NO_GROUP: Final = bad_request("group", "[number, session, actor, writes, owner]", [])
 NEVER_ACCEPTED: Final = frozenset({"not_leader", "closing"})
 """Refusals by a leader after which the next one is simply asked."""
 
@@ -121,7 +123,7 @@ class Forwarding:
 
     def on_forward(self, member: str, message: list[Any], leads: bool) -> None:
         """A replica sends groups."""
-        rows = [row for row in message[1] if type(row) is list and len(row) == 4 and type(row[0]) is int]
+        rows = [row for row in message[1] if type(row) is list and row and type(row[0]) is int]
         if not leads:
             self._refuse(member, rows, Refusal("not_leader", "this node does not lead", {}))
             return
@@ -129,15 +131,18 @@ class Forwarding:
         if refusal is not None:
             self._refuse(member, rows, refusal)
             return
+        self._refuse(member, [row for row in rows if not _is_group(row)], NO_GROUP)
         groups = [
             Group(Remote(member, row[0], self._say), row[1:], row[3], _weight(row[3]))
             for row in rows
-            if type(row[3]) is list
+            if _is_group(row)
         ]
         self.proposer.submit_groups(groups)
 
     def _refuse(self, member: str, rows: list[Any], refusal: Refusal) -> None:
         numbers = [row[0] for row in rows]
+        if not numbers:
+            return
         self._say(member, [msg.REFUSED, numbers, refusal.code, refusal.text, refusal.details])
 
     def placed(self, groups: list[Group], index: int, term: int) -> None:
@@ -150,6 +155,11 @@ class Forwarding:
                 places.setdefault(author.member, []).append([author.number, index, term, position])
         for member, rows in places.items():
             self._say(member, [msg.PLACED, rows])
+
+
+def _is_group(row: list[Any]) -> bool:
+    """Tell whether a row is a group as a door makes them. To be a member is no licence: nothing else is logged."""
+    return len(row) == 5 and well_formed(*row[1:]) and not any(map(too_deep, row[3]))
 
 
 def _weight(frames: list[Any]) -> int:

@@ -7,7 +7,7 @@
     ROUND     [7, term, number]                              ROUNDED   [8, term, number]
     TIMEOUT_NOW [9, term]
     INSTALL   [10, term, first_index, first_term, seq]     "what you need I have no more: fetch a checkpoint"
-    FORWARD   [20, [[write group id, session, actor, frames], ...]]
+    FORWARD   [20, [[write group id, session, actor, frames, owner], ...]]
     PLACED    [21, [[write group id, index, term, position], ...]]
     REFUSED   [22, [write group id, ...], code, text, details]
     READ_INDEX [23, id]                        READ_AT   [24, id, index or nil]

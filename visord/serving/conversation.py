@@ -113,6 +113,7 @@ class Conversation:
         "greeting",
         "in_flight",
         "limits",
+        "owner",
         "peer",
     )
 
@@ -123,6 +124,8 @@ class Conversation:
         self.limits = limits
         self.peer = ""
         """Where the client is, for log lines."""
+        self.owner = ""
+        """Whose what this client has counts as: its host, or its user where it is on this machine."""
         self.greeting: Greeting | None = None
         self.in_flight = 0
         self.blocked = False

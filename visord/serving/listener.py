@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from visor.protocol.limits import Limits
 from visord.serving.conversation import Conversation
+from visord.serving.owners import owner_of
 
 if TYPE_CHECKING:
     from visord.node import Node
@@ -50,6 +51,7 @@ class Connection(asyncio.Protocol):
         _keep_alive(transport.get_extra_info("socket"))
         self.write = self._transport.write
         self.conversation.peer = _name(transport.get_extra_info("peername"))
+        self.conversation.owner = owner_of(transport)
         if len(self._connections) >= self._limits.connections:
             limit = self._limits.connections
             self.conversation.leave("overloaded", f"{limit} connections are open, the limit is {limit}")

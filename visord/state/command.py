@@ -1,29 +1,58 @@
 """What is proposed to the cluster: all writes that one node gathered, as one entry of the log.
 
-    0x00 msgpack([FORMAT, time_ms, [[session, actor, frames], ...]])
+    0x00 msgpack([FORMAT, time_ms, [[session, actor, frames, owner], ...]])
 
-The first byte is pysyncobj's mark of a regular entry. `frames` are write messages exactly as the decoder of
-the wire gave them (plain lists, str, bytes, int): the proposing node applies what it holds in `batch`, the
-others what they decode, and both must be the same.
+The first byte is pysyncobj's mark of a regular entry. `frames` are write messages as the decoder of the wire gave
+them. `owner` is where the client came from (the host of its address, or `unix:` and a user id): what somebody may
+have of everything that is kept for clients is counted by it.
+
+**What is logged is what is applied.** `encode` reads its own bytes back, and that is what the proposing node
+applies: the others, and the same node after a restart, have nothing else. msgpack packs more than it reads (a list in
+1025 lists, when the innermost is empty), so a member that applied what it held would part from all others.
+
+    groups -> packb -> the bytes, for log and members -> unpackb -> `.batch`, what is applied here
+                                                          fails: ValueError, nothing is proposed (`unfit` tells which)
+
+**Nothing is skipped.** An entry with our mark that is not exactly such a command raises UnknownFormat: the node
+stops. What is odd *within* a group (its actor, its session, a frame) is refused by the machine, frame by frame.
+
+    format 1    [session, actor, frames]            read with the owner ""
+    format 2    [session, actor, frames, owner]
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import msgpack
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MARK: Final = b"\x00"
 
+OTHER_MARKS: Final = frozenset((b"\x01", b"\x02"))
+"""First bytes of entries that are not for the machine: a leader's empty entry, and a configuration."""
+
+MAX_SESSION_ID: Final = 64
+"""Bytes of a session's id."""
+MAX_ACTOR: Final = 1024
+"""Characters of an actor's name."""
+MAX_OWNER: Final = 64
+"""Characters of an owner."""
+MAX_DEPTH: Final = 16
+"""Levels of a write that another member sends on: as many as the door lets in from a client."""
+
 Batch: TypeAlias = tuple[int, list[Any]]
-"""`(time_ms, groups)`; the groups are not checked yet."""
+"""`(time_ms, groups)`: each group a list of four, the third of them a list."""
 
 _MAX_TIME = 1 << 62
+_WIDTHS: Final[dict[int, int]] = {1: 3, FORMAT: 4}
+"""Fields of a group, by format."""
+_CONTAINERS: Final = frozenset((list, dict))
 
 
-class UnknownFormat(Exception):  # noqa: N818 - the name says what it is  # noqa: N818 - the name says what it is
-    """A committed command has a format that this code does not know: the node must stop, not guess."""
+class UnknownFormat(Exception):  # noqa: N818 - the name says what it is
+    """A committed entry is not what this code knows: the node must stop, not guess and not skip."""
 
 
 class Command(bytes):
@@ -32,39 +61,89 @@ class Command(bytes):
     batch: Batch | None = None
 
 
-def encode(time_ms: int, groups: list[Any]) -> Command:
-    """Return the command for `groups`, decided at `time_ms` (ms since 1970 UTC).
+def encode(time_ms: int, groups: Sequence[Any]) -> Command:
+    """Return the command for `groups`, decided at `time_ms` (ms since 1970 UTC), with `.batch` read from its bytes.
 
-    Group: `[session (bytes) or None, actor, frames]`. The groups are kept by reference in `.batch`: they
-    belong to the command from now on, and must hold what a msgpack decoder gives (no tuples, no subclasses).
+    Group: `[session (bytes) or None, actor, frames, owner]`. ValueError when the bytes cannot be had or would not be
+    read by everybody: see `unfit`.
     """
-    command = Command(MARK + msgpack.packb([FORMAT, time_ms, groups], use_bin_type=True))
-    command.batch = (time_ms, groups)
+    try:
+        command = Command(MARK + msgpack.packb([FORMAT, time_ms, groups], use_bin_type=True))
+        command.batch = read(command)
+    except (TypeError, OverflowError, UnknownFormat) as error:
+        raise ValueError(f"the command cannot be logged: {error}") from error
     return command
 
 
 def decode(data: bytes) -> Command:
-    """Return `data` with `.batch` set, or left None when the bytes are no command of ours.
-
-    Raises UnknownFormat when they are one of a later format.
-    """
+    """Return `data` with `.batch` set. Raises UnknownFormat when the bytes are no command."""
     command = Command(data)
     command.batch = read(data)
     return command
 
 
-def read(data: bytes) -> Batch | None:
-    """Return what `data` says, None when it says nothing. Raises UnknownFormat only."""
-    if data[:1] != MARK:
-        return None
+def read(data: bytes) -> Batch:
+    """Return what `data`, which begins with MARK, says. Raises UnknownFormat when it is not exactly a command."""
     try:
         content = msgpack.unpackb(memoryview(data)[1:], raw=False, use_list=True, strict_map_key=True)
-    except Exception:  # the decoder raises many kinds; each means that this is not a command
-        return None
+    except MemoryError:
+        raise  # this node's own trouble
+    except Exception as error:  # the decoder raises many kinds; each means that this is not a command
+        raise _not_one(data, f"{type(error).__name__}: {error!s:.80}") from error
     if type(content) is not list or not content or type(content[0]) is not int:
-        return None
-    if content[0] != FORMAT:
-        raise UnknownFormat(f"a command has format {content[0]}; this version of visord knows {FORMAT} only")
+        raise _not_one(data, "it does not begin with its format")
+    width = _WIDTHS.get(content[0])
+    if width is None:
+        raise UnknownFormat(f"a command has format {content[0]}; this version of visord knows 1 to {FORMAT}")
     if len(content) != 3 or type(content[1]) is not int or type(content[2]) is not list:
-        return None
-    return (content[1], content[2]) if 0 <= content[1] < _MAX_TIME else None
+        raise _not_one(data, "it is not [format, time, groups]")
+    time, groups = content[1], content[2]
+    if not 0 <= time < _MAX_TIME:
+        raise _not_one(data, f"its time is {time}")
+    for group in groups:
+        if type(group) is not list or len(group) != width or type(group[2]) is not list:
+            raise _not_one(data, f"a group is not a list of {width} with a list of writes")
+        if width == 3:
+            group.append("")
+    return time, groups
+
+
+def unfit(frame: Any) -> bool:
+    """Tell whether no command can carry `frame`, because its bytes would not be read as they were written."""
+    try:
+        encode(0, [[None, "", [frame], ""]])
+    except ValueError:
+        return True
+    return False
+
+
+def too_deep(frame: Any) -> bool:
+    """Tell whether `frame` is nested deeper than any write of a client may be."""
+    if type(frame) is list and _CONTAINERS.isdisjoint(map(type, frame)):
+        return False
+    level = [frame]
+    for _ in range(MAX_DEPTH):
+        level = [one for outer in level for one in _inside(outer) if type(one) in _CONTAINERS]
+        if not level:
+            return False
+    return True
+
+
+def well_formed(session: Any, actor: Any, frames: Any, owner: Any) -> bool:
+    """Tell whether these are the fields of a group that a member may send on."""
+    return (
+        (session is None or (type(session) is bytes and 0 < len(session) <= MAX_SESSION_ID))
+        and type(actor) is str
+        and len(actor) <= MAX_ACTOR
+        and type(owner) is str
+        and len(owner) <= MAX_OWNER
+        and type(frames) is list
+    )
+
+
+def _inside(container: Any) -> Any:
+    return container.values() if type(container) is dict else container if type(container) is list else ()
+
+
+def _not_one(data: bytes, why: str) -> UnknownFormat:
+    return UnknownFormat(f"an entry of {len(data)} bytes says that it is a command and is none: {why}")

@@ -2,8 +2,9 @@
 
     machine.apply(index, term, command) -> [[outcome of each frame] of each group]
 
-Total: any bytes at all give outcomes, or nothing; a refused write takes no rev and leaves no trace. The one
-exception that comes out on purpose is `UnknownFormat` (see `command.py`).
+There are always as many outcomes as groups, and as frames in each. A refused write takes no rev and leaves no
+trace. An entry that is not exactly a command, or for somebody else, is never skipped: it raises `UnknownFormat`, and
+the node stops (see `command.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,15 @@ from visor.protocol.verbs import (
 )
 from visord.state import command as commands
 from visord.state import fields, refusal, tenure, writes
-from visord.state.command import Command
+from visord.state.command import (
+    MARK,
+    MAX_ACTOR,
+    MAX_OWNER,
+    MAX_SESSION_ID,
+    OTHER_MARKS,
+    Command,
+    UnknownFormat,
+)
 from visord.state.fields import MAX_INT
 from visord.state.history import MAX_RECENT
 from visord.state.refusal import Refusal, bad_request
@@ -37,10 +46,6 @@ from visord.state.sessions import Outcome, Session, Sessions
 from visord.state.store import Store
 from visord.state.tables import Import, head_of
 
-MAX_SESSION_ID: Final = 64
-"""Bytes of a session's id."""
-MAX_ACTOR: Final = 1024
-"""Characters of an actor's name."""
 MAX_KEPT: Final = 4096
 """Bytes read by a transaction up to which its whole outcome is kept for a retry."""
 
@@ -62,20 +67,23 @@ class Machine:
         """Apply the committed entry `index`; return the outcomes by group and frame.
 
         An entry at or below `machine.index` has been applied already: it changes nothing and gives [].
-        Raises UnknownFormat, and MemoryError when this node has none left; nothing else, whatever the bytes.
-        After either the machine must not be used any more.
+        What is not for the machine (a leader's empty entry, a configuration) changes nothing and gives []. Raises
+        UnknownFormat, and MemoryError when this node has none left; nothing else, whatever the bytes. After either
+        the machine must not be used any more.
         """
         if self.store.leases.news:
             self.store.leases.news.clear()
         if index <= self.index:
             return []
-        batch = command.batch if type(command) is Command else None
-        if batch is None:
-            batch = commands.read(command)
-        self.index, self.term = index, term
-        if batch is None:
+        mark = command[:1]
+        if mark in OTHER_MARKS:
+            self.index, self.term = index, term
             return []
-        time, groups = batch
+        if mark != MARK:
+            raise UnknownFormat(f"entry {index} of {len(command)} bytes begins with {mark!r}: nothing known")
+        batch = command.batch if type(command) is Command else None
+        time, groups = commands.read(command) if batch is None else batch
+        self.index, self.term = index, term
         if time > self.time:
             self.time = time
         outcomes = [self._group(group) for group in groups]
@@ -114,16 +122,13 @@ class Machine:
         for _ in Import(self, tables).finish():
             pass
 
-    def _group(self, group: Any) -> list[Outcome]:
-        if type(group) is not list or len(group) != 3:
-            return []
-        session_id, actor, frames = group
-        if type(frames) is not list or type(actor) is not str or len(actor) > MAX_ACTOR:
-            return []
+    def _group(self, group: list[Any]) -> list[Outcome]:
+        session_id, actor, frames, owner = group
+        wrong = _malformed_group(session_id, actor, owner)
+        if wrong is not None:
+            return [wrong] * len(frames)
         if session_id is None:
             return self._frames(None, actor, frames)
-        if type(session_id) is not bytes or not 0 < len(session_id) <= MAX_SESSION_ID:
-            return []
         session = self.sessions.enter(session_id, self.time)
         # A retry cannot begin a session that may have been forgotten, with what the write may have done before.
         lost = 0
@@ -287,6 +292,17 @@ _UNPROTECTED = refusal.session_lost("a retry needs a session")
 
 def _is_retry(frame: Any) -> bool:
     return type(frame) is list and len(frame) > 0 and frame[0] == RETRY
+
+
+def _malformed_group(session: Any, actor: Any, owner: Any) -> Refusal | None:
+    """Check what the writes of a group have in common."""
+    if type(actor) is not str or len(actor) > MAX_ACTOR:
+        return bad_request("actor", f"text of at most {MAX_ACTOR} characters", actor)
+    if type(owner) is not str or len(owner) > MAX_OWNER:
+        return bad_request("owner", f"text of at most {MAX_OWNER} characters", owner)
+    if session is not None and (type(session) is not bytes or not 0 < len(session) <= MAX_SESSION_ID):
+        return bad_request("session", f"1 to {MAX_SESSION_ID} bytes or nil", session)
+    return None
 
 
 def _malformed(frame: Any) -> Refusal | None:

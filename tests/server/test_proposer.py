@@ -1,0 +1,181 @@
+"""The proposer and forwarding without a node: what is refused alone, what is encoded once, whom a wrong place meets."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from visord import proposer as proposers
+from visord.members.forwarding import Forwarding
+from visord.peers import messages as msg
+from visord.proposer import Group, Proposer
+from visord.state import command
+from visord.state.refusal import Refusal
+
+GOOD = [30, 1, 0, "/good", b"x"]
+
+
+def deep(levels: int) -> list[Any]:
+    inner: list[Any] = []
+    for _ in range(levels - 2):
+        inner = [inner]
+    return [30, 7, 0, inner]
+
+
+class Client:
+    """An author that remembers what it was told."""
+
+    def __init__(self, session: bytes | None = None) -> None:
+        self.greeting = SimpleNamespace(session=session, actor="me")
+        self.owner = "10.0.0.7"
+        self.told: list[tuple[Any, Any]] = []
+
+    def settle(self, frames: list[Any], outcomes: list[Any]) -> None:
+        self.told += zip(frames, outcomes, strict=True)
+
+    def settle_all(self, frames: list[Any], refusal: Refusal) -> None:
+        self.settle(frames, [refusal] * len(frames))
+
+
+class World:
+    """A proposer at a leader, or at a replica of one."""
+
+    def __init__(self, *, leader: bool = True) -> None:
+        self.leader, self.room = leader, True
+        self.log: list[command.Command] = []
+        self.sent: list[list[Group]] = []
+        self.soon: list[Any] = []
+        self.now = 1000
+        self.proposer = Proposer(
+            self._propose, lambda size: self.room, self, self.soon.append, lambda: self.now, lambda: 0.0
+        )
+
+    def _propose(self, made: command.Command) -> tuple[int, int]:
+        self.log.append(made)
+        return len(self.log), 1
+
+    def admission(self) -> Refusal | None:
+        return None
+
+    def leads(self) -> bool:
+        return self.leader
+
+    def forward(self, groups: list[Group]) -> bool:
+        self.sent.append(groups)
+        return True
+
+    def placed(self, groups: list[Group], index: int, term: int) -> None: ...
+
+    def run(self) -> None:
+        while self.soon:
+            self.soon.pop(0)()
+
+
+@pytest.mark.parametrize("levels", [1018, 1019, 1020])
+def test_what_no_command_can_carry_is_refused_alone(levels: int) -> None:
+    world, good, evil = World(), Client(), Client()
+    world.proposer.submit(good, [GOOD], 10)
+    world.proposer.submit(evil, [deep(levels + 3), [34, 8, 0]], 10)
+    world.run()
+    assert [[group[2] for group in made.batch[1]] for made in world.log] == [[[GOOD], [[34, 8, 0]]]]  # type: ignore[index]
+    assert [outcome.code for _, outcome in evil.told] == ["bad_request"]
+    world.proposer.applied(1, 1, [[1], [1]])
+    assert good.told == [(GOOD, 1)]
+    assert evil.told[1:] == [([34, 8, 0], 1)]
+
+
+def test_groups_that_cannot_be_carried_at_all_are_refused_and_end_nothing() -> None:
+    world, client = World(), Client()
+    world.now = -1  # a clock before 1970: no entry can say so
+    world.proposer.submit(client, [GOOD], 10)
+    world.run()
+    assert [outcome.code for _, outcome in client.told] == ["bad_request"]
+    assert world.log == []
+    world.now = 5
+    world.proposer.submit(client, [GOOD], 10)
+    world.run()
+    assert len(world.log) == 1
+
+
+def test_a_command_is_encoded_once_while_the_log_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, one, two = World(), Client(), Client()
+    encoded: list[int] = []
+
+    def encode(time: int, groups: list[Any]) -> command.Command:
+        encoded.append(len(groups))
+        return command.encode(time, groups)
+
+    monkeypatch.setattr(proposers, "encode", encode)
+    world.room = False
+    world.proposer.submit(one, [GOOD], 10)
+    for _ in range(5):
+        world.run()
+        world.proposer.start_next()
+    world.proposer.submit(two, [[34, 9, 0]], 10)
+    world.run()
+    assert encoded == [1]
+    world.room = True
+    world.proposer.start_next()
+    world.proposer.applied(1, 1, [[1]])
+    world.run()
+    world.proposer.applied(2, 1, [[1]])
+    assert encoded == [1, 1]
+    assert (one.told, two.told) == ([(GOOD, 1)], [([34, 9, 0], 1)])
+    assert world.proposer.idle
+
+
+def test_what_was_answered_while_the_log_made_room_is_not_proposed() -> None:
+    world, one, two = World(), Client(), Client()
+    world.room = False
+    world.proposer.submit(one, [GOOD], 10)
+    world.run()
+    world.proposer.abandon_queue(Refusal("no_space", "", {}))
+    world.room = True
+    world.proposer.submit(two, [[34, 9, 0]], 10)
+    world.run()
+    assert [made.batch[1][0][2] for made in world.log] == [[[34, 9, 0]]]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("outcomes", [[], [[]], [[1, 2]], [[1], [2]]])
+def test_a_place_that_is_not_there_ends_the_writes_as_unknown_and_no_node(outcomes: list[Any]) -> None:
+    world, client = World(leader=False), Client()
+    world.proposer.submit(client, [GOOD], 10)
+    world.run()
+    ((group,),) = world.sent
+    world.proposer.expect(5, 1, 2, group)
+    world.proposer.applied(5, 1, outcomes)
+    assert [outcome.code for _, outcome in client.told] == ["lost_leadership"]
+
+
+def test_a_replica_sends_on_nothing_that_the_leader_could_not_read() -> None:
+    world, client = World(leader=False), Client()
+    world.proposer.submit(client, [deep(17), deep(16)], 10)
+    world.run()
+    assert [group.frames for (group,) in world.sent] == [[deep(16)]]
+    assert [outcome.code for _, outcome in client.told] == ["bad_request"]
+
+
+def test_a_leader_takes_only_groups_as_a_door_makes_them() -> None:
+    world = World()
+    said: list[list[Any]] = []
+    forwarding = Forwarding(lambda member, message: bool(said.append(message)) or True, lambda: 0.0, 0)
+    forwarding.proposer = world.proposer
+    right = [1, None, "me", [GOOD], "10.0.0.7"]
+    wrong = [
+        [2, None, "me", [GOOD]],
+        [3, b"", "me", [GOOD], ""],
+        [4, b"s" * 65, "me", [GOOD], ""],
+        [5, None, None, [GOOD], ""],
+        [6, None, "m" * 1025, [GOOD], ""],
+        [7, None, "me", {}, ""],
+        [8, None, "me", [GOOD], "o" * 65],
+        [9, None, "me", [GOOD, deep(17)], ""],
+        [10],
+    ]
+    forwarding.on_forward("r", [msg.FORWARD, [right, *wrong, "odd", [], [None, 5]]], True)
+    world.run()
+    assert [made.batch[1] for made in world.log] == [[right[1:]]]  # type: ignore[index]
+    assert [message[1] for message in said] == [list(range(2, 11))]
+    assert said[0][2] == "bad_request"
