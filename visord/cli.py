@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import json
 import os
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from visor._harmless import harmless, json_text
 from visor._version import __version__
 
 try:
@@ -126,10 +126,10 @@ def check(directory: str, as_json: bool) -> None:
     except OSError as error:
         _end(EXIT_FAILED, str(error))
     if as_json:
-        click.echo(json.dumps(report.as_dict(), indent=2))
+        click.echo(json_text(report.as_dict(), indent=2))
     else:
         for line in report.lines():
-            click.echo(line)
+            click.echo(harmless(line))
     if report.problems:
         raise SystemExit(EXIT_DAMAGE)
 
@@ -156,7 +156,7 @@ def _recover(directory: str, sure: bool) -> None:
     try:
         found = survey(OsDisk(), directory)
         for line in found.lines():
-            click.echo(line)
+            click.echo(harmless(line))
         if not sure:
             _end(
                 EXIT_USAGE,
@@ -194,7 +194,7 @@ def config_show(file: str | None) -> None:
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return repr(value) if isinstance(value, int | float) else json.dumps("" if value is None else str(value))
+    return repr(value) if isinstance(value, int | float) else json_text("" if value is None else str(value))
 
 
 def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -282,5 +282,5 @@ def _runner() -> Any:
 
 def _end(code: int, *lines: str) -> NoReturn:
     for line in lines:
-        click.echo(f"visord: {line}", err=True)
+        click.echo(f"visord: {harmless(line)}", err=True)
     raise SystemExit(code)

@@ -1,12 +1,16 @@
-"""The server's log lines: text on a terminal, one JSON object a line elsewhere. Never a value of a key."""
+"""The server's log lines: text on a terminal, one JSON object a line elsewhere. Never a value of a key.
+
+What clients and peers say of themselves is made harmless (`visor._harmless`): no record can break its line.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
 from datetime import UTC, datetime
+
+from visor._harmless import LogLines, json_text
 
 
 class JsonLines(logging.Formatter):
@@ -21,7 +25,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json_text(line)
 
 
 def set_up_logging(level: str, form: str) -> None:
@@ -32,7 +36,7 @@ def set_up_logging(level: str, form: str) -> None:
     else:
         # systemd's journal writes its own time.
         stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
-        handler.setFormatter(logging.Formatter(stamp + "%(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(LogLines(stamp + "%(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

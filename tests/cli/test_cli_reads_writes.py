@@ -30,7 +30,8 @@ def test_an_empty_value_is_a_value(visor: Visor) -> None:
 def test_get_on_a_terminal_ends_the_line_and_hides_control_characters(visor: Visor) -> None:
     visor.ok("set", "/a", "one\ntwo\x1b[2J")
     assert visor.ok("get", "/a", terminal="o").out == b"one\ntwo\\x1b[2J\n"
-    assert visor.ok("get", "/a", "-o", "plain", terminal="o").out == b"one\ntwo\x1b[2J"
+    assert visor.ok("get", "/a", "-o", "plain", terminal="o").out == b"one\ntwo\\x1b[2J"
+    assert visor.ok("get", "/a", "-o", "plain").out == b"one\ntwo\x1b[2J"
 
 
 def test_values_in_json_are_text_or_base64(visor: Visor) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import threading
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from visor._harmless import json_text
 from visor.cli import exits
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
@@ -52,7 +52,7 @@ class Child:
         self._run(shape, described, "for the state", "--state")
 
     def _run(self, shape: Mapping[str, Any], described: Mapping[str, str], where: str, resume: str) -> None:
-        data = json.dumps(shape, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        data = json_text(shape).encode() + b"\n"
         code = self._execute(data, self._environment(described))
         if code == 0:
             return

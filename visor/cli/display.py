@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
-import unicodedata
 from typing import Any
 
 from visor import codecs
-
-_HARMFUL = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+from visor._harmless import harmless, json_text
 
 CUT = 60
 """Characters of a value in one cell of a table."""
@@ -27,21 +25,6 @@ _CODECS: dict[str, codecs.Codec[Any]] = {
     "json": codecs.JSON,
     "msgpack": codecs.MSGPACK,
 }
-
-
-def harmless(text: str, *, lines: bool = False) -> str:
-    """Return `text` with control, format and surrogate characters written as escapes.
-
-    With `lines`, line ends and tabs stay. What a path may hold is never touched.
-    """
-    if text.isprintable():
-        return text
-    kept = "\n\t" if lines else ""
-    return "".join(c if c in kept or unicodedata.category(c) not in _HARMFUL else _escape(c) for c in text)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
 
 
 class Display:
@@ -95,7 +78,7 @@ class Display:
         """Return the decoded value as one line of text; raises what the codec raises."""
         if not self.decodes:
             return data.decode("utf-8")
-        return json.dumps(self.as_json(data), ensure_ascii=False)
+        return json_text(self.as_json(data))
 
     def cell(self, data: bytes | None) -> str:
         """Return a value as one short line for a table; never raises."""

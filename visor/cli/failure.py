@@ -10,12 +10,11 @@ With `--json` a second line follows, for programs:
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any
 
 from visor import errors
+from visor._harmless import harmless, json_text
 from visor.cli import exits
-from visor.cli.display import harmless
 from visor.cli.problem import Problem
 
 HINTS: dict[type[errors.VisorError], str] = {
@@ -87,5 +86,5 @@ def report(error: errors.VisorError | Problem, as_json: bool) -> str:
     text, shape = describe(error)
     lines = [f"visor: {text}"]
     if as_json:
-        lines.append(json.dumps({"error": shape}, ensure_ascii=True))
+        lines.append(json_text({"error": shape}))
     return "\n".join(lines) + "\n"

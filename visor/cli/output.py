@@ -5,17 +5,20 @@
     plain   lines and records for other programs; never colour, never a header
     table   for people
 
+Whatever the registry holds leaves through here, and harms nothing: JSON escapes control characters in all forms, a
+terminal gets none at all, and off a terminal plain output is what is stored, byte by byte.
+
 A reader that goes away (`visor walk '/**' | head`) ends the command quietly: `OutputClosed`.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Iterable, Mapping
 from itertools import chain, islice
 from typing import Any, TypeVar
 
+from visor._harmless import harmless, json_text
 from visor.cli import exits
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
@@ -43,7 +46,21 @@ class Output:
         return self.form in ("json", "jsonl")
 
     def write(self, data: bytes) -> None:
-        """Write bytes as they are. Raises OutputClosed, or Problem when the device fails."""
+        """Write bytes: as they are, or, to a terminal, what of them does it no harm. Raises as `drawn` does."""
+        if self.terminal:
+            data = harmless(data.decode("utf-8", "backslashreplace"), lines=True).encode(
+                "utf-8", "backslashreplace"
+            )
+        self._hand_over(data)
+
+    def drawn(self, text: str) -> None:
+        """Write what was made for a terminal, its colours too, of words that are harmless already.
+
+        Raises OutputClosed, or Problem when the device fails.
+        """
+        self._hand_over(text.encode("utf-8", "backslashreplace"))
+
+    def _hand_over(self, data: bytes) -> None:
         try:
             self._stream.write(data)
         except OSError as error:
@@ -63,14 +80,14 @@ class Output:
     def notice(self, text: str) -> None:
         """Tell something on standard error, if a person is there to read it."""
         if self._settings.streams.stderr_is_terminal:
-            self._settings.streams.stderr.write(f"{text}\n")
+            self._settings.streams.stderr.write(f"{harmless(text)}\n")
             self._settings.streams.stderr.flush()
 
     # -- results --------------------------------------------------------------------------------------
     def document(self, shape: Mapping[str, Any]) -> None:
         """Write one JSON object: on one line, or indented for a person."""
         indent = 2 if self.terminal and self.form == "json" else None
-        self.say(json.dumps(shape, ensure_ascii=False, indent=indent))
+        self.say(json_text(shape, indent=indent))
 
     def result(self, shape: Mapping[str, Any], text: str) -> None:
         """Write a single result: its JSON, or `text` as one line."""
@@ -123,8 +140,8 @@ class Output:
 
     def _json_rows(self, head: Mapping[str, Any], key: str, rows: Iterable[T], view: View[T]) -> None:
         """Write `{...head, key: [`, one row a line, and the end: it is never whole in memory."""
-        start = json.dumps(dict(head), ensure_ascii=False)[:-1]
-        self.write(f"{start}{', ' if head else ''}{json.dumps(key)}: [".encode("utf-8", "backslashreplace"))
+        start = json_text(dict(head))[:-1]
+        self.write(f"{start}{', ' if head else ''}{json_text(key)}: [".encode())
         before = b"\n"
         for row in rows:
             self.write(before + _json_line(view.shape(row))[:-1])
@@ -134,18 +151,16 @@ class Output:
     def _table(self, rows: Iterable[T], view: View[T]) -> None:
         from visor.cli.table import table_text
 
-        self.write(table_text(view, rows, self._settings).encode("utf-8", "backslashreplace"))
+        self.drawn(table_text(view, rows, self._settings))
 
 
 def _json_line(shape: Mapping[str, Any]) -> bytes:
-    return json.dumps(shape, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    return json_text(shape).encode() + b"\n"
 
 
 def _fact(value: Any) -> str:
-    from visor.cli.display import harmless
-
     if isinstance(value, dict | list | tuple | bool) or value is None:
-        return harmless(json.dumps(value, ensure_ascii=False, default=str))
+        return json_text(value, default=str)
     return harmless(str(value))
 
 

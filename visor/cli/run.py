@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 
 import click
 
+from visor._harmless import Careful
 from visor.cli import exits
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings, Streams
@@ -147,7 +148,7 @@ def _streams() -> Streams:
     return Streams(
         stdin=_binary(sys.stdin),
         stdout=_binary(sys.stdout),
-        stderr=sys.stderr if sys.stderr is not None else io.StringIO(),
+        stderr=Careful(sys.stderr if sys.stderr is not None else io.StringIO()),
         stdin_is_terminal=_is_terminal(sys.stdin),
         stdout_is_terminal=_is_terminal(sys.stdout),
         stderr_is_terminal=_is_terminal(sys.stderr),

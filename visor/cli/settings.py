@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
+from visor._harmless import Careful
 from visor.cli import moment
 from visor.cli.problem import Problem
 
@@ -22,7 +23,7 @@ class Streams:
 
     stdin: BinaryIO
     stdout: BinaryIO
-    stderr: TextIO
+    stderr: Careful
     stdin_is_terminal: bool
     stdout_is_terminal: bool
     stderr_is_terminal: bool

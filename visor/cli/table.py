@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from visor._harmless import harmless
 from visor.cli.settings import Settings
 from visor.cli.views import View
 
@@ -64,7 +65,7 @@ def table_text(view: View[T], rows: Iterable[T], settings: Settings) -> str:
         table.add_column(name.upper(), justify="right" if name in NUMBERS else "left", overflow="fold")
     for row in rows:
         for cells in view.cells(row):
-            table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in cells))
+            table.add_row(*(Text(harmless(cell), style=_STYLES.get(cell, "")) for cell in cells))
     return _drawn(_console(settings), table) if table.row_count else ""
 
 
@@ -72,22 +73,24 @@ def stream_lines(view: View[T], row: T) -> list[str]:
     """Draw one row of a stream as lines with columns of fixed width, which need no other row."""
     lines = []
     for cells in view.cells(row):
-        padded = [cell.ljust(_WIDTHS.get(name, 0)) for name, cell in zip(view.columns, cells, strict=True)]
+        padded = [
+            harmless(cell).ljust(_WIDTHS.get(name, 0)) for name, cell in zip(view.columns, cells, strict=True)
+        ]
         lines.append("  ".join(padded).rstrip())
     return lines
 
 
 def tree_text(title: str, paths: Iterable[tuple[str, str]], settings: Settings) -> str:
     """Draw paths (with a remark each, all below `title`, in path order) as a tree."""
-    tree = Tree(Text(title, style="bold"))
+    tree = Tree(Text(harmless(title), style="bold"))
     branches: dict[str, Tree] = {"": tree}
     prefix = "" if title == "/" else title
     for path, remark in paths:
         *directories, name = path[len(prefix) + 1 :].split("/")
         parent = _branch(branches, directories)
-        label = Text(name)
+        label = Text(harmless(name))
         if remark:
-            label.append(f"  {remark}", style="dim")
+            label.append(f"  {harmless(remark)}", style="dim")
         parent.add(label)
     return _drawn(_console(settings), tree)
 
@@ -98,6 +101,6 @@ def _branch(branches: dict[str, Tree], directories: list[str]) -> Tree:
     for name in directories:
         so_far = f"{so_far}/{name}"
         if so_far not in branches:
-            branches[so_far] = above.add(Text(f"{name}/", style="blue"))
+            branches[so_far] = above.add(Text(harmless(f"{name}/"), style="blue"))
         above = branches[so_far]
     return above

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from visor._harmless import harmless
 from visor.blocking import File
-from visor.cli.display import Display, harmless
+from visor.cli.display import Display
 from visor.cli.moment import age, rfc3339
 from visor.values import Blame, Change, Commit, Difference, Entry, Kind, Node, Stat, milliseconds
 

@@ -11,7 +11,10 @@ from visord.state.refusal import Refusal, describe
 
 SESSION_BYTES = 16
 TEXT_LIMIT = 256
-TOKEN_UNCHECKED = "this server cannot check tokens: dial without one (unset VISOR_TOKEN, VISOR_TOKEN_FILE, the context's token_file)"
+TOKEN_UNCHECKED = (
+    "this server cannot check tokens: dial without one "
+    "(unset VISOR_TOKEN, VISOR_TOKEN_FILE, the context's token_file)"
+)
 """To let a client in whose token nobody looked at would have him believe that it protects something."""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from visor._harmless import harmless
 from visor._version import __version__
 from visord.serving import health
 from visord.serving.status import status
@@ -47,7 +48,7 @@ def _labels(labels: dict[str, str]) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return harmless(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _gauge(name: str, about: str, value: float, **labels: str) -> Row:

@@ -16,7 +16,11 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from visor._harmless import harmless
+
 STATUS_SECONDS: Final = 5.0
+LINE: Final = 512
+"""Characters of one assignment."""
 
 
 class Notifier:
@@ -53,7 +57,12 @@ class Notifier:
         # It is only news: a manager that is restarting just now misses it.
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)
-            sock.sendto("\n".join(lines).encode(), self._address)
+            sock.sendto("\n".join(map(_one_line, lines)).encode(), self._address)
+
+
+def _one_line(assignment: str) -> str:
+    """Each line assigns something to systemd: words of others in one must not begin another."""
+    return harmless(assignment)[:LINE]
 
 
 def _watchdog(environ: Mapping[str, str]) -> float:

@@ -11,11 +11,11 @@ small header; whatever else comes ends the connection.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
+from visor._harmless import json_text
 from visord.serving import health, metrics
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Pages:
         wrong = {name: why for name, why in checks.items() if why}
         if wrong:
             body = {"failed": wrong, "alarms": health.alarms(self._node)}
-            return 503, "application/json", json.dumps(body).encode() + b"\n"
+            return 503, "application/json", json_text(body).encode() + b"\n"
         if "verbose" in query.split("&"):
             return _text(200, *(f"[+] {name} ok" for name in checks))
         return _text(200, "ok")

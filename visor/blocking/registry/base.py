@@ -7,6 +7,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from visor._harmless import json_text
 from visor.registry import stored
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Registered:
 
     def to_json(self) -> str:
         """Return the record as JSON."""
-        return json.dumps(self.to_dict(), ensure_ascii=False)
+        return json_text(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain values, with the rev it is at."""

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from visor import select
+from visor._harmless import json_text
 from visor.blocking.registry.app import App
 from visor.blocking.registry.instance import Instance
 from visor.blocking.registry.proc import ProcType
@@ -102,7 +102,7 @@ class Event:
 
     def to_json(self) -> str:
         """Return it as one JSON object on one line."""
-        return json.dumps(self.to_dict(), ensure_ascii=False)
+        return json_text(self.to_dict())
 
     def __str__(self) -> str:
         record = None if self.source is None else self.source._record

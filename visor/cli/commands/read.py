@@ -152,7 +152,7 @@ def _write_tree(
         else:
             below.append((file.path, remark))
     if below:
-        output.write(tree_text(path, below, settings).encode("utf-8", "backslashreplace"))
+        output.drawn(tree_text(path, below, settings))
 
 
 def _within(files: Iterator[File[bytes]], path: str, depth: int | None) -> Iterator[File[bytes]]:

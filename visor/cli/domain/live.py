@@ -33,7 +33,8 @@ def instances(
     with registry.watch_event(rev=start.rev + 1, types=INSTANCES) as events:
         if output.form == "table" and output.terminal:
             while True:
-                output.say(CLEAR + f"{settings.flags.get('root') or '/'} at rev {registry.client.rev()}")
+                output.drawn(CLEAR)
+                output.say(f"{settings.flags.get('root') or '/'} at rev {registry.client.rev()}")
                 output.rows({}, "instances", read(), view)
                 output.flush()
                 events.next_commit()

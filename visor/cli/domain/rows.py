@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from visor.cli.display import harmless
+from visor._harmless import harmless
 from visor.cli.moment import age
 from visor.cli.views import View, line
 from visor.registry import (

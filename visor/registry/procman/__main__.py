@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 
+from visor._harmless import LogLines
 from visor.aio.registry import connect
 from visor.registry.procman.manager import Manager
 from visor.registry.procman.scheduler import Scheduler
@@ -17,7 +18,9 @@ from visor.registry.procman.scheduler import Scheduler
 def main() -> int:
     """Run a manager or a scheduler until SIGTERM or SIGINT."""
     options = _options()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLines("%(asctime)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     asyncio.run(_manage(options) if options.role == "manager" else _schedule(options))
     return 0
 
