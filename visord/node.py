@@ -25,6 +25,7 @@ from visord.members import divergence
 from visord.members.abdication import Abdication
 from visord.members.catchup import Catchup
 from visord.members.cluster import Cluster
+from visord.members.conduct import Conduct
 from visord.members.contacts import Contacts
 from visord.members.divergence import Divergence
 from visord.members.farewell import Farewell
@@ -32,10 +33,11 @@ from visord.members.forwarding import Forwarding
 from visord.members.hashing import Hashing
 from visord.members.passing import Passing
 from visord.members.reads import Reads
+from visord.members.standing import Standing
 from visord.peers import messages as msg
 from visord.proposer import HOLD_SECONDS, Group, Proposer
 from visord.raft.configuration import MARK as CONFIGURATION
-from visord.raft.configuration import Configuration, Member
+from visord.raft.configuration import Configuration, Member, UnknownConfiguration
 from visord.raft.configuration import decode as decode_configuration
 from visord.raft.configuration import encode as encode_configuration
 from visord.raft.engine import Engine, is_for_engine
@@ -44,6 +46,7 @@ from visord.raft.segments import Options
 from visord.serving.admin import Admin
 from visord.serving.greeting import Greeting
 from visord.settings import Settings
+from visord.state import command as commands
 from visord.state.command import Command
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
@@ -70,6 +73,17 @@ MODE_OF_REV: Final = 2
 CONFIRM: Final = 0
 """Instead of a rev to wait for: the read needs a confirmation."""
 WITH_AT: Final = frozenset((verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN))
+
+
+def _read_entry(entry: bytes) -> bytes:
+    """Return an entry of the leader's with its decoded form. Raises `UnknownFormat` where this node must not guess."""
+    if entry[:1] in commands.OTHER_MARKS:
+        return entry
+    if entry[:1] != commands.MARK:
+        raise commands.UnknownFormat(
+            f"an entry begins with {entry[:1]!r}: this version of visord knows no such kind"
+        )
+    return commands.decode(entry)
 
 
 class RemovedError(Exception):
@@ -174,6 +188,7 @@ class Node:
             applied=(self.machine.index, self.machine.term),
             timing=environment.timing,
             soon=self._loop.call_soon,
+            read=_read_entry,
         )
         self.checkpointer.sweep()
         self.log.on_durable = self._on_durable
@@ -220,6 +235,8 @@ class Node:
         self.catchup = Catchup(self, first)
         self.farewell = Farewell(self.say, self._loop.time)
         self.contacts = Contacts(self.me.id, self.engine, self.farewell, self.peers.set_members)
+        self.standing = Standing(self.engine, self.contacts.knows, self._loop.time)
+        self.conduct = Conduct(self._loop.time, self.peers.hang_up)
         self.abdication = Abdication(self.me.id, self.engine, self._loop.time)
         self._listen_to_members()
 
@@ -253,8 +270,6 @@ class Node:
             msg.HASHED: self.hashing.on_hashed,
             msg.VERDICT: self.hashing.on_verdict,
         }
-        self.dropped = 0
-        """Messages of members that were not what they should be."""
         self.peers.receive = self._hear
         self.peers.changed = self._reachable
         engine.on_configuration(lambda configuration: self._use_members())
@@ -295,6 +310,7 @@ class Node:
         if self.failure is not None:
             return
         now = self._loop.time()
+        self.standing.look()
         if self.engine.leader is not None:
             self._leaderless_since = None
         elif self._leaderless_since is None:
@@ -332,21 +348,32 @@ class Node:
     def _hear(self, member: str, message: list[Any]) -> None:
         if self._closed or self.failure is not None:
             return
+        kind = message[0]
         if not msg.well_formed(message):
-            self.dropped += 1
-            logger.warning("%s sent a message of kind %r that is not one", member, message[:1])
-            return
-        if is_for_engine(message[0]):
+            self.conduct.bad(member, kind, "it is not what a message of this kind is")
+        elif not self.standing.may(member, kind):
+            self.conduct.unbidden(member, kind)
+        elif is_for_engine(kind):
             try:
-                self.engine.receive(member, message)
+                refused = self.engine.receive(member, message)
             except Exception as error:  # the log holds what this version does not know, or an invariant broke
                 self.fail(error)
-            return
+                return
+            if refused:
+                self.conduct.bad(member, kind, refused)
+        elif self.divergence is None or kind not in (msg.OFFER, msg.FETCH):
+            # A node that differs: nobody shall take over its state.
+            self._take(member, message)
+
+    def _take(self, member: str, message: list[Any]) -> None:
         receiver = self._receivers.get(message[0])
-        if self.divergence is not None and message[0] in (msg.OFFER, msg.FETCH):
-            return  # nobody shall take over this node's state
-        if receiver is not None:
+        if receiver is None:
+            return
+        try:
             receiver(member, message)
+        except Exception as error:  # a defect here: what one member says must not cost the others theirs
+            logger.error("a message of kind %d from member %s", message[0], member, exc_info=error)
+            self.conduct.bad(member, message[0], f"taking it failed: {type(error).__name__}")
 
     def _reachable(self, member: str, yes: bool) -> None:
         if self._closed:
@@ -360,6 +387,7 @@ class Node:
     def _use_members(self) -> None:
         if not self._closed:
             self.contacts.look()
+            self.standing.use()
             self._update_readable()
 
     def contact(self, members: list[dict[str, Any]]) -> None:
@@ -371,9 +399,11 @@ class Node:
         """Return why this member may not connect; None when it may. `address`: where it says that others dial it."""
         if member in self.engine.committed_configuration.removed:
             return f"{member} was removed from the cluster and can never return"
-        if self.contacts.admit(member, address):
+        known = self.contacts.knows(member)
+        why = self.contacts.admit(member, address)
+        if not known and self.contacts.knows(member):
             self._loop.call_soon(self._use_members)
-        return None
+        return why
 
     def answer(self, message: list[Any], reply: Callable[[bytes], None]) -> None:
         """Answer a question of a node that is no member."""
@@ -467,9 +497,18 @@ class Node:
         self.wake_hub()
 
     def _on_gone(self, member: str, message: list[Any]) -> None:
-        """A member tells that this node was removed: nobody else could, it gets no more entries."""
-        configuration = decode_configuration(message[1])
-        if self.me.id in configuration.removed and self.engine.configuration.find(member) is not None:
+        """A voter tells that this node was removed: nobody else could, it gets no more entries."""
+        try:
+            configuration = decode_configuration(message[1])
+        except UnknownConfiguration as error:
+            self.conduct.bad(member, message[0], str(error))
+            return
+        before = self.engine.committed_configuration
+        alone = before.voters == [self.me.id]  # then nobody could have decided it
+        follows = configuration.voters and set(before.removed) <= set(configuration.removed)
+        if alone or not follows or configuration.find(self.me.id) is not None:
+            self.conduct.bad(member, message[0], "these cannot be the members after those that are known")
+        elif self.me.id in configuration.removed and member in configuration.voters:
             self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
 
     def _on_divergence(self, rev: int, own: str, majority: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from visord import addresses
+from visord.naming import MAX_NAME, NAME_PATTERN, not_an_address
 
 Bytes = Annotated[int, Field(ge=0)]
 
@@ -18,9 +19,9 @@ def _address(text: str) -> str:
 
 
 def _reachable(text: str) -> str:
-    host, port = addresses.split(text)
-    if port == 0 or host in ("0.0.0.0", "::"):
-        raise ValueError("others must be able to dial it: a host and a port other than 0")
+    wrong = not_an_address(text)
+    if wrong is not None:
+        raise ValueError(wrong)
     return text
 
 
@@ -123,7 +124,7 @@ class LogSettings(Section):
 class NodeSettings(Section):
     """One node."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "n1"
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=NAME_PATTERN)] = "n1"
     data_dir: Path = Path("/var/lib/visord")
 
 

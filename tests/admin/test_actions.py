@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from visord.members.cluster import SETTLED_SECONDS, Cluster
+from visord.members.actions import ARGUMENTS, passed_by, problem
+from visord.members.cluster import MOST_ACTIONS, SETTLED_SECONDS, Cluster, Service
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration, Member
 from visord.raft.engine import Engine
@@ -131,3 +132,45 @@ def test_a_learner_that_could_not_help_to_decide_gets_no_vote(
     assert (ok, code, details["behind"]) == (False, "unsafe", 1000 - acknowledged)
     assert f"n2 (n2) {why};" in text
     assert told.engine.done == []
+
+
+ODD: list[Any] = [None, True, -1, 1 << 62, 1.5, b"x", [], {}, "x" * 600, "n1", 5]
+
+
+@pytest.mark.parametrize("name", [*ARGUMENTS, "x", ""])
+@pytest.mark.parametrize("leader", ["n1", "n2"])
+def test_odd_arguments_are_refused_before_anything_is_done_and_cost_nobody_else_his_answer(
+    name: str, leader: str
+) -> None:
+    told = Told(leader=leader)
+    told.cluster.services["hash"] = Service(8.0, lambda arguments, answer, again: None)
+    told.engine.confirm = lambda callback: callback(0)  # type: ignore[attr-defined]
+    others: list[bool] = []
+    told.cluster.act("members", [], lambda ok, result: others.append(ok))
+    refused: list[Any] = []
+    for count in range(7):
+        for odd in ODD:
+            arguments = [odd] * count
+            if problem(name, arguments) is not None:
+                told.cluster.act(name, arguments, lambda ok, result: refused.append((ok, result[0])))
+                told.cluster.on_call("n2", [msg.CALL, 1, name, arguments])
+                assert refused.pop() == (False, "bad_request")
+                assert not refused
+    told.cluster.look()
+    assert others == ([True] if leader == "n1" else [])
+
+
+def test_a_member_updates_its_own_addresses_only_and_a_learner_changes_nothing_else() -> None:
+    assert passed_by("n2", True, "update", ["n1", "h:1", "h:2"]) is not None
+    assert passed_by("n2", False, "update", ["n2", "h:1", "h:2"]) is None
+    assert passed_by("n2", True, "remove", ["n1"]) is None
+    for name in ("add", "promote", "remove", "transfer"):
+        assert passed_by("n2", False, name, ["n1"]) is not None
+
+
+def test_so_many_actions_and_no_more_are_under_way() -> None:
+    told = Told(leader="n2")
+    refused: list[str] = []
+    for _ in range(MOST_ACTIONS + 5):
+        told.cluster.act("promote", ["n2"], lambda ok, result: refused.append(result[0]))
+    assert refused == ["overloaded"] * 5

@@ -30,16 +30,16 @@ ALLOWED: dict[str, set[str]] = {
     "visord/watch": {"visord.watch", "visord.state", "visor.protocol", "visor.paths"},
     "visord/raft": {
         "visord.raft", "visord.peers.messages", "visord.peers.network", "visord.storage", "visord.state",
-        "visor.protocol", "visor._version",
+        "visord.naming", "visor.protocol", "visor._version",
     },
     "visord/storage": {"visord.storage", "visord.state", "visor.protocol", "visor._version"},
     "visord/peers": {
-        "visord.peers", "visord.addresses", "visord.settings", "visord.state.refusal", "visor.protocol",
-        "visor._version",
+        "visord.peers", "visord.addresses", "visord.naming", "visord.settings", "visord.state.refusal",
+        "visor.protocol", "visor._version",
     },
     "visord/members": {
         "visord.members", "visord.peers", "visord.raft", "visord.state", "visord.storage", "visord.watch",
-        "visord.environment", "visord.proposer", "visor.protocol",
+        "visord.environment", "visord.proposer", "visord.addresses", "visord.naming", "visor.protocol",
     },
     "visord/serving": {
         "visord.serving", "visord.members", "visord.state", "visor.protocol", "visor._harmless", "visor._version",

@@ -44,6 +44,9 @@ class Wire:
     def reachable(self, member: str) -> bool:
         return member in self.connected
 
+    def hang_up(self, member: str) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -58,6 +58,9 @@ class Wire:
         (self.connected.add if yes else self.connected.discard)(member)
         self.changed(member, yes)
 
+    def hang_up(self, member: str) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

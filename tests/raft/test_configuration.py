@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgpack
 import pytest
 
 from visord.raft.configuration import (
@@ -76,3 +77,61 @@ def test_a_change_that_would_lose_the_quorum_is_refused_with_the_numbers() -> No
         check_quorum(four, {"id-a", "id-b"})
     assert refused.value.details == {"voters": 4, "needed": 3, "reachable": 2}
     check_quorum(four, {"id-a", "id-b", "id-d"})
+
+
+BAD_NAMES = ["", "x" * 65, "n2\x1b]0;pwned\x07", "a\nMAINPID=1", "-n", "n 2", "é", "n2\n"]
+BAD_ADDRESSES = [
+    "h",
+    "h:0",
+    "0.0.0.0:5",
+    "[::]:5",
+    "h\x1b[2J:5",
+    "h\n:5",
+    "h h:5",
+    "x" * 300 + ":5",
+    "h:99999",
+    ":5",
+]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_names_that_settings_could_not_have_never_enter(name: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Configuration().add(member("a")._replace(name=name))
+    with pytest.raises(ConfigurationError):
+        Configuration().add(member("a")._replace(id=name))
+
+
+@pytest.mark.parametrize("address", BAD_ADDRESSES)
+def test_addresses_that_settings_could_not_have_never_enter(address: str) -> None:
+    there = Configuration().add(member("a"))
+    for change in (
+        lambda: Configuration().add(member("a")._replace(peer=address)),
+        lambda: Configuration().add(member("a")._replace(client=address)),
+        lambda: there.add(member("a")._replace(peer=address)),
+        lambda: there.update("id-a", address, "h:1"),
+        lambda: there.update("id-a", "h:1", address),
+    ):
+        with pytest.raises(ConfigurationError):
+            change()
+
+
+def test_a_member_that_clients_cannot_find_and_one_with_an_address_of_version_six_are_taken() -> None:
+    assert Configuration().add(member("a")._replace(peer="[fe80::1%eth0]:8047", client="")).members
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [1, [["a", "a", "h:1", "h:2", 1, True]], []],
+        [1, [[5, "a", "h:1", "h:2", True, True]], []],
+        [1, [["a", "a", "h:1"]], []],
+        [1, [], [5]],
+        [1, 5, []],
+        [2, [], []],
+        5,
+    ],
+)
+def test_what_is_no_configuration_is_not_taken_for_one(content: object) -> None:
+    with pytest.raises(UnknownConfiguration):
+        decode(b"\x02" + msgpack.packb(content))

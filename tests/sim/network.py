@@ -391,6 +391,12 @@ class SimPeers:
     def reachable(self, member: str) -> bool:
         return self._believed.get(member, 0) > 0
 
+    def hang_up(self, member: str) -> None:
+        for other in list(self._network.endpoints.values()):
+            connection = other.connection_to(self.address) if other.member == member else None
+            if connection is not None and connection.up and connection.peer is self:
+                connection.lose()
+
     def close(self) -> None:
         if not self.closed:
             self.closed = True

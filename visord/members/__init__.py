@@ -1,6 +1,9 @@
 """What a node has to do with the other members of its cluster, beyond Raft itself (`visord.raft`).
 
 joining       how a node comes to its cluster
+actions       what can be asked of a cluster, and with which arguments
+standing      who may say what to this node
+conduct       what members say that they should not
 cluster       who belongs to it, and the actions that change that
 farewell      telling a member that it was removed
 forwarding    writes on their way to the leader

@@ -20,6 +20,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol
 
+from visord.members import actions
 from visord.peers import messages as msg
 from visord.raft.configuration import (
     Configuration,
@@ -42,10 +43,10 @@ FRESH_SECONDS: Final = 0.3
 """A member that has answered within this time lives: three heartbeats."""
 LATE_SECONDS: Final = 1.5
 """A member that has not answered for this time is dead. In between nobody knows."""
+MOST_ACTIONS: Final = 256
+"""Actions under way at one node, its own and those that others passed on; each ends within its patience."""
 SETTLED_SECONDS: Final = 0.3
 """So long after its reign began a leader has heard what the others want of it."""
-TOO_LONG: Final = 512
-"""Characters of a name or an address in an action."""
 
 
 class Answer(Protocol):
@@ -132,15 +133,15 @@ class Cluster:
         self._take(name, arguments, answer, passed=False)
 
     def _take(self, name: str, arguments: list[Any], answer: Answer, *, passed: bool) -> None:
+        wrong = actions.problem(name, arguments)
+        if wrong is not None:
+            answer(False, ["bad_request", wrong, {}])
+            return
+        if len(self._actions) + len(self._asked) >= MOST_ACTIONS:
+            text = f"{name}: {MOST_ACTIONS} actions are under way already"
+            answer(False, ["overloaded", text, {"what": "actions", "limit": MOST_ACTIONS}])
+            return
         service = self.services.get(name)
-        if name not in ACTIONS and service is None:
-            known = ", ".join((*ACTIONS, *self.services))
-            answer(False, ["bad_request", f"unknown action {name!r:.80}, there are {known}", {}])
-            return
-        if not _wellformed(arguments):
-            text = f"{name}: its arguments must be short texts, numbers, flags or nil"
-            answer(False, ["bad_request", text, {}])
-            return
         patience = PATIENCE_SECONDS if service is None else service.patience
         self._actions.append(_Action(name, arguments, answer, self._time(), patience, passed))
         self.look()
@@ -200,8 +201,8 @@ class Cluster:
                 self._actions.append(action)  # all actions can be repeated
         if self._engine.is_leader and self._reign[0] != self._engine.term:
             self._reign = (self._engine.term, now)
-        actions, self._actions = self._actions, []
-        for action in sorted(actions, key=self._steps_down):
+        waiting, self._actions = self._actions, []
+        for action in sorted(waiting, key=self._steps_down):
             refusal = self._given_up(action, now)
             if refusal is None:
                 self._go_on(action)
@@ -273,8 +274,6 @@ class Cluster:
                 self._change(action)
         except ConfigurationError as error:
             action.answer(False, [error.code, str(error), error.details])
-        except (TypeError, ValueError) as error:
-            action.answer(False, ["bad_request", f"{action.name}: wrong arguments: {error}", {}])
 
     def _change(self, action: _Action) -> None:
         engine = self._engine
@@ -371,11 +370,11 @@ class Cluster:
     def _finish_transfer(self) -> None:
         if self._transfer is None or self._engine.transferring:
             return
-        engine, (chosen, actions) = self._engine, self._transfer
-        if engine.leader is None and actions[0].deadline > self._time():
+        engine, (chosen, waiting) = self._engine, self._transfer
+        if engine.leader is None and waiting[0].deadline > self._time():
             return
         self._transfer = None
-        for action in actions:
+        for action in waiting:
             if engine.leader == chosen:
                 action.answer(True, self.view())
             else:
@@ -422,6 +421,11 @@ class Cluster:
             self._say(member, [msg.RESULT, number, ok, result])
 
         if self._engine.is_leader:
+            voter = member in self._engine.configuration.voters
+            wrong = actions.problem(name, arguments) or actions.passed_by(member, voter, name, arguments)
+            if wrong is not None:
+                answer(False, ["bad_request", wrong, {}])
+                return
             self._take(name, arguments, answer, passed=True)
         # Not the leader: the caller notices by its own view of who leads, and asks the next.
 
@@ -429,7 +433,7 @@ class Cluster:
         """The leader tells how an action ended."""
         _, number, ok, result = message[:4]
         action = self._asked.get(number)
-        if action is not None and action.sent_to == member:
+        if action is not None and action.sent_to == member and (not ok or actions.is_view(result)):
             del self._asked[number]
             action.answer(ok, result)
 
@@ -446,16 +450,6 @@ def _has_moved(action: _Action, leader: str | None) -> bool:
         and action.arguments == [None]
         and action.sent_to != ""
         and leader not in (None, action.sent_to)
-    )
-
-
-ACTIONS: Final = ("add", "promote", "remove", "transfer", "update")
-
-
-def _wellformed(arguments: list[Any]) -> bool:
-    return len(arguments) <= 8 and all(
-        one is None or type(one) in (bool, int) or (type(one) is str and len(one) <= TOO_LONG)
-        for one in arguments
     )
 
 

@@ -3,16 +3,24 @@
 A *contact* is no member as far as this node knows, but may know better: who took it in when it joined, or somebody who
 connects because members changed while this node was away. It could not be answered unless it is dialled, and it may be
 the leader. It stops being a contact when a configuration names it as a member, or as removed.
+
+Whoever holds the secret can make up ids. So there are at most `MAX_MEMBERS` contacts, and a newcomer takes the place
+of the oldest one of the host that has most of them, unless that is his own: who dials from one host never keeps those
+of other hosts out. What a contact may say: `standing`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from visord.addresses import split
 from visord.members.farewell import Farewell
+from visord.naming import not_an_address, not_an_id
 from visord.raft.configuration import MAX_MEMBERS
 from visord.raft.engine import Engine
+from visord.state.refusal import describe
 
 
 class Contacts:
@@ -44,11 +52,35 @@ class Contacts:
 
     def meet(self, members: list[dict[str, Any]]) -> None:
         """This node joins: until it hears who the members are, it answers these (rows of `Cluster.members`)."""
-        self._contacts = {one["id"]: one["peer"] for one in members if one["id"] != self._me}
+        self._contacts = {one["id"]: one["peer"] for one in members[:MAX_MEMBERS] if one["id"] != self._me}
 
-    def admit(self, member: str, address: str | None) -> bool:
-        """Let a stranger who says that others dial it at `address` be a contact; false when it is none."""
-        if address is None or member in self._dialled or len(self._contacts) >= MAX_MEMBERS:
-            return False
+    def knows(self, member: str) -> bool:
+        """Tell whether this is a contact, and no member."""
+        return member in self._contacts
+
+    def admit(self, member: str, address: str | None) -> str | None:
+        """Return why somebody may not connect who says that others dial it at `address`; None when it may.
+
+        Who is no member here becomes a contact by that.
+        """
+        if member in self._dialled:
+            return None
+        why = not_an_id(member)
+        if why is None:
+            why = "it says no address" if address is None else not_an_address(address)
+        if why is not None or address is None:
+            return f"{describe(member)} is no member here: {why}"
+        if len(self._contacts) >= MAX_MEMBERS and not self._make_place(address):
+            return f"{MAX_MEMBERS} others that are no members are connected"
         self._contacts[member] = self._dialled[member] = address
+        return None
+
+    def _make_place(self, address: str) -> bool:
+        """Let go of the oldest contact of the host with most of them, unless this one is of that host."""
+        hosts = Counter(split(one)[0] for one in self._contacts.values())
+        crowded, most = max(hosts.items(), key=lambda row: row[1])
+        if hosts[split(address)[0]] >= most:
+            return False
+        oldest = next(one for one, at in self._contacts.items() if split(at)[0] == crowded)
+        del self._contacts[oldest], self._dialled[oldest]
         return True

@@ -81,10 +81,9 @@ class Forwarding:
     def on_placed(self, member: str, message: list[Any]) -> None:
         """The leader tells where groups are in its log."""
         for row in message[1]:
-            if type(row) is list and len(row) == 4 and all(type(field) is int for field in row):
-                group = self._take(member, row[0])
-                if group is not None:
-                    self.proposer.expect(row[1], row[2], row[3], group)
+            group = self._take(member, row[0])
+            if group is not None:
+                self.proposer.expect(row[1], row[2], row[3], group)
         self._go_on()
 
     def on_refused(self, member: str, message: list[Any]) -> None:
@@ -98,8 +97,8 @@ class Forwarding:
                 group.author.settle_all(group.frames, Refusal(code, text, details))
         self._go_on()
 
-    def _take(self, member: str, number: Any) -> Group | None:
-        known = self._sent.get(number) if type(number) is int else None
+    def _take(self, member: str, number: int) -> Group | None:
+        known = self._sent.get(number)
         if known is None or known[0] != member:
             return None
         del self._sent[number]
@@ -123,7 +122,7 @@ class Forwarding:
 
     def on_forward(self, member: str, message: list[Any], leads: bool) -> None:
         """A replica sends groups."""
-        rows = [row for row in message[1] if type(row) is list and row and type(row[0]) is int]
+        rows = message[1]
         if not leads:
             self._refuse(member, rows, Refusal("not_leader", "this node does not lead", {}))
             return

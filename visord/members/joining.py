@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from visor.protocol import codes
+from visord.members.actions import is_view
 from visord.peers import messages as msg
 from visord.peers.errors import AnswerLostError, PeerRefusedError, PeerUnavailableError
 from visord.peers.tcp import TcpPeers
@@ -66,6 +67,10 @@ async def cluster_to_join(start: Start, disk: Disk, path: str, peers: TcpPeers) 
             f"{path} is new: --bootstrap founds a cluster there, --join HOST:PORT joins the one of that member"
         )
     answer = await _ask_any(peers, start.join, (msg.WHO,))
+    while answer[0] != msg.IS:
+        logger.warning("an answer that is none to the question for the cluster's id")
+        await asyncio.sleep(PAUSE_SECONDS)
+        answer = await _ask_any(peers, start.join, (msg.WHO,))
     return str(answer[1])
 
 
@@ -76,6 +81,10 @@ async def join(start: Start, node: Node, peers: TcpPeers) -> None:
     members = deque(start.join)
     while not node.engine.configuration.members:
         answer = await _ask_any(peers, members, request)
+        if answer[0] != msg.JOINED or (answer[1] and not is_view(answer[2])):
+            logger.warning("an answer that is none to the question for membership")
+            await asyncio.sleep(PAUSE_SECONDS)
+            continue
         if answer[1] is True:
             node.contact(answer[2]["members"])
             await asyncio.sleep(PAUSE_SECONDS)

@@ -274,6 +274,12 @@ class Door:
             if why is not None:
                 incoming.abort(f"member {member} is not let in any more: {why}")
 
+    def hang_up(self, member: str) -> None:
+        """Close the connection of a member."""
+        incoming = self._members.get(member)
+        if incoming is not None:
+            incoming.abort(f"member {member} says what no member says")
+
     def complain(self, incoming: Incoming, what: str) -> None:
         """Log what is wrong with a connection; the same of the same host seldom."""
         host = incoming.peer.rpartition(":")[0]

@@ -24,14 +24,19 @@
 Ids of questions begin at a random number in each life of a process: an answer may be so late that it finds the next
 life, which must not take it for one to a question of its own.
 
-`seq` numbers a leader's messages to one member within its term; an answer repeats it. A message whose fields have other
-types than these is dropped and counted: a member with a defect must not be able to harm another one.
+`seq` numbers a leader's messages to one member within its term; an answer repeats it.
+
+To be a member is no licence: `well_formed` judges a whole message before anything acts on it. Every integer has a
+range (terms and indexes below 2**62, so that what is stored or added to them always fits 64 bits), every text and every
+list a length and elements of one form, and what belongs together must fit: the terms of entries never fall and are none
+later than their leader's. What `node.Node` does with a message that is none: `members/conduct.py`. Who may say what:
+`members/standing.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
 
 import msgpack
 
@@ -68,38 +73,166 @@ IS: Final = 41
 JOIN: Final = 42
 JOINED: Final = 43
 
-_FIELDS: Final[dict[int, tuple[type, ...]]] = {
-    APPEND: (int, int, int, int, int, list),
-    POSITION: (int, int, bool, bool, int),
-    VOTE: (int, int, int, bool),
-    VOTED: (int,),
-    PREVOTE: (int, int, int),
-    PREVOTED: (int, bool, int),
-    ROUND: (int, int),
-    ROUNDED: (int, int),
-    TIMEOUT_NOW: (int,),
-    INSTALL: (int, int, int, int),
-    FORWARD: (list,),
-    PLACED: (list,),
-    REFUSED: (list, str, str, dict),
-    READ_INDEX: (int,),
-    READ_AT: (int, object),
-    KEEP: (int, int, list),
-    KEPT: (int, bool, object),
-    CALL: (int, str, list),
-    RESULT: (int, bool, object),
-    OFFER: (int,),
-    OFFERED: (int, object),
-    FETCH: (int, object, str, int, int),
-    CHUNK: (int, object),
-    HASH: (int, int),
-    HASHED: (int, int, object, str),
-    GONE: (bytes,),
-    VERDICT: (int, object, list),
+LIMIT: Final = 1 << 62
+"""Above all terms, indexes and revs: no cluster gets there, and what is added to them stays below 2**64."""
+MAX_NUMBER: Final = 1 << 63
+"""Above the numbers of questions and of a leader's messages."""
+SHORT: Final = 512
+"""Characters of a name, an address, a digest or a code."""
+LONG: Final = 4096
+"""Characters of a text for people."""
+MAX_ROWS: Final = 65_536
+"""Rows of a list about groups of writes."""
+MAX_ARGUMENTS: Final = 8
+MAX_LEVELS: Final = 16
+"""Levels of lists and maps in a field that may be anything: what a client may nest."""
+MAX_PIECE: Final = 16 << 20
+"""Bytes of a piece of a checkpoint."""
+MAX_FILE: Final = 1 << 48
+"""Bytes of a file of a checkpoint."""
+MAX_DIFFERING: Final = 1024
+MAX_CONFIGURATION: Final = 4 << 20
+"""Bytes of a configuration: it names all members that were ever removed."""
+
+Check: TypeAlias = Callable[[Any], bool]
+"""Tells whether a field can be what it should be."""
+
+
+def _index(field: Any) -> bool:
+    return type(field) is int and 0 <= field < LIMIT
+
+
+def _number(field: Any) -> bool:
+    return type(field) is int and 0 <= field < MAX_NUMBER
+
+
+def _verb(field: Any) -> bool:
+    return type(field) is int and 0 <= field < 256
+
+
+def _flag(field: Any) -> bool:
+    return type(field) is bool
+
+
+def _short(field: Any) -> bool:
+    return type(field) is str and len(field) <= SHORT
+
+
+def _long(field: Any) -> bool:
+    return type(field) is str and len(field) <= LONG
+
+
+def shallow(field: Any, levels: int = MAX_LEVELS) -> bool:
+    """Tell whether a value has at most so many levels of lists and maps: it can be packed again wherever it goes."""
+    if type(field) is list:
+        return levels > 0 and all(shallow(one, levels - 1) for one in field)
+    if type(field) is dict:
+        return levels > 0 and all(shallow(one, levels - 1) for one in field.values())
+    return True
+
+
+def _details(field: Any) -> bool:
+    if type(field) is not dict or len(field) > MAX_ARGUMENTS:
+        return False
+    return all(type(key) is str for key in field) and shallow(field)
+
+
+def _configuration(field: Any) -> bool:
+    return type(field) is bytes and 0 < len(field) <= MAX_CONFIGURATION
+
+
+def _piece(field: Any) -> bool:
+    return field is None or (type(field) is bytes and len(field) <= MAX_PIECE)
+
+
+def _offset(field: Any) -> bool:
+    return type(field) is int and 0 <= field <= MAX_FILE
+
+
+def _size(field: Any) -> bool:
+    return type(field) is int and 0 < field <= MAX_PIECE
+
+
+def _or_nil(check: Check) -> Check:
+    return lambda field: field is None or check(field)
+
+
+def _list(check: Check, most: int) -> Check:
+    return lambda field: type(field) is list and len(field) <= most and all(map(check, field))
+
+
+def _groups(field: Any) -> bool:
+    """[[id, ...], ...]: `members/forwarding.py` judges what follows, and answers who sent what no client can write."""
+    if type(field) is not list or len(field) > MAX_ROWS:
+        return False
+    for row in field:
+        if type(row) is not list or not 0 < len(row) <= MAX_ARGUMENTS:
+            return False
+        if type(row[0]) is not int or not 0 <= row[0] < MAX_NUMBER:
+            return False
+    return True
+
+
+def _places(field: Any) -> bool:
+    """[[id, index, term, position], ...]."""
+    if type(field) is not list or len(field) > MAX_ROWS:
+        return False
+    for row in field:
+        if type(row) is not list or len(row) != 4:
+            return False
+        number, index, term, position = row
+        if not (type(number) is type(index) is type(term) is type(position) is int):
+            return False
+        if not (0 <= number < MAX_NUMBER and 0 < index < LIMIT):
+            return False
+        if not (0 < term < LIMIT and 0 <= position < MAX_ROWS):
+            return False
+    return True
+
+
+def _scalar(field: Any) -> bool:
+    """What an argument may be; `members/actions.py` knows which."""
+    return field is None or type(field) is bool or _short(field) or _number(field)
+
+
+def _lease_arguments(field: Any) -> bool:
+    return type(field) is list and len(field) <= MAX_ARGUMENTS and shallow(field)
+
+
+_ENTRIES: Final[Check] = lambda field: type(field) is list  # noqa: E731 - `_append` looks into it
+
+_FIELDS: Final[dict[int, tuple[Check, ...]]] = {
+    APPEND: (_index, _index, _index, _index, _number, _ENTRIES),
+    POSITION: (_index, _index, _flag, _flag, _number),
+    VOTE: (_index, _index, _index, _flag),
+    VOTED: (_index,),
+    PREVOTE: (_index, _index, _index),
+    PREVOTED: (_index, _flag, _index),
+    ROUND: (_index, _number),
+    ROUNDED: (_index, _number),
+    TIMEOUT_NOW: (_index,),
+    INSTALL: (_index, _index, _index, _number),
+    FORWARD: (_groups,),
+    PLACED: (_places,),
+    REFUSED: (_list(_number, MAX_ROWS), _short, _long, _details),
+    READ_INDEX: (_number,),
+    READ_AT: (_number, _or_nil(_index)),
+    KEEP: (_number, _verb, _lease_arguments),
+    KEPT: (_number, _flag, shallow),
+    CALL: (_number, _short, _list(_scalar, MAX_ARGUMENTS)),
+    RESULT: (_number, _flag, shallow),
+    OFFER: (_number,),
+    OFFERED: (_number, shallow),
+    FETCH: (_number, shallow, _short, _offset, _size),
+    CHUNK: (_number, _piece),
+    HASH: (_number, _index),
+    HASHED: (_number, _index, _or_nil(_short), _long),
+    GONE: (_configuration,),
+    VERDICT: (_index, _or_nil(_short), _list(_short, MAX_DIFFERING)),
     WHO: (),
-    IS: (str, str),
-    JOIN: (str, str, str, str, bool),
-    JOINED: (bool, object),
+    IS: (_short, _short),
+    JOIN: (_short, _short, _short, _short, _flag),
+    JOINED: (_flag, shallow),
 }
 
 
@@ -121,26 +254,78 @@ def pack_append(term: int, previous: int, previous_term: int, commit: int, seq: 
 
 
 def well_formed(message: list[Any]) -> bool:
-    """Tell whether a message has the fields of its kind. Unknown kinds, of later versions, have not."""
-    kinds = _FIELDS.get(message[0])
-    if kinds is None or len(message) <= len(kinds):
+    """Tell whether a message is one, as a whole. Unknown kinds, of later versions, are none."""
+    kind = message[0]
+    if kind not in _FIELDS:
         return False
-    for field, kind in zip(message[1:], kinds, strict=False):
-        if kind is not object and type(field) is not kind:
+    checks = _FIELDS[kind]
+    if len(message) <= len(checks):
+        return False
+    for place, check in enumerate(checks, 1):
+        if not check(message[place]):
             return False
-        if kind is int and field < 0:
-            return False
-    return message[0] != APPEND or _entries(message[6])
+    judge = _SENSE.get(kind)
+    return judge is None or judge(message)
 
 
-def _entries(entries: list[Any]) -> bool:
+def _append(message: list[Any]) -> bool:
+    """Entries follow each other, and Raft's terms never fall: previous, entries, leader."""
+    _, term, previous, last_term, _, _, entries = message[:7]
+    if last_term > term or previous + len(entries) >= LIMIT:
+        return False
     for entry in entries:
-        if (
-            type(entry) is not list
-            or len(entry) != 2
-            or type(entry[0]) is not int
-            or type(entry[1]) is not bytes
-            or not entry[1]
-        ):
+        if type(entry) is not list or len(entry) != 2:
             return False
+        entry_term, command = entry
+        if type(entry_term) is not int or not last_term <= entry_term <= term or not entry_term:
+            return False
+        if type(command) is not bytes or not command:
+            return False
+        last_term = entry_term
     return True
+
+
+def _position(message: list[Any]) -> bool:
+    """Who acknowledges has something: the first entry has index 1."""
+    return message[2] > 0 or not message[4]
+
+
+def _candidate(message: list[Any]) -> bool:
+    """Nobody stands in a term before that of his last entry, or in none."""
+    return bool(message[3] <= message[1]) and message[1] > 0
+
+
+def _install(message: list[Any]) -> bool:
+    return bool(message[3] <= message[1])
+
+
+def _refusal(message: list[Any]) -> bool:
+    """A result is [code, text, details] where it is none."""
+    return bool(message[2]) or refusal_like(message[3])
+
+
+def _joined(message: list[Any]) -> bool:
+    return bool(message[1]) or refusal_like(message[2])
+
+
+def refusal_like(result: Any) -> bool:
+    """Tell whether this is [code, text, details]."""
+    return (
+        type(result) is list
+        and len(result) == 3
+        and _short(result[0])
+        and _long(result[1])
+        and _details(result[2])
+    )
+
+
+_SENSE: Final[dict[int, Callable[[list[Any]], bool]]] = {
+    APPEND: _append,
+    POSITION: _position,
+    VOTE: _candidate,
+    PREVOTE: _candidate,
+    INSTALL: _install,
+    KEPT: _refusal,
+    RESULT: _refusal,
+    JOINED: _joined,
+}

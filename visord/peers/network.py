@@ -27,6 +27,9 @@ class Peers(Protocol):
     def reachable(self, member: str) -> bool:
         """Tell whether what is sent now may arrive."""
 
+    def hang_up(self, member: str) -> None:
+        """Close the connection that this member dialled; it may dial again."""
+
     def close(self) -> None:
         """Hang up everywhere. Idempotent."""
 
@@ -48,6 +51,9 @@ class Alone:
 
     def reachable(self, member: str) -> bool:
         return False
+
+    def hang_up(self, member: str) -> None:
+        pass
 
     def close(self) -> None:
         pass

@@ -154,6 +154,10 @@ class TcpPeers:
         """Tell whether what is sent now may arrive."""
         return member in self._senders
 
+    def hang_up(self, member: str) -> None:
+        """Close the connection that this member dialled; it may dial again."""
+        self._door.hang_up(member)
+
     def close(self) -> None:
         """Hang up everywhere. Idempotent. What was sent is still written as long as the loop runs."""
         if self._closed:

@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import msgpack
 
+from visord.naming import not_a_name, not_an_address, not_an_id
+
 MARK: Final = b"\x02"
 """First byte of a configuration's entry: pysyncobj's mark of a membership command."""
 FORMAT: Final = 1
@@ -78,7 +80,13 @@ class Configuration(NamedTuple):
         return found
 
     def add(self, member: Member) -> Configuration:
-        """Return the configuration with a new learner; the same one if it is there already, as it is."""
+        """Return the configuration with a new learner; the same one if it is there already, as it is.
+
+        Names and addresses must be such as settings may have.
+        """
+        _require(not_an_id(member.id), member.id)
+        _require(not_a_name(member.name), member.name)
+        _check_addresses(member.peer, member.client)
         if member.id in self.removed:
             raise ConfigurationError(
                 f"{member.id} was removed and can never return: give the node an empty data directory",
@@ -105,6 +113,7 @@ class Configuration(NamedTuple):
 
     def update(self, member: str, peer: str, client: str) -> Configuration:
         """Return the configuration with other addresses of one member."""
+        _check_addresses(peer, client)
         return self._replaced(self.require(member)._replace(peer=peer, client=client))
 
     def remove(self, member: str) -> Configuration:
@@ -124,6 +133,17 @@ class Configuration(NamedTuple):
         return Configuration(tuple(sorted(members)), self.removed)
 
 
+def _require(wrong: str | None, value: object) -> None:
+    if wrong is not None:
+        raise ConfigurationError(f"{value!r:.80}: {wrong}")
+
+
+def _check_addresses(peer: str, client: str) -> None:
+    _require(not_an_address(peer), peer)
+    if client:  # "": clients cannot find it
+        _require(not_an_address(client), client)
+
+
 def encode(configuration: Configuration) -> bytes:
     """Return the configuration as the bytes of an entry."""
     content = [FORMAT, [list(one) for one in configuration.members], list(configuration.removed)]
@@ -136,13 +156,24 @@ def decode(entry: bytes) -> Configuration:
         content = msgpack.unpackb(entry[1:])
         version = content[0]
         if version == FORMAT:
-            members = tuple(sorted(Member(*fields) for fields in content[1]))
-            return Configuration(members, tuple(content[2]))
+            members = tuple(sorted(_member(fields) for fields in content[1]))
+            removed = tuple(content[2])
+            if not all(type(one) is str for one in removed):
+                raise ValueError("a removed id is no text")
+            return Configuration(members, removed)
     except Exception as error:
         raise UnknownConfiguration(f"an entry that should be a configuration is not: {error}") from error
     raise UnknownConfiguration(
         f"a configuration has format {version!r}; this version of visord knows {FORMAT}"
     )
+
+
+def _member(fields: list[Any]) -> Member:
+    member = Member(*fields)
+    texts = member[:4]
+    if not all(type(one) is str for one in texts) or type(member.voter) is not bool:
+        raise ValueError(f"no member: {fields!r:.200}")
+    return member
 
 
 def check_quorum(after: Configuration, reachable: set[str]) -> None:

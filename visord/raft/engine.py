@@ -44,7 +44,8 @@ class Engine:
     waits to be spoken to). `on_apply(index, term, command)` gets every committed entry after it once, in order, also
     those whose first byte is not 0 (configurations, and pysyncobj's own). It must not raise: then `tick` raises it,
     `failure` holds it, and the engine does nothing any more. `soon(callback)` runs it at the end of this turn of the
-    loop; without it, what there is to say is said at once.
+    loop; without it, what there is to say is said at once. `read(command)` returns each entry of a leader as it is to
+    be kept, before it is stored, and raises what stops this node where it cannot be read.
 
     Raises `DamageError` when the log does not reach back to the checkpoint.
     """
@@ -62,6 +63,7 @@ class Engine:
         applied: tuple[int, int] = (0, 0),
         timing: Timing | None = None,
         soon: Callable[[Callable[[], None]], object] | None = None,
+        read: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.member = member
         self.log = log
@@ -85,6 +87,8 @@ class Engine:
             applied[0],
         )
         self._core.apply_entry = on_apply
+        if read is not None:
+            self._core.read_entry = read
 
     def _join(self, applied: tuple[int, int]) -> None:
         """Make log and checkpoint fit: the log reaches back to the checkpoint, which may lie ahead of it."""
@@ -225,16 +229,20 @@ class Engine:
         self._say()
         return position
 
-    def receive(self, member: str, message: list[Any]) -> None:
-        """Take a message of Raft's kinds (`peers.messages`), whose fields were checked."""
+    def receive(self, member: str, message: list[Any]) -> str:
+        """Take a message of Raft's kinds (`peers.messages`), whose fields were checked.
+
+        Return what was wrong with it, "" when nothing was.
+        """
         if self.failure is not None or self.log.failure is not None:
-            return
+            return ""
         try:
-            self._core.hear(member, message)
+            refused = self._core.hear(member, message)
         except BaseException as error:
             self.failure = error
             raise
         self.tick()
+        return refused
 
     def reachable(self, member: str, yes: bool) -> None:
         """A connection to a member was made, or broke."""

@@ -6,25 +6,14 @@ The fields are checked here; `cluster` passes what is asked to the leader and br
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from visor.protocol import verbs
+from visord.members import actions
 from visord.members.cluster import Cluster
 from visord.state.refusal import Refusal, bad_request
 
 Reply: TypeAlias = Callable[["dict[str, Any] | Refusal"], None]
-
-ARGUMENTS: Final[dict[str, tuple[Any, ...]]] = {
-    "promote": (str,),
-    "remove": (str,),
-    "transfer": (str | None,),
-    "hash": (int | None,),
-}
-"""What may be asked for, and the types of its arguments. Members are added and updated by themselves."""
-
-
-NAMING: Final = ("promote", "remove", "transfer")
-"""What is done to a member."""
 
 
 class Admin:
@@ -53,24 +42,23 @@ class Admin:
     def _act(self, fields: list[Any], reply: Reply) -> None:
         action = fields[0] if fields else None
         arguments = fields[1] if len(fields) > 1 else []
-        expected = ARGUMENTS.get(action) if type(action) is str else None
-        if expected is None or len(fields) > 2:
-            reply(bad_request("action", f"one of {', '.join(ARGUMENTS)}", action))
+        if type(action) is not str or action not in actions.OPERATORS or len(fields) > 2:
+            reply(bad_request("action", f"one of {', '.join(actions.OPERATORS)}", action))
             return
+        expected = actions.ARGUMENTS[action]
         if type(arguments) is not list or len(arguments) > len(expected):
             reply(bad_request("arguments", f"a list of at most {len(expected)}", arguments))
             return
         arguments = [*arguments, *[None] * (len(expected) - len(arguments))]
-        for argument, kind in zip(arguments, expected, strict=True):
-            if not isinstance(argument, kind) or type(argument) is bool:
-                name = getattr(kind, "__name__", str(kind))
-                reply(bad_request("arguments", f"{name} for {action}", argument))
+        for argument, value in zip(expected, arguments, strict=True):
+            if not argument.fits(value):
+                reply(bad_request("arguments", f"{argument.expected} for {action}", value))
                 return
-        if action in NAMING and arguments[0] is not None:
+        if action in actions.NAMING and arguments[0] is not None:
             # From now on by id: a repeated removal must find that the member is gone, not that nobody has that name.
             known = self._cluster.find(arguments[0])
             arguments[0] = arguments[0] if known is None else known.id
-        self._ask(str(action), arguments, reply)
+        self._ask(action, arguments, reply)
 
     def _ask(self, action: str, arguments: list[Any], reply: Reply) -> None:
         def answer(ok: bool, result: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,7 +32,12 @@ def render(node: Node, connections: int) -> str:
     """Return all figures of a node."""
     lines: list[str] = []
     last = ""
-    for name, kind, about, labels, value in (*_node(node, connections), *_peers(node), *_process()):
+    for name, kind, about, labels, value in (
+        *_node(node, connections),
+        *_peers(node),
+        *_conduct(node),
+        *_process(),
+    ):
         full = name if name.startswith("process_") else f"visord_{name}"
         if full != last:
             lines += [f"# HELP {full} {about}", f"# TYPE {full} {kind}"]
@@ -116,6 +122,16 @@ def _peers(node: Node) -> Iterator[Row]:
             yield _gauge(
                 "peer_silent_seconds", "Since the leader heard a member.", row["silent"], peer=row["name"]
             )
+
+
+def _conduct(node: Node) -> Iterator[Row]:
+    about = "Messages of members that were dropped: malformed, impossible, or not theirs to say."
+    sums: Counter[tuple[str, str]] = Counter()
+    for (member, kind), times in node.conduct.dropped.items():
+        known = node.engine.configuration.find(member)
+        sums["other" if known is None else known.name, str(kind)] += times
+    for (peer, number), times in sorted(sums.items()):
+        yield _count("peer_dropped_messages", about, times, peer=peer, kind=number)
 
 
 def _process() -> Iterator[Row]:

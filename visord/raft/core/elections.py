@@ -53,7 +53,7 @@ class Elections(State):
 
     def _receive_prevoted(self, node: Any, message: list[Any]) -> None:
         _, term, granted, own = message[:4]
-        if self._SyncObj__raftState == LEADER:
+        if self._SyncObj__raftState == LEADER or node not in self._SyncObj__otherNodes:
             return
         if own > self._SyncObj__raftCurrentTerm:
             # Without this a node whose log is the longest, but whose term is old, could never win.
@@ -61,7 +61,7 @@ class Elections(State):
             self._SyncObj__setCurrentTerm(own, None)
             self._SyncObj__setState(FOLLOWER)
             return
-        if not granted or term != self._SyncObj__raftCurrentTerm + 1 or node not in self._SyncObj__otherNodes:
+        if not granted or term != self._SyncObj__raftCurrentTerm + 1:
             return
         self._prevotes.add(node.id)
         if 1 + len(self._prevotes) > (len(self._voters) + 1) / 2:

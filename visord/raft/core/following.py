@@ -15,6 +15,7 @@ from visord.raft.configuration import decode as decode_configuration
 from visord.raft.core.membership import Membership
 from visord.raft.core.state import (
     CONFIGURATION,
+    FRESH_ENTRIES,
     LEADER,
 )
 
@@ -35,6 +36,8 @@ class Following(Membership):
         self._answers_seq = seq
         self._had_entries = bool(entries)
         content = self._only_new(previous, previous_term, commit, entries)
+        if not self._storable(node, term, content):
+            return
         try:
             super()._SyncObj__onMessageReceived(node, {"type": "append_entries", "term": term, **content})
         finally:
@@ -53,7 +56,9 @@ class Following(Membership):
             return False
         if self._SyncObj__raftState == LEADER:
             if term == self._SyncObj__raftCurrentTerm:
-                raise AssertionError(f"{node.id} also leads term {term}: two leaders in one term")
+                # Two leaders in one term cannot be: whoever says so has a defect, or lies. It must not stop this one.
+                self._refuse("two_leaders", f"it says that it leads term {term}, as this node does")
+                return False
             self._follow_nobody(self._clock())
         self._heard = self._clock()
         return True
@@ -82,6 +87,44 @@ class Following(Membership):
             "entries": entries,
             "commit_index": min(commit, vouched),
         }
+
+    def _storable(self, node: Any, term: int, content: dict[str, Any]) -> bool:
+        """Judge new entries before they are stored: what cannot be read, or contradicts what is committed, never is.
+
+        An entry of a later version stops this node, but only one of the leader that it follows already. Of another
+        one the message counts as a heartbeat: it sends the entries again.
+        """
+        entries = content["entries"]
+        if not entries:
+            return True
+        log, first = self._SyncObj__raftLog, entries[0][1]
+        if first <= self._SyncObj__raftCommitIndex and log.last_index >= first:
+            if log.term_at(content["prevLogIdx"]) == content["prevLogTerm"]:
+                self._refuse("committed_conflict", f"it contradicts entry {first}, which is committed")
+                return False
+            return True  # it does not fit, which is said
+        try:
+            content["entries"] = self._read(entries)
+        except Exception as error:
+            leads = self._SyncObj__raftLeader == node and term == self._SyncObj__raftCurrentTerm
+            if leads and node in self._SyncObj__otherNodes:
+                raise
+            self._refuse("unreadable_entry", f"an entry that cannot be read: {error!s:.200}")
+            content["entries"], self._keep_suffix = [], True
+            content["commit_index"] = min(content["commit_index"], content["prevLogIdx"])
+        return True
+
+    def _read(self, entries: list[tuple[bytes, int, int]]) -> list[tuple[bytes, int, int]]:
+        applied = self._SyncObj__raftLastApplied
+        found = []
+        for command, index, term in entries:
+            if command[:1] == CONFIGURATION:
+                decode_configuration(command)
+                read = command
+            else:
+                read = self.read_entry(command)
+            found.append((read if index - applied <= FRESH_ENTRIES else command, index, term))
+        return found
 
     def _receive_install(self, node: Any, message: list[Any]) -> None:
         """The leader's log begins behind what this node needs, as far as the leader knows.

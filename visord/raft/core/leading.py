@@ -16,8 +16,10 @@ from pysyncobj.node import Node
 from visord.peers import messages as msg
 from visord.raft.core.state import (
     LEADER,
+    LEARNERS_LEAP,
     MAX_QUEUED,
     NO_ENTRIES,
+    PATIENT_SECONDS,
     Progress,
     State,
 )
@@ -113,7 +115,8 @@ class Leading(State):
         """A member tells how far it is. What is already on its way is not sent again."""
         _, term, following, reset, success, seq = message[:6]
         if term > self._SyncObj__raftCurrentTerm:
-            self._yield(term)
+            if self._believes(node, term):
+                self._yield(term)
             return
         known = self._SyncObj__raftNextIndex
         if (
@@ -149,6 +152,22 @@ class Leading(State):
             known[node] = before
         if reset or known[node] <= self._SyncObj__raftLog.last_index:
             self.flush_wanted = True
+
+    def _believes(self, node: Any, term: int) -> bool:
+        """Tell whether a member that speaks of a later term is believed: a voter always.
+
+        One that this node takes for a learner may vote by an entry that is not here, and have stood for election: it
+        would never follow again unless it is believed at last.
+        """
+        now = self._clock()
+        if node in self._SyncObj__otherNodes:
+            return True
+        step = term - self._SyncObj__raftCurrentTerm
+        if now - self._deposed < PATIENT_SECONDS or step > LEARNERS_LEAP:
+            self._refuse("learner_not_believed", f"a learner speaks of term {term}")
+            return False
+        self._deposed = now
+        return True
 
     def reconnected(self, member: str) -> None:
         """What was under way to this member may be lost: begin again behind what it acknowledged."""
@@ -187,7 +206,7 @@ class Leading(State):
 
     def _receive_rounded(self, node: Any, message: list[Any]) -> None:
         _, term, number = message[:3]
-        if term > self._SyncObj__raftCurrentTerm:
+        if term > self._SyncObj__raftCurrentTerm and node in self._SyncObj__otherNodes:
             self._yield(term)
         elif (
             term == self._SyncObj__raftCurrentTerm

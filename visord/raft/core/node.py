@@ -20,6 +20,7 @@ from visord.raft.core.leading import Leading
 from visord.raft.core.state import (
     CONFIGURATION,
     LEADER,
+    LEAP,
     MAX_SEQ,
 )
 from visord.raft.core.stubs import Answers, private_copy
@@ -104,11 +105,22 @@ class Core(Elections, Leading, Following):
         self.flush_wanted = True
         return index, term
 
-    def hear(self, member: str, message: list[Any]) -> None:
-        """Take a well-formed message of Raft's kinds from a member."""
+    def hear(self, member: str, message: list[Any]) -> str:
+        """Take a well-formed message of Raft's kinds from a member; return why it was refused, "" when it was not."""
         receive = _RECEIVERS.get(message[0])
-        if receive is not None:
+        if receive is None:
+            return "no such kind"
+        self.refused = ""
+        term = message[1]
+        if message[0] == msg.PREVOTED:
+            term = max(term, message[3])
+        own = self._SyncObj__raftCurrentTerm
+        if term > own + LEAP and self._configurations[-1][1].members:
+            # Who is no member yet knows nothing of the cluster's terms, and has nothing to lose.
+            self._refuse("leap_refused", f"term {term} leaps: this node is in term {own}")
+        else:
             receive(self, Node(member), message)
+        return self.refused
 
     # -- what must never run ------------------------------------------------------------------------------
 

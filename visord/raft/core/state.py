@@ -26,6 +26,15 @@ MAX_BATCH: Final = 4 << 20
 MAX_QUEUED: Final = 16 << 20
 """Bytes that wait for one member; with more, nothing is added until it has taken some."""
 MAX_SEQ: Final = (1 << 63) - 1
+LEAP: Final = 1 << 20
+"""Terms above its own that a member takes for possible. Pre-votes keep terms from running away, so that an election a
+second for twelve days makes fewer; and 2**42 such leaps would be needed to reach the end of all terms."""
+LEARNERS_LEAP: Final = 64
+"""The same for what a learner tells, who can have stood a few times at most."""
+PATIENT_SECONDS: Final = 60.0
+"""A learner that tells of a later term deposes a leader so seldom: it may be right, but it cannot vote."""
+FRESH_ENTRIES: Final = 64
+"""Entries before they are applied whose decoded form is kept; of more it would take too much memory."""
 NO_ENTRIES: Final = b"\x90"
 """An empty list, packed."""
 
@@ -87,6 +96,11 @@ class State(_SyncObj):
 
     apply_entry: Callable[[int, int, bytes], None]
     """Called with (index, term, command) of each committed entry, once, in order. It must not raise."""
+    read_entry: Callable[[bytes], bytes]
+    """Called with each entry of a leader before it is stored: returns it, perhaps with its decoded form. Raises what
+    stops this node where it cannot be read."""
+    refused: str
+    """What was wrong with the message that is being taken, "" when nothing was."""
     on_install: Callable[[str, int], None]
     """The leader has no more what this node needs next: (leader, its oldest index)."""
     on_configuration: Callable[[Configuration], None]
@@ -116,6 +130,8 @@ class State(_SyncObj):
     _heard: float
     """When a leader was last heard."""
     _transfer: tuple[Any, float] | None
+    _deposed: float
+    """When a learner was believed last that there is a later term."""
     _seq = 0
     _packed: tuple[int, int, bytes] = (0, 0, b"")
     """Entries packed last: (first index, last index, bytes)."""
@@ -129,6 +145,9 @@ class State(_SyncObj):
     def begin(self) -> None:
         """Set up what pysyncobj does not know of."""
         self.counters = Counter()
+        self.read_entry = lambda command: command
+        self.refused = ""
+        self._deposed = -math.inf
         self.on_install = lambda member, index: None
         self.on_configuration = lambda configuration: None
         self._held, self._progress = {}, {}
@@ -148,6 +167,11 @@ class State(_SyncObj):
         data = msg.pack(message)
         for node in self._voters:
             self.peers.send(node.id, data)
+
+    def _refuse(self, branch: str, why: str) -> None:
+        """The message that is being taken cannot be what an honest member says."""
+        self.counters[branch] += 1
+        self.refused = why
 
     def _need(self) -> int:
         """How many other voters make a majority together with this node."""
