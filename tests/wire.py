@@ -42,15 +42,17 @@ class Closed(Exception):  # noqa: N818 - it is an event
         self.goaway = goaway
 
 
-def connect(address: str, timeout: float = TIMEOUT) -> socket.socket:
-    """Connect to HOST:PORT, or to a Unix socket when `address` begins with `/`."""
+def connect(address: str, timeout: float = TIMEOUT, source: str | None = None) -> socket.socket:
+    """Connect to HOST:PORT (from the address `source`), or to a Unix socket when `address` begins with `/`."""
     if address.startswith("/"):
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(timeout)
         sock.connect(address)
         return sock
     host, _, port = address.rpartition(":")
-    sock = socket.create_connection((host.strip("[]"), int(port)), timeout)
+    sock = socket.create_connection(
+        (host.strip("[]"), int(port)), timeout, source_address=None if source is None else (source, 0)
+    )
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
@@ -66,8 +68,9 @@ class Wire:
         hello: dict[str, Any] | None = {},  # noqa: B006 - never changed
         timeout: float = TIMEOUT,
         first_id: int = 1,
+        source: str | None = None,
     ) -> None:
-        self.sock = connect(address, timeout)
+        self.sock = connect(address, timeout, source)
         self.session = session
         self.goaway: tuple[str, str] | None = None
         self.decoder = Decoder(LIMIT, elements=1 << 20)

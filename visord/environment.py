@@ -56,6 +56,8 @@ class Environment:
     peers: Callable[[str, str], Peers] = lambda member, cluster: Alone()
     """Makes the network between members, given the own member id and the cluster's id."""
     timing: Timing = field(default_factory=Timing)
+    stopwatch: Callable[[], float] = time.perf_counter
+    """Seconds that go on within a turn of the loop, to share its time."""
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:

@@ -45,6 +45,8 @@ from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.serving.admin import Admin
 from visord.serving.greeting import Greeting
+from visord.serving.shares import Patience, Shares
+from visord.serving.turns import Turns
 from visord.settings import Settings
 from visord.state import command as commands
 from visord.state.command import Command
@@ -198,6 +200,7 @@ class Node:
 
     def _assemble(self, limits: Limits) -> None:
         """Put together what answers, around what was opened."""
+        self.shares = self._make_shares()
         self.hub = Hub(self.store, limits)
         self.upkeep = Upkeep(self, self._settings.storage, self._loop)
         # Leaders may still answer what this node asked before it was killed: its numbers must not be met again.
@@ -239,6 +242,12 @@ class Node:
         self.conduct = Conduct(self._loop.time, self.peers.hang_up)
         self.abdication = Abdication(self.me.id, self.engine, self._loop.time)
         self._listen_to_members()
+
+    def _make_shares(self) -> Shares:
+        listen = self._settings.listen
+        turns = Turns(self._loop.call_soon, self.environment.stopwatch)
+        patience = Patience(listen.message_seconds, listen.stuck_seconds)
+        return Shares(turns, listen.held_bytes, listen.unsent_bytes, patience)
 
     def _first_configuration(self) -> Configuration:
         """Who belonged to the cluster when the checkpoint was made, or when this node began."""
@@ -293,6 +302,7 @@ class Node:
         now = self._loop.time()
         if now >= self._next_marks:
             self._next_marks = now + MARK_SECONDS
+            self.shares.sweep(now)
             self.hub.marks(now)
             self.wake_hub()
             if self.log.full is not None:

@@ -130,8 +130,8 @@ class Proposer:
         """Nothing is queued and nothing is under way."""
         return not self._queue and not self._waiting
 
-    def refusal(self) -> Refusal | None:
-        """Why a write cannot be accepted now; None when it can."""
+    def refusal(self, owner: str = "") -> Refusal | None:
+        """Why a write of this owner (address) cannot be accepted now; None when it can."""
         if self._queue and self._held_since is None and self._queued_bytes <= MAX_QUEUED_BYTES:
             return None  # who came just before was accepted, and the queue is looked at again when it leaves
         if self._queued_bytes > MAX_QUEUED_BYTES:

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from visor.protocol.limits import DEFAULT, Limits
-from visord import addresses
+from visord import addresses, descriptors
 from visord.environment import Environment
 from visord.members.joining import NoClusterError, Start, cluster_to_join, join
 from visord.node import Node
 from visord.peers.errors import PeersStartError
 from visord.peers.security import from_settings
 from visord.peers.tcp import TcpPeers
+from visord.serving.door import Door
 from visord.serving.listener import Connection
 from visord.serving.notify import Notifier
 from visord.serving.status import summary, why_not_ready
@@ -56,7 +57,7 @@ class Server:
         self._peers: TcpPeers | None = None
         self._joining: asyncio.Task[None] | None = None
         self._data_dir = data_dir
-        self._connections: set[Connection] = set()
+        self._door: Door | None = None
         self._servers: list[asyncio.AbstractServer] = []
         self._stopped = asyncio.Event()
         self.node: Node | None = None
@@ -195,7 +196,7 @@ class Server:
         if self._settings.listen.http is None:
             return
         loop = asyncio.get_running_loop()
-        pages = Pages(node, lambda: len(self._connections), loop.time)
+        pages = Pages(node, lambda: 0 if self._door is None else len(self._door), loop.time)
         listening = _listen_on(self._settings.listen.http)
         self.http_address = _name(listening)
         served: set[WebConnection] = set()
@@ -205,29 +206,57 @@ class Server:
 
     async def _listen(self, node: Node, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        limits = self.limits()
+        listen = self._settings.listen
         node.on_addresses = self._tell_addresses
         node.on_divergence = self._send_away
-
-        def factory() -> Connection:
-            return Connection(node, limits, self._connections)
-
+        room = self._plan_descriptors()
+        door = self._door = Door(
+            node,
+            self.limits(),
+            total=room.connections,
+            each=min(listen.connections_per_address, room.connections),
+            idle=listen.idle_seconds,
+        )
+        door.start(loop)
         path = self._settings.listen.unix
         if path is not None:
             _clear_socket(path)
             try:
-                self._servers.append(await loop.create_unix_server(factory, str(path), backlog=BACKLOG))
+                self._servers.append(
+                    await loop.create_unix_server(door.make_unix, str(path), backlog=BACKLOG)
+                )
                 path.chmod(0o660)
             except (OSError, ValueError) as error:
                 raise StartRefusedError(f"cannot listen on {path}: {error}") from error
-        self._servers.append(await loop.create_server(factory, sock=listening, backlog=BACKLOG))
+        server = await loop.create_server(door.make_tcp, sock=listening, backlog=room.backlog)
+        self._servers.append(server)
+
+    def _plan_descriptors(self) -> descriptors.Plan:
+        """Return how many connections the limit of open files has room for. Raises `StartRefusedError`."""
+        limit, wanted = descriptors.raise_limit(), self._settings.listen.connections
+        try:
+            room = descriptors.plan(limit, wanted)
+        except ValueError as error:
+            raise StartRefusedError(str(error)) from error
+        if room.connections < wanted:
+            logger.warning(
+                "only %d of %d connections (listen.connections) fit under the limit of %d open files; raise it "
+                "(ulimit -n, LimitNOFILE) for more",
+                room.connections,
+                wanted,
+                limit,
+            )
+        return room
+
+    def _connections(self) -> list[Connection]:
+        return [] if self._door is None else list(self._door)
 
     def _tell_addresses(self, addresses: list[str]) -> None:
-        for connection in self._connections:
+        for connection in self._connections():
             connection.conversation.tell_addresses(addresses)
 
     def _send_away(self, why: Refusal) -> None:
-        for connection in list(self._connections):
+        for connection in self._connections():
             connection.conversation.leave(why.code, why.text)
 
     def limits(self) -> Limits:
@@ -259,6 +288,8 @@ class Server:
         for server in self._servers:
             server.close()
         self._servers.clear()
+        if self._door is not None:
+            self._door.close()
         node, self.node = self.node, None
         if node is None:
             return
@@ -269,7 +300,7 @@ class Server:
                 await asyncio.wait_for(node.hand_over(), HAND_OVER_SECONDS)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(node.drain(), DRAIN_SECONDS)
-        for connection in list(self._connections):
+        for connection in self._connections():
             connection.conversation.leave("closing", "the server is stopping")
         if self.failure is None:
             await node.last_checkpoint()
@@ -282,12 +313,12 @@ class Server:
 
     async def _hang_up(self) -> None:
         """Give the peers a moment to take the last answers, then cut."""
-        if self._connections:
-            gone = [asyncio.ensure_future(connection.gone.wait()) for connection in self._connections]
+        gone = [asyncio.ensure_future(connection.gone.wait()) for connection in self._connections()]
+        if gone:
             _, late = await asyncio.wait(gone, timeout=HANG_UP_SECONDS)
             for waiting in late:
                 waiting.cancel()
-        for connection in list(self._connections):
+        for connection in self._connections():
             connection.abort()
 
 

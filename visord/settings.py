@@ -54,6 +54,19 @@ class ListenSettings(Section):
     unix: Path | None = None
     """Path of a Unix socket, besides TCP."""
     connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """Over all clients; fewer where there are too few file descriptors. Unix sockets have places of their own."""
+    connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 4096
+    """Of one host (IPv6: of one /64). Beyond it, and beyond `connections`, who is idle goes for who comes."""
+    idle_seconds: Annotated[float, Field(ge=0)] = 900.0
+    """A connection that asks for nothing and watches nothing is closed after this time; 0: never."""
+    message_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How long the rest of a message that has begun may take."""
+    stuck_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """How long a client may read nothing while answers wait for it."""
+    held_bytes: Annotated[int, Field(ge=16 << 20)] = 256 << 20
+    """Bytes of unfinished and waiting requests over all connections; beyond it the connection with most is closed."""
+    unsent_bytes: Annotated[int, Field(ge=16 << 20)] = 256 << 20
+    """Bytes that wait for clients that do not read, over all connections; beyond it the one with most is closed."""
     in_flight: Annotated[int, Field(ge=1, le=65_536)] = 1024
     """Unanswered requests of one connection before the server stops reading it."""
     watches: Annotated[int, Field(ge=0, le=1_000_000)] = 4096

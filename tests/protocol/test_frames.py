@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
+
 import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visor.protocol.frames import Decoder, Encoder, encode
+from visor.protocol.frames import MAX_TOTAL_ELEMENTS, SMALL, WINDOW, Decoder, Encoder, encode
 
 LIMIT = 4096
 
@@ -85,6 +88,8 @@ def test_byte_by_byte_equals_all_at_once() -> None:
 def test_hostile_bytes_are_one_violation(hostile: bytes) -> None:
     decoder = Decoder(LIMIT)
     assert decoder.feed(hostile) == []
+    # What announces much is only waited for until more than a message may have has come.
+    assert decoder.feed(b"\x00" * (LIMIT + 1)) == []
     assert decoder.violation
 
 
@@ -100,9 +105,73 @@ def test_a_message_over_the_limit_is_refused_before_it_is_whole(head: bytes) -> 
     decoder = Decoder(LIMIT)
     fed = 0
     while decoder.violation is None:
-        assert fed < 3 * LIMIT
+        assert fed <= LIMIT + 100
         decoder.feed(head[fed : fed + 100])
         fed += 100
+
+
+@given(st.lists(messages, max_size=30), st.integers(1, 5), st.integers(1, 60))
+def test_messages_that_are_taken_a_few_at_a_time_are_the_same(sent: list, most: int, step: int) -> None:
+    data = b"".join(encode(message) for message in sent)
+    decoder = Decoder(1 << 20)
+    received: list = []
+    for position in range(0, len(data), step):
+        decoder.push(data[position : position + step])
+        while got := decoder.take(most):
+            assert len(got) <= most
+            received += got
+    assert received == sent
+    assert decoder.held == 0
+
+
+@pytest.mark.parametrize("size", [10, SMALL, WINDOW - 20, WINDOW + 20, 10 * WINDOW, 300 * WINDOW])
+def test_a_message_of_any_size_and_what_surrounds_it(size: int) -> None:
+    large = [30, 2, 1, "/b", b"x" * size]
+    data = encode([1, 1]) + encode(large) + encode([1, 3]) + encode(large) + encode([1, 4])
+    for step in (len(data), 1 << 16, 1 << 12):
+        decoder = Decoder(8 << 20)
+        received: list = []
+        for position in range(0, len(data), step):
+            received += decoder.feed(data[position : position + step])
+        assert received == [[1, 1], large, [1, 3], large, [1, 4]]
+        assert decoder.held == 0
+
+
+def bytes_held(run: Callable[[], object]) -> int:
+    """Return how many bytes the most was that `run` had allocated at one time."""
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+NESTED = b"\xdc\x20\x00" * 1000
+EMPTY_LISTS = b"\xdc\x04\x00" + (b"\xdc\x20\x00" + b"\x90" * 8192) * 900
+
+
+@pytest.mark.parametrize("data", [NESTED, EMPTY_LISTS], ids=["nested headers", "empty lists"])
+def test_an_unfinished_message_costs_what_has_arrived_of_it(data: bytes) -> None:
+    decoder = Decoder(8 << 20)
+    pieces = [data[position : position + (1 << 16)] for position in range(0, len(data), 1 << 16)]
+    assert bytes_held(lambda: [decoder.feed(piece) for piece in pieces]) < 4 * len(data) + (1 << 20)
+    assert decoder.violation is None
+    assert decoder.held == len(data)
+
+
+def test_a_message_of_too_many_elements_is_refused_before_it_is_built() -> None:
+    data = encode([1, *[[[]] * 8000] * 1000])
+    decoder = Decoder(16 << 20)
+    assert bytes_held(lambda: decoder.feed(data)) < 5 * len(data)
+    assert decoder.violation is not None
+    assert str(MAX_TOTAL_ELEMENTS) in decoder.violation
+
+
+def test_a_full_transaction_is_within_the_elements() -> None:
+    operations = [[0, f"/d/{n}", b"", 7] for n in range(4096)]
+    message = [32, 1, 0, [[1, "/d", 0]] * 4096, operations, operations, "note"]
+    assert Decoder(8 << 20).feed(encode(message)) == [message]
 
 
 def test_many_small_messages_are_never_over_the_limit() -> None:

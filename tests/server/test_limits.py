@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from visor.protocol import verbs as v
 
 
 def test_connections_over_the_limit_are_sent_away_and_room_is_given_back(tmp_path: Path) -> None:
+    """Those that are open are all in use, so who comes has to wait."""
     with NodeProcess(tmp_path / "data", settings=(*SMALL, "listen.connections=5")) as node:
         wires = [Wire(node.address) for _ in range(5)]
+        for wire in wires:
+            wire.call(v.WATCH, [v.SEL_TREE, "/"])
         for _ in range(3):
             with pytest.raises(Closed) as closed:
                 Wire(node.address)
@@ -36,6 +40,81 @@ def test_connections_over_the_limit_are_sent_away_and_room_is_given_back(tmp_pat
         for wire in wires:
             wire.close()
         assert node.errors() == ""
+
+
+def test_who_is_idle_gives_way_to_who_comes(tmp_path: Path) -> None:
+    with NodeProcess(tmp_path / "data", settings=(*SMALL, "listen.connections=5")) as node:
+        wires = [Wire(node.address) for _ in range(5)]
+        wires[0].call(v.WATCH, [v.SEL_TREE, "/"])
+        with Wire(node.address) as sixth:
+            assert sixth.set("/a", b"1") == 1
+        assert wires[0].call(v.PING) is None
+        ended = [wire.end() for wire in wires[1:2]]
+        assert ended[0] is not None
+        assert ended[0][0] == "overloaded"
+
+
+def test_a_crowd_of_one_address_costs_no_other_address_its_connection(tmp_path: Path) -> None:
+    settings = (*SMALL, "listen.connections=6", "listen.client=127.0.0.1:0")
+    with (
+        NodeProcess(tmp_path / "data", settings=settings) as node,
+        Wire(node.address, source="127.0.0.7") as good,
+        contextlib.ExitStack() as stack,
+    ):
+        for _ in range(20):
+            with contextlib.suppress(Closed):
+                stack.enter_context(Wire(node.address, source="127.0.0.8"))
+        assert good.call(v.PING) is None
+        with Wire(node.address, source="127.0.0.9") as other:
+            assert other.call(v.PING) is None
+
+
+def test_an_idle_connection_is_closed_and_one_that_watches_is_not(tmp_path: Path) -> None:
+    settings = (*SMALL, "listen.idle_seconds=0.1")
+    with NodeProcess(tmp_path / "data", settings=settings) as node:
+        with Wire(node.address) as idle, Wire(node.address) as watching:
+            watching.call(v.WATCH, [v.SEL_TREE, "/"])
+            goaway = idle.end(timeout=60)
+            assert goaway is not None
+            assert goaway[0] == "closing"
+            assert watching.call(v.PING) is None
+
+
+def test_a_message_that_is_never_finished_ends_its_connection(tmp_path: Path) -> None:
+    settings = (*SMALL, "listen.message_seconds=0.1")
+    with NodeProcess(tmp_path / "data", settings=settings) as node, Wire(node.address) as wire:
+        wire.send_bytes(b"\x95\x1e\x09\x00\xa2/a\xc6\x00\x0f\x00\x00" + b"x" * 100_000)
+        goaway = wire.end(timeout=60)
+        assert goaway is not None
+        assert goaway[0] == "deadline"
+        assert "0.1 s" in goaway[1]
+
+
+def test_unfinished_messages_beyond_the_limit_cost_those_who_hold_most(tmp_path: Path) -> None:
+    settings = (*SMALL, f"listen.held_bytes={16 << 20}")
+    beginning = b"\x95\x1e\x09\x00\xa2/a\xc6\x00\x0f\xff\xff" + b"x" * 900_000
+    with (
+        NodeProcess(tmp_path / "data", settings=settings) as node,
+        Wire(node.address, source="127.0.0.7") as good,
+    ):
+        good.send_bytes(beginning)
+        with contextlib.ExitStack() as stack:
+            wires = [stack.enter_context(Wire(node.address, source="127.0.0.8")) for _ in range(30)]
+            for wire in wires:
+                with contextlib.suppress(OSError):
+                    wire.send_bytes(beginning)
+            good.send_bytes(b"x" * (0xFFFFF - 900_000))
+            assert good.read()[:2] == [v.OK, 9]
+            goaway = next(gone for wire in wires if (gone := ended(wire)) is not None)
+            assert goaway[0] == "overloaded"
+
+
+def ended(wire: Wire) -> tuple[str, str] | None:
+    """Return the GOAWAY of a connection; None while it is open."""
+    try:
+        return wire.end(timeout=0.5)
+    except (TimeoutError, OSError):
+        return None
 
 
 def test_watches_over_the_limit_are_refused_and_room_is_given_back(tmp_path: Path) -> None:

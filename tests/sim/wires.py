@@ -132,6 +132,17 @@ class Connection:
         """The node closes, after what it wrote."""
         self._end(lambda: self._scheduler.at(self._next_down, self._client.hung_up, self))
 
+    def abort(self) -> None:
+        """The node closes at once."""
+        self.close()
+
+    def unsent(self) -> int:
+        """Return the bytes that the client has not taken."""
+        return self._under_way
+
+    def greeted(self) -> None:
+        """The client has said who it is."""
+
     def node_ended(self, *, silent: bool) -> None:
         """The process is gone. `silent`: the client hears nothing of it, ever."""
         if not silent:

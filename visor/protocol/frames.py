@@ -1,62 +1,224 @@
 """Bytes to messages and back: one msgpack array a message, nothing between two messages.
 
-A msgpack value knows its own end, so no length prefix is needed: the C decoder cuts the stream faster
-than Python could slice it, and the byte count since the last whole message bounds what is buffered.
+A msgpack value knows its own end, so no length prefix is needed. A stream is read in two steps: first the end of
+each message is found, which builds nothing, and only what is whole is decoded:
+
+    bytes   93 0a 07 a2 2f 61 | 93 0a 08 a2 2f 62 | 95 1e 09
+            GET 7 "/a"          GET 8 "/b"          the beginning of a SET: waits as bytes, costs what it is long
 
     decoder = Decoder(limit)
-    messages = decoder.feed(data)       # [[10, 7, "/a"], ...]
+    messages = decoder.feed(data)       # [[10, 7, "/a"], [10, 8, "/b"]]
     decoder.violation                   # None, or why the stream cannot be read any further
 
-Whatever bytes arrive, `feed` returns the messages before the first bad byte and sets `violation` at
-it; it never raises. After a violation it returns nothing more.
+So memory grows with what has arrived, never with what a header announces: a decoder that builds as it reads allocates
+each array by its announced count, and a few bytes of nested headers cost megabytes. Who cannot handle more messages
+now leaves them as bytes: `push`, then `take(most)` when there is room.
+
+Whatever bytes arrive, the messages before the first bad byte come out and `violation` is set at it; nothing is raised.
+After a violation nothing more comes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from itertools import islice
+from typing import Any, Final, TypeAlias
 
 import msgpack
 
 Message: TypeAlias = list[Any]
 """A decoded array: an int first, then the fields that PROTOCOL.md lists for it."""
 
-MAX_ELEMENTS = 65_536
-"""Elements of one array or map in a message: the decoder allocates by the announced count."""
+MAX_ELEMENTS: Final = 65_536
+"""Elements of one array or map in a message."""
+MAX_TOTAL_ELEMENTS: Final = 131_072
+"""Elements of all arrays and maps of one message together: a full transaction has 12 288 lists with up to 61 440
+elements. An empty list is one byte on the wire and about 80 in memory, so this bounds what a message can cost."""
+SMALL: Final = 512
+"""Bytes of an arrival that is first taken for one whole message, which it nearly always is."""
+FEW: Final = 16
+"""Elements of each array in such a message: what is not whole is built in vain, so it must be cheap."""
+WINDOW: Final = 16 * 1024
+"""Bytes that are looked at together; a message in them can have no more elements than that."""
 
-BUFFER = 8 * 1024
-"""Bytes of a new encoder's buffer: there is one for each connection, and most are idle."""
-LARGE = 1 << 20
+BUFFER: Final = 1024
+"""Bytes of a new encoder's buffer, which grows: there is one for each connection, and most are idle."""
+LARGE: Final = 64 * 1024
 """Bytes of an encoder's buffer that are worth giving back."""
+BATCH: Final = 4096
+"""Messages that are decoded at once, unless fewer are asked for."""
+
+
+class _TooManyElementsError(Exception):
+    """A message has more elements than any message needs."""
 
 
 class Decoder:
-    """Cuts a byte stream into messages. One for each direction of each connection."""
+    """Cuts a byte stream into messages. One for each direction of each connection.
 
-    __slots__ = ("_limit", "_pending", "_unpacker", "violation")
+    `limit`: bytes of one message. `elements`: elements of one array or map. Between two messages it holds nothing.
+    """
+
+    __slots__ = ("_alone", "_data", "_need", "_scanner", "_start", "elements", "limit", "violation")
 
     def __init__(self, limit: int, *, elements: int = MAX_ELEMENTS) -> None:
-        self._limit = limit
-        self._unpacker = _unpacker(limit, elements)
-        self._pending = 0
+        self.limit = limit
+        self.elements = elements
+        self._data: bytes | bytearray = b""
+        """What has arrived; from `_start` on it has not been taken."""
+        self._start = 0
+        self._need = 0
+        """Bytes without which the message that has begun cannot be whole, as far as that is known."""
+        self._scanner: Any = None
+        """Has seen all of `_data`, which is the beginning of one long message; None while there is no such message."""
+        self._alone = True
+        """The last arrival was one whole message, so the next one may be, too."""
         self.violation: str | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes that have arrived and were not taken."""
+        return len(self._data) - self._start
 
     def feed(self, data: bytes) -> list[Message]:
         """Return the messages that are complete with `data`; set `violation` at the first bad byte."""
+        self.push(data)
+        messages = self.take()
+        while self._data and self.violation is None and (more := self.take()):
+            messages += more
+        return messages
+
+    def push(self, data: bytes) -> None:
+        """Add bytes as they arrived; `take` gives the messages in them."""
         if self.violation is not None:
+            return
+        if not self._data:
+            self._data = data
+        elif type(self._data) is bytearray:
+            self._data += data
+            if self._scanner is not None:
+                self._scanner.feed(data)
+        else:
+            self._data = bytes(self._data[self._start :]) + data
+            self._start = 0
+
+    def take(self, most: int = BATCH) -> list[Message]:
+        """Return at most `most` of the messages that are whole; none are left when it returns none."""
+        data = self._data
+        if not data or self.violation is not None:
             return []
-        messages: list[Message] = []
+        if self._alone and len(data) <= SMALL and not self._start:
+            message = _whole(data, min(self.elements, FEW))
+            if message is not None:
+                self._data = b""
+                return self._checked([message])
+        if type(data) is bytes:
+            messages = self._take_small(data, most)
+            if messages:
+                return messages
+        return self._take_any(most) if self.held >= self._need else []
+
+    def put_back(self, messages: list[Message]) -> None:
+        """Take back the last of the messages that `take` has just given, as bytes: they come again.
+
+        Raises ValueError when they are nested too deeply to be packed.
+        """
+        data = b"".join(map(encode, messages))
+        self._data, self._start = data + bytes(memoryview(self._data)[self._start :]), 0
+
+    # Most messages have few elements in each array, so they are decoded without looking for their ends before. What
+    # turns out not to be whole was built in vain, but cost little.
+
+    def _take_small(self, data: bytes, most: int) -> list[Message]:
+        """Return the next messages if they are small; none when that is not sure."""
+        window = memoryview(data)[self._start : self._start + WINDOW]
+        unpacker = _unpacker(self.limit, min(self.elements, FEW))
         try:
-            self._unpacker.feed(data)
-            messages.extend(self._unpacker)
-        except msgpack.exceptions.BufferFull:
-            self._refuse(f"a message is over {self._limit} bytes")
+            unpacker.feed(window)
+            messages = list(islice(unpacker, most))
+        except Exception:  # long arrays, or bad bytes: the slower way tells which
+            return []
+        if messages:
+            self._advance(_end_of(unpacker, window, len(messages), most))
+            self._alone = len(messages) == 1
+        return self._checked(messages)
+
+    def _take_any(self, most: int) -> list[Message]:
+        """Return the next messages, of any kind, as far as one look at the data reaches."""
+        if self._scanner is not None:
+            return self._take_scanned()
+        data, size = memoryview(self._data)[self._start :], WINDOW
+        end = _end_of_flat(data) if len(data) > WINDOW else None
+        if end is not None:
+            if end <= len(data):
+                return self._decode(data[:end], one=True)
+            return self._wait(end, None)
+        while True:
+            window = data[:size]
+            scanner = _scanner(self.limit)
+            scanner.feed(window)
+            # A long one is decoded alone: its elements are counted.
+            end, problem = _ends(scanner, most if size == WINDOW else 1)
+            if end:
+                return self._decode(window[:end], one=size > WINDOW)
+            if problem is not None:
+                return self._refuse(problem)
+            if len(window) == len(data):
+                return self._wait(0, scanner if size > WINDOW else None)
+            size *= 8
+
+    def _take_scanned(self) -> list[Message]:
+        """Return the message that has come in many pieces, if it is whole."""
+        scanner = self._scanner
+        end, problem = _ends(scanner, 1)
+        if end:
+            self._scanner = None
+            return self._decode(memoryview(self._data)[:end], one=True)
+        return self._wait(0, scanner) if problem is None else self._refuse(problem)
+
+    def _wait(self, need: int, scanner: Any) -> list[Message]:
+        """What is here is the beginning of one message, which is not whole before `need` bytes are there."""
+        if max(self.held, need) > self.limit:
+            return self._refuse(f"a message is over {self.limit} bytes")
+        self._need, self._scanner = need, scanner
+        if (need or scanner is not None) and type(self._data) is bytes:
+            self._data, self._start = bytearray(memoryview(self._data)[self._start :]), 0
+        return []
+
+    def _decode(self, data: memoryview, *, one: bool) -> list[Message]:
+        """Return the messages that `data` is; `one`: it is a single one, of any length."""
+        messages: list[Message] = []
+        options = _options(self.limit, self.elements)
+        try:
+            if one:
+                if len(data) > MAX_TOTAL_ELEMENTS:
+                    options.update(_counting())
+                messages.append(msgpack.unpackb(data, **options))
+            else:
+                unpacker = msgpack.Unpacker(
+                    max_buffer_size=2 * self.limit + WINDOW, read_size=WINDOW, **options
+                )
+                unpacker.feed(data)
+                messages.extend(unpacker)
+        except _TooManyElementsError:
+            self._refuse(f"a message has over {MAX_TOTAL_ELEMENTS} elements")
         except Exception as error:  # the decoder raises many kinds; each means the stream is unreadable
-            self._refuse(f"not msgpack: {type(error).__name__}: {error}")
-        # Bytes since the last whole message; after a cut the remainder lies inside this piece.
-        self._pending = len(data) if messages else self._pending + len(data)
-        if self._pending > self._limit + len(data):
-            self._refuse(f"a message is over {self._limit} bytes")
+            self._refuse(_unreadable(error))
+        else:
+            self._alone = len(messages) == 1
+            self._advance(len(data))
+        return self._checked(messages)
+
+    def _advance(self, size: int) -> None:
+        """Go on behind the `size` bytes that were taken."""
+        self._start += size
+        self._need = 0
+        if self._start >= len(self._data):
+            self._data, self._start = b"", 0
+        elif type(self._data) is bytearray:
+            self._data, self._start = bytes(memoryview(self._data)[self._start :]), 0
+
+    def _checked(self, messages: list[Message]) -> list[Message]:
         for message in messages:
             if type(message) is not list or not message or type(message[0]) is not int:
                 return self._until(messages, message)
@@ -70,24 +232,135 @@ class Decoder:
         position = next(place for place, message in enumerate(messages) if message is bad)
         return messages[:position]
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str) -> list[Message]:
         if self.violation is None:
             self.violation = why
+            self._data, self._start, self._need, self._scanner = b"", 0, 0, None
+        return []
+
+
+def _whole(data: bytes | bytearray, elements: int) -> Any:
+    """Return the one message that `data` is; None when it is something else, or has long arrays."""
+    try:
+        return msgpack.unpackb(
+            data, raw=False, strict_map_key=True, max_array_len=elements, max_map_len=elements, max_ext_len=0
+        )
+    except Exception:  # incomplete, more than one, or bad: the slower ways tell which
+        return None
+
+
+def _end_of(unpacker: Any, window: memoryview, count: int, most: int) -> int:
+    """Return where the last of the `count` messages ends that `unpacker` took from `window`."""
+    if count == most:
+        return int(unpacker.tell())
+    # It has seen all. Behind whole messages the next byte is a message of its own; within one it belongs to that.
+    try:
+        unpacker.feed(_NIL)
+        if unpacker.unpack() is None:
+            return len(window)
+    except Exception:  # within one
+        pass
+    scanner = _scanner(len(window))
+    scanner.feed(window)
+    for _ in range(count):
+        scanner.skip()
+    return int(scanner.tell())
+
+
+def _end_of_flat(data: memoryview) -> int | None:
+    """Return where the message ends with which `data` begins, even when that lies behind the data.
+
+    None when it has an array, a map or an extension in it, or not all of its lengths are there.
+    """
+    if not 0x90 <= data[0] <= 0x9F:
+        return None
+    position = 1
+    for _ in range(data[0] & 0x0F):
+        if position + 5 > len(data):
+            return None
+        kind = data[position]
+        if kind in _LENGTHS:
+            width = _LENGTHS[kind]
+            position += 1 + width + int.from_bytes(data[position + 1 : position + 1 + width], "big")
+        elif 0xA0 <= kind <= 0xBF:
+            position += 1 + (kind & 0x1F)
+        elif kind < 0x80 or kind >= 0xE0 or kind in (0xC0, 0xC2, 0xC3):
+            position += 1
+        elif kind in _NUMBERS:
+            position += 1 + _NUMBERS[kind]
+        else:
+            return None
+    return position
+
+
+_LENGTHS: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
+"""bin and str: bytes of the length that follows the first byte."""
+_NUMBERS: Final = {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
+"""float, uint and int: bytes that follow the first one."""
+_NIL: Final = b"\xc0"
+
+
+def _ends(scanner: Any, most: int) -> tuple[int, str | None]:
+    """Return where the next whole messages, at most `most`, end, and what is wrong behind them."""
+    end, skip, tell = 0, scanner.skip, scanner.tell
+    problem = None
+    try:
+        for _ in range(most):
+            skip()
+            end = tell()
+    except msgpack.exceptions.OutOfData:
+        pass
+    except Exception as error:
+        problem = _unreadable(error)
+    return end, problem
+
+
+def _unreadable(error: Exception) -> str:
+    return f"not msgpack: {type(error).__name__}: {error!s:.200}"
+
+
+def _scanner(limit: int) -> Any:
+    """Return what finds the ends of messages. It is made anew each time: it is large, and most connections are idle."""
+    return msgpack.Unpacker(max_buffer_size=2 * limit + WINDOW, read_size=WINDOW)
+
+
+def _options(limit: int, elements: int) -> dict[str, Any]:
+    return {
+        "raw": False,
+        "use_list": True,
+        "strict_map_key": True,
+        "max_str_len": limit,
+        "max_bin_len": limit,
+        "max_array_len": elements,
+        "max_map_len": elements,
+        "max_ext_len": 0,
+    }
 
 
 def _unpacker(limit: int, elements: int) -> Any:
     return msgpack.Unpacker(
         raw=False,
-        use_list=True,
         strict_map_key=True,
-        # Room for one message and the pieces that arrive with its end.
-        max_buffer_size=2 * limit,
-        max_str_len=limit,
-        max_bin_len=limit,
+        max_buffer_size=2 * limit + WINDOW,
+        read_size=WINDOW,
         max_array_len=elements,
         max_map_len=elements,
         max_ext_len=0,
     )
+
+
+def _counting() -> dict[str, Any]:
+    """Return options that end the decoding of a message once it has too many elements."""
+    total = 0
+
+    def count(container: Any) -> Any:
+        nonlocal total
+        total += 1 + len(container)
+        if total > MAX_TOTAL_ELEMENTS:
+            raise _TooManyElementsError
+        return container
+
+    return {"list_hook": count, "object_hook": count}
 
 
 class Encoder:

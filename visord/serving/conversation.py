@@ -4,10 +4,13 @@ A conversation decodes what arrives, answers reads from the store at once, hands
 one piece per arrival, and feeds watches to the hub. Whatever arrives, it answers or ends this one
 conversation; the node and the other conversations never notice.
 
-Backpressure goes both ways: over `limits.in_flight` unanswered writes, or while the peer does not take
-what was sent, the conversation keeps the rest of what it decoded (at most one arrival) and asks its connection
-to stop reading. What it packs leaves in pieces: a small request may have a large answer, so a peer that
-does not read is noticed before all the answers to one arrival, or to one command, are in memory.
+Backpressure goes both ways: over `limits.in_flight` unanswered writes (or `OWED_BYTES` of them), or while the peer
+does not take what was sent, the conversation keeps the rest of what arrived, as bytes, and asks its connection to stop
+reading. What it packs leaves in pieces: a small request may have a large answer, so a peer that does not read is
+noticed before all the answers to one arrival, or to one command, are in memory.
+
+The loop's time is shared: who asks for more than a slice of it goes on in a turn of its own (`turns`). What it makes
+the node hold is noted in ledgers (`shares`), and who holds most is sent away when all together hold too much.
 """
 
 from __future__ import annotations
@@ -21,7 +24,10 @@ from visor.protocol import verbs
 from visor.protocol.frames import Decoder, Encoder, Message
 from visor.protocol.limits import Limits
 from visord.serving.greeting import Greeting, read_hello
+from visord.serving.shape import DEPTH, TOO_DEEP, WEIGHT, elements
+from visord.serving.shares import Patience
 from visord.serving.status import status, welcome
+from visord.serving.turns import NOTICE, SLICE
 from visord.state import fields
 from visord.state.query import answer as answer_query
 from visord.state.refusal import Refusal, bad_request
@@ -31,8 +37,7 @@ if TYPE_CHECKING:
 
 GET: Final = verbs.GET
 OK: Final = verbs.OK
-FIRST_WRITE: Final = verbs.FIRST_WRITE
-LAST_WRITE: Final = verbs.LAST_WRITE
+SET: Final = verbs.SET
 
 WRITES: Final = frozenset(
     (
@@ -60,7 +65,20 @@ QUERIES: Final = frozenset(
         verbs.LEASES,
     )
 )
-
+HEAVY: Final = frozenset(
+    (
+        verbs.LIST,
+        verbs.SCAN,
+        verbs.LOG,
+        verbs.DIFF,
+        verbs.LEASES,
+        verbs.WATCH,
+        verbs.STATUS,
+        verbs.MEMBERS,
+        verbs.ADMIN,
+    )
+)
+"""What may take long enough that it is only begun while there is time."""
 
 NO_QUORUM: Final = Refusal("no_quorum", "no leader confirms that this node is current", {})
 CANCELLED: Final = Refusal("cancelled", "the client cancelled this request", {})
@@ -69,9 +87,17 @@ PIECE: Final = 256 * 1024
 """Packed bytes that leave at once, before more is packed."""
 LOOK: Final = 8
 """Messages after which it is looked at how much was packed: a power of two."""
+BATCH: Final = 64
+"""Messages that are decoded together."""
 ELEMENTS: Final = 8192
-"""Elements of one list in a message: twice what a transaction may hold. The decoder allocates by the announced
-count, so this, times the depth of msgpack, bounds what a few bytes can make it allocate."""
+"""Elements of one list in a message: twice what a transaction may hold."""
+HELLO_BYTES: Final = 4096
+HELLO_ELEMENTS: Final = 64
+"""What the first message may have, all its levels together: nobody knows yet who says it."""
+OWED_BYTES: Final = 8 << 20
+"""Weight of writes of one connection that are not answered, above which no more are read from it."""
+WRITE_WEIGHT: Final = 256
+"""Bytes that a write costs in memory beside what it is long on the wire."""
 
 
 class Wire(Protocol):
@@ -89,24 +115,38 @@ class Wire(Protocol):
     def close(self) -> None:
         """Send what was written, then close."""
 
+    def abort(self) -> None:
+        """Close at once."""
+
+    def unsent(self) -> int:
+        """Return the bytes that were written and not taken by the peer."""
+
+    def greeted(self) -> None:
+        """The client has said who it is."""
+
 
 class Conversation:
     """A conversation with one client. `receive` takes bytes; the node calls `settle`, the hub `send`."""
 
     __slots__ = (
-        "_backlog",
-        "_backlog_size",
+        "_begun",
         "_confirming",
         "_decoder",
         "_encoder",
         "_gathering",
+        "_heard",
+        "_held",
         "_min_rev",
         "_node",
         "_owed",
+        "_owed_bytes",
         "_paused",
+        "_queued",
+        "_shares",
         "_store",
-        "_unread",
+        "_stuck_since",
         "_waiting",
+        "_watching",
         "_wire",
         "blocked",
         "closed",
@@ -132,13 +172,20 @@ class Conversation:
         """The peer does not take what was sent; the hub keeps its watches back meanwhile."""
         self.closed = False
         self._paused = False
+        """The connection does not read for now."""
+        self._queued = False
+        """It waits for a turn to go on with what has arrived."""
         self._min_rev = 0
-        self._decoder = Decoder(limits.frame, elements=ELEMENTS)
-        self._unread = 0
-        """Bytes that arrived since the last whole message."""
+        self._decoder = Decoder(HELLO_BYTES, elements=HELLO_ELEMENTS)
+        self._shares = node.shares
+        self._held = 0
+        """Bytes of it that the ledger knows."""
+        self._begun = self._heard = self._stuck_since = node.shares.now
+        """When the message that is not whole yet began, when something arrived, when the peer stopped reading."""
+        self._watching = False
         self._encoder = Encoder()
-        self._backlog: list[Message] = []
-        self._backlog_size = 0
+        self._owed_bytes = 0
+        """Weight of the writes that are not answered, about."""
         self._owed: deque[tuple[int, Any]] = deque()
         """Transactions (id, results) that are not answered yet, because the peer does not read."""
         self._waiting: dict[int, Message] = {}
@@ -152,38 +199,108 @@ class Conversation:
 
     def receive(self, data: bytes) -> None:
         """Take bytes as they arrived. Never raises for what a peer sends."""
-        decoder = self._decoder
-        messages = decoder.feed(data)
-        self._unread += len(data)
-        if messages:
-            # A large write came in many pieces: all of them count.
-            size, self._unread = self._unread, 0
-            if self._backlog:
-                self._backlog.extend(messages)
-                self._backlog_size += size
-            else:
-                self._handle(messages, size)
+        shares = self._shares
+        self._heard = shares.now
+        if not self._held:
+            self._begun = self._heard
+        self._decoder.push(data)
+        if self._queued or self._paused:
+            self._note_held()
+            return
+        turns = shares.turns
+        began = turns.clock()
+        self._go_on(began + SLICE if not turns.crowded else 0.0)
+        took = turns.clock() - began
+        if took > NOTICE:
+            turns.charge(took)
+
+    def work(self, deadline: float) -> None:
+        """It is this conversation's turn to go on with what has arrived."""
+        self._queued = False
+        if not self.closed:
+            self._go_on(deadline)
+
+    def _go_on(self, deadline: float) -> None:
+        """Handle what has arrived, for as long as there is time and room; what is left stays bytes."""
+        decoder, clock = self._decoder, self._shares.turns.clock
+        room = self._room()
+        while room > 0:
+            before = decoder.held
+            messages = decoder.take(min(BATCH, room) if self.greeting is not None else 1)
+            if not messages:
+                break
+            self._begun = self._heard
+            left = self._handle(messages, before - decoder.held, deadline)
+            if left:
+                self._put_back(left)
+            if self.closed:
+                return
+            room = self._room()
+            if not decoder.held:
+                break
+            if clock() >= deadline and room > 0:
+                self._queued = True
+                self._shares.turns.queue(self)
+                break
         if decoder.violation is not None:
             self.violate(decoder.violation)
+            return
+        self._read(not self._queued and room > 0)
+        if decoder.held or self._held:
+            self._note_held()
 
-    def _handle(self, messages: list[Message], size: int) -> None:
-        """Answer reads, hand on writes: the hot path, so the commonest read is answered right here."""
+    def _room(self) -> int:
+        """Return how many writes may be read now."""
+        if self.blocked or self._owed_bytes > OWED_BYTES:
+            return 0
+        return self.limits.in_flight - self.in_flight
+
+    def _read(self, yes: bool) -> None:
+        """Have the connection read, or not."""
+        if self._paused is yes:
+            self._paused = not yes
+            if yes:
+                self._wire.resume()
+            else:
+                self._wire.pause()
+
+    def _put_back(self, messages: list[Message]) -> None:
+        """Keep messages that were decoded and not handled, as bytes."""
+        try:
+            self._decoder.put_back(messages)
+        except ValueError:
+            self.violate(TOO_DEEP.text)
+
+    def _note_held(self) -> None:
+        """Tell the ledger what is kept of what has arrived; who holds most may have to go."""
+        held = self._decoder.held
+        if held != self._held:
+            self._held = held
+            for victim in self._shares.held.set(self, held):
+                victim.expel("overloaded", "this node holds too many bytes of unfinished requests")
+
+    def _handle(self, messages: list[Message], size: int, deadline: float) -> list[Message]:
+        """Answer reads, hand on writes, return what is left when time or the peer's patience is over.
+
+        The hot path: the commonest read is answered right here.
+        """
         if self.greeting is None:
             messages = self._greet(messages)
             self._flush()
         node, store, pack = self._node, self._store, self._encoder.pack
+        clock = self._shares.turns.clock
         writes: list[Message] = []
-        room = self.limits.in_flight - self.in_flight
+        left: list[Message] = []
         for position, message in enumerate(messages):
             if position & (LOOK - 1) == LOOK - 1 and self._encoder.size > PIECE:
                 self._flush()
-            if self.blocked or len(writes) >= room:
-                self._hold(messages[position:], size * (len(messages) - position) // len(messages))
+            if self.blocked:
+                left = messages[position:]
                 break
             verb = message[0]
             if len(message) < 2 or type(message[1]) is not int or message[1] <= 0:
                 self.violate("a message's second field must be a positive integer, its id")
-                return
+                return []
             if verb == GET and len(message) == 3 and type(message[2]) is str and node.readable:
                 rev = store.rev
                 version = store.get(message[2], rev)
@@ -191,12 +308,24 @@ class Conversation:
                     pack((OK, message[1], (rev, version)))
                 else:
                     self._query(message)
-            elif verb in WRITES:
+            elif (
+                verb == SET and len(message) == 5 and type(message[3]) is str and type(message[4]) is bytes
+            ) and type(message[2]) is int:
                 writes.append(message)
-            elif verb in QUERIES:
-                self._query(message)
+            elif verb in HEAVY and clock() >= deadline:
+                left = messages[position:]
+                break
             else:
-                self._other(verb, message)
+                count = elements(message)
+                if count is None:
+                    self._refuse(message[1], TOO_DEEP)
+                elif verb in WRITES:
+                    writes.append(message)
+                    size += count * WEIGHT
+                elif verb in QUERIES:
+                    self._query(message)
+                else:
+                    self._other(verb, message)
         if self._gathering:
             self._ask()
         if len(writes) != len(messages):
@@ -204,7 +333,8 @@ class Conversation:
             if self._encoder.large:
                 self._encoder.renew()
         if writes and not self.closed:
-            self._submit(writes, size)
+            self._submit(writes, size + WRITE_WEIGHT * len(writes))
+        return left
 
     def _other(self, verb: int, message: Message) -> None:
         handler = HANDLERS.get(verb)
@@ -213,23 +343,31 @@ class Conversation:
             return
         handler(self, message)
 
-    def _hold(self, rest: list[Message], size: int) -> None:
-        self._backlog, self._backlog_size = rest, size
-        if not self._paused:
-            self._paused = True
-            self._wire.pause()
-
     def _release(self) -> None:
         """Go on with what was held, now that there is room."""
         self._pay()
-        if self.closed or self.blocked or self.in_flight > self.limits.in_flight // 2:
+        if self.closed or self._queued or self.in_flight > self.limits.in_flight // 2:
             return
-        if self._backlog:
-            held, self._backlog = self._backlog, []
-            self._handle(held, self._backlog_size)
-        if not self._backlog and self._paused and not self.closed:
-            self._paused = False
-            self._wire.resume()
+        if self._paused and self._room() > 0:
+            turns = self._shares.turns
+            self._go_on(turns.deadline())
+
+    # -- what others may ask of it ------------------------------------------------------------------------
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when it has asked for nothing and waits for nothing; None while that is not so."""
+        busy = self.in_flight or self._watching or self._waiting or self._confirming or self._held
+        return None if busy else self._heard
+
+    def overdue(self, limits: Patience) -> str:
+        """Return what takes too long here; "" when nothing does."""
+        now = self._shares.now
+        if self.blocked and now - self._stuck_since > limits.stuck:
+            return f"the client has read nothing for {limits.stuck:g} s"
+        if self._held and not (self._queued or self._paused) and now - self._begun > limits.message:
+            return f"a message was begun and is not whole after {limits.message:g} s"
+        return ""
 
     # -- bytes out ------------------------------------------------------------------------------------
 
@@ -258,6 +396,9 @@ class Conversation:
     def writable(self, yes: bool) -> None:
         """The connection tells whether the peer takes what is sent."""
         self.blocked = not yes
+        self._stuck_since = self._shares.now
+        for victim in self._shares.unsent.set(self, 0 if yes or self.closed else self._wire.unsent()):
+            victim.expel("overloaded", "this node holds too many bytes for peers that do not read")
         if yes and not self.closed:
             self._node.hub.resume(self)
             self._node.wake_hub()
@@ -278,13 +419,20 @@ class Conversation:
         self.end()
         self._wire.close()
 
+    def expel(self, code: str, text: str) -> None:
+        """End the conversation for the sake of others: nothing is waited for."""
+        stuck = self.blocked
+        self.leave(code, text)
+        if stuck:
+            self._wire.abort()
+
     def end(self) -> None:
         """Forget everything: the connection is gone or going."""
         if self.closed:
             return
         self.closed = True
-        self._backlog = []
-        self._decoder.violation = self._decoder.violation or "the conversation has ended"
+        self._decoder = DEAF
+        self._shares.forget(self)
         self._owed.clear()
         self._node.forget(self, self._waiting)
         self._waiting.clear()
@@ -303,6 +451,11 @@ class Conversation:
         if first[0] != verbs.HELLO:
             self.violate(f"the first message must be HELLO, not verb {first[0]}")
             return []
+        if (elements(first) or HELLO_BYTES) > HELLO_ELEMENTS:
+            self.violate(
+                f"HELLO has more than {HELLO_ELEMENTS} elements, or more than {DEPTH} levels of them"
+            )
+            return []
         greeting = read_hello(first, self._node.cluster)
         if isinstance(greeting, Refusal):
             request = first[1] if len(first) > 1 and type(first[1]) is int else 0
@@ -311,25 +464,31 @@ class Conversation:
             return []
         self.greeting = greeting
         self._min_rev = greeting.min_rev
+        self._decoder.limit, self._decoder.elements = self.limits.frame, ELEMENTS
+        self._wire.greeted()
         self._ok(first[1], welcome(self._node, self.limits))
         return messages[1:]
 
     # -- writes ---------------------------------------------------------------------------------------
 
     def _submit(self, writes: list[Message], size: int) -> None:
-        refusal = self._node.proposer.refusal()
+        refusal = self._node.proposer.refusal(self.owner)
         if refusal is not None:
             for write in writes:
                 self._refuse(write[1], refusal)
             self._flush()
             return
         self.in_flight += len(writes)
+        self._owed_bytes += size
         self._node.proposer.submit(self, writes, size)
 
     def settle(self, frames: list[Message], outcomes: list[Any]) -> None:
         """Answer writes, in one piece: `outcomes[i]` is what became of `frames[i]`."""
         if self.closed:
             return
+        # Nobody tells the weight of each: all count as much as their mean.
+        if self.in_flight:
+            self._owed_bytes -= self._owed_bytes * len(frames) // self.in_flight
         self.in_flight -= len(frames)
         pack = self._encoder.pack
         for frame, outcome in zip(frames, outcomes, strict=True):
@@ -515,6 +674,7 @@ class Conversation:
         if type(first) is Refusal:
             self._refuse(message[1], first)
         else:
+            self._watching = True
             self._ok(message[1], first)
 
     def _unwatch(self, message: Message) -> None:
@@ -565,8 +725,15 @@ class _Nowhere:
 
     def close(self) -> None: ...
 
+    def abort(self) -> None: ...
+
+    def unsent(self) -> int:
+        return 0
+
+    def greeted(self) -> None: ...
+
 
 NOWHERE: Final = _Nowhere()
 DEAF: Final = Decoder(1)
-DEAF.violation = "the connection is gone"
+DEAF.violation = "the conversation has ended"
 MUTE: Final = Encoder()

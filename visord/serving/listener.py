@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any, cast
 from visor.protocol.limits import Limits
 from visord.serving.conversation import Conversation
 from visord.serving.owners import owner_of
+from visord.serving.places import Places
 
 if TYPE_CHECKING:
     from visord.node import Node
 
-HELLO_SECONDS = 10.0
+HELLO_SECONDS = 5.0
 """A connection that has not said HELLO by then is closed."""
 LINGER_SECONDS = 5.0
 """A closing connection whose peer has not closed his side by then is cut."""
+GIVE_WAY_SECONDS = 0.5
+"""The same for one that has to go for others."""
 WRITE_HIGH = 1 << 20
 """Bytes that may wait for a slow peer before its conversation stops reading."""
 
@@ -33,9 +36,8 @@ class Connection(asyncio.Protocol):
     write: Callable[[bytes], None]
     """The transport's `write`, from `connection_made` on."""
 
-    def __init__(self, node: Node, limits: Limits, connections: set[Connection]) -> None:
-        self._limits = limits
-        self._connections = connections
+    def __init__(self, node: Node, limits: Limits, places: Places[Connection]) -> None:
+        self._places = places
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.gone = asyncio.Event()
@@ -52,12 +54,18 @@ class Connection(asyncio.Protocol):
         self.write = self._transport.write
         self.conversation.peer = _name(transport.get_extra_info("peername"))
         self.conversation.owner = owner_of(transport)
-        if len(self._connections) >= self._limits.connections:
-            limit = self._limits.connections
-            self.conversation.leave("overloaded", f"{limit} connections are open, the limit is {limit}")
-            return
-        self._connections.add(self)
         self._set_timer(HELLO_SECONDS, self._expect_hello)
+        victim = self._places.enter(self, self.conversation.owner)
+        if victim is not None:
+            victim.give_way(self._places)
+
+    def give_way(self, places: Places[Connection]) -> None:
+        """There is no place for this connection any more."""
+        text = f"{places.total} connections are open, or {places.each} of one address: that is the limit"
+        self.conversation.leave("overloaded", text)
+        # Whoever dials in a loop must not make the node keep what was closed.
+        self._set_timer(GIVE_WAY_SECONDS, self.abort)
+        places.leave(self)
 
     def data_received(self, data: bytes) -> None:
         """Replaced by the conversation's `receive`."""
@@ -91,6 +99,17 @@ class Connection(asyncio.Protocol):
                 self._transport.write_eof()
             self._set_timer(LINGER_SECONDS, self.abort)
 
+    @property
+    def idle_since(self) -> float | None:
+        """Since when it has asked for nothing; None while it is busy."""
+        return self.conversation.idle_since
+
+    def greeted(self) -> None:
+        self._places.known(self)
+
+    def unsent(self) -> int:
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
     def abort(self) -> None:
         """Close without waiting for the peer to take what was written."""
         if self._transport is not None:
@@ -106,7 +125,7 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._connections.discard(self)
+        self._places.leave(self)
         self.gone.set()
         if self._timer is not None:
             self._timer.cancel()

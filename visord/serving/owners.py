@@ -1,8 +1,8 @@
 """Whose a connection is, for all that is counted by owner: its address's host, or the user of a Unix socket.
 
-10.0.0.7:50112          "10.0.0.7"
-[fe80::1%eth0]:50112    "fe80::1"
-a Unix socket           "unix:1000", as the kernel tells; "unix" where it does not
+10.0.0.7:50112               "10.0.0.7"
+[2001:db8:1:2:3::4]:50112    "2001:db8:1:2::/64": one machine may have any address of its network
+a Unix socket                "unix:1000", as the kernel tells; "unix" where it does not
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from ipaddress import IPv6Address
 from typing import Any, Final
 
 from visord.state.command import MAX_OWNER
@@ -22,8 +23,21 @@ def owner_of(transport: asyncio.BaseTransport) -> str:
     """Return the owner of a connection; text of at most `MAX_OWNER` characters."""
     peer: Any = transport.get_extra_info("peername")
     if isinstance(peer, tuple):
-        return str(peer[0]).partition("%")[0][:MAX_OWNER]
+        return counted_as(str(peer[0]))[:MAX_OWNER]
     return _user(transport.get_extra_info("socket"))
+
+
+def counted_as(host: str) -> str:
+    """Return whom an address counts for: itself, and with IPv6 its /64, of which one machine may have any."""
+    if ":" not in host:
+        return host
+    try:
+        address = IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return f"{IPv6Address(int(address) >> 64 << 64)}/64"
 
 
 def _user(sock: Any) -> str:

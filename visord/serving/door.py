@@ -1,0 +1,71 @@
+"""Where clients come in: their sockets from `accept` to the last close, on TCP and on the Unix socket.
+
+Everybody has a place from the first moment (`places`), says HELLO within `HELLO_SECONDS`, and is closed when it has
+asked for nothing for long. Connections of the Unix socket have places of their own: an operator on the machine gets in
+whatever comes from the network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from visor.protocol.limits import Limits
+from visord.serving.listener import Connection
+from visord.serving.places import Places
+
+if TYPE_CHECKING:
+    from visord.node import Node
+
+UNIX_CONNECTIONS: Final = 64
+IDLE_LOOK_SECONDS: Final = 10.0
+"""Between two looks for idle connections."""
+
+
+class Door:
+    """All connections of clients to one node. `each`: places of one address; `idle`: seconds, 0 never."""
+
+    def __init__(self, node: Node, limits: Limits, *, total: int, each: int, idle: float) -> None:
+        self._node = node
+        self._limits = limits
+        self._idle = idle
+        self.tcp: Places[Connection] = Places(total, each)
+        self.unix: Places[Connection] = Places(UNIX_CONNECTIONS, UNIX_CONNECTIONS)
+        self.idled = 0
+        """Connections that were closed because they were idle, since the start."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to look for idle connections."""
+        if self._idle:
+            self._timer = loop.call_later(IDLE_LOOK_SECONDS, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(IDLE_LOOK_SECONDS, self._look, loop)
+        before = self._node.shares.now - self._idle
+        for connection in self:
+            since = connection.idle_since
+            if since is not None and since < before:
+                self.idled += 1
+                connection.conversation.leave("closing", f"nothing was asked for {self._idle:g} s")
+
+    def make_tcp(self) -> Connection:
+        """Return the protocol of a new connection over TCP."""
+        return Connection(self._node, self._limits, self.tcp)
+
+    def make_unix(self) -> Connection:
+        """Return the protocol of a new connection to the Unix socket."""
+        return Connection(self._node, self._limits, self.unix)
+
+    def __iter__(self) -> Iterator[Connection]:
+        yield from self.tcp
+        yield from self.unix
+
+    def __len__(self) -> int:
+        return len(self.tcp) + len(self.unix)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,0 +1,68 @@
+"""What the conversations of one node share: the loop's time, and what they make the node hold in memory.
+
+    held     bytes that arrived and are not handled: unfinished messages, and what waits for a turn or for room
+    unsent   bytes that were written for peers that do not read
+
+Once a second `sweep` ends those that have been unfinished, or stuck, for too long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from visord.serving.ledger import Ledger
+from visord.serving.turns import Turns
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a node waits for its clients, in seconds."""
+
+    message: float = 60.0
+    """For the rest of a message that has begun."""
+    stuck: float = 300.0
+    """For a client that does not read what it asked for."""
+
+
+class Sharer(Protocol):
+    """A conversation."""
+
+    @property
+    def owner(self) -> str: ...
+
+    def overdue(self, limits: Patience) -> str:
+        """Return what takes too long, or ""."""
+
+    def expel(self, code: str, text: str) -> None:
+        """End it."""
+
+
+class Shares:
+    """See the module. `held` and `unsent`: bytes over all connections."""
+
+    __slots__ = ("held", "now", "overdue", "patience", "turns", "unsent")
+
+    def __init__(self, turns: Turns, held: int, unsent: int, patience: Patience) -> None:
+        self.turns = turns
+        self.held: Ledger[Sharer] = Ledger(held)
+        self.unsent: Ledger[Sharer] = Ledger(unsent)
+        self.patience = patience
+        self.now = 0.0
+        """Seconds, as of the last sweep: exact enough for what is counted in minutes, and free to read."""
+        self.overdue = 0
+        """How many conversations took too long, since the start."""
+
+    def sweep(self, now: float) -> None:
+        """Once a second: end what takes too long."""
+        self.now = now
+        for sharer in {*self.held.holders(), *self.unsent.holders()}:
+            why = sharer.overdue(self.patience)
+            if why:
+                self.overdue += 1
+                sharer.expel("deadline", why)
+
+    def forget(self, sharer: Sharer) -> None:
+        """The conversation has ended."""
+        self.held.set(sharer, 0)
+        self.unsent.set(sharer, 0)
