@@ -174,6 +174,22 @@ def test_a_full_transaction_is_within_the_elements() -> None:
     assert Decoder(8 << 20).feed(encode(message)) == [message]
 
 
+@pytest.mark.parametrize("limit", [100, LIMIT, WINDOW, 5 * WINDOW])
+@pytest.mark.parametrize("step", [1 << 10, 1 << 16, 1 << 18])
+@pytest.mark.parametrize(
+    "data", [NESTED, EMPTY_LISTS, b"\x92\x01" + b"\x91" * 1000, b"\x92\x01\xc6\x7f\xff\xff\xff"]
+)
+def test_pieces_of_any_size_end_at_any_limit(limit: int, step: int, data: bytes) -> None:
+    data += b"\x00" * (1 << 19)
+    decoder = Decoder(limit)
+    for position in range(0, len(data), step):
+        decoder.feed(data[position : position + step])
+        assert decoder.held <= limit
+        if decoder.violation is not None:
+            return
+    raise AssertionError("it was read to the end")
+
+
 def test_many_small_messages_are_never_over_the_limit() -> None:
     decoder = Decoder(LIMIT)
     piece = encode([10, 1, "/a"]) * 100

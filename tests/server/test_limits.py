@@ -71,13 +71,16 @@ def test_a_crowd_of_one_address_costs_no_other_address_its_connection(tmp_path: 
 
 def test_an_idle_connection_is_closed_and_one_that_watches_is_not(tmp_path: Path) -> None:
     settings = (*SMALL, "listen.idle_seconds=0.1")
-    with NodeProcess(tmp_path / "data", settings=settings) as node:
-        with Wire(node.address) as idle, Wire(node.address) as watching:
-            watching.call(v.WATCH, [v.SEL_TREE, "/"])
-            goaway = idle.end(timeout=60)
-            assert goaway is not None
-            assert goaway[0] == "closing"
-            assert watching.call(v.PING) is None
+    with (
+        NodeProcess(tmp_path / "data", settings=settings) as node,
+        Wire(node.address) as idle,
+        Wire(node.address) as watching,
+    ):
+        watching.call(v.WATCH, [v.SEL_TREE, "/"])
+        goaway = idle.end(timeout=60)
+        assert goaway is not None
+        assert goaway[0] == "closing"
+        assert watching.call(v.PING) is None
 
 
 def test_a_message_that_is_never_finished_ends_its_connection(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ class Decoder:
             return self._wait(end, None)
         while True:
             window = data[:size]
-            scanner = _scanner(self.limit)
+            scanner = _scanner()
             scanner.feed(window)
             # A long one is decoded alone: its elements are counted.
             end, problem = _ends(scanner, most if size == WINDOW else 1)
@@ -163,7 +163,7 @@ class Decoder:
                 return self._decode(window[:end], one=size > WINDOW)
             if problem is not None:
                 return self._refuse(problem)
-            if len(window) == len(data):
+            if len(window) == len(data) or len(window) > self.limit:
                 return self._wait(0, scanner if size > WINDOW else None)
             size *= 8
 
@@ -260,7 +260,7 @@ def _end_of(unpacker: Any, window: memoryview, count: int, most: int) -> int:
             return len(window)
     except Exception:  # within one
         pass
-    scanner = _scanner(len(window))
+    scanner = _scanner()
     scanner.feed(window)
     for _ in range(count):
         scanner.skip()
@@ -319,9 +319,9 @@ def _unreadable(error: Exception) -> str:
     return f"not msgpack: {type(error).__name__}: {error!s:.200}"
 
 
-def _scanner(limit: int) -> Any:
+def _scanner() -> Any:
     """Return what finds the ends of messages. It is made anew each time: it is large, and most connections are idle."""
-    return msgpack.Unpacker(max_buffer_size=2 * limit + WINDOW, read_size=WINDOW)
+    return msgpack.Unpacker(max_buffer_size=0, read_size=WINDOW)
 
 
 def _options(limit: int, elements: int) -> dict[str, Any]:
