@@ -175,6 +175,22 @@ def test_a_full_transaction_is_within_the_elements() -> None:
 
 
 @pytest.mark.parametrize("limit", [100, LIMIT, WINDOW, 5 * WINDOW])
+@pytest.mark.parametrize("pieces", [1, 2, 50])
+@pytest.mark.parametrize("fields", [lambda size: [b"x" * size], lambda size: [[[]] * 10, b"x" * size]])
+def test_the_limit_is_exact(limit: int, pieces: int, fields: Callable[[int], list]) -> None:
+    def message(size: int) -> list:
+        return next(m for n in range(size) if len(encode(m := [1, *fields(size - n)])) == size)
+
+    for size, taken in ((limit, True), (limit + 1, False)):
+        decoder, data, received = Decoder(limit), encode(message(size)) + encode([1, 2]), []
+        step = -(-len(data) // pieces)
+        for position in range(0, len(data), step):
+            received += decoder.feed(data[position : position + step])
+        assert (len(received) == 2) is taken
+        assert (decoder.violation is None) is taken
+
+
+@pytest.mark.parametrize("limit", [100, LIMIT, WINDOW, 5 * WINDOW])
 @pytest.mark.parametrize("step", [1 << 10, 1 << 16, 1 << 18])
 @pytest.mark.parametrize(
     "data", [NESTED, EMPTY_LISTS, b"\x92\x01" + b"\x91" * 1000, b"\x92\x01\xc6\x7f\xff\xff\xff"]

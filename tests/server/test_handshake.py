@@ -71,7 +71,11 @@ def test_requests_may_follow_hello_at_once(node: embed.Embedded) -> None:
         ([v.HELLO, 1, {**GOOD, "min_rev": "1"}], "bad_request"),
         ([v.HELLO, 1, {**GOOD, "cluster": "0" * 32}], "wrong_cluster"),
         ([v.HELLO, 1, {**GOOD, "cluster": 5}], "wrong_cluster"),
-        ([v.HELLO, 1, {**GOOD, "cluster": "x" * 100_000}], "wrong_cluster"),
+        ([v.HELLO, 1, {**GOOD, "cluster": "x" * 3000}], "wrong_cluster"),
+        ([v.HELLO, 1, {**GOOD, "cluster": "x" * 5000}], "bad_request"),
+        ([v.HELLO, 1, {**GOOD, "cluster": "x" * 100_000}], "bad_request"),
+        ([v.HELLO, 1, {**GOOD, "later": [1] * 60}], "bad_request"),
+        ([v.HELLO, 1, {**GOOD, "later": [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}], "bad_request"),
     ],
 )
 def test_a_wrong_beginning_is_answered_and_ended(node: embed.Embedded, first: list[Any], code: str) -> None:

@@ -107,7 +107,7 @@ class Decoder:
         data = self._data
         if not data or self.violation is not None:
             return []
-        if self._alone and len(data) <= SMALL and not self._start:
+        if self._alone and len(data) <= SMALL and not self._start and len(data) <= self.limit:
             message = _whole(data, min(self.elements, FEW))
             if message is not None:
                 self._data = b""
@@ -131,7 +131,7 @@ class Decoder:
 
     def _take_small(self, data: bytes, most: int) -> list[Message]:
         """Return the next messages if they are small; none when that is not sure."""
-        window = memoryview(data)[self._start : self._start + WINDOW]
+        window = memoryview(data)[self._start : self._start + min(WINDOW, self.limit)]
         unpacker = _unpacker(self.limit, min(self.elements, FEW))
         try:
             unpacker.feed(window)
@@ -147,10 +147,10 @@ class Decoder:
         """Return the next messages, of any kind, as far as one look at the data reaches."""
         if self._scanner is not None:
             return self._take_scanned()
-        data, size = memoryview(self._data)[self._start :], WINDOW
+        data, size = memoryview(self._data)[self._start :], min(WINDOW, self.limit)
         end = _end_of_flat(data) if len(data) > WINDOW else None
         if end is not None:
-            if end <= len(data):
+            if end <= min(len(data), self.limit):
                 return self._decode(data[:end], one=True)
             return self._wait(end, None)
         while True:
@@ -158,23 +158,23 @@ class Decoder:
             scanner = _scanner()
             scanner.feed(window)
             # A long one is decoded alone: its elements are counted.
-            end, problem = _ends(scanner, most if size == WINDOW else 1)
+            end, problem = _ends(scanner, most if size <= WINDOW else 1)
             if end:
                 return self._decode(window[:end], one=size > WINDOW)
             if problem is not None:
                 return self._refuse(problem)
-            if len(window) == len(data) or len(window) > self.limit:
+            if len(window) == len(data) or len(window) == self.limit:
                 return self._wait(0, scanner if size > WINDOW else None)
-            size *= 8
+            size = min(8 * size, self.limit)
 
     def _take_scanned(self) -> list[Message]:
         """Return the message that has come in many pieces, if it is whole."""
         scanner = self._scanner
         end, problem = _ends(scanner, 1)
-        if end:
+        if 0 < end <= self.limit:
             self._scanner = None
             return self._decode(memoryview(self._data)[:end], one=True)
-        return self._wait(0, scanner) if problem is None else self._refuse(problem)
+        return self._wait(end, scanner) if problem is None else self._refuse(problem)
 
     def _wait(self, need: int, scanner: Any) -> list[Message]:
         """What is here is the beginning of one message, which is not whole before `need` bytes are there."""
