@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from visord import descriptors
 from visord.serving.ledger import Ledger
-from visord.serving.places import Places, owner_of
+from visord.serving.owners import counted_as
+from visord.serving.places import Places
 
 
 @dataclass(eq=False)
@@ -96,7 +97,7 @@ def test_who_has_no_more_than_his_share_never_goes_for_another_owner(
     ],
 )
 def test_whom_an_address_counts_for(host: str, owner: str) -> None:
-    assert owner_of(host) == owner
+    assert counted_as(host) == owner
 
 
 def test_over_the_limit_who_holds_most_of_the_owner_that_holds_most_goes() -> None:

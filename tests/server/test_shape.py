@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visor.protocol.frames import Decoder, encode
-from visord.serving.shape import DEPTH, elements
+from visord.serving.shape import elements
 from visord.state import command
+from visord.state.command import MAX_DEPTH
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -45,12 +46,12 @@ def depth(value: Any) -> int:
 @given(st.lists(VALUES, max_size=6))
 def test_elements_of_all_levels_are_counted(fields: list[Any]) -> None:
     message = [1, 2, *fields]
-    assert elements(message) == (count(message) if depth(message) <= DEPTH else None)
+    assert elements(message) == (count(message) if depth(message) <= MAX_DEPTH else None)
 
 
 def test_what_is_nested_too_deeply_is_told() -> None:
-    assert elements(nested(DEPTH)) is not None
-    assert elements(nested(DEPTH + 1)) is None
+    assert elements(nested(MAX_DEPTH)) is not None
+    assert elements(nested(MAX_DEPTH + 1)) is None
     assert elements(nested(1000)) is None
 
 
@@ -59,5 +60,5 @@ def test_whatever_passes_is_the_same_after_it_was_packed_into_a_command(fields: 
     """So that all members apply what the first one does."""
     for message in Decoder(1 << 20).feed(encode([30, 1, *fields])):
         if elements(message) is not None:
-            written = command.encode(5, [[None, "a", [message]]])
-            assert command.read(bytes(written)) == (5, [[None, "a", [message]]])
+            written = command.encode(5, [[None, "a", [message], ""]])
+            assert command.read(bytes(written)) == (5, [[None, "a", [message], ""]])

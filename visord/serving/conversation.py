@@ -24,11 +24,12 @@ from visor.protocol import verbs
 from visor.protocol.frames import Decoder, Encoder, Message
 from visor.protocol.limits import Limits
 from visord.serving.greeting import Greeting, read_hello
-from visord.serving.shape import DEPTH, TOO_DEEP, WEIGHT, elements
+from visord.serving.shape import TOO_DEEP, WEIGHT, elements
 from visord.serving.shares import Patience
 from visord.serving.status import status, welcome
 from visord.serving.turns import NOTICE, SLICE
 from visord.state import fields
+from visord.state.command import MAX_DEPTH
 from visord.state.query import answer as answer_query
 from visord.state.refusal import Refusal, bad_request
 
@@ -453,7 +454,7 @@ class Conversation:
             return []
         if (elements(first) or HELLO_BYTES) > HELLO_ELEMENTS:
             self.violate(
-                f"HELLO has more than {HELLO_ELEMENTS} elements, or more than {DEPTH} levels of them"
+                f"HELLO has more than {HELLO_ELEMENTS} elements, or more than {MAX_DEPTH} levels of them"
             )
             return []
         greeting = read_hello(first, self._node.cluster)

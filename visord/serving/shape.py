@@ -1,7 +1,7 @@
 """How a message may be built, before anybody looks at what it says.
 
 The deepest message there is has five levels, `[RETRY, id, [TXN, id, acked, [...], [[SET, path, value], ...]]]`. What is
-deeper than `DEPTH` cannot be meant, and could not be packed again into what a leader or the log gets: it is refused
+deeper than `MAX_DEPTH` cannot be meant, and could not be packed again into what a leader or the log gets: it is refused
 where it comes in, alone.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from visord.state.command import MAX_DEPTH as DEPTH
+from visord.state.command import MAX_DEPTH
 from visord.state.refusal import Refusal
 
 WEIGHT: Final = 64
@@ -17,8 +17,8 @@ WEIGHT: Final = 64
 
 TOO_DEEP: Final = Refusal(
     "bad_request",
-    f"message: its fields are nested deeper than {DEPTH} levels",
-    {"field": "message", "expected": f"at most {DEPTH} levels of arrays and maps"},
+    f"message: its fields are nested deeper than {MAX_DEPTH} levels",
+    {"field": "message", "expected": f"at most {MAX_DEPTH} levels of arrays and maps"},
 )
 
 
@@ -29,7 +29,7 @@ def elements(message: list[Any]) -> int | None:
     """
     total = 0
     level: list[Any] = [message]
-    for _ in range(DEPTH):
+    for _ in range(MAX_DEPTH):
         inner: list[Any] = []
         for container in level:
             total += len(container)
