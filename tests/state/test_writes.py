@@ -6,7 +6,7 @@ import pytest
 from driving import Driven
 
 from visor.protocol.limits import Limits
-from visord.state import plan, revert, txn, writes
+from visord.state import cost, plan, txn, writes
 from visord.state.reads import diff
 from visord.state.refusal import Refusal
 
@@ -346,9 +346,9 @@ def test_revert_refusals(driven):
 
 def test_a_revert_compares_a_bounded_number_of_files(driven, monkeypatch):
     monkeypatch.setattr(diff, "FEW", 5)
-    monkeypatch.setattr(revert, "MAX_ENTRIES", 20)
+    monkeypatch.setattr(cost, "WRITE", 60)
     driven.txn([[0, f"/d/{i}", b""] for i in range(30)])
-    assert driven.write(33, "/d", 0).details == {"what": "entries", "limit": 20, "actual": 21}
+    assert driven.write(33, "/d", 0).details == {"what": "cost of comparing", "limit": 60, "actual": 63}
     driven.set("/d/3", b"new")
     assert driven.write(33, "/d", 1) == 3, "one change is found by itself"
 

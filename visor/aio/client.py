@@ -349,10 +349,16 @@ class Client(Generic[T]):
         stale: bool = False,
         timeout: float | None = None,
     ) -> int:
-        """Return how many files match."""
-        message = [verbs.SCAN, 0, self._root.selector(what), at, int(stale), None, 0, {"count": True}]
-        count: int = (await self._call(message, False, timeout))[3]
-        return count
+        """Return how many files match. `timeout` is for each page: what is much to look at is counted in several."""
+        selector = self._root.selector(what)
+        cursor: object = None
+        count = 0
+        while True:
+            message = [verbs.SCAN, 0, selector, at, int(stale), cursor, 0, {"count": True}]
+            at, _, cursor, more = await self._call(message, False, timeout)
+            count += int(more)
+            if cursor is None:
+                return count
 
     # -- writing --------------------------------------------------------------------------------------
     @overload

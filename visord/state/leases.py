@@ -10,13 +10,14 @@ differ and replicated state must not. Here are the leases that exist, and what i
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Generator
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
+from sortedcontainers import SortedList
+
 from visor.protocol.limits import Limits
-from visord.state import fields, refusal
+from visord.state import cost, fields, refusal
 from visord.state.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 LEAST_WANTED: Final = 1 << 48
 """The lowest id that a client may choose itself: below are the ones that the machine hands out, each once for ever, so
 that nobody keeps alive by mistake what has become somebody else's."""
-MAX_LEASES_PAGE: Final = 10_000
+MAX_LEASES_PAGE: Final = cost.PAGE // (cost.VISIT + cost.ROW)
 _SLICE: Final = 500
 
 
@@ -43,11 +44,13 @@ class Lease:
 class Leases:
     """All leases. Belongs to the store, which tells it of every version that has, or had, a lease."""
 
-    __slots__ = ("_limits", "by_id", "named", "news", "next")
+    __slots__ = ("_limits", "by_id", "named", "news", "next", "order")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.by_id: dict[int, Lease] = {}
+        self.order: SortedList[int] = SortedList()
+        """The ids, ascending: a page of them costs the same however many there are."""
         self.next = 1
         """The next id to hand out."""
         self.named: dict[str, None] = {}
@@ -76,12 +79,14 @@ class Leases:
         if wanted == 0:
             wanted, self.next = self.next, self.next + 1
         lease = self.by_id[wanted] = Lease(wanted, ttl)
+        self.order.add(wanted)
         self.news.append((wanted, ttl))
         return lease
 
     def end(self, lease: Lease) -> None:
         """Take out a lease; its files have been deleted already."""
         del self.by_id[lease.id]
+        self.order.remove(lease.id)
         self.news.append((lease.id, 0))
 
     def find(self, lease: Any) -> Lease | Refusal:
@@ -130,11 +135,10 @@ class Leases:
 
     def page(self, after: int, limit: int) -> tuple[list[list[int]], int | None]:
         """Return rows `[lease, ttl, how many files]` by id behind `after`, and behind which the next page starts."""
-        ids = sorted(self.by_id)
-        start = bisect_right(ids, after)
-        stop = start + (min(limit, MAX_LEASES_PAGE) or MAX_LEASES_PAGE)
-        rows = [[lease, self.by_id[lease].ttl, len(self.by_id[lease].files)] for lease in ids[start:stop]]
-        return rows, ids[stop - 1] if stop < len(ids) else None
+        most = min(limit or MAX_LEASES_PAGE, MAX_LEASES_PAGE)
+        ids = list(islice(self.order.irange(after, inclusive=(False, True)), most + 1))
+        rows = [[lease, self.by_id[lease].ttl, len(self.by_id[lease].files)] for lease in ids[:most]]
+        return rows, ids[most - 1] if len(ids) > most else None
 
     # -- checkpoints ----------------------------------------------------------------------------------
 
@@ -165,6 +169,6 @@ class Leases:
                 lease.files[path] = None
             if count % _SLICE == 0:
                 yield
-        self.next, self.by_id = exported[0], by_id
+        self.next, self.by_id, self.order = exported[0], by_id, SortedList(by_id)
         self.named, self.news = {}, []
         return None

@@ -80,7 +80,7 @@ def _scan(store: Store, selector: Any, at: Any, mode: Any, cursor: Any, limit: A
     if isinstance(chosen, Refusal):
         return chosen
     if _on(options, "count"):
-        return [rev, [], None, count(store, chosen, rev)]
+        return count(store, chosen, rev, cursor)
     keys, reverse = _on(options, "keys"), _on(options, "reverse")
     return scan(store, chosen, rev, cursor, limit, keys=keys, reverse=reverse)
 

@@ -8,17 +8,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from visor.protocol.verbs import SEL_TREE
-from visord.state import fields, guards, refusal
+from visord.state import cost, fields, guards, refusal
 from visord.state.latest import Latest, obstacle
 from visord.state.plan import Plan, too_much
 from visord.state.reads.diff import rows_between
 from visord.state.refusal import Refusal
 from visord.state.selector import parse
 from visord.state.store import MAX_CHANGES, Store, Write
-
-MAX_ENTRIES: Final = 4 * MAX_CHANGES
-"""Files that one revert may compare, so that it cannot hold up the node for seconds; fewer than 20 000 changes
-since the rev are found without comparing."""
 
 _DEFAULTS: Final[list[Any]] = [None, None]
 
@@ -50,9 +46,11 @@ def _differences(store: Store, path: str, to_rev: int) -> list[Write] | Refusal:
     if isinstance(tree, Refusal):
         return tree
     writes: list[Write] = []
-    for looked, (entry, now, then) in enumerate(rows_between(store, tree, store.rev, to_rev)):
-        if looked >= MAX_ENTRIES:
-            return refusal.too_large("entries", MAX_ENTRIES, looked + 1)
+    spent = 0
+    for (entry, now, then), more in rows_between(store, tree, store.rev, to_rev):
+        spent += more
+        if spent > cost.WRITE:
+            return refusal.too_large("cost of comparing", cost.WRITE, spent)
         if then is None:
             if now is not None:
                 writes.append((entry, None, 0))

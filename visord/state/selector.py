@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from visor.paths import ROOT, Glob, below, components, parent, sort_key
 from visor.protocol.limits import Limits
 from visor.protocol.verbs import SEL_CHILDREN, SEL_GLOB, SEL_PATH, SEL_RANGE, SEL_TREE
-from visord.state import fields
+from visord.state import cost, fields
 from visord.state.refusal import Refusal, bad_request
 
 Level: TypeAlias = str | Callable[[str], object]
@@ -42,6 +42,10 @@ class Selector:
         self.end: str | None = None
         self.glob: Glob | None = None
         self.cost: Callable[[int], int] = _little
+
+    def price(self, path: str) -> int:
+        """Return what it costs to look at `path` and to match it, in units of about a microsecond."""
+        return cost.VISIT if self.glob is None else cost.VISIT + self.cost(len(path))
 
 
 def parse(raw: Any, limits: Limits) -> Selector | Refusal:

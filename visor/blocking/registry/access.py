@@ -110,9 +110,16 @@ class Access:
 
     def count(self, what: Selector, at: int | None = None) -> tuple[int, int]:
         """Return the rev that was read, and how many files match."""
-        message = [verbs.SCAN, 0, self.client._root.selector(what), at, 0, None, 0, {"count": True}]
-        rev, _, _, count = self.client._call(message, False, None)
-        return rev if at is None else at, count
+        selector = self.client._root.selector(what)
+        cursor: object = None
+        count = 0
+        while True:
+            message = [verbs.SCAN, 0, selector, at, 0, cursor, 0, {"count": True}]
+            rev, _, cursor, more = self.client._call(message, False, None)
+            at = rev if at is None else at
+            count += more
+            if cursor is None:
+                return at, count
 
     def sizes(self, directory: str, at: int | None = None) -> dict[str, int]:
         """Return how many direct entries each directory in `directory` has."""

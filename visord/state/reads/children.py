@@ -8,6 +8,7 @@ from typing import Any
 from visor.paths import ROOT, join
 from visor.protocol.verbs import N_DIRECTORY, N_FILE
 from visord.state import refusal
+from visord.state.cost import ROW, VISIT, shown
 from visord.state.names import merged
 from visord.state.reads import page
 from visord.state.refusal import Refusal
@@ -28,7 +29,7 @@ def children(
             return refusal.not_directory(path)
         return refusal.not_found(path, rev)
     rows: list[list[Any]] = []
-    most, room, visits = page.rows(limit, store.limits), store.limits.page_bytes, page.VISITS
+    most, room, left = page.rows(limit, store.limits), store.limits.page_bytes, page.BUDGET
     begin = 1 if path == ROOT else len(path) + 1
     for entry in _entries(store.directories[path], cursor, past=rev != store.rev):
         row = _row(store, entry, begin, rev, values)
@@ -36,9 +37,11 @@ def children(
             if len(rows) >= most or room <= 0:
                 return [rev, rows, rows[-1][0]]
             rows.append(row)
-            room -= len(row[4] or b"") if values else 0
-        visits -= 1
-        if not visits:
+            size = len(row[4] or b"") if values else 0
+            room -= size
+            left -= ROW + shown(size)
+        left -= VISIT
+        if left <= 0:
             return [rev, rows, entry[begin:]]
     return [rev, rows, None]
 

@@ -1,55 +1,53 @@
 """SCAN's `count`: how many files a selector means at a rev.
 
-For trees and directories this need not look at every file: a directory knows how many of its entries are directories,
-and where nothing changed since the rev, what holds now held then.
+Trees and directories need not be looked at file by file: a directory without subdirectories knows how many files it
+has, and where nothing changed since the rev, what holds now held then. A count that costs too much for one answer is
+given in pages, like everything else: each tells how many files lie between its cursor and that of the page before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from typing import Any
 
 from visor.protocol.verbs import SEL_CHILDREN, SEL_TREE
+from visord.state.cost import VISIT
+from visord.state.reads import page
 from visord.state.reads.scan import visit
 from visord.state.selector import Selector
 from visord.state.store import Store
 from visord.state.tree import Directory
 
 
-def count(store: Store, selector: Selector, rev: int) -> int:
-    """Return the exact number of files at a readable `rev`."""
-    if selector.kind not in (SEL_TREE, SEL_CHILDREN):
-        matches = selector.matches
-        found = visit(store, selector, rev)
-        return sum(1 for path, version in found if version is not None and matches(path))
-    directory = store.directories.get(selector.base)
-    if store.version(selector.base, rev) is not None:
-        return 1 if selector.kind == SEL_TREE else 0
-    return _below(store, directory, rev, deep=selector.kind == SEL_TREE) if directory is not None else 0
+def count(store: Store, selector: Selector, rev: int, cursor: str | None = None) -> list[Any]:
+    """Return `[rev, [], cursor, number]` for a readable `rev`; the number of all pages is their sum."""
+    base = store.directories.get(selector.base)
+    if cursor is None and base is not None and selector.kind in (SEL_TREE, SEL_CHILDREN):
+        flat = selector.kind == SEL_CHILDREN or not base.folders
+        if flat and store.is_directory(base.path, rev) and _unchanged(store, base, rev):
+            return [rev, [], None, len(base.live) - base.folders]
+    number, left = 0, page.BUDGET
+    behind: str | None = None
+
+    def passed(directory: Directory) -> bool:
+        nonlocal number, behind
+        if directory.folders or not _unchanged(store, directory, rev):
+            return False
+        number += len(directory.live)
+        behind = directory.path
+        return True
+
+    matches, price = selector.matches, selector.price if selector.glob is not None else None
+    entries = visit(store, selector, rev, cursor, passed=passed if selector.kind == SEL_TREE else None)
+    for path, version in entries:
+        left -= VISIT if price is None else price(path)
+        if version is not None and matches(path):
+            number += 1
+        if left <= 0:
+            # Later pages may not pass this directory by any more: the cursor says that it was counted.
+            return [rev, [], path + page.BEYOND if path == behind else path, number]
+    return [rev, [], None, number]
 
 
-def _below(store: Store, top: Directory, rev: int, *, deep: bool) -> int:
-    total, waiting = 0, [top]
-    while waiting:
-        directory = waiting.pop()
-        unchanged = rev == store.rev or (directory.changes and directory.changes[-1] <= rev)
-        if unchanged:
-            total += len(directory.live) - directory.folders
-            if deep and directory.folders:
-                waiting.extend(_directories(store, directory.live.walk()))
-            continue
-        entries = directory.live.walk()
-        for path in chain(entries, directory.gone.walk()) if directory.gone else entries:
-            if store.version(path, rev) is not None:
-                total += 1
-            elif deep:
-                waiting.extend(_directories(store, (path,)))
-    return total
-
-
-def _directories(store: Store, entries: Iterable[str]) -> Iterator[Directory]:
-    """Yield those of the entries that are, or have been, directories; without files of the rev they add nothing."""
-    for path in entries:
-        directory = store.directories.get(path)
-        if directory is not None:
-            yield directory
+def _unchanged(store: Store, directory: Directory, rev: int) -> bool:
+    """Tell whether the directory's entries are now what they were at `rev`."""
+    return rev == store.rev or (bool(directory.size_revs) and directory.size_revs[-1] <= rev)

@@ -13,12 +13,14 @@ from typing import Any
 
 from visor.paths import ROOT
 from visor.protocol.verbs import SEL_PATH, SEL_TREE
-from visord.state import refusal
+from visord.state import cost, refusal
+from visord.state.cost import CHANGE_ROW, VISIT, shown
 from visord.state.reads import page
 from visord.state.reads.scan import bare
 from visord.state.refusal import Refusal
 from visord.state.selector import Selector
 from visord.state.store import Change, Store
+from visord.state.tree import File
 from visord.state.version import position_after
 
 
@@ -36,8 +38,9 @@ def log(
     """Return `[rev, commits, cursor]` for the revs from `first` (None: the oldest known) to `last` (None:
     now).
 
-    `cursor` is the rev to go on with: the next `first`, or with `reverse` the next `last`. Refused:
-    `compacted` (the commits above the floor are known), `future_rev`.
+    `cursor` is the rev to go on with: the next `first`, or with `reverse` the next `last`. A commit is told as a
+    whole, so one may take a page over its budget. Refused: `compacted` (the commits above the floor are known),
+    `future_rev`, `too_large` where already the matching of one commit would hold up the node.
     """
     if first is not None and first <= store.floor and store.floor > 0:
         return refusal.compacted(store.floor, first)
@@ -46,19 +49,40 @@ def log(
     low = max(first or 0, store.floor + 1)
     high = store.rev if last is None else last
     rows: list[list[Any]] = []
-    most, room, visits = page.rows(limit, store.limits), store.limits.page_bytes, page.VISITS
+    most, room, left = page.rows(limit, store.limits), store.limits.page_bytes, page.BUDGET
     for rev in candidates(store, selector, low, high, reverse=reverse):
-        if visits <= 0:
+        if left <= 0:
             return [store.rev, rows, rev]
         files = store.history.files(rev)
-        visits -= len(files)
+        price = _price(selector, files)
+        if price > left and rows:
+            return [store.rev, rows, rev]
+        if price > cost.WRITE:
+            return refusal.too_large(f"cost of matching the changes of rev {rev}", cost.WRITE, price)
+        left -= price
         changes = [store.change(file, rev) for file in files if selector.matches(file.path)]
         if changes:
             if len(rows) >= most or room <= 0:
                 return [store.rev, rows, rev]
             rows.append(_row(store, rev, changes, keys, previous))
-            room -= 0 if keys else sum(len(change[2][1] or b"") for change in changes)
+            size = 0 if keys else _size(changes, previous)
+            room -= size
+            left -= CHANGE_ROW * len(changes) + shown(size)
     return [store.rev, rows, None]
+
+
+def _price(selector: Selector, files: Sequence[File]) -> int:
+    """Return what it costs to look at the changes of one commit. They are looked at together: a cursor is a rev."""
+    if selector.glob is None:
+        return VISIT + VISIT * len(files)
+    return VISIT + sum(selector.price(file.path) for file in files)
+
+
+def _size(changes: list[Change], previous: bool) -> int:
+    size = sum(len(change[2][1] or b"") for change in changes)
+    if previous:
+        size += sum(len(change[3][1] or b"") for change in changes if change[3] is not None)
+    return size
 
 
 def _row(store: Store, rev: int, changes: list[Change], keys: bool, previous: bool) -> list[Any]:

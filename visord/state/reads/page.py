@@ -1,13 +1,17 @@
-"""Where one answer ends: rows, bytes, and entries looked at."""
+"""Where one answer ends: by rows, by bytes of values, and by what it costs."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from visor.protocol.limits import Limits
+from visord.state import cost
 
-VISITS: Final = 50_000
-"""Entries (or changes, for a log) that one answer looks at; then it ends with a cursor, maybe with no row."""
+BUDGET = cost.PAGE
+"""Units of cost of one answer; then it ends with a cursor, maybe with no row."""
+
+BEYOND: Final = "/\U0010ffff"
+"""Behind a directory: in path order above all that is in it, and below whatever comes after it. No path holds it."""
 
 
 def rows(limit: int, limits: Limits) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 
 from visor.paths import ROOT, sort_key
 from visor.protocol.verbs import SEL_RANGE
+from visord.state.cost import ROW, VISIT, shown
 from visord.state.reads import page
-from visord.state.reads.walk import walk
+from visord.state.reads.walk import Passed, walk
 from visord.state.selector import Selector
 from visord.state.store import Store
 from visord.state.version import Version
@@ -30,16 +31,18 @@ def scan(
     still have a cursor.
     """
     rows: list[list[Any]] = []
-    most, room, visits = page.rows(limit, store.limits), store.limits.page_bytes, page.VISITS
-    matches = selector.matches
+    most, room, left = page.rows(limit, store.limits), store.limits.page_bytes, page.BUDGET
+    matches, price = selector.matches, selector.price if selector.glob is not None else None
     for path, version in visit(store, selector, rev, cursor, reverse=reverse):
+        left -= VISIT if price is None else price(path)
         if version is not None and matches(path):
             if len(rows) >= most or room <= 0:
                 return [rev, rows, rows[-1][0], None]
             rows.append([path, bare(version) if keys else version])
-            room -= 0 if keys else len(version[1] or b"")
-        visits -= 1
-        if not visits:
+            size = 0 if keys else len(version[1] or b"")
+            room -= size
+            left -= ROW + shown(size)
+        if left <= 0:
             return [rev, rows, path, None]
     return [rev, rows, None, None]
 
@@ -50,11 +53,18 @@ def bare(version: Version) -> Version:
 
 
 def visit(
-    store: Store, selector: Selector, rev: int, cursor: str | None = None, *, reverse: bool = False
+    store: Store,
+    selector: Selector,
+    rev: int,
+    cursor: str | None = None,
+    *,
+    reverse: bool = False,
+    passed: Passed | None = None,
 ) -> Iterator[tuple[str, Version | None]]:
-    """Walk the selector from `cursor` on, only as far as a range goes."""
+    """Walk the selector from `cursor` on, only as far as a range goes (which passes no directory by)."""
     if selector.kind != SEL_RANGE:
-        return walk(store, selector, rev, cursor, inclusive=cursor is None, reverse=reverse)
+        first = cursor is None
+        return walk(store, selector, rev, cursor, inclusive=first, reverse=reverse, passed=passed)
     return _visit_range(store, selector, rev, cursor, reverse=reverse)
 
 

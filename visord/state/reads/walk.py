@@ -1,14 +1,15 @@
 """Visit the files of the tree at a rev in path order, from any path on, in either direction.
 
-A walk yields every entry that it looks at: `(path, version)` for a file, `(path, None)` for one that is
-none at that rev or that the selector's levels rule out. So whoever walks can count what it costs, stop at
-any entry, and go on behind it later.
+A walk yields every entry that it looks at, once: `(path, version)` for a file, `(path, None)` for one that is
+none at that rev or that the selector's levels rule out, and for a directory that it enters (in reverse: when it
+has left it, as it comes before all that is in it). So whoever walks can count what it costs, stop at any entry, and go
+on behind it later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
 
 from visor.paths import ROOT, below, components, join, name, sort_key
 from visord.state.names import merged
@@ -19,6 +20,9 @@ from visord.state.version import Version, in_force
 if TYPE_CHECKING:
     from visord.state.store import Store
 
+Passed: TypeAlias = Callable[[Directory], bool]
+"""Whether a directory may be passed by: looked at as one entry, and not entered."""
+
 
 def walk(
     store: Store,
@@ -28,11 +32,12 @@ def walk(
     *,
     inclusive: bool = True,
     reverse: bool = False,
+    passed: Passed | None = None,
 ) -> Iterator[tuple[str, Version | None]]:
     """Yield what lies at or below the selector's base, as far as its levels allow, from `start` on.
 
     `start` bounds from below, with `reverse` from above (and with all below it excluded then); it need not
-    exist.
+    exist. `passed` is asked about directories below the base that lie on the walk with all that is in them.
     """
     base = selector.base
     if start is not None and not below(start, base):
@@ -52,7 +57,7 @@ def walk(
         if reverse:
             return
         start = None
-    yield from _below(store, selector, rev, directory, start, inclusive, reverse)
+    yield from _below(store, selector, rev, directory, start, inclusive, reverse, passed)
 
 
 def _below(
@@ -63,26 +68,29 @@ def _below(
     start: str | None,
     inclusive: bool,
     reverse: bool,
+    passed: Passed | None,
 ) -> Iterator[tuple[str, Version | None]]:
     files, directories, levels, depth = store.files, store.directories, selector.levels, selector.depth
     at = len(components(directory.path))
-    stack: list[tuple[Iterator[str], str | None]] = []
+    stack: list[tuple[Iterator[str], str | None, str]] = []
 
     def enter(directory: Directory, start: str | None) -> None:
         bound = _toward(directory.path, start) if start is not None else None
         level = levels[at] if at < len(levels) else None
         past = rev != store.rev
-        stack.append((_entries(directory, level, bound, past=past, reverse=reverse), bound))
+        entries = _entries(directory, level, bound, past=past, reverse=reverse)
+        stack.append((entries, bound, directory.path))
 
     enter(directory, start)
     while stack:
-        entries, bound = stack[-1]
+        entries, bound, left = stack[-1]
         for path in entries:
             if path == start and reverse and not inclusive:
                 continue  # what lies below it comes after it
             level = levels[at] if at < len(levels) else None
             if callable(level) and not level(name(path)):
-                yield path, None
+                if path != bound:
+                    yield path, None
                 continue
             file = files.get(path)
             version = in_force(file.versions, rev) if file is not None else None
@@ -98,15 +106,23 @@ def _below(
                 or (depth is not None and at + 1 >= depth)
                 or (path == start and reverse)
             ):
-                if path != start or inclusive:
+                if path != bound or (path == start and inclusive):
                     yield path, None
                 continue
+            if path != bound:
+                if passed is not None and passed(inner):
+                    yield path, None
+                    continue
+                if not reverse:
+                    yield path, None
             at += 1
             enter(inner, start if path == bound and path != start else None)
             break
         else:
             stack.pop()
             at -= 1
+            if reverse and stack:
+                yield left, None
 
 
 def _entries(

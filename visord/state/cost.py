@@ -1,0 +1,38 @@
+"""What reads and writes cost, in units of about a microsecond: how no request holds the loop.
+
+Cost is counted, never timed: entries looked at, what a glob may have to compare (`Glob.cost`), rows and bytes shown. So
+it is the same on every machine, tests can name it, and replicas agree on it. The constants are measured, roughly, and
+rather too high than too low; change one only with a measurement.
+
+    read       PAGE      the answer ends with a cursor, maybe without a row
+    write      WRITE     refused as `too_large`: before it is proposed where that can be told, at apply in any case
+    command    COMMAND   takes no further write; one write that costs more goes alone
+
+A read counts as it goes and stops, at the latest, with the entry that takes it over its budget. A write is planned
+before anything is touched, so one that costs too much leaves no trace; what it would enumerate is counted *before* it
+is enumerated, from what directories know of themselves, so that being refused is cheap as well.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PAGE: Final = 5_000
+"""Units of one answer to SCAN (also its `count`), LIST, LOG, DIFF or LEASES."""
+
+WRITE: Final = 20_000
+"""Units that deciding one write may cost: looking, comparing, reading; beyond that it is refused."""
+
+VISIT: Final = 1
+"""An entry, or a change, that is looked at."""
+ROW: Final = 1
+"""A row that is shown, beside the look at its entry: made, and packed."""
+CHANGE_ROW: Final = 4
+"""A change that LOG shows, or a path that DIFF compares."""
+UNIT_BYTES_BITS: Final = 11
+"""2**11 bytes of values are shown for a unit."""
+
+
+def shown(values: int) -> int:
+    """Return what it costs to show so many bytes of values."""
+    return values >> UNIT_BYTES_BITS
