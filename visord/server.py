@@ -20,11 +20,13 @@ from visord.node import Node
 from visord.peers.errors import PeersStartError
 from visord.peers.security import from_settings
 from visord.peers.tcp import TcpPeers
+from visord.serving import unix_socket
 from visord.serving.door import Door
 from visord.serving.listener import Connection
 from visord.serving.notify import Notifier
+from visord.serving.places import Places
 from visord.serving.status import summary, why_not_ready
-from visord.serving.web import Pages, WebConnection
+from visord.serving.web import CONNECTIONS, Pages, WebConnection
 from visord.settings import Settings
 from visord.state.refusal import Refusal
 from visord.storage.disk import OsDisk
@@ -59,6 +61,8 @@ class Server:
         self._data_dir = data_dir
         self._door: Door | None = None
         self._servers: list[asyncio.AbstractServer] = []
+        self._unix: tuple[int, int] | None = None
+        """Which file is the Unix socket's."""
         self._stopped = asyncio.Event()
         self.node: Node | None = None
         self.address = ""
@@ -195,14 +199,25 @@ class Server:
         """Open the optional port for health and metrics; it answers before the node is ready."""
         if self._settings.listen.http is None:
             return
+        self._check_http(self._settings.listen.http)
         loop = asyncio.get_running_loop()
         pages = Pages(node, lambda: 0 if self._door is None else len(self._door), loop.time)
         listening = _listen_on(self._settings.listen.http)
         self.http_address = _name(listening)
-        served: set[WebConnection] = set()
-        server = await loop.create_server(lambda: WebConnection(pages, served), sock=listening)
+        places = Places[WebConnection](CONNECTIONS, CONNECTIONS)
+        server = await loop.create_server(lambda: WebConnection(pages, places), sock=listening)
         self._servers.append(server)
         logger.info("health and metrics on http://%s", self.http_address)
+
+    def _check_http(self, address: str) -> None:
+        if addresses.is_loopback(addresses.split(address)[0]):
+            return
+        if not self._settings.listen.http_insecure:
+            raise StartRefusedError(
+                f"listen.http is {address}: anybody on that network could read names, addresses and figures of this "
+                "cluster; listen on loopback, or set listen.http_insecure to accept that"
+            )
+        logger.warning("http_insecure: health and metrics on %s are open to its network", address)
 
     async def _listen(self, node: Node, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -220,14 +235,9 @@ class Server:
         door.start(loop)
         path = self._settings.listen.unix
         if path is not None:
-            _clear_socket(path)
-            try:
-                self._servers.append(
-                    await loop.create_unix_server(door.make_unix, str(path), backlog=BACKLOG)
-                )
-                path.chmod(0o660)
-            except (OSError, ValueError) as error:
-                raise StartRefusedError(f"cannot listen on {path}: {error}") from error
+            self._servers.append(
+                await loop.create_unix_server(door.make_unix, sock=self._bind_unix(path), backlog=BACKLOG)
+            )
         server = await loop.create_server(door.make_tcp, sock=listening, backlog=room.backlog)
         self._servers.append(server)
 
@@ -250,6 +260,14 @@ class Server:
 
     def _connections(self) -> list[Connection]:
         return [] if self._door is None else list(self._door)
+
+    def _bind_unix(self, path: Path) -> socket.socket:
+        try:
+            bound = unix_socket.bind(path, int(self._settings.listen.unix_mode, 8))
+        except unix_socket.UnixSocketError as error:
+            raise StartRefusedError(str(error)) from error
+        self._unix = unix_socket.inode_of(path)
+        return bound
 
     def _tell_addresses(self, addresses: list[str]) -> None:
         for connection in self._connections():
@@ -308,8 +326,7 @@ class Server:
         node.close()
         path = self._settings.listen.unix
         if path is not None:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            unix_socket.remove(path, self._unix)
 
     async def _hang_up(self) -> None:
         """Give the peers a moment to take the last answers, then cut."""
@@ -336,24 +353,6 @@ def _listen_on(address: str) -> socket.socket:
 def _name(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return addresses.join(host, port)
-
-
-def _clear_socket(path: Path) -> None:
-    """Remove the socket that an ended server left; refuse to touch a living one, or anything else."""
-    if not path.exists():
-        return
-    if not path.is_socket():
-        raise StartRefusedError(f"cannot listen on {path}: there is something else than a socket")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-        except OSError as error:
-            raise StartRefusedError(f"cannot listen on {path}: {error}") from error
-    raise StartRefusedError(f"cannot listen on {path}: another server is running there")
 
 
 async def _started(server: Server) -> bool:

@@ -51,8 +51,12 @@ class ListenSettings(Section):
     """HOST:PORT that clients of a cluster are told; by default what `client` is bound to."""
     http: Address | None = None
     """HOST:PORT of /livez, /readyz, /healthz and /metrics; none by default. Anybody may ask."""
+    http_insecure: bool = False
+    """Allow an address other than loopback for `http`: it tells paths, names and addresses to whoever asks."""
     unix: Path | None = None
     """Path of a Unix socket, besides TCP."""
+    unix_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "0660"
+    """Permissions of the Unix socket, in octal: whoever may write to it may connect."""
     connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Over all clients; fewer where there are too few file descriptors. Unix sockets have places of their own."""
     connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 4096

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.admin.members import Members
+from tests.node_process import NodeProcess, run
+from visord.serving.web import CONNECTIONS
 from visord.settings import ListenSettings
 
 
@@ -97,3 +99,28 @@ def test_other_requests_are_refused_and_harm_nothing(folder: Path, request_: byt
             received = b"".join(iter(lambda: sock.recv(4096), b""))
         assert received.startswith(b"HTTP/1.1 " + status)
         assert get(members, "n1", "/livez") == (200, "ok\n")
+
+
+def test_idle_connections_keep_no_probe_out(folder: Path) -> None:
+    """For somebody new the oldest goes, so that a probe is answered however many hold their places."""
+    with Members(folder, listen=ListenSettings(client="127.0.0.1:0", http="127.0.0.1:0")) as members:
+        members.start("n1")
+        host, _, port = members._servers["n1"].http_address.rpartition(":")
+        idle = [socket.create_connection((host, int(port)), 5) for _ in range(3 * CONNECTIONS)]
+        for _ in range(3):
+            assert get(members, "n1", "/livez") == (200, "ok\n")
+        idle[0].settimeout(5)
+        assert idle[0].recv(1) == b""  # or it is reset; not kept
+        for sock in idle:
+            sock.close()
+
+
+def test_beyond_loopback_it_needs_a_word(folder: Path) -> None:
+    words = ["serve", "--bootstrap", "--listen", "127.0.0.1:0", "--peer-listen", "127.0.0.1:0"]
+    words += ["--data-dir", str(folder / "data")]
+    for address in ("0.0.0.0:0", "[::]:0", "localhost.example:0"):
+        refused = run(*words, "--set", f"listen.http={address}")
+        assert refused.returncode == 75 and "listen.http_insecure" in refused.stderr
+    accepted = [*words, "--set", "listen.http=0.0.0.0:0", "--set", "listen.http_insecure=true"]
+    with NodeProcess(None, arguments=accepted) as node:
+        assert "open to its network" in node.errors()

@@ -34,7 +34,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "visord/storage": {"visord.storage", "visord.state", "visor.protocol", "visor._version"},
     "visord/peers": {
-        "visord.peers", "visord.addresses", "visord.naming", "visord.settings", "visord.state.refusal",
+        "visord.peers", "visord.addresses", "visord.naming", "visord.private_file", "visord.settings",
+        "visord.state.refusal",
         "visor.protocol", "visor._version",
     },
     "visord/members": {

@@ -35,6 +35,7 @@ class Installed:
     def put(self, cert: bytes, key: bytes) -> None:
         self.cert.write_bytes(cert)
         self.key.write_bytes(key)
+        self.key.chmod(0o600)
 
     def security(self) -> Security:
         files = {"tls_cert": self.cert, "tls_key": self.key, "tls_ca": self.ca}
@@ -124,4 +125,8 @@ def test_a_file_that_has_gone_or_is_no_certificate_changes_nothing(
         assert not certificates.look()
         assert not caplog.text  # told once, not every minute
     path.write_bytes(before)
+    if file == "key":  # not used, and not forgotten, while others may read it
+        assert not certificates.look()
+        assert "chmod 600" in caplog.text
+    path.chmod(0o600)
     assert certificates.look()

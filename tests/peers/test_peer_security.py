@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def test_members_of_one_authority_speak_over_tls(
     more: dict[str, Any] = {}
     if with_secret:
         (tmp_path / "secret").write_text("a long enough secret\n")
+        (tmp_path / "secret").chmod(0o600)
         more["secret_file"] = tmp_path / "secret"
 
     async def main() -> None:
@@ -124,6 +126,8 @@ def test_files_that_cannot_be_used_are_named(
     (tmp_path / "junk").write_text("junk")
     (tmp_path / "short").write_text("short\n")
     (tmp_path / "empty").write_text("\n")
+    for name in ("short", "empty"):
+        (tmp_path / name).chmod(0o600)
     wrong: list[tuple[str, Path]] = [
         ("tls_cert", tmp_path / "none.pem"),
         ("tls_key", tmp_path / "none.key"),
@@ -140,7 +144,7 @@ def test_files_that_cannot_be_used_are_named(
             from_settings(PeerSettings.model_validate({**good, key: file}))
 
 
-def test_a_secret_that_others_can_read_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_is_nobody_elses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "secret"
     file.write_text("the first of two, long\n\n  the second of two, long \n")
     file.chmod(0o600)
@@ -148,9 +152,49 @@ def test_a_secret_that_others_can_read_is_warned_of(tmp_path: Path, caplog: pyte
     assert security.secrets == (b"the first of two, long", b"the second of two, long")
     assert security.secret == security.secrets[0]
     assert not caplog.records
-    file.chmod(0o644)
-    from_settings(PeerSettings(secret_file=file))
-    assert str(file) in caplog.text
+    for mode in (0o644, 0o640, 0o660, 0o602):
+        file.chmod(mode)
+        with pytest.raises(PeersStartError, match=rf"{file} has mode {mode:04o}.*chmod 600 {file}"):
+            from_settings(PeerSettings(secret_file=file))
+
+
+def test_a_key_is_nobody_elses(authority: Authority) -> None:
+    settings = authority.settings("m")
+    assert settings.tls_key is not None
+    settings.tls_key.chmod(0o640)
+    with pytest.raises(PeersStartError, match=f"chmod 600 {settings.tls_key}"):
+        from_settings(settings)
+    settings.tls_key.chmod(0o600)
+
+
+@pytest.mark.parametrize("key", ["secret_file", "tls_cert", "tls_key", "tls_ca"])
+def test_a_pipe_or_a_device_holds_nobody(authority: Authority, tmp_path: Path, key: str) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "huge").write_bytes(b"")
+    os.truncate(tmp_path / "huge", 1 << 40)
+    (tmp_path / "huge").chmod(0o600)
+    for file in (tmp_path / "pipe", Path("/dev/zero"), tmp_path, tmp_path / "huge"):
+        with pytest.raises(PeersStartError, match=str(file)):
+            from_settings(PeerSettings.model_validate({**authority.settings("m").model_dump(), key: file}))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_gave_to_a_group_may_be_read_what_another_user_owns_may_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("a secret of an orchestrator\n")
+    os.chown(file, 12345, -1)
+    file.chmod(0o600)
+    with pytest.raises(PeersStartError, match="belongs to user 12345"):
+        from_settings(PeerSettings(secret_file=file))
+    os.chown(file, 0, -1)
+    file.chmod(0o440)
+    monkeypatch.setattr(os, "geteuid", lambda: 8046)  # root's file, and this is the service
+    assert from_settings(PeerSettings(secret_file=file)).secret == b"a secret of an orchestrator"
+    file.chmod(0o444)
+    with pytest.raises(PeersStartError, match="0444"):
+        from_settings(PeerSettings(secret_file=file))
 
 
 def test_settings_are_checked_with_all_others(tmp_path: Path) -> None:

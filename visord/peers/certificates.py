@@ -14,14 +14,17 @@ import logging
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from visord import private_file
 from visord.peers.errors import PeersStartError
 
 logger = logging.getLogger("visord.peers")
 
-Stamp: TypeAlias = tuple[int, int, int] | None
-"""What changes with a file: when it was written, its size and its inode; None: it is not there."""
+FILE_BYTES: Final = 1 << 20
+"""The largest file with certificates, a key or secrets."""
+Stamp: TypeAlias = tuple[int, ...] | None
+"""What changes with a file: when it was written, its size, its inode and who may read it; None: it is not there."""
 
 
 class Certificates:
@@ -61,7 +64,7 @@ class Certificates:
     def _load(self, contexts: Iterable[ssl.SSLContext]) -> None:
         cert, key, ca = self._files
         for file in self._files:
-            readable(file)
+            readable(file, private=file == key)
         for context in contexts:
             try:
                 context.load_cert_chain(cert, key)
@@ -73,12 +76,12 @@ class Certificates:
                 raise PeersStartError(f"{ca}: no certificates of an authority: {error}") from error
 
 
-def readable(file: Path) -> bytes:
-    """Return what is in a file. Raises `PeersStartError` naming it."""
+def readable(file: Path, *, private: bool = False) -> bytes:
+    """Return what is in a file, which with `private` nobody else may get at. Raises `PeersStartError` naming it."""
     try:
-        return file.read_bytes()
-    except OSError as error:
-        raise PeersStartError(f"{file} cannot be read: {error.strerror}") from error
+        return private_file.read(file, FILE_BYTES, private=private)
+    except private_file.PrivateFileError as error:
+        raise PeersStartError(str(error)) from error
 
 
 def _context(protocol: int) -> ssl.SSLContext:
@@ -93,4 +96,4 @@ def _stamp(file: Path) -> Stamp:
         found = file.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode, found.st_uid

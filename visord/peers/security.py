@@ -6,6 +6,7 @@
 - **Secret**: both sides prove that they know it, and every message is sealed. Nothing is encrypted: whoever can listen
   can read. The file may hold several, one a line: the first is used when dialling, any is accepted, so that it can be
   exchanged node by node.
+- Files with a secret or a key that other users of the machine can get at are refused.
 - **Neither**: on loopback only, unless `insecure` says that the network is trusted.
 """
 
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,13 +95,11 @@ def from_settings(settings: PeerSettings) -> Security:
 
 
 def _secrets(file: Path) -> tuple[bytes, ...]:
-    secrets = tuple(line.strip() for line in readable(file).splitlines() if line.strip())
+    secrets = tuple(line.strip() for line in readable(file, private=True).splitlines() if line.strip())
     if not secrets:
         raise PeersStartError(f"{file}: there is no secret in it")
     if min(map(len, secrets)) < SECRET_BYTES:
         raise PeersStartError(f"{file}: a secret needs at least {SECRET_BYTES} characters")
-    if stat.S_IMODE(file.stat().st_mode) & 0o077:
-        logger.warning("%s can be read by other users of this machine", file)
     return secrets
 
 

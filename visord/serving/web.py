@@ -6,6 +6,10 @@
 
 There is no data of the registry here, nor a way to change anything, so nobody is asked who he is. A request is one
 small header; whatever else comes ends the connection.
+
+A probe that gets no answer makes an orchestrator take the node out, so idle connections must keep none out: there are
+so many places, and for somebody new the oldest goes, of the address that has most. Request and answer have five
+seconds together, however slowly he sends or reads.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from visor._harmless import json_text
 from visord.serving import health, metrics
+from visord.serving.places import Places
 
 if TYPE_CHECKING:
     from visord.node import Node
@@ -27,6 +32,7 @@ HEADER_BYTES: Final = 8192
 REQUEST_SECONDS: Final = 5.0
 """For a whole request and its answer."""
 CONNECTIONS: Final = 64
+"""Open at once; for one more the oldest goes."""
 STUCK_SECONDS: Final = 30.0
 """A sync of the log that takes so long: the disk does not answer any more."""
 REASONS: Final = {
@@ -88,20 +94,25 @@ def _text(status: int, *lines: str) -> Page:
 class WebConnection(asyncio.Protocol):
     """One request, one answer."""
 
-    def __init__(self, pages: Pages, open_: set[WebConnection]) -> None:
+    def __init__(self, pages: Pages, places: Places[WebConnection]) -> None:
         self._pages = pages
-        self._open = open_
+        self._places = places
         self._received = b""
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def idle_since(self) -> float | None:
+        """Everybody here is a stranger: the oldest goes, whatever it does."""
+        return 0.0
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if len(self._open) >= CONNECTIONS:
-            self._transport.abort()
-            return
-        self._open.add(self)
+        peer = transport.get_extra_info("peername")
+        victim = self._places.enter(self, str(peer[0]) if isinstance(peer, tuple) else "")
         self._timer = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self.abort)
+        if victim is not None:
+            victim.abort()
 
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None
@@ -141,11 +152,12 @@ class WebConnection(asyncio.Protocol):
         self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._open.discard(self)
+        self._places.leave(self)
         if self._timer is not None:
             self._timer.cancel()
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Cut the connection; its place is free at once."""
+        self._places.leave(self)
         if self._transport is not None:
             self._transport.abort()
