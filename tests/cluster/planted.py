@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.sim.plants import planted
+from tests.hostile.plants import planted
 from visord.cli import main
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ def main() -> int:
     parser.add_argument(
         "--slack", type=float, default=1.0, help="factor of the longest wait allowed, 250 ms [1]"
     )
+    parser.add_argument(
+        "--level", default="all", choices=["all", "twins", "inside", "outside"], help="of fuzz [all]"
+    )
     parser.add_argument("--plant", default=None, help="a bug that the members have")
     options = parser.parse_args()
     scenarios = load()
@@ -81,13 +84,13 @@ def play(options: argparse.Namespace, chosen: list[Scenario]) -> int:
 def tell(verdicts: list[Verdict]) -> int:
     """Print the table; return the exit code."""
     print()
-    print(f"{'scenario':<28} rows      members  longest wait  alone   before during after MiB")
+    print(f"{'scenario':<28} rows      members  longest wait  alone  stall   before during after MiB")
     for one in verdicts:
         if one.skipped:
             continue
         mark = "  FAILED" if one.problems else ""
         print(f"{one.scenario:<28} {one.rows:<9} {one.members:>7}  {one.longest * 1000:>9.0f} ms "
-              f"{one.alone * 1000:>4.0f} ms  {one.before:>6} {one.during:>6} {one.after:>5}{mark}")  # fmt: skip
+              f"{one.alone * 1000:>4.0f} ms {one.stall * 1000:>4.0f} ms  {one.before:>6} {one.during:>6} {one.after:>5}{mark}")  # fmt: skip
     failed = [one for one in verdicts if one.problems]
     waits = [one.longest for one in verdicts if not one.skipped]
     print(f"{len(verdicts)} runs, {len(failed)} failed, {sum(bool(one.skipped) for one in verdicts)} skipped; "

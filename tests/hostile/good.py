@@ -27,6 +27,7 @@ from visor.protocol import verbs
 
 PAUSE: Final = 0.01
 """Seconds between two requests of one role."""
+STALL_STEP: Final = 0.005
 HOLD: Final = 0.03
 """Seconds for which the lock is held each time."""
 PATIENCE: Final = 40.0
@@ -92,6 +93,7 @@ class Good:
         """When each write that the watch has not told yet was sent."""
         self._over = asyncio.Event()
         self._begun: dict[str, asyncio.Event] = {name: asyncio.Event() for name in self.roles}
+        self._stall = 0.0
         self._session = new_session()
         self._kept_rev = self._leave_one_unacknowledged()
 
@@ -118,12 +120,14 @@ class Good:
         loop = asyncio.get_running_loop()
         roles = (self._write, self._read, self._watch, self._lock)
         tasks = [asyncio.create_task(self._go_on(role)) for role in roles]
+        tasks.append(asyncio.create_task(self._feel_stalls()))
         for event in self._begun.values():
             await event.wait()
         print("ready", flush=True)
         while True:
             line = await loop.run_in_executor(None, sys.stdin.readline)
             told: dict[str, Any] = {name: role.mark() for name, role in self.roles.items()}
+            told["stall"], self._stall = self._stall, 0.0
             told["failures"], self.failures = self.failures[:20], []
             if line.strip() != "mark":
                 break
@@ -146,6 +150,13 @@ class Good:
             except (VisorError, OSError) as error:
                 self.failures.append(f"{role.__name__.strip('_')}: {type(error).__name__}: {error!s:.200}")
                 await asyncio.sleep(0.05)
+
+    async def _feel_stalls(self) -> None:
+        """Note for how long this process did not run although it wanted to: the machine's doing, no server's."""
+        while True:
+            due = time.monotonic() + STALL_STEP
+            await asyncio.sleep(STALL_STEP)
+            self._stall = max(self._stall, time.monotonic() - due)
 
     async def _dial(self, name: str) -> visor.aio.Client[bytes]:
         return await dial(self._addresses, f"good {name}", PATIENCE)
