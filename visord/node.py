@@ -50,6 +50,7 @@ from visord.serving.turns import Turns
 from visord.settings import Settings
 from visord.state import command as commands
 from visord.state.command import Command
+from visord.state.estimate import Estimates
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
 from visord.storage.checkpoint import Checkpointer
@@ -213,6 +214,7 @@ class Node:
             self._loop.call_soon,
             self.environment.clock_ms,
             self._loop.time,
+            Estimates(self.machine.store),
         )
         self.forwarding.proposer = self.proposer
         self.reads = Reads(

@@ -24,14 +24,15 @@ from __future__ import annotations
 import operator
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from visor.protocol.frames import Message
+from visord.state import cost
 from visord.state.command import Command, encode, too_deep, unfit
 from visord.state.refusal import Refusal
 
 MAX_FRAMES = 4096
-"""Writes in one command: bounds how long one apply holds the loop (about 10 ms)."""
+"""Writes in one command. How long an apply holds the loop is bounded by what they cost (`cost.COMMAND`: 10 ms)."""
 MAX_BYTES = 8 << 20
 """Bytes in one command, as they arrived; one arrival may exceed it alone."""
 MAX_QUEUED_BYTES = 64 << 20
@@ -62,15 +63,30 @@ class Author(Protocol):
 
 
 class Group:
-    """Writes of one author, in order: `content` is what the command will hold of them."""
+    """Writes of one author, in order: `content` is what the command will hold of them.
 
-    __slots__ = ("author", "content", "frames", "size")
+    `whole`: they have one place in one command, because another node waits for it.
+    """
 
-    def __init__(self, author: Author, content: list[Any], frames: list[Message], size: int) -> None:
+    __slots__ = ("author", "content", "frames", "size", "whole")
+
+    def __init__(
+        self, author: Author, content: list[Any], frames: list[Message], size: int, *, whole: bool = False
+    ) -> None:
         self.author = author
         self.content = content
         self.frames = frames
         self.size = size
+        self.whole = whole
+
+    def split(self, count: int) -> tuple[Group, Group]:
+        """Return the first `count` writes, and the others, as groups of their own."""
+        size = self.size * count // len(self.frames)
+        return self._part(self.frames[:count], size), self._part(self.frames[count:], self.size - size)
+
+    def _part(self, frames: list[Message], size: int) -> Group:
+        session, actor, _, *more = self.content
+        return Group(self.author, [session, actor, frames, *more], frames, size)
 
 
 class Route(Protocol):
@@ -89,13 +105,36 @@ class Route(Protocol):
         """Groups of other nodes have a place in the log now: tell them."""
 
 
+class Costs(Protocol):
+    """What the state tells of writes: see `visord.state.estimate`."""
+
+    def fitting(self, frames: list[Message], room: int, /) -> tuple[int, int]:
+        """How many of the first of them cost at most `room` units together (at least one), and what they cost."""
+
+    def hopeless(self, frame: Message, /) -> Refusal | None:
+        """Why a write that would be applied to the state as it is now will be refused for its cost."""
+
+
+class Cheap:
+    """The costs where nobody counts."""
+
+    def fitting(self, frames: list[Message], room: int, /) -> tuple[int, int]:
+        return len(frames), 0
+
+    def hopeless(self, frame: Message, /) -> Refusal | None:
+        return None
+
+
+CHEAP: Final = Cheap()
+
+
 class Proposer:
     """Turns submitted writes into commands and hands their outcomes back.
 
     `propose(command) -> (index, term) | None` appends to the log as leader; `has_room(size)` tells whether
     the log can take a command of that size now (if not, it makes room and `start_next` is called again);
     `call_soon(callback)` runs it in this turn of the loop, after all sockets were read; `clock_ms()` is wall-clock
-    time, which the command carries; `time()` is monotonic seconds.
+    time, which the command carries; `time()` is monotonic seconds; `costs` tells what fits one command.
     """
 
     def __init__(
@@ -106,7 +145,9 @@ class Proposer:
         call_soon: Callable[[Callable[[], None]], object],
         clock_ms: Callable[[], int],
         time: Callable[[], float],
+        costs: Costs = CHEAP,
     ) -> None:
+        self._costs = costs
         self._propose = propose
         self._has_room = has_room
         self._route = route
@@ -200,7 +241,16 @@ class Proposer:
             self._held_since = self._time()
 
     def _start_command(self) -> None:
-        groups, command = self._take_encoded() or self._encode()
+        groups: list[Group]
+        command: Command | None
+        encoded = self._take_encoded()
+        if encoded is not None:
+            groups, command = encoded
+        else:
+            groups = self._take()
+            if self._refuse_hopeless(groups):
+                return
+            groups, command = self._encode(groups)
         if command is None:
             self._put_back(groups)
             self.start_next()
@@ -216,9 +266,9 @@ class Proposer:
         self._waiting[index] = (term, list(enumerate(groups)))
         self._route.placed(groups, index, term)
 
-    def _encode(self) -> tuple[list[Group], Command | None]:
-        """Take groups and make their command; None when some had to be refused first."""
-        groups, now = self._take(), self._clock_ms()
+    def _encode(self, groups: list[Group]) -> tuple[list[Group], Command | None]:
+        """Make the command of groups; None when some had to be refused first."""
+        now = self._clock_ms()
         try:
             return groups, encode(now, [group.content for group in groups])
         except ValueError:
@@ -269,16 +319,43 @@ class Proposer:
             self._held_since = None
 
     def _take(self) -> list[Group]:
-        queue = self._queue
+        """Take what makes one command: a group that costs too much is split, and its end comes first in the next."""
+        queue, fitting = self._queue, self._costs.fitting
         groups: list[Group] = []
         frames = size = 0
-        while queue and (not groups or (frames < MAX_FRAMES and size < MAX_BYTES)):
+        room = cost.COMMAND
+        while queue and (not groups or (frames < MAX_FRAMES and size < MAX_BYTES and room > 0)):
             group = queue.popleft()
+            count, spent = fitting(group.frames, room)
+            if spent > room and groups:
+                queue.appendleft(group)
+                break
+            if count < len(group.frames):
+                if group.whole and groups:
+                    queue.appendleft(group)
+                    break
+                if not group.whole:
+                    group, rest = group.split(count)
+                    queue.appendleft(rest)
             groups.append(group)
             frames += len(group.frames)
             size += group.size
+            room -= spent
         self._queued_bytes -= size
         return groups
+
+    def _refuse_hopeless(self, groups: list[Group]) -> bool:
+        """Refuse a write that goes alone, and will be refused for its cost: nothing is under way, the state is the one
+        that it would meet."""
+        if len(groups) != 1 or len(groups[0].frames) != 1 or self._waiting:
+            return False
+        group = groups[0]
+        refusal = self._costs.hopeless(group.frames[0])
+        if refusal is None:
+            return False
+        group.author.settle_all(group.frames, refusal)
+        self._schedule()  # not at once: finding out took time, too
+        return True
 
     def _put_back(self, groups: list[Group]) -> None:
         self._queue.extendleft(reversed(groups))

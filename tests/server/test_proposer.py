@@ -179,3 +179,93 @@ def test_a_leader_takes_only_groups_as_a_door_makes_them() -> None:
     assert [made.batch[1] for made in world.log] == [[right[1:]]]  # type: ignore[index]
     assert [message[1] for message in said] == [list(range(2, 11))]
     assert said[0][2] == "bad_request"
+
+
+# -- what commands cost --------------------------------------------------------------------------------
+
+
+class Prices:
+    """A write costs what its path says; `/never` is refused."""
+
+    def fitting(self, frames: list[Any], room: int, /) -> tuple[int, int]:
+        spent = count = 0
+        for frame in frames:
+            more = int(frame[3].rpartition("/")[2])
+            if count and spent + more > room:
+                break
+            spent, count = spent + more, count + 1
+        return count, spent
+
+    def hopeless(self, frame: Any, /) -> Refusal | None:
+        return Refusal("too_large", "", {}) if frame[3].startswith("/never") else None
+
+
+def priced(ident: int, units: int, path: str = "") -> list[Any]:
+    return [30, ident, 0, f"{path}/{units}", b""]
+
+
+class Shop(World):
+    """Applies what it proposes, one command after the other."""
+
+    def __init__(self, *, leader: bool = True) -> None:
+        super().__init__(leader=leader)
+        self.proposer._costs = Prices()
+
+    def commands(self) -> list[list[list[int]]]:
+        """Return the ids of the writes of each command, by group."""
+        self.run()
+        done = 0
+        while done < len(self.log):
+            groups = self.log[done].batch[1]  # type: ignore[index]
+            done += 1
+            self.proposer.applied(done, 1, [[frame[1] for frame in group[2]] for group in groups])
+            self.run()
+        return [[[frame[1] for frame in group[2]] for group in made.batch[1]] for made in self.log]  # type: ignore[index]
+
+
+def test_a_group_that_costs_too_much_is_split_and_keeps_its_order() -> None:
+    world, client, other = Shop(), Client(), Client()
+    world.proposer.submit(client, [priced(i, 3_000) for i in range(1, 8)], 700)
+    world.proposer.submit(other, [priced(9, 1)], 10)
+    assert world.commands() == [[[1, 2, 3]], [[4, 5, 6]], [[7], [9]]]
+    assert [outcome for _, outcome in client.told] == [1, 2, 3, 4, 5, 6, 7]
+    assert [outcome for _, outcome in other.told] == [9]
+    assert (world.proposer.idle, world.proposer._queued_bytes) == (True, 0)
+
+
+def test_a_write_that_costs_more_than_a_command_goes_alone() -> None:
+    world, client = Shop(), Client()
+    world.proposer.submit(client, [priced(1, 5), priced(2, 90_000), priced(3, 5)], 30)
+    assert world.commands() == [[[1]], [[2]], [[3]]]
+
+
+def test_a_group_of_another_node_is_never_split() -> None:
+    world, client = Shop(), Client()
+    world.proposer.submit(client, [priced(1, 9_000)], 10)
+    forwarding = Forwarding(lambda member, message: True, lambda: 0.0, 1)
+    forwarding.proposer = world.proposer
+    group = [7, b"s", "me", [priced(2, 6_000), priced(3, 6_000)], "owner"]
+    forwarding.on_forward("n2", [msg.FORWARD, [group]], True)
+    assert world.commands() == [[[1]], [[2, 3]]]
+
+
+def test_a_replica_sends_no_more_at_a_time_than_a_command_takes() -> None:
+    world, client = Shop(leader=False), Client()
+    world.proposer.submit(client, [priced(i, 4_000) for i in range(1, 5)], 40)
+    world.run()
+    assert [[frame[1] for frame in group.frames] for group in world.sent[0]] == [[1, 2]]
+    world.proposer.synced()
+    assert [[frame[1] for frame in group.frames] for group in world.sent[1]] == [[3, 4]]
+
+
+def test_what_will_be_refused_for_its_cost_is_not_proposed() -> None:
+    world, client = Shop(), Client()
+    dear = [priced(i, 50_000, "/never") for i in range(2, 4)]
+    world.proposer.submit(client, [priced(1, 1), *dear, priced(4, 1)], 40)
+    assert world.commands() == [[[1]], [[4]]]
+    assert [(frame[1], getattr(outcome, "code", outcome)) for frame, outcome in client.told] == [
+        (1, 1),
+        (2, "too_large"),
+        (3, "too_large"),
+        (4, 4),
+    ]

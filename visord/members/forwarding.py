@@ -132,7 +132,7 @@ class Forwarding:
             return
         self._refuse(member, [row for row in rows if not _is_group(row)], NO_GROUP)
         groups = [
-            Group(Remote(member, row[0], self._say), row[1:], row[3], _weight(row[3]))
+            Group(Remote(member, row[0], self._say), row[1:], row[3], _weight(row[3]), whole=True)
             for row in rows
             if _is_group(row)
         ]

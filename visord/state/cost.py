@@ -23,6 +23,11 @@ PAGE: Final = 5_000
 WRITE: Final = 20_000
 """Units that deciding one write may cost: looking, comparing, reading; beyond that it is refused."""
 
+COMMAND: Final = 10_000
+"""Units that all writes of one command may cost together, by estimate; one write that costs more goes alone."""
+MAX_CHANGES: Final = 16_384
+"""Changes of one commit, and directories that come into being with it: carrying them out takes about 100 ms."""
+
 VISIT: Final = 1
 """An entry, or a change, that is looked at."""
 ROW: Final = 1
@@ -31,6 +36,18 @@ CHANGE_ROW: Final = 4
 """A change that LOG shows, or a path that DIFF compares."""
 UNIT_BYTES_BITS: Final = 11
 """2**11 bytes of values are shown for a unit."""
+
+
+# -- writes
+
+SET: Final = 2
+"""A value for a file that is there: decided and carried out."""
+OPERATION: Final = 2
+"""A guard or an operation of a transaction, decided."""
+CHANGE: Final = 4
+"""A change, carried out."""
+DIRECTORY: Final = 4
+"""A directory that comes into being."""
 
 
 def shown(values: int) -> int:

@@ -12,13 +12,14 @@ before: they cannot fail.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from visor.paths import ROOT, check, parent, sort_key
 from visor.protocol.limits import DEFAULT, Limits
 from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, UPDATE
 from visord.state import refusal
 from visord.state.columns import Columns
+from visord.state.cost import MAX_CHANGES as MAX_CHANGES
 from visord.state.history import History
 from visord.state.leases import Leases
 from visord.state.refusal import Refusal
@@ -43,9 +44,6 @@ Commit: TypeAlias = tuple[int, int, str, str | None, list[Change]]
 
 Write: TypeAlias = tuple[str, bytes | None, int]
 """`(path, value, lease)`, the value None to delete."""
-
-MAX_CHANGES: Final = 65_536
-"""Changes of one commit: what one array of the wire may hold."""
 
 
 class Store:

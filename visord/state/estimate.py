@@ -1,0 +1,173 @@
+"""What a write will cost, told before it is proposed: from its shape, and from what directories know of themselves.
+
+    of_frame(store, frame)           units of `cost`: deciding it, carrying it out, and showing what it read
+    fitting(store, frames, room)     how many of these writes one command still takes
+    hopeless(store, frame)           the refusal that it will meet anyway
+
+An estimate is never below what applying the write spends (a test says so), and takes a time that the bytes of the write
+bound: nothing is enumerated here. What cannot be told cheaply, a recursive deletion of many directories or a revert,
+counts as much as applying it may spend at most, so it goes alone. Total, like `Machine.apply`: frames may be anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from visor.paths import parent
+from visor.protocol.verbs import DELETE, RETRY, REVERT, REVOKE, SET, T_DELETE, T_LIST, T_SET, TXN
+from visord.state import cost, refusal
+from visord.state.refusal import Refusal
+from visord.state.store import MAX_CHANGES, Store
+from visord.state.tree import Directory
+
+MOST: Final = cost.WRITE + MAX_CHANGES * cost.CHANGE
+"""What no write exceeds: apply refuses it before."""
+_GUARDS, _THEN, _ELSE = 3, 4, 5
+
+
+class Estimates:
+    """The estimates of one store, for who proposes writes."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def fitting(self, frames: Sequence[Any], room: int, /) -> tuple[int, int]:
+        return fitting(self._store, frames, room)
+
+    def hopeless(self, frame: Any, /) -> Refusal | None:
+        return hopeless(self._store, frame)
+
+
+def fitting(store: Store, frames: Sequence[Any], room: int) -> tuple[int, int]:
+    """Return how many of the first `frames` cost at most `room` units together, and what they cost.
+
+    The first one always counts in: somebody has to go alone.
+    """
+    files, spent, count = store.files, 0, 0
+    for frame in frames:
+        if (
+            type(frame) is list
+            and len(frame) > 3
+            and type(frame[3]) is str
+            and frame[0] == SET
+            and frame[3] in files
+        ):
+            more = cost.SET
+        else:
+            more = of_frame(store, frame)
+        if spent + more > room and count:
+            break
+        spent += more
+        count += 1
+    return count, spent
+
+
+def of_frame(store: Store, frame: Any) -> int:
+    """Return about how many units the write costs, rather too many than too few."""
+    if type(frame) is not list or len(frame) < 3:
+        return cost.OPERATION
+    verb = frame[0]
+    if verb == RETRY:
+        return of_frame(store, frame[2]) if not _is_retry(frame[2]) else cost.OPERATION
+    if verb == TXN:
+        return _of_txn(store, frame)
+    path = frame[3] if len(frame) > 3 else None
+    if verb == SET:
+        return _of_set(store, path)
+    if verb == DELETE:
+        return _of_delete(store, path, len(frame) > 4 and frame[4] is True)
+    if verb == REVERT:
+        return MOST
+    return _of_lease(store, path) if verb == REVOKE else cost.OPERATION + cost.CHANGE
+
+
+def _is_retry(frame: Any) -> bool:
+    return type(frame) is list and len(frame) > 0 and frame[0] == RETRY
+
+
+def _of_set(store: Store, path: Any) -> int:
+    if type(path) is not str or path in store.files:
+        return cost.SET + cost.CHANGE
+    missing = 0 if parent(path) in store.directories else min(path.count("/"), store.limits.path)
+    return cost.SET + cost.CHANGE + cost.DIRECTORY * missing
+
+
+def _of_delete(store: Store, path: Any, recursive: bool) -> int:
+    directory = store.directories.get(path) if type(path) is str and recursive else None
+    if directory is None:
+        return cost.OPERATION + cost.CHANGE
+    if directory.folders:
+        return MOST
+    return cost.OPERATION + min(len(directory.live) * (cost.VISIT + cost.CHANGE), MOST)
+
+
+def _of_lease(store: Store, number: Any) -> int:
+    lease = store.leases.by_id.get(number) if type(number) is int else None
+    return cost.OPERATION + (len(lease.files) * cost.CHANGE if lease is not None else 0)
+
+
+def _of_txn(store: Store, frame: list[Any]) -> int:
+    then, otherwise = (_of_branch(store, frame, field) for field in (_THEN, _ELSE))
+    return _of_guards(frame) + max(then, otherwise)
+
+
+def _of_guards(frame: list[Any]) -> int:
+    guards = frame[_GUARDS] if len(frame) > _GUARDS else None
+    return cost.OPERATION * (1 + (len(guards) if type(guards) is list else 0))
+
+
+def _of_branch(store: Store, frame: list[Any], field: int) -> int:
+    operations = frame[field] if len(frame) > field else None
+    if type(operations) is not list:
+        return 0
+    total = 0
+    for operation in operations:
+        total += cost.OPERATION
+        if type(operation) is list and len(operation) > 1:
+            kind, path = operation[0], operation[1]
+            if kind == T_SET:
+                total += _of_set(store, path)
+            elif kind == T_LIST:
+                total += _of_list(store, path, len(operations))
+            elif kind == T_DELETE:
+                # What the transaction itself put there is deleted as well.
+                more = (cost.VISIT + cost.CHANGE) * len(operations) if len(operation) > 2 else 0
+                total += more + _of_delete(store, path, len(operation) > 2)
+        if total >= MOST:
+            return MOST
+    return total
+
+
+def _of_list(store: Store, path: Any, staged: int) -> int:
+    return (listed(store.directories.get(path)) if type(path) is str else 0) + staged * cost.VISIT
+
+
+def listed(directory: Directory | None) -> int:
+    """Return what it costs to list a directory, without what the transaction itself changed in it."""
+    return len(directory.live) * cost.VISIT if directory is not None else 0
+
+
+def hopeless(store: Store, frame: Any) -> Refusal | None:
+    """Return why applying `frame` to this very state will be refused for its cost, where that is sure and easily told.
+
+    A RETRY is never refused here: what it repeats may have been done.
+    """
+    if type(frame) is not list or len(frame) < 4:
+        return None
+    if frame[0] == DELETE and len(frame) > 4 and frame[4] is True and type(frame[3]) is str:
+        directory = store.directories.get(frame[3])
+        files = len(directory.live) - directory.folders if directory is not None else 0
+        return refusal.too_large("changes", MAX_CHANGES, files) if files > MAX_CHANGES else None
+    if frame[0] != TXN or frame[_GUARDS] != [] or len(frame) <= _THEN or type(frame[_THEN]) is not list:
+        return None
+    spent = 0
+    for position, operation in enumerate(frame[_THEN]):
+        if type(operation) is list and len(operation) == 2 and operation[0] == T_LIST:
+            spent += listed(store.directories.get(operation[1])) if type(operation[1]) is str else 0
+            if spent > cost.WRITE:
+                code, text, details = refusal.too_large("cost", cost.WRITE, spent)
+                return Refusal(code, f"operation {position}: {text}", {**details, "operation": position})
+    return None
