@@ -68,6 +68,13 @@ class Refused(Exception):  # noqa: N818
         self.outcome = (code, details)
 
 
+def abridged(outcome):
+    """What a retry is told of a refusal."""
+    if isinstance(outcome, tuple) and isinstance(outcome[0], str):
+        return (outcome[0], {key: value for key, value in outcome[1].items() if type(value) is int})
+    return outcome
+
+
 class Naive:
     def __init__(self):
         self.trees = [{}]
@@ -105,7 +112,7 @@ class Naive:
         if frame[1] < known["acked"]:
             return ("session_lost", {}) if retry else ("bad_request", {"field": "id"})
         if frame[1] in known["outcomes"]:
-            return known["outcomes"][frame[1]]
+            return abridged(known["outcomes"][frame[1]])
         if retry and frame[1] < known["start"]:
             return ("session_lost", {})
         known["start"] = min(known["start"], frame[1])

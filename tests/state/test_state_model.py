@@ -94,7 +94,7 @@ def plain(outcome):
         if code in ("guard_failed", "session_lost"):
             return (code, {})
         if code == "bad_request":
-            return (code, {"field": details["field"]})
+            return (code, {"field": details["field"]} if "field" in details else {})
         return outcome
     if isinstance(outcome, (list, tuple)):
         return [plain(part) for part in outcome]

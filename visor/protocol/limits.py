@@ -33,6 +33,10 @@ class Limits:
     """Watches of one connection."""
     connections: int = 10_000
     leases: int = 100_000
+    owner_leases: int = 20_000
+    """Leases of one owner: the host that clients come from, or the user of a Unix socket."""
+    anonymous_leases: int = 1_000
+    """Leases of one owner that were asked for without a session."""
     lease_files: int = 4096
     """Files attached to one lease: they go in one rev, as the operations of one transaction."""
     lease_ttl_least: int = 1_000

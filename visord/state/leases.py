@@ -18,6 +18,7 @@ from sortedcontainers import SortedList
 
 from visor.protocol.limits import Limits
 from visord.state import cost, fields, refusal
+from visord.state.holders import Holders
 from visord.state.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -31,26 +32,37 @@ _SLICE: Final = 500
 
 
 class Lease:
-    """One lease: its id, its time to live in ms, and the paths of the files attached to it."""
+    """One lease: its id, its time to live in ms, who asked for it, and the paths of the files attached to it."""
 
-    __slots__ = ("files", "id", "ttl")
+    __slots__ = ("files", "id", "order", "owner", "session", "ttl")
 
-    def __init__(self, lease: int, ttl: int) -> None:
+    def __init__(self, lease: int, ttl: int, owner: str = "", session: bytes | None = None) -> None:
         self.id = lease
         self.ttl = ttl
+        self.owner = owner
+        self.session = session
+        self.order = 0
+        """Rises from lease to lease as they are made; -1 when it has ended."""
         self.files: dict[str, None] = {}
+
+    def row(self) -> list[Any]:
+        """Return what a checkpoint keeps."""
+        return [self.id, self.ttl, self.owner, self.session]
 
 
 class Leases:
     """All leases. Belongs to the store, which tells it of every version that has, or had, a lease."""
 
-    __slots__ = ("_limits", "by_id", "named", "news", "next", "order")
+    __slots__ = ("_limits", "_made", "by_id", "holders", "named", "news", "next", "order")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._made = 0
         self.by_id: dict[int, Lease] = {}
+        """In the order in which they were made."""
         self.order: SortedList[int] = SortedList()
         """The ids, ascending: a page of them costs the same however many there are."""
+        self.holders = Holders(limits)
         self.next = 1
         """The next id to hand out."""
         self.named: dict[str, None] = {}
@@ -63,8 +75,11 @@ class Leases:
 
     # -- leases come and go ---------------------------------------------------------------------------
 
-    def grant(self, ttl: Any, wanted: Any) -> Lease | Refusal:
-        """Make a lease of `ttl` ms: with the id `wanted`, or the next one where that is 0."""
+    def grant(self, ttl: Any, wanted: Any, owner: str = "", session: bytes | None = None) -> Lease | Refusal:
+        """Make a lease of `ttl` ms: with the id `wanted`, or the next one where that is 0.
+
+        When there are too many, one without files ends for it, or it is refused: see `holders.py`.
+        """
         limits = self._limits
         wrong = fields.integer("ttl", ttl, limits.lease_ttl_least, limits.lease_ttl_most)
         if wrong is None and wanted != 0:
@@ -74,19 +89,29 @@ class Leases:
             return wrong
         if wanted in self.by_id:
             return refusal.lease_exists(wanted)
-        if len(self.by_id) >= limits.leases:
-            return refusal.too_large("leases", limits.leases, len(self.by_id) + 1)
+        room = self.holders.room(owner, session)
+        if isinstance(room, Refusal):
+            return room
+        if room is not None:
+            self.end(room)
         if wanted == 0:
             wanted, self.next = self.next, self.next + 1
-        lease = self.by_id[wanted] = Lease(wanted, ttl)
+        lease = self.by_id[wanted] = self._make(Lease(wanted, ttl, owner, session))
         self.order.add(wanted)
         self.news.append((wanted, ttl))
+        return lease
+
+    def _make(self, lease: Lease) -> Lease:
+        self._made += 1
+        lease.order = self._made
+        self.holders.add(lease)
         return lease
 
     def end(self, lease: Lease) -> None:
         """Take out a lease; its files have been deleted already."""
         del self.by_id[lease.id]
         self.order.remove(lease.id)
+        self.holders.remove(lease)
         self.news.append((lease.id, 0))
 
     def find(self, lease: Any) -> Lease | Refusal:
@@ -127,6 +152,8 @@ class Leases:
         old = self.by_id.get(before)
         if old is not None:
             old.files.pop(path, None)
+            if not old.files:
+                self.holders.emptied(old)
         new = self.by_id.get(lease)
         if new is not None:
             new.files[path] = None
@@ -143,8 +170,8 @@ class Leases:
     # -- checkpoints ----------------------------------------------------------------------------------
 
     def export(self) -> list[Any]:
-        """Return `[next id, [[lease, ttl], ...]]`; what is attached follows from the store."""
-        return [self.next, [[lease.id, lease.ttl] for lease in self.by_id.values()]]
+        """Return `[next id, [[lease, ttl, owner, session], ...]]`; what is attached follows from the store."""
+        return [self.next, [lease.row() for lease in self.by_id.values()]]
 
     def load(self, store: Store, exported: list[Any]) -> str | None:
         """Take over what `export` gave, and look in the store for what is attached; return what does not fit."""
@@ -158,7 +185,7 @@ class Leases:
 
     def load_steps(self, store: Store, exported: list[Any]) -> Generator[None, None, str | None]:
         """Do the same in slices; the leases are there after the last one."""
-        by_id = {lease: Lease(lease, ttl) for lease, ttl in exported[1]}
+        by_id = {lease: Lease(lease, *rest) for lease, *rest in exported[1]}  # older rows have no owner
         attached = (path for lease in self.by_id.values() for path in lease.files)
         for count, path in enumerate(chain(self.named, attached)):
             file = store.files.get(path)
@@ -169,6 +196,13 @@ class Leases:
                 lease.files[path] = None
             if count % _SLICE == 0:
                 yield
+        holders = Holders(self._limits)
+        for order, made in enumerate(by_id.values(), 1):
+            made.order = order
+            holders.add(made)
+            if order % _SLICE == 0:
+                yield
         self.next, self.by_id, self.order = exported[0], by_id, SortedList(by_id)
+        self.holders, self._made = holders, len(by_id)
         self.named, self.news = {}, []
         return None

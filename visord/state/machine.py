@@ -42,18 +42,15 @@ from visord.state.fields import MAX_INT
 from visord.state.history import MAX_RECENT
 from visord.state.refusal import Refusal, bad_request
 from visord.state.retention import Retention
-from visord.state.sessions import Outcome, Session, Sessions
+from visord.state.sessions import MAX_KEPT, Outcome, Session, Sessions, abridged, weigh
 from visord.state.store import Store
 from visord.state.tables import Import, head_of
-
-MAX_KEPT: Final = 4096
-"""Bytes read by a transaction up to which its whole outcome is kept for a retry."""
 
 
 class Machine:
     """The store, who has written to it, and the place in the log that they stand for."""
 
-    __slots__ = ("index", "retention", "sessions", "store", "term", "time")
+    __slots__ = ("_asking", "index", "retention", "sessions", "store", "term", "time")
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
         self.index = 0
@@ -62,6 +59,8 @@ class Machine:
         self.store = Store(limits)
         self.sessions = Sessions()
         self.retention = Retention()
+        self._asking: list[Any] = []
+        """The group that is applied."""
 
     def apply(self, index: int, term: int, command: bytes) -> list[list[Outcome]]:
         """Apply the committed entry `index`; return the outcomes by group and frame.
@@ -123,7 +122,7 @@ class Machine:
             pass
 
     def _group(self, group: list[Any]) -> list[Outcome]:
-        session_id, actor, frames, owner = group
+        session_id, actor, frames, owner = self._asking = group
         wrong = _malformed_group(session_id, actor, owner)
         if wrong is not None:
             return [wrong] * len(frames)
@@ -137,10 +136,12 @@ class Machine:
         outcomes: list[Outcome] = [_LOST] * lost
         if lost < len(frames):
             if session is None:
-                session = self.sessions.begin(session_id, self.time, self.store.rev)
-            before = len(session.outcomes)
+                begun = self.sessions.begin(session_id, self.time, self.store.rev, owner)
+                if isinstance(begun, Refusal):
+                    return outcomes + [begun] * (len(frames) - lost)
+                session = begun
             outcomes += self._frames(session, actor, frames[lost:] if lost else frames)
-            self.sessions.settle(session, before)
+            self.sessions.settle(session)
         return outcomes
 
     def _may_be_forgotten(self, frame: Any) -> bool:
@@ -194,8 +195,6 @@ class Machine:
                         or (guard == G_SINCE and arg >= last[0])
                     ):
                         outcome = overwrite(file, last, value, time, actor)
-                    elif guard in (G_REV, G_SINCE):
-                        outcome = refusal.rev_mismatch(path, arg, last[0])
                 elif guard in (G_NONE, G_MISSING):
                     outcome = store.create(path, value, time, actor)
                 if outcome is not None and session is not None:
@@ -235,7 +234,7 @@ class Machine:
         session.start = min(session.start, write)
         outcome, kept = self._decide(actor, frame)
         if kept is not None:
-            session.keep(write, kept)
+            session.keep(write, abridged(kept) if type(kept) is Refusal else kept)
         return outcome
 
     def _of_this_term(self, frame: list[Any]) -> bool:
@@ -250,6 +249,9 @@ class Machine:
         if frame[0] == RETAIN:
             floor = self.retention.set(self.store, self.time, frame)
             return floor, floor
+        if frame[0] == GRANT:
+            lease = tenure.grant(self.store, self._asking[3], self._asking[0], frame)
+            return lease, lease
         if frame[0] in _TENURE:
             answer = _TENURE[frame[0]](self.store, self.time, actor, frame)
             return answer, answer
@@ -271,7 +273,7 @@ class Machine:
         if plan.answer is None:
             return rev, rev
         outcome = [rev, *plan.answer]
-        if plan.weight <= MAX_KEPT:
+        if plan.weight <= MAX_KEPT and weigh(outcome) <= MAX_KEPT:
             return outcome, outcome
         # Too much to keep for every session. What changed nothing can be done again instead.
         text = f"the transaction was committed at rev {rev}, what it read was too much to keep"
@@ -280,7 +282,6 @@ class Machine:
 
 # They change the leases themselves, not only files.
 _TENURE: Final[dict[int, Callable[[Store, int, str, list[Any]], Outcome]]] = {
-    GRANT: tenure.grant,
     REVOKE: tenure.revoke,
     EXPIRE_LEASE: tenure.expire,
 }

@@ -1,10 +1,24 @@
 """Exactly once: what each session's writes came to, kept until the client has said that it knows.
 
-All bounds depend on applied commands alone, so all nodes forget the same things at the same entry.
+All bounds depend on applied commands alone, so all nodes forget the same things at the same entry. What is held is
+counted as the memory that the objects take, per session, per owner (where a client comes from) and in total:
+
+    a session        at most 4096 outcomes and 2 MiB: its oldest outcomes go, half at a time
+    an owner         at most 10 000 sessions: its least recently used one goes for the new one
+                     at most 64 MiB: the older half of its largest session's outcomes goes
+    all              at most 20 000 sessions: the owner with most gives its least recently used one
+                     at most 256 MiB: the owner with most gives, as above
+
+A session that wrote less than a minute ago does not go for a new one of an owner that has as many as anybody: then
+the new one is refused (`overloaded`), and nothing is lost to anybody. So who opens sessions as fast as he can is
+refused himself, and drives out his own old ones at most.
+
+Of a refusal only the code and the numbers are kept: a retry is told that much, and not the path again.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
@@ -14,14 +28,41 @@ from visord.state.refusal import Refusal
 Outcome: TypeAlias = int | list[Any] | Refusal
 
 MAX_SESSIONS: Final = 20_000
+MAX_OWNER_SESSIONS: Final = 10_000
 MAX_OUTCOMES: Final = 4096
 """Outcomes of one session; more means that the client does not acknowledge."""
-MAX_TOTAL: Final = 1_000_000
+MAX_SESSION_BYTES: Final = 2 << 20
+MAX_OWNER_BYTES: Final = 64 << 20
+MAX_BYTES: Final = 256 << 20
+RELIEF: Final = MAX_BYTES // 64
+"""Bytes that are given back beyond the limit when all are over it: to find who has most costs a millisecond."""
+MAX_KEPT: Final = 4096
+"""Bytes of one outcome; a larger one is not kept."""
 MAX_AGE: Final = 3_600_000
 """Milliseconds of command time after its last write, when a session is forgotten."""
-
+YOUNG: Final = 60_000
+"""Milliseconds of command time after its last write, in which a session does not go for another one."""
+SESSION_BYTES: Final = 1_400
+"""What an empty session takes: a dict, a deque's first block, its places in three tables."""
+OUTCOME_BYTES: Final = 144
+"""What an outcome takes that is a rev: two integers, and its places in a dict and a deque."""
+LARGE: Final = 16 << 10
+"""Bytes from which a session is looked at when its owner has too much: at most some thousand of one owner are."""
 
 _NEVER: Final = 1 << 63
+
+
+class Owner:
+    """Where sessions come from. `sessions`: the least recently used first. `held`: bytes of all of them."""
+
+    __slots__ = ("held", "large", "name", "sessions")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.held = 0
+        self.sessions: OrderedDict[bytes, Session] = OrderedDict()
+        self.large: dict[bytes, Session] = {}
+        """Those of at least `LARGE` bytes."""
 
 
 class Session:
@@ -30,22 +71,39 @@ class Session:
     `outcomes`: by write id. `order`: the ids as they came. `acked`: the lowest id that can still be asked
     for. `start`: the lowest id that was written here; what a retry below it did was forgotten with an
     earlier life of the session. `last`: the command time of the last write. `born`: the store's rev before its first.
+    `held`: its bytes when they were last counted; `extra`: those of outcomes that are more than a rev.
     """
 
-    __slots__ = ("acked", "born", "last", "order", "outcomes", "start")
+    __slots__ = ("acked", "born", "extra", "held", "id", "last", "order", "outcomes", "owner", "start")
 
-    def __init__(self, born: int = 0) -> None:
+    def __init__(self, session_id: bytes, owner: Owner, born: int = 0) -> None:
+        self.id = session_id
+        self.owner = owner
         self.born = born
         self.acked = 0
         self.start = _NEVER
         self.last = 0
+        self.held = 0
+        self.extra = 0
         self.outcomes: dict[int, Outcome] = {}
         self.order: deque[int] = deque()
 
     def keep(self, write: int, outcome: Outcome) -> None:
-        """Remember what `write` came to."""
+        """Remember what `write` came to: a rev, or what `abridged` gave."""
         self.outcomes[write] = outcome
         self.order.append(write)
+        if type(outcome) is not int:
+            self.extra += weigh(outcome)
+
+    def forget(self) -> None:
+        """Forget what is acknowledged."""
+        outcomes, order, acked = self.outcomes, self.order, self.acked
+        if self.extra:
+            while order and order[0] < acked:
+                self.extra -= _extra(outcomes.pop(order.popleft()))
+        else:
+            while order and order[0] < acked:
+                del outcomes[order.popleft()]
 
     def drop(self, count: int) -> None:
         """Forget the `count` lowest ids; whoever asks for one of them learns that it is lost."""
@@ -53,6 +111,48 @@ class Session:
         self.acked = doomed[-1] + 1
         self.outcomes = {write: kept for write, kept in self.outcomes.items() if write >= self.acked}
         self.order = deque(write for write in self.order if write >= self.acked)
+        self.extra = sum(map(_extra, self.outcomes.values()))
+
+    def bytes(self) -> int:
+        """Return what it takes now."""
+        return SESSION_BYTES + OUTCOME_BYTES * len(self.outcomes) + self.extra
+
+
+def weigh(value: Any, most: int = MAX_KEPT) -> int:
+    """Return about how many bytes these objects take; when it is over `most`, any number that is."""
+    total, rest = 0, [value]
+    while rest and total <= most:
+        one = rest.pop()
+        kind = type(one)
+        if kind is bytes:
+            total += 48 + len(one)
+        elif kind is str:
+            total += 64 + len(one) * (1 if one.isascii() else 4)
+        elif kind is dict:
+            total += 232 + 16 * len(one)
+            rest += one.values()
+        elif kind in (list, tuple, Refusal):
+            total += 64 + 8 * len(one)
+            rest += one
+        else:
+            total += 32
+    return total
+
+
+def abridged(refusal: Refusal) -> Refusal:
+    """Return what is kept of a refusal: its code, a fixed text, and the numbers among the details."""
+    numbers = {key: value for key, value in refusal.details.items() if type(value) is int}
+    text = _TEXTS.get(refusal.code)
+    if text is None:
+        text = _TEXTS[refusal.code] = f"the write was refused when it came first ({refusal.code})"
+    return Refusal(refusal.code, text, numbers)
+
+
+_TEXTS: Final[dict[str, str]] = {}
+
+
+def _extra(outcome: Outcome) -> int:
+    return 0 if type(outcome) is int else weigh(outcome)
 
 
 class Taken:
@@ -88,13 +188,17 @@ class Taken:
 class Sessions:
     """All sessions, the least recently used first."""
 
-    __slots__ = ("_by_id", "_taken", "forgotten", "total")
+    __slots__ = ("_by_id", "_most", "_owners", "_taken", "forgotten", "held")
 
     def __init__(self) -> None:
         self._taken: Taken | None = None
         """Of an export under way."""
         self._by_id: OrderedDict[bytes, Session] = OrderedDict()
-        self.total = 0
+        self._owners: dict[str, Owner] = {}
+        self._most: list[tuple[int, str]] = []
+        """A heap of `(-sessions, owner)`, and of what was so before: see `_first`."""
+        self.held = 0
+        """Bytes of all sessions."""
         self.forgotten = -1
         """The highest `born` of all sessions that were forgotten. One whose client saw a later rev before it wrote
         anything is not among them: what is not known of it has not happened."""
@@ -112,40 +216,145 @@ class Sessions:
             if self._taken is not None:
                 self._taken.put_aside(session_id)
             self._by_id.move_to_end(session_id)
+            session.owner.sessions.move_to_end(session_id)
             session.last = time
         return session
 
-    def begin(self, session_id: bytes, time: int, rev: int = 0) -> Session:
-        """Return a new session under an id that is not known. `rev`: the store's rev now."""
-        session = self._by_id[session_id] = Session(rev)
+    def begin(self, session_id: bytes, time: int, rev: int = 0, owner: str = "") -> Session | Refusal:
+        """Return a new session under an id that is not known, or why there can be none. `rev`: the store's rev now."""
+        refused = self._make_room(owner, time)
+        if refused is not None:
+            return refused
+        session = self._add(session_id, owner, rev)
         session.last = time
         return session
 
-    def settle(self, session: Session, before: int) -> None:
-        """After a group: `session` had `before` outcomes; forget what is acknowledged, and count."""
-        outcomes, order, acked = session.outcomes, session.order, session.acked
-        while order and order[0] < acked:
-            del outcomes[order.popleft()]
-        if len(outcomes) > MAX_OUTCOMES:
-            session.drop(len(outcomes) - MAX_OUTCOMES // 2)
-        self.total += len(session.outcomes) - before
+    def settle(self, session: Session) -> None:
+        """After a group: forget what is acknowledged, and what is too much."""
+        session.forget()
+        if len(session.outcomes) > MAX_OUTCOMES:
+            session.drop(len(session.outcomes) - MAX_OUTCOMES // 2)
+        held = SESSION_BYTES + OUTCOME_BYTES * len(session.outcomes) + session.extra
+        if held != session.held:
+            while held > MAX_SESSION_BYTES:
+                session.drop((len(session.outcomes) + 1) // 2)
+                held = session.bytes()
+            self._count(session)
+            if session.owner.held > MAX_OWNER_BYTES:
+                self._relieve_owner(session)
+            if self.held > MAX_BYTES:
+                self._relieve_all()
 
     def evict(self, time: int) -> None:
-        """After a command: forget the sessions that are too old or too many."""
+        """After a command: forget the sessions that are too old."""
         by_id = self._by_id
         while by_id:
-            session_id, session = next(iter(by_id.items()))
-            over = len(by_id) > MAX_SESSIONS or self.total > MAX_TOTAL
-            if not over and time - session.last <= MAX_AGE:
+            session = by_id[next(iter(by_id))]
+            if time - session.last <= MAX_AGE:
                 return
-            self.total -= len(session.outcomes)
-            self.forgotten = max(self.forgotten, session.born)
-            if self._taken is not None:
-                self._taken.put_aside(session_id)
-            del by_id[session_id]
+            self._forget(session)
+
+    # -- what goes for what ---------------------------------------------------------------------------
+
+    def _make_room(self, name: str, time: int) -> Refusal | None:
+        """See that `name` may have one session more; return why it may not."""
+        owner = self._owners.get(name)
+        while owner is not None and len(owner.sessions) >= MAX_OWNER_SESSIONS:
+            oldest = owner.sessions[next(iter(owner.sessions))]
+            if time - oldest.last < YOUNG:
+                return _overloaded("sessions of one address", MAX_OWNER_SESSIONS, len(owner.sessions) + 1)
+            self._forget(oldest)
+        while len(self._by_id) >= MAX_SESSIONS:
+            first = self._first()
+            oldest = first.sessions[next(iter(first.sessions))]
+            own = len(owner.sessions) if owner is not None else 0
+            if time - oldest.last < YOUNG and own + 1 >= len(first.sessions):
+                return _overloaded("sessions", MAX_SESSIONS, len(self._by_id) + 1)
+            self._forget(oldest)
+        return None
+
+    def _first(self) -> Owner:
+        """Return the owner with most sessions, the first by name of several."""
+        most, owners = self._most, self._owners
+        if len(most) > 2 * len(owners) + 1000:
+            most[:] = [(-len(owner.sessions), name) for name, owner in owners.items()]
+            heapq.heapify(most)
+        while True:
+            negative, name = most[0]
+            owner = owners.get(name)
+            if owner is not None and len(owner.sessions) == -negative:
+                return owner
+            heapq.heappop(most)
+
+    def _relieve_owner(self, writer: Session) -> None:
+        owner = writer.owner
+        while owner.held > MAX_OWNER_BYTES:
+            if not owner.large and len(writer.outcomes) > 1:
+                self._halve(writer)
+            else:
+                self._relieve(owner)
+
+    def _relieve_all(self) -> None:
+        heap = [(-owner.held, name) for name, owner in self._owners.items()]
+        heapq.heapify(heap)
+        while self.held > MAX_BYTES - RELIEF and heap:
+            owner = self._owners[heapq.heappop(heap)[1]]
+            self._relieve(owner)
+            if owner.sessions:
+                heapq.heappush(heap, (-owner.held, owner.name))
+
+    def _relieve(self, owner: Owner) -> None:
+        """Give back some of what this owner holds: of the largest session, or the least recently used one."""
+        if owner.large:
+            self._halve(max(owner.large.values(), key=_size))
+        else:
+            self._forget(owner.sessions[next(iter(owner.sessions))])
+
+    def _halve(self, session: Session) -> None:
+        if self._taken is not None:
+            self._taken.put_aside(session.id)
+        session.drop((len(session.outcomes) + 1) // 2)
+        self._count(session)
+
+    # -- one comes, one goes --------------------------------------------------------------------------
+
+    def _add(self, session_id: bytes, name: str, born: int) -> Session:
+        owner = self._owners.get(name)
+        if owner is None:
+            owner = self._owners[name] = Owner(name)
+        session = self._by_id[session_id] = owner.sessions[session_id] = Session(session_id, owner, born)
+        heapq.heappush(self._most, (-len(owner.sessions), name))
+        self._count(session)
+        return session
+
+    def _count(self, session: Session) -> None:
+        owner, held = session.owner, session.bytes()
+        grown, session.held = held - session.held, held
+        owner.held += grown
+        self.held += grown
+        if held >= LARGE:
+            owner.large[session.id] = session
+        elif owner.large:
+            owner.large.pop(session.id, None)
+
+    def _forget(self, session: Session) -> None:
+        self.forgotten = max(self.forgotten, session.born)
+        if self._taken is not None:
+            self._taken.put_aside(session.id)
+        owner = session.owner
+        owner.held -= session.held
+        self.held -= session.held
+        owner.large.pop(session.id, None)
+        del self._by_id[session.id], owner.sessions[session.id]
+        if owner.sessions:
+            heapq.heappush(self._most, (-len(owner.sessions), owner.name))
+        else:
+            del self._owners[owner.name]
+
+    # -- checkpoints ----------------------------------------------------------------------------------
 
     def export(self) -> list[list[Any]]:
-        """Return rows `[id, acked, start, last, [[write, outcome], ...], born]`, least recently used first."""
+        """Return rows `[id, acked, start, last, [[write, outcome], ...], born, owner]`, least recently used first."""
         return [_row(session_id, session) for session_id, session in self._by_id.items()]
 
     def begin_export(self) -> Taken:
@@ -169,17 +378,36 @@ class Sessions:
 
     def add(self, row: list[Any]) -> None:
         """Add a session that was exported, as the most recently used one."""
-        session_id, acked, start, last, outcomes, *born = row
-        session = self._by_id[session_id] = Session(*born)
+        session_id, acked, start, last, outcomes, *more = (
+            row  # an older row ends without owner, or without born
+        )
+        session = self._add(session_id, more[1] if len(more) > 1 else "", more[0] if more else 0)
         session.acked, session.start, session.last = acked, start, last
-        session.outcomes = {write: _unpack(kept) for write, kept in outcomes}
-        session.order = deque(session.outcomes)
-        self.total += len(outcomes)
+        for write, kept in outcomes:
+            session.keep(write, _unpack(kept))
+        self._count(session)
 
 
 def _row(session_id: bytes, session: Session) -> list[Any]:
     outcomes = [[write, _pack(session.outcomes[write])] for write in session.order]
-    return [session_id, session.acked, session.start, session.last, outcomes, session.born]
+    return [
+        session_id,
+        session.acked,
+        session.start,
+        session.last,
+        outcomes,
+        session.born,
+        session.owner.name,
+    ]
+
+
+def _size(session: Session) -> tuple[int, bytes]:
+    return session.held, session.id
+
+
+def _overloaded(what: str, limit: int, actual: int) -> Refusal:
+    text = f"{what}: {actual} is over the limit of {limit}, and the others wrote a moment ago"
+    return Refusal("overloaded", text, {"what": what, "limit": limit, "actual": actual})
 
 
 def _pack(outcome: Outcome) -> Any:
@@ -188,6 +416,6 @@ def _pack(outcome: Outcome) -> Any:
 
 def _unpack(kept: Any) -> Outcome:
     if isinstance(kept, dict):
-        return Refusal(*kept["refusal"])
+        return abridged(Refusal(*kept["refusal"]))
     outcome: Outcome = kept
     return outcome

@@ -4,7 +4,7 @@ Out of a running machine:
 
     export = Export(machine)                what the tables are now, whatever is applied from here on
     export.head                             the small things: `Machine.export_tables` without its rows
-    for row in export.rows(): ...           [SESSION, ...] or [LEASE, id, ttl]; a little work for each
+    for row in export.rows(): ...           [SESSION, ...] or [LEASE, id, ttl, owner, session]; a little work for each
     export.close()
 
 And into one:
@@ -28,8 +28,10 @@ from visord.state.transfer import CorruptHistory
 if TYPE_CHECKING:
     from visord.state.machine import Machine
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the tables."""
+READABLE: Final = frozenset((1, FORMAT))
+"""Rows of format 1 know no owners."""
 SESSION: Final = 0
 LEASE: Final = 1
 SLICE: Final = 500
@@ -70,7 +72,7 @@ class Export:
         for session in self._taken.rows():
             yield [SESSION, *session]
         for lease in self._leases:
-            yield [LEASE, lease.id, lease.ttl]
+            yield [LEASE, *lease.row()]
 
     def close(self) -> None:
         """Remember no more. Idempotent."""
@@ -84,8 +86,10 @@ class Import:
 
     def __init__(self, machine: Machine, head: dict[str, Any]) -> None:
         known = head.get("format")
-        if known != FORMAT:
-            raise UnknownFormat(f"the tables have format {known!r}, this version of visord knows {FORMAT}")
+        if type(known) is not int or known not in READABLE:
+            raise UnknownFormat(
+                f"the tables have format {known!r}, this version of visord knows 1 to {FORMAT}"
+            )
         following, leases = head.get("leases", [1, []])
         self._machine = machine
         self._head = head

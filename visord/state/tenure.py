@@ -21,13 +21,13 @@ _GRANT_DEFAULTS: Final[list[Any]] = [0]
 _REVOKE_DEFAULTS: Final[list[Any]] = [None]
 
 
-def grant(store: Store, time: int, actor: str, frame: list[Any]) -> Outcome:
-    """Make a lease."""
+def grant(store: Store, owner: str, session: bytes | None, frame: list[Any]) -> Outcome:
+    """Make a lease of a session, or of an owner's clients without one."""
     wrong = fields.length(frame, 4, 5)
     if wrong is not None:
         return wrong
     _, _, _, ttl, wanted = frame + _GRANT_DEFAULTS[len(frame) - 4 :]
-    lease = store.leases.grant(ttl, wanted)
+    lease = store.leases.grant(ttl, wanted, owner, session)
     return lease if isinstance(lease, Refusal) else [store.rev, lease.id, lease.ttl]
 
 
