@@ -1,18 +1,25 @@
-"""One real process: started so that it cannot outlive its manager, ended with patience first and without afterwards."""
+"""One instance as the manager sees it: started behind a keeper, ended with patience first and without afterwards.
+
+The keeper (`keeper.py`) sees that nothing of it runs on: not when its first process has exited, nor when the manager
+died, in whatever way and however often the instance has forked.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import shlex
 import signal
 import socket
 import sys
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
-PR_SET_PDEATHSIG = 1
+from visor.registry.procman.environment import environment
+
+KEEPER: Final = str(Path(__file__).with_name("keeper.py"))
 
 
 def free_port() -> int:
@@ -24,60 +31,100 @@ def free_port() -> int:
 
 
 class Child:
-    """A process in a group of its own. `port` is in its environment as PORT."""
+    """An instance: its first process leads a session and a process group. `port` is in its environment as PORT."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
-        self._process = process
+    def __init__(
+        self, keeper: asyncio.subprocess.Process, report: asyncio.StreamReader, pid: int, port: int
+    ) -> None:
+        self._keeper = keeper
+        self._over = asyncio.ensure_future(_end_of(keeper, report, pid))
+        self.pid = pid
+        """The id of its first process, and of its process group."""
         self.port = port
 
     @classmethod
     async def start(cls, command: str, variables: Mapping[str, str]) -> Child:
-        """Start `command` (split as a shell does) with these variables; OSError or ValueError when that fails."""
+        """Start `command` (split as a shell does) with these variables; OSError or ValueError when that fails.
+
+        Variables that would change which code runs are left out (`environment.py`).
+        """
         words = shlex.split(command)
         if not words:
             raise ValueError("the command is empty")
         port = free_port()
-        environment = {"PATH": os.environ.get("PATH", os.defpath), **variables, "PORT": str(port)}
-        process = await asyncio.create_subprocess_exec(
-            *words,
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-        )
-        return cls(process, port)
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
+        heard, said = os.pipe()
+        try:
+            keeper = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", KEEPER, str(said)),
+                *words,
+                env=environment(variables, port),
+                stdin=asyncio.subprocess.PIPE,
+                pass_fds=(said,),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(heard)
+            raise
+        finally:
+            os.close(said)
+        try:
+            report = await _reader(heard)
+            kind, number = (await report.readline()).decode().split() or ("error", "0")
+        except BaseException:  # whoever waited has given up: the keeper ends what it may have started
+            if keeper.stdin is not None:
+                keeper.stdin.close()
+            raise
+        if kind != "pid":
+            await keeper.wait()
+            raise OSError(int(number), os.strerror(int(number)), words[0])
+        return cls(keeper, report, int(number), port)
 
     async def wait(self) -> str | None:
-        """Wait for its end: None when it exited with 0, else why not."""
-        code = await self._process.wait()
-        if code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        return f"exit code {code}" if code else None
+        """Wait until nothing of it is left: None when it exited with 0, else why not."""
+        return await asyncio.shield(self._over)
 
     async def end(self, grace: float) -> None:
-        """Ask it to end, and end it after `grace` seconds."""
-        self._tell(signal.SIGTERM)
+        """Ask all its processes to end, and end them after `grace` seconds."""
+        self._tell(b"t")
         try:
-            await asyncio.wait_for(self._process.wait(), grace)
+            await asyncio.wait_for(self.wait(), grace)
         except TimeoutError:
             self.kill()
-            await self._process.wait()
+            await self.wait()
 
     def kill(self) -> None:
-        """End it at once."""
-        self._tell(signal.SIGKILL)
+        """End all of it at once."""
+        self._tell(b"k")
 
-    def _tell(self, number: signal.Signals) -> None:
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+    def _tell(self, word: bytes) -> None:
+        stdin = self._keeper.stdin
+        if not self._over.done() and stdin is not None and not stdin.is_closing():
+            stdin.write(word)
 
 
-def _die_with_parent() -> None:
-    """Have the kernel kill the process when its manager dies, however that happens: the registry calls it lost then."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+async def _reader(descriptor: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
+    )
+    return reader
+
+
+async def _end_of(keeper: asyncio.subprocess.Process, report: asyncio.StreamReader, pid: int) -> str | None:
+    """Return how the instance ended, when all of it has."""
+    said = (await report.readline()).decode().split()
+    if (
+        not said
+    ):  # somebody has killed the keeper: what died with it is the first process, here goes its group
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    await keeper.wait()
+    if keeper.stdin is not None:
+        keeper.stdin.close()
+    if not said:
+        return "its keeper was killed"
+    kind, number, *more = said
+    left = f"; {more[1]} of its processes could not be ended" if more else ""
+    if kind == "signal":
+        return f"killed by {signal.Signals(int(number)).name}{left}"
+    return f"exit code {number}{left}" if int(number) or left else None

@@ -1,0 +1,245 @@
+"""Nothing of an instance outlives it, nor its manager, whatever it does; the registry does not choose what code runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from visor.registry.procman.child import Child
+from visor.registry.procman.environment import LEFT_OUT, environment, why_not
+from visor.registry.procman.keeper import below
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are counted in /proc")
+
+DAEMON = (
+    "import os, sys, time; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); time.sleep({})"
+)
+"""What goes on when everybody who started it has ended: in no group and no session of theirs."""
+
+
+def sleeping(mark: str) -> set[int]:
+    """Return the processes that have the mark in their command line, and have not ended."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if mark.encode() in (entry / "cmdline").read_bytes():
+                    found.add(int(entry.name))
+    return found
+
+
+def until(what: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def mark() -> str:
+    return f"7{random.randrange(10**8):08d}.{os.getpid()}"
+
+
+def ways(mark: str) -> dict[str, str]:
+    """Commands whose first process leaves others behind; each waits for `$GO` to go away before it ends."""
+    daemon = f"{sys.executable} -c '{DAEMON.format(mark)}'"
+    return {
+        "background": f"sleep {mark} &",
+        "session": f"setsid sleep {mark} &",
+        "daemon": f"{daemon} &",
+        "deaf": f'(trap "" TERM INT HUP; sleep {mark}; sleep {mark}) &',
+    }
+
+
+def command(start: str, rest: str) -> str:
+    quoted = start.replace("'", "'\\''")
+    return f"sh -c '{quoted} {rest}'"
+
+
+@pytest.mark.parametrize("way", ["background", "session", "daemon", "deaf"])
+@pytest.mark.parametrize("end", ["exits", "is killed", "is told to end", "is ended"])
+def test_nothing_outlives_the_instance(mark: str, tmp_path: Path, way: str, end: str) -> None:
+    go = tmp_path / "go"
+    go.touch()
+
+    async def main() -> str | None:
+        child = await Child.start(
+            command(ways(mark)[way], f"while test -e {go}; do sleep 0.01; done; exit 3"), {}
+        )
+        assert os.getpgid(child.pid) == os.getsid(child.pid) == child.pid
+        await asyncio.to_thread(until, lambda: bool(sleeping(mark) - {child.pid}))
+        if end == "exits":
+            go.unlink()
+        elif end == "is killed":
+            os.kill(child.pid, signal.SIGKILL)
+        elif end == "is told to end":
+            await child.end(0.2)
+        else:
+            child.kill()
+        return await asyncio.wait_for(child.wait(), 30)
+
+    reason = asyncio.run(main())
+    assert sleeping(mark) == set()  # not soon, but already when it is called over
+    expected = {"exits": "exit code 3", "is killed": "killed by SIGKILL", "is ended": "killed by SIGKILL"}
+    assert reason == expected.get(end, reason) and reason is not None
+
+
+MANAGER = """
+import asyncio, sys
+from visor.registry.procman.child import Child
+async def main():
+    for command in sys.argv[1:]:
+        print((await Child.start(command, {})).pid, flush=True)
+    await asyncio.sleep(600)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_outlives_the_manager(mark: str, number: signal.Signals) -> None:
+    commands = [command(start, f"exec sleep {mark}") for start in ways(mark).values()]
+    manager = subprocess.Popen(
+        [sys.executable, "-c", MANAGER, *commands],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+    )
+    assert manager.stdout is not None
+    first = {int(manager.stdout.readline()) for _ in commands}
+    until(lambda: len(sleeping(mark) - {manager.pid}) >= 2 * len(commands))
+    assert first <= sleeping(mark)
+    manager.send_signal(number)
+    manager.wait(30)
+    manager.stdout.close()
+    until(lambda: sleeping(mark) == set())
+
+
+def test_a_killed_keeper_is_told_and_takes_the_first_process_along(mark: str) -> None:
+    async def main() -> str | None:
+        child = await Child.start(f"sleep {mark}", {})
+        (keeper,) = below(os.getpid())[:1]
+        os.kill(keeper, signal.SIGKILL)
+        return await asyncio.wait_for(child.wait(), 30)
+
+    assert asyncio.run(main()) == "its keeper was killed"
+    until(lambda: sleeping(mark) == set())
+
+
+def run(body: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    return asyncio.run(body())
+
+
+def test_how_it_ends() -> None:
+    async def main() -> list[object]:
+        ends: list[object] = []
+        for what in (
+            "true",
+            "sh -c 'exit 3'",
+            "sh -c 'kill -15 $$'",
+            "/no/such/program",
+            "/",
+            "",
+            "sh -c 'torn",
+        ):
+            try:
+                child = await Child.start(what, {})
+                ends.append(await child.wait())
+                assert await child.wait() == ends[-1]
+                child.kill()
+                await child.end(1)
+            except (OSError, ValueError) as error:
+                ends.append(type(error))
+        return ends
+
+    assert run(main) == [
+        *(None, "exit code 3", "killed by SIGTERM"),
+        *(FileNotFoundError, PermissionError, ValueError, ValueError),
+    ]
+
+
+def test_patience_comes_first(tmp_path: Path) -> None:
+    """All processes hear SIGTERM, in whichever session they are, and have their time to end well."""
+    told = tmp_path / "told"
+    script = tmp_path / "script"
+    script.write_text(
+        f"trap 'echo $1 >> {told}; exit 0' TERM\n"
+        f"echo ready >> {told}\n"
+        "test $1 = first && setsid sh $0 second &\n"
+        "while :; do sleep 0.01; done\n"
+    )
+
+    async def main() -> str | None:
+        child = await Child.start(f"sh {script} first", {})
+        await asyncio.to_thread(until, lambda: told.exists() and told.read_text().count("ready") == 2)
+        await child.end(20)
+        return await child.wait()
+
+    assert run(main) is None
+    assert "first" in told.read_text()
+
+
+def test_it_gets_nothing_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the manager's secrets, descriptors, standard input or ignored signals."""
+    monkeypatch.setenv("VISOR_TOKEN", "secret")
+    out = tmp_path / "out"
+    lines = f"env > {out}; ls /proc/self/fd | wc -l >> {out}; grep SigIgn /proc/self/status >> {out}; wc -c >> {out}"
+
+    async def main() -> str | None:
+        return await (await Child.start(f"sh -c '{lines}'", {"A": "b"})).wait()
+
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(5)]
+    assert run(main) is None
+    for each in held:
+        os.close(each)
+    text = out.read_text()
+    assert "secret" not in text and "A=b" in text and "PORT=" in text
+    assert "SigIgn:\t0000000000000000" in text
+    assert text.splitlines()[-3:][0].strip() == "4" and text.splitlines()[-1].strip() == "0"
+
+
+# -- variables ----------------------------------------------------------------------------------------
+def test_what_would_change_the_code_is_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    for pattern, reason in LEFT_OUT:
+        name = pattern.replace("*", "X")
+        for variant in (name, name.lower()):
+            assert why_not(variant) == reason
+            assert environment({variant: "/evil"}, 1, {"PATH": "/bin"}) == {"PATH": "/bin", "PORT": "1"}
+            assert variant in caplog.text and reason in caplog.text
+
+
+@pytest.mark.parametrize("name", ["", "A=B", "1A", "A-B", "BASH_FUNC_ls%%", "A\0", "Ä", "A B", "A\n"])
+def test_what_is_no_name_is_left_out(name: str) -> None:
+    assert set(environment({name: "x"}, 1, {})) == {"PATH", "PORT"}
+
+
+def test_all_else_is_the_apps_own() -> None:
+    own = {
+        "DB_URL": "postgres://db",
+        "A_B": "",
+        "PATHS": "1",
+        "LD": "1",
+        "ENVIRONMENT": "prod",
+        "VISOR_APP": "web",
+    }
+    assert environment({**own, "PORT": "1"}, 8001, {}) == {**own, "PATH": os.defpath, "PORT": "8001"}
+
+
+def test_a_process_never_sees_them() -> None:
+    async def main() -> str | None:
+        return await (await Child.start("sh -c 'test -z \"$LD_PRELOAD\"'", {"LD_PRELOAD": "/evil.so"})).wait()
+
+    assert run(main) is None

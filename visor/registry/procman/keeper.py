@@ -1,0 +1,186 @@
+"""The keeper of one instance: a process between the manager and what it runs, so that nothing of it runs on alone.
+
+    manager --- lifeline (stdin), report (a descriptor) --- keeper --- the instance, all its processes
+
+It is started as a program of its own, `python -I -S keeper.py REPORT WORD...`, and loads next to nothing. It is a
+*subreaper*: a process below it whose parent ends becomes its child, however often it forks and whichever session it
+moves to. So it can find all that the instance ever started, and ends it
+
+- when the first process of the instance has ended: that is the end of the instance,
+- when the lifeline is closed: the manager is gone, also by kill -9 (the kernel closes it), and the registry will call
+  the instance lost and replace it,
+- when the manager says so: `t` asks all processes to end (SIGTERM), `k` ends them.
+
+What it reports, a line each: `pid N` or `error ERRNO`, and at the end `exit N` or `signal N`, with ` left N` when so
+many processes could not be ended (of other users, or in the kernel's hands). Only who may kill the keeper itself (the
+same user, root) can keep something alive; the first process then dies with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+PAUSE = 0.01
+"""Seconds between two looks at what is still alive."""
+PATIENCE = 10.0
+"""Seconds after which what cannot be ended is left."""
+LIFELINE = 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run it until nothing of the instance is left."""
+    report, words = int(arguments[0]), arguments[1:]
+    os.set_inheritable(report, False)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    wake = _wake_on_child()
+    try:
+        first = _start(words)
+    except OSError as error:
+        _tell(report, f"error {error.errno}")
+        return 1
+    _tell(report, f"pid {first}")
+    status = _keep(first, wake)
+    ended, left = _end_all(first)
+    status = ended if status is None else status
+    if status is None:  # it could not even be ended
+        status = signal.SIGKILL
+    code = os.waitstatus_to_exitcode(status)
+    _tell(report, (f"exit {code}" if code >= 0 else f"signal {-code}") + (f" left {left}" if left else ""))
+    return 0
+
+
+def _start(words: list[str]) -> int:
+    """Start the first process, in a session and a group of its own; return its id. OSError when it cannot be run."""
+    heard, said = os.pipe()  # both are closed by a successful exec
+    pid = os.fork()
+    if pid == 0:
+        _become(words, said)
+    os.close(said)
+    with os.fdopen(heard, "rb") as pipe:
+        failure = pipe.read()
+    if failure:
+        os.waitpid(pid, 0)
+        raise OSError(int(failure), os.strerror(int(failure)))
+    return pid
+
+
+def _become(words: list[str], said: int) -> None:
+    """Be the instance. Does not return."""
+    try:
+        os.setsid()
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, LIFELINE)
+        if nothing != LIFELINE:
+            os.close(nothing)
+        os.execvp(words[0], words)
+    except OSError as error:
+        os.write(said, str(error.errno).encode())
+    finally:
+        os._exit(127)
+
+
+def _keep(first: int, wake: int) -> int | None:
+    """Do what the manager says until the first process ends or he is gone; return how it ended (None: it has not)."""
+    poll = select.poll()
+    for descriptor in (LIFELINE, wake):
+        poll.register(descriptor, select.POLLIN)
+    while True:
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        if wake in ready:
+            os.read(wake, 4096)
+            ended = _reap().get(first)
+            if ended is not None:
+                return ended
+        if LIFELINE in ready:
+            said = os.read(LIFELINE, 4096)
+            if not said or b"k" in said:
+                return None
+            for pid in below(os.getpid()):
+                _kill(pid, signal.SIGTERM)
+
+
+def _end_all(first: int) -> tuple[int | None, int]:
+    """End everything below; return how the first process ended, if it did now, and how many are left."""
+    until, found = time.monotonic() + PATIENCE, None
+    while True:
+        for pid in below(os.getpid()):
+            _kill(pid, signal.SIGKILL)
+        found = _reap().get(first, found)
+        left = below(os.getpid())
+        if not left or time.monotonic() > until:
+            return found, len(left)
+        time.sleep(PAUSE)
+
+
+def _reap() -> dict[int, int]:
+    """Take note of all children that have ended: process id to status."""
+    ended: dict[int, int] = {}
+    try:
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return ended
+            ended[pid] = status
+    except ChildProcessError:
+        return ended
+
+
+def below(top: int) -> list[int]:
+    """Return the processes that descend from one and have not ended, parents first."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                state, parent = file.read().rpartition(b")")[2].split(None, 2)[:2]
+        except (OSError, ValueError):  # it is gone
+            continue
+        if state not in (b"Z", b"X"):
+            children.setdefault(int(parent), []).append(int(name))
+    found = [top]
+    for pid in found:
+        found += children.get(pid, ())
+    return found[1:]
+
+
+def _kill(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except OSError:
+        return  # it is gone, or another user's
+
+
+def _wake_on_child() -> int:
+    """Return a descriptor that can be read whenever a child has ended."""
+    heard, said = os.pipe()
+    os.set_blocking(said, False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.set_wakeup_fd(said, warn_on_full_buffer=False)
+    return heard
+
+
+def _tell(report: int, text: str) -> None:
+    try:
+        os.write(report, f"{text}\n".encode())
+    except OSError:
+        return  # nobody is there any more
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
