@@ -155,3 +155,39 @@ def test_a_wildcard_address_is_not_told_to_clients(folder: Path) -> None:
         assert command(f"127.0.0.1:{port}", "cluster", "health").code == 0
         assert "set listen.advertise" in node.errors()
     assert os.environ.get("NOTIFY_SOCKET") is None
+
+
+def test_every_dependency_is_pinned_by_its_hash() -> None:
+    """What is installed on a production machine is what was looked at, not what a name means today."""
+    text = (DEPLOY / "constraints.txt").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    wanted = [*project["project"]["dependencies"], *extras["cli"], *extras["server"]]
+    wanted += project["build-system"]["requires"]
+    names = {re.split(r"[^A-Za-z0-9_.-]", line)[0].lower() for line in wanted} - {"visor-registry"}
+    entries = [one for one in text.replace("\\\n", "").splitlines() if one and not one.startswith("#")]
+    pinned = {}
+    for entry in entries:
+        name, version = re.split(r"[ ;]", entry)[0].split("==")
+        pinned[name] = version
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
+    assert names <= set(pinned)
+    installing = (DEPLOY / "Dockerfile").read_text() + (ROOT / "README.md").read_text()
+    for line in re.findall(r"pip install .*", installing):
+        if "/src" in line or "visord/deploy" in line or " ." in line:
+            safe = "--require-hashes" in line or ("--no-deps" in line and "--no-build-isolation" in line)
+            assert safe or "-e" in line, line
+
+
+def test_the_unit_gives_the_node_no_more_than_it_needs() -> None:
+    unit = (DEPLOY / "visord.service").read_text()
+    for line in (
+        "User=visord",
+        "UMask=0077",
+        "StateDirectoryMode=0700",
+        "NoNewPrivileges=true",
+        "CapabilityBoundingSet=",
+    ):
+        assert f"\n{line}\n" in unit
+    (score,) = re.findall(r"^OOMScoreAdjust=(-?\d+)$", unit, re.M)
+    assert -500 <= int(score) <= 0  # the kernel must be able to choose it before the rest of the machine

@@ -1,4 +1,4 @@
-"""Nothing of an instance outlives it, nor its manager, whatever it does; the registry does not choose what code runs."""
+"""Nothing of an instance outlives it, nor its manager, whatever it does; the registry does not choose what runs."""
 
 from __future__ import annotations
 
