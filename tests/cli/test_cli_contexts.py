@@ -233,3 +233,20 @@ def test_a_configuration_that_cannot_be_written_is_told(bare: Visor, tmp_path: P
     answer = bare("context", "add", "a", "--addr", "h")
     assert answer.code == 2
     assert "cannot" in answer.err
+
+
+@pytest.mark.parametrize("what", ["a pipe", "zeros", "a directory", "huge"])
+def test_a_configuration_that_is_no_file_holds_nobody(bare: Visor, tmp_path: Path, what: str) -> None:
+    file = tmp_path / "config" / "visor" / "config.toml"
+    file.parent.mkdir(parents=True)
+    if what == "a pipe":
+        os.mkfifo(file)
+    elif what == "zeros":
+        file.symlink_to("/dev/zero")
+    elif what == "a directory":
+        file.mkdir()
+    else:
+        file.touch()
+        os.truncate(file, 1 << 40)
+    answer = bare("context", "ls")
+    assert answer.code == 2 and str(file) in answer.err

@@ -25,7 +25,7 @@ from visord.state.command import encode
 from visord.state.machine import Machine
 from visord.storage.check import check, check_directory
 from visord.storage.checkpoint import Checkpointer
-from visord.storage.directory import DataDirectory, read_identity
+from visord.storage.directory import DataDirectory, lock_to_read, read_identity
 from visord.storage.disk import OsDisk, read_all, write_atomic
 from visord.storage.errors import DamageError, FormatError, IdentityError, LockedError
 from visord.storage.worker import Inline, Worker
@@ -51,6 +51,20 @@ def test_a_directory_is_made_private_and_keeps_its_identity(tmp_path: Path) -> N
     assert (again.cluster, again.node) == (directory.cluster, "a")
     assert all(stat.S_IMODE(file.stat().st_mode) & 0o077 == 0 for file in path.rglob("*"))
     again.close()
+
+
+def test_a_start_beside_a_check_is_told_of_no_process_that_has_ended(tmp_path: Path) -> None:
+    """A check writes nothing into the lock: what is there is the node's that ran before."""
+    open_directory(tmp_path).close()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / "lock").write_text(f"{ended.pid}\n")
+    reading = lock_to_read(OsDisk(), str(tmp_path))
+    lock_to_read(OsDisk(), str(tmp_path)).release()  # two checks get along
+    with pytest.raises(LockedError, match="in use by another process"):
+        open_directory(tmp_path)
+    reading.release()
+    open_directory(tmp_path).close()
 
 
 def test_a_second_opener_is_told_who_has_it(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ The file holds no secret; a token is in a file of its own, which nobody but its 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -29,6 +31,10 @@ from visor import _token
 from visor.cli.problem import Problem
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+LARGEST = 1 << 20
+"""Bytes of the configuration file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ def location(environment: Mapping[str, str]) -> Path:
 def load(file: Path) -> Contexts:
     """Read the file; a missing one holds nothing. Raises Problem that names every wrong key at once."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = _read_file(file)
     except FileNotFoundError:
         return Contexts()
     except (OSError, UnicodeDecodeError) as error:
@@ -110,6 +116,16 @@ def load(file: Path) -> Contexts:
     if wrong:
         raise Problem(f"{file}: " + "; ".join(wrong))
     return contexts
+
+
+def _read_file(file: Path) -> str:
+    """Return the text of a regular file of a sensible size; a pipe must not hold every command."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as opened:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+            raise OSError(errno.EINVAL, f"no regular file of at most {LARGEST} bytes", str(file))
+        return opened.read(LARGEST).decode("utf-8")
 
 
 def _read(document: dict[str, Any], wrong: list[str]) -> Contexts:

@@ -134,10 +134,17 @@ def lock_to_read(disk: Disk, path: str) -> Lock:
 
 
 def _owner(disk: Disk, path: str) -> int | None:
+    """Return the process that wrote itself into the lock; None once it has ended: readers write nothing there."""
     try:
-        return int(read_all(disk, join(path, LOCK), LOCK_BYTES))
-    except (OSError, ValueError):
+        pid = int(read_all(disk, join(path, LOCK), LOCK_BYTES))
+        if pid <= 0:
+            return None
+        os.kill(pid, 0)
+    except PermissionError:
+        return pid
+    except (OSError, ValueError, OverflowError):
         return None
+    return pid
 
 
 def read_identity(disk: Disk, path: str) -> Identity | None:
