@@ -319,9 +319,10 @@ class Proposer:
             self._held_since = None
 
     def _take(self) -> list[Group]:
-        """Take what makes one command: a group that costs too much is split, and its end comes first in the next."""
+        """Take what makes one command. A group that costs too much is split."""
         queue, fitting = self._queue, self._costs.fitting
         groups: list[Group] = []
+        ends: list[Group] = []
         frames = size = 0
         room = cost.COMMAND
         while queue and (not groups or (frames < MAX_FRAMES and size < MAX_BYTES and room > 0)):
@@ -329,20 +330,34 @@ class Proposer:
             count, spent = fitting(group.frames, room)
             if spent > room and groups:
                 queue.appendleft(group)
+                room = 0
                 break
             if count < len(group.frames):
                 if group.whole and groups:
                     queue.appendleft(group)
+                    room = 0
                     break
                 if not group.whole:
-                    group, rest = group.split(count)
-                    queue.appendleft(rest)
+                    group, end = group.split(count)
+                    ends.append(end)
+                    room = min(room, spent)  # nothing of the same author may come before it
             groups.append(group)
             frames += len(group.frames)
             size += group.size
             room -= spent
         self._queued_bytes -= size
+        if ends or (queue and room <= 0):
+            self._let_others_go_first(groups, ends)
         return groups
+
+    def _let_others_go_first(self, groups: list[Group], ends: list[Group]) -> None:
+        """A command was full of what its writes cost: who filled it waits with the rest until others had a turn."""
+        queue = self._queue
+        taken = {id(group.author) for group in groups}
+        others = [group for group in queue if id(group.author) not in taken]
+        theirs = [group for group in queue if id(group.author) in taken]
+        queue.clear()
+        queue.extend((*others, *ends, *theirs))
 
     def _refuse_hopeless(self, groups: list[Group]) -> bool:
         """Refuse a write that goes alone, and will be refused for its cost: nothing is under way, the state is the one

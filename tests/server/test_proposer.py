@@ -227,10 +227,19 @@ def test_a_group_that_costs_too_much_is_split_and_keeps_its_order() -> None:
     world, client, other = Shop(), Client(), Client()
     world.proposer.submit(client, [priced(i, 3_000) for i in range(1, 8)], 700)
     world.proposer.submit(other, [priced(9, 1)], 10)
-    assert world.commands() == [[[1, 2, 3]], [[4, 5, 6]], [[7], [9]]]
-    assert [outcome for _, outcome in client.told] == [1, 2, 3, 4, 5, 6, 7]
+    world.proposer.submit(client, [priced(8, 3_000)], 10)
+    assert world.commands() == [[[1, 2, 3]], [[9], [4, 5, 6]], [[7], [8]]]
+    assert [outcome for _, outcome in client.told] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert [outcome for _, outcome in other.told] == [9]
     assert (world.proposer.idle, world.proposer._queued_bytes) == (True, 0)
+
+
+def test_who_fills_commands_with_what_is_dear_lets_others_go_first() -> None:
+    world, client, other = Shop(), Client(), Client()
+    for ident in range(1, 5):
+        world.proposer.submit(client, [priced(ident, 9_000)], 10)
+    world.proposer.submit(other, [priced(9, 1)], 10)
+    assert world.commands() == [[[1]], [[9], [2]], [[3]], [[4]]]
 
 
 def test_a_write_that_costs_more_than_a_command_goes_alone() -> None:

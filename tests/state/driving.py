@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from visord.state import command
+from visord.state.listing import Deferred
 from visord.state.machine import Machine
 from visord.state.query import answer
 
@@ -26,7 +27,8 @@ class Driven:
         """Apply whole frames as one command, from bytes; return their outcomes."""
         data = bytes(command.encode(self.time, [[session, actor, list(frames), owner]]))
         self.log.append(data)
-        return self.machine.apply(self.machine.index + 1, 1, data)[0]
+        outcomes = self.machine.apply(self.machine.index + 1, 1, data)[0]
+        return [one.told(self.store) if isinstance(one, Deferred) else one for one in outcomes]
 
     def write(self, verb, *fields):
         """Apply one write without a session; return its outcome."""

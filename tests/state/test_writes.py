@@ -287,12 +287,12 @@ def test_the_size_of_a_transaction_is_bounded():
 
 
 def test_deleting_the_same_directory_again_and_again_is_bounded(driven, monkeypatch):
-    monkeypatch.setattr(txn, "MAX_CHANGES", 100)
+    monkeypatch.setattr(cost, "WRITE", 300)
     driven.txn([[0, f"/d/{i}", b""] for i in range(100)])
     refused = driven.txn(
         [[1, "/d", True], [0, "/d/x", b""], [1, "/d", True], [0, "/d/x", b""], [1, "/d", True]]
     )
-    assert refused.details == {"what": "entries", "limit": 200, "actual": 300, "operation": 4}
+    assert (refused.code, refused.details["what"], refused.details["operation"]) == ("too_large", "cost", 2)
     assert driven.txn([[3, "/d"]] * 2)[0] == 1
     assert driven.txn([[3, "/d"]] * 3).details["operation"] == 2
 
@@ -303,7 +303,7 @@ def test_the_changes_of_one_commit_are_bounded(driven, monkeypatch):
     for i in range(11):
         driven.set(f"/d/{i}")
     assert driven.delete("/d", True).details["what"] == "changes"
-    assert driven.txn([[1, "/d", True]]).details["what"] == "changes"
+    assert driven.txn([[1, "/d", True]]).details["what"] == "changes and new directories"
     driven.delete("/d/0")
     assert driven.delete("/d", True) == 13
 

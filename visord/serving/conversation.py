@@ -30,6 +30,7 @@ from visord.serving.status import status, welcome
 from visord.serving.turns import NOTICE, SLICE
 from visord.state import fields
 from visord.state.command import MAX_DEPTH
+from visord.state.listing import Deferred
 from visord.state.query import answer as answer_query
 from visord.state.refusal import Refusal, bad_request
 
@@ -511,7 +512,12 @@ class Conversation:
             self.in_flight += 1
             self._owed.append((request, results))
             return
-        self._ok(request, results)
+        if type(results) is Deferred:
+            results = results.told(self._store)
+        if type(results) is Refusal:
+            self._refuse(request, results)
+        else:
+            self._ok(request, results)
         if self._encoder.size > PIECE:
             self._flush()
 

@@ -17,12 +17,16 @@ from typing import Any, Final
 from visor.paths import parent
 from visor.protocol.verbs import DELETE, RETRY, REVERT, REVOKE, SET, T_DELETE, T_LIST, T_SET, TXN
 from visord.state import cost, refusal
+from visord.state.latest import Latest
 from visord.state.refusal import Refusal
 from visord.state.store import MAX_CHANGES, Store
 from visord.state.tree import Directory
 
 MOST: Final = cost.WRITE + MAX_CHANGES * cost.CHANGE
 """What no write exceeds: apply refuses it before."""
+MAX_LOOKED: Final = cost.WRITE // cost.VISIT
+SMALL: Final = 64
+"""Entries of a tree that are looked at to tell how large it is."""
 _GUARDS, _THEN, _ELSE = 3, 4, 5
 
 
@@ -97,11 +101,17 @@ def _of_set(store: Store, path: Any) -> int:
 
 def _of_delete(store: Store, path: Any, recursive: bool) -> int:
     directory = store.directories.get(path) if type(path) is str and recursive else None
+    return min(cost.OPERATION + _doomed(store, directory) * (cost.VISIT + cost.CHANGE), MOST)
+
+
+def _doomed(store: Store, directory: Directory | None) -> int:
+    """Return how many entries a deletion looks at, of a large tree as many as it may be at most."""
     if directory is None:
-        return cost.OPERATION + cost.CHANGE
-    if directory.folders:
-        return MOST
-    return cost.OPERATION + min(len(directory.live) * (cost.VISIT + cost.CHANGE), MOST)
+        return 1
+    if not directory.folders:
+        return min(len(directory.live), MAX_LOOKED)
+    found = Latest(store).files_below(directory.path, SMALL)
+    return found[1] if found is not None else MAX_LOOKED
 
 
 def _of_lease(store: Store, number: Any) -> int:
@@ -123,26 +133,27 @@ def _of_branch(store: Store, frame: list[Any], field: int) -> int:
     operations = frame[field] if len(frame) > field else None
     if type(operations) is not list:
         return 0
-    total = 0
+    total = staged = 0
     for operation in operations:
         total += cost.OPERATION
         if type(operation) is list and len(operation) > 1:
             kind, path = operation[0], operation[1]
             if kind == T_SET:
                 total += _of_set(store, path)
+                staged += 1
             elif kind == T_LIST:
-                total += _of_list(store, path, len(operations))
+                total += staged * cost.VISIT + (
+                    listed(store.directories.get(path)) if type(path) is str else 0
+                )
             elif kind == T_DELETE:
-                # What the transaction itself put there is deleted as well.
-                more = (cost.VISIT + cost.CHANGE) * len(operations) if len(operation) > 2 else 0
-                total += more + _of_delete(store, path, len(operation) > 2)
+                known = store.directories.get(path) if type(path) is str and len(operation) > 2 else None
+                doomed = _doomed(store, known)
+                # What the transaction put there, or deleted, is looked at again.
+                total += (staged + doomed) * cost.VISIT + doomed * cost.CHANGE
+                staged += doomed
         if total >= MOST:
             return MOST
     return total
-
-
-def _of_list(store: Store, path: Any, staged: int) -> int:
-    return (listed(store.directories.get(path)) if type(path) is str else 0) + staged * cost.VISIT
 
 
 def listed(directory: Directory | None) -> int:

@@ -20,8 +20,9 @@ class View(Protocol):
 
     def is_directory(self, path: str) -> bool: ...
 
-    def files_below(self, path: str, most: int) -> list[str]:
-        """Return the live files below the directory `path`, in path order; stop soon after `most`."""
+    def files_below(self, path: str, most: int) -> tuple[list[str], int] | None:
+        """Return the live files below the directory `path`, in path order, and how many entries, files and
+        directories, were looked at; None when that would be more than `most`."""
 
 
 class Latest:
@@ -43,22 +44,26 @@ class Latest:
         directory = self.store.directories.get(path)
         return directory is not None and (len(directory.live) > 0 or path == ROOT)
 
-    def files_below(self, path: str, most: int) -> list[str]:
+    def files_below(self, path: str, most: int) -> tuple[list[str], int] | None:
         files, directories = self.store.files, self.store.directories
         found: list[str] = []
+        entered = 0
         waiting = [directories[path].live.walk()]
-        while waiting and len(found) <= most:
+        while waiting:
             for entry in waiting[-1]:
                 file = files.get(entry)
                 if file is None or file.versions[-1][1] is None:
+                    entered += 1
                     waiting.append(directories[entry].live.walk())
                     break
                 found.append(entry)
-                if len(found) > most:
-                    break
+                if len(found) + entered > most:
+                    return None
             else:
                 waiting.pop()
-        return found
+            if len(found) + entered > most:
+                return None
+        return found, len(found) + entered
 
 
 def obstacle(view: View, path: str) -> str | None:

@@ -40,6 +40,7 @@ from visord.state.command import (
 )
 from visord.state.fields import MAX_INT
 from visord.state.history import MAX_RECENT
+from visord.state.listing import Deferred
 from visord.state.refusal import Refusal, bad_request
 from visord.state.retention import Retention
 from visord.state.sessions import MAX_KEPT, Outcome, Session, Sessions, abridged, weigh
@@ -277,7 +278,8 @@ class Machine:
             return outcome, outcome
         # Too much to keep for every session. What changed nothing can be done again instead.
         text = f"the transaction was committed at rev {rev}, what it read was too much to keep"
-        return outcome, refusal.session_lost(text, rev=rev) if plan.writes else None
+        kept = refusal.session_lost(text, rev=rev) if plan.writes else None
+        return Deferred(rev, *plan.answer) if plan.deferred else outcome, kept
 
 
 # They change the leases themselves, not only files.

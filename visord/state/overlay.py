@@ -15,7 +15,9 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from visor.paths import ROOT, below, parent, sort_key
+from visor.protocol.verbs import N_DIRECTORY, N_FILE
 from visord.state.latest import Latest
+from visord.state.listing import Listing
 from visord.state.plan import cannot_set
 from visord.state.refusal import Refusal
 from visord.state.store import Store, Write
@@ -28,12 +30,12 @@ Staged: TypeAlias = tuple[bytes, int] | None
 class Overlay:
     """A `View` (see `latest.py`) that can be written to."""
 
-    __slots__ = ("_base", "_grown", "_rev", "_touched", "looked", "staged", "store")
+    __slots__ = ("_base", "_grown", "_rev", "_touched", "made", "staged", "store")
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.staged: dict[str, Staged] = {}
-        self.looked = 0  # entries of the store that were enumerated
+        self.made = 0  # times that a directory came into being
         self._base = Latest(store)
         self._rev = store.rev + 1
         self._grown: dict[str, int] = {}
@@ -54,13 +56,17 @@ class Overlay:
     def is_directory(self, path: str) -> bool:
         return path == ROOT or self._size(path) > 0
 
-    def files_below(self, path: str, most: int) -> list[str]:
+    def files_below(self, path: str, most: int) -> tuple[list[str], int] | None:
         old: list[str] = []
+        looked = len(self.staged)
         if self._base.is_directory(path):
-            old = self._base.files_below(path, most + len(self.staged))
-            self.looked += len(old)
+            known = self._base.files_below(path, most - looked)
+            if known is None:
+                return None
+            old = known[0]
+            looked += known[1]
         if not self.staged:
-            return old
+            return old, looked
         files = dict.fromkeys(old)
         for entry, staged in self.staged.items():
             if entry != path and below(entry, path):
@@ -68,23 +74,23 @@ class Overlay:
                     files.pop(entry, None)
                 else:
                     files[entry] = None
-        return sorted(files, key=sort_key)
+        return sorted(files, key=sort_key), looked
 
-    def entries(self, path: str) -> list[str]:
-        """Return the paths of the direct entries of a directory, in order."""
+    def listed(self, path: str) -> int:
+        """Return how many entries are looked at to list a directory; one that is none has none."""
         directory = self.store.directories.get(path)
-        live = list(directory.live.walk()) if directory is not None else []
-        self.looked += len(live)
-        touched = self._touched.get(path)
-        if not touched:
-            return live
-        entries = dict.fromkeys(live)
-        for entry in touched:
-            if self.file(entry) is not None or self.is_directory(entry):
-                entries[entry] = None
-            else:
-                entries.pop(entry, None)
-        return sorted(entries)
+        live = len(directory.live) if directory is not None else 0
+        return live + len(self._touched.get(path, ()))
+
+    def listing(self, path: str) -> Listing:
+        """Note what the entries of a directory are now."""
+        changed = {entry: self._kind(entry) for entry in self._touched.get(path, ())}
+        return Listing(path, self.store.rev, changed)
+
+    def _kind(self, path: str) -> int | None:
+        if self.file(path) is not None:
+            return N_FILE
+        return N_DIRECTORY if self.is_directory(path) else None
 
     # -- changes --------------------------------------------------------------------------------------
 
@@ -131,4 +137,5 @@ class Overlay:
             self._grown[directory] = self._grown.get(directory, 0) + step
             if self._size(directory) != (1 if step > 0 else 0):
                 return
+            self.made += step > 0
             path = directory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from visor.paths import size
 from visor.protocol.limits import Limits
@@ -11,17 +11,21 @@ from visord.state.latest import View, obstacle
 from visord.state.refusal import Refusal
 from visord.state.store import MAX_CHANGES, Write
 
+MAX_LEVELS: Final = 16 * MAX_CHANGES
+"""Levels of all paths that one commit changes: directories come and go with what is in them, and that takes time."""
+
 
 class Plan(NamedTuple):
     """`writes` for Store.commit (none: no rev is taken); `answer`: what follows the rev in the result.
 
-    `weight`: bytes that the answer repeats from the store.
+    `weight`: bytes that the answer repeats from the store. `deferred`: some results are a `Listing` yet.
     """
 
     writes: list[Write]
     note: str | None = None
     answer: list[Any] | None = None
     weight: int = 0
+    deferred: bool = False
 
 
 def cannot_set(view: View, path: str) -> Refusal | None:
@@ -48,5 +52,8 @@ def too_much(limits: Limits, writes: list[Write]) -> Refusal | None:
     """Return why `writes` are too many or too big for one commit."""
     if len(writes) > MAX_CHANGES:
         return refusal.too_large("changes", MAX_CHANGES, len(writes))
+    levels = sum(path.count("/") for path, _, _ in writes)
+    if levels > MAX_LEVELS:
+        return refusal.too_large("directories above the changes", MAX_LEVELS, levels)
     total = sum(size(path) + (len(value) if value is not None else 0) for path, value, _ in writes)
     return refusal.too_large("transaction", limits.transaction, total) if total > limits.transaction else None

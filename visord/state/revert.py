@@ -57,7 +57,7 @@ def _differences(store: Store, path: str, to_rev: int) -> list[Write] | Refusal:
         elif now is None or now[1] != then[1]:
             writes.append((entry, then[1], 0))
         if len(writes) > MAX_CHANGES:
-            break
+            return refusal.too_large("changes", MAX_CHANGES, len(writes))
     return writes
 
 

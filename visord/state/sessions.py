@@ -23,9 +23,11 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
+from visord.state.listing import Deferred
 from visord.state.refusal import Refusal
 
-Outcome: TypeAlias = int | list[Any] | Refusal
+Outcome: TypeAlias = int | list[Any] | Refusal | Deferred
+"""What apply answered to one write. A `Deferred` is never kept."""
 
 MAX_SESSIONS: Final = 20_000
 MAX_OWNER_SESSIONS: Final = 10_000

@@ -34,6 +34,8 @@ class File:
         self.path = path
         self.directory = directory
         self.versions: list[Version] = []
+        if not directory.lineage and directory.parent is not None:
+            directory.lineage = directory.line()
 
 
 class Directory:
@@ -42,7 +44,8 @@ class Directory:
     `live`: entries of the latest rev, `folders` of them directories. `gone`: names that had been entries,
     and that history still shows. `changes`: the revs that changed anything at or below it, ascending
     (unused for the root: every rev does). `size_revs`, `sizes`: how many direct entries it had from which
-    rev on. `lineage`: `changes` of this directory and of all above it except the root.
+    rev on. `lineage`: `changes` of this directory and of all above it except the root; empty until the first file is
+    made right in it, as a chain of directories would take a memory that is quadratic in its length.
     """
 
     __slots__ = ("changes", "folders", "gone", "lineage", "live", "parent", "path", "size_revs", "sizes")
@@ -56,7 +59,16 @@ class Directory:
         self.changes: list[int] = []
         self.size_revs: list[int] = []
         self.sizes: list[int] = []
-        self.lineage: tuple[list[int], ...] = () if parent is None else (self.changes, *parent.lineage)
+        self.lineage: tuple[list[int], ...] = ()
+
+    def line(self) -> tuple[list[int], ...]:
+        """Return what `lineage` is to be."""
+        line: list[list[int]] = []
+        directory: Directory | None = self
+        while directory is not None and directory.parent is not None:
+            line.append(directory.changes)
+            directory = directory.parent
+        return tuple(line)
 
     def size_at(self, rev: int) -> int:
         """Return the number of direct entries at `rev`."""

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from visor.paths import ROOT, size
-from visor.protocol.verbs import G_ABOVE, N_DIRECTORY, N_FILE, T_DELETE, T_GET, T_LIST, T_SET
-from visord.state import fields, guards, refusal
+from visor.paths import size
+from visor.protocol.verbs import G_ABOVE, T_DELETE, T_GET, T_LIST, T_SET
+from visord.state import cost, fields, guards, refusal
+from visord.state.cost import MAX_CHANGES
 from visord.state.overlay import Overlay
 from visord.state.plan import Plan, cannot_delete
 from visord.state.refusal import Refusal, bad_request
-from visord.state.store import MAX_CHANGES, Store
+from visord.state.sessions import MAX_KEPT
+from visord.state.store import Store
+
+SHORTEST: Final = 2
+"""Bytes of the shortest path of an entry."""
 
 _DEFAULTS: Final[list[Any]] = [[], None]
 
@@ -43,7 +48,8 @@ def plan_txn(store: Store, frame: list[Any]) -> Plan | Refusal:
         if held
         else _malformed_operations(store, "then", then)
     )
-    return wrong or _run(store, held, "then" if held else "else", then if held else otherwise, note)
+    field, taken = ("then", then) if held else ("else", otherwise)
+    return wrong or _run(store, held, field, taken, note, len(conditions))
 
 
 def _all_hold(store: Store, conditions: list[Any]) -> bool | Refusal:
@@ -55,9 +61,9 @@ def _all_hold(store: Store, conditions: list[Any]) -> bool | Refusal:
 
 
 def _run(
-    store: Store, succeeded: bool, field: str, operations: list[Any], note: str | None
+    store: Store, succeeded: bool, field: str, operations: list[Any], note: str | None, guarded: int
 ) -> Plan | Refusal:
-    run = _Run(store)
+    run = _Run(store, cost.OPERATION * (guarded + len(operations)))
     overwrite = run.overwrite
     results: list[Any] = []
     for position, operation in enumerate(operations):
@@ -69,23 +75,29 @@ def _run(
             return _at(result, "operation", position)
         results.append(result)
     writes = run.overlay.writes()
-    if len(writes) > MAX_CHANGES:
-        return refusal.too_large("changes", MAX_CHANGES, len(writes))
+    if len(writes) + run.overlay.made > MAX_CHANGES:
+        return refusal.too_large("changes and new directories", MAX_CHANGES, len(writes) + run.overlay.made)
     if run.leased:
         overfull = store.leases.overfull(store, writes)
         if overfull is not None:
             return overfull
-    return Plan(writes, note, [succeeded, results], run.shown)
+    return Plan(writes, note, [succeeded, results], run.shown, run.deferred)
 
 
 class _Run:
-    """The operations of one transaction under way, and what they may still cost."""
+    """The operations of one transaction under way, and what they may still cost.
 
-    __slots__ = ("leased", "limits", "overlay", "shown", "written")
+    What has to be enumerated is counted first. So what a transaction costs to decide is known from the store and its
+    operations, and one that is refused for its cost has cost little.
+    """
 
-    def __init__(self, store: Store) -> None:
+    __slots__ = ("deferred", "leased", "limits", "overlay", "shown", "spent", "written")
+
+    def __init__(self, store: Store, spent: int) -> None:
         self.limits = store.limits
         self.overlay = Overlay(store)
+        self.spent = spent  # units of cost
+        self.deferred = False  # some result is a Listing
         self.written = 0  # bytes of paths and values
         self.shown = 0  # bytes of results
         self.leased = False  # something was attached to a lease
@@ -126,7 +138,10 @@ class _Run:
             unknown = self.overlay.store.leases.unknown(lease)
             if unknown is not None:
                 return unknown
-        return self.overlay.set(path, value, lease)
+        refused = self.overlay.set(path, value, lease)
+        if refused is None and self.overlay.made > MAX_CHANGES:
+            return refusal.too_large("new directories", MAX_CHANGES, self.overlay.made)
+        return refused
 
     def _delete(self, path: str, recursive: bool) -> Refusal | None:
         overlay = self.overlay
@@ -136,7 +151,11 @@ class _Run:
         if overlay.file(path) is not None:
             doomed = [path]
         elif overlay.is_directory(path):
-            doomed = overlay.files_below(path, MAX_CHANGES)
+            found = overlay.files_below(path, (cost.WRITE - self.spent) // cost.VISIT)
+            if found is None:
+                return refusal.too_large("cost", cost.WRITE, cost.WRITE + 1)
+            doomed, looked = found
+            self.spent += looked * cost.VISIT
         else:
             return refusal.not_found(path)
         self.written += sum(map(size, doomed))
@@ -144,7 +163,7 @@ class _Run:
             return refusal.too_large("transaction", self.limits.transaction, self.written)
         for entry in doomed:
             overlay.delete(entry)
-        return self._look(0)
+        return None
 
     def _get(self, path: str) -> Any:
         version = self.overlay.file(path)
@@ -156,19 +175,23 @@ class _Run:
         overlay = self.overlay
         if overlay.file(path) is not None:
             return refusal.not_directory(path)
-        directory = overlay.store.directories.get(path)
-        refused = self._look(len(directory.live)) if directory is not None else None
+        count = overlay.listed(path)
+        refused = self._spend(count * cost.VISIT)
         if refused is not None:
             return refused
-        begin = 1 if path == ROOT else len(path) + 1
-        entries = overlay.entries(path)
-        rows = [[e[begin:], N_FILE if overlay.file(e) is not None else N_DIRECTORY] for e in entries]
-        return self._show(sum(map(size, entries))) or rows
+        listing = overlay.listing(path)
+        if count <= MAX_KEPT // SHORTEST:
+            rows = listing.rows(overlay.store) or []
+            weight = sum(len(path) + 1 + size(row[0]) for row in rows)
+            if self.shown + weight <= MAX_KEPT:
+                return self._show(weight) or rows
+        self.deferred = True
+        return self._show(count * (self.limits.component + 1)) or listing
 
-    def _look(self, more: int) -> Refusal | None:
-        """Return why no `more` entries may be enumerated, after those that were."""
-        looked = self.overlay.looked + more
-        return refusal.too_large("entries", 2 * MAX_CHANGES, looked) if looked > 2 * MAX_CHANGES else None
+    def _spend(self, units: int) -> Refusal | None:
+        """Return why nothing may be done that costs so many units, after what was done."""
+        self.spent += units
+        return refusal.too_large("cost", cost.WRITE, self.spent) if self.spent > cost.WRITE else None
 
     def _show(self, count: int) -> Refusal | None:
         self.shown += count

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from visor.protocol.verbs import DELETE, G_NONE, NOP, REVERT, SET, TXN
-from visord.state import fields, guards, refusal
+from visord.state import cost, fields, guards, refusal
 from visord.state.latest import Latest
 from visord.state.plan import Plan, cannot_delete, cannot_set, too_much
 from visord.state.refusal import Refusal, bad_request
@@ -69,16 +69,25 @@ def _delete(store: Store, frame: list[Any]) -> Plan | Refusal:
     if view.file(path) is None and not view.is_directory(path):
         return refusal.not_found(path)
     doomed = _doomed(view, path)
+    if isinstance(doomed, Refusal):
+        return doomed
     return too_much(limits, doomed) or Plan(doomed, note)
 
 
 _DELETE_DEFAULTS: Final[list[Any]] = [False, G_NONE, 0, None]
 
 
-def _doomed(view: Latest, path: str) -> list[Write]:
+def _doomed(view: Latest, path: str) -> list[Write] | Refusal:
     if view.file(path) is not None:
         return [(path, None, 0)]
-    return [(entry, None, 0) for entry in view.files_below(path, MAX_CHANGES)]
+    directory = view.store.directories[path]
+    files = len(directory.live) - directory.folders
+    if files > MAX_CHANGES:
+        return refusal.too_large("changes", MAX_CHANGES, files)  # without looking at them
+    found = view.files_below(path, cost.WRITE // cost.VISIT)
+    if found is None:
+        return refusal.too_large("cost", cost.WRITE, cost.WRITE + 1)
+    return [(entry, None, 0) for entry in found[0]]
 
 
 def _nop(store: Store, frame: list[Any]) -> Plan | Refusal:
