@@ -127,7 +127,11 @@ class Nodes:
         command = [sys.executable, "-m", "visord", "serve", "--name", f"n{number}", "--listen", client]
         command += ["--peer-listen", peers[number], "--data-dir", str(self._folder / f"n{number}")]
         command += ["--bootstrap"] if number == 0 else ["--join", others]
-        child = Child([*command, "--set", "log.level=error"])
+        state = [
+            "env",
+            f"XDG_STATE_HOME={self._folder / 'state'}",
+        ]  # the cluster's secret, for the next member
+        child = Child([*state, *command, "--set", "log.level=error"])
         self._children.append(child)
         child.line("visord ready on ", 60.0)
         self.addresses = (*self.addresses, client)

@@ -1,15 +1,28 @@
-"""Settings shared by all tests: Hypothesis profiles, a factor for soaks, and signals as a terminal gives them."""
+"""For all tests: Hypothesis profiles, a factor for soaks, signals as a terminal gives them, a place for secrets."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and with them all processes that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Nodes leave copies of their cluster's secret for their user: not in the home of whoever runs the tests.
+STATE_HOME = tempfile.mkdtemp(prefix="visor-tests-state-")
+os.environ["XDG_STATE_HOME"] = STATE_HOME
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take it away."""
+    shutil.rmtree(STATE_HOME, ignore_errors=True)
+
 
 settings.register_profile(
     "ci",

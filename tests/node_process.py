@@ -10,9 +10,12 @@ Leaving the block ends the process by force. `node.errors()` is everything it wr
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,9 +42,20 @@ class NotReady(Exception):  # noqa: N818 - an observation
     """The process ended, or said something else, before it was ready."""
 
 
+@functools.cache
+def state_home() -> str:
+    """Return where the nodes of this process leave copies of their secret: never the home of whoever runs it."""
+    home = os.environ.get("XDG_STATE_HOME", "")
+    if "visor-" not in home:
+        home = tempfile.mkdtemp(prefix="visor-state-")
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return home
+
+
 def environment() -> dict[str, str]:
     """This process's environment without settings of visord, able to import it from anywhere."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("VISORD_", "VISOR_"))}
+    kept["XDG_STATE_HOME"] = state_home()
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))
     return kept
 

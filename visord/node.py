@@ -133,6 +133,8 @@ class Node:
         """This node must not serve any more."""
         self.divergence: Divergence | None = None
         """This node's state was seen to differ from that of the others."""
+        self.exposure = ""
+        """Why anybody who reaches the peers' port may act as a member; "" when nobody may."""
         self.failure: BaseException | None = None
         self.readable = False
         """Linearizable reads can be answered from the store right now: this node is alone."""

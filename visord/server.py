@@ -18,7 +18,8 @@ from visord.environment import Environment
 from visord.members.joining import NoClusterError, Start, cluster_to_join, join
 from visord.node import Node
 from visord.peers.errors import PeersStartError
-from visord.peers.security import from_settings
+from visord.peers.keeping import Keeping
+from visord.peers.security import Security
 from visord.peers.tcp import TcpPeers
 from visord.serving import unix_socket
 from visord.serving.door import Door
@@ -29,6 +30,7 @@ from visord.serving.status import summary, why_not_ready
 from visord.serving.web import CONNECTIONS, Pages, WebConnection
 from visord.settings import Settings
 from visord.state.refusal import Refusal
+from visord.storage.directory import read_identity
 from visord.storage.disk import OsDisk
 
 logger = logging.getLogger("visord")
@@ -108,13 +110,15 @@ class Server:
 
     async def _start_member(self, start: Start, listening: socket.socket) -> None:
         """Serve as a member: clients may come at once, and the node is ready when it has caught up."""
-        peers = self._peers = self._make_peers()
+        keeping = self._keeping(start)
+        peers = self._peers = self._make_peers(keeping.security)
         try:
             cluster = await cluster_to_join(start, OsDisk(), str(self._data_dir), peers)
         except NoClusterError as error:
             raise StartRefusedError(str(error)) from error
         client = self._settings.listen.advertise or self._found_at()
         node = self.node = self._make_node((peers.advertised, client), cluster)
+        self._secure(keeping, node, peers)
         peers.admit = lambda member, hello: node.admit(member, hello.address)
         peers.answer = lambda hello, message, reply: node.answer(message, reply)
         await peers.start()
@@ -138,7 +142,31 @@ class Server:
         if error is not None:
             self.fail(StartRefusedError(str(error)))
 
-    def _make_peers(self) -> TcpPeers:
+    def _keeping(self, start: Start) -> Keeping:
+        data_dir = self._data_dir
+        fresh = not OsDisk().exists(str(data_dir)) or read_identity(OsDisk(), str(data_dir)) is None
+        try:
+            return Keeping(
+                self._settings.peers,
+                data_dir,
+                os.environ,
+                fresh=fresh,
+                founds=start.bootstrap,
+                joins=start.join,
+            )
+        except PeersStartError as error:
+            raise StartRefusedError(str(error)) from error
+
+    def _secure(self, keeping: Keeping, node: Node, peers: TcpPeers) -> None:
+        """Keep the cluster's secret, now that there is a directory for it."""
+        alone = [one.id for one in node.engine.configuration.members] == [node.me.id]
+        try:
+            peers.secure(keeping.opened(peers.advertised, alone=alone))
+        except PeersStartError as error:
+            raise StartRefusedError(str(error)) from error
+        node.exposure = keeping.exposure
+
+    def _make_peers(self, security: Security) -> TcpPeers:
         settings = self._settings.peers
         try:
             return TcpPeers(
@@ -147,7 +175,7 @@ class Server:
                 cluster=None,
                 listen=settings.listen,
                 advertise=settings.advertise,
-                security=from_settings(settings),
+                security=security,
             )
         except PeersStartError as error:
             raise StartRefusedError(str(error)) from error

@@ -96,6 +96,14 @@ async def join(start: Start, node: Node, peers: TcpPeers) -> None:
         members.rotate(-1)  # this one may be cut off from the others
 
 
+def _hint(error: Exception) -> str:
+    """What an operator can do about it."""
+    cause = error if isinstance(error, PeerRefusedError) else error.__cause__
+    if not isinstance(cause, PeerRefusedError) or cause.code != "secret":
+        return ""
+    return "; set peers.secret_file to that cluster's secret: a copy of `peers-secret` in a member's data directory"
+
+
 async def _ask_any(peers: TcpPeers, addresses: Iterable[str], message: Sequence[Any]) -> list[Any]:
     """Return the first proper answer that anybody gives."""
     told: dict[str, str] = {}
@@ -104,9 +112,10 @@ async def _ask_any(peers: TcpPeers, addresses: Iterable[str], message: Sequence[
             try:
                 answer = await peers.ask(address, msg.pack(list(message)), ASK_SECONDS)
             except (PeerUnavailableError, PeerRefusedError, AnswerLostError) as error:
-                if told.get(address) != str(error):
-                    told[address] = str(error)
-                    logger.warning("cannot join through %s: %s; trying on", address, error)
+                text = f"{error}{_hint(error)}"
+                if told.get(address) != text:
+                    told[address] = text
+                    logger.warning("cannot join through %s: %s; trying on", address, text)
                 continue
             if msg.well_formed(answer):
                 return answer

@@ -1,17 +1,22 @@
 """The accepting side: connections that strangers, members and askers open to this node.
 
-A connection is in one of three places: among the strangers until its handshake is done, then with its member (of which
+A connection is in one of three places: among the strangers until its handshake is done, then with its member (of whom
 the newest connection counts, so that what it sent before cannot come after what it sends now) or among the askers.
-Strangers are few and have little time: when there are too many, the oldest goes.
+Strangers are few and have little time, from `accept` on, also while TLS shakes hands, until the socket is closed: when
+there are too many, the oldest goes of the host that has most (`crowd`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
+import ssl
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
+from visord.peers.crowd import Crowd
 from visord.peers.errors import HandshakeError, PeerRefusedError
 from visord.peers.frames import HANDSHAKE_LIMIT, MessageReader, Seal, cut, frame
 from visord.peers.handshake import ASK, Accepter, Hello, refusal
@@ -29,6 +34,8 @@ ASKERS: Final = 256
 TELL_SECONDS: Final = 60.0
 """The same complaint about the same peer is logged this seldom."""
 COMPLAINTS: Final = 256
+ACCEPT_PAUSE: Final = 0.2
+"""Before the next connection is accepted, when the system has no more descriptors."""
 
 Reply = Callable[[bytes], None]
 """`reply(data)`: send the answer, one packed message. Once; nothing happens when the asker has gone."""
@@ -65,21 +72,32 @@ class Incoming(asyncio.Protocol):
         self._refused = False
         self._asked = False
         self._member = ""
+        self._socket: socket.socket | None = None
+        """While TLS shakes hands, and nothing else can close it."""
         self.peer = "?"
         """Address of the other end."""
+        self.host = "?"
+
+    @property
+    def is_open(self) -> bool:
+        """The loop reads it, or has closed it: it is told of the end."""
+        return self._socket is None
 
     @property
     def hello(self) -> Hello | None:
         """Who it is; None while it is a stranger."""
         return self._accepter.hello if self._accepter.done else None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        tune(transport.get_extra_info("socket"))
-        peername = transport.get_extra_info("peername")
-        self.peer = f"{peername[0]}:{peername[1]}" if isinstance(peername, tuple) else "?"
+    def arrived(self, accepted: socket.socket, address: object) -> None:
+        """The socket was accepted: it counts from now on."""
+        self._socket = accepted
+        if isinstance(address, tuple):
+            self.host, self.peer = str(address[0]), f"{address[0]}:{address[1]}"
         self._set_timer(HANDSHAKE_SECONDS, lambda: self.abort(f"no handshake within {HANDSHAKE_SECONDS:g} s"))
-        self._door.entered(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport, self._socket = cast(asyncio.Transport, transport), None
+        tune(transport.get_extra_info("socket"))
         problem = self._door.security.wrong_certificate(transport.get_extra_info("peercert"))
         if problem is not None:
             self._refuse(PeerRefusedError("certificate", problem))
@@ -186,22 +204,29 @@ class Incoming(asyncio.Protocol):
 
     def send_away(self, why: str) -> None:
         """Refuse, without a moment to hang up."""
+        self._shut()
         self._refuse(PeerRefusedError("overloaded", why))
         if self._transport is not None:
             self._transport.close()
 
     def abort(self, why: str) -> None:
         """Close at once."""
-        if self._transport is not None:
+        if self._socket is not None or self._transport is not None:
             self._door.complain(self, why)
-            self._transport.abort()
-            self._transport = None
+        self.close()
 
     def close(self) -> None:
         """Close at once, without a word."""
+        self._shut()
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
+
+    def _shut(self) -> None:
+        """End a connection that TLS has not handed over yet: the loop that shakes hands sees its end, and closes it."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def eof_received(self) -> bool:
         return False
@@ -220,32 +245,71 @@ class Door:
         self.loop = loop
         self.security = security
         self._house = house
-        self._strangers: dict[Incoming, None] = {}
-        """In the order of their arrival."""
-        self._askers: set[Incoming] = set()
+        self._strangers: Crowd[Incoming] = Crowd()
+        self._askers: Crowd[Incoming] = Crowd()
         self._members: dict[str, Incoming] = {}
         self._complaints: dict[str, float] = {}
+        self._connecting: set[asyncio.Task[None]] = set()
+        self.sent_away = 0
+        """Strangers that had to go for others, since the start."""
 
-    def make(self) -> Incoming:
-        """Return the protocol of a new connection."""
-        return Incoming(self, self._house)
+    @property
+    def strangers(self) -> int:
+        """Connections that have not shaken hands, from `accept` on."""
+        return len(self._strangers)
 
-    def entered(self, incoming: Incoming) -> None:
-        """A stranger is here."""
-        self._strangers[incoming] = None
-        if len(self._strangers) > STRANGERS:
-            oldest = next(iter(self._strangers))
-            del self._strangers[oldest]
+    async def serve(self, listening: socket.socket) -> None:
+        """Accept connections until cancelled."""
+        while True:
+            try:
+                accepted, address = await self.loop.sock_accept(listening)
+            except OSError as error:  # too many open files, or one that has gone meanwhile
+                logger.warning("no connection of a member can be accepted: %s", error)
+                await asyncio.sleep(ACCEPT_PAUSE)
+                continue
+            self._arrived(accepted, address)
+
+    def _arrived(self, accepted: socket.socket, address: object) -> None:
+        accepted.setblocking(False)
+        incoming = Incoming(self, self._house)
+        incoming.arrived(accepted, address)
+        oldest = self._strangers.enter(incoming, incoming.host, STRANGERS)
+        if oldest is not None:
+            self._strangers.leave(oldest)
+            self.sent_away += 1
             oldest.send_away(f"{STRANGERS} connections are shaking hands")
+        task = self.loop.create_task(self._connect(incoming, accepted))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, incoming: Incoming, accepted: socket.socket) -> None:
+        """Let the loop read the connection, and shake the hands of TLS first where it is used."""
+        tls = self.security.accepting
+        try:
+            await self.loop.connect_accepted_socket(
+                lambda: incoming,
+                accepted,
+                ssl=tls,
+                ssl_handshake_timeout=None if tls is None else HANDSHAKE_SECONDS,
+            )
+        except (OSError, ssl.SSLError, EOFError) as error:
+            self.complain(incoming, f"no TLS of a member: {error}")
+        finally:
+            if not incoming.is_open:  # it never came to `connection_made`
+                accepted.close()
+                incoming.connection_lost(None)
 
     def known(self, incoming: Incoming, hello: Hello) -> None:
         """A stranger was let in."""
-        self._strangers.pop(incoming, None)
+        self._strangers.leave(incoming)
         if hello.purpose == ASK:
-            self._askers.add(incoming)
-            if len(self._askers) > ASKERS:
-                self._askers.discard(incoming)
+            oldest = self._askers.enter(incoming, incoming.host, ASKERS)
+            if oldest is not None and self._askers.host(oldest) == incoming.host:
+                self._askers.leave(incoming)
                 raise PeerRefusedError("overloaded", f"{ASKERS} questions wait for their answers")
+            if oldest is not None:
+                self._askers.leave(oldest)
+                oldest.close()
             return
         assert hello.member is not None
         before = self._members.get(hello.member)
@@ -255,8 +319,8 @@ class Door:
 
     def left(self, incoming: Incoming) -> None:
         """A connection is closed."""
-        self._strangers.pop(incoming, None)
-        self._askers.discard(incoming)
+        self._strangers.leave(incoming)
+        self._askers.leave(incoming)
         hello = incoming.hello
         if hello is not None and hello.member is not None and self._members.get(hello.member) is incoming:
             del self._members[hello.member]

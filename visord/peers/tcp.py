@@ -27,7 +27,7 @@ from visord.peers.errors import PeersStartError
 from visord.peers.handshake import ASK, MEMBER, NONCE, Accepter, Admit, Dialler, Hello, Identity
 from visord.peers.incoming import Door, Reply
 from visord.peers.link import Link
-from visord.peers.outgoing import DIAL_SECONDS, QUEUE_LIMIT, Outgoing, dial
+from visord.peers.outgoing import QUEUE_LIMIT, Outgoing, dial
 from visord.peers.security import NOTHING, Security
 
 logger = logging.getLogger("visord.peers")
@@ -103,22 +103,21 @@ class TcpPeers:
         self._senders: dict[str, Callable[[bytes], bool]] = {}
         """Of the members that are reachable."""
         self._ending: set[asyncio.Task[None]] = set()
-        self._server: asyncio.AbstractServer | None = None
+        self._server: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._renewal: asyncio.TimerHandle | None = None
         self._renew_seconds = renew_seconds
         self._closed = False
 
+    def secure(self, security: Security) -> None:
+        """Show and ask for something else from now on; before `start` only."""
+        self._security = self._door.security = security
+
     async def start(self) -> None:
         """Begin to accept connections."""
-        tls = self._security.accepting
-        self._server = await self._loop.create_server(
-            self._door.make,
-            sock=self._socket,
-            backlog=BACKLOG,
-            ssl=tls,
-            ssl_handshake_timeout=None if tls is None else DIAL_SECONDS,
-        )
+        self._socket.setblocking(False)
+        self._socket.listen(BACKLOG)
+        self._server = self._loop.create_task(self._door.serve(self._socket))
         self._check()
         if self._security.certificates is not None:
             self._renew(self._security.certificates)
@@ -167,7 +166,9 @@ class TcpPeers:
             if timer is not None:
                 timer.cancel()
         if self._server is not None:
-            self._server.close()
+            self._server.cancel()
+            self._ending.add(self._server)
+            self._server.add_done_callback(self._accepts_no_more)
         else:
             self._socket.close()
         self._door.close()
@@ -198,6 +199,11 @@ class TcpPeers:
     def hello(self, member: str) -> Hello | None:
         """Return what a member said of itself when it dialled; None while its connection to this node is down."""
         return self._door.hello(member)
+
+    @property
+    def strangers(self) -> int:
+        """Connections to this node that have not shaken hands yet."""
+        return self._door.strangers
 
     async def wait_closed(self) -> None:
         """After `close`: return when nothing of it is left."""
@@ -254,6 +260,10 @@ class TcpPeers:
         task = link.close()
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+
+    def _accepts_no_more(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        self._socket.close()
 
     def _check(self) -> None:
         self._timer = self._loop.call_later(CHECK_SECONDS, self._check)

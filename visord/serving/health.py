@@ -33,6 +33,8 @@ def _alarms(node: Node) -> Iterator[str]:
     failure = node.upkeep.status()["failure"]
     if failure:
         yield f"no checkpoint: {failure}; the log grows until one can be made"
+    if node.exposure:
+        yield f"peers open: {node.exposure}"
     for member, rev in node.hashing.differing.items():
         one = node.engine.configuration.find(member)
         if one is not None:

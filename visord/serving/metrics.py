@@ -25,7 +25,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 Row = tuple[str, str, str, "dict[str, str]", float]
 """Name without the prefix, type, help, labels, value."""
-ALARMS: Final = ("diverged", "no space", "no checkpoint", "replica differs")
+ALARMS: Final = ("diverged", "no space", "no checkpoint", "replica differs", "peers open")
 
 
 def render(node: Node, connections: int) -> str:
