@@ -147,3 +147,31 @@ def test_a_handshake_frame_is_cut_off_the_buffer() -> None:
         cut(bytearray(b"GET / HTTP/1.1\r\n"))
     with pytest.raises(ValueError, match="0 bytes"):
         cut(bytearray(4))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x93\x01" + b"\xdc\x20\x00" * 1000,  # headers within headers
+        b"\x93\x01" + b"\xdd\x00\x0f\xff\xff" * 900,
+        b"\x93\x01" + b"\xdc\x04\x00" * 1000,  # as much as is decoded at once
+        b"\x92\x01" + b"\xdd\x00\x20\x00\x00" + b"\x90" * (2 << 20),  # elements that are there, and too many
+        b"\x92\x01" + (b"\x9f" + b"\x90" * 15) * 100_000,
+    ],
+)
+def test_what_a_message_costs_is_bounded_by_its_bytes_and_its_elements(content: bytes) -> None:
+    to = MessageReader()
+    tracemalloc.start()
+    try:
+        assert to.feed(frame(content)) == []
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert to.violation is not None
+    assert peak < 2 * len(content) + (110 << 20 if len(content) > 1 << 20 else 9 << 20)
+
+
+def test_a_message_with_many_elements_that_are_needed_is_taken() -> None:
+    message = [1, 5, 5, 5, 5, 5, [[5, b"entry"]] * 200_000]
+    to = MessageReader()
+    assert to.feed(frame(pack(message))) == [message]

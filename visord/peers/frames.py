@@ -26,7 +26,12 @@ MESSAGE_LIMIT: Final = 64 << 20
 HANDSHAKE_LIMIT: Final = 4096
 """Bytes of one frame before the other side is known."""
 MAX_ELEMENTS: Final = 1 << 20
-"""Elements of one array or map: the decoder allocates by the announced count."""
+"""Elements of all arrays and maps of one message."""
+COUNTED: Final = 256 << 10
+"""Bytes of a message whose elements are counted: a shorter one can have no more than these."""
+FEW: Final = 1024
+"""Elements of each array in a message that is decoded at once."""
+WINDOW: Final = 16 << 10
 HEADER: Final = 4
 SEAL: Final = 16
 BLOCK: Final = 64
@@ -79,23 +84,74 @@ def cut(buffer: bytearray, limit: int = HANDSHAKE_LIMIT) -> bytes | None:
 
 
 def decode(data: bytes | memoryview) -> list[Any]:
-    """Return the message in `data`. Raises ValueError when it is none; the text names what was expected."""
+    """Return the message in `data`. Raises ValueError when it is none; the text names what was expected.
+
+    A decoder allocates each array by the count that its header announces, so a few KB of headers within headers cost
+    gigabytes. It reads at most 1024 levels, so with arrays of at most `FEW` elements nothing that is missing costs more
+    than 8 MiB, and nearly all messages are decoded like that, at once. What has longer arrays is first walked through
+    without building anything: then all elements are there, each of which took a byte. Of the largest, they are counted.
+    How deep fields may be nested is judged with the fields (`messages`).
+    """
     size = len(data)
     try:
-        # Without more, the decoder lets a count be as large as `data`: every element takes a byte.
-        message = msgpack.unpackb(
-            data,
-            raw=False,
-            strict_map_key=True,
-            max_ext_len=0,
-            max_array_len=size if size < MAX_ELEMENTS else MAX_ELEMENTS,
-            max_map_len=size if size < MAX_ELEMENTS else MAX_ELEMENTS,
-        )
+        message = _unpack(data, size) if size <= COUNTED else _long(data, _counting())
     except Exception as error:  # the decoder raises many kinds; each means that this is no message
         raise ValueError(f"not msgpack: {type(error).__name__}: {error!s:.200}") from error
     if type(message) is not list or not message or type(message[0]) is not int:
         raise ValueError("a message must be an array that starts with an integer")
     return message
+
+
+def _unpack(data: bytes | memoryview, size: int) -> Any:
+    elements = size if size < FEW else FEW
+    try:
+        return msgpack.unpackb(
+            data,
+            raw=False,
+            strict_map_key=True,
+            max_ext_len=0,
+            max_array_len=elements,
+            max_map_len=elements,
+        )
+    except ValueError:
+        if size <= FEW:
+            raise
+        return _long(data, {})
+
+
+def _long(data: bytes | memoryview, hooks: dict[str, Any]) -> Any:
+    """Decode what may have long arrays; nothing is built before it is known to be whole."""
+    _walk(data)
+    elements = min(len(data), MAX_ELEMENTS)
+    return msgpack.unpackb(
+        data,
+        raw=False,
+        strict_map_key=True,
+        max_ext_len=0,
+        max_array_len=elements,
+        max_map_len=elements,
+        **hooks,
+    )
+
+
+def _walk(data: bytes | memoryview) -> None:
+    """Raise unless `data` begins with a whole value; nothing is built."""
+    scanner = msgpack.Unpacker(max_buffer_size=len(data) + WINDOW, read_size=WINDOW)
+    scanner.feed(data)
+    scanner.skip()
+
+
+def _counting() -> dict[str, Any]:
+    total = 0
+
+    def count(container: Any) -> Any:
+        nonlocal total
+        total += 1 + len(container)
+        if total > MAX_ELEMENTS:
+            raise ValueError(f"over {MAX_ELEMENTS} elements")
+        return container
+
+    return {"list_hook": count, "object_hook": count}
 
 
 class MessageReader:
