@@ -76,21 +76,23 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One member's state at a rev. `digest` is None where it could not be told; `why` says why."""
+    """One member's state. `digest` is None where it could not be told; `why` says why. `rev`: its own there."""
 
     id: str
     name: str
     digest: str | None
     why: str = ""
+    rev: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All replicas at one rev. `equal`: all that could be compared are, and a majority could be."""
+    """All replicas at the log's entry `index`. `equal`: all that could be compared are, and a majority could be."""
 
     rev: int
     equal: bool
     replicas: tuple[Replica, ...]
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,12 @@ def membership_from_wire(answer: Mapping[str, Any]) -> Membership:
 
 def comparison_from_wire(answer: Mapping[str, Any]) -> Comparison:
     """Return what the comparison of replicas gave."""
-    replicas = [Replica(row["id"], row["name"], row["digest"], row["why"]) for row in answer["digests"]]
+    replicas = [
+        Replica(row["id"], row["name"], row["digest"], row["why"], row["rev"]) for row in answer["digests"]
+    ]
     return Comparison(
-        answer["rev"], answer["equal"], tuple(sorted(replicas, key=lambda one: (one.name, one.id)))
+        answer["rev"],
+        answer["equal"],
+        tuple(sorted(replicas, key=lambda one: (one.name, one.id))),
+        answer["index"],
     )

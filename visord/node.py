@@ -224,9 +224,15 @@ class Node:
         )
         self.leases = Leases(self.machine, limits, self._reign, self.confirm, self.proposer, self._loop.time)
         self.members = Cluster(self.engine, self.me, self.say, self._loop.time, first)
-        every = self._settings.cluster.hash_seconds
+        cluster = self._settings.cluster
         self.hashing = Hashing(
-            self.engine, lambda: self.store, self.say, self._loop, every, self._on_divergence, first
+            self.engine,
+            lambda: self.machine,
+            self.say,
+            self._loop,
+            (cluster.hash_seconds, cluster.compare_seconds),
+            self._on_divergence,
+            first,
         )
         self.members.services["hash"] = self.hashing.service
         self.admin = Admin(
@@ -282,6 +288,8 @@ class Node:
             msg.HASH: self.hashing.on_hash,
             msg.HASHED: self.hashing.on_hashed,
             msg.VERDICT: self.hashing.on_verdict,
+            msg.MARK: self.hashing.on_mark,
+            msg.MARKED: self.hashing.on_marked,
         }
         self.peers.receive = self._hear
         self.peers.changed = self._reachable
@@ -478,6 +486,7 @@ class Node:
 
     def _apply(self, index: int, term: int, command: bytes) -> None:
         outcomes = self.machine.apply(index, term, command)
+        self.hashing.applied()
         if type(command) is Command:
             command.batch = None  # the log keeps the bytes; the decoded form has served
         if not self.readable:
@@ -503,6 +512,7 @@ class Node:
 
     def replace_machine(self, machine: Machine) -> None:
         """Go on with the state of a checkpoint that came from elsewhere."""
+        self.hashing.places.forget()
         if machine is not self.machine:
             self.machine.become(machine)
             self.leases.use(self.machine)

@@ -102,14 +102,20 @@ def survey_shape(survey: Survey) -> dict[str, Any]:
 
 # -- comparisons --------------------------------------------------------------------------------------
 def replicas() -> View[Replica]:
-    """Rows of `cluster hash`: plain is name, id, digest (`-` when there is none), why."""
+    """Rows of `cluster hash`: plain is name, id, digest (`-` when there is none), why, rev."""
 
     def fields(each: Replica) -> Cells:
-        return (each.name, each.id, _known(each.digest), each.why)
+        return (each.name, each.id, _known(each.digest), each.why, _known(each.rev))
 
     return View(
-        lambda each: {"id": each.id, "name": each.name, "digest": each.digest, "why": each.why},
+        lambda each: {
+            "id": each.id,
+            "name": each.name,
+            "digest": each.digest,
+            "why": each.why,
+            "rev": each.rev,
+        },
         lambda each: line(*fields(each)),
-        ("name", "id", "digest", "why"),
+        ("name", "id", "digest", "why", "rev"),
         lambda each: [fields(each)],
     )

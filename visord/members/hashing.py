@@ -1,8 +1,14 @@
-"""Do all members hold the same? They compute a hash of the state at one rev, and the leader compares.
+"""Do all members hold the same? They tell what they hold at one entry of the log, and the leader compares.
 
-    leader: HASH n, rev -------> every member   (every `cluster.hash_seconds`, or when an operator asks)
-    member: HASHED n, rev, digest               once its state has reached the rev, a millisecond at a time
-    leader: VERDICT rev, digest of the majority, who differs ---> every member
+    leader: MARK n, index, ... -----> every member   (every `cluster.compare_seconds`: cheap, see `marks`)
+    member: MARKED n, index, mark                    once it has applied the entry
+    leader: HASH n, index, rev -----> every member   (marks differ, or every `cluster.hash_seconds`, or for an operator)
+    member: HASHED n, index, rev, digest             of all its files, a millisecond at a time
+    leader: VERDICT index, rev, what the majority holds, who differs ---> every member
+
+An entry, not a rev, is what all have in common: a member that applied it to another state may have the same rev with
+other files, or fewer revs than the leader and never reach its rev. So a member tells the rev that *it* had at the
+entry, and a digest at that rev; both must be equal. It tells what it has when it does not get to the entry in time.
 
 A member that differs from a majority of the voters has a fault nobody knows the cause of: memory, disk, a defect here.
 It stops serving for good, also after a restart (`divergence.py` keeps that), and stays up to be looked into; its log
@@ -15,15 +21,17 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from visord.environment import Loop, Timer
+from visord.members import marks
 from visord.members.cluster import Answer, Service
+from visord.members.marks import Places, Question
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration
 from visord.state.digest import digest
+from visord.state.machine import Machine
 from visord.state.refusal import Refusal
-from visord.state.store import Store
 
 logger = logging.getLogger("visord.hashing")
 
@@ -33,12 +41,31 @@ PAUSE_SECONDS: Final = 0.004
 PATIENCE_SECONDS: Final = 240.0
 """For a whole comparison. A member that has not answered by then is left out."""
 LAG_SECONDS: Final = 30.0
-"""How long a member may take to reach the rev."""
+"""How long a member may take to reach the entry."""
 KEPT: Final = 8
 """Own digests that are remembered until the verdict comes."""
+MOST_WAITING: Final = 16
+"""Digests and marks that a member may be asked for at once."""
+MARK_SECONDS: Final = 10.0
+"""How long a mark may take; who lags more is compared with a later one."""
+SUSPECT_SECONDS: Final = 30.0
+"""Between two comparisons of everything because of marks: where they find nothing, one is enough for a while."""
 
-Found = Callable[["str | None", str], None]
-"""Gets a digest, or None and why there is none."""
+
+class Held(NamedTuple):
+    """What a member holds at an entry: the rev that it had there, and the digest of its files at a rev."""
+
+    rev: int | None
+    digest: str | None
+    why: str = ""
+
+    @property
+    def told(self) -> str | None:
+        """What is compared; None when the member could not tell."""
+        return None if self.digest is None else f"{self.digest} at rev {self.rev}"
+
+
+Found = Callable[[Held], None]
 
 
 class Consensus(Protocol):
@@ -60,69 +87,95 @@ class Consensus(Protocol):
     def configuration(self) -> Configuration: ...
 
 
+class _Wanted:
+    """A digest that somebody waits for."""
+
+    __slots__ = ("found", "index", "rev", "until")
+
+    def __init__(self, index: int, rev: int | None, found: Found, until: float) -> None:
+        self.index = index
+        self.rev = rev
+        self.found = [found]
+        self.until = until
+
+
 class Digests:
     """The digests of one node's store, computed one after another beside everything else."""
 
-    def __init__(self, store: Callable[[], Store], loop: Loop) -> None:
-        self._store = store
+    def __init__(self, machine: Callable[[], Machine], places: Places, loop: Loop) -> None:
+        self._machine = machine
+        self._places = places
         self._loop = loop
-        self._waiting: OrderedDict[int, tuple[list[Found], float]] = OrderedDict()
-        """rev -> (who waits for its digest, until when the rev must have come)."""
+        self._waiting: OrderedDict[tuple[int, int | None], _Wanted] = OrderedDict()
         self._steps: Generator[None, None, str | Refusal] | None = None
-        self._rev = 0
-        """What is being computed."""
+        self._now: tuple[_Wanted, int, int]
+        """What is being computed: (wanted, the rev at its entry, the rev that is hashed)."""
         self._timer: Timer | None = None
         self.known: OrderedDict[int, str] = OrderedDict()
-        """rev -> digest, the newest last."""
+        """index -> what this node told of it, the newest last."""
 
-    def compute(self, rev: int, found: Found) -> None:
-        """Call `found` with the digest at `rev`, once the store is there."""
-        if rev in self._waiting:
-            self._waiting[rev][0].append(found)
+    def compute(self, index: int, rev: int | None, found: Found) -> None:
+        """Call `found` with what is held at the entry `index`, once it is applied; `rev`: hash that rev instead."""
+        key = (index, rev)
+        if key in self._waiting:
+            self._waiting[key].found.append(found)
+        elif len(self._waiting) >= MOST_WAITING:
+            found(Held(None, None, f"{MOST_WAITING} comparisons are under way already"))
         else:  # also when it is known: what was right a while ago is what is to be found out
-            self._waiting[rev] = ([found], self._loop.time() + LAG_SECONDS)
+            self._waiting[key] = _Wanted(index, rev, found, self._loop.time() + LAG_SECONDS)
             self.look()
 
     def look(self) -> None:
         """From time to time: begin what can be begun, give up what lags too much."""
         if self._steps is not None:
             return
-        store, now = self._store(), self._loop.time()
-        for rev, (_, until) in list(self._waiting.items()):
-            if rev <= store.rev:
-                self._rev, self._steps = rev, digest(store, rev, slice_size=SLICE)
-                self._step()
-                return
-            if until <= now:
-                self._settle(rev, None, f"at rev {store.rev} only")
+        machine, now = self._machine(), self._loop.time()
+        for wanted in list(self._waiting.values()):
+            if wanted.index > machine.index:
+                if wanted.until <= now:
+                    have = f"at entry {machine.index} only, which left rev {machine.store.rev}"
+                    self._settle(wanted, Held(machine.store.rev, None, have))
+                continue
+            place = self._places.at(wanted.index)
+            if place is None:
+                self._settle(wanted, Held(None, None, f"entry {wanted.index} was applied too long ago"))
+                continue
+            rev = place.rev if wanted.rev is None else wanted.rev
+            self._now = (wanted, place.rev, rev)
+            self._steps = digest(machine.store, rev, slice_size=SLICE)
+            self._step()
+            return
 
     def _step(self) -> None:
         if self._steps is None:
             return
+        wanted, at, _ = self._now
         try:
             next(self._steps)
         except StopIteration as done:
             self._steps = None
             result: str | Refusal = done.value
             if isinstance(result, Refusal):
-                self._settle(self._rev, None, result.text)
+                self._settle(wanted, Held(at, None, result.text))
             else:
-                self.known[self._rev] = result
+                held = Held(at, result)
+                self.known[wanted.index] = held.told or ""
                 while len(self.known) > KEPT:
                     self.known.popitem(last=False)
-                self._settle(self._rev, result, "")
+                self._settle(wanted, held)
             self.look()
         except Exception as error:
             # What was walked was replaced by a checkpoint meanwhile: another time, then.
-            logger.warning("no digest at rev %d: %s", self._rev, error, exc_info=error)
+            logger.warning("no digest at entry %d: %s", wanted.index, error, exc_info=error)
             self._steps = None
-            self._settle(self._rev, None, f"failed: {type(error).__name__}")
+            self._settle(wanted, Held(at, None, f"failed: {type(error).__name__}"))
         else:
             self._timer = self._loop.call_later(PAUSE_SECONDS, self._step)
 
-    def _settle(self, rev: int, digest: str | None, why: str) -> None:
-        for found in self._waiting.pop(rev)[0]:
-            found(digest, why)
+    def _settle(self, wanted: _Wanted, held: Held) -> None:
+        self._waiting.pop((wanted.index, wanted.rev), None)
+        for found in wanted.found:
+            found(held)
 
     def close(self) -> None:
         """Stop."""
@@ -135,13 +188,30 @@ class Digests:
 class _Comparison:
     """One question of the leader's to all members, and what they answered."""
 
-    def __init__(self, number: int, rev: int, deadline: float, askers: Sequence[Answer]) -> None:
+    def __init__(
+        self, number: int, index: int, rev: int, hashed: int | None, deadline: float, askers: Sequence[Answer]
+    ) -> None:
         self.number = number
+        self.index = index
         self.rev = rev
+        """The leader's, at the entry, or the one that is asked for."""
+        self.hashed = hashed
+        """The rev that is asked for; None: each member's own at the entry."""
         self.deadline = deadline
-        self.answers: dict[str, tuple[str | None, str]] = {}
+        self.answers: dict[str, Held] = {}
         self.asked: set[str] = set()
         self.askers = list(askers)
+
+
+class _Marking:
+    """One mark that the leader asked all members for."""
+
+    def __init__(self, number: int, question: Question, own: str, member: str, deadline: float) -> None:
+        self.number = number
+        self.question = question
+        self.answers: dict[str, str | None] = {member: own}
+        self.asked = {member}
+        self.deadline = deadline
 
 
 class Hashing:
@@ -154,92 +224,124 @@ class Hashing:
     def __init__(
         self,
         consensus: Consensus,
-        store: Callable[[], Store],
+        machine: Callable[[], Machine],
         say: Callable[[str, list[Any]], bool],
         loop: Loop,
-        every: float,
+        every: tuple[float, float],
         diverged: Callable[[int, str, str], None],
         first: int,
     ) -> None:
         self._consensus = consensus
-        self._store = store
+        self._machine = machine
         self._say = say
         self._loop = loop
-        self._every = every
+        self._every, self._mark_every = every
         self._diverged = diverged
-        self._next = loop.time() + every
+        now = loop.time()
+        self._next = now + self._every
+        self._next_mark = now + self._mark_every
+        self._suspected = -SUSPECT_SECONDS
         self._last = first
         self._running: _Comparison | None = None
-        self._digests = Digests(store, loop)
+        self._marking: _Marking | None = None
+        self._marked_up_to: str | None = None
+        """The last path of the mark before: the next one goes on behind it."""
+        self._owed: list[tuple[str, int, Question, float]] = []
+        """Marks of entries that are not applied here yet: (who asked, number, what, until when)."""
+        self.places = Places()
+        self._digests = Digests(machine, self.places, loop)
         self.differing: dict[str, int] = {}
         """Members that differed when all were compared last, and at which rev."""
         self.compared = 0
         """The rev at which replicas were compared last, and a majority was equal."""
+        self.marked = 0
+        """The rev of the last mark that all members had."""
 
     @property
     def service(self) -> Service:
         """For operators: the arguments are [rev or None]."""
         return Service(PATIENCE_SECONDS + LAG_SECONDS, self._asked)
 
+    def applied(self) -> None:
+        """An entry has just been applied."""
+        self.places.note(self._machine())
+        if self._owed:
+            self._pay()
+
     # -- the leader's side ----------------------------------------------------------------------------
 
     def look(self) -> None:
         """From time to time: compare when it is due, give up waiting."""
         self._digests.look()
+        if self._owed:
+            self._pay()
         now, consensus = self._loop.time(), self._consensus
         if not consensus.is_leader:
             self._abandon()
             self._next = now + self._every
+            self._next_mark = now + self._mark_every
             return
+        if self._marking is not None and self._marking.deadline <= now:
+            self._marking = None  # who lags so much is compared with a later one
         if self._running is not None and self._running.deadline <= now:
             for member in self._running.asked - self._running.answers.keys():
-                self._running.answers[member] = (None, "no answer in time")
+                self._running.answers[member] = Held(None, None, "no answer in time")
             self._conclude(self._running)
-        if self._every and self._running is None and now >= self._next and consensus.reads_are_current:
+        if self._running is not None or not consensus.reads_are_current:
+            return
+        alone = len(consensus.configuration.members) < 2
+        if self._every and now >= self._next:
             self._next = now + self._every
-            if len(consensus.configuration.members) > 1:
-                self._compare(self._store().rev)
+            if not alone:
+                self._compare(None)
+        elif self._mark_every and now >= self._next_mark:
+            self._next_mark = now + self._mark_every
+            if not alone:
+                self._mark(now)
 
     def _asked(self, arguments: list[Any], answer: Answer, again: Callable[[], None]) -> None:
-        store = self._store()
-        rev = store.rev if arguments[0] is None else arguments[0]
-        refused = store.outside(rev)
+        (rev,) = arguments
+        refused = None if rev is None else self._machine().store.outside(rev)
         if refused is not None:
             answer(False, list(refused))
         elif self._running is None:
             self._compare(rev, answer)
-        elif self._running.rev == rev:
+        elif rev is not None and self._running.hashed == rev:
             self._running.askers.append(answer)
         else:
             again()  # one after another
 
-    def _compare(self, rev: int, *askers: Answer) -> None:
+    def _compare(self, rev: int | None, *askers: Answer) -> None:
         self._last += 1
-        number = self._last
-        comparison = _Comparison(number, rev, self._loop.time() + PATIENCE_SECONDS, askers)
+        number, machine = self._last, self._machine()
+        index = machine.index
+        if self.places.at(index) is None:
+            self.places.note(machine)  # a checkpoint was loaded, and nothing applied since
+        deadline = self._loop.time() + PATIENCE_SECONDS
+        at = machine.store.rev if rev is None else rev
+        comparison = _Comparison(number, index, at, rev, deadline, askers)
         self._running = comparison
         for one in self._consensus.configuration.members:
             comparison.asked.add(one.id)
-            if one.id != self._consensus.member and not self._say(one.id, [msg.HASH, number, rev]):
-                comparison.answers[one.id] = (None, "not reachable")
+            if one.id != self._consensus.member and not self._say(one.id, [msg.HASH, number, index, rev]):
+                comparison.answers[one.id] = Held(None, None, "not reachable")
         me = self._consensus.member
-        self._digests.compute(rev, lambda digest, why: self._note(me, number, digest, why))
+        self._digests.compute(index, rev, lambda held: self._note(me, number, held))
 
     def on_hashed(self, member: str, message: list[Any]) -> None:
-        """A member tells its digest."""
-        _, number, _, found, why = message[:5]
-        if found is None or type(found) is str:
-            self._note(member, number, found, why)
+        """A member tells what it holds."""
+        _, number, _, rev, found, why = message[:6]
+        self._note(member, number, Held(rev, found, why))
 
     def lose(self, member: str) -> None:
         """The connection to a member broke: its answer will not come."""
         if self._running is not None:
-            self._note(member, self._running.number, None, "not reachable")
+            self._note(member, self._running.number, Held(None, None, "not reachable"))
 
-    def _note(self, member: str, number: int, found: str | None, why: str) -> None:
+    def _note(self, member: str, number: int, held: Held) -> None:
         running = self._running
         if running is not None and running.number == number and member in running.asked:
-            running.answers.setdefault(member, (found, why))
+            running.answers.setdefault(member, held)
             self._conclude_when_done()
 
     def _conclude_when_done(self) -> None:
@@ -250,23 +352,79 @@ class Hashing:
     def _conclude(self, comparison: _Comparison) -> None:
         self._running = None
         configuration = self._consensus.configuration
-        majority, differing = judge(configuration, {m: d for m, (d, _) in comparison.answers.items()})
-        verdict = [msg.VERDICT, comparison.rev, majority, differing]
+        majority, differing = judge(configuration, {m: held.told for m, held in comparison.answers.items()})
+        verdict = [msg.VERDICT, comparison.index, comparison.rev, majority, differing]
         for one in configuration.members:
             if one.id != self._consensus.member:
                 self._say(one.id, verdict)
         names = {one.id: one.name for one in configuration.members}
         rows = [
-            {"id": member, "name": names.get(member, member), "digest": found, "why": why}
-            for member, (found, why) in sorted(comparison.answers.items())
+            {
+                "id": member,
+                "name": names.get(member, member),
+                "rev": held.rev,
+                "digest": held.digest,
+                "why": held.why,
+            }
+            for member, held in sorted(comparison.answers.items())
         ]
-        result = {"rev": comparison.rev, "equal": majority is not None and not differing, "digests": rows}
+        result = {
+            "index": comparison.index,
+            "rev": comparison.rev,
+            "equal": majority is not None and not differing,
+            "digests": rows,
+        }
         for answer in comparison.askers:
             answer(True, result)
-        self._judged(comparison.rev, majority, differing)
+        self._judged(comparison.index, comparison.rev, majority, differing)
+
+    # -- marks, as leader -----------------------------------------------------------------------------
+
+    def _mark(self, now: float) -> None:
+        """Ask everybody where he stood at the entry that this node applied last."""
+        machine = self._machine()
+        place = self.places.at(machine.index)
+        made = None if place is None else marks.ask(machine, place, self._marked_up_to)
+        if made is None:
+            return
+        question, own = made
+        self._marked_up_to = question.upto
+        self._last += 1
+        marking = self._marking = _Marking(
+            self._last, question, own, self._consensus.member, now + MARK_SECONDS
+        )
+        for one in self._consensus.configuration.members:
+            if one.id != self._consensus.member and self._say(one.id, [msg.MARK, self._last, *question]):
+                marking.asked.add(one.id)
+
+    def on_marked(self, member: str, message: list[Any]) -> None:
+        """A member tells where it stood."""
+        _, number, _, mark = message[:4]
+        marking = self._marking
+        if marking is None or marking.number != number or member not in marking.asked:
+            return
+        marking.answers.setdefault(member, mark)
+        told = {one for one in marking.answers.values() if one is not None}
+        if len(told) > 1:
+            self._marking = None
+            self._suspect(marking)
+        elif marking.asked <= marking.answers.keys():
+            self._marking = None
+            if None not in marking.answers.values() and len(marking.asked) > 1:
+                place = self.places.at(marking.question.entry)
+                self.marked = self.marked if place is None else max(self.marked, place.rev)
+
+    def _suspect(self, marking: _Marking) -> None:
+        """Two stood elsewhere at the same entry: find out who is right, from all that they hold."""
+        told = "; ".join(f"{member}: {mark}" for member, mark in sorted(marking.answers.items()))
+        logger.error("members differ at entry %d: %s", marking.question.entry, told)
+        now = self._loop.time()
+        if self._running is None and now - self._suspected >= SUSPECT_SECONDS:
+            self._suspected = now
+            self._compare(None)
 
     def _abandon(self) -> None:
-        running, self._running = self._running, None
+        running, self._running, self._marking = self._running, None, None
         if running is not None:
             for answer in running.askers:
                 answer(False, ["lost_leadership", "the leader changed while replicas were compared", {}])
@@ -274,26 +432,52 @@ class Hashing:
     # -- every member's side --------------------------------------------------------------------------
 
     def on_hash(self, member: str, message: list[Any]) -> None:
-        """The leader asks for the digest at a rev."""
-        _, number, rev = message[:3]
+        """The leader asks for what is held at an entry."""
+        _, number, index, rev = message[:4]
         self._digests.compute(
-            rev, lambda found, why: self._tell(member, [msg.HASHED, number, rev, found, why])
+            index,
+            rev,
+            lambda held: self._tell(member, [msg.HASHED, number, index, held.rev, held.digest, held.why]),
         )
+
+    def on_mark(self, member: str, message: list[Any]) -> None:
+        """The leader asks where this node stood at an entry, or will stand."""
+        _, number, index, first, after, upto = message[:6]
+        if len(self._owed) >= MOST_WAITING:
+            self._tell(
+                member, [msg.MARKED, *self._owed.pop(0)[1:2], index, None, "others were asked for meanwhile"]
+            )
+        until = self._loop.time() + MARK_SECONDS
+        self._owed.append((member, number, Question(index, first, after, upto), until))
+        self._pay()
+
+    def _pay(self) -> None:
+        """Tell the marks of entries that are applied now, and give up those that will not come in time."""
+        machine, now = self._machine(), self._loop.time()
+        owed, self._owed = self._owed, []
+        for member, number, question, until in owed:
+            if question.entry > machine.index and now < until:
+                self._owed.append((member, number, question, until))
+                continue
+            place = self.places.at(question.entry)
+            mark = None if place is None else marks.answer(machine, place, question)
+            why = "" if mark is not None else f"at entry {machine.index}, rev {machine.store.rev}"
+            self._tell(member, [msg.MARKED, number, question.entry, mark, why])
 
     def _tell(self, member: str, message: list[Any]) -> None:
         self._say(member, message)
 
     def on_verdict(self, member: str, message: list[Any]) -> None:
         """The leader tells who differs."""
-        _, rev, majority, differing = message[:4]
-        if member == self._consensus.leader and (majority is None or type(majority) is str):
-            self._judged(rev, majority, [one for one in differing if type(one) is str])
+        _, index, rev, majority, differing = message[:5]
+        if member == self._consensus.leader:
+            self._judged(index, rev, majority, differing)
 
-    def _judged(self, rev: int, majority: str | None, differing: list[str]) -> None:
-        me, own = self._consensus.member, self._digests.known.get(rev)
+    def _judged(self, index: int, rev: int, majority: str | None, differing: list[str]) -> None:
+        me, own = self._consensus.member, self._digests.known.get(index)
         self.differing = {member: rev for member in differing if member != me}
         if differing:
-            logger.critical("replicas differ at rev %d: %s", rev, ", ".join(differing))
+            logger.critical("replicas differ at entry %d, rev %d: %s", index, rev, ", ".join(differing))
         elif majority is not None:
             self.compared = max(self.compared, rev)
         if me in differing and majority is not None and own is not None and own != majority:

@@ -31,7 +31,7 @@ STRANGER: Final = 0
 LEADING: Final = frozenset((msg.APPEND, msg.INSTALL, msg.VOTE, msg.PREVOTE, msg.ROUND, msg.TIMEOUT_NOW))
 """What those say who lead, or want to."""
 OF_VOTERS: Final = frozenset((msg.VOTED, msg.PREVOTED, msg.ROUNDED, msg.GONE))
-OF_THE_LEADER: Final = frozenset((msg.HASH, msg.VERDICT))
+OF_THE_LEADER: Final = frozenset((msg.HASH, msg.MARK, msg.VERDICT))
 OF_MEMBERS: Final = frozenset(
     (
         msg.POSITION,
@@ -42,6 +42,7 @@ OF_MEMBERS: Final = frozenset(
         msg.OFFER,
         msg.FETCH,
         msg.HASHED,
+        msg.MARKED,
     )
 )
 ANSWERS: Final = frozenset(

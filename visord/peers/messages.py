@@ -17,8 +17,9 @@
     FETCH     [32, id, offer, file, offset, size]        CHUNK     [33, id, bytes or nil]
     WHO       [40]  ->  IS [41, cluster, member]             questions of nodes that are no members yet
     JOIN      [42, member, name, peer address, client address, wants a vote]  ->  JOINED [43, ok, result]
-    HASH      [34, id, rev]                    HASHED    [35, id, rev, digest or nil, why]
-    VERDICT   [37, rev, digest of the majority or nil, [who differs, ...]]
+    HASH      [34, id, index, rev or nil]      HASHED    [35, id, index, rev or nil, digest or nil, why]
+    VERDICT   [37, index, rev, what the majority holds or nil, [who differs, ...]]
+    MARK      [38, id, index, first rev, path or nil, path or nil]  ->  MARKED [39, id, index, mark or nil, why]
     GONE      [36, configuration]              to a member that is not in it any more
 
 Ids of questions begin at a random number in each life of a process: an answer may be so late that it finds the next
@@ -68,6 +69,8 @@ HASH: Final = 34
 HASHED: Final = 35
 GONE: Final = 36
 VERDICT: Final = 37
+MARK: Final = 38
+MARKED: Final = 39
 WHO: Final = 40
 IS: Final = 41
 JOIN: Final = 42
@@ -225,10 +228,12 @@ _FIELDS: Final[dict[int, tuple[Check, ...]]] = {
     OFFERED: (_number, shallow),
     FETCH: (_number, shallow, _short, _offset, _size),
     CHUNK: (_number, _piece),
-    HASH: (_number, _index),
-    HASHED: (_number, _index, _or_nil(_short), _long),
+    HASH: (_number, _index, _or_nil(_index)),
+    HASHED: (_number, _index, _or_nil(_index), _or_nil(_short), _long),
+    MARK: (_number, _index, _index, _or_nil(_long), _or_nil(_long)),
+    MARKED: (_number, _index, _or_nil(_short), _long),
     GONE: (_configuration,),
-    VERDICT: (_index, _or_nil(_short), _list(_short, MAX_DIFFERING)),
+    VERDICT: (_index, _index, _or_nil(_short), _list(_short, MAX_DIFFERING)),
     WHO: (),
     IS: (_short, _short),
     JOIN: (_short, _short, _short, _short, _flag),

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
+from visor.paths import sort_key
 from visord.state.reads.walk import walk
 from visord.state.refusal import Refusal
 from visord.state.store import Store
 from visord.state.transfer import WHOLE
+from visord.state.version import Version, in_force
 
 _SLICE: Final = 1000
 KIB_A_FILE: Final = 12
 """Hashing 2**12 bytes takes about as long as looking at one more file."""
+PORTION: Final = 256
+"""Files, and changes, that are hashed at one go: well below a millisecond."""
+PORTION_BYTES: Final = 1 << 20
+"""The same in bytes of values; the last one may be over it."""
+MOST_VISITS: Final = 16 * PORTION
+"""What may lie between two paths that another member names."""
 
 
 def digest(store: Store, rev: int, *, slice_size: int = _SLICE) -> Generator[None, None, str | Refusal]:
@@ -32,12 +40,8 @@ def digest(store: Store, rev: int, *, slice_size: int = _SLICE) -> Generator[Non
         left = slice_size
         for path, version in walk(store, WHOLE, rev, cursor, inclusive=False):
             if version is not None:
-                mod_rev, value, created, count, lease = version
-                name, content = path.encode(), value or b""
-                # The lengths come first, so that no two states spell the same bytes.
-                numbers = (len(name), len(content), mod_rev, created, count, lease)
-                hasher.update(b"%d %d %d %d %d %d " % numbers + name + content)
-                left -= len(content) >> KIB_A_FILE
+                _add(hasher, path, version)
+                left -= len(version[1] or b"") >> KIB_A_FILE
             left -= 1
             cursor = path
             if left <= 0:
@@ -45,6 +49,56 @@ def digest(store: Store, rev: int, *, slice_size: int = _SLICE) -> Generator[Non
         else:
             return hasher.hexdigest()
         yield
+
+
+def portion(
+    store: Store, rev: int, after: str | None, upto: str | None, first: int
+) -> tuple[str, str | None] | None:
+    """Return a digest of some files at `rev` and of what the revs behind `first` changed, at one go.
+
+    The files are those behind the path `after` (None: from the first one on) up to and with `upto`; where that is None,
+    as many as can be looked at in about a millisecond. The second part of the result is the last of these files, None
+    when the end of the tree was reached. Equal states give equal digests, whatever was trimmed. None: the revs from
+    `first` on cannot be read (any more), or too much lies between the paths.
+    """
+    if first < store.floor or rev > store.rev or first > rev:
+        return None
+    hasher = blake2b(digest_size=16)
+    _changes(hasher, store, first, rev)
+    last = sort_key(upto) if upto is not None else None
+    size = 0
+    for visits, (path, version) in enumerate(walk(store, WHOLE, rev, after, inclusive=False), 1):
+        if last is not None and sort_key(path) > last:
+            return hasher.hexdigest(), upto
+        if version is not None:
+            _add(hasher, path, version)
+            size += len(version[1] or b"")
+        if last is None and (visits >= PORTION or size >= PORTION_BYTES):
+            return hasher.hexdigest(), path
+        if visits >= MOST_VISITS:
+            return None
+    return hasher.hexdigest(), upto
+
+
+def _changes(hasher: Any, store: Store, first: int, rev: int) -> None:
+    """Add what the newest commits behind `first` wrote, each in path order."""
+    count = 0
+    for number in range(rev, max(first, rev - PORTION), -1):
+        for file in store.history.files(number):
+            version = in_force(file.versions, number)
+            if version is not None:
+                _add(hasher, file.path, version)
+            count += 1
+            if count >= PORTION:
+                return
+
+
+def _add(hasher: Any, path: str, version: Version) -> None:
+    mod_rev, value, created, count, lease = version
+    name, content = path.encode(), value or b""
+    # The lengths come first, so that no two states spell the same bytes.
+    numbers = (len(name), len(content), mod_rev, created, count, lease)
+    hasher.update(b"%d %d %d %d %d %d " % numbers + name + content)
 
 
 def state_hash(store: Store, rev: int | None = None) -> str | Refusal:

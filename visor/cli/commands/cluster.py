@@ -195,7 +195,7 @@ def transfer_command(settings: Settings, member: str | None) -> None:
 @click.option("--rev", type=REV, metavar="N", help="Compare as of rev N [the latest].")
 @click.pass_obj
 def hash_command(settings: Settings, rev: int | None) -> None:
-    """Compare the state of all members at one rev; exit 9 when they differ, or none could be compared.
+    """Compare the state of all members at one entry of the log; exit 9 when they differ, or none could be compared.
 
     It reads everything, beside everything else, so it takes its time on a large registry. A member that
     differs from the majority stops serving.
@@ -203,7 +203,12 @@ def hash_command(settings: Settings, rev: int | None) -> None:
     output = Output(settings)
     with connect(settings) as client:
         found = client.admin.compare(rev, timeout=settings.deadline(HASH_SECONDS) or HASH_SECONDS)
-    output.rows({"rev": found.rev, "equal": found.equal}, "replicas", found.replicas, shapes.replicas())
+    output.rows(
+        {"index": found.index, "rev": found.rev, "equal": found.equal},
+        "replicas",
+        found.replicas,
+        shapes.replicas(),
+    )
     if not found.equal:
         click.get_current_context().exit(exits.DAMAGE)
 

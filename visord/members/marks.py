@@ -1,0 +1,96 @@
+"""Do all members stand where the leader stood at the same entry of the log? Asked every few seconds, at little cost.
+
+    leader: MARK n, index, first, after, upto ---> every member
+    member: MARKED n, index, mark, why              once it has applied the entry `index`
+
+The *mark* of an entry is the rev that it left, the time, how many sessions and leases there are, and a digest of two
+portions of the tree at that rev: what the last few revs changed, and the next few hundred files, so that all files
+have their turn. "The same rev with other content" in a file that was just written, "one rev less", and what only an
+outcome or a lease shows are seen with the next mark; then all hash everything (`hashing`), which decides who is wrong.
+
+    index 1041 -> rev 977       noted by every member when it applies the entry, for the last `NOTED` entries
+    MARK 5, 1041, 850, "/a", "/f" -> "977 1764... 12 3 5f0a..." of all, or not
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from visord.state.digest import portion
+from visord.state.machine import Machine
+
+NOTED: Final = 4096
+"""Entries whose rev is known: about a second of the heaviest load."""
+RECENT: Final = 128
+"""Revs before the mark whose changes are hashed."""
+
+
+class Place(NamedTuple):
+    """Where a machine stood when it had applied an entry."""
+
+    entry: int
+    rev: int
+    time: int
+    sessions: int
+    leases: int
+
+
+class Question(NamedTuple):
+    """What a leader asks of all: the mark of `entry`, with the files behind `after` up to `upto`."""
+
+    entry: int
+    first: int
+    after: str | None
+    upto: str | None
+
+
+class Places:
+    """Where one node stood at its last entries."""
+
+    def __init__(self) -> None:
+        self._noted: dict[int, Place] = {}
+
+    def note(self, machine: Machine) -> None:
+        """The machine has just applied an entry."""
+        index = machine.index
+        store = machine.store
+        self._noted[index % NOTED] = Place(
+            index, store.rev, machine.time, len(machine.sessions), store.leases.next
+        )
+
+    def at(self, index: int) -> Place | None:
+        """Return where the machine stood; None when that is not known (any more)."""
+        place = self._noted.get(index % NOTED)
+        return place if place is not None and place.entry == index else None
+
+    def forget(self) -> None:
+        """Another state was taken over."""
+        self._noted.clear()
+
+
+def ask(machine: Machine, place: Place, after: str | None) -> tuple[Question, str] | None:
+    """Return what to ask of the others about this place, and the own answer; None when it cannot be told."""
+    store = machine.store
+    first = max(store.floor, place.rev - RECENT)
+    found = portion(store, place.rev, after, None, first)
+    if found is None:
+        return None
+    digest, upto = found
+    return Question(place.entry, first, after, upto), _mark(place, digest)
+
+
+def answer(machine: Machine, place: Place, question: Question) -> str | None:
+    """Return the mark of a place as a leader asked for it; None when what it takes is gone."""
+    first = question.first
+    if place.rev < first:  # far behind the leader, at the same entry: nothing to read, and told all the same
+        return _mark(place, "-")
+    found = portion(machine.store, place.rev, question.after, question.upto or END, first)
+    return None if found is None else _mark(place, found[0])
+
+
+def _mark(place: Place, digest: str) -> str:
+    return f"rev {place.rev} time {place.time} sessions {place.sessions} leases {place.leases} {digest}"
+
+
+END: Final = "/\U0010ffff"
+"""A path behind all that can be: up to the end of the tree."""
