@@ -11,14 +11,18 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from visor.protocol.limits import DEFAULT, Limits
 from visord import addresses, descriptors
 from visord.environment import Environment
-from visord.members.joining import NoClusterError, Start, cluster_to_join, join
+from visord.members.joining import NoClusterError, Start, cluster_to_join, is_his_own, join
 from visord.node import Node
 from visord.peers.errors import PeersStartError
+from visord.peers.handshake import Hello
+from visord.peers.incoming import Reply
 from visord.peers.keeping import Keeping
+from visord.peers.messages import JOINED, pack
 from visord.peers.security import Security
 from visord.peers.tcp import TcpPeers
 from visord.serving import unix_socket
@@ -120,7 +124,7 @@ class Server:
         node = self.node = self._make_node((peers.advertised, client), cluster)
         self._secure(keeping, node, peers)
         peers.admit = lambda member, hello: node.admit(member, hello.address)
-        peers.answer = lambda hello, message, reply: node.answer(message, reply)
+        peers.answer = lambda hello, message, reply: _answer(node, hello, message, reply)
         await peers.start()
         await self._listen_http(node)
         node.start()
@@ -365,6 +369,15 @@ class Server:
                 waiting.cancel()
         for connection in self._connections():
             connection.abort()
+
+
+def _answer(node: Node, hello: Hello, message: list[Any], reply: Reply) -> None:
+    """Answer a question of a node that is no member."""
+    if is_his_own(hello, message):
+        node.answer(message, reply)
+    else:
+        text = "a node asks for itself only, at the address that it says in its handshake"
+        reply(pack([JOINED, False, ["bad_request", text, {}]]))
 
 
 def _listen_on(address: str) -> socket.socket:

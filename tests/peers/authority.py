@@ -24,13 +24,14 @@ class Authority:
             "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
         )  # fmt: skip
 
-    def issue(self, name: str, alternative: str) -> tuple[Path, Path]:
-        """Return certificate and key for `name`; `alternative` like "IP:127.0.0.1,DNS:a"."""
+    def issue(self, name: str, alternative: str, usage: str = "") -> tuple[Path, Path]:
+        """Return certificate and key for `name`; `alternative` like "IP:127.0.0.1,DNS:a", `usage` like "serverAuth"."""
         certificate, key, request = (
             self.folder / f"{self.name}-{name}.{kind}" for kind in ("pem", "key", "csr")
         )
         extensions = self.folder / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={alternative}\n")
+        extended = f"extendedKeyUsage={usage}\n" if usage else ""
+        extensions.write_text(f"subjectAltName={alternative}\n{extended}")
         self._openssl(
             "req", *_NEW_KEY, "-keyout", str(key), "-out", str(request), "-subj", f"/CN={name}"
         )  # fmt: skip
@@ -40,9 +41,11 @@ class Authority:
         )  # fmt: skip
         return certificate, key
 
-    def settings(self, name: str, alternative: str = "IP:127.0.0.1", **more: object) -> PeerSettings:
+    def settings(
+        self, name: str, alternative: str = "IP:127.0.0.1", usage: str = "", **more: object
+    ) -> PeerSettings:
         """Return settings of a member with a certificate of its own."""
-        certificate, key = self.issue(name, alternative)
+        certificate, key = self.issue(name, alternative, usage)
         return PeerSettings.model_validate(
             {"tls_cert": certificate, "tls_key": key, "tls_ca": self.certificate, **more}
         )

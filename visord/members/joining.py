@@ -20,6 +20,7 @@ from visor.protocol import codes
 from visord.members.actions import is_view
 from visord.peers import messages as msg
 from visord.peers.errors import AnswerLostError, PeerRefusedError, PeerUnavailableError
+from visord.peers.handshake import Hello
 from visord.peers.tcp import TcpPeers
 from visord.storage.directory import read_identity
 from visord.storage.disk import Disk
@@ -51,6 +52,13 @@ class Start:
     """Peer addresses of members."""
     learner: bool = False
     """Join without ever getting a vote by itself."""
+
+
+def is_his_own(hello: Hello, message: list[Any]) -> bool:
+    """Tell whether a question is about who asks it: what was proven of him must not serve to take another one in."""
+    return message[0] != msg.JOIN or (
+        msg.well_formed(message) and (hello.member, hello.address) == (message[1], message[3])
+    )
 
 
 async def cluster_to_join(start: Start, disk: Disk, path: str, peers: TcpPeers) -> str | None:

@@ -47,6 +47,9 @@ class House(Protocol):
     def accepter(self) -> Accepter:
         """Return the handshake of a new connection."""
 
+    def misbound(self, hello: Hello, certificate: dict[str, Any] | None) -> str | None:
+        """Return why this certificate does not speak for who says hello; None when it does."""
+
     def receive(self, member: str, message: list[Any]) -> None:
         """Take a member's message."""
 
@@ -153,6 +156,10 @@ class Incoming(asyncio.Protocol):
     def _open(self) -> None:
         keys, hello = self._accepter.keys, self._accepter.hello
         assert hello is not None
+        certificate = None if self._transport is None else self._transport.get_extra_info("peercert")
+        problem = self._house.misbound(hello, certificate)
+        if problem is not None:
+            raise PeerRefusedError("certificate", problem)
         self._seal = Seal(keys.to_dialler) if keys is not None else None
         self._reader = MessageReader(Seal(keys.to_accepter) if keys is not None else None)
         self._member = hello.member or ""

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from visord import addresses
 from visord.peers.asking import ask
+from visord.peers.binding import misbound
 from visord.peers.certificates import Certificates
 from visord.peers.errors import PeersStartError
 from visord.peers.handshake import ASK, MEMBER, NONCE, Accepter, Admit, Dialler, Hello, Identity
@@ -217,6 +218,17 @@ class TcpPeers:
         link = self._links.get(member)
         if link is not None:
             link.hurry()
+
+    def misbound(self, hello: Hello, certificate: dict[str, Any] | None) -> str | None:
+        """Return why this certificate does not speak for who says hello; None when it does, or there is no TLS."""
+        if self._security.certificates is None:
+            return None
+        link = self._links.get(hello.member or "")
+        others = [self.advertised, *(one.address for one in self._links.values())]
+        address = hello.address if link is None else link.address
+        if address is None and hello.purpose == MEMBER:
+            return "a member must say at which address others dial it"
+        return misbound(certificate, address, others, by_host=not self._security.names)
 
     def accepter(self) -> Accepter:
         return Accepter(
