@@ -176,3 +176,16 @@ def test_health_is_0_only_when_all_is_well(three: Members) -> None:
     assert command(at, "cluster", "status").rows[1][3] == "away"
     three.start("n2", "n3")
     assert command(at, "cluster", "health").code == 0
+
+
+def test_a_learner_sends_who_would_change_the_members_to_a_voter(members: Members) -> None:
+    members.start("n1")
+    members.start("n2", learner=True)
+    with members.dial("n2", timeout=2.0) as learner:
+        assert learner.admin.members().find("n2") is not None
+        assert learner.admin.compare().equal
+        learner.set("/a", b"forwarded")
+        with pytest.raises(errors.Unsettled, match="ask a voter"):
+            learner.admin.promote("n2")
+    with members.dial("n2", "n1") as both:
+        assert both.admin.promote("n2").find("n2").voter

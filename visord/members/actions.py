@@ -76,15 +76,15 @@ def problem(name: str, arguments: list[Any]) -> str | None:
     return None
 
 
-def passed_by(member: str, voter: bool, name: str, arguments: list[Any]) -> str | None:
-    """Return why `member` may not pass this action on; None when it may.
+def passed_by(member: str, voter: bool, name: str, arguments: list[Any]) -> tuple[str, str] | None:
+    """Return why `member` may not pass this action on, as code and text; None when it may.
 
-    A member updates its own addresses only, and a learner changes nothing else.
+    A member updates its own addresses only, and a learner changes nothing else: who asked it asks the next one.
     """
     if name == "update" and arguments[0] != member:
-        return f"{member} may update its own addresses only"
+        return "bad_request", f"{member} may update its own addresses only"
     if not voter and name not in OF_LEARNERS:
-        return f"{name}: ask a voter; {member} is a learner"
+        return "not_leader", f"{name}: ask a voter; {member} is a learner"
     return None
 
 

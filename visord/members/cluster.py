@@ -422,9 +422,12 @@ class Cluster:
 
         if self._engine.is_leader:
             voter = member in self._engine.configuration.voters
-            wrong = actions.problem(name, arguments) or actions.passed_by(member, voter, name, arguments)
-            if wrong is not None:
-                answer(False, ["bad_request", wrong, {}])
+            wrong = actions.problem(name, arguments)
+            refused = (
+                actions.passed_by(member, voter, name, arguments) if wrong is None else ("bad_request", wrong)
+            )
+            if refused is not None:
+                answer(False, [*refused, {}])
                 return
             self._take(name, arguments, answer, passed=True)
         # Not the leader: the caller notices by its own view of who leads, and asks the next.
