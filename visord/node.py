@@ -49,6 +49,7 @@ from visord.serving.shares import Patience, Shares
 from visord.serving.turns import Turns
 from visord.settings import Settings
 from visord.state import command as commands
+from visord.state import growth
 from visord.state.command import Command
 from visord.state.estimate import Estimates
 from visord.state.machine import Machine
@@ -174,6 +175,8 @@ class Node:
                 segment=storage.log_segment_bytes,
                 chunk=storage.log_chunk_bytes,
                 keep=storage.log_keep_bytes,
+                reserve=storage.reserve_bytes,
+                spare=storage.spare_log_bytes,
             ),
             sync=environment.sync,
             background=environment.background,
@@ -640,14 +643,44 @@ class Node:
             return Refusal("closing", "the server is stopping", {})
         if self.divergence is not None:
             return self.divergence.refusal
+        return None if self.engine.is_leader else self.full()
+
+    def full(self) -> Refusal | None:
+        """Why there is no room on this node's disk; None when there is. What makes room goes on at a leader."""
         full = self.log.full
+        if full is None:
+            return None
+        return Refusal(
+            "no_space",
+            f"the disk of {full.path} is full ({full.why}): free some space, writes resume by themselves; deletions, "
+            "REVOKE and RETAIN go on, from a reserve",
+            {"path": full.path, "free": full.free},
+        )
+
+    def growth(self) -> Refusal | None:
+        """Why nothing is taken now that makes the state grow; None when it is. Judged where this node leads."""
+        full = self.full()
         if full is not None:
-            return Refusal(
-                "no_space",
-                f"the disk of {full.path} is full ({full.why}): free some space, writes resume by themselves",
-                {"path": full.path, "free": full.free},
-            )
-        return None
+            return full
+        limit, taken = self._settings.storage.state_bytes, self.state_bytes
+        if taken < limit:
+            return None
+        return Refusal(
+            "no_space",
+            f"the state takes {taken} bytes of memory, storage.state_bytes is {limit}: delete what is not needed and "
+            "RETAIN less history, or set a higher limit; writes resume by themselves",
+            {"what": "storage.state_bytes", "limit": limit, "actual": taken},
+        )
+
+    @property
+    def state_bytes(self) -> int:
+        """About how many bytes of memory the state takes."""
+        return growth.held(self.machine)
+
+    @property
+    def state_limit(self) -> int:
+        """`storage.state_bytes`."""
+        return self._settings.storage.state_bytes
 
     def must_wait(self, message: Message, greeting: Greeting | None) -> int | None:
         """Return what a read has to wait for: a rev, `CONFIRM` (that this node is current), or nothing: answer it."""

@@ -17,6 +17,9 @@ outcomes from its own apply of that entry:
     replica: applies entry 40 like everybody -> outcomes[2] belong to group 7
 
 While there is no leader, groups wait a moment for the next one.
+
+While there is no space (the disk is full, or the state takes the memory that it may), the leader refuses the writes
+that let the state grow, and goes on with those that make room; `state/growth.py` tells them apart.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from typing import Any, Final, Protocol
 from visor.protocol.frames import Message
 from visord.state import cost
 from visord.state.command import Command, encode, too_deep, unfit
+from visord.state.growth import grows
 from visord.state.refusal import Refusal
 
 MAX_FRAMES = 4096
@@ -94,6 +98,12 @@ class Route(Protocol):
 
     def admission(self) -> Refusal | None:
         """Why nothing can be accepted now; None when it can."""
+
+    def growth(self) -> Refusal | None:
+        """Why this leader takes nothing now that makes the state grow; None when it does."""
+
+    def full(self) -> Refusal | None:
+        """Why the log gets no more room, beyond what is prepared for deletions and the like; None when it does."""
 
     def leads(self) -> bool:
         """This node is the leader."""
@@ -230,7 +240,7 @@ class Proposer:
     def _start_forward(self) -> None:
         groups = _refuse(self._take(), too_deep)  # else the leader could not read the others' with them
         if not groups:
-            self.start_next()
+            self._schedule()
             return
         if self._route.forward(groups):
             self._held_since = None
@@ -243,20 +253,33 @@ class Proposer:
     def _start_command(self) -> None:
         groups: list[Group]
         command: Command | None
+        growth = self._route.growth()
+        if growth is not None:
+            self._encoded = None  # it may hold what is refused now
         encoded = self._take_encoded()
         if encoded is not None:
             groups, command = encoded
         else:
             groups = self._take()
+            if growth is not None and _growing(groups):
+                self._put_back(_refuse_growing(groups, growth))
+                self._schedule()
+                return
             if self._refuse_hopeless(groups):
                 return
             groups, command = self._encode(groups)
         if command is None:
             self._put_back(groups)
-            self.start_next()
+            self._schedule()
             return
         # `propose` gives None when leadership is being handed on, or went within this turn.
         position = self._propose(command) if self._has_room(len(command)) else None
+        full = self._route.full() if position is None else None
+        if full is not None:  # and what was prepared is used up, or this grows
+            for group in groups:
+                group.author.settle_all(group.frames, full)
+            self._schedule()
+            return
         if position is None:
             self._put_back(groups)
             self._encoded = (groups, command)
@@ -420,6 +443,28 @@ class Proposer:
         for _, groups in waiting.values():
             for _, group in groups:
                 group.author.settle_all(group.frames, under_way)
+
+
+def _growing(groups: list[Group]) -> bool:
+    return any(grows(frame) for group in groups for frame in group.frames)
+
+
+def _refuse_growing(groups: list[Group], why: Refusal) -> list[Group]:
+    """Refuse the writes that let the state grow; return the groups that have others. What another node sent, whole."""
+    kept = []
+    for group in groups:
+        growing = list(map(grows, group.frames))
+        if not any(growing):
+            kept.append(group)
+        elif group.whole:
+            group.author.settle_all(group.frames, why)
+        else:
+            doomed = [frame for frame, yes in zip(group.frames, growing, strict=True) if yes]
+            group.frames[:] = [frame for frame, yes in zip(group.frames, growing, strict=True) if not yes]
+            group.author.settle_all(doomed, why)
+            if group.frames:
+                kept.append(group)
+    return kept
 
 
 def _refuse(groups: list[Group], wrong: Callable[[Message], bool]) -> list[Group]:

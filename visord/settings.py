@@ -126,6 +126,16 @@ class StorageSettings(Section):
     log_keep_bytes: Bytes = 16 << 20
     """Log that is kept after a checkpoint, so that a replica which lags a little needs no checkpoint."""
     history_segment_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 32)] = 64 << 20
+    reserve_bytes: Bytes = 8 << 20
+    """Disk that the log leaves free, so that a checkpoint can still be made on a full disk. As much as
+    checkpoint_log_bytes makes sure of it, whatever was written."""
+    spare_log_bytes: Bytes = 4 << 20
+    """Prepared log that is kept for deletions, REVOKE and RETAIN, which go on when the disk is full. At most a
+    quarter of a segment is."""
+    state_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
+    """Memory that the state (all files with their history, sessions, leases) may take, by estimate. Beyond it, writes
+    that grow are refused as no_space; deletions, RETAIN and reads go on. A million keys with three million revs are
+    about 1.5 GiB. Set it to about half of what the process may use: a restart and a joining member need some, too."""
     checkpoint_log_bytes: Annotated[int, Field(ge=64 * 1024)] = 64 << 20
     """Make a checkpoint after this much log."""
     checkpoint_seconds: Annotated[float, Field(gt=0)] = 300.0

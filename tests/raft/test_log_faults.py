@@ -7,6 +7,7 @@ after the one that was under way.
 
 from __future__ import annotations
 
+import errno
 import random
 from dataclasses import dataclass, field
 
@@ -333,6 +334,42 @@ def test_a_lost_log_beside_a_checkpoint_is_not_replaced_by_an_empty_one() -> Non
         RaftLog.open(
             disk, DIRECTORY, options=TINY, sync=INLINE, background=INLINE, random32=lambda: 1, create=False
         )
+
+
+def test_a_full_disk_leaves_prepared_blocks_to_what_makes_room() -> None:
+    world = make(6)
+    log = world.log
+    spare = log._spare
+    assert spare > 300
+    world.disk.capacity = world.disk.used()
+    while log.full is None and log.has_room(100):
+        world.add(100)
+        log.flush()
+    assert log.full is not None
+    reserved = 0
+    while log.has_room(100):  # while it is full, the reserve counts as room
+        world.add(100)
+        log.flush()
+        assert log.durable_index == log.last_index, "accepted, and then no block for it"
+        reserved += 100
+    assert reserved + 400 >= spare
+    world.disk.capacity = 1 << 30
+    log.retry()
+    assert log.has_room(100)
+
+
+def test_without_file_descriptors_the_disk_is_full_and_not_broken() -> None:
+    for number in (errno.EMFILE, errno.ENFILE):
+        world = make(6)
+        segments = world.log._segments
+        segments._prepared(None, OSError(number, "too many open files"))
+        assert world.log.failure is None
+        assert world.log.full is not None
+        segments._retired(None, OSError(number, "too many open files"))
+        assert world.log.failure is None
+        world.log.retry()
+        assert world.log.full is None
+        assert world.log.has_room(100)
 
 
 def test_disk_full_shows_before_anything_is_accepted_and_passes_without_a_restart() -> None:

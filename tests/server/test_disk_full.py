@@ -74,8 +74,19 @@ def test_writes_are_refused_reads_go_on_and_writes_resume(small_disk: SmallDisk)
         assert wire.get("/a") == b"1"
         assert wire.get("/a", first) == b"1"
         assert wire.call(v.SCAN, [v.SEL_TREE, "/"], None, 0, None, 0, {"count": True})[3] == last
+        assert last > 60, "there are files to delete"
         status = wire.status()
         assert any("no space" in alarm for alarm in status["alarms"])
+        # So does what makes room, from a reserve, a hundred times; what grows does not, even beside it.
+        for number in range(50):
+            wire.call(v.NOP)
+            wire.call(v.DELETE, f"/f/{number * 100_000}")
+            with pytest.raises(Refused) as growing:
+                wire.set("/a", b"2")
+            assert growing.value.code == "no_space"
+        wire.call(v.RETAIN, 1_000_000)
+        assert wire.rev() == last + 50
+        last += 50
         with Wire(node.address) as other:
             assert other.get("/a") == b"1"
             assert other.call(v.WATCH, [v.SEL_TREE, "/"]) == last + 1

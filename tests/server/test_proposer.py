@@ -44,6 +44,8 @@ class World:
 
     def __init__(self, *, leader: bool = True) -> None:
         self.leader, self.room = leader, True
+        self.short: Refusal | None = None
+        self.disk: Refusal | None = None
         self.log: list[command.Command] = []
         self.sent: list[list[Group]] = []
         self.soon: list[Any] = []
@@ -58,6 +60,12 @@ class World:
 
     def admission(self) -> Refusal | None:
         return None
+
+    def growth(self) -> Refusal | None:
+        return self.short or self.disk
+
+    def full(self) -> Refusal | None:
+        return self.disk
 
     def leads(self) -> bool:
         return self.leader
@@ -149,6 +157,72 @@ def test_a_place_that_is_not_there_ends_the_writes_as_unknown_and_no_node(outcom
     assert [outcome.code for _, outcome in client.told] == ["lost_leadership"]
 
 
+NO_SPACE = Refusal("no_space", "", {})
+DELETE = [31, 2, 0, "/good"]
+
+
+def test_without_space_what_makes_room_goes_on() -> None:
+    world, one, two = World(), Client(), Client()
+    world.short = NO_SPACE
+    grow = [GOOD, [33, 3, 0, "/", 1], [36, 4, 0, 5000], [32, 5, 0, [], [], [[0, "/a", b""]]], [39, 6, GOOD]]
+    stay = [DELETE, [34, 7, 0], [35, 8, 0], [37, 9, 0, 1], [32, 10, 0, [], [[1, "/a"], [2, "/b"]]]]
+    world.proposer.submit(one, [*grow, *stay], 10)
+    world.proposer.submit(two, [GOOD], 10)
+    world.run()
+    assert [frame for frame, outcome in one.told if outcome == NO_SPACE] == grow
+    assert two.told == [(GOOD, NO_SPACE)]
+    assert [made.batch[1][0][2] for made in world.log] == [stay]  # type: ignore[index]
+    world.short = None
+    world.proposer.applied(1, 1, [list(range(5))])
+    world.proposer.submit(two, [GOOD], 10)
+    world.run()
+    assert len(world.log) == 2, "it heals by itself"
+
+
+def test_a_command_that_waited_for_room_is_judged_anew_when_there_is_none() -> None:
+    world, client = World(), Client()
+    world.room = False
+    world.proposer.submit(client, [GOOD, DELETE], 10)
+    world.run()
+    world.room, world.disk = True, NO_SPACE
+    world.proposer.start_next()
+    world.run()
+    assert client.told == [(GOOD, NO_SPACE)]
+    assert [made.batch[1][0][2] for made in world.log] == [[DELETE]]  # type: ignore[index]
+
+
+def test_when_the_reserve_is_used_up_everything_is_refused() -> None:
+    world, client = World(), Client()
+    world.room, world.disk = False, NO_SPACE
+    world.proposer.submit(client, [DELETE], 10)
+    world.run()
+    assert client.told == [(DELETE, NO_SPACE)]
+    assert world.proposer.idle
+
+
+def test_what_another_node_sent_is_refused_as_a_whole() -> None:
+    world = World()
+    world.short = NO_SPACE
+    said: list[list[Any]] = []
+    forwarding = Forwarding(lambda member, message: bool(said.append(message)) or True, lambda: 0.0, 0)
+    forwarding.proposer = world.proposer
+    forwarding.on_forward(
+        "r", [msg.FORWARD, [[1, None, "me", [DELETE, GOOD], ""], [2, None, "me", [DELETE], ""]]], True
+    )
+    world.run()
+    assert [message[1:3] for message in said] == [[[1], "no_space"]]
+    assert [made.batch[1] for made in world.log] == [[[None, "me", [DELETE], ""]]]  # type: ignore[index]
+
+
+def test_a_queue_of_refused_writes_is_no_recursion() -> None:
+    world, client = World(), Client()
+    world.short = NO_SPACE
+    for _ in range(3000):
+        world.proposer.submit(client, [GOOD], proposers.MAX_BYTES)
+    world.run()
+    assert len(client.told) == 3000
+
+
 def test_a_replica_sends_on_nothing_that_the_leader_could_not_read() -> None:
     world, client = World(leader=False), Client()
     world.proposer.submit(client, [deep(17), deep(16)], 10)
@@ -174,7 +248,7 @@ def test_a_leader_takes_only_groups_as_a_door_makes_them() -> None:
         [9, None, "me", [GOOD, deep(17)], ""],
         [10],
     ]
-    forwarding.on_forward("r", [msg.FORWARD, [right, *wrong, "odd", [], [None, 5]]], True)
+    forwarding.on_forward("r", [msg.FORWARD, [right, *wrong]], True)
     world.run()
     assert [made.batch[1] for made in world.log] == [[right[1:]]]  # type: ignore[index]
     assert [message[1] for message in said] == [list(range(2, 11))]

@@ -53,7 +53,7 @@ FAMILY: Final[dict[str, str]] = {
     "no_member": REJECTED,
     # details: voters, needed, reachable (of a change of the members that would end in a lost majority), or behind
     "unsafe": REJECTED,
-    # details: path, free
+    # details: path, free; or what, limit, actual
     "no_space": UNAVAILABLE,
     # details: leader
     "not_leader": UNAVAILABLE,

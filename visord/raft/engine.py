@@ -214,13 +214,13 @@ class Engine:
     def propose(self, command: bytes) -> tuple[int, int] | None:
         """Append a command as leader and start its sync: its (index, term).
 
-        None: not the leader, or the disk is full (`log.full` tells), or blocks for it are being prepared
-        (`log.on_room` is called when they are there).
+        None: not the leader, or blocks for it are being prepared (`log.on_room` is called when they are there), or
+        the disk is full (`log.full` tells) and what was prepared is used up.
         """
         log = self.log
         if self.failure is not None or log.failure is not None:
             return None
-        if log.full is not None or not log.has_room(len(command)):
+        if not log.has_room(len(command)):
             return None
         if self._core.core_transferring:
             return None

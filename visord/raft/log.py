@@ -402,15 +402,32 @@ class RaftLog:
         return self._segments.full
 
     def has_room(self, size: int) -> bool:
-        """Tell whether an entry of `size` bytes finds prepared blocks; if not, have them prepared."""
+        """Tell whether an entry of `size` bytes finds prepared blocks; if not, have them prepared.
+
+        `Options.spare` bytes stay prepared behind it, so that on a full disk there is still room for what makes space
+        (see `proposer`). While the disk is full these count as room, and no more are asked for: `retry` does that.
+        """
         need = self._waiting_size + FRAME_SIZE + RECORD_SIZE + size
         here, following = self._segments.free()
         if self._flight is not None:
             here -= FRAME_SIZE + self._flight.size
-        if here >= need or following >= need:
+        spare = 0 if self.full is not None else self._spare
+        if here >= need:
+            rest = here - need + following
+        elif following >= need:
+            rest = following - need
+        else:
+            rest = -1
+        if rest >= spare:
             return True
-        self._segments.prepare(need)
+        if self.full is None:
+            self._segments.prepare(need + spare)
         return False
+
+    @property
+    def _spare(self) -> int:
+        options = self._options
+        return min(options.spare, options.segment // 4, options.ahead // 2)
 
     def retry(self) -> None:
         """Try again after the disk was full. Call it from time to time (about once a second)."""

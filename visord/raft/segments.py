@@ -17,6 +17,7 @@ again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,12 +50,20 @@ class Options:
     """What is prepared before the log opens; the rest follows in the background."""
     reserve: int = 8 << 20
     """Free bytes to leave on the disk, so that a checkpoint can still be written and make room."""
+    spare: int = 4 << 20
+    """Prepared bytes that are kept for what makes room: an entry that lets the state grow leaves them."""
     keep: int = 16 << 20
     """Bytes of entries kept after a checkpoint for replicas that lag."""
 
 
 SMALL: Final = Options(
-    segment=4 << 20, chunk=256 << 10, ahead=512 << 10, first=64 << 10, reserve=1 << 20, keep=1 << 20
+    segment=4 << 20,
+    chunk=256 << 10,
+    ahead=512 << 10,
+    first=64 << 10,
+    reserve=1 << 20,
+    spare=128 << 10,
+    keep=1 << 20,
 )
 
 
@@ -112,6 +121,8 @@ class Segments:
         self._random32 = random32
         self._busy = False
         self._closed = False
+        self._owes_sync = False
+        """A segment was retired, and for want of file descriptors the directory could not be synced."""
         self._wanted = 0
         self.row: list[Segment] = []
         self.spares: list[str] = []
@@ -167,6 +178,9 @@ class Segments:
 
     def retry(self) -> None:
         """Try again to prepare blocks after the disk was full."""
+        if self._owes_sync:
+            self._owes_sync = False
+            self._background.submit(lambda: self._disk.sync_dir(self._directory), self._retired)
         if self.full is not None:
             self.prepare(self._wanted)
 
@@ -211,9 +225,7 @@ class Segments:
                 segment.file.close()
             return
         if isinstance(error, OSError) and error.errno in NO_SPACE_ERRNOS:
-            self.full = Full(
-                self._directory, _free(self._disk, self._directory), error.strerror or str(error)
-            )
+            self._say_full(error)
         elif error is not None:
             self.failed(error)
             return
@@ -224,6 +236,9 @@ class Segments:
             self.prepare()
         self.changed()
 
+    def _say_full(self, error: OSError) -> None:
+        self.full = Full(self._directory, _free(self._disk, self._directory), error.strerror or str(error))
+
     # -- on the background thread -----------------------------------------------------------------------
 
     def _require(self, size: int) -> None:
@@ -232,7 +247,7 @@ class Segments:
             error = OSError(
                 f"{free} bytes are free, {size} and a reserve of {self._options.reserve} are needed"
             )
-            error.errno = next(iter(NO_SPACE_ERRNOS))
+            error.errno = errno.ENOSPC
             raise error
 
     def _extend(self, segment: Segment, upto: int) -> None:
@@ -332,7 +347,10 @@ class Segments:
             self._disk.sync_dir(self._directory)
 
     def _retired(self, _: None, error: BaseException | None) -> None:
-        if error is not None and not self._closed:
+        if isinstance(error, OSError) and error.errno in NO_SPACE_ERRNOS:
+            self._owes_sync = True
+            self._say_full(error)  # so that it is tried again
+        elif error is not None and not self._closed:
             self.failed(error)
         elif self.full is not None:
             self.retry()

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 LAG: Final = 1000
 """Committed entries that a ready node may still have to apply."""
 
+STATE_ALARM: Final = 0.8
+"""Share of `storage.state_bytes` from which on it is an alarm."""
+
 
 def alarms(node: Node) -> list[str]:
     """Return what is wrong with this node, and what it knows to be wrong with others."""
@@ -30,6 +33,12 @@ def _alarms(node: Node) -> Iterator[str]:
     full = node.log.full
     if full is not None:
         yield f"no space: {full.path}: {full.why}, {full.free} bytes free"
+    taken, limit = node.state_bytes, node.state_limit
+    if taken >= limit * STATE_ALARM:
+        yield (
+            f"state bytes: the state takes {taken} of {limit} bytes of memory (storage.state_bytes); at the limit "
+            "writes that grow are refused: delete, RETAIN less history, or set a higher limit"
+        )
     failure = node.upkeep.status()["failure"]
     if failure:
         yield f"no checkpoint: {failure}; the log grows until one can be made"

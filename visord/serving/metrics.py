@@ -25,7 +25,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 Row = tuple[str, str, str, "dict[str, str]", float]
 """Name without the prefix, type, help, labels, value."""
-ALARMS: Final = ("diverged", "no space", "no checkpoint", "replica differs", "peers open")
+ALARMS: Final = ("diverged", "no space", "state bytes", "no checkpoint", "replica differs", "peers open")
 
 
 def render(node: Node, connections: int) -> str:
@@ -86,6 +86,11 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
     yield _gauge("floor", "The lowest rev that can be read.", figures["floor"])
     yield _gauge("files", "Files that exist.", figures["files"])
     yield _gauge("sessions", "Client sessions that are remembered.", figures["sessions"])
+    yield _gauge("session_bytes", "Memory that sessions take, by estimate.", node.machine.sessions.held)
+    yield _gauge("state_bytes", "Memory that the state takes, by estimate.", node.state_bytes)
+    yield _gauge(
+        "state_bytes_limit", "storage.state_bytes: writes that grow are refused there.", node.state_limit
+    )
     yield _gauge("leases", "Leases that are alive.", len(node.store.leases))
     yield _gauge("connections", "Open connections of clients.", connections)
     yield _gauge("watches", "Open watches.", hub["watches"])

@@ -30,12 +30,25 @@ Touched: TypeAlias = File | tuple[File, ...]
 
 MAX_RECENT = 1 << 20
 _ACTORS = 65_536
+_TEXT = 100
+"""Bytes that a text takes beside its characters, with its place in a dict."""
 
 
 class History:
     """The columns, for revs from `base + 1` on."""
 
-    __slots__ = ("_names", "actors", "base", "expired", "notes", "recent", "recent_base", "times", "touched")
+    __slots__ = (
+        "_names",
+        "actors",
+        "base",
+        "expired",
+        "extra",
+        "notes",
+        "recent",
+        "recent_base",
+        "times",
+        "touched",
+    )
 
     def __init__(self, base: int = 0) -> None:
         self.base = base
@@ -46,6 +59,8 @@ class History:
         self.recent_base = base
         self.notes: dict[int, str] = {}
         self.expired: dict[int, bool] = {}
+        self.extra = 0
+        """About how many bytes notes and actors' names take; they go as the revs do."""
         self._names: dict[str, str] = {}
 
     def actor(self, name: str) -> str:
@@ -53,7 +68,15 @@ class History:
         names = self._names
         if len(names) >= _ACTORS:
             names.clear()  # only memory is at stake
-        return names.setdefault(name, name)
+        known = names.setdefault(name, name)
+        if known is name:
+            self.extra += _TEXT + len(name)
+        return known
+
+    def note(self, rev: int, text: str) -> None:
+        """Keep the note of a rev, the newest one."""
+        self.notes[rev] = text
+        self.extra += 2 * _TEXT + len(text)
 
     def files(self, rev: int) -> tuple[File, ...]:
         """Return the files that `rev` changed, in path order."""
@@ -76,6 +99,7 @@ class History:
         for rev in self._sparse_up_to(self.base + count):
             self.notes.pop(rev, None)
             self.expired.pop(rev, None)
+        self.extra -= self.extra * count // max(len(self.times), 1)
         del self.times[:count]
         del self.actors[:count]
         del self.touched[:count]

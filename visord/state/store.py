@@ -34,7 +34,7 @@ from visord.state.transfer import (
 )
 from visord.state.tree import Directory, File
 from visord.state.trim import trim
-from visord.state.version import Version, in_force, position_after, tombstone
+from visord.state.version import BYTES, ENTRY, Version, in_force, position_after, tombstone
 
 Change: TypeAlias = tuple[int, str, Version, Version | None]
 """`(kind, path, version, previous)`."""
@@ -55,6 +55,7 @@ class Store:
         "files",
         "floor",
         "floor_time",
+        "held",
         "history",
         "leases",
         "limits",
@@ -70,6 +71,8 @@ class Store:
         self.floor = 0
         self.time = 0
         self.floor_time = 0
+        self.held = 0
+        """About how many bytes versions, paths and directories take: see `growth.held`."""
         self.root = Directory(ROOT, None)
         self.files: dict[str, File] = {}
         self.directories: dict[str, Directory] = {ROOT: self.root}
@@ -190,7 +193,9 @@ class Store:
             self.leases.move(file.path, last[4], 0)
         version = (rev, value, last[2], last[3] + 1, 0)
         file.versions.append(version)
-        for changes in file.directory.lineage:
+        lineage = file.directory.lineage
+        self.held += BYTES + len(value) + ENTRY * len(lineage)
+        for changes in lineage:
             changes.append(rev)
         history = self.history
         history.recent.append(version)
@@ -214,11 +219,14 @@ class Store:
             if check(path, self.limits) is not None:
                 return None
             file = self.files[path] = File(path, directory)
+            self.held += len(path)
         self.rev = rev = self.rev + 1
         version = (rev, value, rev, 1, 0)
         file.versions.append(version)
         directory.enter(file.path, rev)
-        for changes in directory.lineage:
+        lineage = directory.lineage
+        self.held += BYTES + len(value) + ENTRY * len(lineage)
+        for changes in lineage:
             changes.append(rev)
         history = self.history
         history.recent.append(version)
@@ -238,7 +246,9 @@ class Store:
             self.leases.move(file.path, file.versions[-1][4], 0)
         file.versions.append((rev, None, 0, 0, 0))
         file.directory.leave(file.path, rev)
-        for changes in file.directory.lineage:
+        lineage = file.directory.lineage
+        self.held += BYTES + ENTRY * len(lineage)
+        for changes in lineage:
             changes.append(rev)
         self._record(time, actor, file)
         return rev
@@ -264,7 +274,7 @@ class Store:
                 self._delete(path, rev)
         touched = [self._set(w[0], w[1], w[2], rev) if w[1] is not None else self.files[w[0]] for w in writes]
         for file in touched:
-            _mark(file.directory, rev)
+            self.held += ENTRY * _mark(file.directory, rev)
         history = self.history
         history.times.append(time)
         history.actors.append(history.actor(actor))
@@ -272,7 +282,7 @@ class Store:
         only = touched[0].versions[-1] if len(touched) == 1 else None
         history.recent.append(only if only is not None and only[1] is not None and not only[4] else None)
         if note is not None:
-            history.notes[rev] = note
+            history.note(rev, note)
         if expired:
             history.expired[rev] = True
         self.time = time
@@ -332,6 +342,8 @@ class Store:
         file = self.files.get(path)
         if file is None:
             file = self.files[path] = File(path, self.directory(parent(path)))
+            self.held += len(path)
+        self.held += BYTES + len(value)
         versions = file.versions
         last = versions[-1] if versions else None
         before = last[4] if last is not None else 0
@@ -349,6 +361,7 @@ class Store:
         lease = file.versions[-1][4]
         if lease:
             self.leases.move(file.path, lease, 0)
+        self.held += BYTES
         file.versions.append(tombstone(rev))
         file.directory.leave(file.path, rev)
 
@@ -362,14 +375,17 @@ class Store:
             directory = directories.get(path)
         for path in reversed(missing):
             directory = directories[path] = Directory(path, directory)
+            self.held += len(path)
         return directory
 
 
-def _mark(directory: Directory, rev: int) -> None:
-    for changes in directory.lineage:
+def _mark(directory: Directory, rev: int) -> int:
+    """Note `rev` at the directory and those above; return at how many."""
+    for count, changes in enumerate(directory.lineage):
         if changes and changes[-1] == rev:
-            return  # then those above are marked as well
+            return count  # then those above are marked as well
         changes.append(rev)
+    return len(directory.lineage)
 
 
 def _in_order(touched: list[File]) -> tuple[File, ...]:

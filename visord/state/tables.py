@@ -24,6 +24,7 @@ from visord.state.leases import Lease
 from visord.state.retention import Retention
 from visord.state.sessions import Sessions
 from visord.state.transfer import CorruptHistory
+from visord.state.version import ENTRY
 
 if TYPE_CHECKING:
     from visord.state.machine import Machine
@@ -116,6 +117,7 @@ class Import:
             )
         for count, directory in enumerate(store.directories.values()):
             directory.live.settle()
+            store.held += ENTRY * len(directory.changes)
             if directory.gone is not None:
                 directory.gone.settle()
             if count % SLICE == 0:

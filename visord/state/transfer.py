@@ -40,7 +40,7 @@ from visord.state.columns import (
 from visord.state.reads.walk import walk
 from visord.state.selector import Selector
 from visord.state.tree import Directory, File
-from visord.state.version import position_after, tombstone
+from visord.state.version import BYTES, position_after, tombstone
 
 if TYPE_CHECKING:
     from visord.state.history import History
@@ -241,6 +241,7 @@ def import_columns(store: Store, columns: Columns) -> None:
         else:
             _import_plain(store, whole(columns))
             _import_heads(store, columns)
+        # What directories list is counted when all is there: see `tables.Import`.
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError, StopIteration) as error:
         raise CorruptHistory(store.rev + 1, f"not a commit: {type(error).__name__}: {error}") from error
     store.history.recent.clear()  # they were exported elsewhere
@@ -323,6 +324,7 @@ def _import_new(store: Store, rev: int, path: str, value: bytes | None) -> File:
         return _import_one(store, rev, CREATE, path, value, 0)
     # The directory exists, and so does what is above it: only the name had to be looked at.
     file = files[path] = File(path, above)
+    store.held += len(path)
     file.versions.append((rev, value, rev, 1, 0))
     above.live.add(path)
     above.size_revs.append(rev)
@@ -333,10 +335,11 @@ def _import_new(store: Store, rev: int, path: str, value: bytes | None) -> File:
 def _import_heads(store: Store, columns: Columns) -> None:
     """Add when, by whom and why the commits were made, whose changes have been added."""
     history = store.history
+    store.held += BYTES * columns.size + sum(map(len, filter(None, columns.values)))
     history.times.extend(column(columns.times))
     history.actors.extend(actors_of(columns, history.actor))
     for position, note in columns.notes:
-        history.notes[columns.first + position] = note
+        history.note(columns.first + position, note)
     store.time = history.times[-1]
     store.rev += columns.size
 
@@ -348,13 +351,14 @@ def _import_mixed(store: Store, columns: Columns) -> None:
             _import_several(store, rev, time, actor, note, changes)
             continue
         file = _import_one(store, rev, *changes[0])
+        store.held += BYTES + len(changes[0][2] or b"")
         for revs in file.directory.lineage:
             revs.append(rev)
         history.times.append(time)
         history.actors.append(history.actor(actor))
         history.touched.append(file)
         if note is not None:
-            history.notes[rev] = note
+            history.note(rev, note)
         store.time = time
         store.rev = rev
 
@@ -398,6 +402,7 @@ def _new_file(store: Store, rev: int, path: str) -> File:
     if inner is not None and inner.live:
         raise CorruptHistory(rev, f"writes {path!r:.80}, which is a directory")
     file = store.files[path] = File(path, directory)
+    store.held += len(path)
     return file
 
 
@@ -491,6 +496,7 @@ def _import_file(store: Store, floor: int, row: list[Any]) -> None:
         raise CorruptHistory(floor, f"{path!r:.80} does not fit as a file")
     file = _new_file(store, floor, path)
     file.versions.append((mod_rev, value, created, count, lease))
+    store.held += BYTES + len(value)
     if lease:
         store.leases.named[path] = None
     file.directory.enter(path, floor)

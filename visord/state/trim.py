@@ -15,7 +15,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
 
 from visord.state.tree import Directory, File
-from visord.state.version import position_after
+from visord.state.version import BYTES, ENTRY, Version, position_after
 
 if TYPE_CHECKING:
     from visord.state.store import Store
@@ -40,7 +40,7 @@ def trim(store: Store, budget: int) -> bool:
         while position < len(files) and budget > 0:
             file = files[position]
             cut = _cut_file(store, file, floor) if file.versions else 0
-            cut += _cut_directories(file.directory, floor)
+            cut += _cut_directories(store, file.directory, floor)
             budget -= 1 + cut // _CHEAP
             position += 1
         if position >= len(files):
@@ -63,13 +63,19 @@ def _cut_file(store: Store, file: File, floor: int) -> int:
     if old > _MOST:
         old = _MOST
     elif old == len(versions):
+        store.held -= _size(versions)
         versions.clear()
         _forget(store, file)
         return old
     if old * _SHARE < len(versions):
         return 0
+    store.held -= _size(versions[:old])
     del versions[:old]
     return old
+
+
+def _size(versions: list[Version]) -> int:
+    return BYTES * len(versions) + sum(len(version[1]) for version in versions if version[1] is not None)
 
 
 def _forget(store: Store, file: File) -> None:
@@ -77,6 +83,7 @@ def _forget(store: Store, file: File) -> None:
     files, directories, path = store.files, store.directories, file.path
     directory: Directory | None = file.directory
     del files[path]
+    store.held -= len(path)
     while directory is not None:
         if directory.gone is not None and path not in files and path not in directories:
             directory.gone.discard(path)
@@ -86,10 +93,12 @@ def _forget(store: Store, file: File) -> None:
             return
         path = directory.path
         del directories[path]
+        store.held -= len(path) + ENTRY * len(directory.changes)
+        directory.changes.clear()  # it is counted as gone: nobody shall cut it again
         directory = directory.parent
 
 
-def _cut_directories(directory: Directory | None, floor: int) -> int:
+def _cut_directories(store: Store, directory: Directory | None, floor: int) -> int:
     """Cut what the directory and those above it know of before the floor; return how many entries."""
     cut = 0
     while directory is not None:
@@ -98,6 +107,7 @@ def _cut_directories(directory: Directory | None, floor: int) -> int:
         if len(changes) > 1 and changes[len(changes) // _SHARE + 1] <= floor:
             old = min(bisect_right(changes, floor) - 1, _MOST)
             del changes[:old]
+            store.held -= ENTRY * old
             cut += old
         if len(revs) > 1 and revs[len(revs) // _SHARE + 1] <= floor:
             old = min(bisect_right(revs, floor) - 1, _MOST)

@@ -9,7 +9,12 @@ A version is a plain tuple `(mod_rev, value, created, count, lease)`, the same o
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+BYTES: Final = 320
+"""About what a version takes beside its value: the tuple, its rev, its places in the columns of history."""
+ENTRY: Final = 8
+"""What a rev takes in the list of a directory that it changed."""
 
 Version: TypeAlias = tuple[int, bytes | None, int, int, int]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 from typing import Final
 
-NO_SPACE_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Errors of writing that pass when somebody frees space; every other one means a failing disk."""
+NO_SPACE_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
+"""Errors that pass when somebody frees space, or closes files; every other one means a failing disk."""
 
 
 RESTORE: Final = (
