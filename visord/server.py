@@ -117,7 +117,9 @@ class Server:
         keeping = self._keeping(start)
         peers = self._peers = self._make_peers(keeping.security)
         try:
-            cluster = await cluster_to_join(start, OsDisk(), str(self._data_dir), peers)
+            cluster = await cluster_to_join(
+                start, OsDisk(), str(self._data_dir), peers, lambda: peers.secure(keeping.search())
+            )
         except NoClusterError as error:
             raise StartRefusedError(str(error)) from error
         client = self._settings.listen.advertise or self._found_at()

@@ -163,3 +163,15 @@ def test_a_directory_of_before_gets_a_secret_when_it_is_alone_and_an_alarm_when_
 
 def test_secrets_are_random() -> None:
     assert len({keeping.make() for _ in range(100)}) == 100
+
+
+def test_who_joins_before_the_cluster_is_founded_looks_again(tmp_path: Path, home: dict[str, str]) -> None:
+    leave_copy(copies(home), HERE, SECRET)  # of a cluster that is gone
+    joiner = node(tmp_path / "b", home, joins=(HERE,))
+    assert joiner.search().secrets == (SECRET,)
+    founder = node(tmp_path / "a", home, founds=True)
+    made = founder.opened(HERE, alone=True).secrets
+    assert joiner.search().secrets == made != (SECRET,)
+    joiner.opened("127.0.0.1:8142", alone=False)
+    node(tmp_path / "c", home, founds=True).opened(HERE, alone=True)
+    assert joiner.search().secrets == made  # it belongs to a cluster now

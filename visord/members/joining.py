@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,10 +61,12 @@ def is_his_own(hello: Hello, message: list[Any]) -> bool:
     )
 
 
-async def cluster_to_join(start: Start, disk: Disk, path: str, peers: TcpPeers) -> str | None:
+async def cluster_to_join(
+    start: Start, disk: Disk, path: str, peers: TcpPeers, prepare: Callable[[], object] = lambda: None
+) -> str | None:
     """Return the id of the cluster that a new directory joins; None when the directory (or the founder) says it.
 
-    Asks until somebody answers. Raises `NoClusterError`.
+    Asks until somebody answers, and calls `prepare` before each round. Raises `NoClusterError`.
     """
     if disk.exists(path) and read_identity(disk, path) is not None:
         return None
@@ -74,11 +76,11 @@ async def cluster_to_join(start: Start, disk: Disk, path: str, peers: TcpPeers) 
         raise NoClusterError(
             f"{path} is new: --bootstrap founds a cluster there, --join HOST:PORT joins the one of that member"
         )
-    answer = await _ask_any(peers, start.join, (msg.WHO,))
+    answer = await _ask_any(peers, start.join, (msg.WHO,), prepare)
     while answer[0] != msg.IS:
         logger.warning("an answer that is none to the question for the cluster's id")
         await asyncio.sleep(PAUSE_SECONDS)
-        answer = await _ask_any(peers, start.join, (msg.WHO,))
+        answer = await _ask_any(peers, start.join, (msg.WHO,), prepare)
     return str(answer[1])
 
 
@@ -112,10 +114,16 @@ def _hint(error: Exception) -> str:
     return "; set peers.secret_file to that cluster's secret: a copy of `peers-secret` in a member's data directory"
 
 
-async def _ask_any(peers: TcpPeers, addresses: Iterable[str], message: Sequence[Any]) -> list[Any]:
+async def _ask_any(
+    peers: TcpPeers,
+    addresses: Iterable[str],
+    message: Sequence[Any],
+    prepare: Callable[[], object] = lambda: None,
+) -> list[Any]:
     """Return the first proper answer that anybody gives."""
     told: dict[str, str] = {}
     while True:
+        prepare()
         for address in addresses:
             try:
                 answer = await peers.ask(address, msg.pack(list(message)), ASK_SECONDS)

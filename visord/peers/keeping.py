@@ -71,15 +71,22 @@ class Keeping:
         self._chosen = bool(self._set.secrets) or self._set.certificates is not None or self._set.insecure
         self._stored = None if self._chosen else kept(data_dir)
         self._secret = self._stored
-        if self._chosen or self._secret is not None or not fresh:
-            return
-        if founds:
+        self._joins = tuple(joins) if fresh and not founds else ()
+        if not self._chosen and self._secret is None and fresh and founds:
             self._secret = make()
-            return
-        found = find_copy(self._folder, joins)
-        if found is not None:
-            self._secret = found[0]
-            logger.info("the cluster's secret comes from %s", found[1])
+        self.search()
+
+    def search(self) -> Security:
+        """Look for the copy of whom this node joins, also again: he may just be founding the cluster.
+
+        Return what to show now.
+        """
+        if not self._chosen and self._stored is None and self._joins:
+            found = find_copy(self._folder, self._joins)
+            if found is not None and found[0] != self._secret:
+                self._secret = found[0]
+                logger.info("the cluster's secret comes from %s", found[1])
+        return self.security
 
     @property
     def security(self) -> Security:
