@@ -25,11 +25,11 @@ that let the state grow, and goes on with those that make room; `state/growth.py
 from __future__ import annotations
 
 import operator
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from visor.protocol.frames import Message
+from visord.queueing import FairQueue
 from visord.state import cost
 from visord.state.command import Command, encode, too_deep, unfit
 from visord.state.growth import grows
@@ -40,7 +40,7 @@ MAX_FRAMES = 4096
 MAX_BYTES = 8 << 20
 """Bytes in one command, as they arrived; one arrival may exceed it alone."""
 MAX_QUEUED_BYTES = 64 << 20
-"""Bytes waiting to become commands, over all connections; beyond: `overloaded`."""
+"""Bytes waiting to become commands, over all connections; beyond: `overloaded` for owners that have their share."""
 
 TOO_DEEP = Refusal(
     "bad_request",
@@ -164,8 +164,7 @@ class Proposer:
         self._call_soon = call_soon
         self._clock_ms = clock_ms
         self._time = time
-        self._queue: deque[Group] = deque()
-        self._queued_bytes = 0
+        self._queue: FairQueue[Group] = FairQueue()
         self._encoded: tuple[list[Group], Command] | None = None
         """Groups at the head of the queue as a command already, for which the log makes room."""
         self._scheduled = False
@@ -183,13 +182,14 @@ class Proposer:
 
     def refusal(self, owner: str = "") -> Refusal | None:
         """Why a write of this owner (address) cannot be accepted now; None when it can."""
-        if self._queue and self._held_since is None and self._queued_bytes <= MAX_QUEUED_BYTES:
+        size = self._queue.size
+        if size and self._held_since is None and size <= MAX_QUEUED_BYTES:
             return None  # who came just before was accepted, and the queue is looked at again when it leaves
-        if self._queued_bytes > MAX_QUEUED_BYTES:
+        if self._queue.over_its_share(owner, MAX_QUEUED_BYTES):
             return Refusal(
                 "overloaded",
-                f"{self._queued_bytes} bytes of writes wait already, the limit is {MAX_QUEUED_BYTES}",
-                {"what": "queued bytes", "limit": MAX_QUEUED_BYTES, "actual": self._queued_bytes},
+                f"{size} bytes of writes wait already, the limit is {MAX_QUEUED_BYTES}",
+                {"what": "queued bytes", "limit": MAX_QUEUED_BYTES, "actual": size},
             )
         if self._held_since is not None and self._time() - self._held_since > HOLD_SECONDS:
             return NO_LEADER
@@ -200,14 +200,13 @@ class Proposer:
         greeting = author.greeting
         content = [greeting.session, greeting.actor, frames, author.owner]
         self._queue.append(Group(author, content, frames, size))
-        self._queued_bytes += size
         if not self._scheduled and not self._syncing:
             self._schedule()
 
     def submit_groups(self, groups: list[Group]) -> None:
         """Queue groups that another node sent, or the node itself made."""
-        self._queue.extend(groups)
-        self._queued_bytes += sum(group.size for group in groups)
+        for group in groups:
+            self._queue.append(group)
         self._schedule()
 
     def _schedule(self) -> None:
@@ -306,9 +305,8 @@ class Proposer:
         groups, queue = encoded[0], self._queue
         if len(queue) < len(groups) or any(map(operator.is_not, groups, queue)):
             return None
-        for group in groups:
+        for _ in groups:
             queue.popleft()
-            self._queued_bytes -= group.size
         return encoded
 
     def expect(self, index: int, term: int, position: int, group: Group) -> None:
@@ -342,45 +340,29 @@ class Proposer:
             self._held_since = None
 
     def _take(self) -> list[Group]:
-        """Take what makes one command. A group that costs too much is split."""
+        """Take what makes one command: a group that costs too much is split, and its end waits for its next turn."""
         queue, fitting = self._queue, self._costs.fitting
         groups: list[Group] = []
-        ends: list[Group] = []
         frames = size = 0
         room = cost.COMMAND
         while queue and (not groups or (frames < MAX_FRAMES and size < MAX_BYTES and room > 0)):
             group = queue.popleft()
             count, spent = fitting(group.frames, room)
-            if spent > room and groups:
-                queue.appendleft(group)
+            if groups and (spent > room or (group.whole and count < len(group.frames))):
+                queue.put_back([group])
                 room = 0
                 break
-            if count < len(group.frames):
-                if group.whole and groups:
-                    queue.appendleft(group)
-                    room = 0
-                    break
-                if not group.whole:
-                    group, end = group.split(count)
-                    ends.append(end)
-                    room = min(room, spent)  # nothing of the same author may come before it
+            if count < len(group.frames) and not group.whole:
+                group, end = group.split(count)
+                queue.defer(end)
+                room = min(room, spent)  # nothing of the same author may come before it
             groups.append(group)
             frames += len(group.frames)
             size += group.size
             room -= spent
-        self._queued_bytes -= size
-        if ends or (queue and room <= 0):
-            self._let_others_go_first(groups, ends)
+        if room <= 0:
+            queue.line_up()  # little may wait and cost much: everybody in turn from now on
         return groups
-
-    def _let_others_go_first(self, groups: list[Group], ends: list[Group]) -> None:
-        """A command was full of what its writes cost: who filled it waits with the rest until others had a turn."""
-        queue = self._queue
-        taken = {id(group.author) for group in groups}
-        others = [group for group in queue if id(group.author) not in taken]
-        theirs = [group for group in queue if id(group.author) in taken]
-        queue.clear()
-        queue.extend((*others, *ends, *theirs))
 
     def _refuse_hopeless(self, groups: list[Group]) -> bool:
         """Refuse a write that goes alone, and will be refused for its cost: nothing is under way, the state is the one
@@ -396,8 +378,7 @@ class Proposer:
         return True
 
     def _put_back(self, groups: list[Group]) -> None:
-        self._queue.extendleft(reversed(groups))
-        self._queued_bytes += sum(group.size for group in groups)
+        self._queue.put_back(groups)
 
     def applied(self, index: int, term: int, outcomes: list[list[Any]]) -> None:
         """Hand out the outcomes of the entry at `index`, where this node waits for them."""
@@ -432,7 +413,7 @@ class Proposer:
 
     def abandon_queue(self, refusal: Refusal) -> None:
         """Answer everything that was not proposed yet."""
-        queue, self._queue, self._queued_bytes = self._queue, deque(), 0
+        queue, self._queue = self._queue, FairQueue()
         for group in queue:
             group.author.settle_all(group.frames, refusal)
 

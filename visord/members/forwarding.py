@@ -8,7 +8,7 @@ from typing import Any, Final
 from visor.protocol.frames import Message
 from visord.peers import messages as msg
 from visord.proposer import HOLD_SECONDS, LOST, Group, Proposer
-from visord.state.command import too_deep, well_formed
+from visord.state.command import WRITE_WEIGHT, too_deep, well_formed
 from visord.state.refusal import Refusal, bad_request
 
 NO_GROUP: Final = bad_request("group", "[number, session, actor, writes, owner]", [])
@@ -126,16 +126,14 @@ class Forwarding:
         if not leads:
             self._refuse(member, rows, Refusal("not_leader", "this node does not lead", {}))
             return
-        refusal = self.proposer.refusal()
-        if refusal is not None:
-            self._refuse(member, rows, refusal)
-            return
-        self._refuse(member, [row for row in rows if not _is_group(row)], NO_GROUP)
-        groups = [
-            Group(Remote(member, row[0], self._say), row[1:], row[3], _weight(row[3]), whole=True)
-            for row in rows
-            if _is_group(row)
-        ]
+        groups: list[Group] = []
+        for row in rows:
+            refusal = self.proposer.refusal(row[4]) if _is_group(row) else NO_GROUP
+            if refusal is None:
+                author = Remote(member, row[0], self._say)
+                groups.append(Group(author, row[1:], row[3], _weight(row[3]), whole=True))
+            else:
+                self._refuse(member, [row], refusal)
         self.proposer.submit_groups(groups)
 
     def _refuse(self, member: str, rows: list[Any], refusal: Refusal) -> None:
@@ -165,7 +163,7 @@ def _weight(frames: list[Any]) -> int:
     """Return about how many bytes these writes were."""
     size = 0
     for frame in frames:
-        size += 32
+        size += WRITE_WEIGHT
         if type(frame) is list and len(frame) > 4 and type(frame[4]) is bytes:
             size += len(frame[4])
     return size

@@ -29,7 +29,7 @@ from visord.serving.shares import Patience
 from visord.serving.status import status, welcome
 from visord.serving.turns import NOTICE, SLICE
 from visord.state import fields
-from visord.state.command import MAX_DEPTH
+from visord.state.command import MAX_DEPTH, WRITE_WEIGHT
 from visord.state.listing import Deferred
 from visord.state.query import answer as answer_query
 from visord.state.refusal import Refusal, bad_request
@@ -98,8 +98,6 @@ HELLO_ELEMENTS: Final = 64
 """What the first message may have, all its levels together: nobody knows yet who says it."""
 OWED_BYTES: Final = 8 << 20
 """Weight of writes of one connection that are not answered, above which no more are read from it."""
-WRITE_WEIGHT: Final = 256
-"""Bytes that a write costs in memory beside what it is long on the wire."""
 
 
 class Wire(Protocol):

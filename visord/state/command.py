@@ -42,6 +42,9 @@ MAX_OWNER: Final = 64
 MAX_DEPTH: Final = 16
 """Levels of a write that another member sends on: as many as the door lets in from a client."""
 
+WRITE_WEIGHT: Final = 256
+"""Bytes that a write costs in memory beside what it is long on the wire; counted wherever writes wait."""
+
 Batch: TypeAlias = tuple[int, list[Any]]
 """`(time_ms, groups)`: each group a list of four, the third of them a list."""
 

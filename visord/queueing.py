@@ -1,0 +1,127 @@
+"""The order in which writes become commands: as they came, until much waits; then everybody in turn.
+
+While little waits, order is first in, first out, and costs nothing. Above `CALM` bytes those who come then stand in a
+line each, and are taken round robin: by owner (the address they came from), then by author, so that neither a flood of
+one connection nor a thousand connections of one address make others wait for more than their turn:
+
+    first      a1                       what was put back, or came while it was calm
+    lines      10.0.0.1  [a2 a3 a4] [b1 b2]          taken: a1, a2, c1, b1, a3, b2, a4
+               10.0.0.2  [c1]
+
+What one author (a session, or a connection without one) has submitted keeps its order.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+CALM: Final = 256 * 1024
+"""Bytes of waiting writes up to which nobody is told from others: about what one command takes."""
+
+
+class Item(Protocol):
+    """Writes of one author."""
+
+    size: int
+    author: Any
+    content: list[Any]
+    """`[session or None, actor, frames, owner]`."""
+
+
+T = TypeVar("T", bound=Item)
+
+
+class FairQueue(Generic[T]):
+    """See the module. `size`: bytes of all that waits."""
+
+    __slots__ = ("_by_owner", "_count", "_first", "_lines", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._count = 0
+        self._first: deque[T] = deque()
+        self._lines: OrderedDict[str, OrderedDict[Any, deque[T]]] = OrderedDict()
+        """owner -> author -> what waits; the first of each is taken next."""
+        self._by_owner: dict[str, int] = {}
+        """Bytes that wait in lines."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[T]:
+        """Yield everything; what is taken next and was put back, or came while it was calm, in order."""
+        yield from self._first
+        for authors in self._lines.values():
+            for line in authors.values():
+                yield from line
+
+    def append(self, item: T) -> None:
+        """Add what somebody submits."""
+        self._count += 1
+        self.size += item.size
+        if self.size <= CALM and not self._lines:
+            self._first.append(item)
+            return
+        self._line(item).append(item)
+
+    def _line(self, item: T) -> deque[T]:
+        """Return the line of an item's author, which is about to get it."""
+        session, _, _, owner = item.content
+        authors = self._lines.get(owner)
+        if authors is None:
+            authors = self._lines[owner] = OrderedDict()
+        author = id(item.author) if session is None else session
+        line = authors.get(author)
+        if line is None:
+            line = authors[author] = deque()
+        self._by_owner[owner] = self._by_owner.get(owner, 0) + item.size
+        return line
+
+    def defer(self, item: T) -> None:
+        """Have the rest of an item that was just taken come first of its author's, but after the turn of others."""
+        self._count += 1
+        self.size += item.size
+        self.line_up()  # they came later
+        self._line(item).appendleft(item)
+
+    def line_up(self) -> None:
+        """Have all that would be taken in the order in which it came stand in lines."""
+        while self._first:
+            item = self._first.pop()
+            self._line(item).appendleft(item)
+
+    def popleft(self) -> T:
+        """Take what is next. Raises KeyError or IndexError when nothing waits."""
+        item = self._first.popleft() if self._first else self._next_in_line()
+        self._count -= 1
+        self.size -= item.size
+        return item
+
+    def _next_in_line(self) -> T:
+        owner, authors = self._lines.popitem(last=False)
+        author, line = authors.popitem(last=False)
+        item = line.popleft()
+        if line:
+            authors[author] = line
+        if authors:
+            self._lines[owner] = authors
+            self._by_owner[owner] -= item.size
+        else:
+            del self._by_owner[owner]
+        return item
+
+    def put_back(self, items: Sequence[T]) -> None:
+        """Have items that were taken come first again, in this order."""
+        self._first.extendleft(reversed(items))
+        self._count += len(items)
+        self.size += sum(item.size for item in items)
+
+    def over_its_share(self, owner: str, limit: int) -> bool:
+        """Tell whether so much waits that `owner` may add nothing: all have at most `limit`, or twice that where each
+        has only its share of it."""
+        if self.size <= limit:
+            return False
+        mine = self._by_owner.get(owner, 0)
+        return self.size > 2 * limit or mine * max(1, len(self._by_owner)) >= limit
