@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from visor.protocol.verbs import EXPIRE_LEASE
 from visord import proposer as proposers
 from visord.members.forwarding import Forwarding
 from visord.peers import messages as msg
@@ -246,12 +247,15 @@ def test_a_leader_takes_only_groups_as_a_door_makes_them() -> None:
         [7, None, "me", {}, ""],
         [8, None, "me", [GOOD], "o" * 65],
         [9, None, "me", [GOOD, deep(17)], ""],
+        [11, None, "me", [[EXPIRE_LEASE, 1, 0, 7, 1]], ""],  # a lease ends when the leader has measured it
+        [12, None, "me", [[]], ""],
+        [13, None, "me", ["odd"], ""],
         [10],
     ]
     forwarding.on_forward("r", [msg.FORWARD, [right, *wrong]], True)
     world.run()
     assert [made.batch[1] for made in world.log] == [[right[1:]]]  # type: ignore[index]
-    assert [message[1] for message in said] == [list(range(2, 11))]
+    assert [message[1] for message in said] == [[2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 10]]
     assert said[0][2] == "bad_request"
 
 
@@ -301,11 +305,12 @@ def test_a_group_that_costs_too_much_is_split_and_keeps_its_order() -> None:
     world, client, other = Shop(), Client(), Client()
     world.proposer.submit(client, [priced(i, 3_000) for i in range(1, 8)], 700)
     world.proposer.submit(other, [priced(9, 1)], 10)
+    # Who has little waits for one turn of who has much, not for all.
     world.proposer.submit(client, [priced(8, 3_000)], 10)
     assert world.commands() == [[[1, 2, 3]], [[9], [4, 5, 6]], [[7], [8]]]
     assert [outcome for _, outcome in client.told] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert [outcome for _, outcome in other.told] == [9]
-    assert (world.proposer.idle, world.proposer._queued_bytes) == (True, 0)
+    assert (world.proposer.idle, world.proposer._queue.size) == (True, 0)
 
 
 def test_who_fills_commands_with_what_is_dear_lets_others_go_first() -> None:

@@ -42,6 +42,8 @@ EXPIRE_LEASE: Final = 38
 """Never from a client: the leader proposes it."""
 RETRY: Final = 39
 
+WRITES: Final = frozenset((SET, DELETE, TXN, REVERT, NOP, RETAIN, GRANT, REVOKE, RETRY))
+"""What a client may ask for: a leader takes nothing else from another member either."""
 FIRST_WRITE: Final = 30
 LAST_WRITE: Final = 49
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from visor.protocol.frames import Message
+from visor.protocol.verbs import WRITES
 from visord.peers import messages as msg
 from visord.proposer import HOLD_SECONDS, LOST, Group, Proposer
 from visord.state.command import WRITE_WEIGHT, too_deep, well_formed
@@ -122,13 +123,14 @@ class Forwarding:
 
     def on_forward(self, member: str, message: list[Any], leads: bool) -> None:
         """A replica sends groups."""
-        rows = message[1]
+        rows = [row for row in message[1] if type(row) is list and row and type(row[0]) is int]
         if not leads:
             self._refuse(member, rows, Refusal("not_leader", "this node does not lead", {}))
             return
+        self._refuse(member, [row for row in rows if not _is_group(row)], NO_GROUP)
         groups: list[Group] = []
-        for row in rows:
-            refusal = self.proposer.refusal(row[4]) if _is_group(row) else NO_GROUP
+        for row in filter(_is_group, rows):
+            refusal = self.proposer.refusal(row[4])
             if refusal is None:
                 author = Remote(member, row[0], self._say)
                 groups.append(Group(author, row[1:], row[3], _weight(row[3]), whole=True))
@@ -156,7 +158,18 @@ class Forwarding:
 
 def _is_group(row: list[Any]) -> bool:
     """Tell whether a row is a group as a door makes them. To be a member is no licence: nothing else is logged."""
-    return len(row) == 5 and well_formed(*row[1:]) and not any(map(too_deep, row[3]))
+    return len(row) == 5 and well_formed(*row[1:]) and all(map(_is_write, row[3]))
+
+
+def _is_write(frame: Any) -> bool:
+    """Tell whether a client may have asked for this. That a lease has ended is proposed by who measured it alone."""
+    return (
+        type(frame) is list
+        and len(frame) > 0
+        and type(frame[0]) is int
+        and frame[0] in WRITES
+        and not too_deep(frame)
+    )
 
 
 def _weight(frames: list[Any]) -> int:

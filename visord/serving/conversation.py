@@ -40,20 +40,8 @@ if TYPE_CHECKING:
 GET: Final = verbs.GET
 OK: Final = verbs.OK
 SET: Final = verbs.SET
+WRITES: Final = verbs.WRITES
 
-WRITES: Final = frozenset(
-    (
-        verbs.SET,
-        verbs.DELETE,
-        verbs.TXN,
-        verbs.REVERT,
-        verbs.NOP,
-        verbs.RETAIN,
-        verbs.GRANT,
-        verbs.REVOKE,
-        verbs.RETRY,
-    )
-)
 QUERIES: Final = frozenset(
     (
         verbs.STAT,
