@@ -68,11 +68,10 @@ class FairQueue(Generic[T]):
 
     def _line(self, item: T) -> deque[T]:
         """Return the line of an item's author, which is about to get it."""
-        session, _, _, owner = item.content
+        owner, author = _whose(item)
         authors = self._lines.get(owner)
         if authors is None:
             authors = self._lines[owner] = OrderedDict()
-        author = id(item.author) if session is None else session
         line = authors.get(author)
         if line is None:
             line = authors[author] = deque()
@@ -85,12 +84,19 @@ class FairQueue(Generic[T]):
         self.size += item.size
         self.line_up()  # they came later
         self._line(item).appendleft(item)
+        owner, author = _whose(item)
+        self._lines[owner].move_to_end(author)
+        self._lines.move_to_end(owner)
 
     def line_up(self) -> None:
         """Have all that would be taken in the order in which it came stand in lines."""
-        while self._first:
-            item = self._first.pop()
-            self._line(item).appendleft(item)
+        first, self._first = self._first, deque()
+        fronts: dict[int, tuple[deque[T], list[T]]] = {}
+        for item in first:
+            line = self._line(item)
+            fronts.setdefault(id(line), (line, []))[1].append(item)
+        for line, items in fronts.values():  # what stands there already came later
+            line.extendleft(reversed(items))
 
     def popleft(self) -> T:
         """Take what is next. Raises KeyError or IndexError when nothing waits."""
@@ -125,3 +131,9 @@ class FairQueue(Generic[T]):
             return False
         mine = self._by_owner.get(owner, 0)
         return self.size > 2 * limit or mine * max(1, len(self._by_owner)) >= limit
+
+
+def _whose(item: Item) -> tuple[str, Any]:
+    """Return the owner and the author of an item."""
+    session, _, _, owner = item.content
+    return owner, id(item.author) if session is None else session
