@@ -32,6 +32,7 @@ class Door:
         self._idle = idle
         self.tcp: Places[Connection] = Places(total, each)
         self.unix: Places[Connection] = Places(UNIX_CONNECTIONS, UNIX_CONNECTIONS)
+        node.shares.places = self.tcp
         self.idled = 0
         """Connections that were closed because they were idle, since the start."""
         self._timer: asyncio.TimerHandle | None = None

@@ -17,6 +17,9 @@ LAG: Final = 1000
 STATE_ALARM: Final = 0.8
 """Share of `storage.state_bytes` from which on it is an alarm."""
 
+PLACES_ALARM: Final = 0.9
+"""The same of connections, and of what they make the node hold."""
+
 
 def alarms(node: Node) -> list[str]:
     """Return what is wrong with this node, and what it knows to be wrong with others."""
@@ -39,6 +42,18 @@ def _alarms(node: Node) -> Iterator[str]:
             f"state bytes: the state takes {taken} of {limit} bytes of memory (storage.state_bytes); at the limit "
             "writes that grow are refused: delete, RETAIN less history, or set a higher limit"
         )
+    places = node.shares.places
+    if places is not None and len(places) >= places.total * PLACES_ALARM:
+        yield (
+            f"connections: {len(places)} of {places.total} places are taken; who is idle gives way to who comes: see "
+            "listen.connections, and from which addresses they come"
+        )
+    for what, ledger in (("held", node.shares.held), ("unsent", node.shares.unsent)):
+        if ledger.total >= ledger.limit * PLACES_ALARM:
+            yield (
+                f"{what} bytes: connections make this node hold {ledger.total} of {ledger.limit} bytes "
+                f"(listen.{what}_bytes); beyond it those that hold most are closed"
+            )
     failure = node.upkeep.status()["failure"]
     if failure:
         yield f"no checkpoint: {failure}; the log grows until one can be made"

@@ -25,7 +25,17 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 Row = tuple[str, str, str, "dict[str, str]", float]
 """Name without the prefix, type, help, labels, value."""
-ALARMS: Final = ("diverged", "no space", "state bytes", "no checkpoint", "replica differs", "peers open")
+ALARMS: Final = (
+    "diverged",
+    "no space",
+    "state bytes",
+    "connections",
+    "held bytes",
+    "unsent bytes",
+    "no checkpoint",
+    "replica differs",
+    "peers open",
+)
 
 
 def render(node: Node, connections: int) -> str:
@@ -93,6 +103,7 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
     )
     yield _gauge("leases", "Leases that are alive.", len(node.store.leases))
     yield _gauge("connections", "Open connections of clients.", connections)
+    yield from _shares(node)
     yield _gauge("watches", "Open watches.", hub["watches"])
     yield _gauge("watches_lagging", "Watches whose readers are behind.", hub["lagging"])
     yield _count("watch_changes", "Changes delivered to live watches.", hub["delivered"])
@@ -109,6 +120,25 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
         yield _count(
             "raft_branches", "How often a rare branch of the consensus was taken.", times, branch=branch
         )
+
+
+def _shares(node: Node) -> Iterator[Row]:
+    """What connections share, and who had to go for others. All of it grows only under pressure."""
+    shares = node.shares
+    places = shares.places
+    if places is not None:
+        yield _gauge("connections_limit", "Connections that there is room for.", places.total)
+        yield _count("connections_refused", "Newcomers that found no place.", places.refused)
+        yield _count(
+            "connections_sent_away", "Idle connections that gave way to newcomers.", places.sent_away
+        )
+    yield _gauge("held_bytes", "Bytes of unfinished and waiting requests.", shares.held.total)
+    yield _gauge("unsent_bytes", "Bytes that wait for clients that do not read.", shares.unsent.total)
+    expelled = shares.held.sent_away + shares.unsent.sent_away
+    yield _count("connections_expelled", "Connections closed for what they made the node hold.", expelled)
+    yield _count("connections_overdue", "Connections closed for what they took too long for.", shares.overdue)
+    yield _count("turns_waited", "How often a conversation had to wait for its turn.", shares.turns.queued)
+    yield _gauge("turns_waiting", "Conversations that wait for a turn now.", shares.turns.waiting)
 
 
 def _peers(node: Node) -> Iterator[Row]:

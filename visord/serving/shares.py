@@ -38,16 +38,28 @@ class Sharer(Protocol):
         """End it."""
 
 
+class Room(Protocol):
+    """The places of connections over TCP, as `places.Places` has them."""
+
+    total: int
+    refused: int
+    sent_away: int
+
+    def __len__(self) -> int: ...
+
+
 class Shares:
     """See the module. `held` and `unsent`: bytes over all connections."""
 
-    __slots__ = ("held", "now", "overdue", "patience", "turns", "unsent")
+    __slots__ = ("held", "now", "overdue", "patience", "places", "turns", "unsent")
 
     def __init__(self, turns: Turns, held: int, unsent: int, patience: Patience) -> None:
         self.turns = turns
         self.held: Ledger[Sharer] = Ledger(held)
         self.unsent: Ledger[Sharer] = Ledger(unsent)
         self.patience = patience
+        self.places: Room | None = None
+        """Set by who listens."""
         self.now = 0.0
         """Seconds, as of the last sweep: exact enough for what is counted in minutes, and free to read."""
         self.overdue = 0
