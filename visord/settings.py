@@ -134,8 +134,9 @@ class StorageSettings(Section):
     quarter of a segment is."""
     state_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
     """Memory that the state (all files with their history, sessions, leases) may take, by estimate. Beyond it, writes
-    that grow are refused as no_space; deletions, RETAIN and reads go on. A million keys with three million revs are
-    about 1.5 GiB. Set it to about half of what the process may use: a restart and a joining member need some, too."""
+    that grow are refused as no_space; deletions, RETAIN and reads go on. A million keys with three million revs of 128
+    bytes are about 1.7 GiB. Set it to about half of what the process may use: a restart
+    and a joining member need some, too."""
     checkpoint_log_bytes: Annotated[int, Field(ge=64 * 1024)] = 64 << 20
     """Make a checkpoint after this much log."""
     checkpoint_seconds: Annotated[float, Field(gt=0)] = 300.0

@@ -461,7 +461,9 @@ class Client:
         operation, family = call.operation, codes.FAMILY.get(code)
         if family == codes.REJECTED:
             operation.end, operation.outcome, operation.result = self.now, REJECTED, (code, details)
-            if code == "rev_mismatch" and operation.write is not None:
+            if (
+                code == "rev_mismatch" and operation.write is not None and "path" in details
+            ):  # a retry has none
                 self._known[details["path"]] = details["actual"]
         elif code == "session_lost":
             operation.outcome = UNKNOWN
