@@ -68,10 +68,18 @@ class Refused(Exception):  # noqa: N818
         self.outcome = (code, details)
 
 
-def abridged(outcome):
-    """What a retry is told of a refusal."""
+def abridged(outcome, frame):
+    """What a retry is told of a refusal: the numbers, and the path that it says itself."""
     if isinstance(outcome, tuple) and isinstance(outcome[0], str):
-        return (outcome[0], {key: value for key, value in outcome[1].items() if type(value) is int})
+        path = (
+            {"path": frame[3]}
+            if frame[0] in (30, 31, 33) and type(frame[3]) is str and len(frame[3]) <= 1024
+            else {}
+        )
+        return (
+            outcome[0],
+            {**path, **{key: value for key, value in outcome[1].items() if type(value) is int}},
+        )
     return outcome
 
 
@@ -112,7 +120,7 @@ class Naive:
         if frame[1] < known["acked"]:
             return ("session_lost", {}) if retry else ("bad_request", {"field": "id"})
         if frame[1] in known["outcomes"]:
-            return abridged(known["outcomes"][frame[1]])
+            return abridged(known["outcomes"][frame[1]], frame)
         if retry and frame[1] < known["start"]:
             return ("session_lost", {})
         known["start"] = min(known["start"], frame[1])

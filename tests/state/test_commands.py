@@ -289,7 +289,9 @@ def test_a_write_sent_again_gives_its_first_outcome():
     driven.send([30, 8, 0, "/b", b""], session=SESSION)
     (again,) = driven.send([39, 7, [30, 7, 0, "/a", b"", 1, 9]], session=SESSION)
     assert again.code == refused[0].code == "rev_mismatch"
-    assert again.details == {"expected": 9, "actual": 1}, "the numbers are kept, the path is not"
+    assert again.details == {"path": "/a", "expected": 9, "actual": 1}, (
+        "numbers are kept, the path comes again"
+    )
     assert driven.send(frame, session=b"another session") == [3], "ids are a session's own"
 
 
