@@ -14,12 +14,12 @@ Within a segment every chunk is taken where it occurs first behind the one befor
 later place could only leave less to what follows. Three ways lead to the same answer:
 
     literal text      `/a/*`, `/a/**`, `/a/**.b`: beginning, end and length say it all
-    an expression     one regular expression, while every segment behind a `**` has one chunk or begins with one that
-                      holds a slash: then it is tried once for each component of the path at most
+    an expression     one regular expression, for short paths; and for all while every segment behind a `**` has one
+                      chunk or begins with one that holds a slash, as it is tried once for each component at most
     steps             all others: from the left, the last segment in the reversed path. There is nothing to try out
                       about a chunk that holds a slash, as `*` does not cross one: its first slash is the next one of
                       the path. When a segment in the middle fails, then all places up to the next slash are
-                      ruled out with it, and the search goes on behind that. (Short paths get an expression.)
+                      ruled out with it, and the search goes on behind that.
 
 Most paths are refused before any of this: another beginning, another end.
 """
@@ -36,6 +36,8 @@ SHORT: Final = 48
 """Characters of a path for which even an expression that needs quadratic time is a good one."""
 FEW: Final = 8
 """Chunks of a glob for which an expression is made only for short paths: that takes 30 us for each, and memory."""
+LONG_PATH: Final = 1024
+"""Characters of the path for which the better of two ways is taken."""
 LONG: Final = 200
 """Characters of a glob above which steps are taken where both are good: to compile one takes about 10 us."""
 
@@ -113,21 +115,30 @@ def compiled(text: str) -> Matcher:
         rest = _no_slash(len(prefix), len(suffix))
     elif not between.strip("*"):
         rest = None
-    elif all(map(_once_a_component, segments[1:])) and (len(text) <= LONG or _begins_again(segments)):
-        rest = re.compile(_translate(text), re.DOTALL).fullmatch
-        each = _each(segments, SLOW_CHARACTER, SLOW_COMPARED, SLOW_STEP, len(segments))
     else:
-        rest = _steps(segments)
-        fixed += STEP * sum(map(len, segments))
-        each = _each(segments, CHARACTER, COMPARED, STEP, len(segments) - 1)
-        if sum(map(len, segments)) <= FEW:
-            rest = _by_length(re.compile(_translate(text), re.DOTALL).fullmatch, rest)
-            fixed += QUADRATIC
+        rest, fixed, each = _general(text, segments)
     return Matcher(_filtered(prefix, suffix, rest), prefix, suffix, rest, fixed, each)
 
 
-def _begins_again(segments: list[list[str]]) -> bool:
-    return any(len(segment) > 1 for segment in segments[1:-1])
+def _general(text: str, segments: list[list[str]]) -> tuple[Matches, float, float]:
+    """Return the matcher of a glob with several wildcards, and what it costs."""
+    count = sum(map(len, segments))
+    fixed = CALL + STEP * count
+    each = _each(segments, CHARACTER, COMPARED, STEP, len(segments) - 1)
+    if all(map(_once_a_component, segments[1:])):
+        slow = _each(segments, SLOW_CHARACTER, SLOW_COMPARED, SLOW_STEP, len(segments))
+        if CALL + slow * LONG_PATH < fixed + each * LONG_PATH:
+            return _expression(text), CALL, slow
+        if len(text) > LONG:
+            return _steps(segments), fixed, each
+        return _by_length(_expression(text), _steps(segments)), fixed + slow * SHORT, each
+    if count <= FEW:
+        return _by_length(_expression(text), _steps(segments)), fixed + QUADRATIC, each
+    return _steps(segments), fixed, each
+
+
+def _expression(text: str) -> Matches:
+    return re.compile(_translate(text), re.DOTALL).fullmatch
 
 
 def _once_a_component(segment: list[str]) -> bool:
@@ -147,11 +158,19 @@ def _each(segments: list[list[str]], character: float, compared: float, step: fl
         searched = max(_compared(chunk, compared) for chunk in within)
         rate = character + searched
         if 0 < number < tied and len(segment) > 1:
-            apart = max(2, len(segment[0]))
             rate *= 1 + len(crossing)
-            rate += (step * len(segment) + sum(_compared(chunk, compared) for chunk in crossing)) / apart
+            again = step * len(segment) + sum(_compared(chunk, compared) for chunk in (segment[0], *crossing))
+            rate += again / _apart(segment[0])
         rates.append(rate)
     return max(rates) + character
+
+
+def _apart(chunk: str) -> int:
+    """Return how far apart two beginnings are at least, in characters: there is a slash between their ends."""
+    slash = chunk.find("/")
+    if slash < 0:
+        return len(chunk) + 1
+    return 2 if "/" in chunk[slash + 1 :] else max(2, len(chunk) - slash, slash + 1)
 
 
 def _compared(chunk: str, compared: float) -> float:
