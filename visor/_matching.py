@@ -31,6 +31,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 Matches: TypeAlias = Callable[[str], object]
+Cost: TypeAlias = Callable[[int], float]
 
 SHORT: Final = 48
 """Characters of a path for which even an expression that needs quadratic time is a good one."""
@@ -44,8 +45,8 @@ LONG: Final = 200
 # What was measured, with hostile globs and paths, in microseconds.
 CALL: Final = 1.0
 """A match, whatever it does."""
-QUADRATIC: Final = 30.0
-"""An expression that needs quadratic time, with a path of `SHORT` characters."""
+QUADRATIC: Final = 0.0018
+"""A chunk of an expression that needs quadratic time, for the square of the characters of a path."""
 STEP: Final = 1.0
 """Looking for one chunk, its characters aside."""
 CHARACTER: Final = 0.003
@@ -59,7 +60,7 @@ SLOW_COMPARED: Final = 0.0015
 
 
 class Matcher(NamedTuple):
-    """A compiled glob. One match against a path of `n` characters takes `fixed + n * each` microseconds at most."""
+    """A compiled glob."""
 
     matches: Matches
     prefix: str
@@ -67,8 +68,10 @@ class Matcher(NamedTuple):
     suffix: str
     rest: Matches | None
     """What is left to be asked of a path that has room for both and has them; None: nothing."""
-    fixed: float
-    each: float
+    short: Matches | None
+    """The same for paths of up to `SHORT` characters."""
+    cost: Cost
+    """The microseconds that one match takes at most, for a path of so many characters."""
 
 
 class _Chunk:
@@ -105,36 +108,49 @@ def compiled(text: str) -> Matcher:
     """Compile a glob that is one."""
     wildcards = [place for place, character in enumerate(text) if character in "*?"]
     if not wildcards:
-        return Matcher(text.__eq__, text, "", text.__eq__, CALL, CHARACTER)
+        equal = text.__eq__
+        return Matcher(equal, text, "", equal, equal, _cost(CALL, CHARACTER))
     prefix, suffix = text[: wildcards[0]], text[wildcards[-1] + 1 :]
     between = text[wildcards[0] : wildcards[-1] + 1]
-    segments = [segment.split("*") for segment in re.split(r"\*{2,}", text)]
     rest: Matches | None
-    fixed, each = CALL, CHARACTER
+    short: Matches | None
     if between == "*":
-        rest = _no_slash(len(prefix), len(suffix))
+        rest = short = _no_slash(len(prefix), len(suffix))
+        cost = _cost(CALL, CHARACTER)
     elif not between.strip("*"):
-        rest = None
+        rest = short = None
+        cost = _cost(CALL, CHARACTER)
     else:
-        rest, fixed, each = _general(text, segments)
-    return Matcher(_filtered(prefix, suffix, rest), prefix, suffix, rest, fixed, each)
+        rest, short, cost = _general(text, [segment.split("*") for segment in re.split(r"\*{2,}", text)])
+    whole = rest if rest is short or rest is None or short is None else _by_length(short, rest)
+    return Matcher(_filtered(prefix, suffix, whole), prefix, suffix, rest, short, cost)
 
 
-def _general(text: str, segments: list[list[str]]) -> tuple[Matches, float, float]:
-    """Return the matcher of a glob with several wildcards, and what it costs."""
+def _general(text: str, segments: list[list[str]]) -> tuple[Matches, Matches, Cost]:
+    """Return the matchers of a glob with several wildcards, for all paths and for short ones, and what they cost."""
     count = sum(map(len, segments))
     fixed = CALL + STEP * count
     each = _each(segments, CHARACTER, COMPARED, STEP, len(segments) - 1)
-    if all(map(_once_a_component, segments[1:])):
-        slow = _each(segments, SLOW_CHARACTER, SLOW_COMPARED, SLOW_STEP, len(segments))
-        if CALL + slow * LONG_PATH < fixed + each * LONG_PATH:
-            return _expression(text), CALL, slow
-        if len(text) > LONG:
-            return _steps(segments), fixed, each
-        return _by_length(_expression(text), _steps(segments)), fixed + slow * SHORT, each
-    if count <= FEW:
-        return _by_length(_expression(text), _steps(segments)), fixed + QUADRATIC, each
-    return _steps(segments), fixed, each
+    slow = _each(segments, SLOW_CHARACTER, SLOW_COMPARED, SLOW_STEP, len(segments))
+    linear = all(map(_once_a_component, segments[1:]))
+    if linear and CALL + slow * LONG_PATH < fixed + each * LONG_PATH:
+        expression = _expression(text)
+        return expression, expression, _cost(CALL, slow)
+    steps = _steps(segments)
+    if len(text) > LONG or not (linear or count <= FEW):
+        return steps, steps, _cost(fixed, each)
+    return steps, _expression(text), _cost(fixed, each, slow, 0.0 if linear else QUADRATIC * count)
+
+
+def _cost(fixed: float, each: float, slow: float = 0.0, square: float = 0.0) -> Cost:
+    """Return what a match costs; `slow` and `square` are those of an expression for short paths."""
+    if not slow:
+        return lambda length: fixed + each * length
+    # A longer path is said to cost no less.
+    least = max(fixed, CALL + (slow - each) * SHORT + square * SHORT**2)
+    return lambda length: (
+        CALL + (slow + square * length) * length if length <= SHORT else least + each * length
+    )
 
 
 def _expression(text: str) -> Matches:

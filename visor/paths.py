@@ -22,7 +22,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from visor._matching import Matches, compiled
+from visor._matching import SHORT, Matches, compiled
 from visor.protocol.limits import DEFAULT, Limits
 
 ROOT: Final = "/"
@@ -163,7 +163,7 @@ class Glob:
     for a literal name, a function for a pattern. `depth` is how many components a match has, or None
     when a `**` leaves it open. Together they let a walk skip what cannot match. `prefix` and `suffix` are the literal
     text before the first wildcard and behind the last one (without wildcards all is prefix), and `rest` asks what is
-    left of a path that has room for both and has them; None: nothing.
+    left of a path that has room for both and has them (`short` where it has at most `SHORT` characters); None: nothing.
 
     `cost(n)` is what one match against a path of `n` characters takes at most, in units of about a microsecond:
 
@@ -173,8 +173,7 @@ class Glob:
     """
 
     __slots__ = (
-        "_each",
-        "_fixed",
+        "_cost",
         "depth",
         "directory",
         "exact",
@@ -182,9 +181,12 @@ class Glob:
         "matches",
         "prefix",
         "rest",
+        "short",
         "suffix",
         "text",
     )
+
+    SHORT: Final = SHORT
 
     def __init__(self, text: str, limits: Limits = DEFAULT) -> None:
         """Raise ValueError, saying why, when `text` is not a glob."""
@@ -197,11 +199,11 @@ class Glob:
         self.levels: tuple[str | Callable[[str], object], ...] = tuple(map(_level, plain))
         self.directory = _literal_directory(text)
         self.matches: Matches
-        self.matches, self.prefix, self.suffix, self.rest, self._fixed, self._each = compiled(text)
+        self.matches, self.prefix, self.suffix, self.rest, self.short, self._cost = compiled(text)
 
     def cost(self, length: int) -> int:
         """Return the most that one match of a path of `length` characters takes, in units of about a microsecond."""
-        return 1 + int(self._fixed + self._each * length)
+        return 1 + int(self._cost(length))
 
     @property
     def literal_prefix(self) -> str:

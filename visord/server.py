@@ -318,6 +318,8 @@ class Server:
             DEFAULT,
             in_flight=listen.in_flight,
             watches=listen.watches,
+            glob_cost=listen.glob_cost,
+            glob_cost_connection=listen.glob_cost_connection,
             connections=listen.connections,
         )
 

@@ -49,7 +49,8 @@ def test_the_rest_is_what_beginning_and_end_leave_open(text: str, path: str) -> 
         and path.endswith(matcher.suffix)
         and len(path) >= len(matcher.prefix) + len(matcher.suffix)
     )
-    assert bool(matcher.matches(path)) == (fits and (matcher.rest is None or bool(matcher.rest(path))))
+    rest = matcher.short if len(path) <= SHORT else matcher.rest
+    assert bool(matcher.matches(path)) == (fits and (rest is None or bool(rest(path))))
 
 
 @given(GLOBS, st.integers(1, 1024))
@@ -68,7 +69,7 @@ def test_what_its_ends_decide_costs_next_to_nothing(text: str) -> None:
     "text", ["/app/*/live/*", "/*/*/*/port", "/**/live/*", "/**/live/**", "/**/web-?/**", "/**/web-*/live/**"]
 )
 def test_what_people_write_costs_little(text: str) -> None:
-    assert Glob(text).cost(60) <= 10
+    assert Glob(text).cost(60) <= 20
     assert Glob(text).cost(1024) <= 200
 
 

@@ -59,6 +59,9 @@ def _alarms(node: Node) -> Iterator[str]:
         yield f"no checkpoint: {failure}; the log grows until one can be made"
     if node.exposure:
         yield f"peers open: {node.exposure}"
+    crowd = node.hub.crowded
+    if crowd is not None:
+        yield f"globs: {crowd}"
     for member, rev in node.hashing.differing.items():
         one = node.engine.configuration.find(member)
         if one is not None:

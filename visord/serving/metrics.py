@@ -35,6 +35,7 @@ ALARMS: Final = (
     "no checkpoint",
     "replica differs",
     "peers open",
+    "globs",
 )
 
 
@@ -106,6 +107,12 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
     yield from _shares(node)
     yield _gauge("watches", "Open watches.", hub["watches"])
     yield _gauge("watches_lagging", "Watches whose readers are behind.", hub["lagging"])
+    yield _gauge("watch_globs", "Different globs of open watches.", hub["globs"])
+    yield _gauge(
+        "watch_glob_cost_seconds",
+        "What matching one changed path with them may cost at most.",
+        hub["glob_cost"] / 1e6,
+    )
     yield _count("watch_changes", "Changes delivered to live watches.", hub["delivered"])
     yield _gauge(
         "checkpoint_index", "The log entry of the newest checkpoint.", figures["checkpoint"]["index"]

@@ -2,7 +2,9 @@
 
 hub           subscriptions, their states, and what one turn of the loop delivers: start here
 subscription  one watch of one reader, and the groups of live ones that get the same bytes
+live          new commits to the groups that want them, in slices
 index         from a path to the live groups that select it
+load          what the globs of watches can cost a changed path
 stabbing      from a path to the ranges around it
 history       what a watch that is behind reads next
 messages      commits and files to protocol bytes, each encoded once

@@ -3,12 +3,14 @@
     hub.subscribe(sink, ...)    a rev or a Refusal; nothing is sent yet
     hub.pump(budget)            after every applied batch, and again in the next turn while it returns True
     hub.credit / resume         a reader, or its socket, takes bytes again; then pump
-    hub.marks(now)              about once a second
+    hub.marks(now)              about once a second, then pump
     hub.drop(sink)              the connection is gone
 
 Every message leaves through `sink.send` as encoded bytes. One pump first publishes new commits to the live
 groups (`live`), then gives readers that are behind one bounded slice each in turn (`history`), so that
-neither a long history nor a thousand slow readers hold the loop. What a subscription costs is one small
+neither a long history nor a thousand slow readers hold the loop. Nothing is done for all watches at once: a publication
+stops in the middle of a commit, MARKs, ends and what a closed connection leaves are worked off in portions, and what
+globs may cost every write is bounded when a watch begins (`load`). What a subscription costs is one small
 object and its cursor; bytes that a reader does not take are never kept, they are read from history later.
 
 All times are seconds of one clock that never goes back; all work is counted in units of about a microsecond.
@@ -16,9 +18,11 @@ All times are seconds of one clock that never goes back; all work is counted in 
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
+from itertools import islice
 from typing import Any, Final
 
+from visor.paths import Glob
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT, Limits
 from visord.state.refusal import Refusal, bad_request, compacted, too_large
@@ -26,6 +30,7 @@ from visord.state.selector import Selector, parse
 from visord.state.store import Store
 from visord.watch.history import FilePage, Slice, read_commits, read_files
 from visord.watch.live import MARK_SECONDS, MESSAGE_BYTES, SHARED_BYTES, Live
+from visord.watch.load import Load
 from visord.watch.messages import SHAPE, Encoder
 from visord.watch.subscription import (
     AHEAD,
@@ -42,6 +47,8 @@ from visord.watch.waiting import Waiting
 
 MOST: Final = 500_000
 """Watches of a node: at about 500 bytes each."""
+AT_ONCE: Final = 256
+"""Watches that are taken out of a table, or ended, in one pump: about a millisecond."""
 MESSAGE_ROOM: Final = 64
 """Bytes that the frame limit leaves for the head of a message."""
 TURN_COST: Final = 4
@@ -49,7 +56,20 @@ TURN_COST: Final = 4
 KEPT: Final = 64
 """Slices and pages of history that are kept for others at the same place."""
 KEPT_BYTES: Final = 1 << 20
+COST_OF_CONNECTION: Final = "microseconds that the globs of this connection's watches may cost a changed path"
 _FLAGS: Final = verbs.W_PREVIOUS | verbs.W_STATE | verbs.W_KEYS
+
+
+class _Nobody:
+    """The sink of watches whose connection is gone, until they are taken out."""
+
+    blocked: Final = True
+
+    def send(self, data: bytes) -> None:
+        """Nobody is there."""
+
+
+NOBODY: Final = _Nobody()
 
 
 class Hub:
@@ -62,8 +82,10 @@ class Hub:
         "_kept",
         "_lagging",
         "_largest",
+        "_leaving",
         "_limits",
         "_live",
+        "_marking",
         "_most",
         "_now",
         "_pages",
@@ -72,6 +94,7 @@ class Hub:
         "_resting",
         "_slices",
         "ended",
+        "load",
         "rev",
         "store",
     )
@@ -95,10 +118,16 @@ class Hub:
         """Readers that have somebody BEHIND and a full socket."""
         self._ahead: Waiting[Subscription] = Waiting()
         self._lagging: Waiting[Subscription] = Waiting()
+        self._leaving: deque[Reader] = deque()
+        """Readers that are gone, with watches to be taken out."""
+        self._marking = False
+        """Whether MARKs may be due."""
+        self.load = Load()
+        """What the globs of all watches cost a changed path."""
         self._count = 0
         self._now = 0.0
         # What was read from history last, for others at the same place: a herd reads it once.
-        self._slices: dict[tuple[GroupKey, int, int], Slice] = {}
+        self._slices: dict[tuple[GroupKey, int, int, int], Slice] = {}
         self._pages: dict[tuple[GroupKey, int, str | None, int], FilePage] = {}
         self._kept = 0
 
@@ -118,7 +147,7 @@ class Hub:
         """Begin a watch with the fields of WATCH as they came; return the first rev that it may deliver.
 
         Nothing is sent before the next pump. Refused: `bad_request`, `bad_path`, `bad_glob`, `compacted`,
-        `too_large` (watches of this connection), `overloaded` (watches of this node).
+        `too_large` (watches, or the cost of globs, of this connection), `overloaded` (of this node).
         """
         self._now = now
         refusal = _check_fields(watch, start, flags, kinds, window) or self._check_room(sink, watch)
@@ -134,6 +163,9 @@ class Hub:
         window = min(window, self._limits.watch_window) if window else self._limits.watch_window
         # A glob without wildcards has become a path.
         key = ((parsed.kind, *selector[1:]), flags & SHAPE, kinds)
+        refusal = self._check_load(sink, key, parsed.glob)
+        if refusal is not None:
+            return refusal
         subscription = self._begin(sink, watch, parsed, key, start, window)
         if flags & verbs.W_STATE:
             subscription.page = ""
@@ -154,6 +186,27 @@ class Hub:
             return Refusal("overloaded", text, {"what": "watches", "limit": self._most})
         return None
 
+    def _check_load(self, sink: Sink, key: GroupKey, glob: Glob | None) -> Refusal | None:
+        """Say whether the glob would make every write too dear. Loads are tenths of a microsecond.
+
+        A connection leaves as much room as it takes, so that a few cannot fill the node for all others.
+        """
+        if glob is None:
+            return None
+        reader = self._readers.get(sink)
+        own = (reader.load if reader is not None and reader.load is not None else Load()).after(key, glob)
+        most = 10 * self._limits.glob_cost_connection
+        if own > most:
+            return too_large(COST_OF_CONNECTION, most // 10, -(-own // 10))
+        all_, limit = self.load.after(key, glob), self._limits.glob_cost
+        if all_ > self.load.total and all_ + own > 10 * limit:
+            text = (
+                f"the globs of this node's watches cost up to {self.load.total // 10} us for each changed path "
+                f"and those of this connection {own // 10}; together the limit is {limit}"
+            )
+            return Refusal("overloaded", text, {"what": "cost of globs", "limit": limit})
+        return None
+
     def _begin(
         self, sink: Sink, watch: int, selector: Selector, key: GroupKey, start: int, window: int
     ) -> Subscription:
@@ -163,9 +216,14 @@ class Hub:
         head = self._encoder.head(verbs.COMMITS, 3, watch)
         subscription = Subscription(reader, watch, selector, key, start, window, head, self._now)
         if not self._count:
-            self.rev = self.store.rev  # nobody was there to publish for
+            self._rest()  # nobody was there to publish for
         reader.subscriptions[watch] = subscription
         self._count += 1
+        if selector.glob is not None:
+            if reader.load is None:
+                reader.load = Load()
+            reader.load.add(key, selector.glob)
+            self.load.add(key, selector.glob)
         return subscription
 
     def unsubscribe(self, sink: Sink, watch: int) -> int | None:
@@ -181,11 +239,23 @@ class Hub:
         return delivered
 
     def drop(self, sink: Sink) -> None:
-        """Forget everything of a connection. Nothing is sent."""
-        reader = self._readers.get(sink)
-        if reader is not None:
-            for subscription in list(reader.subscriptions.values()):
-                self._remove(subscription)
+        """Forget everything of a connection. Nothing is sent any more; of many watches the rest goes with `pump`."""
+        reader = self._readers.pop(sink, None)
+        if reader is None:
+            return
+        if len(reader.subscriptions) > AT_ONCE:
+            reader.sink = NOBODY
+            for subscription in reader.subscriptions.values():
+                subscription.sink = NOBODY
+            self._ready.pop(reader, None)
+            self._resting.pop(reader, None)
+            self._leaving.append(reader)
+        self._take_out(reader)
+
+    def _take_out(self, reader: Reader) -> None:
+        """Take some watches out of a reader that is gone."""
+        for subscription in list(islice(reader.subscriptions.values(), AT_ONCE)):
+            self._remove(subscription)
 
     def credit(self, sink: Sink, watch: int, size: int) -> None:
         """Give `size` bytes of the window back; what is above the window does not count.
@@ -221,8 +291,8 @@ class Hub:
                 self._live.mark(subscription, self.rev)
             else:
                 # History takes it from here, and sends the MARK when it has caught up.
+                subscription.cursor = self._live.reached(subscription, self.rev) + 1
                 self._live.part(subscription)
-                subscription.cursor = self.rev + 1
                 self._queue(subscription)
 
     def resume(self, sink: Sink) -> None:
@@ -252,12 +322,27 @@ class Hub:
         return self._count
 
     @property
+    def crowded(self) -> str | None:
+        """Say so when the globs of all watches cost three quarters of what they may: dear ones are refused soon."""
+        cost, limit = self.load.total // 10, self._limits.glob_cost
+        if 4 * cost < 3 * limit:
+            return None
+        return f"those of open watches cost up to {cost} us for each changed path; the limit is {limit}"
+
+    @property
     def busy(self) -> bool:
         """Whether `pump` has something to do."""
         if not self._count:
             return False
         store = self.store
-        return bool(self._ready) or self.rev != store.rev or self._lagging.due(store.floor)
+        return (
+            bool(self._ready)
+            or self.rev != store.rev
+            or self._marking
+            or bool(self._leaving)
+            or self._ahead.due(self.rev + 1)
+            or self._lagging.due(store.floor)
+        )
 
     def pump(self, budget: int = 4096) -> bool:
         """Publish what is new, then do about `budget` units of catching up; return whether there is more.
@@ -265,14 +350,20 @@ class Hub:
         Costs next to nothing when nobody watches.
         """
         if not self._count:
-            self.rev = self.store.rev
+            self._rest()
             return False
         self._publish()
-        for subscription in self._ahead.pop_through(self.rev + 1):
-            self._place(subscription)
-        floor = self.store.floor
-        for subscription in self._lagging.pop_through(floor):
+        if not self._live.under_way:
+            for subscription in self._ahead.pop_through(self.rev + 1, AT_ONCE):
+                self._place(subscription)
+            if self._marking:
+                self._marking = self._live.mark_quiet(self.rev, self._now)
+        for subscription in self._lagging.pop_through(self.store.floor, AT_ONCE):
             self._end_compacted(subscription)
+        if self._leaving:
+            self._take_out(self._leaving[0])
+            if not self._leaving[0].subscriptions:
+                self._leaving.popleft()
         if self._ready:
             self._catch_up(budget)
         return self.busy
@@ -280,7 +371,7 @@ class Hub:
     def marks(self, now: float) -> None:
         """Send MARKs that are due, and look again at sockets that were full."""
         self._now = now
-        self._live.mark_quiet(self.rev, now)
+        self._marking = self._live.under_way or self._live.mark_quiet(self.rev, now)
         for reader in [reader for reader in self._resting if not reader.sink.blocked]:
             del self._resting[reader]
             self._ready[reader] = None
@@ -289,28 +380,39 @@ class Hub:
         """Return how many watches there are in each state, and how many changes went out to live ones."""
         live, ahead, lagging = len(self._live), len(self._ahead), len(self._lagging)
         return {
-            "watches": self._count,
+            "watches": self._count - sum(len(reader.subscriptions) for reader in self._leaving),
             AHEAD: ahead,
             BEHIND: self._count - live - ahead - lagging,
             LIVE: live,
             LAGGING: lagging,
             "delivered": self._live.delivered,
+            "globs": len(self.load),
+            "glob_cost": self.load.total // 10,
         }
+
+    def _rest(self) -> None:
+        """Nobody watches: there is nothing to do for anybody."""
+        self._live.abandon()
+        self._leaving.clear()
+        self._marking = False
+        self.rev = self.store.rev
 
     def _publish(self) -> None:
         first, last = self.rev + 1, self.store.rev
         if first > last:
             return
-        if not self._live:
-            self.rev = last
-            return
-        if first <= self.store.cut:
+        if self._live and first <= self.store.cut:
             # Trimming has overtaken the publication. Raising the floor alone does no harm.
-            for subscription in self._live.members():
+            for subscription in self._live.some(AT_ONCE):
                 self._end_compacted(subscription)
+            if self._live:
+                return
+        if not self._live:
+            self._live.abandon()
             self.rev = last
             return
-        self.rev = self._live.publish(self.store.commits(first, last), self._now)
+        # 0: it has stopped within a commit.
+        self.rev = self._live.publish(self.store.commits(first, last), self._now) or self.rev
 
     def _catch_up(self, budget: int) -> None:
         ready = self._ready
@@ -345,7 +447,8 @@ class Hub:
 
     def _send_commits(self, subscription: Subscription) -> int:
         limit = min(MESSAGE_BYTES, max(subscription.room, subscription.window >> 2))
-        key = (subscription.key, subscription.cursor, limit)
+        partial = subscription.partial
+        key = (subscription.key, subscription.cursor, limit, 0 if partial is None else partial.looked)
         read = self._slices.get(key)
         cost = 0
         if read is None:
@@ -358,6 +461,7 @@ class Hub:
             self._send(subscription, subscription.head, read.payload)
             subscription.told = read.last
         subscription.cursor = read.next
+        subscription.partial = read.partial
         if read.refusal is not None:
             self._end_refused(subscription, read.next - 1, read.refusal)
         elif not subscription.sink.blocked:
@@ -411,7 +515,8 @@ class Hub:
 
     def _place(self, subscription: Subscription) -> None:
         """Put a subscription that is nowhere (new, or just served) where its cursor belongs."""
-        if subscription.cursor > self.rev + 1:
+        if subscription.cursor > self.rev + (0 if self._live.under_way else 1):
+            # Its start lies in the future, or in the commit of which others have got a part.
             subscription.state = AHEAD
             self._ahead.add(subscription, subscription.cursor)
         elif subscription.cursor <= self.rev or subscription.page is not None:
@@ -426,7 +531,11 @@ class Hub:
 
     def _queue(self, subscription: Subscription) -> None:
         subscription.state = BEHIND
-        subscription.reader.behind[subscription] = None
+        behind = subscription.reader.behind
+        behind[subscription] = None
+        if subscription.partial is not None:
+            # One watch of each reader is within a commit, and none other keeps what it found there.
+            behind.move_to_end(subscription, last=False)
         self._line_up(subscription.reader)
 
     def _line_up(self, reader: Reader) -> None:
@@ -451,6 +560,7 @@ class Hub:
 
     def _lag(self, subscription: Subscription) -> None:
         subscription.state = LAGGING
+        subscription.partial = None
         self._lagging.add(subscription, subscription.cursor)
 
     def _find(self, sink: Sink, watch: int) -> Subscription | None:
@@ -460,12 +570,13 @@ class Hub:
     def _delivered(self, subscription: Subscription) -> int | None:
         """Return the rev up to which it has everything; None while it has not all files of its W_STATE."""
         if subscription.state is LIVE:
-            return self.rev
+            return self._live.reached(subscription, self.rev)
         return subscription.cursor - 1 if subscription.page is None else None
 
     def _end_compacted(self, subscription: Subscription) -> None:
         delivered = self._delivered(subscription)
-        needed = (self.rev if subscription.state is LIVE else subscription.cursor - 1) + 1
+        live = subscription.state is LIVE
+        needed = 1 + (self._live.reached(subscription, self.rev) if live else subscription.cursor - 1)
         self._end_refused(subscription, delivered, compacted(self.store.floor, needed))
 
     def _end_refused(self, subscription: Subscription, delivered: int | None, refusal: Refusal) -> None:
@@ -492,7 +603,11 @@ class Hub:
             self._ahead.discard(subscription)
         del reader.subscriptions[subscription.watch]
         if not reader.subscriptions:
-            del self._readers[reader.sink]
+            self._readers.pop(reader.sink, None)
+        glob = subscription.selector.glob
+        if glob is not None and reader.load is not None:
+            reader.load.remove(subscription.key, glob)
+            self.load.remove(subscription.key, glob)
         self._count -= 1
 
 

@@ -4,25 +4,78 @@ Every group hangs at its selector's base, the deepest path at or below which all
 of the index). A change of `/a/b/c` asks for `/a/b/c`, `/a/b`, `/a` and `/`, and finds at
 
     /a/b/c   those of exactly this path, and trees that begin here
-    /a/b     trees; children of `/a/b`; globs like `/a/b/*`, which are tried
-    /a, /    trees; globs like `/a/**`, which are tried
+    /a/b     trees; children of `/a/b`; globs like `/a/b/*`
+    /a, /    trees; globs like `/a/**`
 
 What hangs at a directory and above it is remembered for the directories in use, so that most changes
 cost two look-ups. Ranges have an index of their own.
+
+Globs of an anchor are found by what is literal at both ends, in one table for each pair of lengths:
+
+    at /a       (3, 0)   {"/a/": [/a/*/b*, /a/**]}          with the literal text of
+    at /a       (5, 5)   {"/a/x-.conf": [/a/x-**.conf]}     beginning and end as the key
+
+so that a path looks into each table once, and tries only globs whose ends it has: often there is nothing left to try.
+A glob is tried once, however many groups (of kinds and shapes) have it. `load` bounds what that can come to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from itertools import chain
+from typing import Final, TypeAlias
 
 from visor import paths
+from visor.paths import Glob
 from visor.protocol import verbs
-from visord.watch.stabbing import RangeMap
+from visord.watch.stabbing import Key, RangeMap
 from visord.watch.subscription import Group
 
 REMEMBERED: Final = 4096
 """Directories whose anchors are remembered."""
+FIRST: Final = 64
+"""Ranges that are looked for at once with everything else; the others come in pieces."""
+COSTS: Final = (32, 64, 128, 256, 512, 1024)
+"""Characters of paths for which it is known what the globs of a bucket cost."""
+
+_Entry: TypeAlias = tuple[Callable[[str], object] | None, dict[Group, None]]
+
+
+class _Bucket:
+    """The globs of one anchor with the same beginning and end, by their text."""
+
+    __slots__ = ("costs", "long", "short")
+
+    def __init__(self) -> None:
+        self.short: dict[str, _Entry] = {}
+        self.long: dict[str, _Entry] = {}
+        """What is left to be asked of a path, and the groups: for short paths, and for longer ones."""
+        self.costs = [0] * len(COSTS)
+        """Microseconds of trying them all, by length of the path."""
+
+    def add(self, group: Group, glob: Glob) -> None:
+        if glob.text not in self.long:
+            groups: dict[Group, None] = {}
+            self.short[glob.text] = glob.short, groups
+            self.long[glob.text] = glob.rest, groups
+            self._weigh(glob, 1)
+        self.long[glob.text][1][group] = None
+
+    def remove(self, group: Group, glob: Glob) -> None:
+        groups = self.long[glob.text][1]
+        del groups[group]
+        if not groups:
+            del self.short[glob.text], self.long[glob.text]
+            self._weigh(glob, -1)
+
+    def _weigh(self, glob: Glob, sign: int) -> None:
+        if glob.rest is not None:
+            for number, length in enumerate(COSTS):
+                self.costs[number] += sign * glob.cost(length)
+
+    def cost(self, length: int) -> int:
+        """Return the microseconds that a path of `length` characters costs."""
+        return self.costs[min(max(length - 1, 31).bit_length(), 10) - 5]
 
 
 class _Anchor:
@@ -31,41 +84,63 @@ class _Anchor:
     __slots__ = ("children", "exact", "globs", "trees")
 
     def __init__(self) -> None:
-        # By kind of selector; the values matter for globs only.
-        self.exact: dict[Group, Callable[[str], object]] = {}
-        self.trees: dict[Group, Callable[[str], object]] = {}
-        self.children: dict[Group, Callable[[str], object]] = {}
-        self.globs: dict[Group, Callable[[str], object]] = {}
+        self.exact: dict[Group, None] = {}
+        self.trees: dict[Group, None] = {}
+        self.children: dict[Group, None] = {}
+        self.globs: dict[tuple[int, int], dict[str, _Bucket]] = {}
 
     def empty(self) -> bool:
         return not (self.exact or self.trees or self.children or self.globs)
 
-    def kind(self, kind: int) -> dict[Group, Callable[[str], object]]:
-        """Return the table of one kind of selector."""
+    def plain(self, kind: int) -> dict[Group, None]:
+        """Return the table of a kind of selector that is no glob."""
         if kind == verbs.SEL_PATH:
             return self.exact
-        if kind == verbs.SEL_TREE:
-            return self.trees
-        return self.children if kind == verbs.SEL_CHILDREN else self.globs
+        return self.trees if kind == verbs.SEL_TREE else self.children
 
-    def inside(self, path: str, direct: bool, found: list[Group]) -> None:
-        """Add the groups that select `path`, which lies in this directory (`direct`: at once)."""
-        found.extend(self.trees)
-        if direct:
-            found.extend(self.children)
-        if self.globs:
-            found.extend([group for group, matches in self.globs.items() if matches(path)])
+    def add_glob(self, group: Group, glob: Glob) -> None:
+        table = self.globs.setdefault((len(glob.prefix), len(glob.suffix)), {})
+        table.setdefault(glob.prefix + glob.suffix, _Bucket()).add(group, glob)
+
+    def remove_glob(self, group: Group, glob: Glob) -> None:
+        lengths, key = (len(glob.prefix), len(glob.suffix)), glob.prefix + glob.suffix
+        bucket = self.globs[lengths][key]
+        bucket.remove(group, glob)
+        if not bucket.long:
+            del self.globs[lengths][key]
+            if not self.globs[lengths]:
+                del self.globs[lengths]
+
+    def try_globs(self, path: str, found: list[Group]) -> int:
+        """Add the groups whose globs select `path`; return what that cost at most, in microseconds."""
+        length = len(path)
+        cost = 0
+        for (begin, end), table in self.globs.items():
+            if length < begin + end:
+                continue
+            bucket = table.get(path[:begin] + path[length - end :])
+            if bucket is None:
+                continue
+            cost += bucket.cost(length)
+            entries = (bucket.short if length <= Glob.SHORT else bucket.long).values()
+            hits = [groups for rest, groups in entries if rest is None or rest(path)]
+            found.extend(chain.from_iterable(hits))
+        return cost + len(self.globs)
 
 
 class Index:
     """The groups with members."""
 
-    __slots__ = ("_above", "_anchors", "_ranges")
+    __slots__ = ("_above", "_anchors", "_ranges", "cost", "more")
 
     def __init__(self) -> None:
         self._anchors: dict[str, _Anchor] = {}
         self._above: dict[str, tuple[tuple[_Anchor, bool], ...]] = {}
         self._ranges: RangeMap[Group] = RangeMap()
+        self.cost = 0
+        """Microseconds that matching globs has taken at most, for all that was asked."""
+        self.more: Key | None = None
+        """Behind which place the last path has more ranges (see `ranges`); None: it has no more."""
 
     def add(self, group: Group) -> None:
         """Take `group` in; it must not be in yet."""
@@ -78,7 +153,10 @@ class Index:
         if anchor is None:
             anchor = self._anchors[selector.base] = _Anchor()
             self._above.clear()
-        anchor.kind(selector.kind)[group] = selector.matches
+        if selector.glob is not None:
+            anchor.add_glob(group, selector.glob)
+        else:
+            anchor.plain(selector.kind)[group] = None
 
     def remove(self, group: Group) -> None:
         """Take `group` out. Raises KeyError when it is not in."""
@@ -87,13 +165,16 @@ class Index:
             self._ranges.remove(group)
             return
         anchor = self._anchors[selector.base]
-        del anchor.kind(selector.kind)[group]
+        if selector.glob is not None:
+            anchor.remove_glob(group, selector.glob)
+        else:
+            del anchor.plain(selector.kind)[group]
         if anchor.empty():
             del self._anchors[selector.base]
             self._above.clear()
 
     def interested(self, path: str) -> list[Group]:
-        """Return the groups that select `path`, each once."""
+        """Return the groups that select `path`, each once; but of ranges the `FIRST` only, and `more`."""
         found: list[Group] = []
         here = self._anchors.get(path)
         if here is not None:
@@ -104,9 +185,19 @@ class Index:
         if above is None:
             above = self._remember(directory)
         for anchor, direct in above:
-            anchor.inside(path, direct, found)
+            found.extend(anchor.trees)
+            if direct:
+                found.extend(anchor.children)
+            if anchor.globs:
+                self.cost += anchor.try_globs(path, found)
         if self._ranges:
-            found.extend(self._ranges.at(paths.sort_key(path)))
+            ranges, self.more = self._ranges.some(paths.sort_key(path), FIRST, None)
+            found.extend(ranges)
+        return found
+
+    def ranges(self, path: str, behind: Key, most: int) -> list[Group]:
+        """Return some more of the groups whose ranges contain `path`; groups may come and go in between."""
+        found, self.more = self._ranges.some(paths.sort_key(path), most, behind)
         return found
 
     def _remember(self, directory: str) -> tuple[tuple[_Anchor, bool], ...]:

@@ -3,12 +3,24 @@
 A commit whose paths interest nobody costs a look-up or two for each change. A group gets all that one batch
 holds for it in as few messages as `MESSAGE_BYTES` allows; the bytes behind the head are the same object for
 all members, so that a thousand readers of a large message share it.
+
+A publication stops when it has done `PORTION` work, wherever it is, also within a commit or among the members of
+one group, and goes on with the next call:
+
+    publish        commit by commit: select, hold                 deliver        the rev of the last one
+                             |       |                               |
+    over PORTION             `-------`-- the rest of this commit ----`---- 0 until it is done, then its rev
+
+What is under way is one commit at most, taken out of the store; no later one is begun meanwhile. Members may leave
+at any point: `reached` tells up to where one has been served. None may join (`under_way`): who is new at that rev
+would get the half of a commit.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from visor.protocol import verbs
 from visord.state.refusal import Refusal, too_large
@@ -16,13 +28,21 @@ from visord.watch.index import Index
 from visord.watch.messages import Change, Commit, CommitParts, Encoder, array_header
 from visord.watch.subscription import LIVE, NO_MARK, Group, GroupKey, Subscription
 
+Selected = dict[Group, list[int]]
+"""For each group the positions of the changes that it wants."""
+Wanted = Iterator[tuple[Group, list[int]]]
+
 MESSAGE_BYTES = 64 << 10
 """A COMMITS message ends before the commit that would pass this; one commit alone may be larger."""
 SHARED_BYTES = 16 << 10
 """Payloads from here on are handed over in a piece of their own, not copied behind each member's head."""
 PORTION = 1024
-"""Work of one publication: a unit is a change, a group that gets one, or 256 encoded bytes. About 5 ms."""
+"""Work of one publication: a unit is a change, a group that gets one, a member that is sent a message, 256 encoded
+bytes, or 16 us that matching globs may cost at most (it mostly costs a tenth). About 5 ms."""
 UNIT_BYTES = 256
+UNIT_COST = 16
+RANGES = 256
+"""Ranges that are looked for at once."""
 MARK_SECONDS = 10.0
 """A watch that has missed nothing but heard nothing for so long gets a MARK."""
 
@@ -32,10 +52,50 @@ End = Callable[[Subscription, int, Refusal], None]
 """Called for a member that cannot be served at all, with the rev up to which it was."""
 
 
+class _Message:
+    """What a batch holds for one group: a message of commits, or why one of them cannot be sent."""
+
+    __slots__ = ("events", "first", "group", "pieces", "refusal", "size", "until")
+
+    def __init__(self, group: Group, rev: int) -> None:
+        self.group = group
+        self.first = self.until = rev
+        self.pieces: list[bytes] = []
+        """Encoded commits, with their bytes and changes."""
+        self.size = self.events = 0
+        self.refusal: Refusal | None = None
+
+
+class _Fan:
+    """One message on its way to the many members of a group."""
+
+    __slots__ = ("message", "payload", "waiting")
+
+    def __init__(self, message: _Message, payload: bytes) -> None:
+        self.message = message
+        self.payload = payload
+        self.waiting = message.group.members.copy()
+
+
 class Live:
     """The groups of live subscriptions."""
 
-    __slots__ = ("_encoder", "_end", "_groups", "_index", "_largest", "_leave", "_quiet", "delivered")
+    __slots__ = (
+        "_count",
+        "_encoder",
+        "_end",
+        "_fan",
+        "_groups",
+        "_index",
+        "_largest",
+        "_leave",
+        "_marking",
+        "_quiet",
+        "_rest",
+        "_rev",
+        "_work",
+        "delivered",
+    )
 
     def __init__(self, encoder: Encoder, largest: int, leave: Leave, end: End) -> None:
         self._encoder = encoder
@@ -47,6 +107,14 @@ class Live:
         self._groups: dict[GroupKey, Group] = {}
         self._quiet: OrderedDict[Group, None] = OrderedDict()
         """The groups by `quiet_from`: the one that has been quiet longest is first."""
+        self._count = 0
+        self._fan: _Fan | None = None
+        self._rest: Iterator[None] | None = None
+        """What is left of the publication under way, which ends at `_rev`."""
+        self._rev = 0
+        self._work = 0
+        self._marking: tuple[Group, list[Subscription]] | None = None
+        """A group whose members are being told a rev, and those that are left."""
         self.delivered = 0
         """Changes sent, once for each receiver."""
 
@@ -54,11 +122,21 @@ class Live:
         return bool(self._groups)
 
     def __len__(self) -> int:
-        return sum(len(group.members) for group in self._groups.values())
+        return self._count
 
-    def members(self) -> list[Subscription]:
-        """Return all live subscriptions."""
-        return [member for group in self._groups.values() for member in group.members]
+    @property
+    def globs(self) -> Index:
+        """The index, for what it counts."""
+        return self._index
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a publication has stopped within a commit: nobody may join."""
+        return self._rest is not None
+
+    def some(self, most: int) -> list[Subscription]:
+        """Return `most` live subscriptions at most."""
+        return list(islice((member for group in self._groups.values() for member in group.members), most))
 
     # -- joining and leaving --------------------------------------------------------------------------
 
@@ -71,6 +149,7 @@ class Live:
             self._quiet[group] = None
             self._index.add(group)
         group.members[subscription] = None
+        self._count += 1
         subscription.group = group
         subscription.state = LIVE
 
@@ -78,96 +157,222 @@ class Live:
         """Take a member out; its `told` is brought up to date."""
         group = subscription.group
         assert group is not None
+        subscription.told = max(subscription.told, self.reached(subscription, 0))
+        if self._fan is not None:
+            self._fan.waiting.pop(subscription, None)
         subscription.group = None
-        subscription.told = max(subscription.told, group.last)
         subscription.quiet_from = group.quiet_from
         del group.members[subscription]
+        self._count -= 1
         if not group.members:
             del self._groups[group.key]
             del self._quiet[group]
             self._index.remove(group)
 
+    def reached(self, subscription: Subscription, rev: int) -> int:
+        """Return the rev up to which a member was served everything, when all were served up to `rev`."""
+        group, fan = subscription.group, self._fan
+        assert group is not None
+        if fan is not None and fan.message.group is group:
+            return fan.message.first - 1 if subscription in fan.waiting else fan.message.until
+        return max(rev, group.last)
+
     # -- publication ----------------------------------------------------------------------------------
 
     def publish(self, commits: Iterable[Commit], now: float) -> int:
-        """Deliver `commits` in order; return the rev of the last one that was taken.
+        """Deliver `commits` in order; return the rev of the last one that was delivered.
 
-        Stops early when it has done `PORTION` work. Takes at least one commit when there is one, else
-        returns 0.
+        Stops early when it has done `PORTION` work, and takes at least one commit when there is one. Returns 0 when it
+        stopped within one: then the next call goes on with that one, and takes no other.
         """
-        rev = work = 0
-        active: dict[Group, None] = {}
+        self._work = self._index.cost = 0
+        if self._rest is not None:
+            return self._go_on()
+        rev = 0
+        out: list[_Message] = []
+        index = self._index
         for commit in commits:
             rev = commit[0]
-            work += len(commit[4])
-            selected = self._select(commit[4])
+            changes = commit[4]
+            selected: Selected = {}
+            looked = self._select(changes, 0, selected)
+            if looked < len(changes) or index.more is not None:
+                return self._stop(rev, self._selecting(commit, looked, selected, out, now))
             if selected:
-                work += len(selected) + self._hold(commit, selected, active, now) // UNIT_BYTES
-            if work >= PORTION:
+                parts, wanted = CommitParts(self._encoder, commit), iter(selected.items())
+                if not self._hold(rev, parts, wanted, out):
+                    return self._stop(rev, self._holding(rev, parts, wanted, out, now))
+            if self._work + index.cost // UNIT_COST >= PORTION:
                 break
-        for group in active:
-            if group.pieces:
-                self._deliver(group, now)
+        if out:
+            self._work = 0
+            messages = iter(out)
+            if not self._send(messages, now):
+                return self._stop(rev, self._sending(messages, now))
         return rev
 
-    def _select(self, changes: Sequence[Change]) -> dict[Group, list[int]]:
-        """Return for each group the positions of the changes that it wants."""
-        selected: dict[Group, list[int]] = {}
-        interested = self._index.interested
-        for position, change in enumerate(changes):
-            for group in interested(change[1]):
-                if group.kinds >> change[0] & 1:
-                    wanted = selected.get(group)
-                    if wanted is None:
-                        selected[group] = [position]
-                    else:
-                        wanted.append(position)
-        return selected
+    def abandon(self) -> None:
+        """Forget what is under way: nobody is there to get it."""
+        self._rest = self._fan = self._index.more = None
 
-    def _hold(
-        self, commit: Commit, selected: dict[Group, list[int]], active: dict[Group, None], now: float
-    ) -> int:
-        """Add the commit to what each group is to get; return the bytes of it."""
+    def _stop(self, rev: int, rest: Iterator[None]) -> int:
+        self._rev, self._rest = rev, rest
+        return 0
+
+    def _go_on(self) -> int:
+        assert self._rest is not None
+        try:
+            next(self._rest)
+        except StopIteration:
+            self._rest = None
+            return self._rev
+        return 0
+
+    def _selecting(
+        self, commit: Commit, looked: int, selected: Selected, out: list[_Message], now: float
+    ) -> Iterator[None]:
+        """Finish a commit of which `looked` changes are selected, pausing whenever a portion is done."""
+        changes = commit[4]
+        while True:
+            while self._index.more is not None:
+                if self._work >= PORTION:
+                    yield
+                self._select_ranges(changes, looked - 1, selected)
+            if looked == len(changes):
+                break
+            if self._work + self._index.cost // UNIT_COST >= PORTION:
+                yield
+            looked = self._select(changes, looked, selected)
         parts = CommitParts(self._encoder, commit)
-        rev = commit[0]
-        total = 0
-        for group, positions in selected.items():
+        yield from self._holding(commit[0], parts, iter(selected.items()), out, now)
+
+    def _holding(
+        self, rev: int, parts: CommitParts, wanted: Wanted, out: list[_Message], now: float
+    ) -> Iterator[None]:
+        while not self._hold(rev, parts, wanted, out):
+            yield
+        yield from self._sending(iter(out), now)
+
+    def _sending(self, messages: Iterator[_Message], now: float) -> Iterator[None]:
+        while not self._send(messages, now):
+            yield
+
+    def _select(self, changes: Sequence[Change], start: int, selected: Selected) -> int:
+        """Find for the changes from `start` on who wants them; return the first that was not looked at.
+
+        Stops when a portion is done, and behind a change that more ranges contain than are found at once.
+        """
+        index = self._index
+        last = len(changes) - 1
+        for position in range(start, last + 1):
+            kind, path, _, _ = changes[position]
+            groups = index.interested(path)
+            self._work += 1 + (len(groups) >> 4)
+            for group in groups:
+                if group.kinds >> kind & 1:
+                    if group in selected:
+                        selected[group].append(position)
+                    else:
+                        selected[group] = [position]
+            if position < last and (
+                index.more is not None or self._work + index.cost // UNIT_COST >= PORTION
+            ):
+                return position + 1
+        return last + 1
+
+    def _select_ranges(self, changes: Sequence[Change], position: int, selected: Selected) -> None:
+        """Find more groups whose ranges contain the change at `position`."""
+        kind, path = changes[position][:2]
+        assert self._index.more is not None
+        for group in self._index.ranges(path, self._index.more, RANGES):
+            if group.kinds >> kind & 1:
+                selected.setdefault(group, []).append(position)
+        self._work += RANGES >> 2
+
+    def _hold(self, rev: int, parts: CommitParts, wanted: Wanted, out: list[_Message]) -> bool:
+        """Add the commit to what each group is to get; return False when a portion is done before that."""
+        work = self._work
+        for group, positions in wanted:
+            over = work >= PORTION
             piece = parts.encode(positions, group.shape)
             size = len(piece)
-            total += size
-            if size > self._largest:
-                self._refuse(group, rev, size, now)
-                continue
-            if group.pieces and group.size + size > MESSAGE_BYTES:
-                self._deliver(group, now)
-            if not group.pieces:
-                group.first = rev
-                active[group] = None
-            group.pieces.append(piece)
-            group.size += size
-            group.events += len(positions)
-            group.until = rev
-        return total
+            work += 1 + size // UNIT_BYTES
+            message = group.message
+            if message is None or message.size + size > MESSAGE_BYTES:
+                message = self._open(group, rev, size)
+                out.append(message)
+            message.pieces.append(piece)
+            message.size += size
+            message.events += len(positions)
+            message.until = rev
+            if over:
+                self._work = work
+                return False
+        self._work = work
+        return True
 
-    def _refuse(self, group: Group, rev: int, size: int, now: float) -> None:
-        """End the members: the commit at `rev` does not fit a message."""
-        if group.pieces:
-            self._deliver(group, now)
-        refusal = oversize(rev, size, self._largest)
-        for member in list(group.members):
-            self._end(member, rev - 1, refusal)
+    def _open(self, group: Group, rev: int, size: int) -> _Message:
+        """Return a new message for a group, of which the first commit has `size` bytes."""
+        before = group.message
+        message = group.message = _Message(group, rev)
+        if before is not None and before.refusal is not None:
+            message.refusal = before.refusal  # nobody is there any more when its turn comes
+        elif size > self._largest:
+            message.refusal = oversize(rev, size, self._largest)
+        return message
 
-    def _deliver(self, group: Group, now: float) -> None:
-        """Send what the group holds to its members; those that cannot take it leave."""
-        payload = array_header(len(group.pieces)) + b"".join(group.pieces)
+    def _send(self, messages: Iterator[_Message], now: float) -> bool:
+        """Send messages to the members of their groups; return False when a portion is done before that."""
+        if self._fan is not None and not self._pour(self._fan, now):
+            return False
+        for message in messages:
+            group, pieces = message.group, message.pieces
+            group.message = None
+            members = group.members
+            payload = array_header(len(pieces)) + (pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            self._work += len(members)
+            if self._work > PORTION:
+                self._work -= len(members)
+                self._fan = _Fan(message, payload)
+                if not self._pour(self._fan, now):
+                    return False
+            elif members:
+                self._deliver(message, payload, members, now)
+        return True
+
+    def _pour(self, fan: _Fan, now: float) -> bool:
+        """Serve members that wait for a message until all are, or a portion is done."""
+        waiting = fan.waiting
+        while waiting:
+            if self._work >= PORTION:
+                return False
+            some = list(islice(waiting, PORTION - self._work))
+            self._work += len(some)
+            self._deliver(fan.message, fan.payload, some, now)
+            for member in some:
+                waiting.pop(member, None)
+        self._fan = None
+        return True
+
+    def _deliver(
+        self, message: _Message, payload: bytes, members: Iterable[Subscription], now: float
+    ) -> None:
+        """Send a message to some members; those that cannot take it leave."""
+        if message.refusal is not None:
+            for member in list(members):
+                self._end(member, message.first - 1, message.refusal)
+            return
+        group = message.group
         size = len(payload)
         shared = size >= SHARED_BYTES
         stuck = []
-        for member in group.members:
+        served = 0
+        for member in members:
             sink = member.sink
             if member.room <= 0 or sink.blocked:
                 stuck.append(member)
                 continue
+            served += 1
             head = member.head
             member.room -= size + len(head)
             if shared:
@@ -175,12 +380,10 @@ class Live:
                 sink.send(payload)
             else:
                 sink.send(head + payload)
-        self.delivered += group.events * (len(group.members) - len(stuck))
+        self.delivered += message.events * served
         for member in stuck:
-            self._leave(member, group.first)
-        group.last = group.until
-        group.pieces = []
-        group.size = group.events = 0
+            self._leave(member, message.first)
+        group.last = message.until
         if group.members:
             group.quiet_from = now
             self._quiet.move_to_end(group)
@@ -193,18 +396,32 @@ class Live:
         subscription.mark_at = NO_MARK
         subscription.sink.send(self._encoder.message((verbs.MARK, subscription.watch, rev)))
 
-    def mark_quiet(self, rev: int, now: float) -> None:
-        """Send a MARK to the members that have heard nothing for `MARK_SECONDS` and do not know of `rev`."""
-        quiet = self._quiet
-        while quiet:
-            group = next(iter(quiet))
-            if now - group.quiet_from < MARK_SECONDS:
-                break
-            for member in group.members:
-                if max(member.told, group.last) < rev and not member.sink.blocked:
+    def mark_quiet(self, rev: int, now: float) -> bool:
+        """Send a MARK to members that have heard nothing for `MARK_SECONDS` and do not know of `rev`.
+
+        Looks at a portion of them; returns whether there are more. Not while a publication is under way: some have
+        been served what is above `rev`.
+        """
+        quiet, work = self._quiet, 0
+        while work < PORTION:
+            if self._marking is None:
+                group = next(iter(quiet), None)
+                if group is None or now - group.quiet_from < MARK_SECONDS:
+                    return False
+                group.quiet_from = now
+                quiet.move_to_end(group)
+                self._marking = group, list(group.members)
+            group, members = self._marking
+            some = members[work - PORTION :]
+            del members[work - PORTION :]
+            for member in some:
+                # It may have left meanwhile.
+                if member.group is group and max(member.told, group.last) < rev and not member.sink.blocked:
                     self.mark(member, rev)
-            group.quiet_from = now
-            quiet.move_to_end(group)
+            work += 1 + len(some)
+            if not members:
+                self._marking = None
+        return True
 
 
 def oversize(rev: int, size: int, largest: int) -> Refusal:

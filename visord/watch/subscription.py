@@ -19,9 +19,13 @@ A subscription is in exactly one state, and each state keeps it in exactly one p
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from visord.state.selector import Selector
+from visord.watch.load import Load
+
+if TYPE_CHECKING:
+    from visord.watch.history import Partial
 
 AHEAD: Final = "ahead"
 BEHIND: Final = "behind"
@@ -50,13 +54,15 @@ GroupKey: TypeAlias = tuple[tuple[Any, ...], int, int]
 class Reader:
     """One connection with its watches."""
 
-    __slots__ = ("behind", "sink", "subscriptions")
+    __slots__ = ("behind", "load", "sink", "subscriptions")
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.subscriptions: dict[int, Subscription] = {}
         self.behind: OrderedDict[Subscription, None] = OrderedDict()
         """Those in state BEHIND; the first is served next."""
+        self.load: Load | None = None
+        """What its globs cost a changed path; made with the first one."""
 
 
 class Subscription:
@@ -69,6 +75,7 @@ class Subscription:
         "key",
         "mark_at",
         "page",
+        "partial",
         "quiet_from",
         "reader",
         "room",
@@ -109,6 +116,8 @@ class Subscription:
         self.page: str | None = None
         """With W_STATE, the path behind which the files at rev `start` - 1 are still to be sent, "" before
         the first; None when they are delivered."""
+        self.partial: Partial | None = None
+        """How far the commit at the cursor was looked at, when that takes long; see `history`."""
         self.told = start - 1
         """The last rev in a message to it, while BEHIND or when it became LIVE."""
         self.quiet_from = now
@@ -119,34 +128,17 @@ class Subscription:
 
 
 class Group:
-    """Live subscriptions with one key, and what the current batch holds for them."""
+    """Live subscriptions with one key, and the message that the current batch fills for them."""
 
-    __slots__ = (
-        "events",
-        "first",
-        "key",
-        "kinds",
-        "last",
-        "members",
-        "pieces",
-        "quiet_from",
-        "selector",
-        "shape",
-        "size",
-        "until",
-    )
+    __slots__ = ("key", "kinds", "last", "members", "message", "quiet_from", "selector", "shape")
 
     def __init__(self, key: GroupKey, selector: Selector, now: float) -> None:
         self.key = key
         self.selector = selector
         _, self.shape, self.kinds = key
         self.members: dict[Subscription, None] = {}
-        self.pieces: list[bytes] = []
-        """Encoded commits that are not sent yet, with their bytes, changes, first and last rev."""
-        self.size = 0
-        self.events = 0
-        self.first = 0
-        self.until = 0
+        self.message: Any = None
+        """Of `live`: the last message for it that has not been begun to be sent."""
         self.last = 0
         """The rev of the last commit that was sent to all members."""
         self.quiet_from = now

@@ -9,6 +9,7 @@ a constant of what waits, whatever comes and goes.
 from __future__ import annotations
 
 import heapq
+import sys
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -46,11 +47,11 @@ class Waiting(Generic[T]):
         """Whether `pop_through(rev)` has something to do."""
         return bool(self._heap) and self._heap[0][0] <= rev
 
-    def pop_through(self, rev: int) -> list[T]:
-        """Take out and return those that wait for `rev` or less, lowest first."""
+    def pop_through(self, rev: int, most: int = sys.maxsize) -> list[T]:
+        """Take out and return those that wait for `rev` or less, lowest first; about `most` of them at once."""
         heap, revs = self._heap, self._revs
         popped: list[T] = []
-        while heap and heap[0][0] <= rev:
+        while heap and heap[0][0] <= rev and len(popped) < most:
             waited, _, value = heapq.heappop(heap)
             if revs.get(value) == waited:
                 del revs[value]
