@@ -148,6 +148,10 @@ class Lease:
     """When anybody first saw that it had expired."""
 
 
+OUTSIDER: Final = "hostile"
+"""The actor of those who mean harm: nobody keeps count of what they write."""
+
+
 @dataclass(slots=True)
 class History:
     """One run. `commits` is complete from rev 1 on, in the order of the revs."""
@@ -169,8 +173,10 @@ class History:
 
 
 def token_of(commit: Commit) -> str | None:
-    """Return the token of the write that made a commit; None when it names none."""
+    """Return the token of the write that made a commit; None when it names none, or nobody is asked for it."""
     note, changes = commit[3], commit[4]
+    if commit[2] == OUTSIDER:
+        return None
     if note:
         return note
     for _, _, version, _ in changes:

@@ -90,7 +90,8 @@ def tell(verdicts: list[Verdict]) -> int:
             continue
         mark = "  FAILED" if one.problems else ""
         print(f"{one.scenario:<28} {one.rows:<9} {one.members:>7}  {one.longest * 1000:>9.0f} ms "
-              f"{one.alone * 1000:>4.0f} ms {one.stall * 1000:>4.0f} ms  {one.before:>6} {one.during:>6} {one.after:>5}{mark}")  # fmt: skip
+              f"{one.alone * 1000:>4.0f} ms {one.stall * 1000:>4.0f} ms  "
+              f"{one.before:>6} {one.during:>6} {one.after:>5}{mark}")  # fmt: skip
     failed = [one for one in verdicts if one.problems]
     waits = [one.longest for one in verdicts if not one.skipped]
     print(f"{len(verdicts)} runs, {len(failed)} failed, {sum(bool(one.skipped) for one in verdicts)} skipped; "

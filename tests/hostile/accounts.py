@@ -3,24 +3,24 @@
     account = Account()
     account.take(machine)        # (commits so far, all files, the tables): equal for equal machines
 
-`python -m tests.hostile.accounts DIRECTORY` prints that of the checkpoint of a stopped member.
+`of_directory` gives that of a member that has ended, from its checkpoint and its log.
 """
 
 from __future__ import annotations
 
 import random
-import sys
 import zlib
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgpack
 
+from visord.raft import recovery
 from visord.state.digest import state_hash
 from visord.state.machine import Machine
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
 from visord.storage.disk import OsDisk
+from visord.storage.worker import Inline
 
 OWN: Final = ("index", "term")
 """What two members that hold the same may differ in: a leader's empty entries change nothing else."""
@@ -61,29 +61,16 @@ def outcomes_of(outcomes: Any) -> bytes:
     return data
 
 
-class _Here:
-    """A worker that does everything at once."""
-
-    def submit(self, work: Callable[[], Any], done: Callable[[Any, Any], None]) -> None:
-        try:
-            result = work()
-        except Exception as error:
-            done(None, error)
-        else:
-            done(result, None)
-
-
-def of_directory(path: str) -> tuple[int, str, int]:
-    """Return the account of the last checkpoint in the data directory of a member that has ended."""
+def of_directory(path: str, name: str, index: int) -> tuple[int, str, int]:
+    """Return the account of what a member that has ended has on disk: its checkpoint, and its log up to `index`."""
     disk = OsDisk()
-    directory = DataDirectory.open(disk, path, node="n", rng=random.Random(1), cluster=None)
+    directory = DataDirectory.open(disk, path, node=name, rng=random.Random(1), cluster=None)
     try:
         machine = Machine()
-        Checkpointer(disk, directory, _Here()).load(machine)  # type: ignore[arg-type]
+        Checkpointer(disk, directory, Inline()).load(machine)
+        for command, place, term in recovery.read(disk, directory.log).entries:
+            if machine.index < place <= index:
+                machine.apply(place, term, command)
         return Account().take(machine)
     finally:
         directory.close()
-
-
-if __name__ == "__main__":
-    print(msgpack.packb(of_directory(sys.argv[1])).hex())

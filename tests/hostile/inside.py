@@ -14,13 +14,12 @@ from typing import Any, Final
 from tests.hostile.accounts import Account
 from tests.hostile.field import Field
 from tests.hostile.mutants import Mutants
-from tests.hostile.strangers import odd_messages
+from tests.hostile.strangers import forged, odd_messages
 from tests.hostile.twins import Found
 from tests.sim.host import Host
 from tests.sim.wires import Connection
 from tests.sim.world import Plan, World
 from visord.peers import frames as peer_frames
-from visord.peers import messages as msg
 
 PARTS: Final = 40
 """Parts of traffic in one life of a cluster."""
@@ -122,14 +121,10 @@ class Inside:
                     self._found.counts["messages of a learner"] += 1
 
     def _packed(self, message: list[Any]) -> bytes | None:
-        if message[0] == msg.FORWARD and self._rng.random() < 0.7:
-            writes = b"".join(self._mutants.write() for _ in range(3))
-            data = b"\x92\x14\x91\x94\x07\xc0\xa1f" + b"\x93" + writes
-        else:
-            try:
-                data = msg.pack(message)
-            except (ValueError, OverflowError):
-                return None
+        writes = lambda: b"".join(self._mutants.write() for _ in range(3))  # noqa: E731
+        data = forged(message, writes, self._rng)
+        if data is None:
+            return None
         try:
             peer_frames.decode(data)
         except ValueError:

@@ -7,6 +7,7 @@ import time
 
 from tests.fuzz.messages import pack
 from tests.hostile.field import Crowd, Field, Pipe, open_socket, packed, raise_descriptors
+from tests.hostile.outside import sow
 from tests.hostile.scenario import scenario
 from tests.hostile.strangers import Stranger, odd_messages
 from tests.wire import Closed, Refused, Wire
@@ -61,6 +62,12 @@ def _poison(field: Field, address: str, other: Wire | None = None) -> None:
                     f"another client of the replica waited {time.monotonic() - began:.1f} s"
                 )
                 return
+
+
+@scenario("mutants", "S1 S2", seconds=8.0, kept=40)
+def mutants(field: Field) -> None:
+    """What differential fuzzing sends: mutated traffic at all members, of a client and of a learner with the secret."""
+    sow(field, spare=True)
 
 
 @scenario("no-secret", "S2 S9", seconds=6.0)

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Final
 
+from tests.checkers.history import OUTSIDER
 from tests.fuzz.messages import BRANCHES, PATHS, Maker
 from visor.protocol import verbs as v
+from visor.protocol.frames import Decoder
 
 INTEGERS: Final = tuple(
     sign * ((1 << width) + near)
@@ -30,17 +32,25 @@ TEXTS: Final = (
 WRITES: Final = (v.SET, v.SET, v.SET, v.DELETE, v.TXN, v.TXN, v.REVERT, v.NOP, v.GRANT, v.REVOKE, v.RETRY)
 DEPTHS: Final = (2, 3, 7, 13, 14, 15, 16, 17, 18, 31, 33, 100, 510, 1000, 1018, 1019, 1020, 1021, 1022)
 RAW: Final = (
-    b"\xc1", b"\xd4\x05\x00", b"\xc7\x00\x05", b"\xd6\xff\x00\x00\x00\x00", b"\xa2\xff\xfe", b"\xa3\xed\xa0\x80",
-    b"\xa2\xc0\xaf", b"\x82\xa1a\x01\xa1a\x02", b"\x81\x01\x02", b"\x81\xc0\x01", b"\x81\xc4\x01a\x01", b"\x81\x90\x01",
-    b"\xca\x7f\xc0\x00\x00", b"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", b"\xcb\xff\xf0\x00\x00\x00\x00\x00\x00",
-    b"\xca\x3f\x80\x00\x00", b"\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00", b"\xcf" + b"\xff" * 8, b"\xd3\x80" + bytes(7),
-    b"\xdd\x00\x00\x00\x00", b"\xdf\x00\x00\x00\x00", b"\xdb\x00\x00\x00\x00", b"\xc6\x00\x00\x00\x00",
+    b"\x82\xa1a\x01\xa1a\x02", b"\x81\xa0\x90", b"\xca\x7f\xc0\x00\x00", b"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00",
+    b"\xcb\xff\xf0\x00\x00\x00\x00\x00\x00", b"\xca\x3f\x80\x00\x00", b"\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00",
+    b"\xcf" + b"\xff" * 8, b"\xd3\x80" + bytes(7), b"\xdd\x00\x00\x00\x00", b"\xdf\x00\x00\x00\x00",
+    b"\xdb\x00\x00\x00\x00", b"\xc6\x00\x00\x00\x00", b"\x81\xc4\x01a\x01",
 )  # fmt: skip
 """Encodings of single values that no encoder of ours makes."""
+FATAL: Final = (
+    b"\xc1", b"\xd4\x05\x00", b"\xc7\x00\x05", b"\xd6\xff\x00\x00\x00\x00", b"\xa2\xff\xfe", b"\xa3\xed\xa0\x80",
+    b"\xa2\xc0\xaf", b"\x81\x01\x02", b"\x81\xc0\x01", b"\x81\x90\x01",
+)  # fmt: skip
+"""The same, but nothing behind them is read any more: rare, or hardly anything else would be tried."""
 
 
 POOL: Final = 400
 """Writes that may come again: a client repeats, and what is made anew takes longest."""
+
+
+TAKING: Final = frozenset((v.RETAIN, v.REVOKE))
+"""Verbs by which everybody may end leases of others, and decide how much history is kept."""
 
 
 class Raw(bytes):
@@ -48,9 +58,13 @@ class Raw(bytes):
 
 
 class Mutants:
-    """Makes encoded writes from one source of randomness."""
+    """Makes encoded writes from one source of randomness.
 
-    def __init__(self, rng: Random) -> None:
+    `spare`: nothing by which one client may rightly take from others what is theirs, as long as there are no rights.
+    """
+
+    def __init__(self, rng: Random, *, spare: bool = False) -> None:
+        self._spare = spare
         self.rng = rng
         self.maker = Maker(rng)
         self._made: list[bytes] = []
@@ -65,6 +79,8 @@ class Mutants:
         if len(made) > POOL // 2 and rng.random() < 0.5:
             return rng.choice(made)
         write = self._new_write()
+        while self._spare and takes_from_others(write):
+            write = self._new_write()
         if len(made) < POOL:
             made.append(write)
         else:
@@ -77,19 +93,30 @@ class Mutants:
         message = self._varied(message)
         if rng.random() < 0.5:
             for _ in range(rng.randint(1, 3)):
-                message = rng.choice(self._changes)(message)
+                message = self._changed(message)
         return encode(message, rng, oddly=0.05 if rng.random() < 0.3 else 0.0)
 
     def message(self) -> bytes:
         """Return one encoded message of any verb."""
         if self.rng.random() < 0.7:
             return self.write()
-        message = self.maker.message() if self.rng.random() < 0.5 else self.maker.wrong()
-        return encode(message, self.rng, oddly=0.02)
+        while True:
+            message = self.maker.message() if self.rng.random() < 0.95 else self.maker.wrong()
+            data = encode(message, self.rng, oddly=0.02)
+            if not self._spare or not takes_from_others(data):
+                return data
 
     def encoded_hello(self) -> bytes:
         """Return a HELLO that is let in."""
-        return encode([v.HELLO, 1, self.maker.hello()], self.rng)
+        hello = {**self.maker.hello(), "actor": OUTSIDER, "session": self.session()}
+        return encode([v.HELLO, 1, hello], self.rng)
+
+    def session(self) -> bytes | None:
+        """Return a session's id, or None. One that has acknowledged everything for ever is soon left for another."""
+        rng, sessions = self.rng, self.maker.sessions
+        if rng.random() < 0.2:
+            sessions[rng.randrange(len(sessions))] = rng.randbytes(16)
+        return rng.choice((None, *sessions))
 
     def _retain(self) -> list[Any]:
         rng = self.rng
@@ -111,6 +138,11 @@ class Mutants:
     def _place(self, message: list[Any]) -> int:
         return self.rng.randrange(len(message))
 
+    def _changed(self, message: list[Any]) -> list[Any]:
+        """Change one thing; hardly ever the verb or the id, which would be the last message of its connection."""
+        head = 2 if self.rng.random() < 0.97 else 0
+        return [*message[:head], *self.rng.choice(self._changes)(message[head:] or [0])]
+
     def _another_value(self, message: list[Any]) -> list[Any]:
         return self._put(message, self.maker.anything())
 
@@ -121,12 +153,11 @@ class Mutants:
         return self._put(message, self.rng.choice(TEXTS))
 
     def _raw(self, message: list[Any]) -> list[Any]:
-        return self._put(message, Raw(self.rng.choice(RAW)))
+        fatal = self.rng.random() < 0.03
+        return self._put(message, Raw(self.rng.choice(FATAL if fatal else RAW)))
 
     def _put(self, message: list[Any], value: Any) -> list[Any]:
         place = self._place(message)
-        if place == 0 and self.rng.random() < 0.8:  # else it is no write any more
-            place = len(message) - 1
         return [*message[:place], value, *message[place + 1 :]]
 
     def _deeper(self, message: list[Any]) -> list[Any]:
@@ -140,7 +171,7 @@ class Mutants:
         return [*message, *(self.maker.anything() for _ in range(self.rng.randint(1, 4)))]
 
     def _fewer(self, message: list[Any]) -> list[Any]:
-        return message[: self.rng.randint(1, len(message))]
+        return message[: self.rng.randint(min(2, len(message)), len(message))]
 
     def _inside(self, message: list[Any]) -> list[Any]:
         """Change something within one of its lists: an operation, a guard, the write of a retry."""
@@ -150,6 +181,31 @@ class Mutants:
             return self._another_value(message)
         place = rng.choice(lists)
         return [*message[:place], rng.choice(self._changes)(list(message[place])), *message[place + 1 :]]
+
+
+def takes_from_others(data: bytes) -> bool:
+    """Tell whether a message could do what all may do, and others suffer from: also within a retry."""
+    return any(_names(message) for message in Decoder(1 << 24).feed(data))
+
+
+def _names(message: list[object]) -> bool:
+    for _ in range(4):
+        if not message or type(message[0]) is not int:
+            return False
+        if message[0] in TAKING or _speaks_of_all(message):
+            return True
+        inside = message[2] if message[0] == v.RETRY and len(message) > 2 else None
+        if type(inside) is not list:
+            return False
+        message = inside
+    return True
+
+
+def _speaks_of_all(field: object, levels: int = 6) -> bool:
+    """Tell whether the root is named: to delete or revert it changes what others are asked for."""
+    if type(field) is list:
+        return levels > 0 and any(_speaks_of_all(one, levels - 1) for one in field)
+    return type(field) is str and field.strip("/*") == ""
 
 
 def encode(value: Any, rng: Random, oddly: float = 0.0) -> bytes:
@@ -204,7 +260,7 @@ def _scalar(value: Any, odd: bool) -> bytes:
             value = min(value, (1 << 64) - 1)
             return b"\xcf" + struct.pack(">Q", value) if odd or value > 127 else bytes([value])
         return b"\xd3" + struct.pack(">q", max(value, -(1 << 63)))
-    return b"\xc7\x00\x05"  # an extension type
+    return b"\xc0"  # an extension type: see FATAL
 
 
 def paths() -> list[str]:

@@ -16,22 +16,21 @@ import msgpack
 
 from tests.sim import plants as of_simulation
 from visord import proposer
+from visord.members import forwarding
+from visord.serving import conversation
 from visord.state import command as commands
 from visord.state import machine as machines
 from visord.state.command import MARK, Command
 
 
 def open_door(stack: ExitStack) -> None:
-    """Bound the nesting nowhere."""
-    from visord.serving import conversation
-
-    for module, name, value in (
-        (conversation, "too_deep", lambda *_: False),
-        (commands, "too_deep", lambda *_: False),
-        (proposer, "too_deep", lambda *_: False),
-    ):
-        if hasattr(module, name):
-            stack.enter_context(patch.object(module, name, value))
+    """Bound the nesting nowhere that a client's writes pass."""
+    counted = conversation.elements
+    stack.enter_context(
+        patch.object(conversation, "elements", lambda message: counted(message) or len(message))
+    )
+    for module in (commands, forwarding, proposer):
+        stack.enter_context(patch.object(module, "too_deep", lambda frame: False))
 
 
 def _hold(time_ms: int, groups: Any) -> Command:
@@ -48,8 +47,7 @@ def apply_by_reference() -> Iterator[None]:
     with ExitStack() as stack:
         open_door(stack)
         for module in (commands, proposer):
-            if hasattr(module, "encode"):
-                stack.enter_context(patch.object(module, "encode", _hold))
+            stack.enter_context(patch.object(module, "encode", _hold))
         yield
 
 

@@ -70,7 +70,7 @@ class Verdict:
     alone: float = 0.0
     longest: float = 0.0
     stall: float = 0.0
-    """The longest time for which this machine let the good client itself not run: what a quiet machine does not have."""
+    """The longest time for which this machine did not let the good client run: hardly any on a quiet one."""
     role: str = ""
     """Who of the good client waited longest."""
     before: int = 0
@@ -87,7 +87,8 @@ class Verdict:
         state = "ok  " if not self.problems else "FAIL"
         return (
             f"{self.scenario:<28} {self.members}  {state} wait {self.longest * 1000:6.0f} ms ({self.role}), "
-            f"alone {self.alone * 1000:.0f} ms, stall {self.stall * 1000:.0f} ms; MiB {self.before} -> {self.during} -> {self.after}"
+            f"alone {self.alone * 1000:.0f} ms, stall {self.stall * 1000:.0f} ms; "
+            f"MiB {self.before} -> {self.during} -> {self.after}"
             + (f"; {'; '.join(self.notes)}" if self.notes else "")
         )
 

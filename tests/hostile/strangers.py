@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from tests.checkers.history import OUTSIDER
 from tests.hostile.field import Field
 from visord.peers import messages as msg
 from visord.peers.asking import ask
@@ -139,7 +140,7 @@ def odd_messages(field: Field, term: int) -> list[list[Any]]:
     junk = rng.choice(
         (b"\x00", b"\x07junk", b"\x02junk", b"\x00\x93\x09\x01\x90", b"\x00\x93\x01\x01\xc0", b"\x01")
     )
-    here, committed = field.members[0] if field.members else "x", field.committed
+    here, committed, name = field.members[0] if field.members else "x", field.committed, OUTSIDER
     return [
         [msg.VOTE, near(), edge(), edge(), rng.random() < 0.5],
         [msg.VOTED, edge()],
@@ -153,9 +154,11 @@ def odd_messages(field: Field, term: int) -> list[list[Any]]:
         [msg.APPEND, near(), committed, term, committed + 1, edge(), [[near(), junk]]],
         [msg.APPEND, near(), edge(), edge(), edge(), edge(), []],
         [msg.APPEND, near(), 0, 0, edge(), 1, [[edge(), junk]]],
-        [msg.FORWARD, [[edge(), None, 5, []], [2, b"x" * 70, "a", [5]], [3, None, "a", [[30, 1, 0, "/f", b""]]]]],
-        [msg.FORWARD, [[edge(), None, "\x00", [[]] * 3], [4, {}, [], {}], [5, None, "a" * 5000, [[]]]]],
-        [msg.FORWARD, [[edge(), b"s" * 16, "a", [[38, 1, 0, 1, edge()], [39, 1, [39, 1, []]], [30, edge(), edge()]]]]],
+        [msg.FORWARD, [[edge(), None, 5, [], ""], [2, b"x" * 70, name, [5], ""], [3, {}, [], {}, []]]],
+        [msg.FORWARD, [[edge(), None, name, [[]] * 3, ""], [5, None, "a" * 5000, [[]], ""], [6, None, name, [], 5]]],
+        [msg.FORWARD, [[4, None, name, [[30, 1, 0, "/fuzz/forged", b""]], "10.0.9.9"]]],
+        [msg.FORWARD, [[7, None, name, [[38, 1, 0, number, term] for number in range(1, 6)], ""]]],
+        [msg.FORWARD, [[edge(), b"s" * 16, name, [[38, 1, 0, 1, edge()], [39, 1, [39, 1, []]], [30, edge()]], ""]]],
         [msg.PLACED, [[edge(), edge(), edge(), edge()], 5, [1, 2, 3, 4, 5]]],
         [msg.REFUSED, [None, {}, [], edge()], "x", "y", {}],
         [msg.READ_INDEX, edge()],
@@ -184,3 +187,14 @@ def odd_messages(field: Field, term: int) -> list[list[Any]]:
         [msg.WHO], [msg.IS, "x", "y"], [msg.JOINED, True, 5],
         [rng.randrange(-5, 200), *([edge()] * rng.randrange(6))],
     ]  # fmt: skip
+
+
+def forged(message: list[Any], writes: Callable[[], bytes], rng: random.Random) -> bytes | None:
+    """Return the bytes of an odd message; a FORWARD mostly carries mutated writes instead. None: no msgpack."""
+    if message[0] == msg.FORWARD and rng.random() < 0.7:
+        group = b"\x91\x95\x07\xc0" + msg.pack((OUTSIDER,))[1:] + b"\x93" + writes() + b"\xa810.0.9.9"
+        return bytes([0x92, msg.FORWARD]) + group
+    try:
+        return msg.pack(message)
+    except (ValueError, OverflowError):
+        return None

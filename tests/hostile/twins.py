@@ -81,7 +81,7 @@ class Twins:
 
     def _group(self) -> list[Any]:
         rng = self._rng
-        session = rng.choice((None, None, *self._mutants.maker.sessions))
+        session = self._mutants.session()
         decoder = Decoder(FRAME)
         messages = decoder.feed(b"".join(self._mutants.write() for _ in range(rng.choice((1, 2, 5, 20)))))
         self._found.counts["cut at a bad byte"] += decoder.violation is not None

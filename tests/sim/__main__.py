@@ -21,6 +21,9 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=0, help="clients [as the seed says]")
     parser.add_argument("--seconds", type=float, default=15.0, help="virtual seconds of faults [15]")
     parser.add_argument("--faults", default=None, help="the only kinds to have, by commas (`--faults list`)")
+    parser.add_argument(
+        "--hostile", type=float, default=0.2, help="part of the seeds with people who mean harm [0.2]"
+    )
     parser.add_argument("--plant", default=None, help="plant a bug, to see it found (`--plant list`)")
     parser.add_argument("--first", action="store_true", help="stop at the first seed that fails")
     parser.add_argument("--trace", action="store_true", help="tell what happens")
@@ -52,6 +55,7 @@ def main() -> int:
             seconds=options.seconds,
             kinds=kinds,
             plant=options.plant,
+            hostile=options.hostile,
             trace=options.trace,
         )
     )

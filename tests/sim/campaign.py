@@ -161,6 +161,7 @@ class Campaign:
             ("clients", "--clients"),
             ("seconds", "--seconds"),
             ("plant", "--plant"),
+            ("hostile", "--hostile"),
         ):
             value = getattr(plan, name)
             if value != getattr(default, name):

@@ -11,8 +11,14 @@ from typing import Final
 
 import visord
 from tests.sim.faults import KINDS
+from tests.sim.hostile import KINDS as HOSTILE
 
-EXPECTED: Final = (*(f"fault: {kind}" for kind in sorted(KINDS)), "late delivery", "repeated delivery")
+EXPECTED: Final = (
+    *(f"fault: {kind}" for kind in sorted(KINDS)),
+    *HOSTILE,
+    "late delivery",
+    "repeated delivery",
+)
 """What must occur for a campaign to mean anything."""
 
 

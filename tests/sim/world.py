@@ -21,6 +21,7 @@ from tests.checkers.history import Goal, History, Violation
 from tests.sim.client import Client
 from tests.sim.faults import Faults
 from tests.sim.host import Host, Recorded, storage
+from tests.sim.hostile import SHARE, Hostile
 from tests.sim.network import Network
 from tests.sim.plants import planted
 from tests.sim.randoms import Randoms
@@ -69,6 +70,8 @@ class Plan:
     """The only kinds of faults to have; empty: what the seed draws."""
     plant: str | None = None
     """A bug to have: see `plants`."""
+    hostile: float = SHARE
+    """Part of the seeds that has people who mean harm, where all kinds of faults may happen."""
     node_class: type[Recorded] = Recorded
 
 
@@ -235,6 +238,9 @@ class World:
             self.add_client(number)
         end = self.scheduler.now + self.plan.seconds
         faults = Faults(self, self.randoms.stream("faults"), end) if self.plan.faults else None
+        hostile = self.randoms.stream("hostile")
+        if faults is not None and hostile.random() < self.plan.hostile and not self.plan.kinds:
+            Hostile(self, hostile, end)
         self._compare()
         standstill = Standstill(self)
         standstill.begin()
