@@ -69,19 +69,28 @@ class Author(Protocol):
 class Group:
     """Writes of one author, in order: `content` is what the command will hold of them.
 
-    `whole`: they have one place in one command, because another node waits for it.
+    `whole`: they have one place in one command, because another node waits for it. `judged`: a door of this node has
+    seen how they are built.
     """
 
-    __slots__ = ("author", "content", "frames", "size", "whole")
+    __slots__ = ("author", "content", "frames", "judged", "size", "whole")
 
     def __init__(
-        self, author: Author, content: list[Any], frames: list[Message], size: int, *, whole: bool = False
+        self,
+        author: Author,
+        content: list[Any],
+        frames: list[Message],
+        size: int,
+        judged: bool = False,
+        *,
+        whole: bool = False,
     ) -> None:
         self.author = author
         self.content = content
         self.frames = frames
         self.size = size
         self.whole = whole
+        self.judged = judged
 
     def split(self, count: int) -> tuple[Group, Group]:
         """Return the first `count` writes, and the others, as groups of their own."""
@@ -90,7 +99,7 @@ class Group:
 
     def _part(self, frames: list[Message], size: int) -> Group:
         session, actor, _, *more = self.content
-        return Group(self.author, [session, actor, frames, *more], frames, size)
+        return Group(self.author, [session, actor, frames, *more], frames, size, self.judged)
 
 
 class Route(Protocol):
@@ -196,10 +205,10 @@ class Proposer:
         return self._route.admission()
 
     def submit(self, author: Any, frames: list[Message], size: int) -> None:
-        """Queue writes of one connection; `author.settle` gets their outcomes."""
+        """Queue writes of one connection, which its door has judged; `author.settle` gets their outcomes."""
         greeting = author.greeting
         content = [greeting.session, greeting.actor, frames, author.owner]
-        self._queue.append(Group(author, content, frames, size))
+        self._queue.append(Group(author, content, frames, size, True))
         if not self._scheduled and not self._syncing:
             self._schedule()
 
@@ -292,7 +301,8 @@ class Proposer:
         """Make the command of groups; None when some had to be refused first."""
         now = self._clock_ms()
         try:
-            return groups, encode(now, [group.content for group in groups])
+            judged = all([group.judged for group in groups])  # noqa: C419 - faster than a generator
+            return groups, encode(now, [group.content for group in groups], judged=judged)
         except ValueError:
             # Somebody nested his fields deeper than can be packed, or read: he is refused, the others go on.
             return _refuse_unfit(groups, now), None

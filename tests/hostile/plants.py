@@ -33,7 +33,7 @@ def open_door(stack: ExitStack) -> None:
         stack.enter_context(patch.object(module, "too_deep", lambda frame: False))
 
 
-def _hold(time_ms: int, groups: Any) -> Command:
+def _hold(time_ms: int, groups: Any, *, judged: bool = False) -> Command:
     """Make a command that remembers what it was made of, and never looks at its bytes."""
     held = [list(group) for group in groups]
     command = Command(MARK + msgpack.packb([commands.FORMAT, time_ms, held], use_bin_type=True))

@@ -86,7 +86,8 @@ class World:
 def test_what_no_command_can_carry_is_refused_alone(levels: int) -> None:
     world, good, evil = World(), Client(), Client()
     world.proposer.submit(good, [GOOD], 10)
-    world.proposer.submit(evil, [deep(levels + 3), [34, 8, 0]], 10)
+    frames = [deep(levels + 3), [34, 8, 0]]  # no door has seen them
+    world.proposer.submit_groups([Group(evil, [None, "evil", frames, ""], frames, 10)])
     world.run()
     assert [[group[2] for group in made.batch[1]] for made in world.log] == [[[GOOD], [[34, 8, 0]]]]  # type: ignore[index]
     assert [outcome.code for _, outcome in evil.told] == ["bad_request"]
@@ -112,9 +113,9 @@ def test_a_command_is_encoded_once_while_the_log_makes_room(monkeypatch: pytest.
     world, one, two = World(), Client(), Client()
     encoded: list[int] = []
 
-    def encode(time: int, groups: list[Any]) -> command.Command:
+    def encode(time: int, groups: list[Any], **how: Any) -> command.Command:
         encoded.append(len(groups))
-        return command.encode(time, groups)
+        return command.encode(time, groups, **how)
 
     monkeypatch.setattr(proposers, "encode", encode)
     world.room = False

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visor.protocol.frames import Decoder, encode
-from visord.serving.shape import elements
+from visord.serving.shape import elements, transaction
 from visord.state import command
 from visord.state.command import MAX_DEPTH
 
@@ -47,6 +47,12 @@ def depth(value: Any) -> int:
 def test_elements_of_all_levels_are_counted(fields: list[Any]) -> None:
     message = [1, 2, *fields]
     assert elements(message) == (count(message) if depth(message) <= MAX_DEPTH else None)
+
+
+@given(st.lists(VALUES, max_size=6))
+def test_a_transaction_is_judged_like_everything(fields: list[Any]) -> None:
+    message = [32, 2, *fields]
+    assert transaction(message) == elements(message)
 
 
 def test_what_is_nested_too_deeply_is_told() -> None:

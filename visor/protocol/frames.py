@@ -102,16 +102,28 @@ class Decoder:
             self._data = bytes(self._data[self._start :]) + data
             self._start = 0
 
+    def push_whole(self, data: bytes) -> Message | None:
+        """Where nothing is held: return the one message that `data` is, nearly always; else push it and return None.
+
+        The same as `push` and `take` for less, on the path of every lone request.
+        """
+        if self._alone and len(data) <= SMALL and len(data) <= self.limit:
+            try:
+                message = msgpack.unpackb(
+                    data, raw=False, strict_map_key=True, max_array_len=FEW, max_map_len=FEW, max_ext_len=0
+                )
+                if type(message) is list and type(message[0]) is int:
+                    return message
+            except Exception:  # incomplete, more than one, or bad: the slower ways tell which
+                self._alone = False
+        self.push(data)
+        return None
+
     def take(self, most: int = BATCH) -> list[Message]:
         """Return at most `most` of the messages that are whole; none are left when it returns none."""
         data = self._data
         if not data or self.violation is not None:
             return []
-        if self._alone and len(data) <= SMALL and not self._start and len(data) <= self.limit:
-            message = _whole(data, min(self.elements, FEW))
-            if message is not None:
-                self._data = b""
-                return self._checked([message])
         if type(data) is bytes:
             messages = self._take_small(data, most)
             if messages:
@@ -237,16 +249,6 @@ class Decoder:
             self.violation = why
             self._data, self._start, self._need, self._scanner = b"", 0, 0, None
         return []
-
-
-def _whole(data: bytes | bytearray, elements: int) -> Any:
-    """Return the one message that `data` is; None when it is something else, or has long arrays."""
-    try:
-        return msgpack.unpackb(
-            data, raw=False, strict_map_key=True, max_array_len=elements, max_map_len=elements, max_ext_len=0
-        )
-    except Exception:  # incomplete, more than one, or bad: the slower ways tell which
-        return None
 
 
 def _end_of(unpacker: Any, window: memoryview, count: int, most: int) -> int:

@@ -24,7 +24,7 @@ from visor.protocol import verbs
 from visor.protocol.frames import Decoder, Encoder, Message
 from visor.protocol.limits import Limits
 from visord.serving.greeting import Greeting, read_hello
-from visord.serving.shape import TOO_DEEP, WEIGHT, elements
+from visord.serving.shape import TOO_DEEP, WEIGHT, elements, transaction
 from visord.serving.shares import Patience
 from visord.serving.status import status, welcome
 from visord.serving.turns import NOTICE, SLICE
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 GET: Final = verbs.GET
 OK: Final = verbs.OK
 SET: Final = verbs.SET
+TXN: Final = verbs.TXN
 WRITES: Final = verbs.WRITES
 
 QUERIES: Final = frozenset(
@@ -189,16 +190,36 @@ class Conversation:
         """Take bytes as they arrived. Never raises for what a peer sends."""
         shares = self._shares
         self._heard = shares.now
-        if not self._held:
-            self._begun = self._heard
-        self._decoder.push(data)
-        if self._queued or self._paused:
-            self._note_held()
-            return
         turns = shares.turns
-        began = turns.clock()
-        self._go_on(began + SLICE if not turns.crowded else 0.0)
-        took = turns.clock() - began
+        message = None
+        if (
+            self._held
+            or self._paused
+            or self.blocked
+            or self.greeting is None
+            or self.in_flight >= self.limits.in_flight
+            or self._owed_bytes > OWED_BYTES
+        ):
+            if not self._held:
+                self._begun = self._heard
+            self._decoder.push(data)
+            if self._queued or self._paused:
+                self._note_held()
+                return
+        else:
+            self._begun = self._heard
+            message = self._decoder.push_whole(data)
+        clock = turns.clock
+        began = clock()
+        deadline = began + SLICE if not turns.crowded else 0.0
+        if message is None:
+            self._go_on(deadline)
+        else:  # by far the commonest: one message, and nothing else is here
+            left = self._handle([message], len(data), deadline)
+            if left:
+                self._put_back(left)
+                self._go_on(deadline)
+        took = clock() - began
         if took > NOTICE:
             turns.charge(took)
 
@@ -304,7 +325,7 @@ class Conversation:
                 left = messages[position:]
                 break
             else:
-                count = elements(message)
+                count = transaction(message) if verb == TXN else elements(message)
                 if count is None:
                     self._refuse(message[1], TOO_DEEP)
                 elif verb in WRITES:
@@ -474,10 +495,10 @@ class Conversation:
         """Answer writes, in one piece: `outcomes[i]` is what became of `frames[i]`."""
         if self.closed:
             return
+        rest = self.in_flight - len(frames)
         # Nobody tells the weight of each: all count as much as their mean.
-        if self.in_flight:
-            self._owed_bytes -= self._owed_bytes * len(frames) // self.in_flight
-        self.in_flight -= len(frames)
+        self._owed_bytes = self._owed_bytes * rest // self.in_flight if rest > 0 else 0
+        self.in_flight = rest
         pack = self._encoder.pack
         for frame, outcome in zip(frames, outcomes, strict=True):
             if type(outcome) is int:

@@ -6,9 +6,11 @@ The first byte is pysyncobj's mark of a regular entry. `frames` are write messag
 them. `owner` is where the client came from (the host of its address, or `unix:` and a user id): what somebody may
 have of everything that is kept for clients is counted by it.
 
-**What is logged is what is applied.** `encode` reads its own bytes back, and that is what the proposing node
-applies: the others, and the same node after a restart, have nothing else. msgpack packs more than it reads (a list in
-1025 lists, when the innermost is empty), so a member that applied what it held would part from all others.
+**What is logged is what is applied.** msgpack packs more than it reads (a list in 1025 lists, when the innermost is
+empty), so a member that applied what it held could part from all others. A door lets in no message of more than 16
+levels, and of the types that the decoder gives: that comes back from its bytes as it was (a test says so, for all that
+a decoder lets in). Everything else, what another member sends on among it, is read back from the command's own bytes
+before it is logged, and what was read is applied:
 
     groups -> packb -> the bytes, for log and members -> unpackb -> `.batch`, what is applied here
                                                           fails: ValueError, nothing is proposed (`unfit` tells which)
@@ -22,7 +24,6 @@ stops. What is odd *within* a group (its actor, its session, a frame) is refused
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import msgpack
@@ -64,15 +65,16 @@ class Command(bytes):
     batch: Batch | None = None
 
 
-def encode(time_ms: int, groups: Sequence[Any]) -> Command:
-    """Return the command for `groups`, decided at `time_ms` (ms since 1970 UTC), with `.batch` read from its bytes.
+def encode(time_ms: int, groups: list[Any], *, judged: bool = False) -> Command:
+    """Return the command for `groups`, decided at `time_ms` (ms since 1970 UTC), with `.batch` as its bytes say.
 
-    Group: `[session (bytes) or None, actor, frames, owner]`. ValueError when the bytes cannot be had or would not be
-    read by everybody: see `unfit`.
+    Group: `[session (bytes) or None, actor, frames, owner]`. `judged`: a door has seen all frames, so they are not read
+    back, which costs a write 4 %. ValueError when the bytes cannot be had or would not be read by everybody: see
+    `unfit`.
     """
     try:
         command = Command(MARK + msgpack.packb([FORMAT, time_ms, groups], use_bin_type=True))
-        command.batch = read(command)
+        command.batch = (time_ms, groups) if judged and 0 <= time_ms < _MAX_TIME else read(command)
     except (TypeError, OverflowError, UnknownFormat) as error:
         raise ValueError(f"the command cannot be logged: {error}") from error
     return command

@@ -11,7 +11,8 @@ counts as much as applying it may spend at most, so it goes alone. Total, like `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from visor.paths import parent
@@ -33,13 +34,11 @@ _GUARDS, _THEN, _ELSE = 3, 4, 5
 class Estimates:
     """The estimates of one store, for who proposes writes."""
 
-    __slots__ = ("_store",)
+    __slots__ = ("_store", "fitting")
 
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    def fitting(self, frames: Sequence[Any], room: int, /) -> tuple[int, int]:
-        return fitting(self._store, frames, room)
+        self.fitting: Callable[[Sequence[Any], int], tuple[int, int]] = partial(fitting, store)
 
     def hopeless(self, frame: Any, /) -> Refusal | None:
         return hopeless(self._store, frame)
@@ -60,6 +59,8 @@ def fitting(store: Store, frames: Sequence[Any], room: int) -> tuple[int, int]:
             and frame[3] in files
         ):
             more = cost.SET
+        elif type(frame) is list and len(frame) == 5 and frame[0] == TXN:
+            more = _of_small_txn(files, frame) or of_frame(store, frame)
         else:
             more = of_frame(store, frame)
         if spent + more > room and count:
@@ -67,6 +68,20 @@ def fitting(store: Store, frames: Sequence[Any], room: int) -> tuple[int, int]:
         spent += more
         count += 1
     return count, spent
+
+
+def _of_small_txn(files: Mapping[str, Any], frame: list[Any]) -> int:
+    """Return the cost of a guarded value for a file that is there, the commonest transaction; 0 for any other."""
+    guards, then = frame[_GUARDS], frame[_THEN]
+    if type(guards) is not list or type(then) is not list or len(then) != 1:
+        return 0
+    operation = then[0]
+    if type(operation) is not list or len(operation) != 3 or type(operation[0]) is not int:
+        return 0
+    path = operation[1]
+    if operation[0] != T_SET or type(path) is not str or path not in files:
+        return 0
+    return cost.OPERATION * (2 + len(guards)) + cost.SET + cost.CHANGE
 
 
 def of_frame(store: Store, frame: Any) -> int:

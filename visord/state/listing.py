@@ -11,6 +11,7 @@ A small one is made into rows at once: it is kept for retries, which have to be 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from visor.paths import ROOT, below
@@ -23,15 +24,13 @@ from visord.state.selector import Selector, parse
 from visord.state.store import Store
 
 
+@dataclass(slots=True)
 class Listing:
     """The direct entries of the directory `path` at `rev`, but for those in `changed`: kind, or None for none."""
 
-    __slots__ = ("changed", "path", "rev")
-
-    def __init__(self, path: str, rev: int, changed: dict[str, int | None]) -> None:
-        self.path = path
-        self.rev = rev
-        self.changed = changed
+    path: str
+    rev: int
+    changed: dict[str, int | None]
 
     def rows(self, store: Store) -> list[list[Any]] | None:
         """Return `[name, kind]` in order; None when that history is not known any more, or too long ago."""
@@ -87,15 +86,13 @@ def _kind(store: Store, entry: str, rev: int) -> int | None:
     return N_DIRECTORY if directory is not None and directory.size_at(rev) else None
 
 
+@dataclass(slots=True)
 class Deferred:
     """The outcome of a transaction some of whose results are still `Listing`s; the others are what they are."""
 
-    __slots__ = ("results", "rev", "succeeded")
-
-    def __init__(self, rev: int, succeeded: bool, results: list[Any]) -> None:
-        self.rev = rev
-        self.succeeded = succeeded
-        self.results = results
+    rev: int
+    succeeded: bool
+    results: list[Any]
 
     def told(self, store: Store) -> list[Any] | Refusal:
         """Return the outcome as the client gets it, `session_lost` where it came too late for that."""
