@@ -371,7 +371,7 @@ class Proposer:
             size += group.size
             room -= spent
         if room <= 0:
-            queue.line_up()  # little may wait and cost much: everybody in turn from now on
+            queue.line_up(groups)  # little may wait and cost much: everybody in turn from now on
         return groups
 
     def _refuse_hopeless(self, groups: list[Group]) -> bool:

@@ -14,7 +14,7 @@ What one author (a session, or a connection without one) has submitted keeps its
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 CALM: Final = 256 * 1024
@@ -84,12 +84,18 @@ class FairQueue(Generic[T]):
         self.size += item.size
         self.line_up()  # they came later
         self._line(item).appendleft(item)
-        owner, author = _whose(item)
-        self._lines[owner].move_to_end(author)
-        self._lines.move_to_end(owner)
+        self._step_back(item)
 
-    def line_up(self) -> None:
-        """Have all that would be taken in the order in which it came stand in lines."""
+    def _step_back(self, item: T) -> None:
+        """Have the author of an item, and its owner, wait until all others had a turn."""
+        owner, author = _whose(item)
+        if author in self._lines.get(owner, ()):
+            self._lines[owner].move_to_end(author)
+            self._lines.move_to_end(owner)
+
+    def line_up(self, taken: Iterable[T] = ()) -> None:
+        """Have all that would be taken in the order in which it came stand in lines; who has just had a turn with what
+        was `taken` stands behind the others."""
         first, self._first = self._first, deque()
         fronts: dict[int, tuple[deque[T], list[T]]] = {}
         for item in first:
@@ -97,6 +103,8 @@ class FairQueue(Generic[T]):
             fronts.setdefault(id(line), (line, []))[1].append(item)
         for line, items in fronts.values():  # what stands there already came later
             line.extendleft(reversed(items))
+        for item in taken:
+            self._step_back(item)
 
     def popleft(self) -> T:
         """Take what is next. Raises KeyError or IndexError when nothing waits."""

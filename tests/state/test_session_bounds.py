@@ -251,3 +251,14 @@ def test_rows_of_older_checkpoints_are_read() -> None:
     assert (old.acked, old.last, old.outcomes[3], old.owner.name, born.born) == (3, 77, 5, "", 9)
     assert old.bytes() < 3_000
     check(sessions)
+
+
+def test_a_retry_of_a_refused_write_is_told_what_a_compare_and_set_needs() -> None:
+    """The path is not kept, it comes with the write again."""
+    machine = Machine()
+    first = [[v.SET, 1, 0, "/a", b"1"], [v.SET, 2, 0, "/a", b"2", v.G_REV, 7]]
+    again = [v.RETRY, 3, [v.SET, 2, 0, "/a", b"2", v.G_REV, 7], 0]
+    outcomes = machine.apply(2, 1, encode(1, [[b"s" * 16, "me", first, "a"]]))
+    (told,) = machine.apply(3, 1, encode(1, [[b"s" * 16, "me", [again], "a"]]))[0]
+    assert outcomes[0][1].code == told.code == "rev_mismatch"
+    assert told.details == {"path": "/a", "expected": 7, "actual": 1}

@@ -24,6 +24,7 @@ from visor.protocol.verbs import (
     GRANT,
     RETAIN,
     RETRY,
+    REVERT,
     REVOKE,
     SET,
 )
@@ -228,7 +229,7 @@ class Machine:
             return _LOST if retry else bad_request("id", f"an id from {session.acked}", write)
         known = session.outcomes.get(write)
         if known is not None:
-            return known
+            return _told_again(known, frame) if type(known) is Refusal else known
         if forgotten and write < session.start:
             return _LOST
         session.acked = max(session.acked, acked)
@@ -287,6 +288,14 @@ _TENURE: Final[dict[int, Callable[[Store, int, str, list[Any]], Outcome]]] = {
     REVOKE: tenure.revoke,
     EXPIRE_LEASE: tenure.expire,
 }
+
+
+def _told_again(known: Refusal, frame: list[Any]) -> Refusal:
+    """Return what is kept of a refusal with the path that it was about: not kept, it comes with the write again."""
+    path = frame[3] if frame[0] in (SET, DELETE, REVERT) and len(frame) > 3 else None
+    if type(path) is not str or len(path) > DEFAULT.path or "path" in known.details:
+        return known
+    return known._replace(details={"path": path, **known.details})
 
 
 _LOST = refusal.session_lost("what became of the write is not known here any more")
