@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from visor._matching import SHORT, Matches, compiled
@@ -226,6 +227,7 @@ def _parse(text: str, limits: Limits) -> list[str]:
     return components(text)
 
 
+@lru_cache(maxsize=1024)
 def _level(part: str) -> str | Callable[[str], object]:
     return compiled(part).matches if "*" in part or "?" in part else part
 

@@ -190,7 +190,7 @@ class Index:
                 found.extend(anchor.children)
             if anchor.globs:
                 self.cost += anchor.try_globs(path, found)
-        if self._ranges:
+        if self._ranges.root is not None:
             ranges, self.more = self._ranges.some(paths.sort_key(path), FIRST, None)
             found.extend(ranges)
         return found

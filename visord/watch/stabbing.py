@@ -43,12 +43,13 @@ class _Node(Generic[T]):
 class RangeMap(Generic[T]):
     """Values by half-open ranges `[start, end)` of keys that compare with each other; end None is open."""
 
-    __slots__ = ("_keys", "_number", "_root")
+    __slots__ = ("_keys", "_number", "root")
 
     def __init__(self) -> None:
         self._keys: dict[T, Key] = {}
         self._number = 0
-        self._root: _Node[T] | None = None
+        self.root: _Node[T] | None = None
+        """None: there are no ranges."""
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -57,11 +58,11 @@ class RangeMap(Generic[T]):
         """Put `value` (hashable, not in the map yet) at `[start, end)`."""
         self._number += 1
         key = self._keys[value] = (start, self._number)
-        self._root = _insert(self._root, _Node(key, (end is None, end), value))
+        self.root = _insert(self.root, _Node(key, (end is None, end), value))
 
     def remove(self, value: T) -> None:
         """Take `value` out. Raises KeyError when it is not there."""
-        self._root = _remove(self._root, self._keys.pop(value))
+        self.root = _remove(self.root, self._keys.pop(value))
 
     def at(self, point: Any) -> list[T]:
         """Return the values whose range contains `point`, in order of their starts."""
@@ -82,7 +83,7 @@ class RangeMap(Generic[T]):
     def _containing(self, point: Any, behind: Key | None) -> Iterator[_Node[T]]:
         beyond = (False, point)
         stack: list[_Node[T]] = []
-        node = self._root
+        node = self.root
         while True:
             while node is not None and node.most > beyond:
                 if behind is not None and node.key <= behind:
