@@ -275,13 +275,17 @@ class Machine:
         if plan.answer is None:
             return rev, rev
         outcome = [rev, *plan.answer]
-        if plan.weight <= MAX_KEPT and weigh(outcome) <= MAX_KEPT:
+        read_nothing = not plan.weight and len(plan.answer[1]) <= FEW
+        if read_nothing or (plan.weight <= MAX_KEPT and weigh(outcome) <= MAX_KEPT):
             return outcome, outcome
         # Too much to keep for every session. What changed nothing can be done again instead.
         text = f"the transaction was committed at rev {rev}, what it read was too much to keep"
         kept = refusal.session_lost(text, rev=rev) if plan.writes else None
         return Deferred(rev, *plan.answer) if plan.deferred else outcome, kept
 
+
+FEW: Final = 16
+"""Results that are nil: so many are always little."""
 
 # They change the leases themselves, not only files.
 _TENURE: Final[dict[int, Callable[[Store, int, str, list[Any]], Outcome]]] = {

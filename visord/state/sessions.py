@@ -73,10 +73,23 @@ class Session:
     `outcomes`: by write id. `order`: the ids as they came. `acked`: the lowest id that can still be asked
     for. `start`: the lowest id that was written here; what a retry below it did was forgotten with an
     earlier life of the session. `last`: the command time of the last write. `born`: the store's rev before its first.
-    `held`: its bytes when they were last counted; `extra`: those of outcomes that are more than a rev.
+    `held`: its bytes when they were last counted; `weights`: those of outcomes that are more than
+    a rev, by write id, `extra` in all.
     """
 
-    __slots__ = ("acked", "born", "extra", "held", "id", "last", "order", "outcomes", "owner", "start")
+    __slots__ = (
+        "acked",
+        "born",
+        "extra",
+        "held",
+        "id",
+        "last",
+        "order",
+        "outcomes",
+        "owner",
+        "start",
+        "weights",
+    )
 
     def __init__(self, session_id: bytes, owner: Owner, born: int = 0) -> None:
         self.id = session_id
@@ -89,20 +102,24 @@ class Session:
         self.extra = 0
         self.outcomes: dict[int, Outcome] = {}
         self.order: deque[int] = deque()
+        self.weights: dict[int, int] = {}
 
     def keep(self, write: int, outcome: Outcome) -> None:
         """Remember what `write` came to: a rev, or what `abridged` gave."""
         self.outcomes[write] = outcome
         self.order.append(write)
         if type(outcome) is not int:
-            self.extra += weigh(outcome)
+            weight = self.weights[write] = weigh(outcome)
+            self.extra += weight
 
     def forget(self) -> None:
         """Forget what is acknowledged."""
         outcomes, order, acked = self.outcomes, self.order, self.acked
         if self.extra:
             while order and order[0] < acked:
-                self.extra -= _extra(outcomes.pop(order.popleft()))
+                write = order.popleft()
+                del outcomes[write]
+                self.extra -= self.weights.pop(write, 0)
         else:
             while order and order[0] < acked:
                 del outcomes[order.popleft()]
@@ -113,7 +130,8 @@ class Session:
         self.acked = doomed[-1] + 1
         self.outcomes = {write: kept for write, kept in self.outcomes.items() if write >= self.acked}
         self.order = deque(write for write in self.order if write >= self.acked)
-        self.extra = sum(map(_extra, self.outcomes.values()))
+        self.weights = {write: weight for write, weight in self.weights.items() if write >= self.acked}
+        self.extra = sum(self.weights.values())
 
     def bytes(self) -> int:
         """Return what it takes now."""
@@ -161,10 +179,6 @@ def abridged(refusal: Refusal) -> Refusal:
 
 
 _TEXTS: Final[dict[str, str]] = {}
-
-
-def _extra(outcome: Outcome) -> int:
-    return 0 if type(outcome) is int else weigh(outcome)
 
 
 class Taken:
