@@ -48,8 +48,3 @@ CHANGE: Final = 4
 """A change, carried out."""
 DIRECTORY: Final = 4
 """A directory that comes into being."""
-
-
-def shown(values: int) -> int:
-    """Return what it costs to show so many bytes of values."""
-    return values >> UNIT_BYTES_BITS

@@ -8,7 +8,7 @@ from typing import Any
 from visor.paths import ROOT, join
 from visor.protocol.verbs import N_DIRECTORY, N_FILE
 from visord.state import refusal
-from visord.state.cost import ROW, VISIT, shown
+from visord.state.cost import ROW, UNIT_BYTES_BITS, VISIT
 from visord.state.names import merged
 from visord.state.reads import page
 from visord.state.refusal import Refusal
@@ -39,7 +39,7 @@ def children(
             rows.append(row)
             size = len(row[4] or b"") if values else 0
             room -= size
-            left -= ROW + shown(size)
+            left -= ROW + (size >> UNIT_BYTES_BITS)
         left -= VISIT
         if left <= 0:
             return [rev, rows, entry[begin:]]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 from visor.paths import sort_key
-from visord.state.cost import CHANGE_ROW, VISIT, shown
+from visord.state.cost import CHANGE_ROW, UNIT_BYTES_BITS, VISIT
 from visord.state.reads import page
 from visord.state.reads.log import candidates
 from visord.state.reads.scan import visit
@@ -44,7 +44,7 @@ def diff(
             rows.append(row)
             size = _size(before) + _size(after)
             room -= size
-            left -= CHANGE_ROW + shown(size)
+            left -= CHANGE_ROW + (size >> UNIT_BYTES_BITS)
         if left <= 0:
             return [store.rev, rows, path]
     return [store.rev, rows, None]

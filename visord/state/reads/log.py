@@ -14,7 +14,7 @@ from typing import Any
 from visor.paths import ROOT
 from visor.protocol.verbs import SEL_PATH, SEL_TREE
 from visord.state import cost, refusal
-from visord.state.cost import CHANGE_ROW, VISIT, shown
+from visord.state.cost import CHANGE_ROW, UNIT_BYTES_BITS, VISIT
 from visord.state.reads import page
 from visord.state.reads.scan import bare
 from visord.state.refusal import Refusal
@@ -50,31 +50,35 @@ def log(
     high = store.rev if last is None else last
     rows: list[list[Any]] = []
     most, room, left = page.rows(limit, store.limits), store.limits.page_bytes, page.BUDGET
+    matches, plain = selector.matches, selector.glob is None
     for rev in candidates(store, selector, low, high, reverse=reverse):
         if left <= 0:
             return [store.rev, rows, rev]
         files = store.history.files(rev)
-        price = _price(selector, files)
+        price = VISIT + VISIT * len(files) if plain else _price(selector, files)
         if price > left and rows:
             return [store.rev, rows, rev]
         if price > cost.WRITE:
             return refusal.too_large(f"cost of matching the changes of rev {rev}", cost.WRITE, price)
         left -= price
-        changes = [store.change(file, rev) for file in files if selector.matches(file.path)]
+        changes = [store.change(file, rev) for file in files if matches(file.path)]
         if changes:
             if len(rows) >= most or room <= 0:
                 return [store.rev, rows, rev]
             rows.append(_row(store, rev, changes, keys, previous))
-            size = 0 if keys else _size(changes, previous)
+            if keys:
+                size = 0
+            elif len(changes) == 1 and not previous:
+                size = len(changes[0][2][1] or b"")
+            else:
+                size = _size(changes, previous)
             room -= size
-            left -= CHANGE_ROW * len(changes) + shown(size)
+            left -= CHANGE_ROW * len(changes) + (size >> UNIT_BYTES_BITS)
     return [store.rev, rows, None]
 
 
 def _price(selector: Selector, files: Sequence[File]) -> int:
     """Return what it costs to look at the changes of one commit. They are looked at together: a cursor is a rev."""
-    if selector.glob is None:
-        return VISIT + VISIT * len(files)
     return VISIT + sum(selector.price(file.path) for file in files)
 
 

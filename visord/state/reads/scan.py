@@ -7,7 +7,7 @@ from typing import Any
 
 from visor.paths import ROOT, sort_key
 from visor.protocol.verbs import SEL_RANGE
-from visord.state.cost import ROW, VISIT, shown
+from visord.state.cost import ROW, UNIT_BYTES_BITS, VISIT
 from visord.state.reads import page
 from visord.state.reads.walk import Passed, walk
 from visord.state.selector import Selector
@@ -41,7 +41,7 @@ def scan(
             rows.append([path, bare(version) if keys else version])
             size = 0 if keys else len(version[1] or b"")
             room -= size
-            left -= ROW + shown(size)
+            left -= ROW + (size >> UNIT_BYTES_BITS)
         if left <= 0:
             return [rev, rows, path, None]
     return [rev, rows, None, None]
