@@ -134,13 +134,13 @@ def all_places(field: Field) -> None:
             time.sleep(0.05)
 
 
-@scenario("descriptors", "S5", nofile=256, seconds=6.0)
+@scenario("descriptors", "S5", nofile=640, seconds=6.0)
 def descriptors(field: Field) -> None:
-    """More connections than a member has descriptors (256), again and again, while the log needs new segments."""
+    """More connections than a member has descriptors (640), again and again, while the log needs new segments."""
     with field.wire() as wire:
         for _ in field.turns(40):
             with Crowd() as crowd:
-                crowd.open(field.leader, 300, seconds=min(0.5, field.left()))
+                crowd.open(field.leader, 800, seconds=min(0.5, field.left()))
                 for number in range(4):
                     with contextlib.suppress(Exception):
                         wire.set(f"/descriptors/{number}", b"x" * 100_000)
@@ -214,7 +214,7 @@ def never_reading(field: Field) -> None:
             time.sleep(0.1)
 
 
-@scenario("garbage", "S3 S4", seconds=6.0)
+@scenario("garbage", "S3 S4", seconds=6.0, by_right=("LockLost", "LeaseLost", "LeaseNotFound"))
 def garbage(field: Field) -> None:
     """Noise, mutations and wrong fields, as `tests.fuzz` makes them."""
     attacker = Attacker(field.leader, field.rng)

@@ -23,6 +23,7 @@ MIB = 1 << 20
     seconds=8.0,
     kept=160,
     peak=512,
+    by_right=("NoSpace",),
 )
 def state_growth(field: Field) -> None:
     """Values of a megabyte beyond the quota: refused as no_space; deletions go on, and then writes do again."""
@@ -51,7 +52,13 @@ def state_growth(field: Field) -> None:
 
 
 @scenario(
-    "many-files", "S12", settings=(f"storage.state_bytes={64 * MIB}",), quota=True, seconds=8.0, kept=200
+    "many-files",
+    "S12",
+    settings=(f"storage.state_bytes={64 * MIB}",),
+    quota=True,
+    seconds=8.0,
+    kept=200,
+    by_right=("NoSpace",),
 )
 def many_files(field: Field) -> None:
     """A million empty files with long names, as many as are taken."""

@@ -48,6 +48,8 @@ class Scenario:
     """Members have certificates."""
     http: bool = False
     """Members listen for HTTP."""
+    by_right: tuple[str, ...] = ()
+    """What may happen to the good client, because attackers do what all may do, or because it is meant for all."""
     quota: bool = False
     """It needs the setting storage.state_bytes."""
 
