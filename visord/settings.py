@@ -75,9 +75,9 @@ class ListenSettings(Section):
     """Unanswered requests of one connection before the server stops reading it."""
     watches: Annotated[int, Field(ge=0, le=1_000_000)] = 4096
     """Watches of one connection."""
-    glob_cost: Annotated[int, Field(ge=10, le=100_000)] = 1000
+    glob_cost: Annotated[int, Field(ge=10, le=100_000)] = 4000
     """Microseconds that matching one changed path may cost at most, with the globs of all watches of this node."""
-    glob_cost_connection: Annotated[int, Field(ge=10, le=100_000)] = 250
+    glob_cost_connection: Annotated[int, Field(ge=10, le=100_000)] = 1000
     """The same for the watches of one connection."""
     insecure: bool = False
     """Allow a listening address other than loopback, although nothing is encrypted or authenticated."""

@@ -31,9 +31,9 @@ class Limits:
     """Requests of one connection that are not answered yet."""
     watches: int = 4096
     """Watches of one connection."""
-    glob_cost: int = 1000
+    glob_cost: int = 4000
     """Microseconds that matching one changed path may cost at most, with the globs of all watches of a node."""
-    glob_cost_connection: int = 250
+    glob_cost_connection: int = 1000
     """The same for the watches of one connection."""
     connections: int = 10_000
     leases: int = 100_000
