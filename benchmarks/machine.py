@@ -42,7 +42,7 @@ class Bench:
             for turn in range(first, min(first + frames, turns)):
                 self.write += 1
                 group.append(frame(self.write, turn))
-            made = command.encode(1_700_000_000_000 + self.write, [[SESSION, "bench", group]])
+            made = command.encode(1_700_000_000_000 + self.write, [[SESSION, "bench", group, "127.0.0.1"]])
             # Through msgpack: strings of a connection are never the ones that the store holds.
             data = command.decode(bytes(made)) if decoded else bytes(made)
             start = process_time()
