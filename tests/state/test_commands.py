@@ -368,3 +368,25 @@ def test_a_big_answer_is_not_kept_but_not_repeated_either():
     assert again[0] == 2, "what changes nothing may be done again"
     assert (lost.code, lost.details) == ("session_lost", {"rev": 2})
     assert driven.store.rev == 2
+
+
+def old(*groups):
+    """Return the bytes of a command of format 1: groups without an owner."""
+    return b"\x00" + msgpack.packb([1, 5, [list(group) for group in groups]], use_bin_type=True)
+
+
+def test_what_was_committed_before_is_judged_by_the_bounds_of_then():
+    """A log that is read again by a later version must lead to the same state."""
+    machine = Machine()
+    for start in range(0, 20_000, 4000):
+        operations = [[0, f"/d/{number}", b""] for number in range(start, start + 4000)]
+        machine.apply(machine.index + 1, 1, old([None, "me", [[32, 1, 0, [], operations]]]))
+    assert machine.apply(machine.index + 1, 1, old([None, "me", [[31, 1, 0, "/d", True]]])) == [[6]]
+    assert not machine.store.files["/d/1"].versions[-1][1]
+    grants = [[36, number, 0, 60_000] for number in range(1, 1500)]
+    outcomes = machine.apply(machine.index + 1, 1, old([None, "me", grants]))
+    assert all(type(outcome) is list for outcome in outcomes[0])
+    for number in range(0, 12_000, 1000):
+        groups = [[b"%016d" % session, "me", [[34, 1, 0]]] for session in range(number, number + 1000)]
+        outcomes = machine.apply(machine.index + 1, 1, old(*groups))
+        assert all(outcome == [6] for outcome in outcomes)

@@ -6,7 +6,7 @@ import pytest
 from driving import Driven
 
 from visor.protocol.limits import Limits
-from visord.state import cost, plan, txn, writes
+from visord.state import cost
 from visord.state.reads import diff
 from visord.state.refusal import Refusal
 
@@ -287,7 +287,7 @@ def test_the_size_of_a_transaction_is_bounded():
 
 
 def test_deleting_the_same_directory_again_and_again_is_bounded(driven, monkeypatch):
-    monkeypatch.setattr(cost, "WRITE", 300)
+    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(write=300))
     driven.txn([[0, f"/d/{i}", b""] for i in range(100)])
     refused = driven.txn(
         [[1, "/d", True], [0, "/d/x", b""], [1, "/d", True], [0, "/d/x", b""], [1, "/d", True]]
@@ -298,8 +298,7 @@ def test_deleting_the_same_directory_again_and_again_is_bounded(driven, monkeypa
 
 
 def test_the_changes_of_one_commit_are_bounded(driven, monkeypatch):
-    for module in (txn, plan, writes):
-        monkeypatch.setattr(module, "MAX_CHANGES", 10)
+    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(changes=10))
     for i in range(11):
         driven.set(f"/d/{i}")
     assert driven.delete("/d", True).details["what"] == "changes"
@@ -346,7 +345,7 @@ def test_revert_refusals(driven):
 
 def test_a_revert_compares_a_bounded_number_of_files(driven, monkeypatch):
     monkeypatch.setattr(diff, "FEW", 5)
-    monkeypatch.setattr(cost, "WRITE", 60)
+    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(write=60))
     driven.txn([[0, f"/d/{i}", b""] for i in range(30)])
     assert driven.write(33, "/d", 0).details == {"what": "cost of comparing", "limit": 60, "actual": 63}
     driven.set("/d/3", b"new")

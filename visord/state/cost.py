@@ -15,7 +15,7 @@ is enumerated, from what directories know of themselves, so that being refused i
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 PAGE: Final = 5_000
 """Units of one answer to SCAN (also its `count`), LIST, LOG, DIFF or LEASES."""
@@ -27,6 +27,22 @@ COMMAND: Final = 10_000
 """Units that all writes of one command may cost together, by estimate; one write that costs more goes alone."""
 MAX_CHANGES: Final = 16_384
 """Changes of one commit, and directories that come into being with it: carrying them out takes about 100 ms."""
+
+
+class Bounds(NamedTuple):
+    """What one write may cost at most. It belongs to the format of its command: what was committed under other bounds
+    is judged by those when a log is read again."""
+
+    write: int
+    """Units for deciding it."""
+    changes: int
+    levels: int
+    """Of all paths that it changes: directories come and go with what is in them, and that takes time."""
+
+
+TODAY: Final = Bounds(WRITE, MAX_CHANGES, 16 * MAX_CHANGES)
+FORMAT_1: Final = Bounds(4 * 65_536, 65_536, 1 << 62)
+"""Of commands of format 1: as many changes, and four times as many entries that a revert might compare."""
 
 VISIT: Final = 1
 """An entry, or a change, that is looked at."""

@@ -20,10 +20,10 @@ from visor.protocol.verbs import DELETE, RETRY, REVERT, REVOKE, SET, T_DELETE, T
 from visord.state import cost, refusal
 from visord.state.latest import Latest
 from visord.state.refusal import Refusal
-from visord.state.store import MAX_CHANGES, Store
+from visord.state.store import Store
 from visord.state.tree import Directory
 
-MOST: Final = cost.WRITE + MAX_CHANGES * cost.CHANGE
+MOST: Final = cost.WRITE + cost.MAX_CHANGES * cost.CHANGE
 """What no write exceeds: apply refuses it before."""
 MAX_LOOKED: Final = cost.WRITE // cost.VISIT
 SMALL: Final = 64
@@ -186,7 +186,7 @@ def hopeless(store: Store, frame: Any) -> Refusal | None:
     if frame[0] == DELETE and len(frame) > 4 and frame[4] is True and type(frame[3]) is str:
         directory = store.directories.get(frame[3])
         files = len(directory.live) - directory.folders if directory is not None else 0
-        return refusal.too_large("changes", MAX_CHANGES, files) if files > MAX_CHANGES else None
+        return refusal.too_large("changes", cost.MAX_CHANGES, files) if files > cost.MAX_CHANGES else None
     if frame[0] != TXN or frame[_GUARDS] != [] or len(frame) <= _THEN or type(frame[_THEN]) is not list:
         return None
     spent = 0

@@ -161,6 +161,12 @@ class Holders:
     def room(self, name: str, session: bytes | None) -> Lease | Refusal | None:
         """Return None when `session` of `name` may have another lease, the one that ends for it, or why it may not."""
         limits = self._limits
+        if not name:  # of a command of format 1: there was one limit, that of all
+            return (
+                None
+                if self.count < limits.leases
+                else refusal.too_large("leases", limits.leases, self.count + 1)
+            )
         owner = self._owners.get(name)
         mine = owner.ranking.get(session or b"") if owner is not None else 0
         if owner is not None and session is None and mine >= limits.anonymous_leases:

@@ -29,7 +29,7 @@ from visor.protocol.verbs import (
     SET,
 )
 from visord.state import command as commands
-from visord.state import fields, refusal, tenure, writes
+from visord.state import cost, fields, refusal, tenure, writes
 from visord.state.command import (
     MARK,
     MAX_ACTOR,
@@ -85,6 +85,7 @@ class Machine:
         batch = command.batch if type(command) is Command else None
         time, groups = commands.read(command) if batch is None else batch
         self.index, self.term = index, term
+        self.store.bounds = cost.FORMAT_1 if command[2:3] == b"\x01" else cost.TODAY
         if time > self.time:
             self.time = time
         outcomes = [self._group(group) for group in groups]

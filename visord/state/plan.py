@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from visor.paths import size
-from visor.protocol.limits import Limits
 from visord.state import refusal
 from visord.state.latest import View, obstacle
 from visord.state.refusal import Refusal
-from visord.state.store import MAX_CHANGES, Write
-
-MAX_LEVELS: Final = 16 * MAX_CHANGES
-"""Levels of all paths that one commit changes: directories come and go with what is in them, and that takes time."""
+from visord.state.store import Store, Write
 
 
 class Plan(NamedTuple):
@@ -48,12 +44,13 @@ def cannot_delete(view: View, path: str, recursive: bool) -> Refusal | None:
     return refusal.not_directory(above) if above is not None else None
 
 
-def too_much(limits: Limits, writes: list[Write]) -> Refusal | None:
+def too_much(store: Store, writes: list[Write]) -> Refusal | None:
     """Return why `writes` are too many or too big for one commit."""
-    if len(writes) > MAX_CHANGES:
-        return refusal.too_large("changes", MAX_CHANGES, len(writes))
+    limits, bounds = store.limits, store.bounds
+    if len(writes) > bounds.changes:
+        return refusal.too_large("changes", bounds.changes, len(writes))
     levels = sum(path.count("/") for path, _, _ in writes)
-    if levels > MAX_LEVELS:
-        return refusal.too_large("directories above the changes", MAX_LEVELS, levels)
+    if levels > bounds.levels:
+        return refusal.too_large("directories above the changes", bounds.levels, levels)
     total = sum(size(path) + (len(value) if value is not None else 0) for path, value, _ in writes)
     return refusal.too_large("transaction", limits.transaction, total) if total > limits.transaction else None

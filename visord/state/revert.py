@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from visor.protocol.verbs import SEL_TREE
-from visord.state import cost, fields, guards, refusal
+from visord.state import fields, guards, refusal
 from visord.state.latest import Latest, obstacle
 from visord.state.plan import Plan, too_much
 from visord.state.reads.diff import rows_between
 from visord.state.refusal import Refusal
 from visord.state.selector import parse
-from visord.state.store import MAX_CHANGES, Store, Write
+from visord.state.store import Store, Write
 
 _DEFAULTS: Final[list[Any]] = [None, None]
 
@@ -38,7 +38,7 @@ def plan_revert(store: Store, frame: list[Any]) -> Plan | Refusal:
     writes = _differences(store, path, to_rev)
     if isinstance(writes, Refusal):
         return writes
-    return _obstructed(store, path, writes) or too_much(store.limits, writes) or Plan(writes, note)
+    return _obstructed(store, path, writes) or too_much(store, writes) or Plan(writes, note)
 
 
 def _differences(store: Store, path: str, to_rev: int) -> list[Write] | Refusal:
@@ -49,15 +49,15 @@ def _differences(store: Store, path: str, to_rev: int) -> list[Write] | Refusal:
     spent = 0
     for (entry, now, then), more in rows_between(store, tree, store.rev, to_rev):
         spent += more
-        if spent > cost.WRITE:
-            return refusal.too_large("cost of comparing", cost.WRITE, spent)
+        if spent > store.bounds.write:
+            return refusal.too_large("cost of comparing", store.bounds.write, spent)
         if then is None:
             if now is not None:
                 writes.append((entry, None, 0))
         elif now is None or now[1] != then[1]:
             writes.append((entry, then[1], 0))
-        if len(writes) > MAX_CHANGES:
-            return refusal.too_large("changes", MAX_CHANGES, len(writes))
+        if len(writes) > store.bounds.changes:
+            return refusal.too_large("changes", store.bounds.changes, len(writes))
     return writes
 
 

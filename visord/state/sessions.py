@@ -284,6 +284,10 @@ class Sessions:
 
     def _make_room(self, name: str, time: int) -> Refusal | None:
         """See that `name` may have one session more; return why it may not."""
+        if not name:  # of a command of format 1: who came last always found room
+            while len(self._by_id) >= MAX_SESSIONS:
+                self._forget(next(iter(self._by_id.values())))
+            return None
         owner = self._owners.get(name)
         while owner is not None and len(owner.sessions) >= MAX_OWNER_SESSIONS:
             oldest = owner.sessions[next(iter(owner.sessions))]

@@ -19,7 +19,7 @@ from visor.protocol.limits import DEFAULT, Limits
 from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, UPDATE
 from visord.state import refusal
 from visord.state.columns import Columns
-from visord.state.cost import MAX_CHANGES as MAX_CHANGES
+from visord.state.cost import TODAY
 from visord.state.history import History
 from visord.state.leases import Leases
 from visord.state.refusal import Refusal
@@ -50,6 +50,7 @@ class Store:
     """See the module. Reads of more than one file are in `visord.state.reads`."""
 
     __slots__ = (
+        "bounds",
         "cut",
         "directories",
         "files",
@@ -66,6 +67,8 @@ class Store:
     )
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
+        self.bounds = TODAY
+        """What one write may cost; of the command that is being applied."""
         self.limits = limits
         self.rev = 0
         self.floor = 0

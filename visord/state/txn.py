@@ -10,7 +10,6 @@ from typing import Any, Final
 from visor.paths import size
 from visor.protocol.verbs import G_ABOVE, T_DELETE, T_GET, T_LIST, T_SET
 from visord.state import cost, fields, guards, refusal
-from visord.state.cost import MAX_CHANGES
 from visord.state.overlay import Overlay
 from visord.state.plan import Plan, cannot_delete
 from visord.state.refusal import Refusal, bad_request
@@ -75,8 +74,9 @@ def _run(
             return _at(result, "operation", position)
         results.append(result)
     writes = run.overlay.writes()
-    if len(writes) + run.overlay.made > MAX_CHANGES:
-        return refusal.too_large("changes and new directories", MAX_CHANGES, len(writes) + run.overlay.made)
+    changes = len(writes) + run.overlay.made
+    if changes > run.bounds.changes:
+        return refusal.too_large("changes and new directories", run.bounds.changes, changes)
     if run.leased:
         overfull = store.leases.overfull(store, writes)
         if overfull is not None:
@@ -91,10 +91,11 @@ class _Run:
     operations, and one that is refused for its cost has cost little.
     """
 
-    __slots__ = ("deferred", "leased", "limits", "overlay", "shown", "spent", "written")
+    __slots__ = ("bounds", "deferred", "leased", "limits", "overlay", "shown", "spent", "written")
 
     def __init__(self, store: Store, spent: int) -> None:
         self.limits = store.limits
+        self.bounds = store.bounds
         self.overlay = Overlay(store)
         self.spent = spent  # units of cost
         self.deferred = False  # some result is a Listing
@@ -139,8 +140,8 @@ class _Run:
             if unknown is not None:
                 return unknown
         refused = self.overlay.set(path, value, lease)
-        if refused is None and self.overlay.made > MAX_CHANGES:
-            return refusal.too_large("new directories", MAX_CHANGES, self.overlay.made)
+        if refused is None and self.overlay.made > self.bounds.changes:
+            return refusal.too_large("new directories", self.bounds.changes, self.overlay.made)
         return refused
 
     def _delete(self, path: str, recursive: bool) -> Refusal | None:
@@ -151,9 +152,9 @@ class _Run:
         if overlay.file(path) is not None:
             doomed = [path]
         elif overlay.is_directory(path):
-            found = overlay.files_below(path, (cost.WRITE - self.spent) // cost.VISIT)
+            found = overlay.files_below(path, (self.bounds.write - self.spent) // cost.VISIT)
             if found is None:
-                return refusal.too_large("cost", cost.WRITE, cost.WRITE + 1)
+                return refusal.too_large("cost", self.bounds.write, self.bounds.write + 1)
             doomed, looked = found
             self.spent += looked * cost.VISIT
         else:
@@ -191,7 +192,8 @@ class _Run:
     def _spend(self, units: int) -> Refusal | None:
         """Return why nothing may be done that costs so many units, after what was done."""
         self.spent += units
-        return refusal.too_large("cost", cost.WRITE, self.spent) if self.spent > cost.WRITE else None
+        most = self.bounds.write
+        return refusal.too_large("cost", most, self.spent) if self.spent > most else None
 
     def _show(self, count: int) -> Refusal | None:
         self.shown += count

@@ -14,7 +14,7 @@ from visord.state.latest import Latest
 from visord.state.plan import Plan, cannot_delete, cannot_set, too_much
 from visord.state.refusal import Refusal, bad_request
 from visord.state.revert import plan_revert
-from visord.state.store import MAX_CHANGES, Store, Write
+from visord.state.store import Store, Write
 from visord.state.txn import plan_txn
 
 
@@ -71,7 +71,7 @@ def _delete(store: Store, frame: list[Any]) -> Plan | Refusal:
     doomed = _doomed(view, path)
     if isinstance(doomed, Refusal):
         return doomed
-    return too_much(limits, doomed) or Plan(doomed, note)
+    return too_much(store, doomed) or Plan(doomed, note)
 
 
 _DELETE_DEFAULTS: Final[list[Any]] = [False, G_NONE, 0, None]
@@ -82,11 +82,12 @@ def _doomed(view: Latest, path: str) -> list[Write] | Refusal:
         return [(path, None, 0)]
     directory = view.store.directories[path]
     files = len(directory.live) - directory.folders
-    if files > MAX_CHANGES:
-        return refusal.too_large("changes", MAX_CHANGES, files)  # without looking at them
-    found = view.files_below(path, cost.WRITE // cost.VISIT)
+    bounds = view.store.bounds
+    if files > bounds.changes:
+        return refusal.too_large("changes", bounds.changes, files)  # without looking at them
+    found = view.files_below(path, bounds.write // cost.VISIT)
     if found is None:
-        return refusal.too_large("cost", cost.WRITE, cost.WRITE + 1)
+        return refusal.too_large("cost", bounds.write, bounds.write + 1)
     return [(entry, None, 0) for entry in found[0]]
 
 
