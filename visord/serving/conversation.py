@@ -15,6 +15,7 @@ the node hold is noted in ledgers (`shares`), and who holds most is sent away wh
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -36,6 +37,8 @@ from visord.state.refusal import Refusal, bad_request
 
 if TYPE_CHECKING:
     from visord.node import Node
+
+logger = logging.getLogger("visord.serving")
 
 GET: Final = verbs.GET
 OK: Final = verbs.OK
@@ -226,8 +229,15 @@ class Conversation:
     def work(self, deadline: float) -> None:
         """It is this conversation's turn to go on with what has arrived."""
         self._queued = False
-        if not self.closed:
+        if self.closed:
+            return
+        try:
             self._go_on(deadline)
+        except (
+            Exception
+        ):  # a defect of ours: it ends this conversation, as one in `receive` ends its connection
+            logger.exception("%s: a request could not be handled", self.peer)
+            self.expel("internal", "a request could not be handled")
 
     def _go_on(self, deadline: float) -> None:
         """Handle what has arrived, for as long as there is time and room; what is left stays bytes."""
@@ -275,6 +285,8 @@ class Conversation:
 
     def _put_back(self, messages: list[Message]) -> None:
         """Keep messages that were decoded and not handled, as bytes."""
+        if self.closed:
+            return
         try:
             self._decoder.put_back(messages)
         except ValueError:
@@ -282,11 +294,12 @@ class Conversation:
 
     def _note_held(self) -> None:
         """Tell the ledger what is kept of what has arrived; who holds most may have to go."""
+        if self.closed:
+            return
         held = self._decoder.held
         if held != self._held:
             self._held = held
-            for victim in self._shares.held.set(self, held):
-                victim.expel("overloaded", "this node holds too many bytes of unfinished requests")
+            self._shares.note_held(self, held)
 
     def _handle(self, messages: list[Message], size: int, deadline: float) -> list[Message]:
         """Answer reads, hand on writes, return what is left when time or the peer's patience is over.
@@ -321,7 +334,8 @@ class Conversation:
                 verb == SET and len(message) == 5 and type(message[3]) is str and type(message[4]) is bytes
             ) and type(message[2]) is int:
                 writes.append(message)
-            elif verb in HEAVY and clock() >= deadline:
+            elif verb in HEAVY and clock() >= deadline and (position or not deadline):
+                # The first of a turn is begun whatever the time is: to decode it alone may have taken a turn.
                 left = messages[position:]
                 break
             else:
@@ -335,7 +349,7 @@ class Conversation:
                     self._query(message)
                 else:
                     self._other(verb, message)
-        if self._gathering:
+        if self._gathering and not self.closed:
             self._ask()
         if len(writes) != len(messages):
             self._flush()
@@ -406,8 +420,7 @@ class Conversation:
         """The connection tells whether the peer takes what is sent."""
         self.blocked = not yes
         self._stuck_since = self._shares.now
-        for victim in self._shares.unsent.set(self, 0 if yes or self.closed else self._wire.unsent()):
-            victim.expel("overloaded", "this node holds too many bytes for peers that do not read")
+        self._shares.note_unsent(self, 0 if yes or self.closed else self._wire.unsent())
         if yes and not self.closed:
             self._node.hub.resume(self)
             self._node.wake_hub()
@@ -748,6 +761,21 @@ class _Nowhere:
 
 
 NOWHERE: Final = _Nowhere()
-DEAF: Final = Decoder(1)
+
+
+class _Deaf(Decoder):
+    """The decoder of all conversations that have ended: it keeps nothing."""
+
+    def push(self, data: bytes) -> None:
+        """Nothing."""
+
+    def push_whole(self, data: bytes) -> Message | None:
+        return None
+
+    def put_back(self, messages: list[Message]) -> None:
+        """Nothing."""
+
+
+DEAF: Final = _Deaf(1)
 DEAF.violation = "the conversation has ended"
 MUTE: Final = Encoder()

@@ -9,6 +9,7 @@ Once a second `sweep` ends those that have been unfinished, or stuck, for too lo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from visord.serving.ledger import Ledger
@@ -64,6 +65,20 @@ class Shares:
         """Seconds, as of the last sweep: exact enough for what is counted in minutes, and free to read."""
         self.overdue = 0
         """How many conversations took too long, since the start."""
+
+    def note_held(self, sharer: Sharer, size: int) -> None:
+        """So much of what arrived from it is kept now."""
+        self._send_away(self.held.set(sharer, size), "unfinished requests")
+
+    def note_unsent(self, sharer: Sharer, size: int) -> None:
+        """So much of what was written for it was not taken."""
+        self._send_away(self.unsent.set(sharer, size), "what nobody reads")
+
+    def _send_away(self, victims: list[Sharer], what: str) -> None:
+        # Not at once: this is told within a write, which may be one of many to many.
+        for victim in victims:
+            text = f"this node holds too many bytes of {what}"
+            self.turns.call_soon(partial(victim.expel, "overloaded", text))
 
     def sweep(self, now: float) -> None:
         """Once a second: end what takes too long."""

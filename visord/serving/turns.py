@@ -43,7 +43,7 @@ class Turns:
     """See the module. `call_soon` runs a callback in the loop's next turn, after a look at the sockets."""
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object], clock: Callable[[], float]) -> None:
-        self._call_soon = call_soon
+        self.call_soon = call_soon
         self.clock = clock
         self._queue: OrderedDict[str, deque[Worker]] = OrderedDict()
         """Who waits, by owner; the first owner is served next."""
@@ -84,7 +84,7 @@ class Turns:
     def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
-            self._call_soon(self._run)
+            self.call_soon(self._run)
 
     def _run(self) -> None:
         self._scheduled = False
@@ -93,15 +93,17 @@ class Turns:
         # Who queues again in this turn waits for the next one: others first, and the sockets before that.
         rounds = self.waiting
         end = clock() + TURN
-        while rounds and queue:
-            now = clock()
-            if now >= end:
-                break
-            rounds -= 1
-            owner, line = queue.popitem(last=False)
-            worker = line.popleft()
-            if line:
-                queue[owner] = line
-            worker.work(min(now + SLICE, end))
-        if queue:
-            self._schedule()
+        try:
+            while rounds and queue:
+                now = clock()
+                if now >= end:
+                    break
+                rounds -= 1
+                owner, line = queue.popitem(last=False)
+                worker = line.popleft()
+                if line:
+                    queue[owner] = line
+                worker.work(min(now + SLICE, end))
+        finally:  # whatever one of them did, the others go on
+            if queue:
+                self._schedule()

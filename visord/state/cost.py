@@ -41,8 +41,8 @@ class Bounds(NamedTuple):
 
 
 TODAY: Final = Bounds(WRITE, MAX_CHANGES, 16 * MAX_CHANGES)
-FORMAT_1: Final = Bounds(4 * 65_536, 65_536, 1 << 62)
-"""Of commands of format 1: as many changes, and four times as many entries that a revert might compare."""
+FORMAT_1: Final = Bounds(1 << 20, 65_536, 1 << 62)
+"""Of commands of format 1: as many changes, and no less for deciding than they took."""
 
 VISIT: Final = 1
 """An entry, or a change, that is looked at."""

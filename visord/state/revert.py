@@ -8,13 +8,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from visor.protocol.verbs import SEL_TREE
-from visord.state import fields, guards, refusal
+from visord.state import cost, fields, guards, refusal
 from visord.state.latest import Latest, obstacle
 from visord.state.plan import Plan, too_much
 from visord.state.reads.diff import rows_between
 from visord.state.refusal import Refusal
 from visord.state.selector import parse
 from visord.state.store import Store, Write
+
+COMPARED: Final = 2 * cost.VISIT
+"""Units of a file that is compared."""
 
 _DEFAULTS: Final[list[Any]] = [None, None]
 
@@ -47,8 +50,10 @@ def _differences(store: Store, path: str, to_rev: int) -> list[Write] | Refusal:
         return tree
     writes: list[Write] = []
     spent = 0
-    for (entry, now, then), more in rows_between(store, tree, store.rev, to_rev):
-        spent += more
+    for (entry, now, then), _ in rows_between(store, tree, store.rev, to_rev):
+        # Only files of either rev count: names that are in neither are there until this node's upkeep has forgotten
+        # them, and all members must come to the same answer.
+        spent += COMPARED if now is not None or then is not None else 0
         if spent > store.bounds.write:
             return refusal.too_large("cost of comparing", store.bounds.write, spent)
         if then is None:
