@@ -362,6 +362,8 @@ class Proposer:
                 queue.put_back([group])
                 room = 0
                 break
+            if count < len(group.frames) and group.whole and self._refuse_costly(group):
+                continue
             if count < len(group.frames) and not group.whole:
                 group, end = group.split(count)
                 queue.defer(end)
@@ -373,6 +375,15 @@ class Proposer:
         if room <= 0:
             queue.line_up(groups)  # little may wait and cost much: everybody in turn from now on
         return groups
+
+    def _refuse_costly(self, group: Group) -> bool:
+        """Refuse what another member sent as one, and should have split: to be a member is no licence."""
+        most = 2 * cost.COMMAND  # its state was another one when it estimated
+        if len(group.frames) == 1 or self._costs.fitting(group.frames, most)[0] == len(group.frames):
+            return False
+        text = f"the writes of a member cost over {most} together, and have to have one place"
+        group.author.settle_all(group.frames, Refusal("overloaded", text, {"what": "cost", "limit": most}))
+        return True
 
     def _refuse_hopeless(self, groups: list[Group]) -> bool:
         """Refuse a write that goes alone, and will be refused for its cost: nothing is under way, the state is the one

@@ -359,3 +359,13 @@ def test_what_will_be_refused_for_its_cost_is_not_proposed() -> None:
         (3, "too_large"),
         (4, 4),
     ]
+
+
+def test_a_member_that_sends_on_too_much_as_one_is_refused_and_others_go_on() -> None:
+    world, client = Shop(), Client()
+    forged = Client()
+    frames = [priced(ident, 9_000) for ident in range(1, 9)]
+    world.proposer.submit_groups([Group(forged, [None, "me", frames, ""], frames, 100, whole=True)])
+    world.proposer.submit(client, [priced(9, 1)], 10)
+    assert world.commands() == [[[9]]]
+    assert {outcome.code for _, outcome in forged.told} == {"overloaded"}

@@ -262,3 +262,14 @@ def test_a_retry_of_a_refused_write_is_told_what_a_compare_and_set_needs() -> No
     (told,) = machine.apply(3, 1, encode(1, [[b"s" * 16, "me", [again], "a"]]))[0]
     assert outcomes[0][1].code == told.code == "rev_mismatch"
     assert told.details == {"path": "/a", "expected": 7, "actual": 1}
+
+
+def test_who_has_most_is_told_from_a_bounded_number_of_notes() -> None:
+    """A heap got an entry for each session that came or went, and was cleared only when there were too many."""
+    sessions = Sessions()
+    for number in range(5_000):
+        begun = sessions.begin(b"%d" % number, number * MINUTE, 0, "a")
+        assert not isinstance(begun, Refusal)
+        sessions.evict(number * MINUTE)
+    assert len(sessions) < 100
+    assert len(sessions._most) < 2_000

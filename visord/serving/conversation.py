@@ -33,7 +33,7 @@ from visord.state import fields
 from visord.state.command import MAX_DEPTH, WRITE_WEIGHT
 from visord.state.listing import Deferred
 from visord.state.query import answer as answer_query
-from visord.state.refusal import Refusal, bad_request
+from visord.state.refusal import Refusal, bad_request, too_large
 
 if TYPE_CHECKING:
     from visord.node import Node
@@ -124,6 +124,7 @@ class Conversation:
         "_begun",
         "_confirming",
         "_decoder",
+        "_due",
         "_encoder",
         "_gathering",
         "_heard",
@@ -138,7 +139,6 @@ class Conversation:
         "_store",
         "_stuck_since",
         "_waiting",
-        "_watching",
         "_wire",
         "blocked",
         "closed",
@@ -174,7 +174,6 @@ class Conversation:
         """Bytes of it that the ledger knows."""
         self._begun = self._heard = self._stuck_since = node.shares.now
         """When the message that is not whole yet began, when something arrived, when the peer stopped reading."""
-        self._watching = False
         self._encoder = Encoder()
         self._owed_bytes = 0
         """Weight of the writes that are not answered, about."""
@@ -186,6 +185,8 @@ class Conversation:
         """Reads by id that wait for a confirmation, one batch an arrival."""
         self._gathering = False
         """The last of those batches is still being filled."""
+        self._due: deque[tuple[Message, bool]] = deque()
+        """Long reads that have waited, and can be answered in a turn of their own; true: this node is confirmed."""
 
     # -- bytes in -------------------------------------------------------------------------------------
 
@@ -197,6 +198,7 @@ class Conversation:
         message = None
         if (
             self._held
+            or self._due
             or self._paused
             or self.blocked
             or self.greeting is None
@@ -242,6 +244,10 @@ class Conversation:
     def _go_on(self, deadline: float) -> None:
         """Handle what has arrived, for as long as there is time and room; what is left stays bytes."""
         decoder, clock = self._decoder, self._shares.turns.clock
+        if (self._due or self._owed) and self._catch_up(deadline):
+            if not self.closed and not self.blocked:
+                self._line_up()
+            return
         room = self._room()
         while room > 0:
             before = decoder.held
@@ -258,8 +264,7 @@ class Conversation:
             if not decoder.held:
                 break
             if clock() >= deadline and room > 0:
-                self._queued = True
-                self._shares.turns.queue(self)
+                self._line_up()
                 break
         if decoder.violation is not None:
             self.violate(decoder.violation)
@@ -267,6 +272,34 @@ class Conversation:
         self._read(not self._queued and room > 0)
         if decoder.held or self._held:
             self._note_held()
+
+    def _line_up(self) -> None:
+        """Go on in a turn of its own, and read nothing until then."""
+        if not self._queued and not self.closed:
+            self._queued = True
+            self._read(False)
+            self._shares.turns.queue(self)
+
+    def _catch_up(self, deadline: float) -> bool:
+        """Answer what has waited for a turn; tell whether anything is left."""
+        clock, begun = self._shares.turns.clock, False
+        while (self._owed or self._due) and not self.blocked and not self.closed:
+            if begun and clock() >= deadline:
+                break
+            begun = True
+            if self._owed:
+                self.in_flight -= 1
+                self._results(*self._owed.popleft())
+                continue
+            message, sure = self._due.popleft()
+            if sure:
+                self._answer(message)
+            else:
+                self._query(message)
+        if self._gathering and not self.closed:
+            self._ask()
+        self._flush()
+        return bool(self._owed or self._due)
 
     def _room(self) -> int:
         """Return how many writes may be read now."""
@@ -367,21 +400,24 @@ class Conversation:
         handler(self, message)
 
     def _release(self) -> None:
-        """Go on with what was held, now that there is room."""
-        self._pay()
-        if self.closed or self._queued or self.in_flight > self.limits.in_flight // 2:
+        """Go on with what was held, now that there is room: in a turn, as many may have to at once."""
+        if self.closed or self._queued or self.blocked:
             return
-        if self._paused and self._room() > 0:
-            turns = self._shares.turns
-            self._go_on(turns.deadline())
+        if self._due or self._owed:
+            self._line_up()
+        elif self._paused and self.in_flight <= self.limits.in_flight // 2 and self._room() > 0:
+            if self._decoder.held:
+                self._line_up()
+            else:
+                self._read(True)
 
     # -- what others may ask of it ------------------------------------------------------------------------
 
     @property
     def idle_since(self) -> float | None:
         """Since when it has asked for nothing and waits for nothing; None while that is not so."""
-        busy = self.in_flight or self._watching or self._waiting or self._confirming or self._held
-        return None if busy else self._heard
+        busy = self.in_flight or self._due or self._waiting or self._confirming or self._held
+        return None if busy or self._node.hub.watched_by(self) else self._heard
 
     def overdue(self, limits: Patience) -> str:
         """Return what takes too long here; "" when nothing does."""
@@ -434,7 +470,8 @@ class Conversation:
         """Say GOAWAY with the reason, and close."""
         if self.closed:
             return
-        for request in (*self._waiting, *(one for batch in self._confirming for one in batch)):
+        due = [message[1] for message, _ in self._due]
+        for request in (*self._waiting, *due, *(one for batch in self._confirming for one in batch)):
             self._refuse(request, Refusal("closing", text, {}))
         self._encoder.pack((verbs.GOAWAY, code, text))
         self._flush()
@@ -456,6 +493,7 @@ class Conversation:
         self._decoder = DEAF
         self._shares.forget(self)
         self._owed.clear()
+        self._due.clear()
         self._node.forget(self, self._waiting)
         self._waiting.clear()
         self._confirming.clear()
@@ -541,15 +579,6 @@ class Conversation:
         if self._encoder.size > PIECE:
             self._flush()
 
-    def _pay(self) -> None:
-        """Answer the transactions that were kept while the peer did not read."""
-        owed = self._owed
-        while owed and not self.blocked:
-            self.in_flight -= 1
-            self._results(*owed.popleft())
-            if not owed or self.blocked:
-                self._flush()
-
     def settle_all(self, frames: list[Message], refusal: Refusal) -> None:
         """Answer writes that all met the same end."""
         self.settle(frames, [refusal] * len(frames))
@@ -574,14 +603,13 @@ class Conversation:
         if request in self._waiting or any(request in batch for batch in self._confirming):
             self._refuse(request, bad_request("id", "an id under which no read waits", request))
             return
-        if not self._gathering:
-            batch: dict[int, Message] = {}
-            self._confirming.append(batch)
-            self._gathering = True
-        elif sum(map(len, self._confirming)) >= limit:
+        if sum(map(len, self._confirming)) + len(self._due) >= limit:
             text = f"{limit} reads of this connection wait already"
             self._refuse(request, Refusal("overloaded", text, {"what": "waiting reads", "limit": limit}))
             return
+        if not self._gathering:
+            self._confirming.append({})
+            self._gathering = True
         self._confirming[-1][request] = message
 
     def _ask(self) -> None:
@@ -604,8 +632,13 @@ class Conversation:
                 if type(version) is not Refusal:
                     pack((OK, request, (rev, version)))
                     continue
-            self._answer(message)
+            if message[0] in HEAVY:
+                self._due.append((message, True))
+            else:
+                self._answer(message)
         self._flush()
+        if self._due:
+            self._line_up()
 
     def _wait(self, message: Message, rev: int) -> None:
         """Keep a read until `rev`."""
@@ -617,7 +650,7 @@ class Conversation:
         request, waiting, limit = message[1], self._waiting, self.limits.in_flight
         if request in waiting:
             self._refuse(request, bad_request("id", "an id under which no read waits", request))
-        elif len(waiting) >= limit:
+        elif len(waiting) + len(self._due) >= limit:
             text = f"{limit} reads of this connection wait already"
             self._refuse(request, Refusal("overloaded", text, {"what": "waiting reads", "limit": limit}))
         else:
@@ -640,17 +673,27 @@ class Conversation:
     def wake(self, request: int) -> None:
         """The rev that a held read asked for is here."""
         message = self._waiting.pop(request, None)
-        if message is not None:
-            self._query(message)
-            if self._gathering:
-                self._ask()
-            self._flush()
+        if message is None:
+            return
+        if message[0] in HEAVY:  # as many may wait for the same rev
+            self._due.append((message, False))
+            self._line_up()
+            return
+        self._query(message)
+        if self._gathering:
+            self._ask()
+        self._flush()
 
     def _cancel(self, message: Message) -> None:
         target = message[2] if len(message) > 2 else None
         if type(target) is int and self._waiting.pop(target, None) is not None:
             self._node.stop_waiting(self, target)
             self._refuse(target, CANCELLED)
+        for place, (message_due, _) in enumerate(self._due):
+            if message_due[1] == target:
+                del self._due[place]
+                self._refuse(target, CANCELLED)
+                break
         for batch in self._confirming:
             if type(target) is int and batch.pop(target, None) is not None:
                 self._refuse(target, CANCELLED)
@@ -666,8 +709,11 @@ class Conversation:
 
     def _lease(self, message: Message) -> None:
         """KEEPALIVE or LEASE: the leader answers, at once or later."""
+        asked, most = message[2] if len(message) > 2 else None, self.limits.operations
         if self._node.divergence is not None:
             self._refuse(message[1], self._node.divergence.refusal)
+        elif type(asked) is list and len(asked) > most:
+            self._refuse(message[1], too_large("leases", most, len(asked)))
         elif self._may_wait(message):
             self._node.ask_leases(message[0], message[2:], partial(self._leased, message[1]))
 
@@ -701,7 +747,6 @@ class Conversation:
         if type(first) is Refusal:
             self._refuse(message[1], first)
         else:
-            self._watching = True
             self._ok(message[1], first)
 
     def _unwatch(self, message: Message) -> None:

@@ -303,12 +303,17 @@ class Sessions:
             self._forget(oldest)
         return None
 
+    def _rank(self, owner: Owner) -> None:
+        """Note how many sessions an owner has now."""
+        most, owners = self._most, self._owners
+        heapq.heappush(most, (-len(owner.sessions), owner.name))
+        if len(most) > 2 * len(owners) + 1000:  # most of them say what was so before
+            most[:] = [(-len(one.sessions), name) for name, one in owners.items()]
+            heapq.heapify(most)
+
     def _first(self) -> Owner:
         """Return the owner with most sessions, the first by name of several."""
         most, owners = self._most, self._owners
-        if len(most) > 2 * len(owners) + 1000:
-            most[:] = [(-len(owner.sessions), name) for name, owner in owners.items()]
-            heapq.heapify(most)
         while True:
             negative, name = most[0]
             owner = owners.get(name)
@@ -353,7 +358,7 @@ class Sessions:
         if owner is None:
             owner = self._owners[name] = Owner(name)
         session = self._by_id[session_id] = owner.sessions[session_id] = Session(session_id, owner, born)
-        heapq.heappush(self._most, (-len(owner.sessions), name))
+        self._rank(owner)
         self._count(session)
         return session
 
@@ -377,7 +382,7 @@ class Sessions:
         owner.large.pop(session.id, None)
         del self._by_id[session.id], owner.sessions[session.id]
         if owner.sessions:
-            heapq.heappush(self._most, (-len(owner.sessions), owner.name))
+            self._rank(owner)
         else:
             del self._owners[owner.name]
 

@@ -226,6 +226,10 @@ class Hub:
             self.load.add(key, selector.glob)
         return subscription
 
+    def watched_by(self, sink: Sink) -> bool:
+        """Tell whether a connection has any watch."""
+        return sink in self._readers
+
     def unsubscribe(self, sink: Sink, watch: int) -> int | None:
         """End a watch at its reader's wish: nothing more is sent. Return the rev that it was delivered up to.
 
