@@ -1,0 +1,176 @@
+"""Reads that waited for a rev, or a confirmation, are answered in turns: a conversation beside a stub of its node."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from visor.protocol import verbs as v
+from visor.protocol.frames import Decoder, encode
+from visor.protocol.limits import DEFAULT
+from visord.node import CONFIRM
+from visord.serving.conversation import Conversation
+from visord.serving.greeting import Greeting
+from visord.serving.shares import Patience, Shares
+from visord.serving.turns import Turns
+from visord.state.command import encode as command
+from visord.state.machine import Machine
+
+
+class Node:
+    """What a conversation asks of its node: one that has to be confirmed, whose clock goes on when it is looked at."""
+
+    divergence = None
+    readable = False
+    cluster = "c"
+
+    def __init__(self) -> None:
+        machine = Machine()
+        machine.apply(1, 1, command(1, [[None, "me", [[v.SET, 1, 0, "/a", b"1"]], ""]]))
+        self.store = machine.store
+        self.soon: deque[Callable[[], None]] = deque()
+        self.now = 0.0
+        self.shares = Shares(Turns(self.soon.append, self.clock), 1 << 20, 1 << 20, Patience())
+        self.hub = self.reads = self
+        self.asked: list[Callable[[bool], None]] = []
+        self.sleeping: list[int] = []
+
+    def clock(self) -> float:
+        self.now += 0.001
+        return self.now
+
+    def must_wait(self, message: list[Any], greeting: Any) -> int | None:
+        at = message[3] if len(message) > 3 else None
+        if at is None:
+            return CONFIRM
+        return at if at > self.store.rev else None
+
+    def ask(self, callback: Callable[[bool], None]) -> None:
+        self.asked.append(callback)
+
+    def wait_for_rev(self, rev: int, conversation: Conversation, request: int) -> None:
+        self.sleeping.append(request)
+
+    def stop_waiting(self, conversation: Conversation, request: int) -> None:
+        self.sleeping.remove(request)
+
+    def forget(self, conversation: Conversation, requests: Any) -> None: ...
+
+    def watched_by(self, conversation: Conversation) -> bool:
+        return False
+
+    def turn(self) -> None:
+        for _ in range(len(self.soon)):
+            self.soon.popleft()()
+
+
+class Wire:
+    def __init__(self) -> None:
+        self.decoder = Decoder(1 << 20)
+        self.answers: list[list[Any]] = []
+        self.reading = True
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.answers += self.decoder.feed(data)
+
+    def pause(self) -> None:
+        self.reading = False
+
+    def resume(self) -> None:
+        self.reading = True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None: ...
+
+    def unsent(self) -> int:
+        return 0
+
+    def greeted(self) -> None: ...
+
+    @property
+    def ids(self) -> list[int]:
+        return [answer[1] for answer in self.answers]
+
+
+@pytest.fixture
+def node() -> Node:
+    return Node()
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+def conversation(node: Node, wire: Wire) -> Conversation:
+    conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
+    conversation.greeting = Greeting("c", None, "me", 0)
+    return conversation
+
+
+def scans(first: int, count: int, at: int | None = None) -> bytes:
+    return b"".join(encode([v.SCAN, first + n, [v.SEL_TREE, "/"], at]) for n in range(count))
+
+
+def in_turns(node: Node, wire: Wire, count: int) -> None:
+    """Assert that all are answered, a few in each turn of the loop."""
+    before = len(wire.answers)
+    assert before < count
+    while node.soon:
+        node.turn()
+        assert len(wire.answers) - before <= 20
+        before = len(wire.answers)
+    assert wire.ids == list(range(1, count + 1))
+    assert wire.reading
+
+
+def test_confirmed_reads_are_answered_in_turns(node: Node, wire: Wire, conversation: Conversation) -> None:
+    for first in range(1, 200, 2):
+        conversation.receive(scans(first, 2))
+        node.turn()
+    while node.soon:
+        node.turn()
+    for confirmed in node.asked:
+        confirmed(True)
+    in_turns(node, wire, 200)
+
+
+def test_reads_that_waited_for_one_rev_are_answered_in_turns(
+    node: Node, wire: Wire, conversation: Conversation
+) -> None:
+    conversation.receive(scans(1, 100, at=2))
+    while node.soon:
+        node.turn()
+    machine = Machine()
+    machine.store = node.store
+    machine.apply(2, 1, command(2, [[None, "me", [[v.SET, 2, 0, "/a", b"2"]], ""]]))
+    for request in list(node.sleeping):
+        conversation.wake(request)
+    in_turns(node, wire, 100)
+
+
+def test_what_waits_for_its_turn_can_be_cancelled_and_ends_with_the_conversation(
+    node: Node, wire: Wire, conversation: Conversation
+) -> None:
+    conversation.receive(scans(1, 2))
+    while node.soon:
+        node.turn()
+    for confirmed in node.asked:
+        confirmed(True)
+    assert wire.answers == []
+    conversation.leave("closing", "the server is stopping")
+    assert [(answer[0], answer[1], answer[2]) for answer in wire.answers[:2]] == [
+        (v.ERROR, 1, "closing"),
+        (v.ERROR, 2, "closing"),
+    ]
+    while node.soon:
+        node.turn()
+    assert wire.closed
+    assert len(wire.answers) == 3
