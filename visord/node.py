@@ -54,6 +54,7 @@ from visord.state.command import Command
 from visord.state.estimate import Estimates
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
+from visord.storage import collector
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
 from visord.upkeep import Upkeep
@@ -603,6 +604,10 @@ class Node:
     def checkpoint_now(self) -> None:
         """Begin a checkpoint unless one is being made."""
         self.upkeep.checkpoint_now()
+
+    def give_back(self) -> None:
+        """Give memory that is free back to the system, in a thread's time."""
+        self.environment.background.submit(collector.give_back, lambda result, error: None)
 
     def close(self) -> None:
         """Give everything back. Idempotent."""

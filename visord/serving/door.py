@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from visord.node import Node
 
 UNIX_CONNECTIONS: Final = 64
-IDLE_LOOK_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 10.0
 """Between two looks for idle connections."""
+CROWD: Final = 256
+"""Connections after whose end memory is given back to the system."""
 
 
 class Door:
@@ -35,15 +37,23 @@ class Door:
         node.shares.places = self.tcp
         self.idled = 0
         """Connections that were closed because they were idle, since the start."""
+        self._left = 0
+        """Connections that had gone when memory was given back last."""
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to look for idle connections."""
-        if self._idle:
-            self._timer = loop.call_later(IDLE_LOOK_SECONDS, self._look, loop)
+        """Begin to look for idle connections, and for what crowds leave behind."""
+        self._timer = loop.call_later(LOOK_SECONDS, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(IDLE_LOOK_SECONDS, self._look, loop)
+        self._timer = loop.call_later(LOOK_SECONDS, self._look, loop)
+        if self.tcp.left - self._left >= CROWD:
+            self._left = self.tcp.left
+            self._node.give_back()
+        if self._idle:
+            self._close_idle()
+
+    def _close_idle(self) -> None:
         before = self._node.shares.now - self._idle
         for connection in self:
             since = connection.idle_since

@@ -77,6 +77,8 @@ class Places(Generic[T]):
         self._owners: dict[T, str] = {}
         self.sent_away = 0
         """Guests that had to go for others, since the start."""
+        self.left = 0
+        """Guests that have gone, since the start."""
         self.refused = 0
         """Newcomers that found no place, since the start."""
 
@@ -127,6 +129,7 @@ class Places(Generic[T]):
         party.strangers.pop(guest, None)
         party.known.pop(guest, None)
         self._count -= 1
+        self.left += 1
         self._resize(owner, len(party) + 1, len(party))
         if not party:
             del self._parties[owner]

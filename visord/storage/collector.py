@@ -7,6 +7,8 @@ process that is not the node's own this would hide also what others have to give
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 
 _own = False
@@ -26,3 +28,11 @@ def hide() -> None:
     """All that is alive now will stay alive: never walk through it again."""
     if _own:
         gc.freeze()
+
+
+def give_back() -> None:
+    """Give the system the memory that is free between what is used: what a crowd of connections took stays with the
+    allocator otherwise, which hardly finds a use for it. May take some 10 ms, so it is a thread's work."""
+    if _own:
+        with contextlib.suppress(OSError, AttributeError):  # a C library without it
+            ctypes.CDLL(None).malloc_trim(0)
