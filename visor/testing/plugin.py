@@ -1,7 +1,33 @@
-"""The fixtures under a name inside the package; pytest itself loads them from `_visor_pytest`, which costs nothing."""
+"""The pytest plug-in: `visor_server` and `visor_client`, both fresh for each test that names them.
+
+pytest imports it in every process of every environment in which the package is installed, whether a test asks for a
+registry or not. So it is installed beside the package, as `_visor_pytest` (pyproject.toml: to import a module of a
+package imports the package, and that all of the client): it loads nothing but what pytest has loaded already.
+"""
 
 from __future__ import annotations
 
-from _visor_pytest import visor_client, visor_server
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-__all__ = ["visor_client", "visor_server"]
+import pytest
+
+if TYPE_CHECKING:
+    from visor import Client
+    from visor.testing import Server
+
+
+@pytest.fixture
+def visor_server() -> Iterator[Server]:
+    """A fresh registry in this process: `visor_server.address`, `visor_server.dial()`."""
+    from visor.testing import server  # only a test that asks pays for the import
+
+    with server() as running:
+        yield running
+
+
+@pytest.fixture
+def visor_client(visor_server: Server) -> Iterator[Client[bytes]]:
+    """A blocking client of a fresh registry; values are bytes."""
+    with visor_server.dial() as client:
+        yield client
