@@ -273,3 +273,19 @@ def test_who_has_most_is_told_from_a_bounded_number_of_notes() -> None:
         sessions.evict(number * MINUTE)
     assert len(sessions) < 100
     assert len(sessions._most) < 2_000
+
+
+def test_a_large_transaction_that_reads_nothing_is_told_again_as_it_was() -> None:
+    """Its results, all nil, were too much to keep, and a retry was told that nobody knows what became of it."""
+    machine = Machine()
+    operations = [[v.T_SET, f"/d/{number}", b"x"] for number in range(4096)]
+    write = [v.TXN, 1, 0, [], operations]
+    first = machine.apply(2, 1, encode(1, [[b"s" * 16, "me", [write], "a"]]))
+    tables = machine.export_tables()
+    restored = Machine()
+    restored.sessions = Sessions.load(msgpack.unpackb(msgpack.packb(tables["sessions"])), tables["forgotten"])
+    for one in (machine, restored):
+        again = one.apply(3, 1, encode(1, [[b"s" * 16, "me", [[v.RETRY, 2, write, 0]], "a"]]))
+        assert again == first == [[[1, True, [None] * 4096]]]
+    assert machine.store.rev == 1
+    assert machine.sessions.held < 10_000

@@ -345,9 +345,9 @@ def test_revert_refusals(driven):
 
 def test_a_revert_compares_a_bounded_number_of_files(driven, monkeypatch):
     monkeypatch.setattr(diff, "FEW", 5)
-    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(write=60))
+    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(write=50))
     driven.txn([[0, f"/d/{i}", b""] for i in range(30)])
-    assert driven.write(33, "/d", 0).details == {"what": "cost of comparing", "limit": 60, "actual": 63}
+    assert driven.write(33, "/d", 0).details == {"what": "cost of comparing", "limit": 50, "actual": 52}
     driven.set("/d/3", b"new")
     assert driven.write(33, "/d", 1) == 3, "one change is found by itself"
 

@@ -230,7 +230,7 @@ class Machine:
             return _LOST if retry else bad_request("id", f"an id from {session.acked}", write)
         known = session.outcomes.get(write)
         if known is not None:
-            return _told_again(known, frame) if type(known) is Refusal else known
+            return _told_again(known, frame)
         if forgotten and write < session.start:
             return _LOST
         session.acked = max(session.acked, acked)
@@ -276,8 +276,12 @@ class Machine:
         if plan.answer is None:
             return rev, rev
         outcome = [rev, *plan.answer]
-        read_nothing = not plan.weight and len(plan.answer[1]) <= FEW
-        if read_nothing or (plan.weight <= MAX_KEPT and weigh(outcome) <= MAX_KEPT):
+        results = plan.answer[1]
+        if not plan.weight and len(results) > FEW and results.count(None) == len(results):
+            return outcome, [rev, plan.answer[0], len(results)]  # nothing was read, however much was written
+        if (not plan.weight and len(results) <= FEW) or (
+            plan.weight <= MAX_KEPT and weigh(outcome) <= MAX_KEPT
+        ):
             return outcome, outcome
         # Too much to keep for every session. What changed nothing can be done again instead.
         text = f"the transaction was committed at rev {rev}, what it read was too much to keep"
@@ -295,8 +299,13 @@ _TENURE: Final[dict[int, Callable[[Store, int, str, list[Any]], Outcome]]] = {
 }
 
 
-def _told_again(known: Refusal, frame: list[Any]) -> Refusal:
-    """Return what is kept of a refusal with the path that it was about: not kept, it comes with the write again."""
+def _told_again(known: Outcome, frame: list[Any]) -> Outcome:
+    """Return what is kept of an outcome as it was: the path of a refusal comes with the write again, and how many
+    results were nil says what they were."""
+    if type(known) is list and type(known[1]) is bool and type(known[2]) is int:
+        return [known[0], known[1], [None] * known[2]]
+    if type(known) is not Refusal:
+        return known
     path = frame[3] if frame[0] in (SET, DELETE, REVERT) and len(frame) > 3 else None
     if type(path) is not str or len(path) > DEFAULT.path or "path" in known.details:
         return known
