@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
-
 from _visor_pytest import visor_client, visor_server
 
 from .fake_server import FakeServer

@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
-
 from _visor_pytest import visor_client, visor_server
+
 from tests.client.conftest import no_threads_left
 from tests.client.proxy import Proxy
 from visor.testing import Server

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
+from _visor_pytest import visor_server
 
 import visor
 import visor.aio
 import visor.registry
-from _visor_pytest import visor_server
 from tests.client.proxy import Proxy
 from visor import testing
 from visor.aio.registry import Registry as AsyncRegistry
