@@ -59,6 +59,10 @@ class Node:
 
     def forget(self, conversation: Conversation, requests: Any) -> None: ...
 
+    def resume(self, conversation: Conversation) -> None: ...
+
+    def wake_hub(self) -> None: ...
+
     def watched_by(self, conversation: Conversation) -> bool:
         return False
 
@@ -174,3 +178,22 @@ def test_what_waits_for_its_turn_can_be_cancelled_and_ends_with_the_conversation
         node.turn()
     assert wire.closed
     assert len(wire.answers) == 3
+
+
+def test_who_does_not_take_a_transaction_is_read_no_further(
+    node: Node, wire: Wire, conversation: Conversation
+) -> None:
+    """While its answer was owed and the peer did not read, what it sent was kept without a bound or a note."""
+    conversation.writable(False)
+    conversation.in_flight = 1
+    conversation.settle([[v.TXN, 1, 0, [], []]], [[1, True, []]])
+    assert wire.reading
+    conversation.receive(scans(2, 3))
+    assert not wire.reading
+    assert node.shares.held.total == len(scans(2, 3))
+    conversation.writable(True)
+    while node.soon:
+        node.turn()
+    assert wire.ids == [1]
+    assert wire.reading
+    assert node.shares.held.total == 0

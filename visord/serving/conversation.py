@@ -235,9 +235,7 @@ class Conversation:
             return
         try:
             self._go_on(deadline)
-        except (
-            Exception
-        ):  # a defect of ours: it ends this conversation, as one in `receive` ends its connection
+        except Exception:  # a defect of ours: it ends this conversation alone, as one in `receive` does
             logger.exception("%s: a request could not be handled", self.peer)
             self.expel("internal", "a request could not be handled")
 
@@ -245,8 +243,11 @@ class Conversation:
         """Handle what has arrived, for as long as there is time and room; what is left stays bytes."""
         decoder, clock = self._decoder, self._shares.turns.clock
         if (self._due or self._owed) and self._catch_up(deadline):
-            if not self.closed and not self.blocked:
-                self._line_up()
+            if not self.closed:
+                self._read(False)
+                self._note_held()
+                if not self.blocked:
+                    self._line_up()
             return
         room = self._room()
         while room > 0:
