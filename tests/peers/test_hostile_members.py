@@ -261,12 +261,13 @@ def test_who_says_nonsense_again_and_again_is_hung_up_on() -> None:
     assert world.node.conduct.dropped[VOTER, msg.VOTE] == STRIKES
 
 
-def test_a_learner_deposes_a_leader_at_most_once_a_minute() -> None:
+def test_a_learner_deposes_a_leader_at_most_once_a_minute_and_for_a_moment_only() -> None:
     world = led()
     engine = world.node.engine
     world.hear(LEARNER, [msg.POSITION, engine.term + 1, 5, False, False, 1])
     assert not engine.is_leader
-    assert world.until(lambda: engine.is_leader)
+    world.turn(0.01)  # the voter answers in a thousandth, and an election timeout is fifty times as long as this
+    assert engine.is_leader
     for _ in range(5):
         world.hear(LEARNER, [msg.POSITION, engine.term + 1, 5, False, False, 1])
         assert engine.is_leader

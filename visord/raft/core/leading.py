@@ -14,6 +14,7 @@ from typing import Any
 from pysyncobj.node import Node
 
 from visord.peers import messages as msg
+from visord.raft.core.elections import Elections
 from visord.raft.core.state import (
     LEADER,
     LEARNERS_LEAP,
@@ -21,12 +22,11 @@ from visord.raft.core.state import (
     NO_ENTRIES,
     PATIENT_SECONDS,
     Progress,
-    State,
 )
 from visord.raft.rounds import Confirmed
 
 
-class Leading(State):
+class Leading(Elections):
     """The part of a node that leads."""
 
     def flush(self) -> None:
@@ -115,8 +115,11 @@ class Leading(State):
         """A member tells how far it is. What is already on its way is not sent again."""
         _, term, following, reset, success, seq = message[:6]
         if term > self._SyncObj__raftCurrentTerm:
-            if self._believes(node, term):
+            if node in self._SyncObj__otherNodes:
                 self._yield(term)
+            elif self._believes_learner(term):
+                self._yield(term)
+                self._stand(self._clock(), transfer=True)
             return
         known = self._SyncObj__raftNextIndex
         if (
@@ -153,15 +156,14 @@ class Leading(State):
         if reset or known[node] <= self._SyncObj__raftLog.last_index:
             self.flush_wanted = True
 
-    def _believes(self, node: Any, term: int) -> bool:
-        """Tell whether a member that speaks of a later term is believed: a voter always.
+    def _believes_learner(self, term: int) -> bool:
+        """Tell whether one that this node takes for a learner is believed that there is a later term.
 
-        One that this node takes for a learner may vote by an entry that is not here, and have stood for election: it
-        would never follow again unless it is believed at last.
+        It may vote by an entry that is not here, and have stood for election: it would never follow again unless it is
+        believed at last. Hardly ever does anybody else stand, so this node does at once, in the term after that, as if
+        a leader had asked it to: nobody waits for an election timeout because of what a learner says.
         """
         now = self._clock()
-        if node in self._SyncObj__otherNodes:
-            return True
         step = term - self._SyncObj__raftCurrentTerm
         if now - self._deposed < PATIENT_SECONDS or step > LEARNERS_LEAP:
             self._refuse("learner_not_believed", f"a learner speaks of term {term}")

@@ -14,7 +14,6 @@ from visord.peers import messages as msg
 from visord.peers.network import Peers
 from visord.raft.configuration import Configuration
 from visord.raft.configuration import decode as decode_configuration
-from visord.raft.core.elections import Elections
 from visord.raft.core.following import Following
 from visord.raft.core.leading import Leading
 from visord.raft.core.state import (
@@ -28,7 +27,7 @@ from visord.raft.core.timing import Random, Timing
 from visord.raft.log import RaftLog
 
 
-class Core(Elections, Leading, Following):
+class Core(Leading, Following):
     """pysyncobj's node as `engine.Engine` uses it. Made by `build`."""
 
     def tick(self) -> None:
