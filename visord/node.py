@@ -677,6 +677,10 @@ class Node:
             {"what": "storage.state_bytes", "limit": limit, "actual": taken},
         )
 
+    def settled(self, session: Any, frame: Message) -> bool:
+        """Tell whether a RETRY of a session will be told what became of its write, and do nothing."""
+        return type(session) is bytes and self.machine.sessions.settled(session, frame)
+
     @property
     def state_bytes(self) -> int:
         """About how many bytes of memory the state takes."""

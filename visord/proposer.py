@@ -29,6 +29,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from visor.protocol.frames import Message
+from visor.protocol.verbs import RETRY
 from visord.queueing import FairQueue
 from visord.state import cost
 from visord.state.command import Command, encode, too_deep, unfit
@@ -110,6 +111,9 @@ class Route(Protocol):
 
     def growth(self) -> Refusal | None:
         """Why this leader takes nothing now that makes the state grow; None when it does."""
+
+    def settled(self, session: Any, frame: Message) -> bool:
+        """The state tells what became of the write that this RETRY of a session asks for: nothing grows by it."""
 
     def full(self) -> Refusal | None:
         """Why the log gets no more room, beyond what is prepared for deletions and the like; None when it does."""
@@ -269,8 +273,8 @@ class Proposer:
             groups, command = encoded
         else:
             groups = self._take()
-            if growth is not None and _growing(groups):
-                self._put_back(_refuse_growing(groups, growth))
+            if growth is not None and any(True in self._growing(group) for group in groups):
+                self._put_back(self._refuse_growing(groups, growth))
                 self._schedule()
                 return
             if self._refuse_hopeless(groups):
@@ -398,6 +402,28 @@ class Proposer:
         self._schedule()  # not at once: finding out took time, too
         return True
 
+    def _growing(self, group: Group) -> list[bool]:
+        """Tell which of its writes let the state grow. What became of a write is told whatever room there is."""
+        session, settled = group.content[0], self._route.settled
+        return [grows(one) and not (one[0] == RETRY and settled(session, one)) for one in group.frames]
+
+    def _refuse_growing(self, groups: list[Group], why: Refusal) -> list[Group]:
+        """Refuse the writes that let the state grow; return the groups that have others. What another node sent, whole."""
+        kept = []
+        for group in groups:
+            growing = self._growing(group)
+            if not any(growing):
+                kept.append(group)
+            elif group.whole:
+                group.author.settle_all(group.frames, why)
+            else:
+                doomed = [frame for frame, yes in zip(group.frames, growing, strict=True) if yes]
+                group.frames[:] = [frame for frame, yes in zip(group.frames, growing, strict=True) if not yes]
+                group.author.settle_all(doomed, why)
+                if group.frames:
+                    kept.append(group)
+        return kept
+
     def _put_back(self, groups: list[Group]) -> None:
         self._queue.put_back(groups)
 
@@ -445,28 +471,6 @@ class Proposer:
         for _, groups in waiting.values():
             for _, group in groups:
                 group.author.settle_all(group.frames, under_way)
-
-
-def _growing(groups: list[Group]) -> bool:
-    return any(grows(frame) for group in groups for frame in group.frames)
-
-
-def _refuse_growing(groups: list[Group], why: Refusal) -> list[Group]:
-    """Refuse the writes that let the state grow; return the groups that have others. What another node sent, whole."""
-    kept = []
-    for group in groups:
-        growing = list(map(grows, group.frames))
-        if not any(growing):
-            kept.append(group)
-        elif group.whole:
-            group.author.settle_all(group.frames, why)
-        else:
-            doomed = [frame for frame, yes in zip(group.frames, growing, strict=True) if yes]
-            group.frames[:] = [frame for frame, yes in zip(group.frames, growing, strict=True) if not yes]
-            group.author.settle_all(doomed, why)
-            if group.frames:
-                kept.append(group)
-    return kept
 
 
 def _refuse(groups: list[Group], wrong: Callable[[Message], bool]) -> list[Group]:

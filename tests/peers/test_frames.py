@@ -11,6 +11,9 @@ import pytest
 
 from visord.peers.frames import MESSAGE_LIMIT, MessageReader, Seal, cut, frame
 from visord.peers.messages import pack
+from visord.proposer import MAX_BYTES, MAX_FRAMES
+from visord.raft.core.state import MAX_ENTRIES
+from visord.serving.shape import WEIGHT
 
 KEY = b"k" * 32
 MESSAGES: list[list[Any]] = [
@@ -171,7 +174,16 @@ def test_what_a_message_costs_is_bounded_by_its_bytes_and_its_elements(content: 
     assert peak < 2 * len(content) + (110 << 20 if len(content) > 1 << 20 else 9 << 20)
 
 
-def test_a_message_with_many_elements_that_are_needed_is_taken() -> None:
-    message = [1, 5, 5, 5, 5, 5, [[5, b"entry"]] * 200_000]
+@pytest.mark.parametrize(
+    "message",
+    [
+        [1, 5, 5, 5, 5, 5, [[5, b"entry"]] * MAX_ENTRIES],
+        [20, [[number, b"s" * 16, "actor", [[30, 1, 0, "/path", b"v", 0, 0]], ""] for number in range(2 * MAX_FRAMES)]],
+        # Its writes wait with this weight an element, in the group that fills a command and in those before it.
+        [20, [[1, None, "", [[32, 1, 0, [], [[0, "/p", b""]] * (2 * MAX_BYTES // WEIGHT // 4), []]], ""]]],
+    ],
+    ids=["entries", "writes", "transactions"],
+)
+def test_a_message_with_as_many_elements_as_are_ever_needed_is_taken(message: list[Any]) -> None:
     to = MessageReader()
     assert to.feed(frame(pack(message))) == [message]

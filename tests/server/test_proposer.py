@@ -65,6 +65,9 @@ class World:
     def growth(self) -> Refusal | None:
         return self.short or self.disk
 
+    def settled(self, session: Any, frame: Any) -> bool:
+        return False
+
     def full(self) -> Refusal | None:
         return self.disk
 

@@ -55,3 +55,21 @@ def test_one_file_that_is_overwritten_is_refused_at_the_limit_and_room_lets_it_g
                 assert time.monotonic() < deadline, wire.status()
                 time.sleep(0.05)
         assert wire.status()["alarms"] == []
+
+
+def test_what_became_of_a_write_is_told_without_room_and_by_that_nothing_grows(tmp_path: Path) -> None:
+    settings = (f"storage.state_bytes={LIMIT}", "log.level=error")
+    session = b"a session of its"
+    with NodeProcess(tmp_path / "data", settings=settings) as node:
+        with Wire(node.address, session=session) as wire:
+            rev = wire.call(v.SET, "/done", b"once")
+        with Wire(node.address) as other:
+            fill(other)
+        write = [v.SET, 2, 2, "/done", b"once"]  # HELLO was 1
+        new = [v.SET, 3, 2, "/new", b""]
+        with Wire(node.address, session=session) as wire:
+            assert wire.call(v.RETRY, write, 0) == rev
+            with pytest.raises(Refused) as refused:
+                wire.call(v.RETRY, new, rev)
+            assert refused.value.code == "no_space"
+            assert wire.get("/new") is None

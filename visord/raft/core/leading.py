@@ -18,6 +18,7 @@ from visord.raft.core.elections import Elections
 from visord.raft.core.state import (
     LEADER,
     LEARNERS_LEAP,
+    MAX_ENTRIES,
     MAX_QUEUED,
     NO_ENTRIES,
     PATIENT_SECONDS,
@@ -88,13 +89,13 @@ class Leading(Elections):
         if first > last:
             return last, NO_ENTRIES
         if self._packed[0] == first and self._packed[1] <= last and self._packed[2]:
-            whole = self._packed[1] == last or len(self._packed[2]) >= self.max_batch
-            if whole:
-                return self._packed[1], self._packed[2]
+            end, packed = self._packed[1:]
+            if end == last or len(packed) >= self.max_batch or end - first + 1 >= MAX_ENTRIES:
+                return end, packed
         log = self._SyncObj__raftLog
         position = end = first - log.first_index
-        size = 0
-        while end < len(log) and (end == position or size < self.max_batch):
+        most, size = min(len(log), position + MAX_ENTRIES), 0
+        while end < most and (end == position or size < self.max_batch):
             size += len(log[end][0])
             end += 1
         entries = log[position:end]

@@ -23,6 +23,8 @@ CONFIGURATION: Final = b"\x02"
 """First byte of a configuration's entry."""
 MAX_BATCH: Final = 4 << 20
 """Bytes of entries in one message; a single larger entry goes whole."""
+MAX_ENTRIES: Final = 16_384
+"""Entries in one message, however short they are: each costs its receiver some microseconds."""
 MAX_QUEUED: Final = 16 << 20
 """Bytes that wait for one member; with more, nothing is added until it has taken some."""
 MAX_SEQ: Final = (1 << 63) - 1
