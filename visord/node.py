@@ -261,7 +261,7 @@ class Node:
         listen = self._settings.listen
         turns = Turns(self._loop.call_soon, self.environment.stopwatch)
         patience = Patience(listen.message_seconds, listen.stuck_seconds)
-        return Shares(turns, listen.held_bytes, listen.unsent_bytes, patience)
+        return Shares(turns, listen.held_bytes, listen.unsent_bytes, patience, listen.waiting)
 
     def _first_configuration(self) -> Configuration:
         """Who belonged to the cluster when the checkpoint was made, or when this node began."""

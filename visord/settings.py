@@ -71,6 +71,8 @@ class ListenSettings(Section):
     """Bytes of unfinished and waiting requests over all connections; beyond it the connection with most is closed."""
     unsent_bytes: Annotated[int, Field(ge=16 << 20)] = 256 << 20
     """Bytes that wait for clients that do not read, over all connections; beyond it the one with most is closed."""
+    waiting: Annotated[int, Field(ge=1024, le=1 << 20)] = 16_384
+    """Requests that wait for a rev, the leader or an operation, over all connections; each takes about 0.6 KB."""
     in_flight: Annotated[int, Field(ge=1, le=65_536)] = 1024
     """Unanswered requests of one connection before the server stops reading it."""
     watches: Annotated[int, Field(ge=0, le=1_000_000)] = 4096

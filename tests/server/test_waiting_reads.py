@@ -14,7 +14,7 @@ from visor.protocol.limits import DEFAULT
 from visord.node import CONFIRM
 from visord.serving.conversation import Conversation
 from visord.serving.greeting import Greeting
-from visord.serving.shares import Patience, Shares
+from visord.serving.shares import FEW_WAITING, Patience, Shares
 from visord.serving.turns import Turns
 from visord.state.command import encode as command
 from visord.state.machine import Machine
@@ -197,3 +197,47 @@ def test_who_does_not_take_a_transaction_is_read_no_further(
     assert wire.ids == [1]
     assert wire.reading
     assert node.shares.held.total == 0
+
+
+def test_all_connections_of_an_address_have_so_many_requests_wait_and_others_get_their_share(node: Node) -> None:
+    limit = node.shares.waiting.limit = 200
+
+    def joins(owner: str) -> tuple[Conversation, Wire]:
+        wire = Wire()
+        made = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
+        made.greeting, made.owner = Greeting("c", None, "me", 0), owner
+        return made, wire
+
+    def waits(conversation: Conversation, count: int) -> None:
+        conversation.receive(b"".join(encode([v.GET, number, "/a", 1 << 40]) for number in range(2, 2 + count)))
+        while node.soon:
+            node.turn()
+
+    hostile = [joins("10.0.0.9") for _ in range(10)]
+    for conversation, _ in hostile:
+        waits(conversation, 100)
+    refused = [answer for _, wire in hostile for answer in wire.answers]
+    assert {(answer[0], answer[2]) for answer in refused} == {(v.ERROR, "overloaded")}
+    waiting = 10 * 100 - len(refused)
+    assert limit <= waiting <= limit + 10 * FEW_WAITING
+    good, heard = joins("10.0.0.1")
+    waits(good, 50)
+    assert heard.answers == []
+    assert not good.closed
+    assert sum(conversation.closed for conversation, _ in hostile) == 1  # it had most
+    for conversation, _ in [*hostile, (good, heard)]:
+        conversation.end()
+    assert node.shares.waiting.total == 0
+
+
+def test_whoever_cancels_may_wait_again(node: Node, conversation: Conversation, wire: Wire) -> None:
+    node.shares.waiting.limit = 100
+    for turn in range(5):
+        first = 2 + 1000 * turn
+        ids = range(first, first + 100)
+        conversation.receive(b"".join(encode([v.GET, number, "/a", 1 << 40]) for number in ids))
+        conversation.receive(b"".join(encode([v.CANCEL, number + 500, number]) for number in ids))
+        while node.soon:
+            node.turn()
+        assert {answer[2] for answer in wire.answers if answer[0] == v.ERROR} == {"cancelled"}
+        assert node.shares.waiting.total == 0

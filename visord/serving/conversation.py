@@ -26,7 +26,7 @@ from visor.protocol.frames import Decoder, Encoder, Message
 from visor.protocol.limits import Limits
 from visord.serving.greeting import Greeting, read_hello
 from visord.serving.shape import TOO_DEEP, WEIGHT, elements, transaction
-from visord.serving.shares import Patience
+from visord.serving.shares import FEW_WAITING, Patience
 from visord.serving.status import status, welcome
 from visord.serving.turns import NOTICE, SLICE
 from visord.state import fields
@@ -131,6 +131,7 @@ class Conversation:
         "_held",
         "_min_rev",
         "_node",
+        "_noted",
         "_owed",
         "_owed_bytes",
         "_paused",
@@ -180,7 +181,9 @@ class Conversation:
         self._owed: deque[tuple[int, Any]] = deque()
         """Transactions (id, results) that are not answered yet, because the peer does not read."""
         self._waiting: dict[int, Message] = {}
-        """Reads by id that wait for a rev."""
+        """Requests by id that wait for a rev, the leader or an operation."""
+        self._noted = 0
+        """How many of them the ledger knows of."""
         self._confirming: list[dict[int, Message]] = []
         """Reads by id that wait for a confirmation, one batch an arrival."""
         self._gathering = False
@@ -654,10 +657,27 @@ class Conversation:
         elif len(waiting) + len(self._due) >= limit:
             text = f"{limit} reads of this connection wait already"
             self._refuse(request, Refusal("overloaded", text, {"what": "waiting reads", "limit": limit}))
+        elif not self._shares.may_wait(self, len(waiting) + 1):
+            limit = self._shares.waiting.limit
+            text = f"{limit} requests of all connections wait already, and those of this address have their share"
+            self._refuse(request, Refusal("overloaded", text, {"what": "waiting requests", "limit": limit}))
         else:
             waiting[request] = message
+            self._note_waiting()
             return True
         return False
+
+    def _waits_no_more(self, request: int) -> Message | None:
+        """Take out a request that waits; None when it does not."""
+        message = self._waiting.pop(request, None)
+        self._note_waiting()
+        return message
+
+    def _note_waiting(self) -> None:
+        count = len(self._waiting)
+        if (count > FEW_WAITING or self._noted) and count != self._noted:
+            self._noted = count if count > FEW_WAITING else 0
+            self._shares.note_waiting(self, count)
 
     def _answer(self, message: Message) -> None:
         if message[0] == verbs.REV:
@@ -673,7 +693,7 @@ class Conversation:
 
     def wake(self, request: int) -> None:
         """The rev that a held read asked for is here."""
-        message = self._waiting.pop(request, None)
+        message = self._waits_no_more(request)
         if message is None:
             return
         if message[0] in HEAVY:  # as many may wait for the same rev
@@ -687,7 +707,7 @@ class Conversation:
 
     def _cancel(self, message: Message) -> None:
         target = message[2] if len(message) > 2 else None
-        if type(target) is int and self._waiting.pop(target, None) is not None:
+        if type(target) is int and self._waits_no_more(target) is not None:
             self._node.stop_waiting(self, target)
             self._refuse(target, CANCELLED)
         for place, (message_due, _) in enumerate(self._due):
@@ -719,7 +739,7 @@ class Conversation:
             self._node.ask_leases(message[0], message[2:], partial(self._leased, message[1]))
 
     def _leased(self, request: int, result: Any) -> None:
-        if self._waiting.pop(request, None) is None:
+        if self._waits_no_more(request) is None:
             return  # cancelled meanwhile, or the conversation has ended
         if type(result) is Refusal:
             self._refuse(request, result)

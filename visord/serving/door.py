@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 from visor.protocol.limits import Limits
 from visord.serving.listener import Connection
+from visord.serving.memory import Memory, resident
 from visord.serving.places import Places
 
 if TYPE_CHECKING:
     from visord.node import Node
 
 UNIX_CONNECTIONS: Final = 64
-LOOK_SECONDS: Final = 10.0
-"""Between two looks for idle connections."""
-CROWD: Final = 256
-"""Connections after whose end memory is given back to the system."""
+LOOK_SECONDS: Final = 2.0
+"""Between two looks at the memory of this process."""
+IDLE_LOOKS: Final = 5
+"""Of them from one look for idle connections to the next."""
 
 
 class Door:
@@ -37,8 +38,8 @@ class Door:
         node.shares.places = self.tcp
         self.idled = 0
         """Connections that were closed because they were idle, since the start."""
-        self._left = 0
-        """Connections that had gone when memory was given back last."""
+        self._memory = Memory(resident())
+        self._looks = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -47,10 +48,10 @@ class Door:
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop.call_later(LOOK_SECONDS, self._look, loop)
-        if self.tcp.left - self._left >= CROWD:
-            self._left = self.tcp.left
+        if self._memory.due(resident(), self.tcp.left):
             self._node.give_back()
-        if self._idle:
+        self._looks += 1
+        if self._idle and self._looks % IDLE_LOOKS == 0:
             self._close_idle()
 
     def _close_idle(self) -> None:

@@ -54,6 +54,12 @@ def _alarms(node: Node) -> Iterator[str]:
                 f"{what} bytes: connections make this node hold {ledger.total} of {ledger.limit} bytes "
                 f"(listen.{what}_bytes); beyond it those that hold most are closed"
             )
+    waiting = node.shares.waiting
+    if waiting.total >= waiting.limit * PLACES_ALARM:
+        yield (
+            f"waiting requests: {waiting.total} of {waiting.limit} requests wait (listen.waiting); beyond it those of an "
+            "address that has its share are refused"
+        )
     failure = node.upkeep.status()["failure"]
     if failure:
         yield f"no checkpoint: {failure}; the log grows until one can be made"

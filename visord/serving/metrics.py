@@ -32,6 +32,7 @@ ALARMS: Final = (
     "connections",
     "held bytes",
     "unsent bytes",
+    "waiting requests",
     "no checkpoint",
     "replica differs",
     "peers open",
@@ -141,7 +142,8 @@ def _shares(node: Node) -> Iterator[Row]:
         )
     yield _gauge("held_bytes", "Bytes of unfinished and waiting requests.", shares.held.total)
     yield _gauge("unsent_bytes", "Bytes that wait for clients that do not read.", shares.unsent.total)
-    expelled = shares.held.sent_away + shares.unsent.sent_away
+    yield _gauge("waiting_requests", "Requests that wait, of connections with many.", shares.waiting.total)
+    expelled = shares.held.sent_away + shares.unsent.sent_away + shares.waiting.sent_away
     yield _count("connections_expelled", "Connections closed for what they made the node hold.", expelled)
     yield _count("connections_overdue", "Connections closed for what they took too long for.", shares.overdue)
     yield _count("turns_waited", "How often a conversation had to wait for its turn.", shares.turns.queued)

@@ -2,6 +2,7 @@
 
     held     bytes that arrived and are not handled: unfinished messages, and what waits for a turn or for room
     unsent   bytes that were written for peers that do not read
+    waiting  requests that wait for something else than room: a rev, the leader, an operation
 
 Once a second `sweep` ends those that have been unfinished, or stuck, for too long.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from visord.serving.ledger import Ledger
 from visord.serving.turns import Turns
@@ -24,6 +25,12 @@ class Patience:
     """For the rest of a message that has begun."""
     stuck: float = 300.0
     """For a client that does not read what it asked for."""
+
+
+WAITING: Final = 16_384
+"""Requests that wait, over all connections."""
+FEW_WAITING: Final = 16
+"""Of one connection that anybody may have, beside that: most have one or none, and are not worth counting."""
 
 
 class Sharer(Protocol):
@@ -52,12 +59,15 @@ class Room(Protocol):
 class Shares:
     """See the module. `held` and `unsent`: bytes over all connections."""
 
-    __slots__ = ("held", "now", "overdue", "patience", "places", "turns", "unsent")
+    __slots__ = ("held", "now", "overdue", "patience", "places", "turns", "unsent", "waiting")
 
-    def __init__(self, turns: Turns, held: int, unsent: int, patience: Patience) -> None:
+    def __init__(
+        self, turns: Turns, held: int, unsent: int, patience: Patience, waiting: int = WAITING
+    ) -> None:
         self.turns = turns
         self.held: Ledger[Sharer] = Ledger(held)
         self.unsent: Ledger[Sharer] = Ledger(unsent)
+        self.waiting: Ledger[Sharer] = Ledger(waiting)
         self.patience = patience
         self.places: Room | None = None
         """Set by who listens."""
@@ -74,10 +84,19 @@ class Shares:
         """So much of what was written for it was not taken."""
         self._send_away(self.unsent.set(sharer, size), "what nobody reads")
 
+    def may_wait(self, sharer: Sharer, count: int) -> bool:
+        """Tell whether it may have so many requests wait; a few always, which are not counted."""
+        return count <= FEW_WAITING or not self.waiting.over_its_share(sharer.owner)
+
+    def note_waiting(self, sharer: Sharer, count: int) -> None:
+        """So many of its requests wait now."""
+        victims = self.waiting.set(sharer, count if count > FEW_WAITING else 0)
+        self._send_away(victims, "requests that wait")
+
     def _send_away(self, victims: list[Sharer], what: str) -> None:
         # Not at once: this is told within a write, which may be one of many to many.
         for victim in victims:
-            text = f"this node holds too many bytes of {what}"
+            text = f"this node holds too much: {what}"
             self.turns.call_soon(partial(victim.expel, "overloaded", text))
 
     def sweep(self, now: float) -> None:
@@ -93,3 +112,4 @@ class Shares:
         """The conversation has ended."""
         self.held.set(sharer, 0)
         self.unsent.set(sharer, 0)
+        self.waiting.set(sharer, 0)

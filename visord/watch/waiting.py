@@ -36,12 +36,12 @@ class Waiting(Generic[T]):
         self._revs[value] = rev
         self._count += 1
         heapq.heappush(self._heap, (rev, self._count, value))
-        if len(self._heap) > 2 * len(self._revs) + SLACK:
-            self._rebuild()
+        self._tidy()
 
     def discard(self, value: T) -> None:
         """Let `value` wait no more."""
         self._revs.pop(value, None)
+        self._tidy()
 
     def due(self, rev: int) -> bool:
         """Whether `pop_through(rev)` has something to do."""
@@ -58,7 +58,10 @@ class Waiting(Generic[T]):
                 popped.append(value)
         return popped
 
-    def _rebuild(self) -> None:
-        self._heap = [(rev, number, value) for number, (value, rev) in enumerate(self._revs.items())]
-        self._count = len(self._heap)
-        heapq.heapify(self._heap)
+    def _tidy(self) -> None:
+        """Have nothing kept of what waits no more, once that is most: values, and the room in the tables."""
+        if len(self._heap) > 2 * len(self._revs) + SLACK:
+            self._revs = dict(self._revs)
+            self._heap = [(rev, number, value) for number, (value, rev) in enumerate(self._revs.items())]
+            self._count = len(self._heap)
+            heapq.heapify(self._heap)
