@@ -12,7 +12,7 @@ from visor.protocol import verbs as v
 from visor.protocol.frames import Decoder, encode
 from visor.protocol.limits import DEFAULT
 from visord.node import CONFIRM
-from visord.serving.conversation import Conversation
+from visord.serving.conversation import PIECE, Conversation
 from visord.serving.greeting import Greeting
 from visord.serving.shares import FEW_WAITING, Patience, Shares
 from visord.serving.turns import Turns
@@ -241,3 +241,33 @@ def test_whoever_cancels_may_wait_again(node: Node, conversation: Conversation, 
             node.turn()
         assert {answer[2] for answer in wire.answers if answer[0] == v.ERROR} == {"cancelled"}
         assert node.shares.waiting.total == 0
+
+
+def test_a_large_answer_leaves_in_pieces_and_all_of_them_count_as_unsent(node: Node) -> None:
+    """A transport keeps what it was given whole until its last byte is sent, whatever it tells."""
+    machine = Machine()
+    machine.apply(1, 1, command(1, [[None, "me", [[v.SET, 1, 0, "/a", b"1" * 900_000]], ""]]))
+    node.store = machine.store
+    node.readable = True
+
+    class Deaf(Wire):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept: list[int] = []
+
+        def write(self, data: bytes) -> None:
+            super().write(data)
+            self.kept.append(len(data))
+            if sum(self.kept) > PIECE and not conversation.blocked:
+                conversation.writable(False)
+
+        def unsent(self) -> int:
+            return sum(self.kept)
+
+    wire = Deaf()
+    conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
+    conversation.greeting, conversation.owner = Greeting("c", None, "me", 0), "10.0.0.1"
+    conversation.receive(encode([v.GET, 2, "/a"]))
+    assert max(wire.kept) <= PIECE
+    assert node.shares.unsent.total == sum(wire.kept) > 900_000
+    assert wire.answers[0][2][1][1] == b"1" * 900_000

@@ -441,8 +441,17 @@ class Conversation:
 
     def _flush(self) -> None:
         data = self._encoder.take()
-        if data and not self.closed:
+        if not data or self.closed:
+            return
+        if len(data) <= 2 * PIECE:
             self._wire.write(data)
+            return
+        # A transport keeps each object that it was given until its last byte is sent: whole, it would be as much again
+        # as what it tells of as unsent.
+        for start in range(0, len(data), PIECE):
+            self._wire.write(data[start : start + PIECE])
+        if self.blocked and not self.closed:  # by the first of these pieces
+            self._shares.note_unsent(self, self._wire.unsent())
 
     def _refuse(self, request: int, refusal: Refusal) -> None:
         self._encoder.pack((verbs.ERROR, request, refusal.code, refusal.text, refusal.details))
