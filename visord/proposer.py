@@ -38,8 +38,9 @@ from visord.state.refusal import Refusal
 
 MAX_FRAMES = 4096
 """Writes in one command. How long an apply holds the loop is bounded by what they cost (`cost.COMMAND`: 10 ms)."""
-MAX_BYTES = 8 << 20
-"""Bytes in one command, as they arrived; one arrival may exceed it alone."""
+MAX_BYTES = 2 << 20
+"""Bytes in one command, with what they weigh in memory: 4096 small writes. One arrival may exceed it, and goes alone,
+so that small writes of others do not have to travel with it."""
 MAX_QUEUED_BYTES = 64 << 20
 """Bytes waiting to become commands, over all connections; beyond: `overloaded` for owners that have their share."""
 
@@ -362,7 +363,11 @@ class Proposer:
         while queue and (not groups or (frames < MAX_FRAMES and size < MAX_BYTES and room > 0)):
             group = queue.popleft()
             count, spent = fitting(group.frames, room)
-            if groups and (spent > room or (group.whole and count < len(group.frames))):
+            if groups and (
+                spent > room
+                or (group.whole and count < len(group.frames))
+                or (group.size > MAX_BYTES and size + group.size > MAX_BYTES)
+            ):
                 queue.put_back([group])
                 room = 0
                 break
@@ -408,7 +413,10 @@ class Proposer:
         return [grows(one) and not (one[0] == RETRY and settled(session, one)) for one in group.frames]
 
     def _refuse_growing(self, groups: list[Group], why: Refusal) -> list[Group]:
-        """Refuse the writes that let the state grow; return the groups that have others. What another node sent, whole."""
+        """Refuse the writes that let the state grow; return the groups that have others.
+
+        What another node sent is refused whole.
+        """
         kept = []
         for group in groups:
             growing = self._growing(group)

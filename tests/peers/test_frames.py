@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from visor.protocol.frames import MAX_TOTAL_ELEMENTS
 from visord.peers.frames import MESSAGE_LIMIT, MessageReader, Seal, cut, frame
 from visord.peers.messages import pack
 from visord.proposer import MAX_BYTES, MAX_FRAMES
@@ -178,9 +179,35 @@ def test_what_a_message_costs_is_bounded_by_its_bytes_and_its_elements(content: 
     "message",
     [
         [1, 5, 5, 5, 5, 5, [[5, b"entry"]] * MAX_ENTRIES],
-        [20, [[number, b"s" * 16, "actor", [[30, 1, 0, "/path", b"v", 0, 0]], ""] for number in range(2 * MAX_FRAMES)]],
-        # Its writes wait with this weight an element, in the group that fills a command and in those before it.
-        [20, [[1, None, "", [[32, 1, 0, [], [[0, "/p", b""]] * (2 * MAX_BYTES // WEIGHT // 4), []]], ""]]],
+        [
+            20,
+            [
+                [number, b"s" * 16, "actor", [[30, 1, 0, "/path", b"v", 0, 0]], ""]
+                for number in range(2 * MAX_FRAMES)
+            ],
+        ],
+        # What goes together, by its weight, and one that is as large as the door lets in.
+        [
+            20,
+            [
+                [
+                    1,
+                    None,
+                    "",
+                    [
+                        [
+                            32,
+                            1,
+                            0,
+                            [],
+                            [[0, "/p", b""]] * ((MAX_TOTAL_ELEMENTS + MAX_BYTES // WEIGHT) // 4),
+                            [],
+                        ]
+                    ],
+                    "",
+                ]
+            ],
+        ],
     ],
     ids=["entries", "writes", "transactions"],
 )

@@ -266,7 +266,9 @@ def test_a_learner_deposes_a_leader_at_most_once_a_minute_and_for_a_moment_only(
     engine = world.node.engine
     world.hear(LEARNER, [msg.POSITION, engine.term + 1, 5, False, False, 1])
     assert not engine.is_leader
-    world.turn(0.01)  # the voter answers in a thousandth, and an election timeout is fifty times as long as this
+    world.turn(
+        0.01
+    )  # the voter answers in a thousandth, and an election timeout is fifty times as long as this
     assert engine.is_leader
     for _ in range(5):
         world.hear(LEARNER, [msg.POSITION, engine.term + 1, 5, False, False, 1])

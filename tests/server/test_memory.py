@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from visord.serving.memory import CROWD, GROWN, SELDOM, Memory, resident
 
 MIB = 1 << 20
@@ -31,7 +33,7 @@ def test_what_has_grown_is_looked_after_until_it_is_back() -> None:
 def test_attempts_that_are_worth_nothing_end() -> None:
     memory = Memory(60 * MIB)
     attempts = [look for look in range(4 * SELDOM) if memory.due(180 * MIB, 0)]
-    gaps = [later - earlier for earlier, later in zip(attempts, attempts[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(attempts)]
     assert gaps == sorted(gaps)
     assert attempts[-1] <= 2 * SELDOM + len(attempts)
 

@@ -199,7 +199,9 @@ def test_who_does_not_take_a_transaction_is_read_no_further(
     assert node.shares.held.total == 0
 
 
-def test_all_connections_of_an_address_have_so_many_requests_wait_and_others_get_their_share(node: Node) -> None:
+def test_all_connections_of_an_address_have_so_many_requests_wait_and_others_get_their_share(
+    node: Node,
+) -> None:
     limit = node.shares.waiting.limit = 200
 
     def joins(owner: str) -> tuple[Conversation, Wire]:
@@ -209,7 +211,9 @@ def test_all_connections_of_an_address_have_so_many_requests_wait_and_others_get
         return made, wire
 
     def waits(conversation: Conversation, count: int) -> None:
-        conversation.receive(b"".join(encode([v.GET, number, "/a", 1 << 40]) for number in range(2, 2 + count)))
+        conversation.receive(
+            b"".join(encode([v.GET, number, "/a", 1 << 40]) for number in range(2, 2 + count))
+        )
         while node.soon:
             node.turn()
 

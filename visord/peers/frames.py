@@ -25,9 +25,9 @@ MESSAGE_LIMIT: Final = 64 << 20
 """Bytes of one message."""
 HANDSHAKE_LIMIT: Final = 4096
 """Bytes of one frame before the other side is known."""
-MAX_ELEMENTS: Final = 320 << 10
-"""Elements of all arrays and maps of one message. Nobody needs more: the writes of a FORWARD have at most 2**17, for their
-weight, and as many again in the last group of them; the entries of an APPEND are counted. More would hold the loop."""
+MAX_ELEMENTS: Final = 1 << 18
+"""Elements of all arrays and maps of one message. Nobody needs more: one write has at most 2**17, those of a FORWARD
+together about as many, for their weight, and the entries of an APPEND are counted. More would hold the loop."""
 COUNTED: Final = 256 << 10
 """Bytes of a message whose elements are counted: a shorter one can have no more than these."""
 FEW: Final = 1024

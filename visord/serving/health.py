@@ -57,8 +57,8 @@ def _alarms(node: Node) -> Iterator[str]:
     waiting = node.shares.waiting
     if waiting.total >= waiting.limit * PLACES_ALARM:
         yield (
-            f"waiting requests: {waiting.total} of {waiting.limit} requests wait (listen.waiting); beyond it those of an "
-            "address that has its share are refused"
+            f"waiting requests: {waiting.total} of {waiting.limit} requests wait (listen.waiting); beyond it those of "
+            "an address that has its share are refused"
         )
     failure = node.upkeep.status()["failure"]
     if failure:

@@ -1,7 +1,7 @@
 """When memory that is free is given back to the system: after crowds, and after whatever else took much and is gone.
 
-The allocator keeps what was freed between what is in use, and hardly finds a use for it. Giving it back takes some 10 ms
-of a thread, during which others that need memory may wait, so it is not done for nothing:
+The allocator keeps what was freed between what is in use, and hardly finds a use for it. Giving it back takes some
+10 ms of a thread, during which others that need memory may wait, so it is not done for nothing:
 
     resident  60 MiB  ->  180 (a crowd of requests)  ->  180 (they are answered, and nothing shows it)
     looks     .            give back: 170, they use it    give back 2 looks later: 70, that was worth it

@@ -236,8 +236,10 @@ class Sessions:
         return self._by_id.get(session_id)
 
     def settled(self, session_id: bytes, frame: list[Any]) -> bool:
-        """Tell whether the write that a RETRY, `[RETRY, id, [verb, id, ...], ...]`, asks for has its outcome here, or is
-        forgotten: either is told, and nothing is done. Total: the frame may be anything."""
+        """Tell whether the write that a RETRY, `[RETRY, id, [verb, id, ...], ...]`, asks for has its outcome here.
+
+        The same when that is forgotten: either is told, and nothing is done. Total: the frame may be anything.
+        """
         session, write = self._by_id.get(session_id), frame[2] if len(frame) > 2 else None
         if session is None or type(write) is not list or len(write) < 2 or type(write[1]) is not int:
             return False
