@@ -23,6 +23,7 @@ from visord.environment import Environment, Timer
 from visord.leases import Leases, Reply
 from visord.members import divergence
 from visord.members.abdication import Abdication
+from visord.members.callers import CLIENT, Caller
 from visord.members.catchup import Catchup
 from visord.members.cluster import Cluster
 from visord.members.conduct import Conduct
@@ -45,6 +46,7 @@ from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.serving.admin import Admin
 from visord.serving.greeting import Greeting
+from visord.serving.owners import counted_as
 from visord.serving.shares import Patience, Shares
 from visord.serving.turns import Turns
 from visord.settings import Settings
@@ -431,14 +433,17 @@ class Node:
             self._loop.call_soon(self._use_members)
         return why
 
-    def answer(self, message: list[Any], reply: Callable[[bytes], None]) -> None:
-        """Answer a question of a node that is no member."""
+    def answer(self, message: list[Any], reply: Callable[[bytes], None], host: str) -> None:
+        """Answer a question of a node that is no member, from `host`."""
         if not msg.well_formed(message):
             return
         if message[0] == msg.WHO:
             reply(msg.pack([msg.IS, self.cluster, self.me.id]))
         elif message[0] == msg.JOIN:
-            self.members.act("add", message[1:], lambda ok, result: reply(msg.pack([msg.JOINED, ok, result])))
+            caller = Caller(CLIENT, counted_as(host))
+            self.members.act(
+                "add", message[1:], lambda ok, result: reply(msg.pack([msg.JOINED, ok, result])), caller
+            )
 
     def _leadership(self, leader: str | None, term: int) -> None:
         """The leader or the term changed. Called by the engine within its turn: act when that is over."""

@@ -126,7 +126,7 @@ class Server:
         node = self.node = self._make_node((peers.advertised, client), cluster)
         self._secure(keeping, node, peers)
         peers.admit = lambda member, hello: node.admit(member, hello.address)
-        peers.answer = lambda hello, message, reply: _answer(node, hello, message, reply)
+        peers.answer = lambda *asked: _answer(node, *asked)
         await peers.start()
         await self._listen_http(node)
         node.start()
@@ -375,10 +375,10 @@ class Server:
             connection.abort()
 
 
-def _answer(node: Node, hello: Hello, message: list[Any], reply: Reply) -> None:
+def _answer(node: Node, hello: Hello, message: list[Any], reply: Reply, host: str) -> None:
     """Answer a question of a node that is no member."""
     if is_his_own(hello, message):
-        node.answer(message, reply)
+        node.answer(message, reply, host)
     else:
         text = "a node asks for itself only, at the address that it says in its handshake"
         reply(pack([JOINED, False, ["bad_request", text, {}]]))

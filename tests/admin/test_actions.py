@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from visord.members.actions import ARGUMENTS, passed_by, problem
-from visord.members.cluster import MOST_ACTIONS, SETTLED_SECONDS, Cluster, Service
+from visord.members.actions import ARGUMENTS, LOOK, passed_by, problem
+from visord.members.callers import EACH, FEW, KEPT, PASSED, PASSED_KEPT, SOME, Caller, of_client
+from visord.members.cluster import SETTLED_SECONDS, Cluster, Service
 from visord.peers import messages as msg
-from visord.raft.configuration import Configuration, Member
+from visord.raft.configuration import Configuration, Member, decode
 from visord.raft.engine import Engine
 
 MEMBERS = [Member(name, name, f"{name}:1", f"{name}:2", True, False) for name in ("n1", "n2")]
@@ -29,6 +30,7 @@ class MadeUp:
         self.commit_index = 0
         self.log = SimpleNamespace(last_index=1000)
         self.acknowledged, self.silent = 0, 0.0
+        self.proposed = b""
         self.done: list[str] = []
 
     @property
@@ -44,6 +46,7 @@ class MadeUp:
     def propose(self, command: bytes) -> tuple[int, int]:
         self.configuration_settled = False
         self.done.append("propose")
+        self.proposed = command
         return 1, self.term
 
     def transfer(self, target: str | None) -> str:
@@ -168,9 +171,124 @@ def test_a_member_updates_its_own_addresses_only_and_a_learner_changes_nothing_e
         assert passed_by("n2", False, name, ["n1"]) is not None
 
 
-def test_so_many_actions_and_no_more_are_under_way() -> None:
-    told = Told(leader="n2")
+def client(number: int) -> Caller:
+    return of_client(f"10.0.0.{number}")
+
+
+OPERATOR = of_client("unix:0")
+
+
+def ask(told: Told, name: str, caller: Caller, count: int = 1) -> list[str]:
+    """Have a caller ask so often; return the list in which the codes of refusals appear."""
     refused: list[str] = []
-    for _ in range(MOST_ACTIONS + 5):
-        told.cluster.act("promote", ["n2"], lambda ok, result: refused.append(result[0]))
-    assert refused == ["overloaded"] * 5
+    for _ in range(count):
+        arguments: list[Any] = [None] if name == "hash" else [] if name == "members" else ["n2"]
+        told.cluster.act(name, arguments, lambda ok, result: ok or refused.append(result[0]), caller)
+    return refused
+
+
+@pytest.mark.parametrize("name", ["hash", "promote", "members"])
+@pytest.mark.parametrize("leader", ["n1", "n2"])
+def test_one_address_has_so_many_actions_of_a_kind_under_way_and_takes_nobody_s_place(
+    name: str, leader: str
+) -> None:
+    told = Told(leader=leader)
+    told.engine.configuration_settled = False
+    told.cluster.services["hash"] = Service(8.0, lambda arguments, answer, again: None)
+    told.engine.confirm = lambda callback: None  # type: ignore[attr-defined]
+    each = EACH.get(name if name != "members" else LOOK, FEW)
+    assert ask(told, name, client(1), 300) == ["overloaded"] * (300 - each)
+    for other in ("remove", "transfer", "hash", "members"):
+        assert ask(told, other, client(2)) == []
+        assert ask(told, other, OPERATOR) == []
+    assert told.cluster.refused == 300 - each
+
+
+@pytest.mark.parametrize("leader", ["n1", "n2"])
+@pytest.mark.parametrize("name", ["hash", "transfer"])
+def test_where_all_places_are_taken_who_has_most_gives_and_operators_have_their_own(
+    leader: str, name: str
+) -> None:
+    told = Told(leader=leader)
+    told.engine.reads_are_current = False
+    told.cluster.services["hash"] = Service(8.0, lambda arguments, answer, again: None)
+    crowd = [ask(told, name, client(number), FEW) for number in range(SOME // FEW)]
+    assert crowd == [[]] * len(crowd)
+    assert ask(told, name, client(100)) == []
+    assert sum(map(len, crowd)) == 1  # the newest of one of those that have most
+    more = [ask(told, name, client(101 + number)) for number in range(2 * SOME)]
+    assert [] in more
+    assert ["overloaded"] in more  # by now everybody has one
+    assert ask(told, name, OPERATOR, KEPT) == []
+
+
+def test_what_is_passed_on_never_exceeds_what_a_leader_takes_of_one_member() -> None:
+    replica, leader = Told(leader="n2"), Told(leader="n1")
+    for told in (replica, leader):
+        told.cluster.services["hash"] = Service(8.0, lambda arguments, answer, again: None)
+    for number in range(SOME // FEW):
+        ask(replica, "hash", client(number), FEW)
+    assert replica.calls() == PASSED
+    assert ask(replica, "hash", OPERATOR, KEPT) == []
+    assert replica.calls() == PASSED + PASSED_KEPT
+    for message in replica.said:
+        leader.cluster.on_call("n2", message)
+    assert leader.said == []  # none is refused
+    leader.cluster.on_call("n2", [msg.CALL, 99, "hash", [None]])
+    assert [row[3][0] for row in leader.said] == ["overloaded"]
+    assert ask(leader, "remove", client(1)) == []
+
+
+def test_answers_make_room_for_what_waits_in_turn_of_callers() -> None:
+    replica = Told(leader="n2")
+    replica.cluster.services["hash"] = Service(8.0, lambda arguments, answer, again: None)
+    for number in range(SOME // FEW):
+        ask(replica, "hash", client(number), FEW)
+    done: list[bool] = []
+    replica.cluster.act("hash", [7], lambda ok, result: done.append(ok), client(100))
+    assert [7] not in [row[3] for row in replica.said]
+    for row in replica.said[: SOME // FEW]:
+        replica.cluster.on_result("n2", [msg.RESULT, row[1], True, {"members": []}])
+        replica.cluster.look()
+    assert replica.said[-1][3] == [
+        7
+    ]  # each of the others had one more turn, although dozens of theirs came before
+    replica.cluster.on_result("n2", [msg.RESULT, replica.said[-1][1], True, {"members": []}])
+    assert done == [True]
+
+
+def test_a_service_is_asked_in_turn_of_callers() -> None:
+    told = Told(leader="n1")
+    running: list[Any] = []
+
+    def start(arguments: list[Any], answer: Any, again: Any) -> None:
+        if running:
+            again()
+        else:
+            running.append((arguments[0], answer))
+
+    told.cluster.services["hash"] = Service(1000.0, start)
+    for rev in range(FEW):
+        told.cluster.act("hash", [rev], lambda ok, result: None, client(1))
+    told.cluster.act("hash", [100], lambda ok, result: None, client(2))
+    order = []
+    while running:
+        rev, answer = running.pop()
+        order.append(rev)
+        answer(True, {})
+        told.cluster.look()
+    assert order[:3] == [0, 100, 1]
+    assert len(order) == FEW + 1
+
+
+def test_addresses_change_seldom_and_each_change_comes_in_time() -> None:
+    told = Told(leader="n1")
+    told.cluster._me = MEMBERS[0]
+    for turn in range(1000):
+        told.cluster.on_call("n2", [msg.CALL, turn, "update", ["n2", f"n2:{turn % 2 + 3}", ""]])
+        if told.engine.done:
+            told.engine.configuration = decode(told.engine.proposed)
+            told.engine.configuration_settled, told.engine.commit_index = True, 1
+        told.now += 0.01
+        told.cluster.look()
+    assert len(told.engine.done) in (2, 3)

@@ -93,7 +93,7 @@ def test_a_new_authority_is_trusted_beside_the_old_one(
 
     async def main() -> None:
         async with members("a", "b", security=installed.security(), renew_seconds=0.01) as (a, b):
-            b.peers.answer = lambda hello, message, reply: reply(pack(message))
+            b.peers.answer = lambda hello, message, reply, host: reply(pack(message))
             stranger = Member("c", security=following.security())
             with pytest.raises(PeerUnavailableError):
                 await stranger.peers.ask(b.address, pack([1]), 5)

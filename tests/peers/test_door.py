@@ -109,7 +109,7 @@ def test_questions_of_one_host_leave_room_for_another(run: Run, monkeypatch: pyt
     waiting: list[Any] = []
 
     async def main() -> None:
-        a = Member("a", security=SECURED, answer=lambda hello, message, reply: waiting.append(reply))
+        a = Member("a", security=SECURED, answer=lambda hello, message, reply, host: waiting.append(reply))
         await a.peers.start()
         loop, rng = asyncio.get_running_loop(), random.Random(1)
 

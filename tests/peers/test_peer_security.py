@@ -44,7 +44,7 @@ def test_members_of_one_authority_speak_over_tls(
                 assert a.say("b", *message)
             await until(lambda: len(b.heard) == 100)
             assert b.heard == [("a", message) for message in sent]
-            b.peers.answer = lambda hello, message, reply: reply(pack([2, *message]))
+            b.peers.answer = lambda hello, message, reply, host: reply(pack([2, *message]))
             assert await a.peers.ask(b.address, pack([1]), 5) == [2, 1]
 
     run(main())

@@ -478,7 +478,7 @@ def test_what_was_said_in_the_turn_in_which_a_connection_ends_is_dropped_in_sile
 def test_an_answer_to_an_asker_who_has_just_left_is_dropped_in_silence(run: Run) -> None:
     async def main() -> None:
         replies: list[Any] = []
-        async with members("a", answer=lambda hello, message, reply: replies.append(reply)) as (a,):
+        async with members("a", answer=lambda hello, message, reply, host: replies.append(reply)) as (a,):
             asker = Member("q")
             question = asyncio.ensure_future(asker.peers.ask(a.address, pack([1]), 5))
             await until(lambda: replies)
@@ -500,7 +500,7 @@ def test_an_answer_to_an_asker_who_has_just_left_is_dropped_in_silence(run: Run)
 def test_a_question_to_an_address_gets_its_answer(run: Run, security: Security) -> None:
     hellos: list[Hello] = []
 
-    def answer(hello: Hello, message: list[Any], reply: Any) -> None:
+    def answer(hello: Hello, message: list[Any], reply: Any, host: str) -> None:
         hellos.append(hello)
         asyncio.get_running_loop().call_later(0.02, reply, pack([2, message[1], b"x" * 300_000]))
 
@@ -521,7 +521,7 @@ def test_a_question_to_an_address_gets_its_answer(run: Run, security: Security) 
 def test_a_question_that_fails_says_whether_it_was_sent(run: Run) -> None:
     replies: list[Any] = []
 
-    def answer(hello: Hello, message: list[Any], reply: Any) -> None:
+    def answer(hello: Hello, message: list[Any], reply: Any, host: str) -> None:
         replies.append(reply)
 
     async def main() -> None:

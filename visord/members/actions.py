@@ -54,6 +54,14 @@ ARGUMENTS: Final[dict[str, tuple[Argument, ...]]] = {
 """Everything that a leader does or tells."""
 CHANGES: Final = frozenset(("add", "promote", "remove", "transfer", "update"))
 """Those that change who belongs to the cluster or leads it; the others are services."""
+LOOK: Final = "look"
+COMPARE: Final = "compare"
+COME: Final = "come"
+CHANGE: Final = "change"
+KINDS: Final = (LOOK, COMPARE, COME, CHANGE)
+"""Of which actions there may be so many under way (`callers`): none of one kind keeps those of another out."""
+KIND_OF: Final = {"members": LOOK, "hash": COMPARE, "add": COME, "update": COME}
+"""All others are changes."""
 OPERATORS: Final = ("promote", "remove", "transfer", "hash")
 """Those that a client may ask for: members are added and updated by themselves, and MEMBERS is a verb of its own."""
 NAMING: Final = frozenset(("promote", "remove", "transfer"))

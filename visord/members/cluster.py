@@ -12,17 +12,22 @@ lost answer finds its work done and succeeds. A *service* is asked in the same w
 Who takes an action asks every leader anew, and a leader forgets what others passed to it when its reign ends: if it
 passed that on in its turn, the action would be there twice after each election. A leader that is to be removed hands
 leadership on, and does all else before: otherwise two members that are both to be removed would hand it to and fro.
+
+How many actions may be under way, of whom, and in whose turn: `callers`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 from visord.members import actions
+from visord.members.callers import ME, MEMBER, OPERATOR, PASSED, PASSED_KEPT, Caller, Callers
 from visord.peers import messages as msg
 from visord.raft.configuration import (
+    MAX_MEMBERS,
     Configuration,
     ConfigurationError,
     Member,
@@ -43,8 +48,8 @@ FRESH_SECONDS: Final = 0.3
 """A member that has answered within this time lives: three heartbeats."""
 LATE_SECONDS: Final = 1.5
 """A member that has not answered for this time is dead. In between nobody knows."""
-MOST_ACTIONS: Final = 256
-"""Actions under way at one node, its own and those that others passed on; each ends within its patience."""
+UPDATE_SECONDS: Final = 5.0
+"""The addresses of a member change this seldom: every change is an entry, and makes all members dial."""
 SETTLED_SECONDS: Final = 0.3
 """So long after its reign began a leader has heard what the others want of it."""
 
@@ -69,16 +74,16 @@ class _Action:
         "arguments",
         "began",
         "begun",
+        "caller",
         "deadline",
         "index",
         "name",
-        "passed",
         "sent_in",
         "sent_to",
     )
 
     def __init__(
-        self, name: str, arguments: list[Any], answer: Answer, now: float, patience: float, passed: bool
+        self, name: str, arguments: list[Any], answer: Answer, now: float, patience: float, caller: Caller
     ) -> None:
         self.name = name
         self.arguments = arguments
@@ -89,12 +94,24 @@ class _Action:
         """It may have been done."""
         self.index = 0
         """Of the entry that does it; 0: not appended yet."""
-        self.passed = passed
-        """Another member took it, and passed it on."""
+        self.caller = caller
         self.sent_to = ""
         """The leader that was asked."""
         self.sent_in = 0
         """The term in which it was asked."""
+
+    @property
+    def kind(self) -> str:
+        return actions.KIND_OF.get(self.name, actions.CHANGE)
+
+    @property
+    def passed(self) -> bool:
+        """Another member took it, and passed it on."""
+        return self.caller.sort == MEMBER
+
+    @property
+    def dispensable(self) -> bool:
+        return not self.begun or self.name not in actions.CHANGES
 
 
 class Cluster:
@@ -117,10 +134,16 @@ class Cluster:
         self._time = time
         self._actions: list[_Action] = []
         """To be done by this node as leader, or waiting for a leader."""
+        self._callers: Callers[_Action] = Callers()
+        """All actions that are not answered, also those that a service has."""
         self._asked: dict[int, _Action] = {}
         self._last = first
         self._transfer: tuple[str, list[_Action]] | None = None
-        self._updating = False
+        self._updating = self._promoting = False
+        self._next_update = 0.0
+        """When this node asks again to have its addresses changed, if they are not."""
+        self._moved: dict[str, float] = {}
+        """When this leader changed the addresses of a member."""
         self._reign = (0, 0.0)
         """The term in which this node leads, and since when."""
         self.services: dict[str, Service] = {"members": Service(PATIENCE_SECONDS, self._tell_members)}
@@ -128,23 +151,33 @@ class Cluster:
 
     # -- what anybody may ask -------------------------------------------------------------------------
 
-    def act(self, name: str, arguments: list[Any], answer: Answer) -> None:
+    def act(self, name: str, arguments: list[Any], answer: Answer, caller: Caller = ME) -> None:
         """Do an action here or at the leader; `answer` is called once, possibly within this call."""
-        self._take(name, arguments, answer, passed=False)
-
-    def _take(self, name: str, arguments: list[Any], answer: Answer, *, passed: bool) -> None:
         wrong = actions.problem(name, arguments)
         if wrong is not None:
             answer(False, ["bad_request", wrong, {}])
             return
-        if len(self._actions) + len(self._asked) >= MOST_ACTIONS:
-            text = f"{name}: {MOST_ACTIONS} actions are under way already"
-            answer(False, ["overloaded", text, {"what": "actions", "limit": MOST_ACTIONS}])
-            return
         service = self.services.get(name)
         patience = PATIENCE_SECONDS if service is None else service.patience
-        self._actions.append(_Action(name, arguments, answer, self._time(), patience, passed))
-        self.look()
+        action = _Action(name, arguments, answer, self._time(), patience, caller)
+        victim = self._callers.enter(action)
+        if victim is not None:
+            self._refuse(victim)
+        if victim is not action:
+            self._actions.append(action)
+            self.look()
+
+    def _refuse(self, action: _Action) -> None:
+        """There is no place for an action, or no more."""
+        text = (
+            f"{action.name}: too many such actions are under way already, of this caller or of all: ask again"
+        )
+        action.answer(False, ["overloaded", text, {"what": "actions"}])
+
+    def _end(self, action: _Action, ok: bool, result: Any, /) -> None:
+        """Answer an action, unless that has been done."""
+        if self._callers.leave(action):
+            action.answer(ok, result)
 
     def find(self, member: str) -> Member | None:
         """Return the member with this id, or else the only one with this name, as far as this node knows."""
@@ -163,7 +196,12 @@ class Cluster:
     @property
     def busy(self) -> bool:
         """Actions are under way here."""
-        return bool(self._actions or self._asked)
+        return bool(len(self._callers))
+
+    @property
+    def refused(self) -> int:
+        """Actions that found no place, or had to give theirs to others, since the start."""
+        return self._callers.refused
 
     def members(self) -> list[dict[str, Any]]:
         """Return one row a member: what an operator wants to see."""
@@ -198,16 +236,19 @@ class Cluster:
         for number, action in list(self._asked.items()):
             if action.deadline <= now or (action.sent_to, action.sent_in) != self._leader():
                 del self._asked[number]
-                self._actions.append(action)  # all actions can be repeated
+                # All actions can be repeated. One that had to go for another was kept because the leader still has it.
+                self._actions.append(action)
         if self._engine.is_leader and self._reign[0] != self._engine.term:
             self._reign = (self._engine.term, now)
         waiting, self._actions = self._actions, []
-        for action in sorted(waiting, key=self._steps_down):
+        for action in sorted(self._callers.in_turn(waiting), key=self._steps_down):
+            if not self._callers.has(action):
+                continue  # it had to go for another
             refusal = self._given_up(action, now)
             if refusal is None:
                 self._go_on(action)
             else:
-                action.answer(False, refusal)
+                self._end(action, False, refusal)
         self._mind_the_members()
 
     def _leader(self) -> tuple[str | None, int]:
@@ -237,27 +278,39 @@ class Cluster:
         engine = self._engine
         leader = engine.leader
         if _has_moved(action, leader):
-            action.answer(True, self.view())
+            self._end(action, True, self.view())
             return
         if engine.is_leader:
             self._lead(action)
             return
         if action.passed:
-            return  # who passed it on sees that the reign is over, and asks the next leader
+            self._callers.leave(
+                action
+            )  # who passed it on sees that the reign is over, and asks the next leader
+            return
         action.index = 0
-        self._last += 1
-        if leader is None or not self._say(leader, [msg.CALL, self._last, action.name, action.arguments]):
+        if leader is None or not self._may_pass_on(action):
             self._actions.append(action)
             return
+        self._last += 1
+        if not self._say(leader, [msg.CALL, self._last, action.name, action.arguments]):
+            self._actions.append(action)
+            return
+        self._callers.took_turn(action)
         action.sent_to, action.sent_in, action.begun = leader, engine.term, True
         self._asked[self._last] = action
+
+    def _may_pass_on(self, action: _Action) -> bool:
+        """Tell whether the leader has room for one more of this kind from here: it gives each member so much."""
+        most = PASSED if action.caller.sort not in (ME.sort, OPERATOR) else PASSED + PASSED_KEPT
+        return sum(one.kind == action.kind for one in self._asked.values()) < most
 
     def _lead(self, action: _Action) -> None:
         engine = self._engine
         service = self.services.get(action.name)
         if action.index:
             if action.index <= engine.commit_index:
-                action.answer(True, self.view())
+                self._end(action, True, self.view())
             else:
                 self._actions.append(action)
             return
@@ -265,7 +318,8 @@ class Cluster:
             self._actions.append(action)
             return
         if service is not None:
-            service.start(action.arguments, action.answer, lambda: self._actions.append(action))
+            self._callers.took_turn(action)
+            service.start(action.arguments, partial(self._end, action), partial(self._again, action))
             return
         try:
             if action.name == "transfer":
@@ -273,7 +327,10 @@ class Cluster:
             else:
                 self._change(action)
         except ConfigurationError as error:
-            action.answer(False, [error.code, str(error), error.details])
+            self._end(action, False, [error.code, str(error), error.details])
+
+    def _again(self, action: _Action) -> None:
+        self._actions.append(action)
 
     def _change(self, action: _Action) -> None:
         engine = self._engine
@@ -283,7 +340,10 @@ class Cluster:
             self._actions.append(action)  # another leader will do it
             return
         if after == now:
-            action.answer(True, self.view())
+            self._end(action, True, self.view())
+            return
+        if self._moves_too_often(now, after, action):
+            self._actions.append(action)
             return
         if after.voters != now.voters and not self._keeps_majority(after):
             self._actions.append(action)
@@ -291,8 +351,21 @@ class Cluster:
         position = engine.propose(encode(after))
         if position is not None:
             action.index, action.begun = position[0], True
+            self._callers.took_turn(action)
+            if _moves(now, after, action):
+                self._note_move(now, action.arguments[0])
             logger.warning("%s %s: the members are now %s", action.name, action.arguments, _shown(after))
         self._actions.append(action)
+
+    def _moves_too_often(self, now: Configuration, after: Configuration, action: _Action) -> bool:
+        """Tell whether an action changes addresses that were changed a moment ago."""
+        moved = self._moved.get(action.arguments[0]) if _moves(now, after, action) else None
+        return moved is not None and self._time() - moved < UPDATE_SECONDS
+
+    def _note_move(self, now: Configuration, member: str) -> None:
+        if len(self._moved) >= 2 * MAX_MEMBERS:
+            self._moved = {one: at for one, at in self._moved.items() if now.find(one) is not None}
+        self._moved[member] = self._time()
 
     def _changed(self, now: Configuration, action: _Action) -> Configuration | None:
         arguments = action.arguments
@@ -356,7 +429,7 @@ class Cluster:
         engine = self._engine
         member = None if target is None else engine.configuration.require(target)
         if member is not None and member.id == engine.member:
-            action.answer(True, self.view())
+            self._end(action, True, self.view())
             return
         if member is not None and not member.voter:
             raise ConfigurationError(f"{member.name} ({member.id}) is a learner: it cannot lead")
@@ -364,6 +437,7 @@ class Cluster:
         if chosen is None:
             text = "there is no other voter that could be reached and take over"
             raise ConfigurationError(text, "unsafe", voters=len(engine.configuration.voters))
+        self._callers.took_turn(action)
         waiting = [] if self._transfer is None else self._transfer[1]
         self._transfer = (chosen, [*waiting, action])
 
@@ -376,31 +450,36 @@ class Cluster:
         self._transfer = None
         for action in waiting:
             if engine.leader == chosen:
-                action.answer(True, self.view())
+                self._end(action, True, self.view())
             else:
                 text = "the transfer failed: the chosen member did not take over in time"
-                action.answer(False, ["unsettled", text, {"leader": engine.leader}])
+                self._end(action, False, ["unsettled", text, {"leader": engine.leader}])
 
     def _mind_the_members(self) -> None:
         """As leader: promote who has caught up. As anybody: see that the own addresses are known."""
         engine = self._engine
         mine = engine.configuration.find(self._me.id)
         known = mine is None or (mine.peer, mine.client) == (self._me.peer, self._me.client)
-        if not known and not self._updating and engine.leader is not None:
-            self._updating = True
+        due = not self._updating and self._time() >= self._next_update
+        if not known and due and engine.leader is not None:
+            self._updating, self._next_update = True, self._time() + UPDATE_SECONDS
             self.act("update", [self._me.id, self._me.peer, self._me.client], self._updated)
-        if not engine.is_leader or self._actions or not engine.configuration_settled:
+        if not engine.is_leader or self._promoting or not engine.configuration_settled:
             return
         for one in engine.configuration.members:
             progress = engine.progress(one.id)
             if one.voter or not one.wants_vote or progress is None:
                 continue
             if _ready(progress, engine.log.last_index - progress[0]):
-                self.act("promote", [one.id], _nobody)
+                self._promoting = True
+                self.act("promote", [one.id], self._promoted)
                 return
 
     def _updated(self, ok: bool, result: Any) -> None:
         self._updating = False
+
+    def _promoted(self, ok: bool, result: Any) -> None:
+        self._promoting = False
 
     def _tell_members(self, arguments: list[Any], answer: Answer, again: Callable[[], None]) -> None:
         def confirmed(index: int | None) -> None:
@@ -429,7 +508,7 @@ class Cluster:
             if refused is not None:
                 answer(False, [*refused, {}])
                 return
-            self._take(name, arguments, answer, passed=True)
+            self.act(name, arguments, answer, Caller(MEMBER, member))
         # Not the leader: the caller notices by its own view of who leads, and asks the next.
 
     def on_result(self, member: str, message: list[Any]) -> None:
@@ -438,12 +517,17 @@ class Cluster:
         action = self._asked.get(number)
         if action is not None and action.sent_to == member and (not ok or actions.is_view(result)):
             del self._asked[number]
-            action.answer(ok, result)
+            self._end(action, ok, result)
 
 
 def _ready(progress: tuple[int, float], behind: int) -> bool:
     """A learner has acknowledged something, lately, and lacks next to nothing."""
     return progress[0] > 0 and behind <= CAUGHT_UP and progress[1] <= LATE_SECONDS
+
+
+def _moves(now: Configuration, after: Configuration, action: _Action) -> bool:
+    """The action changes addresses of somebody who is a member."""
+    return action.name in ("add", "update") and len(after.members) == len(now.members)
 
 
 def _has_moved(action: _Action, leader: str | None) -> bool:
@@ -458,7 +542,3 @@ def _has_moved(action: _Action, leader: str | None) -> bool:
 
 def _shown(configuration: Configuration) -> str:
     return ", ".join(f"{one.name}{'' if one.voter else ' (learner)'}" for one in configuration.members)
-
-
-def _nobody(ok: bool, result: Any) -> None:
-    pass

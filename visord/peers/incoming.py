@@ -53,8 +53,8 @@ class House(Protocol):
     def receive(self, member: str, message: list[Any]) -> None:
         """Take a member's message."""
 
-    def answer(self, hello: Hello, message: list[Any], reply: Reply) -> None:
-        """Take an asker's message."""
+    def answer(self, hello: Hello, message: list[Any], reply: Reply, host: str) -> None:
+        """Take the message of an asker who connects from `host`."""
 
     def arrived(self, member: str) -> None:
         """A member has dialled and was let in."""
@@ -199,7 +199,7 @@ class Incoming(asyncio.Protocol):
             self.abort("more than one question")
         elif messages:
             self._asked = True
-            self._house.answer(hello, messages[0], self._reply)
+            self._house.answer(hello, messages[0], self._reply, self.host)
 
     def _reply(self, data: bytes) -> None:
         """Answer, and leave it to the asker to hang up: closing now could lose the answer."""

@@ -39,15 +39,15 @@ RENEW_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 0.5
 BACKLOG: Final = 128
 
-Answer = Callable[[Hello, "list[Any]", Reply], None]
-"""`answer(hello, message, reply)`: a question came from `hello`; call `reply(packed)` when its answer is known."""
+Answer = Callable[[Hello, "list[Any]", Reply, str], None]
+"""`answer(hello, message, reply, host)`: `hello` asks, from `host`; call `reply(packed)` when the answer is known."""
 
 
 def _nobody(_member: str, _hello: Hello) -> str | None:
     return None
 
 
-def _no_answer(_hello: Hello, _message: list[Any], _reply: Reply) -> None:
+def _no_answer(_hello: Hello, _message: list[Any], _reply: Reply, _host: str) -> None:
     pass
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from visor.protocol import verbs
 from visord.members import actions
+from visord.members.callers import Caller, of_client
 from visord.members.cluster import Cluster
 from visord.state.refusal import Refusal, bad_request
 
@@ -23,23 +24,23 @@ class Admin:
         self._cluster = cluster
         self._facts = facts
 
-    def request(self, verb: int, fields: list[Any], reply: Reply) -> None:
-        """Do MEMBERS or ADMIN; `reply` is called once, possibly within this call."""
+    def request(self, verb: int, fields: list[Any], owner: str, reply: Reply) -> None:
+        """Do MEMBERS or ADMIN for a connection's owner; `reply` is called once, possibly within this call."""
         if verb == verbs.MEMBERS:
-            self._members(fields, reply)
+            self._members(fields, of_client(owner), reply)
         else:
-            self._act(fields, reply)
+            self._act(fields, of_client(owner), reply)
 
-    def _members(self, fields: list[Any], reply: Reply) -> None:
+    def _members(self, fields: list[Any], caller: Caller, reply: Reply) -> None:
         mode = fields[0] if fields else verbs.LINEARIZABLE
         if type(mode) is not int or mode not in (verbs.LINEARIZABLE, verbs.STALE) or len(fields) > 1:
             reply(bad_request("mode", "0 or 1, and nothing after it", mode))
         elif mode == verbs.STALE:
             reply(self._told(self._cluster.view()))
         else:
-            self._ask("members", [], reply)
+            self._ask("members", [], caller, reply)
 
-    def _act(self, fields: list[Any], reply: Reply) -> None:
+    def _act(self, fields: list[Any], caller: Caller, reply: Reply) -> None:
         action = fields[0] if fields else None
         arguments = fields[1] if len(fields) > 1 else []
         if type(action) is not str or action not in actions.OPERATORS or len(fields) > 2:
@@ -58,13 +59,13 @@ class Admin:
             # From now on by id: a repeated removal must find that the member is gone, not that nobody has that name.
             known = self._cluster.find(arguments[0])
             arguments[0] = arguments[0] if known is None else known.id
-        self._ask(action, arguments, reply)
+        self._ask(action, arguments, caller, reply)
 
-    def _ask(self, action: str, arguments: list[Any], reply: Reply) -> None:
+    def _ask(self, action: str, arguments: list[Any], caller: Caller, reply: Reply) -> None:
         def answer(ok: bool, result: Any) -> None:
             reply(self._told(result) if ok else Refusal(*result))
 
-        self._cluster.act(action, arguments, answer)
+        self._cluster.act(action, arguments, answer, caller)
 
     def _told(self, result: dict[str, Any]) -> dict[str, Any]:
         """Add what this node knows: the leader, who may have answered, cannot tell which one that is."""

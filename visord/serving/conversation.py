@@ -761,7 +761,8 @@ class Conversation:
     def _operate(self, message: Message) -> None:
         """MEMBERS or ADMIN: answered when it is done."""
         if self._may_wait(message):
-            self._node.admin.request(message[0], message[2:], partial(self._leased, message[1]))
+            answer = partial(self._leased, message[1])
+            self._node.admin.request(message[0], message[2:], self.owner, answer)
 
     # -- watches --------------------------------------------------------------------------------------
 
