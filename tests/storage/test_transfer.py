@@ -317,7 +317,7 @@ def test_answers_that_nobody_waits_for_are_dropped() -> None:
     assert wanted is not None
     assert wanted[1] == 0
     answers: list[bytes | None] = []
-    source.read(target.offer, *wanted, answers.append)
+    source.read("reader", target.offer, *wanted, answers.append)
     target.take(wanted[0], 0, answers[0])
     target.take(wanted[0], 0, answers[0])  # twice
     fetch(source, target)
@@ -626,7 +626,7 @@ def test_everything_at_once_in_any_order() -> None:
                 name, offset, size = wanted
 
                 got = partial(_note, answers, name, offset)
-                source.read(target.offer, name, offset, size, got)
+                source.read("reader", target.offer, name, offset, size, got)
             elif answers and choice < 0.7:
                 name, offset, data = answers.pop()
                 if rng.random() < 0.1 and data:
@@ -725,11 +725,11 @@ def test_an_offer_is_let_go_after_some_time_without_reads() -> None:
     for _ in range(5):
         clock.advance(6.0)
         source.look()
-        source.read(offer[1], name, 0, 10, answers.append)
+        source.read("reader", offer[1], name, 0, 10, answers.append)
     assert None not in answers and len(answers) == 5
     clock.advance(11.0)
     source.look()
-    source.read(offer[1], name, 0, 10, answers.append)
+    source.read("reader", offer[1], name, 0, 10, answers.append)
     assert answers[-1] is None
     assert source.index is None
 
@@ -784,7 +784,7 @@ def test_reads_of_all_together_keep_to_the_rate() -> None:
             got[reader] += len(data)
             ask(reader)
 
-        source.read(offer[1], leader.checkpointer.manifest.parts[0].name, 0, 500, answer)
+        source.read(str(reader), offer[1], leader.checkpointer.manifest.parts[0].name, 0, 500, answer)
 
     ask(0)
     ask(1)
@@ -792,6 +792,73 @@ def test_reads_of_all_together_keep_to_the_rate() -> None:
     assert 95_000 < sum(got) < 105_000
     assert 0.8 < got[0] / got[1] < 1.25
     assert source.sent == sum(got)
+
+
+def test_who_asks_without_waiting_gets_his_share_and_keeps_nobody_from_his() -> None:
+    leader, clock = leader_of(300), Clock()
+    source = outgoing(leader, clock, rate=10_000)
+    offer = source.offer()
+    assert offer is not None
+    name = leader.checkpointer.manifest.parts[0].name
+    got: dict[str, int] = {"liar": 0, "b": 0, "c": 0}
+
+    def ask(reader: str) -> None:
+        def answer(data: bytes | None) -> None:
+            assert data is not None
+            got[reader] += len(data)
+            if reader != "liar":
+                ask(reader)
+
+        source.read(reader, offer[1], name, 0, 500, answer)
+
+    for _ in range(20_000):
+        ask("liar")
+    assert len(clock._due) == 1 and len(source._waiting) == 1
+    ask("b")
+    ask("c")
+    clock.advance(0.2)
+    assert min(got.values()) >= 500  # the queue of one is one read long
+    for _ in range(1000):
+        for _ in range(20):
+            ask("liar")
+        clock.advance(0.01)
+    assert len(clock._due) <= 2 and len(source._waiting) <= 3
+    assert all(30_000 < count < 36_000 for count in got.values())
+
+
+def test_a_read_that_the_disk_does_is_the_only_one_of_its_member() -> None:
+    leader, clock, slow = leader_of(30), Clock(), Slow(random.Random(1))
+    source = outgoing(leader, clock, background=slow)
+    offer = source.offer()
+    assert offer is not None
+    name = leader.checkpointer.manifest.parts[0].name
+    answers: list[int] = []
+    for count in range(1, 100):
+        source.read("liar", offer[1], name, 0, count, lambda data: answers.append(len(data or b"")))
+    for _ in range(200):
+        slow.turn()
+    assert answers == [1, 99]  # those between them were asked for no more
+
+
+def test_offers_that_are_read_for_ever_make_room_when_the_log_after_them_is_gone() -> None:
+    leader, clock, first = World(), Clock(), 0
+    source = outgoing(leader, clock, max_offers=2, helps=lambda index: index >= first)
+    offers = []
+    for _ in range(2):
+        leader.writer.write(100)
+        leader.checkpoint()
+        offers.append(source.offer())
+    for _ in range(30):
+        leader.writer.write(10)
+        leader.checkpoint()
+        clock.advance(1.0)
+        for name in [one[1] for one in offers if one is not None]:
+            source.read("liar", name, next(iter(source._offers[name].parts)), 0, 1, lambda data: None)
+        assert source.offer() == offers[1]  # it helps: what follows it is in the log
+    first = leader.checkpointer.index
+    newest = source.offer()
+    assert newest is not None and newest[2] == leader.checkpointer.encoded
+    assert source.index == 200
 
 
 @pytest.mark.parametrize(
@@ -815,7 +882,7 @@ def test_odd_requests_get_nothing(arguments: tuple[Any, ...]) -> None:
     offer = source.offer()
     assert offer is not None
     answers: list[bytes | None] = []
-    source.read(offer[1] if arguments[0] == 0 else arguments[0], *arguments[1:], answers.append)
+    source.read("reader", offer[1] if arguments[0] == 0 else arguments[0], *arguments[1:], answers.append)
     assert answers == [None]
 
 
@@ -825,7 +892,7 @@ def test_a_request_for_too_much_gets_less() -> None:
     assert offer is not None
     answers: list[bytes | None] = []
     part = leader_of(30).checkpointer.manifest.parts[0]
-    source.read(offer[1], part.name, 0, 1 << 60, answers.append)
+    source.read("reader", offer[1], part.name, 0, 1 << 60, answers.append)
     assert answers[0] is not None
     assert len(answers[0]) == part.size
 

@@ -79,7 +79,7 @@ def fetch(
     carried = 0
     while most > 0 and (wanted := target.wanted()) is not None:
         answers: list[bytes | None] = []
-        source.read(target.offer, *wanted, answers.append)
+        source.read("reader", target.offer, *wanted, answers.append)
         name, offset, data = through((*wanted[:2], answers[0]))
         carried += len(data or b"")
         target.take(name, offset, data)

@@ -59,6 +59,7 @@ class Catchup:
             environment.background,
             clock=loop.time,
             later=loop.call_later,
+            helps=lambda index: node.log.first_index <= index,
         )
         self.incoming = Incoming(
             environment.disk,
@@ -211,5 +212,5 @@ class Catchup:
         """A member asks for a piece."""
         _, number, offer, file, offset, size = message[:6]
         self.outgoing.read(
-            offer, file, offset, size, lambda data: self._node.say(member, [msg.CHUNK, number, data])
+            member, offer, file, offset, size, lambda data: self._node.say(member, [msg.CHUNK, number, data])
         )

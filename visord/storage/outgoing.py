@@ -2,7 +2,7 @@
 
     outgoing = Outgoing(disk, directory, checkpointer, background, clock=loop.time, later=loop.call_later)
     offer = outgoing.offer()                     # a list that msgpack carries, or None: no checkpoint yet
-    outgoing.read(offer[1], name, 0, 262144, answer)        # later: answer(bytes), or answer(None): ask for a new offer
+    outgoing.read("5f...", offer[1], name, 0, 262144, answer)  # later: answer(bytes), or answer(None): get a new offer
     outgoing.look()                              # every second or so
 
 An offer is `[format, id, manifest]`: the bytes of the manifest name the files with their sizes and checksums. Its
@@ -12,7 +12,12 @@ more is held. A hold is bounded: so many offers, so many seconds without a read,
 that nobody else needs. Beyond that the offer is let go; who still wants it gets None, starts over with a new one, and
 keeps all files that are in both.
 
-All reads together get `rate` bytes a second, so that a member that catches up does not slow the others down.
+All reads together get `rate` bytes a second, so that a member that catches up does not slow the others down. Members
+take turns: each has one read that waits and one that is being done, and a newer one takes the place of the one that
+waits. So one that asks without waiting for answers gets its share, and keeps nobody else from his.
+
+    waiting  c: 256 KiB   l: 1 MiB   d: 256 KiB        free at 100.004
+             c is begun at 100.004, and asks again: it comes behind d
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from visord.storage.checkpoint import Checkpointer, Hold
 from visord.storage.directory import DataDirectory
@@ -43,6 +48,8 @@ HOLD_SECONDS: Final = 60.0
 IDLE_SECONDS: Final = 3.0
 """After so long without a read, an offer makes room for a newer one. Asking for it is no read: whom it does not help,
 as the log that follows it is gone, would ask for it for ever."""
+MAX_READERS: Final = 128
+"""Members whose reads wait, or are being done: more than a cluster has."""
 MAX_OFFERS: Final = 2
 """Offers of different checkpoints at once."""
 MAX_HELD: Final = 4 << 30
@@ -63,8 +70,19 @@ class _Offer:
         self.used = now
 
 
+class _Read(NamedTuple):
+    offer: _Offer
+    part: Part
+    offset: int
+    size: int
+    answer: Answer
+
+
 class Outgoing:
-    """See the module. `clock()` gives monotonic seconds, `later(seconds, callback)` calls back once."""
+    """See the module. `clock()` gives monotonic seconds, `later(seconds, callback)` calls back once.
+
+    `helps(index)`: the log still holds what follows the entry `index`.
+    """
 
     def __init__(
         self,
@@ -79,6 +97,7 @@ class Outgoing:
         hold_seconds: float = HOLD_SECONDS,
         max_offers: int = MAX_OFFERS,
         max_held: int = MAX_HELD,
+        helps: Callable[[int], bool] = lambda index: True,
     ) -> None:
         self._disk = disk
         self._history = directory.history
@@ -90,6 +109,12 @@ class Outgoing:
         self._hold_seconds = hold_seconds
         self._max_offers = max_offers
         self._max_held = max_held
+        self._helps = helps
+        self._waiting: dict[str, _Read] = {}
+        """The next read of each member, in the order in which they are done."""
+        self._reading: set[str] = set()
+        """Members whose read is being done."""
+        self._timed = False
         self._offers: dict[str, _Offer] = {}
         """By id, the one first that was made first."""
         self._free_at = 0.0
@@ -112,8 +137,12 @@ class Outgoing:
         now = self._clock()
         if found is None and len(self._offers) >= self._max_offers:
             quiet = min(self._offers.values(), key=lambda one: one.used)
+            oldest = min(self._offers.values(), key=lambda one: one.index)
             if now - quiet.used > IDLE_SECONDS:
                 self._let_go(quiet.id, "nobody reads from it, and a newer one is asked for")
+            elif not self._helps(oldest.index):
+                # Who reads it would need another one afterwards: the files that are in both are not lost to him.
+                self._let_go(oldest.id, "the log that follows it is gone, and a newer one is asked for")
             else:
                 # Rather an older one than that others start over.
                 found = next(reversed(self._offers.values()))
@@ -122,11 +151,11 @@ class Outgoing:
             found = self._offers[name] = _Offer(name, manifest, encoded, hold, now)
         return [FORMAT, found.id, found.encoded]
 
-    def read(self, offer: Any, file: Any, offset: Any, size: Any, answer: Answer) -> None:
+    def read(self, reader: str, offer: Any, file: Any, offset: Any, size: Any, answer: Answer) -> None:
         """Read `size` bytes at `offset` of a file of an offer; `answer` gets them, fewer at the file's end.
 
         It gets None when the offer was let go, or never was, when the arguments are none, or the disk fails. It is
-        called once, possibly within this call.
+        called once, possibly within this call; never where the member `reader` asks for something else before.
         """
         known = self._offers.get(offer) if type(offer) is str else None
         part = known.parts.get(file) if known is not None and type(file) is str else None
@@ -136,16 +165,35 @@ class Outgoing:
         if not 0 <= offset < part.size or size <= 0:
             answer(None)
             return
-        known.used = now = self._clock()
-        size = min(size, part.size - offset, MAX_CHUNK)
-        wait = max(0.0, self._free_at - now)
-        self._free_at = now + wait + size / self._rate
-        if wait > 0:
-            self._later(wait, lambda: self._start(known, part, offset, size, answer))
-        else:
-            self._start(known, part, offset, size, answer)
+        if reader not in self._waiting and len(self._waiting) >= MAX_READERS:
+            answer(None)
+            return
+        known.used = self._clock()
+        self._waiting[reader] = _Read(known, part, offset, min(size, part.size - offset, MAX_CHUNK), answer)
+        self._go_on()
 
-    def _start(self, offer: _Offer, part: Part, offset: int, size: int, answer: Answer) -> None:
+    def _go_on(self) -> None:
+        """Begin the reads that may begin now, and come back when the rate allows the next one."""
+        while (reader := self._next_reader()) is not None:
+            now = self._clock()
+            if self._free_at > now:
+                if not self._timed:
+                    self._timed = True
+                    self._later(self._free_at - now, self._due)
+                return
+            read = self._waiting.pop(reader)
+            self._free_at = now + read.size / self._rate
+            self._start(reader, read)
+
+    def _next_reader(self) -> str | None:
+        return next((one for one in self._waiting if one not in self._reading), None)
+
+    def _due(self) -> None:
+        self._timed = False
+        self._go_on()
+
+    def _start(self, reader: str, read: _Read) -> None:
+        offer, part, offset, size, answer = read
         if offer.id not in self._offers:
             answer(None)
             return
@@ -159,12 +207,15 @@ class Outgoing:
                 file.close()
 
         def done(data: bytes | None, error: BaseException | None) -> None:
+            self._reading.discard(reader)
             if error is not None or data is None or len(data) != size:
                 logger.error("cannot give %s to a member that needs it: %s", path, error or "it is too short")
                 data = None
             self.sent += len(data or b"")
             answer(data)
+            self._go_on()
 
+        self._reading.add(reader)
         self._background.submit(job, done)
 
     def look(self) -> None:
