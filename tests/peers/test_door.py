@@ -12,12 +12,17 @@ import pytest
 from tests.peers.authority import Authority
 from tests.peers.conftest import Run
 from tests.peers.world import SECURED, Member, know, members, until
+from visord.members.conduct import STRIKES, Conduct
 from visord.peers import incoming
 from visord.peers.asking import ask
 from visord.peers.crowd import Crowd
-from visord.peers.handshake import Identity
+from visord.peers.handshake import MEMBER, Dialler, Identity
+from visord.peers.link import HURRY_SECONDS
 from visord.peers.messages import pack
+from visord.peers.outgoing import dial
+from visord.peers.probation import FORGOTTEN_SECONDS, MOST, Probation
 from visord.peers.security import from_settings
+from visord.peers.telling import LINES, Telling
 
 
 def test_the_oldest_of_the_host_with_most_goes() -> None:
@@ -70,6 +75,98 @@ def test_sockets_count_from_accept_on_also_while_tls_shakes_hands(
                 one.close()
             await until(lambda: not a.peers.strangers)
             await late.close()
+
+    run(main())
+
+
+def test_who_was_hung_up_on_comes_again_after_a_while_that_doubles() -> None:
+    now = [100.0]
+    probation = Probation(lambda: now[0])
+    pauses = []
+    for _ in range(9):
+        assert probation.wait("a", "h") == 0
+        pauses.append(probation.hung_up("a", "h"))
+        assert probation.wait("a", "h") == pauses[-1]
+        assert probation.wait("a", "elsewhere") == probation.wait("b", "h") == 0
+        now[0] += pauses[-1]
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    now[0] += FORGOTTEN_SECONDS
+    assert probation.hung_up("a", "h") == 0.5
+    for number in range(1000):
+        probation.hung_up(str(number), "h")
+    assert len(probation._rows) == MOST
+
+
+def test_so_many_lines_a_minute() -> None:
+    now = [100.0]
+    telling = Telling(lambda: now[0], lines=3)
+    for _ in range(2):
+        assert [(telling.may(), telling.note != "") for _ in range(5)] == [
+            (True, False),
+            (True, False),
+            (True, True),
+            (False, False),
+            (False, False),
+        ]
+        now[0] += 60.0
+
+
+def test_a_member_that_is_hung_up_on_and_dials_again_is_refused_and_fills_no_log(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "visord")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with members("a", "b", security=SECURED) as (a, b):
+            conduct = Conduct(loop.time, a.peers.hang_up)
+            a.peers.receive = lambda member, message: conduct.bad(member, message[0], "it is none")
+            now = [loop.time()]
+            a.peers._door._probation._time = lambda: now[0]  # it stands still: nobody is let in again
+            for _ in range(STRIKES):
+                b.say("a", 99)
+            await until(lambda: not b.peers.reachable("a"))
+            await until(lambda: "overloaded" in b.peers.problem("a"))
+            for _ in range(100):
+                hello = Dialler(
+                    Identity("b", "c1", b.address),
+                    expect="a",
+                    purpose=MEMBER,
+                    secret=SECURED.secret,
+                    nonce=b"n" * 32,
+                )
+                assert "wait" in str(await _failure(dial(loop, a.address, hello, SECURED)))
+            assert a.peers._door.hello("b") is None
+            now[0] += 0.6
+            await until(lambda: b.peers.reachable("a"))
+        assert len(caplog.records) < 30
+
+    run(main())
+
+
+def test_a_member_that_comes_and_goes_is_dialled_back_at_a_bounded_pace_and_told_of_seldom(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "visord.peers")
+
+    async def main() -> None:
+        async with members("a", "b", security=SECURED) as (a, b):
+            loop = asyncio.get_running_loop()
+            link, began = a.peers._links["b"], loop.time()
+            attempts, dial_once = [], link._dial
+
+            def counted(member: str, address: str) -> Any:
+                attempts.append(loop.time())
+                return dial_once(member, address)
+
+            link._dial = counted
+            while len(attempts) < 12:
+                b.peers._door.close()
+                link.hurry()
+                await asyncio.sleep(0.005)
+            assert loop.time() - began >= 10 * HURRY_SECONDS  # however often it has shown itself
+        told = [row for row in caplog.records if "member b" in row.getMessage()]
+        assert len(told) <= LINES
 
     run(main())
 

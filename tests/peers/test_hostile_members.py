@@ -261,6 +261,17 @@ def test_who_says_nonsense_again_and_again_is_hung_up_on() -> None:
     assert world.node.conduct.dropped[VOTER, msg.VOTE] == STRIKES
 
 
+def test_hanging_up_again_and_again_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    world = led()
+    for turn in range(100 * STRIKES):
+        world.hear(LEARNER, [turn % 300, "x"])
+    assert len(world.wires.hung_up) > 90
+    told = [one.getMessage() for one in caplog.records if "hanging up" in one.getMessage()]
+    assert len(told) == 1
+    assert len(caplog.records) < 60
+    assert len(world.node.conduct.dropped) <= len(msg.KINDS) + 1
+
+
 def test_a_learner_deposes_a_leader_at_most_once_a_minute_and_for_a_moment_only() -> None:
     world = led()
     engine = world.node.engine

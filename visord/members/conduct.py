@@ -3,7 +3,7 @@
 A member with a defect, or one that lies, must not be able to harm this node, nor to fill its log. Each message that is
 none (`messages.well_formed`), that no honest member says (`Engine.receive`), or that this member may not say
 (`standing`) is dropped. The first two are its own fault: after `STRIKES` of them within a minute its connection is
-closed, and it has to dial again.
+closed, and it is let in again after a while only (`peers/probation.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
+
+from visord.peers import messages as msg
 
 logger = logging.getLogger("visord.peers")
 
@@ -31,7 +33,8 @@ class Conduct:
         self._hang_up = hang_up
         self.dropped: Counter[tuple[str, int]] = Counter()
         """How many messages were dropped, by member's id and kind."""
-        self._told: dict[tuple[str, int], float] = {}
+        self._told: dict[tuple[object, object], float] = {}
+        """When each complaint was logged last, by what it is about."""
         self._strikes: dict[str, tuple[float, int]] = {}
         """member -> (when its first strike of this minute was, how many)."""
 
@@ -49,7 +52,8 @@ class Conduct:
             began, strikes = now, 0
         if strikes + 1 >= STRIKES:
             self._strikes.pop(member, None)
-            logger.warning("hanging up on member %s: %d bad messages", member, STRIKES)
+            if self._is_news(("hanging up", member)):
+                logger.warning("hanging up on member %s: %d bad messages", member, STRIKES)
             self._hang_up(member)
             return
         if len(self._strikes) >= MOST:
@@ -61,12 +65,22 @@ class Conduct:
         self._count(member, kind, "it may not say that")
 
     def _count(self, member: str, kind: Any, why: str) -> None:
-        number = kind if type(kind) is int and 0 <= kind < 256 else -1
+        number = kind if type(kind) is int and kind in msg.KINDS else -1
         key = (member, number)
         if key not in self.dropped and len(self.dropped) >= MOST:
             key = ("other", -1)
         self.dropped[key] += 1
-        now, last = self._time(), self._told.get(key)
-        if last is None or now - last >= SECONDS:
-            self._told[key] = now
+        if self._is_news(key):
             logger.warning("dropped a message of kind %d from member %s: %s", number, member, why)
+
+    def _is_news(self, key: tuple[object, object]) -> bool:
+        """Tell whether this has not been logged for a while, and note that it is logged now."""
+        now, last = self._time(), self._told.get(key)
+        if last is not None and now - last < SECONDS:
+            return False
+        if len(self._told) >= 2 * MOST:
+            self._told = {one: at for one, at in self._told.items() if now - at < SECONDS}
+            if len(self._told) >= 2 * MOST:
+                return False
+        self._told[key] = now
+        return True

@@ -21,6 +21,7 @@ from visord.peers.errors import HandshakeError, PeerRefusedError
 from visord.peers.frames import HANDSHAKE_LIMIT, MessageReader, Seal, cut, frame
 from visord.peers.handshake import ASK, Accepter, Hello, refusal
 from visord.peers.outgoing import tune
+from visord.peers.probation import Probation
 from visord.peers.security import Security
 
 logger = logging.getLogger("visord.peers")
@@ -255,6 +256,7 @@ class Door:
         self._strangers: Crowd[Incoming] = Crowd()
         self._askers: Crowd[Incoming] = Crowd()
         self._members: dict[str, Incoming] = {}
+        self._probation = Probation(loop.time)
         self._complaints: dict[str, float] = {}
         self._connecting: set[asyncio.Task[None]] = set()
         self.sent_away = 0
@@ -319,6 +321,8 @@ class Door:
                 oldest.close()
             return
         assert hello.member is not None
+        if self._probation.wait(hello.member, incoming.host):
+            raise PeerRefusedError("overloaded", "it said what no member says, and has to wait for a while")
         before = self._members.get(hello.member)
         self._members[hello.member] = incoming
         if before is not None:
@@ -346,9 +350,10 @@ class Door:
                 incoming.abort(f"member {member} is not let in any more: {why}")
 
     def hang_up(self, member: str) -> None:
-        """Close the connection of a member."""
+        """Close the connection of a member, and let it wait before it comes again."""
         incoming = self._members.get(member)
         if incoming is not None:
+            self._probation.hung_up(member, incoming.host)
             incoming.abort(f"member {member} says what no member says")
 
     def complain(self, incoming: Incoming, what: str) -> None:

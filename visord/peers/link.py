@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from visord.peers.errors import HandshakeError, PeerRefusedError
 from visord.peers.outgoing import Outgoing
+from visord.peers.telling import Telling
 
 logger = logging.getLogger("visord.peers")
 
@@ -17,6 +18,8 @@ FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 1.0
 FIRST_PAUSE_REFUSED: Final = 0.5
 LONGEST_PAUSE_REFUSED: Final = 5.0
+HURRY_SECONDS: Final = 0.1
+"""Between two attempts, however often a member shows that it is there."""
 STEADY_SECONDS: Final = 1.0
 """A connection that lived for so long was a good one: the pauses start from the beginning."""
 STUCK_SECONDS: Final = 3.0
@@ -67,7 +70,10 @@ class Link:
         self._down = down
         self._pauses = Pauses(rng)
         self._told: set[str] = set()
+        self._telling = Telling(loop.time)
         self._hurry = asyncio.Event()
+        self._began = 0.0
+        """When the last attempt began."""
         self._taken = 0
         self._moved = 0.0
         self.connection: Outgoing | None = None
@@ -78,6 +84,7 @@ class Link:
     async def _run(self) -> None:
         while True:
             refused = False
+            self._began = self._loop.time()
             try:
                 connection = await self._dial(self.member, self.address)
             except (OSError, ValueError, HandshakeError, PeerRefusedError) as error:
@@ -93,33 +100,40 @@ class Link:
         self.problem = ""
         self._taken, self._moved = connection.taken, began
         self._told.clear()
-        logger.info("connected to member %s at %s", self.member, self.address)
+        if self._telling.may():
+            logger.info("connected to member %s at %s%s", self.member, self.address, self._telling.note)
         self._up(self.member, connection)
         try:
             self.problem = await connection.lost
         finally:
             self.connection = None
             self._down(self.member, connection)
-        logger.info("lost member %s at %s: %s", self.member, self.address, self.problem)
+        if self._telling.may():
+            note = self._telling.note
+            logger.info("lost member %s at %s: %s%s", self.member, self.address, self.problem, note)
         if self._loop.time() - began >= STEADY_SECONDS:
             self._pauses.reset()
 
     def _failed(self, why: str, *, refused: bool) -> None:
-        """Log every reason once, not at every attempt."""
+        """Log every reason once, not at every attempt; and not for ever when it comes and goes."""
         self.problem = why
         if why in self._told or len(self._told) >= TOLD:
             return
         self._told.add(why)
+        if not self._telling.may():
+            return
+        note = self._telling.note
         if refused:
-            logger.warning("no connection to member %s at %s: %s", self.member, self.address, why)
+            logger.warning("no connection to member %s at %s: %s%s", self.member, self.address, why, note)
         else:
-            logger.info("cannot reach member %s at %s: %s", self.member, self.address, why)
+            logger.info("cannot reach member %s at %s: %s%s", self.member, self.address, why, note)
 
     async def _wait(self, seconds: float) -> None:
         self._hurry.clear()
         try:
             async with asyncio.timeout(seconds):
                 await self._hurry.wait()
+                await asyncio.sleep(self._began + HURRY_SECONDS - self._loop.time())
         except TimeoutError:
             pass
 

@@ -240,6 +240,8 @@ _FIELDS: Final[dict[int, tuple[Check, ...]]] = {
     JOINED: (_flag, shallow),
 }
 
+KINDS: Final = frozenset(_FIELDS)
+
 
 def pack(message: list[Any] | tuple[Any, ...]) -> bytes:
     """Return the bytes of a message."""

@@ -28,7 +28,7 @@ class Peers(Protocol):
         """Tell whether what is sent now may arrive."""
 
     def hang_up(self, member: str) -> None:
-        """Close the connection that this member dialled; it may dial again."""
+        """Close the connection that this member dialled; it may dial again after a while."""
 
     def close(self) -> None:
         """Hang up everywhere. Idempotent."""

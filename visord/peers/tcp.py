@@ -155,7 +155,7 @@ class TcpPeers:
         return member in self._senders
 
     def hang_up(self, member: str) -> None:
-        """Close the connection that this member dialled; it may dial again."""
+        """Close the connection that this member dialled; it may dial again after a while (`probation`)."""
         self._door.hang_up(member)
 
     def close(self) -> None:
