@@ -300,6 +300,28 @@ def test_a_recycled_file_never_gives_old_entries_back() -> None:
         check(world, open_log(disk))
 
 
+def test_what_a_waiting_truncation_removes_is_not_durable_by_a_part_of_the_flush() -> None:
+    """Entries are removed again and again while nothing is flushed; then only a part of it fits into the segment."""
+    for used in range(1300, 1520, 8):
+        world = make(2)
+        for size in (*[20] * 8, used):
+            world.add(size)
+        world.flush()
+        log = world.log
+        for index in (9, 7, 5, 3):
+            world.term += 1
+            log.deleteEntriesFrom(index - log.first_index)
+            world.add(200)
+            world.add(200)
+        while log._waiting:
+            assert log.durable_index < log.last_index
+            log.flush()
+            assert log.durable_index <= log.last_index
+            found = {index: (command, term) for command, index, term in open_log(world.disk.copy())[:]}
+            durable = {index: entry for index, entry in world.now().items() if index <= log.durable_index}
+            assert durable.items() <= found.items()
+
+
 def test_term_and_vote_survive_one_bad_copy_and_refuse_two() -> None:
     world = make(4)
     world.log.setCurrentTerm(7, "node-b")

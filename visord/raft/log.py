@@ -346,8 +346,11 @@ class RaftLog:
             count += 2
         pieces, self._waiting = waiting[:count], waiting[count:]
         self._waiting_size -= size
-        record = next(parse_records(pieces[-2] + pieces[-1], 0, RECORD_SIZE + len(pieces[-1])))
-        return pieces, size, record.entry - (record.kind == TRUNCATE)
+        return pieces, size, min(map(_last_after, pieces[-2:-1] + self._removing()))
+
+    def _removing(self) -> list[bytes]:
+        """Return the heads of what waits and removes entries: those are not made durable by what was taken before."""
+        return [head for head in self._waiting[::2] if head[0] != ENTRY]
 
     def _note_low(self, pieces: list[bytes]) -> None:
         # Indexes rise from record to record, except at a TRUNCATE, which is always the first of its run.
@@ -492,6 +495,11 @@ class RaftLog:
 
     def __repr__(self) -> str:
         return f"<RaftLog {self.first_index}..{self.last_index}, durable to {self.durable_index}>"
+
+
+def _last_after(head: bytes) -> int:
+    """Return the last entry of a log whose last record begins with `head`."""
+    return int.from_bytes(head[8:16], "little") - (head[0] == TRUNCATE)
 
 
 def open_segment_path(directory: str, number: int) -> str:
