@@ -30,6 +30,7 @@ from visor.protocol.limits import DEFAULT
 from visord.environment import Environment
 from visord.node import Node
 from visord.raft import recovery
+from visord.raft.records import HEADER_SIZE
 from visord.settings import Settings, StorageSettings
 from visord.state.query import answer
 from visord.storage.check import check_directory
@@ -163,9 +164,11 @@ def last_frame(data: Path) -> tuple[str, int, int]:
     """Return where the newest frame of the log lies: file, first byte, end."""
     recovered = recovery.read(OsDisk(), str(data / "log"))
     piece = recovered.pieces[recovered.at]
-    name = Path(piece.path).name
-    contents = Path(piece.path).read_bytes()
-    return f"log/{name}", contents.rindex(b"VfR\xa7", 0, piece.end), piece.end
+    start, end = HEADER_SIZE, HEADER_SIZE
+    while (found := piece.frames.at(piece.data, end)) is not None:
+        start, end = end, found[0].end
+    assert end == piece.end
+    return f"log/{Path(piece.path).name}", start, end
 
 
 def cuts_of_the_last_records(data: Path, rng: Random) -> Iterator[Damage]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from visord.raft import recovery
-from visord.raft.records import torn_at
 from visord.raft.vote import Vote, read_vote
 from visord.storage.disk import Disk
 
@@ -51,4 +50,4 @@ def _torn(recovered: recovery.Recovered) -> int:
     if not recovered.pieces:
         return 0
     piece = recovered.pieces[recovered.at]
-    return torn_at(piece.data, piece.end, recovered.sequence + 1)
+    return piece.frames.torn(piece.data, piece.end, recovered.sequence + 1)

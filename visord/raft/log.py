@@ -43,7 +43,6 @@ from visord.raft.records import (
     RECORD_SIZE,
     TRUNCATE,
     Record,
-    pack_frame,
     pack_record,
 )
 from visord.raft.records import records as parse_records
@@ -161,7 +160,7 @@ class RaftLog:
             # What follows the last frame was prepared by a process that may have been killed before it was synced, or
             # seen its sync fail, after which no other sync helps: it is prepared again.
             capacity = max(self._options.segment, piece.size)
-            segment = Segment(file, piece.salt, piece.number, piece.end, capacity)
+            segment = Segment(file, piece.frames, piece.number, piece.end, capacity)
             segment.low = piece.low
             segments.row.append(segment)
         recovery.settle(recovered, segments.row)
@@ -185,7 +184,7 @@ class RaftLog:
     def _start_at(self, index: int, term: int) -> None:
         """Begin with an empty entry, durable on return. Only before anything else runs."""
         data = pack_record(BASE, 0, index, term)
-        head, self._crc = pack_frame(self._segments.current.salt, self._sequence + 1, self._crc, data)
+        head, self._crc = self._segments.current.frames.pack(self._sequence + 1, self._crc, data)
         self._segments.current.file.pwrite_sync(head + data, self._segments.offset)
         self._sequence += 1
         self._segments.offset += len(head) + len(data)
@@ -302,7 +301,7 @@ class RaftLog:
         segment, offset = self._segments.current, self._segments.offset
         sequence, previous = self._sequence + 1, self._crc
         data = b"".join(flight.pieces)
-        head, flight.crc = pack_frame(segment.salt, sequence, previous, data)
+        head, flight.crc = segment.frames.pack(sequence, previous, data)
         flight.mark = marks.Position(sequence, segment.number, flight.end, flight.last)
         self._sync.submit(SyncedWrite(segment.file, head + data, offset), self._written)
 
@@ -323,7 +322,7 @@ class RaftLog:
         """Take as much of what waits as the prepared blocks hold; None if not even the first record fits."""
         segments = self._segments
         pieces, size = self._waiting, self._waiting_size
-        if segments.free()[0] >= FRAME_SIZE + size:
+        if segments.free()[0] >= segments.current.frames.size + size:
             self._waiting, self._waiting_size = [], 0
             last = self.last_index
         else:
@@ -332,14 +331,14 @@ class RaftLog:
                 return None
         self._handed = last
         self._note_low(pieces)
-        return _Flight(pieces, size, last, segments.offset + FRAME_SIZE + size)
+        return _Flight(pieces, size, last, segments.offset + segments.current.frames.size + size)
 
     def _take_some(self) -> tuple[list[bytes], int, int]:
         waiting = self._waiting
         segments = self._segments
-        if not segments.place(FRAME_SIZE + RECORD_SIZE + len(waiting[1])):
+        if not segments.place(RECORD_SIZE + len(waiting[1])):
             return [], 0, 0
-        room = segments.free()[0] - FRAME_SIZE
+        room = segments.free()[0] - segments.current.frames.size
         size = count = 0
         while count < len(waiting) and size + RECORD_SIZE + len(waiting[count + 1]) <= room:
             size += RECORD_SIZE + len(waiting[count + 1])
@@ -370,8 +369,8 @@ class RaftLog:
         self._mark.move(flight.mark)
         self._sequence += 1
         self._crc = flight.crc
+        self.written += flight.end - self._segments.offset
         self._segments.offset = flight.end
-        self.written += FRAME_SIZE + flight.size
         self.syncs += 1
         if flight.last > self.durable_index:
             self.durable_index = flight.last

@@ -4,7 +4,7 @@
 cannot be read at position p, after the whole frame with sequence S:
 
 1. The next segment starts with frame S + 1: p is just where that segment ended. Go on there.
-2. A whole frame above S stands after p, in this segment or a later one: damage.
+2. The head of a frame above S + 1, or frame S + 1 whole, stands after p, in this segment or a later one: damage.
 3. The mark says that a frame above S was synced: damage.
 4. Otherwise the log ends at p. What was begun there is cut: overwritten with zeros.
 
@@ -20,8 +20,9 @@ import re
 from typing import Final, NamedTuple
 
 from visord.raft import mark as marks
-from visord.raft import records
-from visord.raft.records import BASE, ENTRY, HEADER_SIZE, TRUNCATE
+from visord.raft import old_frames, records
+from visord.raft.old_frames import OldFrames
+from visord.raft.records import BASE, ENTRY, HEADER_SIZE, TRUNCATE, Frames
 from visord.raft.segments import SPARE, SUFFIX, Segment, segment_name
 from visord.storage.disk import Disk, join, read_all
 from visord.storage.errors import RESTORE, DamageError, FormatError
@@ -38,6 +39,9 @@ NO_OP: Final = b"\x01"
 """pysyncobj's command that does nothing; also the content of a base entry."""
 
 
+_FRAMES: Final[dict[int, type[Frames]]] = {old_frames.VERSION: OldFrames, records.VERSION: Frames}
+"""By the version of a segment."""
+
 _SEGMENT: Final = re.compile(r"[0-9]{20}" + re.escape(SUFFIX), re.ASCII)
 
 
@@ -46,7 +50,7 @@ class Piece(NamedTuple):
 
     number: int
     path: str
-    salt: int
+    frames: Frames
     size: int
     data: bytes
     """The whole file; empty for those before the last one with frames, which nobody needs any more."""
@@ -98,11 +102,12 @@ def _load(disk: Disk, directory: str, number: int) -> Piece:
     header = records.unpack_header(data)
     if header is None:
         raise DamageError(path, 0, "a segment header", repr(data[:16]), RESTORE)
-    if header.version != records.VERSION:
-        raise FormatError(f"{path}: log format {header.version}; this version reads {records.VERSION}")
+    if header.version not in _FRAMES:
+        raise FormatError(f"{path}: log format {header.version}; this version reads {sorted(_FRAMES)}")
     if header.number != number:
         raise DamageError(path, 0, f"segment {number}", f"segment {header.number}", RESTORE)
-    return Piece(number, path, header.salt, len(data), data, HEADER_SIZE, None)
+    frames = _FRAMES[header.version](header)
+    return Piece(number, path, frames, len(data), data, HEADER_SIZE, None)
 
 
 class _Reader:
@@ -138,7 +143,7 @@ class _Reader:
         self.pieces[position] = piece._replace(end=offset, low=low)
 
     def _next(self, piece: Piece, offset: int) -> records.Frame | None:
-        found = records.frame_at(piece.data, offset, piece.salt)
+        found = piece.frames.at(piece.data, offset)
         if found is None:
             return None
         frame, previous = found
@@ -173,10 +178,12 @@ class _Reader:
             raise FormatError(f"{piece.path}, offset {frame.start}: record of unknown kind {kind}")
 
     def check_after(self) -> None:
-        """Refuse when a whole frame stands after the end: what is between cannot be read."""
+        """Refuse when something after the end proves that more was durable: what is between cannot be read."""
+        unread = 0
         for position, piece in enumerate(self.pieces[self.at :], self.at):
             end = self.pieces[self.at].end if position == self.at else HEADER_SIZE
-            later = records.later_frame(piece.data, end, piece.salt, self.sequence)
+            later = piece.frames.later(piece.data, end, self.sequence, unread)
+            unread += len(piece.data) - end
             if later is not None:
                 broken = self.pieces[self.at]
                 found = (
@@ -193,7 +200,8 @@ def _check_mark(reader: _Reader, mark: marks.Position | None, directory: str) ->
         raise DamageError(path, None, f"the log up to frame {mark.sequence}", "no segment at all", RESTORE)
     piece = reader.pieces[reader.at]
     expected = f"frame {reader.sequence + 1} (frames up to {mark.sequence} were stored and acknowledged)"
-    found = repr(piece.data[piece.end : piece.end + records.FRAME_SIZE])
+    # The key, which a frame begins with, is a secret of this file: it goes into no log that is shown around.
+    found = f"no whole frame, but ...{piece.data[piece.end : piece.end + records.FRAME_SIZE][records.KEY_SIZE :]!r}"
     raise DamageError(piece.path, piece.end, expected, found, RESTORE)
 
 
@@ -205,7 +213,7 @@ def settle(recovered: Recovered, row: list[Segment]) -> None:
     for position in range(recovered.at, len(row)):
         piece, segment = recovered.pieces[position], row[position]
         end = piece.end if position == recovered.at else HEADER_SIZE
-        torn = records.torn_at(piece.data, end, recovered.sequence + 1)
+        torn = piece.frames.torn(piece.data, end, recovered.sequence + 1)
         if torn:
             logger.warning(
                 "%s: cut %d bytes at offset %d that were being written when the node stopped; "

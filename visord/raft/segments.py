@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from visord.raft import records
-from visord.raft.records import HEADER_SIZE
+from visord.raft.records import FRAME_SIZE, HEADER_SIZE, Frames, Header
 from visord.storage.disk import Disk, File, join
 from visord.storage.errors import NO_SPACE_ERRNOS
 from visord.storage.worker import Submitter
@@ -78,11 +78,11 @@ class Full(NamedTuple):
 class Segment:
     """One file of the log. `size` is how far it is prepared, `low` its lowest entry (None: none)."""
 
-    __slots__ = ("capacity", "file", "low", "number", "salt", "size")
+    __slots__ = ("capacity", "file", "frames", "low", "number", "size")
 
-    def __init__(self, file: File, salt: int, number: int, size: int, capacity: int) -> None:
+    def __init__(self, file: File, frames: Frames, number: int, size: int, capacity: int) -> None:
         self.file = file
-        self.salt = salt
+        self.frames = frames
         self.number = number
         self.size = size
         self.capacity = max(capacity, size)
@@ -147,21 +147,22 @@ class Segments:
         return row[at].size - self.offset, following
 
     def place(self, size: int) -> bool:
-        """Move to the next segment if a frame of `size` bytes does not fit into this one for good.
+        """Move to the next segment if a frame with `size` bytes of records does not fit into this one for good.
 
         True when the frame can be written at `offset` now. False: `changed` will be called.
         """
         current = self.current
-        if self.offset + size <= current.size:
+        end = self.offset + current.frames.size + size
+        if end <= current.size:
             return True
-        if self.offset + size > current.capacity and self.at + 1 < len(self.row):
+        if end > current.capacity and self.at + 1 < len(self.row):
             following = self.row[self.at + 1]
-            if HEADER_SIZE + size <= following.size:
+            if HEADER_SIZE + following.frames.size + size <= following.size:
                 self.at += 1
                 self.offset = HEADER_SIZE
                 self.prepare()
                 return True
-        self.prepare(size)
+        self.prepare(FRAME_SIZE + size)
         return False
 
     def inherit(self, spares: list[str]) -> None:
@@ -171,10 +172,10 @@ class Segments:
 
     def first(self) -> None:
         """Make the very first segment, before anything else runs."""
-        number, salt = 1, self._random32()
+        header = records.new_header(1, self._random32)
         size = HEADER_SIZE + self._options.first
-        self._make_file(number, salt, size)
-        self.row.append(self._open(number, salt, size))
+        self._make_file(header, size)
+        self.row.append(self._open(header, size))
 
     def retry(self) -> None:
         """Try again to prepare blocks after the disk was full."""
@@ -269,20 +270,20 @@ class Segments:
         segment.size = upto
 
     def _add(self, number: int, size: int) -> Segment:
-        salt = self._random32()
+        header = records.new_header(number, self._random32)
         if self.spares:
-            size = self._recycle(number, salt, size)
+            size = self._recycle(header, size)
         else:
             self._require(size)
-            self._make_file(number, salt, size)
-        return self._open(number, salt, size)
+            self._make_file(header, size)
+        return self._open(header, size)
 
-    def _make_file(self, number: int, salt: int, size: int) -> None:
-        path = join(self._directory, segment_name(number))
+    def _make_file(self, header: Header, size: int) -> None:
+        path = join(self._directory, segment_name(header.number))
         temporary = path + ".tmp"
         file = self._disk.open(temporary, create=True)
         try:
-            file.pwrite(records.pack_header(salt, number), 0)
+            file.pwrite(records.pack_header(header), 0)
             _fill(file, HEADER_SIZE, size)
             file.sync()
         except OSError:
@@ -294,8 +295,8 @@ class Segments:
         self._disk.rename(temporary, path)
         self._disk.sync_dir(self._directory)
 
-    def _recycle(self, number: int, salt: int, size: int) -> int:
-        """Turn a spare into segment `number`; return its prepared size."""
+    def _recycle(self, header: Header, size: int) -> int:
+        """Turn a spare into the segment of `header`; return its prepared size."""
         name = self.spares[-1]
         spare = join(self._directory, name)
         file = self._disk.open(spare)
@@ -305,19 +306,19 @@ class Segments:
             if there < size:
                 self._require(size - there)
             _fill(file, prepared, size)
-            file.pwrite(records.pack_header(salt, number), 0)
+            file.pwrite(records.pack_header(header), 0)
             file.sync()
         finally:
             file.close()
-        self._disk.rename(spare, join(self._directory, segment_name(number)))
+        self._disk.rename(spare, join(self._directory, segment_name(header.number)))
         self._disk.sync_dir(self._directory)
         self.spares.remove(name)
         self._inherited.discard(name)
         return max(prepared, size)
 
-    def _open(self, number: int, salt: int, size: int) -> Segment:
-        file = self._disk.open(join(self._directory, segment_name(number)))
-        return Segment(file, salt, number, size, self._options.segment)
+    def _open(self, header: Header, size: int) -> Segment:
+        file = self._disk.open(join(self._directory, segment_name(header.number)))
+        return Segment(file, Frames(header), header.number, size, self._options.segment)
 
     # -- the old end ------------------------------------------------------------------------------------
 
