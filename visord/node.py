@@ -30,6 +30,7 @@ from visord.members.conduct import Conduct
 from visord.members.contacts import Contacts
 from visord.members.divergence import Divergence
 from visord.members.farewell import Farewell
+from visord.members.formats import Formats
 from visord.members.forwarding import Forwarding
 from visord.members.hashing import Hashing
 from visord.members.passing import Passing
@@ -80,17 +81,6 @@ MODE_OF_REV: Final = 2
 CONFIRM: Final = 0
 """Instead of a rev to wait for: the read needs a confirmation."""
 WITH_AT: Final = frozenset((verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN))
-
-
-def _read_entry(entry: bytes) -> bytes:
-    """Return an entry of the leader's with its decoded form. Raises `UnknownFormat` where this node must not guess."""
-    if entry[:1] in commands.OTHER_MARKS:
-        return entry
-    if entry[:1] != commands.MARK:
-        raise commands.UnknownFormat(
-            f"an entry begins with {entry[:1]!r}: this version of visord knows no such kind"
-        )
-    return commands.decode(entry)
 
 
 class RemovedError(Exception):
@@ -199,8 +189,16 @@ class Node:
             applied=(self.machine.index, self.machine.term),
             timing=environment.timing,
             soon=self._loop.call_soon,
-            read=_read_entry,
+            read=self._read_entry,
         )
+        self.formats = Formats(
+            self.engine,
+            self.peers,
+            self.say,
+            lambda form: self._loop.call_soon(self._require, form),
+        )
+        self.formats.reached(self.machine.format)
+        self.formats.stored(command for command, _, _ in reversed(self.log[:]))
         self.checkpointer.sweep()
         self.log.on_durable = self._on_durable
         self.log.on_room = self._on_room
@@ -214,7 +212,7 @@ class Node:
         self.upkeep = Upkeep(self, self._settings.storage, self._loop)
         # Leaders may still answer what this node asked before it was killed: its numbers must not be met again.
         first = self._rng.getrandbits(48)
-        self.forwarding = Forwarding(self.say, self._loop.time, first)
+        self.forwarding = Forwarding(self.say, self._loop.time, first, self.peers.reads)
         self.proposer = Proposer(
             self.engine.propose,
             self.log.has_room,
@@ -223,6 +221,7 @@ class Node:
             self.environment.clock_ms,
             self._loop.time,
             Estimates(self.machine.store),
+            self.formats.next,
         )
         self.forwarding.proposer = self.proposer
         self.reads = Reads(
@@ -234,7 +233,7 @@ class Node:
         self.hashing = Hashing(
             self.engine,
             lambda: self.machine,
-            self.say,
+            self.formats.say,
             self._loop,
             (cluster.hash_seconds, cluster.compare_seconds),
             self._on_divergence,
@@ -303,6 +302,22 @@ class Node:
         engine.on_leadership(self._leadership)
         engine.on_install(self.catchup.needed)
 
+    def _read_entry(self, entry: bytes) -> bytes:
+        """Return an entry of the leader's with its decoded form. Raises `UnknownFormat` where it is not known."""
+        if entry[:1] in commands.OTHER_MARKS:
+            return entry
+        if entry[:1] != commands.MARK:
+            raise commands.UnknownFormat(
+                f"an entry begins with {entry[:1]!r}: this version of visord knows no such kind"
+            )
+        command = commands.decode(entry)
+        self.formats.reached(commands.format_of(entry))
+        return command
+
+    def _require(self, form: int) -> None:
+        if not self._closed:
+            self.peers.require(form)
+
     # -- life -----------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -351,6 +366,7 @@ class Node:
         self.passing.look()
         self.catchup.look()
         self.members.look()
+        self.formats.look()
         self.hashing.look()
         if self.divergence is not None and self.engine.is_leader and not self.engine.transferring:
             self.engine.transfer(None)  # who leads decides when leases end, and others take its checkpoints
@@ -378,7 +394,10 @@ class Node:
             return
         kind = message[0]
         if not msg.well_formed(message):
-            self.conduct.bad(member, kind, "it is not what a message of this kind is")
+            if msg.earlier(message) and self.standing.may(member, kind):
+                self.formats.on_earlier(member, message)
+            else:
+                self.conduct.bad(member, kind, "it is not what a message of this kind is")
         elif not self.standing.may(member, kind):
             self.conduct.unbidden(member, kind)
         elif is_for_engine(kind):
@@ -495,6 +514,8 @@ class Node:
 
     def _apply(self, index: int, term: int, command: bytes) -> None:
         outcomes = self.machine.apply(index, term, command)
+        if self.machine.format > self.formats.in_force:
+            self.formats.reached(self.machine.format)
         self.hashing.applied()
         if type(command) is Command:
             command.batch = None  # the log keeps the bytes; the decoded form has served
@@ -522,6 +543,7 @@ class Node:
     def replace_machine(self, machine: Machine) -> None:
         """Go on with the state of a checkpoint that came from elsewhere."""
         self.hashing.places.forget()
+        self.formats.reached(machine.format)
         if machine is not self.machine:
             self.machine.become(machine)
             self.leases.use(self.machine)

@@ -33,6 +33,7 @@ from visor.protocol.verbs import RETRY
 from visord.queueing import FairQueue
 from visord.state import cost
 from visord.state.command import Command, encode, too_deep, unfit
+from visord.state.formats import FORMAT, OLDEST
 from visord.state.growth import grows
 from visord.state.refusal import Refusal
 
@@ -158,7 +159,8 @@ class Proposer:
     `propose(command) -> (index, term) | None` appends to the log as leader; `has_room(size)` tells whether
     the log can take a command of that size now (if not, it makes room and `start_next` is called again);
     `call_soon(callback)` runs it in this turn of the loop, after all sockets were read; `clock_ms()` is wall-clock
-    time, which the command carries; `time()` is monotonic seconds; `costs` tells what fits one command.
+    time, which the command carries; `time()` is monotonic seconds; `costs` tells what fits one command; `form()` is the
+    format of the next command, for a leader.
     """
 
     def __init__(
@@ -170,8 +172,10 @@ class Proposer:
         clock_ms: Callable[[], int],
         time: Callable[[], float],
         costs: Costs = CHEAP,
+        form: Callable[[], int] = lambda: FORMAT,
     ) -> None:
         self._costs = costs
+        self.form = form
         self._propose = propose
         self._has_room = has_room
         self._route = route
@@ -307,7 +311,8 @@ class Proposer:
         now = self._clock_ms()
         try:
             judged = all([group.judged for group in groups])  # noqa: C419 - faster than a generator
-            return groups, encode(now, [group.content for group in groups], judged=judged)
+            contents = [group.content for group in groups]
+            return groups, encode(now, contents, judged=judged, form=self.form())
         except ValueError:
             # Somebody nested his fields deeper than can be packed, or read: he is refused, the others go on.
             return _refuse_unfit(groups, now), None
@@ -387,6 +392,8 @@ class Proposer:
 
     def _refuse_costly(self, group: Group) -> bool:
         """Refuse what another member sent as one, and should have split: to be a member is no licence."""
+        if self.form() == OLDEST:
+            return False  # members of the older version do not split
         most = 2 * cost.COMMAND  # its state was another one when it estimated
         if len(group.frames) == 1 or self._costs.fitting(group.frames, most)[0] == len(group.frames):
             return False

@@ -19,10 +19,10 @@ from visord.environment import Environment
 from visord.members.joining import NoClusterError, Start, cluster_to_join, is_his_own, join
 from visord.node import Node
 from visord.peers.errors import PeersStartError
-from visord.peers.handshake import Hello
+from visord.peers.handshake import Hello, outdated
 from visord.peers.incoming import Reply
 from visord.peers.keeping import Keeping
-from visord.peers.messages import JOINED, pack
+from visord.peers.messages import JOIN, JOINED, pack
 from visord.peers.security import Security
 from visord.peers.tcp import TcpPeers
 from visord.serving import unix_socket
@@ -377,7 +377,10 @@ class Server:
 
 def _answer(node: Node, hello: Hello, message: list[Any], reply: Reply, host: str) -> None:
     """Answer a question of a node that is no member."""
-    if is_his_own(hello, message):
+    least = node.formats.in_force
+    if is_his_own(hello, message) and message[0] == JOIN and hello.reads < least:
+        reply(pack([JOINED, False, ["bad_request", outdated(hello.member, hello.reads, least), {}]]))
+    elif is_his_own(hello, message):
         node.answer(message, reply, host)
     else:
         text = "a node asks for itself only, at the address that it says in its handshake"

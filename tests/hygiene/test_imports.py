@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "visord/storage": {"visord.storage", "visord.state", "visor.protocol", "visor._version"},
     "visord/peers": {
         "visord.peers", "visord.addresses", "visord.naming", "visord.private_file", "visord.settings",
-        "visord.state.refusal",
+        "visord.state.refusal", "visord.state.formats",
         "visor.protocol", "visor._version",
     },
     "visord/members": {

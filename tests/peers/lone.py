@@ -27,6 +27,7 @@ from visord.peers import messages as msg
 from visord.proposer import Group
 from visord.raft.configuration import Configuration, Member
 from visord.settings import Settings, StorageSettings
+from visord.state.formats import FORMAT
 from visord.storage.worker import Inline
 
 VOTER, LEARNER, STRANGER = "c" * 16, "1" * 16, "e" * 16
@@ -76,6 +77,10 @@ class Wires:
         self.receive: Callable[[str, list[Any]], None] = lambda member, message: None
         self.changed: Callable[[str, bool], None] = lambda member, reachable: None
         self.hung_up: list[str] = []
+        self.said: dict[str, int] = {}
+        """The format of commands that a member reads, where it is not the newest."""
+        self.required = 1
+        self.away: set[str] = set()
         self._say = say
 
     def set_members(self, addresses: Mapping[str, str]) -> None:
@@ -89,7 +94,13 @@ class Wires:
         return 0
 
     def reachable(self, member: str) -> bool:
-        return True
+        return member not in self.away
+
+    def reads(self, member: str) -> int:
+        return self.said.get(member, FORMAT)
+
+    def require(self, form: int) -> None:
+        self.required = form
 
     def hang_up(self, member: str) -> None:
         self.hung_up.append(member)

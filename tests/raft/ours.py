@@ -17,6 +17,7 @@ from visord.raft.core import Timing
 from visord.raft.engine import Engine
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
+from visord.state.formats import FORMAT
 from visord.storage.worker import Done, Inline, Job
 
 OPTIONS = Options(segment=1 << 20, chunk=1 << 18, ahead=1 << 19, first=1 << 17, reserve=0, keep=0)
@@ -43,6 +44,12 @@ class Wire:
 
     def reachable(self, member: str) -> bool:
         return member in self.connected
+
+    def reads(self, member: str) -> int:
+        return FORMAT
+
+    def require(self, form: int) -> None:
+        pass
 
     def hang_up(self, member: str) -> None:
         pass

@@ -23,6 +23,7 @@ from visord.raft.core import Timing
 from visord.raft.engine import Engine
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
+from visord.state.formats import FORMAT
 from visord.storage.worker import Done, Inline, Job
 
 IDS = ("a", "b", "c")
@@ -57,6 +58,12 @@ class Wire:
     def connect(self, member: str, yes: bool) -> None:
         (self.connected.add if yes else self.connected.discard)(member)
         self.changed(member, yes)
+
+    def reads(self, member: str) -> int:
+        return FORMAT
+
+    def require(self, form: int) -> None:
+        pass
 
     def hang_up(self, member: str) -> None:
         pass

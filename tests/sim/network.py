@@ -26,6 +26,7 @@ import msgpack
 from tests.sim.randoms import log_uniform
 from tests.sim.scheduler import NodeLoop, Scheduler, Timer
 from visord.raft.engine import is_for_engine
+from visord.state.formats import FORMAT
 
 BOUND: Final = 1 << 20
 """Bytes that may wait on one connection before `send` drops."""
@@ -390,6 +391,12 @@ class SimPeers:
 
     def reachable(self, member: str) -> bool:
         return self._believed.get(member, 0) > 0
+
+    def reads(self, member: str) -> int:
+        return FORMAT
+
+    def require(self, form: int) -> None:
+        pass
 
     def hang_up(self, member: str) -> None:
         for other in list(self._network.endpoints.values()):

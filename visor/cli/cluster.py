@@ -56,7 +56,10 @@ def members() -> View[Member]:
 def report_shape(report: Report) -> dict[str, Any]:
     """Return the JSON of what one member told of itself."""
     status = report.status or {}
-    told = ("server", "term", "applied", "committed", "durable", "rev", "files", "watches", "log_bytes")
+    told = (
+        *("server", "term", "applied", "committed", "durable", "rev", "files", "watches", "log_bytes"),
+        *("format", "format_waits_for"),
+    )
     return {
         **member_shape(report.member),
         "answers": report.status is not None,
@@ -83,11 +86,19 @@ def reports() -> View[Report]:
 
     def cells(each: Report) -> list[Cells]:
         server = str((each.status or {}).get("server", "-")).removeprefix("visord/")
-        words = "; ".join(each.alarms) or each.problem
+        words = "; ".join(each.alarms) or each.problem or _waits(each)
         return [(*fields(each), server, words)]
 
     columns = ("name", "role", "client", "state", "term", "applied", "behind", "rev", "version", "what")
     return View(report_shape, lambda each: line(*fields(each)), columns, cells)
+
+
+def _waits(report: Report) -> str:
+    """Return what an upgrade waits for, as far as this member knows."""
+    names = (report.status or {}).get("format_waits_for")
+    if not isinstance(names, list) or not names:
+        return ""
+    return f"commands keep format {report.number('format')} until these are upgraded: {', '.join(map(str, names))}"
 
 
 def survey_shape(survey: Survey) -> dict[str, Any]:

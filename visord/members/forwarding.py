@@ -10,6 +10,7 @@ from visor.protocol.verbs import WRITES
 from visord.peers import messages as msg
 from visord.proposer import HOLD_SECONDS, LOST, Group, Proposer
 from visord.state.command import WRITE_WEIGHT, too_deep, well_formed
+from visord.state.formats import FORMAT, OLDEST
 from visord.state.refusal import Refusal, bad_request
 
 NO_GROUP: Final = bad_request("group", "[number, session, actor, writes, owner]", [])
@@ -43,11 +44,19 @@ class Forwarding:
     """Both ends: groups of this node that a leader has, and groups of others that this leader gets.
 
     Groups are numbered from behind `first`, which no other life of this node has: a leader may still answer those.
+    `reads(member)`: the format of commands that it reads, see `formats`.
     """
 
-    def __init__(self, say: Callable[[str, list[Any]], bool], time: Callable[[], float], first: int) -> None:
+    def __init__(
+        self,
+        say: Callable[[str, list[Any]], bool],
+        time: Callable[[], float],
+        first: int,
+        reads: Callable[[str], int] = lambda member: FORMAT,
+    ) -> None:
         self._say = say
         self._time = time
+        self._reads = reads
         self._last = first
         self._sent: dict[int, tuple[str, Group]] = {}
         """Groups that no place is known of: number -> (the leader, group)."""
@@ -59,9 +68,10 @@ class Forwarding:
     def send(self, leader: str, groups: list[Group]) -> bool:
         """Send groups to the leader. False when that cannot be."""
         rows = []
+        fields = 4 if self._reads(leader) >= FORMAT else 3  # a leader of the older version knows no owners
         for group in groups:
             self._last += 1
-            rows.append([self._last, *group.content])
+            rows.append([self._last, *group.content[:fields]])
         if not self._say(leader, [msg.FORWARD, rows]):
             return False
         for row, group in zip(rows, groups, strict=True):
@@ -123,10 +133,12 @@ class Forwarding:
 
     def on_forward(self, member: str, message: list[Any], leads: bool) -> None:
         """A replica sends groups."""
-        rows = [row for row in message[1] if type(row) is list and row and type(row[0]) is int]
+        rows = message[1]
         if not leads:
             self._refuse(member, rows, Refusal("not_leader", "this node does not lead", {}))
             return
+        if self.proposer.form() == OLDEST:  # members of the older version know no owners
+            rows = [[*row, ""] if len(row) == 4 else row for row in rows]
         self._refuse(member, [row for row in rows if not _is_group(row)], NO_GROUP)
         groups: list[Group] = []
         for row in filter(_is_group, rows):

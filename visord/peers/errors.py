@@ -14,7 +14,8 @@ class HandshakeError(Exception):
 class PeerRefusedError(Exception):
     """One side does not want the other. It will not change by itself soon: retried slowly.
 
-    `code`: `version`, `cluster`, `member`, `self`, `secret`, `certificate`, `not_admitted`, `overloaded`, `hello`.
+    `code`: `version`, `cluster`, `member`, `self`, `secret`, `certificate`, `not_admitted`, `overloaded`,
+    `format`, `hello`.
     `proven`: the refusal came from a node that holds the shared secret, so nobody else made it up.
     """
 

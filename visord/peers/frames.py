@@ -28,11 +28,15 @@ HANDSHAKE_LIMIT: Final = 4096
 MAX_ELEMENTS: Final = 1 << 18
 """Elements of all arrays and maps of one message. Nobody needs more: one write has at most 2**17, those of a FORWARD
 together about as many, for their weight, and the entries of an APPEND are counted. More would hold the loop."""
+MAX_OF_ENTRIES: Final = 1 << 19
+"""The same of an APPEND: the older version's leaders put up to 4 MiB of entries into one, however short they are."""
 COUNTED: Final = 256 << 10
 """Bytes of a message whose elements are counted: a shorter one can have no more than these."""
 FEW: Final = 1024
 """Elements of each array in a message that is decoded at once."""
 WINDOW: Final = 16 << 10
+APPEND: Final = b"\x97\x01"
+"""How an APPEND begins (see `messages`): an array of 7, of kind 1."""
 HEADER: Final = 4
 SEAL: Final = 16
 BLOCK: Final = 64
@@ -95,7 +99,7 @@ def decode(data: bytes | memoryview) -> list[Any]:
     """
     size = len(data)
     try:
-        message = _unpack(data, size) if size <= COUNTED else _long(data, _counting())
+        message = _unpack(data, size) if size <= COUNTED else _large(data)
     except Exception as error:  # the decoder raises many kinds; each means that this is no message
         raise ValueError(f"not msgpack: {type(error).__name__}: {error!s:.200}") from error
     if type(message) is not list or not message or type(message[0]) is not int:
@@ -120,10 +124,15 @@ def _unpack(data: bytes | memoryview, size: int) -> Any:
         return _long(data, {})
 
 
-def _long(data: bytes | memoryview, hooks: dict[str, Any]) -> Any:
+def _large(data: bytes | memoryview) -> Any:
+    most = MAX_OF_ENTRIES if data[:2] == APPEND else MAX_ELEMENTS
+    return _long(data, _counting(most), most)
+
+
+def _long(data: bytes | memoryview, hooks: dict[str, Any], most: int = MAX_ELEMENTS) -> Any:
     """Decode what may have long arrays; nothing is built before it is known to be whole."""
     _walk(data)
-    elements = min(len(data), MAX_ELEMENTS)
+    elements = min(len(data), most)
     return msgpack.unpackb(
         data,
         raw=False,
@@ -142,14 +151,14 @@ def _walk(data: bytes | memoryview) -> None:
     scanner.skip()
 
 
-def _counting() -> dict[str, Any]:
+def _counting(most: int) -> dict[str, Any]:
     total = 0
 
     def count(container: Any) -> Any:
         nonlocal total
         total += len(container)
-        if total > MAX_ELEMENTS:
-            raise ValueError(f"over {MAX_ELEMENTS} elements")
+        if total > most:
+            raise ValueError(f"over {most} elements")
         return container
 
     return {"list_hook": count, "object_hook": count}

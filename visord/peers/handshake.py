@@ -24,6 +24,7 @@ import msgpack
 
 from visor._version import __version__
 from visord.peers.errors import HandshakeError, PeerRefusedError
+from visord.state.formats import FORMAT, OLDEST
 from visord.state.refusal import describe
 
 MAGIC: Final = "visor-peer"
@@ -37,6 +38,7 @@ WELCOME: Final = 3
 REFUSED: Final = 4
 TEXT_LIMIT: Final = 300
 ELEMENTS: Final = 32
+MOST_FORMATS: Final = 255
 
 _PROOF_OF_DIALLER: Final = b"visor-peer 1 proof of dialler"
 _PROOF_OF_ACCEPTER: Final = b"visor-peer 1 proof of accepter"
@@ -54,6 +56,8 @@ class Identity:
     """The cluster's id; None while it knows none."""
     address: str | None
     """Where others reach it, HOST:PORT."""
+    reads: int = FORMAT
+    """The newest format of commands that it reads; who does not say reads the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class Hello:
     release: str
     purpose: str
     """`member`: messages follow; `ask`: one message follows, and one answer."""
+    reads: int = OLDEST
+    """The newest format of commands that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,8 @@ Admit = Callable[[str, Hello], "str | None"]
 
 
 class Dialler:
-    """The side that opened the connection. `expect`: the member that should answer, None when nobody knows."""
+    """The side that opened the connection. `expect`: the member that should answer, None when nobody knows. `least`:
+    the format of commands that it must read."""
 
     def __init__(
         self,
@@ -91,8 +98,10 @@ class Dialler:
         purpose: str,
         secret: bytes | None,
         nonce: bytes,
+        least: int = OLDEST,
     ) -> None:
         self._me = me
+        self._least = least
         self._expect = expect
         self._secret = secret
         self._transcript = b""
@@ -111,6 +120,7 @@ class Dialler:
                     "expect": expect,
                     "purpose": purpose,
                     "release": __version__,
+                    "reads": me.reads,
                     "nonce": nonce,
                 },
             ]
@@ -130,7 +140,9 @@ class Dialler:
         fields = message[1] if message[0] == CHALLENGE and len(message) > 1 else None
         if type(fields) is not dict:
             raise HandshakeError("the other side did not answer with a challenge")
-        identity = Identity(_text(fields, "member"), _text(fields, "cluster"), _text(fields, "address"))
+        identity = Identity(
+            _text(fields, "member"), _text(fields, "cluster"), _text(fields, "address"), _reads(fields)
+        )
         _nonce(fields)
         if self._expect is not None and identity.member != self._expect:
             raise PeerRefusedError(
@@ -141,6 +153,8 @@ class Dialler:
         if bool(fields.get("secret")) != (self._secret is not None):
             with_secret, without = (self._me, identity) if self._secret else (identity, self._me)
             raise _one_secret(with_secret.member, without.member)
+        if identity.reads < self._least:
+            raise PeerRefusedError("format", outdated(identity.member, identity.reads, self._least))
         self.accepter = identity
         self._transcript = _transcript(self.hello, data)
         return _pack([PROOF, _proof(self._secret, _PROOF_OF_DIALLER, self._transcript)])
@@ -206,6 +220,7 @@ class Accepter:
             address=_text(fields, "address"),
             release=_text(fields, "release") or "",
             purpose=_text(fields, "purpose") or "",
+            reads=_reads(fields),
         )
         self._fits(hello, _text(fields, "expect"))
         me = self._me
@@ -217,6 +232,7 @@ class Accepter:
                     "cluster": me.cluster,
                     "address": me.address,
                     "secret": bool(self._secrets),
+                    "reads": me.reads,
                     "nonce": self._nonce,
                 },
             ]
@@ -297,6 +313,21 @@ def _nonce(fields: dict[str, Any]) -> None:
     nonce = fields.get("nonce")
     if type(nonce) is not bytes or len(nonce) != NONCE:
         raise PeerRefusedError("hello", f"nonce must be {NONCE} bytes")
+
+
+def _reads(fields: dict[str, Any]) -> int:
+    value = fields.get("reads", OLDEST)
+    if type(value) is int and OLDEST <= value <= MOST_FORMATS:
+        return value
+    raise PeerRefusedError("hello", f"reads must be 1 to {MOST_FORMATS}, not {describe(value)}")
+
+
+def outdated(member: str | None, reads: int, least: int) -> str:
+    """Return why nobody here may speak with a member that runs an older version."""
+    return (
+        f"{_who(member)} runs an older version of visord, which reads commands up to format {reads}; this cluster's "
+        f"have format {least}: install a later version there"
+    )
 
 
 def _text(fields: dict[str, Any], name: str) -> str | None:

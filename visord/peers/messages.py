@@ -7,7 +7,7 @@
     ROUND     [7, term, number]                              ROUNDED   [8, term, number]
     TIMEOUT_NOW [9, term]
     INSTALL   [10, term, first_index, first_term, seq]     "what you need I have no more: fetch a checkpoint"
-    FORWARD   [20, [[write group id, session, actor, frames, owner], ...]]
+    FORWARD   [20, [[write group id, session, actor, frames, owner], ...]]     without owner: of the older version
     PLACED    [21, [[write group id, index, term, position], ...]]
     REFUSED   [22, [write group id, ...], code, text, details]
     READ_INDEX [23, id]                        READ_AT   [24, id, index or nil]
@@ -273,6 +273,14 @@ def well_formed(message: list[Any]) -> bool:
             return False
     judge = _SENSE.get(kind)
     return judge is None or judge(message)
+
+
+def earlier(message: list[Any]) -> bool:
+    """Tell whether this is what a leader of the older version says: HASH [34, id, rev], or
+    VERDICT [37, rev, digest or nil, [who differs, ...]]. It is no fault of his; see `members/formats.py`."""
+    if message[0] == HASH:
+        return len(message) == 3 and _number(message[1]) and _index(message[2])
+    return message[0] == VERDICT and len(message) == 4 and _index(message[1]) and type(message[3]) is list
 
 
 def _append(message: list[Any]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from visord.state.formats import OLDEST
+
 
 class Peers(Protocol):
     """Connections to the other members. Everything happens on the loop's thread; nothing blocks or raises."""
@@ -30,6 +32,14 @@ class Peers(Protocol):
     def hang_up(self, member: str) -> None:
         """Close the connection that this member dialled; it may dial again after a while."""
 
+    def reads(self, member: str) -> int:
+        """Return the newest format of commands that this member has said it reads, the oldest while nothing is known.
+
+        What it said last counts, also while it is away."""
+
+    def require(self, form: int) -> None:
+        """Have no connection any more, either way, to a member that does not read this format of commands."""
+
     def close(self) -> None:
         """Hang up everywhere. Idempotent."""
 
@@ -53,6 +63,12 @@ class Alone:
         return False
 
     def hang_up(self, member: str) -> None:
+        pass
+
+    def reads(self, member: str) -> int:
+        return OLDEST
+
+    def require(self, form: int) -> None:
         pass
 
     def close(self) -> None:

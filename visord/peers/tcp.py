@@ -25,11 +25,22 @@ from visord.peers.asking import ask
 from visord.peers.binding import misbound
 from visord.peers.certificates import Certificates
 from visord.peers.errors import PeersStartError
-from visord.peers.handshake import ASK, MEMBER, NONCE, Accepter, Admit, Dialler, Hello, Identity
+from visord.peers.handshake import (
+    ASK,
+    MEMBER,
+    NONCE,
+    Accepter,
+    Admit,
+    Dialler,
+    Hello,
+    Identity,
+    outdated,
+)
 from visord.peers.incoming import Door, Reply
 from visord.peers.link import Link
 from visord.peers.outgoing import QUEUE_LIMIT, Outgoing, dial
 from visord.peers.security import NOTHING, Security
+from visord.state.formats import OLDEST
 
 logger = logging.getLogger("visord.peers")
 
@@ -103,6 +114,10 @@ class TcpPeers:
         self._links: dict[str, Link] = {}
         self._senders: dict[str, Callable[[bytes], bool]] = {}
         """Of the members that are reachable."""
+        self._reads: dict[str, int] = {}
+        """The format of commands that each member said last it reads."""
+        self._least = OLDEST
+        """The one that members must read."""
         self._ending: set[asyncio.Task[None]] = set()
         self._server: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -138,7 +153,8 @@ class TcpPeers:
                 self._links[member] = Link(
                     self._loop, member, address, self._dial, self._rng, self._up, self._down
                 )
-        self._door.review(self.admit)
+        self._reads = {one: form for one, form in self._reads.items() if one in self._links}
+        self._door.review(self._why_not)
 
     def send(self, member: str, data: bytes) -> bool:
         """Send one packed message. False: it was dropped, because the member is away or too much waits."""
@@ -157,6 +173,18 @@ class TcpPeers:
     def hang_up(self, member: str) -> None:
         """Close the connection that this member dialled; it may dial again after a while (`probation`)."""
         self._door.hang_up(member)
+
+    def reads(self, member: str) -> int:
+        """Return the newest format of commands that a member said last it reads, the oldest when it said nothing."""
+        return self._reads.get(member, OLDEST)
+
+    def require(self, form: int) -> None:
+        """Have no connection any more, either way, to a member that does not read this format of commands."""
+        self._least = form
+        for member, link in self._links.items():
+            if link.connection is not None and self.reads(member) < form:
+                link.connection.abort(outdated(member, self.reads(member), form))
+        self._door.review(self._why_not)
 
     def close(self) -> None:
         """Hang up everywhere. Idempotent. What was sent is still written as long as the loop runs."""
@@ -215,8 +243,10 @@ class TcpPeers:
 
     def arrived(self, member: str) -> None:
         """A member has dialled this node: so it is there to be dialled."""
-        link = self._links.get(member)
+        hello, link = self._door.hello(member), self._links.get(member)
         if link is not None:
+            if hello is not None:
+                self._reads[member] = hello.reads
             link.hurry()
 
     def misbound(self, hello: Hello, certificate: dict[str, Any] | None) -> str | None:
@@ -241,7 +271,12 @@ class TcpPeers:
     def _admit(self, hello: Hello) -> str | None:
         if self._closed:
             return "the node is stopping"
-        return None if hello.purpose == ASK else self.admit(hello.member or "", hello)
+        return None if hello.purpose == ASK else self._why_not(hello.member or "", hello)
+
+    def _why_not(self, member: str, hello: Hello) -> str | None:
+        if hello.reads < self._least:
+            return outdated(member, hello.reads, self._least)
+        return self.admit(member, hello)
 
     def _identity(self) -> Identity:
         return Identity(self.member or None, self.cluster, self.advertised)
@@ -253,8 +288,12 @@ class TcpPeers:
             purpose=MEMBER,
             secret=self._security.secret,
             nonce=self._rng.randbytes(NONCE),
+            least=self._least,
         )
-        return await dial(self._loop, address, dialler, self._security, queue_limit=self._queue_limit)
+        connection = await dial(self._loop, address, dialler, self._security, queue_limit=self._queue_limit)
+        if dialler.accepter is not None:
+            self._reads[member] = dialler.accepter.reads
+        return connection
 
     def _up(self, member: str, connection: Outgoing) -> None:
         self._senders[member] = connection.send

@@ -120,6 +120,9 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
     )
     yield _count("checkpoints", "Checkpoints made since the start.", figures["checkpoint"]["made"])
     yield _gauge("compared_rev", "The rev at which replicas were last found equal.", node.hashing.compared)
+    yield _gauge("command_format", "The format of new commands: see Upgrade.", figures["format"])
+    waits = len(figures["format_waits_for"])
+    yield _gauge("command_format_waits", "Members that keep a newer format from being used.", waits)
     alarms = figures["alarms"]
     for alarm in ALARMS:
         raised = sum(one.startswith(f"{alarm}:") for one in alarms)

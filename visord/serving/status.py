@@ -71,6 +71,8 @@ def status(node: Node) -> dict[str, Any]:
         "log_entries": len(node.log),
         "checkpoint": node.upkeep.status(),
         "compared": node.hashing.compared,
+        "format": node.formats.in_force,
+        "format_waits_for": node.formats.waits_for(),
         "alarms": health.alarms(node),
     }
 

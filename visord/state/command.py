@@ -20,6 +20,8 @@ stops. What is odd *within* a group (its actor, its session, a frame) is refused
 
     format 1    [session, actor, frames]            read with the owner ""
     format 2    [session, actor, frames, owner]
+
+Which one is written: `members/formats.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from typing import Any, Final, TypeAlias
 
 import msgpack
 
-FORMAT: Final = 2
+from visord.state.formats import FORMAT, OLDEST
+
 MARK: Final = b"\x00"
 
 OTHER_MARKS: Final = frozenset((b"\x01", b"\x02"))
@@ -50,7 +53,7 @@ Batch: TypeAlias = tuple[int, list[Any]]
 """`(time_ms, groups)`: each group a list of four, the third of them a list."""
 
 _MAX_TIME = 1 << 62
-_WIDTHS: Final[dict[int, int]] = {1: 3, FORMAT: 4}
+_WIDTHS: Final[dict[int, int]] = {OLDEST: 3, FORMAT: 4}
 """Fields of a group, by format."""
 _CONTAINERS: Final = frozenset((list, dict))
 
@@ -65,14 +68,20 @@ class Command(bytes):
     batch: Batch | None = None
 
 
-def encode(time_ms: int, groups: list[Any], *, judged: bool = False) -> Command:
+def encode(time_ms: int, groups: list[Any], *, judged: bool = False, form: int = FORMAT) -> Command:
     """Return the command for `groups`, decided at `time_ms` (ms since 1970 UTC), with `.batch` as its bytes say.
 
     Group: `[session (bytes) or None, actor, frames, owner]`. `judged`: a door has seen all frames, so they are not read
-    back, which costs a write 4 %. ValueError when the bytes cannot be had or would not be read by everybody: see
-    `unfit`.
+    back, which costs a write 4 %. `form`: the format; in the oldest one owners are left out. ValueError when the bytes
+    cannot be had or would not be read by everybody: see `unfit`.
     """
     try:
+        if form == OLDEST:
+            packed = msgpack.packb(
+                [OLDEST, time_ms, [[session, actor, frames] for session, actor, frames, _ in groups]],
+                use_bin_type=True,
+            )
+            return decode(MARK + packed)
         command = Command(MARK + msgpack.packb([FORMAT, time_ms, groups], use_bin_type=True))
         command.batch = (time_ms, groups) if judged and 0 <= time_ms < _MAX_TIME else read(command)
     except (TypeError, OverflowError, UnknownFormat) as error:
@@ -85,6 +94,11 @@ def decode(data: bytes) -> Command:
     command = Command(data)
     command.batch = read(data)
     return command
+
+
+def format_of(command: bytes) -> int:
+    """Return the format of what begins with MARK and is a command."""
+    return OLDEST if command[2:3] == b"\x01" else FORMAT
 
 
 def read(data: bytes) -> Batch:

@@ -40,6 +40,7 @@ from visord.state.command import (
     UnknownFormat,
 )
 from visord.state.fields import MAX_INT
+from visord.state.formats import FORMAT, OLDEST
 from visord.state.history import MAX_RECENT
 from visord.state.listing import Deferred
 from visord.state.refusal import Refusal, bad_request
@@ -52,12 +53,14 @@ from visord.state.tables import Import, head_of
 class Machine:
     """The store, who has written to it, and the place in the log that they stand for."""
 
-    __slots__ = ("_asking", "index", "retention", "sessions", "store", "term", "time")
+    __slots__ = ("_asking", "format", "index", "retention", "sessions", "store", "term", "time")
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
         self.index = 0
         self.term = 0
         self.time = 0
+        self.format = OLDEST
+        """The newest format of all commands that were applied; checkpoints keep it."""
         self.store = Store(limits)
         self.sessions = Sessions()
         self.retention = Retention()
@@ -85,7 +88,10 @@ class Machine:
         batch = command.batch if type(command) is Command else None
         time, groups = commands.read(command) if batch is None else batch
         self.index, self.term = index, term
-        self.store.bounds = cost.FORMAT_1 if command[2:3] == b"\x01" else cost.TODAY
+        if command[2:3] == b"\x01":  # its format
+            self.store.bounds = cost.FORMAT_1
+        else:
+            self.store.bounds, self.format = cost.TODAY, FORMAT
         if time > self.time:
             self.time = time
         outcomes = [self._group(group) for group in groups]
@@ -101,7 +107,7 @@ class Machine:
         for name in type(store).__slots__:
             setattr(store, name, getattr(other.store, name))
         store.limits = limits
-        self.index, self.term, self.time = other.index, other.term, other.time
+        self.index, self.term, self.time, self.format = other.index, other.term, other.time, other.format
         self.sessions, self.retention = other.sessions, other.retention
 
     def export_tables(self) -> dict[str, Any]:

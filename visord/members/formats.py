@@ -1,0 +1,160 @@
+"""Which format commands are written in, while the members of a cluster run different versions.
+
+    member -> everybody   HELLO or CHALLENGE: "I read commands up to format 2" (nothing said: 1)
+    leader, 1 in force    writes format 1 until all members of its configuration have said 2 within its reign
+    leader, 2 in force    writes format 2, for good
+    anybody with 2        lets in nobody who reads less, dials nobody who does, and both sides log why
+
+So no member ever meets a format in its log that it cannot read: it would have to stop (exit 76). A format is in force
+on a node as soon as the node has decided it as leader, stored an entry of it, or has it in its state; it never goes
+back, also after a restart: the log or the checkpoint has it. What a leader decided and nobody else stored is gone with
+him, and the next one decides anew; as long as all commands are of format 1 any member may run either version.
+
+A member that is away and said nothing within the reign holds the old format: it may come back as it was. One that said
+it, went away, and comes back with the older version is refused at the handshake, before anything is sent to it; so is
+one that joins. Being refused costs the cluster that member until its version is right, and nothing else.
+
+Commands are judged by the bounds of their own format (`state.cost`), so members of both versions decide the same.
+
+**The other forms of before.** A leader of the older version asks HASH and says VERDICT in another form: the first is
+answered with why there is nothing to compare, the second changes nothing. To a member of the older version neither
+HASH, MARK nor VERDICT is sent, which it would take for something else: it is left out of comparisons. It gets and sends
+the rows of FORWARD without an owner.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
+
+from visord.peers import messages as msg
+from visord.raft.configuration import Configuration
+from visord.state.formats import FORMAT, OLDEST
+
+logger = logging.getLogger("visord.cluster")
+
+OF_NOW: Final = frozenset((msg.HASH, msg.MARK, msg.VERDICT))
+"""What a member that reads the oldest format only would not understand."""
+NOT_COMPARED: Final = "it runs a later version: compare again when all members do"
+
+
+class Consensus(Protocol):
+    """What of the engine is used."""
+
+    @property
+    def member(self) -> str: ...
+
+    @property
+    def term(self) -> int: ...
+
+    @property
+    def is_leader(self) -> bool: ...
+
+    @property
+    def configuration(self) -> Configuration: ...
+
+    @property
+    def committed_configuration(self) -> Configuration: ...
+
+
+class Network(Protocol):
+    """What of the network is used."""
+
+    def reads(self, member: str) -> int: ...
+
+    def reachable(self, member: str) -> bool: ...
+
+
+class Formats:
+    """The format in force at one node. `require(form)` is called when it rises: who reads less is refused then."""
+
+    def __init__(
+        self,
+        consensus: Consensus,
+        network: Network,
+        say: Callable[[str, list[Any]], bool],
+        require: Callable[[int], object],
+    ) -> None:
+        self._consensus = consensus
+        self._network = network
+        self._say = say
+        self._require = require
+        self.in_force = OLDEST
+        self._reign = 0
+        """The term in which this node leads; 0 while it does not."""
+        self._said: dict[str, int] = {}
+        """What each member said last within this reign."""
+        self._told: tuple[str, ...] = ()
+
+    def reached(self, form: int) -> None:
+        """A command of this format was stored, applied or decided on."""
+        if form <= self.in_force:
+            return
+        self.in_force = form
+        self._said = {}
+        logger.info("commands have format %d from now on: who reads less cannot be a member", form)
+        self._require(form)
+
+    def stored(self, entries: Iterable[bytes]) -> None:
+        """This node has these entries in its log, the newest first."""
+        if any(entry[:2] == b"\x00\x93" and entry[2:3] > b"\x01" for entry in entries):
+            self.reached(FORMAT)
+
+    def next(self) -> int:
+        """Return the format of this leader's next command."""
+        if self.in_force < FORMAT:
+            self.look()
+        return self.in_force
+
+    def look(self) -> None:
+        """From time to time: as leader, see whether all members can read the newest format by now."""
+        if self.in_force >= FORMAT:
+            return
+        consensus, network = self._consensus, self._network
+        if not consensus.is_leader:
+            self._reign, self._said = 0, {}
+            return
+        if consensus.term != self._reign:
+            self._reign, self._said = consensus.term, {}
+        others = self._others()
+        for member in others:
+            if network.reachable(member):
+                self._said[member] = network.reads(member)
+        behind = tuple(member for member in others if self._said.get(member, OLDEST) < FORMAT)
+        if not behind:
+            self.reached(FORMAT)
+        elif behind != self._told:
+            self._told = behind
+            names = ", ".join(map(self._name, behind))
+            logger.info("commands keep format %d: %s run an older version or are away", OLDEST, names)
+
+    def waits_for(self) -> list[str]:
+        """Return the names of the members that keep the newest format from being used, as far as this node knows."""
+        if self.in_force >= FORMAT:
+            return []
+        said = self._said if self._reign else {one: self._network.reads(one) for one in self._others()}
+        return [self._name(one) for one in self._others() if said.get(one, OLDEST) < FORMAT]
+
+    def _others(self) -> list[str]:
+        newest, committed = self._consensus.configuration, self._consensus.committed_configuration
+        found = dict.fromkeys(one.id for one in (*newest.members, *committed.members))
+        return [one for one in found if one != self._consensus.member]
+
+    def _name(self, member: str) -> str:
+        found = self._consensus.configuration.find(member)
+        return member if found is None else found.name
+
+    # -- the older version's messages -----------------------------------------------------------------
+
+    def say(self, member: str, message: list[Any]) -> bool:
+        """Send a message about comparing, unless the member would take it for something else."""
+        if message[0] in OF_NOW and self._network.reads(member) < FORMAT:
+            return False
+        return self._say(member, message)
+
+    def on_earlier(self, member: str, message: list[Any]) -> None:
+        """A leader of the older version compares replicas: see `messages.earlier`."""
+        if message[0] == msg.HASH:
+            _, number, rev = message
+            self._say(member, [msg.HASHED, number, rev, None, NOT_COMPARED])
