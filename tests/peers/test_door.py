@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.peers.authority import Authority
 from tests.peers.conftest import Run
+from tests.peers.lone import TurnedLoop
 from tests.peers.world import SECURED, Member, know, members, until
 from visord.members.conduct import STRIKES, Conduct
 from visord.peers import incoming
@@ -234,33 +235,141 @@ async def _failure(work: Any) -> BaseException:
     raise AssertionError("it did not fail")
 
 
-def test_no_more_descriptors_is_survived(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incoming, "ACCEPT_PAUSE", 0.01)
+class Ear:
+    """A listening socket at which so many wait; each is gone already, or lives."""
 
+    def __init__(self, waiting: int, *, live: bool) -> None:
+        self.waiting = waiting
+        self.live = live
+        self.failures = 0
+        self.others: list[socket.socket] = []
+
+    def setblocking(self, flag: bool) -> None: ...
+
+    def listen(self, backlog: int) -> None: ...
+
+    def close(self) -> None: ...
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.failures:
+            self.failures -= 1
+            raise OSError(24, "Too many open files")
+        if not self.waiting:
+            raise BlockingIOError
+        self.waiting -= 1
+        here, there = socket.socketpair()
+        if self.live:
+            self.others.append(there)
+        else:
+            there.close()
+        return here, ("10.0.0.9", 1)
+
+
+class TurnedReading(TurnedLoop):
+    """A loop that is turned by hand and reads one socket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader: Any = None
+
+    def add_reader(self, listening: Any, callback: Any) -> None:
+        self.reader = callback
+
+    def remove_reader(self, listening: Any) -> None:
+        self.reader = None
+
+    def turn(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.001)):
+            if self.reader is not None:
+                self.reader()
+            super().turn(0.001)
+
+
+def turned_door(ear: Ear) -> tuple[incoming.Door, TurnedReading, list[socket.socket]]:
+    """Return a door at which some wait, its loop, and where those appear who were let in."""
+    loop, arrived = TurnedReading(), []
+    door = incoming.Door(cast(Any, loop), cast(Any, None), SECURED)
+    door._arrived = lambda accepted, address: arrived.append(accepted)  # type: ignore[method-assign]
+    door.serve(cast(Any, ear))
+    return door, loop, arrived
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_flood_is_accepted_a_few_at_a_time(live: bool) -> None:
+    ear = Ear(10_000, live=live)
+    door, loop, arrived = turned_door(ear)
+    assert loop.reader is not None
+    loop.reader()
+    assert 10_000 - ear.waiting == (incoming.ACCEPTS if live else incoming.LOOKED_AT)
+    assert loop.reader is None, "a breath, in which all else has its turns"
+    loop.turn(1.0)
+    if live:
+        assert 700 <= len(arrived) <= 1100
+    else:
+        assert not arrived and ear.waiting < 5_000  # who has gone again takes nobody's place
+    for one in (*arrived, *ear.others):
+        one.close()
+    door.close()
+    assert loop.reader is None
+    loop.turn(0.1)
+    assert loop.reader is None
+
+
+def test_a_few_are_accepted_at_once_and_without_a_pause() -> None:
+    ear = Ear(5, live=True)
+    door, loop, arrived = turned_door(ear)
+    loop.reader()
+    assert len(arrived) == 5 and loop.reader is not None
+    ear.waiting = 1
+    loop.reader()
+    assert len(arrived) == 6
+    for one in (*arrived, *ear.others):
+        one.close()
+    door.close()
+
+
+def test_no_more_descriptors_is_survived() -> None:
+    ear = Ear(1, live=True)
+    ear.failures = 3
+    door, loop, arrived = turned_door(ear)
+    loop.turn(2 * incoming.ACCEPT_PAUSE)
+    assert not arrived and ear.failures == 1  # it does not try without a pause
+    loop.turn(2 * incoming.ACCEPT_PAUSE)
+    assert len(arrived) == 1
+    for one in (*arrived, *ear.others):
+        one.close()
+    door.close()
+
+
+def test_an_honest_member_is_let_in_while_a_stranger_of_its_host_floods(run: Run) -> None:
     async def main() -> None:
-        async with members("a", "b", security=SECURED) as (a, _b):
-            door, loop = a.peers._door, asyncio.get_running_loop()
-            accept, failed = loop.sock_accept, []
+        a = Member("a", security=SECURED)
+        await a.peers.start()
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
-            class Poor:
-                """A loop that has no descriptor left, at first."""
+        async def flood() -> None:
+            kept: list[socket.socket] = []
+            host, _, port = a.address.rpartition(":")
+            while not stop.is_set():
+                for _ in range(20):
+                    one = socket.socket()
+                    one.setblocking(False)
+                    one.connect_ex((host, int(port)))
+                    kept.append(one)
+                while len(kept) > 100:
+                    kept.pop(0).close()
+                await asyncio.sleep(0)
+            for one in kept:
+                one.close()
 
-                def __getattr__(self, name: str) -> Any:
-                    return getattr(loop, name)
-
-                async def sock_accept(self, listening: socket.socket) -> Any:
-                    if len(failed) < 3:
-                        failed.append(1)
-                        raise OSError(24, "Too many open files")
-                    return await accept(listening)
-
-            door.loop = Poor()  # type: ignore[assignment]
-            silent(a.address, 1)[0].close()  # the accept under way is still the real one
-            await until(lambda: len(failed) == 3)
-            late = Member("c", security=SECURED)
-            await late.peers.start()
-            know(late, a)
-            await until(lambda: late.peers.reachable("a"))
-            await late.close()
+        flooding = asyncio.ensure_future(flood())
+        await until(lambda: a.peers.strangers)
+        me = Identity("b", "c1", "127.0.0.1:9")
+        hello = Dialler(me, expect="a", purpose=MEMBER, secret=SECURED.secret, nonce=b"n" * 32)
+        (await dial(loop, a.address, hello, SECURED, seconds=20.0)).close()
+        stop.set()
+        await flooding
+        await until(lambda: not a.peers.strangers)
+        await a.close()
 
     run(main())

@@ -4,6 +4,9 @@ A connection is in one of three places: among the strangers until its handshake 
 the newest connection counts, so that what it sent before cannot come after what it sends now) or among the askers.
 Strangers are few and have little time, from `accept` on, also while TLS shakes hands, until the socket is closed: when
 there are too many, the oldest goes of the host that has most (`crowd`).
+
+Connections are accepted a few at a time, with a pause while more wait: a flood of them takes a part of a processor, all
+else has its turns, and who shakes hands has a moment for it before it is the oldest of 64 strangers.
 """
 
 from __future__ import annotations
@@ -35,8 +38,16 @@ ASKERS: Final = 256
 TELL_SECONDS: Final = 60.0
 """The same complaint about the same peer is logged this seldom."""
 COMPLAINTS: Final = 256
+BACKLOG: Final = 1024
+"""Connections that the system keeps for this node until they are accepted."""
+ACCEPTS: Final = 8
+"""Connections that are accepted at once."""
+LOOKED_AT: Final = 64
+"""The same with those that their dialler has closed already: they cost next to nothing."""
+BREATH_SECONDS: Final = 0.008
+"""Before more are, when so many came: so a thousand a second."""
 ACCEPT_PAUSE: Final = 0.2
-"""Before the next connection is accepted, when the system has no more descriptors."""
+"""The same when the system has no more descriptors."""
 
 Reply = Callable[[bytes], None]
 """`reply(data)`: send the answer, one packed message. Once; nothing happens when the asker has gone."""
@@ -246,6 +257,16 @@ class Incoming(asyncio.Protocol):
         self._door.left(self)
 
 
+def _is_over(accepted: socket.socket) -> bool:
+    """Tell whether the dialler has closed this connection without a word."""
+    try:
+        return not accepted.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
 class Door:
     """All incoming connections of one node."""
 
@@ -259,6 +280,9 @@ class Door:
         self._probation = Probation(loop.time)
         self._complaints: dict[str, float] = {}
         self._connecting: set[asyncio.Task[None]] = set()
+        self._listening: socket.socket | None = None
+        self._breath: asyncio.TimerHandle | None = None
+        """The end of a pause in which nothing is accepted."""
         self.sent_away = 0
         """Strangers that had to go for others, since the start."""
 
@@ -267,19 +291,50 @@ class Door:
         """Connections that have not shaken hands, from `accept` on."""
         return len(self._strangers)
 
-    async def serve(self, listening: socket.socket) -> None:
-        """Accept connections until cancelled."""
-        while True:
+    def serve(self, listening: socket.socket) -> None:
+        """Accept connections until `close`, which closes the socket."""
+        listening.setblocking(False)
+        listening.listen(BACKLOG)
+        self._listening = listening
+        self.loop.add_reader(listening, self._accept)
+
+    def _accept(self) -> None:
+        """Connections wait: accept some of them."""
+        listening = self._listening
+        if listening is None:
+            return
+        room = ACCEPTS
+        for _ in range(LOOKED_AT):
             try:
-                accepted, address = await self.loop.sock_accept(listening)
-            except OSError as error:  # too many open files, or one that has gone meanwhile
+                accepted, address = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionAbortedError:
+                continue  # it has gone meanwhile
+            except OSError as error:  # too many open files
                 logger.warning("no connection of a member can be accepted: %s", error)
-                await asyncio.sleep(ACCEPT_PAUSE)
+                self._pause(ACCEPT_PAUSE)
+                return
+            accepted.setblocking(False)
+            if _is_over(accepted):
+                accepted.close()
                 continue
             self._arrived(accepted, address)
+            room -= 1
+            if not room:
+                break
+        self._pause(BREATH_SECONDS)
+
+    def _pause(self, seconds: float) -> None:
+        if self._listening is not None:
+            self.loop.remove_reader(self._listening)
+            self._breath = self.loop.call_later(seconds, self._breathed)
+
+    def _breathed(self) -> None:
+        if self._listening is not None:
+            self.loop.add_reader(self._listening, self._accept)
 
     def _arrived(self, accepted: socket.socket, address: object) -> None:
-        accepted.setblocking(False)
         incoming = Incoming(self, self._house)
         incoming.arrived(accepted, address)
         oldest = self._strangers.enter(incoming, incoming.host, STRANGERS)
@@ -371,6 +426,12 @@ class Door:
         logger.warning("connection from %s: %s", incoming.peer, what)
 
     def close(self) -> None:
-        """Hang up everywhere."""
+        """Accept no more, and hang up everywhere."""
+        listening, self._listening = self._listening, None
+        if self._breath is not None:
+            self._breath.cancel()
+        if listening is not None:
+            self.loop.remove_reader(listening)
+            listening.close()
         for incoming in [*self._strangers, *self._askers, *self._members.values()]:
             incoming.close()

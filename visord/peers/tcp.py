@@ -36,7 +36,7 @@ from visord.peers.handshake import (
     Identity,
     outdated,
 )
-from visord.peers.incoming import Door, Reply
+from visord.peers.incoming import BACKLOG, Door, Reply
 from visord.peers.link import Link
 from visord.peers.outgoing import QUEUE_LIMIT, Outgoing, dial
 from visord.peers.security import NOTHING, Security
@@ -48,7 +48,6 @@ CHECK_SECONDS: Final = 0.5
 RENEW_SECONDS: Final = 60.0
 """Between two looks at the files of certificates."""
 CLOSE_SECONDS: Final = 0.5
-BACKLOG: Final = 128
 
 Answer = Callable[[Hello, "list[Any]", Reply, str], None]
 """`answer(hello, message, reply, host)`: `hello` asks, from `host`; call `reply(packed)` when the answer is known."""
@@ -119,7 +118,6 @@ class TcpPeers:
         self._least = OLDEST
         """The one that members must read."""
         self._ending: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._renewal: asyncio.TimerHandle | None = None
         self._renew_seconds = renew_seconds
@@ -131,9 +129,7 @@ class TcpPeers:
 
     async def start(self) -> None:
         """Begin to accept connections."""
-        self._socket.setblocking(False)
-        self._socket.listen(BACKLOG)
-        self._server = self._loop.create_task(self._door.serve(self._socket))
+        self._door.serve(self._socket)
         self._check()
         if self._security.certificates is not None:
             self._renew(self._security.certificates)
@@ -194,13 +190,8 @@ class TcpPeers:
         for timer in (self._timer, self._renewal):
             if timer is not None:
                 timer.cancel()
-        if self._server is not None:
-            self._server.cancel()
-            self._ending.add(self._server)
-            self._server.add_done_callback(self._accepts_no_more)
-        else:
-            self._socket.close()
         self._door.close()
+        self._socket.close()
         for link in self._links.values():
             self._hang_up(link)
         self._links.clear()
@@ -311,10 +302,6 @@ class TcpPeers:
         task = link.close()
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
-
-    def _accepts_no_more(self, task: asyncio.Task[None]) -> None:
-        self._ending.discard(task)
-        self._socket.close()
 
     def _check(self) -> None:
         self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
