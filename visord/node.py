@@ -34,8 +34,9 @@ from visord.members.formats import Formats
 from visord.members.forwarding import Forwarding
 from visord.members.hashing import Hashing
 from visord.members.passing import Passing
+from visord.members.proof import Proof
 from visord.members.reads import Reads
-from visord.members.standing import Standing
+from visord.members.standing import LEADING, Standing
 from visord.peers import messages as msg
 from visord.proposer import HOLD_SECONDS, Group, Proposer
 from visord.raft.configuration import MARK as CONFIGURATION
@@ -253,7 +254,8 @@ class Node:
         self.catchup = Catchup(self, first)
         self.farewell = Farewell(self.say, self._loop.time)
         self.contacts = Contacts(self.me.id, self.engine, self.farewell, self.peers.set_members)
-        self.standing = Standing(self.engine, self.contacts.knows, self._loop.time)
+        self.proof = Proof(self.engine, self.say, self._loop.time, first)
+        self.standing = Standing(self.engine, self.contacts.knows, self.proof.votes)
         self.conduct = Conduct(self._loop.time, self.peers.hang_up)
         self.abdication = Abdication(self.me.id, self.engine, self._loop.time)
         self._listen_to_members()
@@ -295,6 +297,8 @@ class Node:
             msg.VERDICT: self.hashing.on_verdict,
             msg.MARK: self.hashing.on_mark,
             msg.MARKED: self.hashing.on_marked,
+            msg.WHO_VOTES: self.proof.on_who_votes,
+            msg.VOTERS: self.proof.on_voters,
         }
         self.peers.receive = self._hear
         self.peers.changed = self._reachable
@@ -353,7 +357,7 @@ class Node:
         if self.failure is not None:
             return
         now = self._loop.time()
-        self.standing.look()
+        self.proof.look()
         if self.engine.leader is not None:
             self._leaderless_since = None
         elif self._leaderless_since is None:
@@ -400,6 +404,8 @@ class Node:
                 self.conduct.bad(member, kind, "it is not what a message of this kind is")
         elif not self.standing.may(member, kind):
             self.conduct.unbidden(member, kind)
+            if kind in LEADING:
+                self.proof.claimed(member)
         elif is_for_engine(kind):
             try:
                 refused = self.engine.receive(member, message)
@@ -435,11 +441,13 @@ class Node:
         if not self._closed:
             self.contacts.look()
             self.standing.use()
+            self.proof.use()
             self._update_readable()
 
     def contact(self, members: list[dict[str, Any]]) -> None:
         """This node joins, and is to answer these (rows of `Cluster.members`)."""
         self.contacts.meet(members)
+        self.proof.joined(members)
         self._use_members()
 
     def admit(self, member: str, address: str | None = None) -> str | None:

@@ -131,7 +131,7 @@ class Server:
         await self._listen_http(node)
         node.start()
         await self._listen(node, listening)
-        if start.join and not node.engine.configuration.members:
+        if start.join and node.proof.joining:
             self._joining = asyncio.ensure_future(join(start, node, peers))
             self._joining.add_done_callback(self._joined)
         await self._wait_until_caught_up(node)

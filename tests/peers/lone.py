@@ -146,6 +146,8 @@ class Lone:
         self.failures: list[BaseException] = []
         self.said: list[tuple[str, list[Any]]] = []
         self.honest = True
+        self.promoted: list[str] = []
+        """Who votes as far as the voter knows, besides itself and the node."""
         self._term = 0
         """Of the voter that is played."""
         self._acknowledged = 0
@@ -232,6 +234,6 @@ class Lone:
         if kind == msg.APPEND:
             self._term = max(self._term, term)
             return [msg.POSITION, term, message[2] + len(message[6]) + 1, False, True, message[5]]
-        if kind == msg.HASH:
-            return None
+        if kind == msg.WHO_VOTES and member == VOTER:
+            return [msg.VOTERS, message[1], [self.node.me.id, VOTER, *self.promoted]]
         return None

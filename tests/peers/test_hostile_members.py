@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.peers.lone import LEARNER, STRANGER, VOTER, Lone
 from visord.members.conduct import STRIKES
-from visord.members.standing import LEADERLESS_SECONDS
+from visord.members.proof import LEADERLESS_SECONDS
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration, Member, UnknownConfiguration, encode
 from visord.raft.core.state import LEAP, LEARNERS_LEAP
@@ -207,8 +207,7 @@ def test_what_contradicts_a_committed_entry_is_refused_and_nobody_stops() -> Non
     assert world.commits()
 
 
-@pytest.mark.parametrize("who", [LEARNER, VOTER])
-def test_an_entry_of_a_later_version_is_never_stored_and_stops_only_who_follows_a_voter(who: str) -> None:
+def test_an_entry_of_a_later_version_is_never_stored_and_stops_only_who_follows_a_voter() -> None:
     world = led()
     world.honest = False
     engine = world.node.engine
@@ -217,14 +216,59 @@ def test_an_entry_of_a_later_version_is_never_stored_and_stops_only_who_follows_
     term, last = engine.term + 1, engine.log.last_index
     later = b"\x00" + msgpack.packb([9, 1, []])
     message = [msg.APPEND, term, last, engine.log.term_at(last), last + 1, 1, [[term, later]]]
-    world.hear(who, message)
-    assert (engine.leader, engine.log.last_index) == (who, last)
-    world.hear(who, message)
+    world.hear(VOTER, message)
+    assert (engine.leader, engine.log.last_index) == (VOTER, last)
+    world.hear(VOTER, message)
     assert engine.log.last_index == last
-    assert [type(one) for one in world.failures] == ([UnknownFormat] if who == VOTER else [])
+    assert [type(one) for one in world.failures] == [UnknownFormat]
     world.honest = True
     world.restart()
     assert world.commits()
+
+
+@pytest.mark.parametrize("who", [STRANGER, LEARNER])
+@pytest.mark.parametrize("end", ["goes on", "restarts", "restarts from a checkpoint"])
+def test_who_does_not_vote_leads_nobody_however_long_nobody_leads(who: str, end: str) -> None:
+    world = led()
+    world.honest = False
+    node = world.node
+    assert node.admit(who, "10.0.0.9:1") is None
+    world.turn(60.0)
+    engine = node.engine
+    assert engine.leader is None
+    known = (engine.term, engine.log.last_index, engine.commit_index, node.store.rev)
+    term, last = engine.term + 1, engine.log.last_index
+    evil = bytes(command(5, [[None, "x", [[30, 1, 0, "/evil", b"e"]], ""]]))
+    for message in (
+        [msg.PREVOTE, term, 1000, term - 1],
+        [msg.VOTE, term, 1000, term - 1, True],
+        [msg.APPEND, term, last, engine.log.term_at(last), last + 1, 1, [[term, evil]]],
+        [msg.INSTALL, term, 1000, term - 1, 1],
+        [msg.VOTERS, node.proof._last, [who]],
+    ):
+        for _ in range(3):
+            world.hear(who, message)
+            world.turn(1.0)
+    assert (engine.term, engine.log.last_index, engine.commit_index, node.store.rev) == known
+    assert engine.leader is None
+    if end == "restarts from a checkpoint":
+        node.checkpoint_now()
+        world.turn(3.0)
+    if end != "goes on":
+        world.restart()
+    # The voter is back: it leads, and nothing parts this node from it.
+    engine = world.node.engine
+    term = engine.term + 5
+    good = bytes(command(5, [[None, "me", [[30, 1, 0, "/good", b"g"]], ""]]))
+    for seq in range(20):
+        world.hear(VOTER, [msg.APPEND, term, last, term_of(world, last), last + 1, seq, [[term, good]]])
+        world.turn(0.1)
+    assert (engine.leader, world.failures, world.wires.hung_up) == (VOTER, [], [])
+    assert world.node.store.rev == known[3] + 1
+
+
+def term_of(world: Lone, index: int) -> int | None:
+    return world.node.engine.log.term_at(index)
 
 
 @pytest.mark.parametrize("who", [STRANGER, LEARNER])

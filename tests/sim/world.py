@@ -192,7 +192,7 @@ class World:
     def _join(self, host: Host, life: int) -> None:
         """As `visord serve --join` does: ask members to be taken in, until somebody speaks to this node."""
         node = host.node
-        if node is None or host.lives != life or node.engine.configuration.members:
+        if node is None or host.lives != life or not node.proof.joining:
             return
         self.scheduler.after(JOIN_SECONDS * (0.5 + self._join_rng.random()), self._join, host, life)
         others = [one for one in self.running() if one is not host and one.node is not None]

@@ -3,6 +3,7 @@
 joining       how a node comes to its cluster
 actions       what can be asked of a cluster, and with which arguments
 standing      who may say what to this node
+proof         who votes, by the word of those who vote
 conduct       what members say that they should not
 cluster       who belongs to it, and the actions that change that
 farewell      telling a member that it was removed

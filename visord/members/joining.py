@@ -3,7 +3,8 @@
 a new directory, --bootstrap      founds a cluster of one
 a new directory, --join A,B,...   asks A (or B ...) which cluster that is, opens the directory with its id, then
                                   asks to be added until somebody has done it
-a known directory                 goes on as it was; --join is only used while it knows of no members
+a known directory                 goes on as it was; --join is only used while the node does not find itself among the
+                                  members that it knows: whoever took it in says who may lead it (`proof`)
 a new directory and neither       refused: founding a second cluster by mistake is worse than not starting
 """
 
@@ -89,7 +90,7 @@ async def join(start: Start, node: Node, peers: TcpPeers) -> None:
     me = node.me
     request = (msg.JOIN, me.id, me.name, me.peer, me.client, not start.learner)
     members = deque(start.join)
-    while not node.engine.configuration.members:
+    while node.proof.joining:
         answer = await _ask_any(peers, members, request)
         if answer[0] != msg.JOINED or (answer[1] and not is_view(answer[2])):
             logger.warning("an answer that is none to the question for membership")

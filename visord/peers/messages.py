@@ -20,6 +20,7 @@
     HASH      [34, id, index, rev or nil]      HASHED    [35, id, index, rev or nil, digest or nil, why]
     VERDICT   [37, index, rev, what the majority holds or nil, [who differs, ...]]
     MARK      [38, id, index, first rev, path or nil, path or nil]  ->  MARKED [39, id, index, mark or nil, why]
+    WHO_VOTES [44, id]                         VOTERS    [45, id, [who votes, ...]]
     GONE      [36, configuration]              to a member that is not in it any more
 
 Ids of questions begin at a random number in each life of a process: an answer may be so late that it finds the next
@@ -75,6 +76,8 @@ WHO: Final = 40
 IS: Final = 41
 JOIN: Final = 42
 JOINED: Final = 43
+WHO_VOTES: Final = 44
+VOTERS: Final = 45
 
 LIMIT: Final = 1 << 62
 """Above all terms, indexes and revs: no cluster gets there, and what is added to them stays below 2**64."""
@@ -94,6 +97,8 @@ MAX_PIECE: Final = 16 << 20
 MAX_FILE: Final = 1 << 48
 """Bytes of a file of a checkpoint."""
 MAX_DIFFERING: Final = 1024
+MAX_VOTERS: Final = 128
+"""Of two configurations."""
 MAX_CONFIGURATION: Final = 4 << 20
 """Bytes of a configuration: it names all members that were ever removed."""
 
@@ -234,6 +239,8 @@ _FIELDS: Final[dict[int, tuple[Check, ...]]] = {
     MARKED: (_number, _index, _or_nil(_short), _long),
     GONE: (_configuration,),
     VERDICT: (_index, _index, _or_nil(_short), _list(_short, MAX_DIFFERING)),
+    WHO_VOTES: (_number,),
+    VOTERS: (_number, _list(_short, MAX_VOTERS)),
     WHO: (),
     IS: (_short, _short),
     JOIN: (_short, _short, _short, _short, _flag),

@@ -33,6 +33,9 @@ def _alarms(node: Node) -> Iterator[str]:
             f"diverged: at rev {found.rev} this node's state was {found.own}, the majority's {found.majority}; it "
             "serves nobody: remove it, and let it join again with an empty directory"
         )
+    stuck = node.proof.stuck
+    if stuck is not None:
+        yield f"nobody to follow: {stuck}"
     full = node.log.full
     if full is not None:
         yield f"no space: {full.path}: {full.why}, {full.free} bytes free"

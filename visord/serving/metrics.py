@@ -27,6 +27,7 @@ Row = tuple[str, str, str, "dict[str, str]", float]
 """Name without the prefix, type, help, labels, value."""
 ALARMS: Final = (
     "diverged",
+    "nobody to follow",
     "no space",
     "state bytes",
     "connections",
