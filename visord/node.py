@@ -668,8 +668,9 @@ class Node:
     # -- what conversations ask ----------------------------------------------------------------------------
 
     def addresses(self) -> list[str]:
-        """Where clients find the members."""
-        return [one.client for one in self.engine.configuration.members if one.client]
+        """Where clients find the members: those that vote; learners only where clients would find nobody else."""
+        found = [one for one in self.engine.configuration.members if one.client]
+        return [one.client for one in found if one.voter] or [one.client for one in found]
 
     @property
     def leader(self) -> Member | None:

@@ -148,6 +148,8 @@ class Lone:
         self.honest = True
         self.promoted: list[str] = []
         """Who votes as far as the voter knows, besides itself and the node."""
+        self.alive = {VOTER, LEARNER}
+        """Who answers."""
         self._term = 0
         """Of the voter that is played."""
         self._acknowledged = 0
@@ -212,7 +214,7 @@ class Lone:
     def _answer(self, member: str, message: list[Any]) -> None:
         self.said.append((member, message))
         del self.said[:-1000]
-        if not self.honest or member not in (VOTER, LEARNER):
+        if not self.honest or member not in self.alive:
             return
         answer = self._reply(member, message)
         if answer is not None:

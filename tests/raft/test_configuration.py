@@ -48,6 +48,43 @@ def test_adding_again_changes_nothing_but_the_address() -> None:
     assert after.add(moved).require("d").peer == "elsewhere:1"
 
 
+def test_newcomers_are_known_as_such_until_they_have_answered_or_vote() -> None:
+    after = THREE.add(member("d")).add(member("e")).add(member("f"))
+    assert after.newcomers == ("id-d", "id-e", "id-f")
+    assert after.promote("id-e").newcomers == ("id-d", "id-f")
+    assert after.remove("id-e").newcomers == ("id-d", "id-f")
+    assert after.prove(["id-d", "id-f"]).newcomers == ("id-e",)
+    assert after.update("id-d", "d:9", "d:8").newcomers == after.newcomers
+    assert decode(encode(after)) == after
+    content = msgpack.unpackb(encode(after)[1:])
+    # An earlier version reads three fields of it, and knows no newcomers.
+    assert decode(b"\x02" + msgpack.packb(content[:3])) == after._replace(newcomers=())
+    assert len(msgpack.unpackb(encode(THREE)[1:])) == 3
+
+
+def test_only_a_newcomer_is_forgotten_and_may_come_again() -> None:
+    after = THREE.add(member("d"))
+    assert after.forget("id-d") == THREE
+    assert after.forget("id-d").add(member("d")) == after
+    for gone in (THREE, after.prove(["id-d"]), after.promote("id-d")):
+        with pytest.raises(ConfigurationError, match="no newcomer"):
+            gone.forget("id-d" if gone != THREE else "id-a")
+
+
+def test_a_learner_takes_nobodys_address_and_voters_may_exchange_theirs() -> None:
+    after = THREE.add(member("d"))
+    with pytest.raises(ConfigurationError, match=r"a \(id-a\) has the address a:1"):
+        after.update("id-d", "a:1", "x:2")
+    swapped = THREE.update("id-a", "b:1", "a:2").update("id-b", "a:1", "b:2")
+    assert (swapped.require("id-a").peer, swapped.require("id-b").peer) == ("b:1", "a:1")
+
+
+def test_who_votes_is_not_moved_by_who_joins_under_its_id() -> None:
+    assert THREE.add(member("a")) == THREE
+    with pytest.raises(ConfigurationError, match="has a vote"):
+        THREE.add(member("a")._replace(peer="evil:1"))
+
+
 def test_a_removed_id_never_returns() -> None:
     with pytest.raises(ConfigurationError, match="never return"):
         THREE.remove("a").add(member("a"))

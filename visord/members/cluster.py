@@ -25,6 +25,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from visord.members import actions
 from visord.members.callers import ME, MEMBER, OPERATOR, PASSED, PASSED_KEPT, Caller, Callers
+from visord.members.newcomers import Newcomers
 from visord.peers import messages as msg
 from visord.raft.configuration import (
     MAX_MEMBERS,
@@ -136,6 +137,7 @@ class Cluster:
         """To be done by this node as leader, or waiting for a leader."""
         self._callers: Callers[_Action] = Callers()
         """All actions that are not answered, also those that a service has."""
+        self._newcomers = Newcomers(time, engine.has_answered)
         self._asked: dict[int, _Action] = {}
         self._last = first
         self._transfer: tuple[str, list[_Action]] | None = None
@@ -240,6 +242,7 @@ class Cluster:
                 self._actions.append(action)
         if self._engine.is_leader and self._reign[0] != self._engine.term:
             self._reign = (self._engine.term, now)
+        self._newcomers.look(self._engine.configuration, self._reign[1])
         waiting, self._actions = self._actions, []
         for action in sorted(self._callers.in_turn(waiting), key=self._steps_down):
             if not self._callers.has(action):
@@ -270,7 +273,10 @@ class Cluster:
         if self._engine.leader is None and action.began + LEADERLESS_SECONDS <= now:
             return ["no_quorum", f"{action.name}: no leader could be found: most members are away", {}]
         if action.deadline <= now:
-            text = "not begun: the leader could not be reached, or waited for members to answer; ask again"
+            text = (
+                "not begun: the leader could not be reached, or waited for members to answer, or, with as many as may "
+                "join at once, for one of them; ask again"
+            )
             return ["no_quorum", f"{action.name}: {text}", {}]
         return None
 
@@ -337,7 +343,7 @@ class Cluster:
         now = engine.configuration
         after = self._changed(now, action)
         if after is None:
-            self._actions.append(action)  # another leader will do it
+            self._actions.append(action)  # another leader will do it, or somebody has to go first
             return
         if after == now:
             self._end(action, True, self.view())
@@ -371,7 +377,7 @@ class Cluster:
         arguments = action.arguments
         if action.name == "add":
             member, name, peer, client, wants_vote = arguments
-            return now.add(Member(member, name, peer, client, False, bool(wants_vote)))
+            return self._newcomers.take_in(now, Member(member, name, peer, client, False, bool(wants_vote)))
         if action.name == "promote":
             (member,) = arguments
             self._check_caught_up(now.require(member))
@@ -474,6 +480,9 @@ class Cluster:
                 self._promoting = True
                 self.act("promote", [one.id], self._promoted)
                 return
+        after = self._newcomers.settle(engine.configuration)
+        if after != engine.configuration and engine.propose(encode(after)) is not None:
+            logger.info("of those that joined: the members are now %s", _shown(after))
 
     def _updated(self, ok: bool, result: Any) -> None:
         self._updating = False
@@ -527,7 +536,8 @@ def _ready(progress: tuple[int, float], behind: int) -> bool:
 
 def _moves(now: Configuration, after: Configuration, action: _Action) -> bool:
     """The action changes addresses of somebody who is a member."""
-    return action.name in ("add", "update") and len(after.members) == len(now.members)
+    known = any(one.id == action.arguments[0] for one in now.members)
+    return action.name in ("add", "update") and known and after.members != now.members
 
 
 def _has_moved(action: _Action, leader: str | None) -> bool:

@@ -9,6 +9,7 @@ follow each other differ in at most one voter, so that their majorities always s
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -51,6 +52,9 @@ class Configuration(NamedTuple):
 
     members: tuple[Member, ...] = ()
     removed: tuple[str, ...] = ()
+    newcomers: tuple[str, ...] = ()
+    """Learners that have not answered any leader since they were added (`members/newcomers.py`), sorted. An earlier
+    version does not know them, and leaves them out when it changes the members: then they count as known."""
 
     def find(self, member: str) -> Member | None:
         """Return the member with this id, or else the only one with this name."""
@@ -94,6 +98,11 @@ class Configuration(NamedTuple):
             )
         known = self.find(member.id)
         if known is not None and known.id == member.id:
+            if known.voter and (known.peer, known.client) != (member.peer, member.client):
+                raise ConfigurationError(
+                    f"{known.name} ({known.id}) has a vote: it changes its addresses itself, without joining",
+                    member=known.id,
+                )
             return self.update(member.id, member.peer, member.client)
         for one in self.members:
             if one.name == member.name or one.peer == member.peer:
@@ -104,17 +113,39 @@ class Configuration(NamedTuple):
                 )
         if len(self.members) >= MAX_MEMBERS:
             raise ConfigurationError(f"a cluster has at most {MAX_MEMBERS} members", limit=MAX_MEMBERS)
-        return self._with([*self.members, member._replace(voter=False)])
+        newcomers = tuple(sorted((*self.newcomers, member.id)))
+        return self._with([*self.members, member._replace(voter=False)])._replace(newcomers=newcomers)
 
     def promote(self, member: str) -> Configuration:
         """Return the configuration in which a learner votes."""
         found = self.require(member)
-        return self._replaced(found._replace(voter=True, wants_vote=False))
+        return self.prove([found.id])._replaced(found._replace(voter=True, wants_vote=False))
+
+    def prove(self, members: Collection[str]) -> Configuration:
+        """Return the configuration in which these are no newcomers any more: they have answered."""
+        return self._replace(newcomers=tuple(one for one in self.newcomers if one not in members))
+
+    def forget(self, member: str) -> Configuration:
+        """Return the configuration without a newcomer, whose id may come again."""
+        if member not in self.newcomers:
+            raise ConfigurationError(f"{member} is no newcomer", member=member)
+        rest = tuple(one for one in self.members if one.id != member)
+        return self.prove([member])._replace(members=rest)
 
     def update(self, member: str, peer: str, client: str) -> Configuration:
-        """Return the configuration with other addresses of one member."""
+        """Return the configuration with other addresses of one member.
+
+        A learner cannot take the address of another one. Voters can, for a while: two may exchange theirs.
+        """
         _check_addresses(peer, client)
-        return self._replaced(self.require(member)._replace(peer=peer, client=client))
+        found = self.require(member)
+        for one in self.members:
+            if one.peer == peer and one.id != found.id and not found.voter:
+                raise ConfigurationError(
+                    f"{one.name} ({one.id}) has the address {peer}: remove it first, or choose another",
+                    member=one.id,
+                )
+        return self._replaced(found._replace(peer=peer, client=client))
 
     def remove(self, member: str) -> Configuration:
         """Return the configuration without a member, whose id is never used again."""
@@ -124,13 +155,13 @@ class Configuration(NamedTuple):
                 f"{found.name} ({found.id}) is the only voter: a cluster needs one", "unsafe", voters=1
             )
         rest = [one for one in self.members if one.id != found.id]
-        return Configuration(tuple(rest), (*self.removed, found.id))
+        return self.prove([found.id])._replace(members=tuple(rest), removed=(*self.removed, found.id))
 
     def _replaced(self, member: Member) -> Configuration:
         return self._with([member if one.id == member.id else one for one in self.members])
 
     def _with(self, members: list[Member]) -> Configuration:
-        return Configuration(tuple(sorted(members)), self.removed)
+        return self._replace(members=tuple(sorted(members)))
 
 
 def _require(wrong: str | None, value: object) -> None:
@@ -147,6 +178,8 @@ def _check_addresses(peer: str, client: str) -> None:
 def encode(configuration: Configuration) -> bytes:
     """Return the configuration as the bytes of an entry."""
     content = [FORMAT, [list(one) for one in configuration.members], list(configuration.removed)]
+    if configuration.newcomers:
+        content.append(list(configuration.newcomers))
     return MARK + bytes(msgpack.packb(content))
 
 
@@ -158,9 +191,10 @@ def decode(entry: bytes) -> Configuration:
         if version == FORMAT:
             members = tuple(sorted(_member(fields) for fields in content[1]))
             removed = tuple(content[2])
-            if not all(type(one) is str for one in removed):
-                raise ValueError("a removed id is no text")
-            return Configuration(members, removed)
+            newcomers = tuple(content[3]) if len(content) > 3 else ()
+            if not all(type(one) is str for one in (*removed, *newcomers)):
+                raise ValueError("an id is no text")
+            return Configuration(members, removed, newcomers)
     except Exception as error:
         raise UnknownConfiguration(f"an entry that should be a configuration is not: {error}") from error
     raise UnknownConfiguration(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from visord.members.newcomers import FORGET_SECONDS, NEWCOMERS
+
 if TYPE_CHECKING:
     from visord.node import Node
 
@@ -16,6 +18,9 @@ LAG: Final = 1000
 
 STATE_ALARM: Final = 0.8
 """Share of `storage.state_bytes` from which on it is an alarm."""
+
+NEWCOMERS_ALARM: Final = NEWCOMERS // 2
+"""Members that were added and have never answered."""
 
 PLACES_ALARM: Final = 0.9
 """The same of connections, and of what they make the node hold."""
@@ -68,6 +73,12 @@ def _alarms(node: Node) -> Iterator[str]:
         yield f"no checkpoint: {failure}; the log grows until one can be made"
     if node.exposure:
         yield f"peers open: {node.exposure}"
+    newcomers = node.engine.configuration.newcomers
+    if len(newcomers) >= NEWCOMERS_ALARM:
+        yield (
+            f"newcomers: {len(newcomers)} of {NEWCOMERS} places of members that were added and have not answered yet "
+            f"are taken; each goes after {FORGET_SECONDS:g} s: see `visor cluster members`"
+        )
     crowd = node.hub.crowded
     if crowd is not None:
         yield f"globs: {crowd}"

@@ -180,6 +180,10 @@ def _conduct(node: Node) -> Iterator[Row]:
         sums["other" if known is None else known.name, str(kind)] += times
     for (peer, number), times in sorted(sums.items()):
         yield _count("peer_dropped_messages", about, times, peer=peer, kind=number)
+    about = "Members that were added and have not answered yet."
+    yield _gauge("members_newcomers", about, len(node.engine.configuration.newcomers))
+    about = "Actions of operators and members that found no place, or had to give theirs to others."
+    yield _count("actions_refused", about, node.members.refused)
 
 
 def _process() -> Iterator[Row]:
