@@ -1,6 +1,7 @@
 """One real node on a loop that is turned by hand, a disk in memory, and members that are played.
 
 world = Lone()                      # a of a, c (votes), l (a learner)
+world = Lone(votes=False)           # a is a learner, c and d vote
 world.turn(2.0)                     # seconds; c answers honestly
 world.hear("l", [msg.VOTE, ...])    # whatever anybody says
 world.commits()                     # a write is committed within a while
@@ -31,6 +32,7 @@ from visord.state.formats import FORMAT
 from visord.storage.worker import Inline
 
 VOTER, LEARNER, STRANGER = "c" * 16, "1" * 16, "e" * 16
+OTHER_VOTER = "d" * 16
 STORAGE = StorageSettings(log_segment_bytes=1 << 20, log_chunk_bytes=64 << 10)
 
 
@@ -123,6 +125,17 @@ class OneOfThree(Node):
         return Configuration((self.me._replace(peer="10.0.0.1:1"), *others))
 
 
+class LearnerOfFour(OneOfThree):
+    """A node that is a learner, beside two voters and another learner."""
+
+    def _first_configuration(self) -> Configuration:
+        found = super()._first_configuration()
+        other = Member(OTHER_VOTER, "d", "10.0.0.5:1", "", True, False)
+        rest = [one for one in found.members if one.id not in (self.me.id, OTHER_VOTER)]
+        me = self.me._replace(peer="10.0.0.1:1", voter=False, wants_vote=False)
+        return Configuration(tuple(sorted((me, other, *rest))))
+
+
 class Author:
     """Who writes, and what became of it."""
 
@@ -140,7 +153,8 @@ class Author:
 class Lone:
     """See the module."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, votes: bool = True) -> None:
+        self._kind = OneOfThree if votes else LearnerOfFour
         self.disk = FakeDisk()
         self.loop = TurnedLoop()
         self.failures: list[BaseException] = []
@@ -163,7 +177,7 @@ class Lone:
         )
         environment.peers = lambda member, cluster: self.wires
         settings = Settings(storage=STORAGE)
-        self.node = OneOfThree(
+        self.node = self._kind(
             settings, Path("/data"), environment, DEFAULT, self.failures.append, ("10.0.0.1:1", "")
         )
         self.node.start()

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.peers.lone import LEARNER, STRANGER, VOTER, Lone
+from tests.peers.lone import LEARNER, OTHER_VOTER, STRANGER, VOTER, Lone
 from visord.members.conduct import STRIKES
 from visord.members.proof import LEADERLESS_SECONDS
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration, Member, UnknownConfiguration, encode
-from visord.raft.core.state import LEAP, LEARNERS_LEAP
+from visord.raft.core.state import PATIENT_SECONDS
+from visord.raft.core.terms import LEAP, STEP, TRICKLE_SECONDS, WINDOW_SECONDS
 from visord.state.command import UnknownFormat
 from visord.state.command import encode as command
 
@@ -137,7 +138,7 @@ def test_whatever_a_member_says_the_node_goes_on_and_restarts(
     if who == STRANGER:
         assert world.node.engine.term == term
     elif who == LEARNER:  # it is believed once a minute
-        assert world.node.engine.term <= term + LEARNERS_LEAP + 20
+        assert world.node.engine.term <= term + LEAP + 20
     else:
         assert world.node.engine.term <= term + (MESSAGES + 1) * (LEAP + 3)
     assert not [one for one in caplog.records if one.exc_info and one.levelname == "ERROR"]
@@ -328,3 +329,126 @@ def test_a_learner_deposes_a_leader_at_most_once_a_minute_and_for_a_moment_only(
     for _ in range(5):
         world.hear(LEARNER, [msg.POSITION, engine.term + 1, 5, False, False, 1])
         assert engine.is_leader
+
+
+def beat(world: Lone, member: str, term: int, times: int = 3) -> None:
+    """A member says heartbeats of a leader."""
+    log = world.node.engine.log
+    for seq in range(times):
+        last = log.last_index
+        world.hear(member, [msg.APPEND, term, last, log.term_at(last), last, seq + 1, []])
+        world.turn(0.05)
+
+
+def followed(*, votes: bool) -> Lone:
+    """A node that follows `VOTER` in term 5."""
+    world = Lone(votes=votes)
+    world.honest = False
+    beat(world, VOTER, 5)
+    assert (world.node.engine.leader, world.node.engine.term) == (VOTER, 5)
+    return world
+
+
+@pytest.mark.parametrize("votes", [True, False])
+@pytest.mark.parametrize("who", [LEARNER, VOTER, OTHER_VOTER])
+@pytest.mark.parametrize(
+    "message",
+    [
+        [msg.POSITION, 5 + STEP, 1, False, True, 1],
+        [msg.POSITION, 5 + LEAP, 1, False, False, 1],
+        [msg.ROUNDED, 5 + STEP, 1],
+        [msg.PREVOTED, 6, False, 5 + STEP],
+        [msg.PREVOTED, 5 + LEAP, True, 5 + LEAP],
+    ],
+)
+def test_an_answer_to_who_asked_nothing_raises_no_term(votes: bool, who: str, message: list[Any]) -> None:
+    world = followed(votes=votes)
+    if votes and who == OTHER_VOTER:
+        return
+    for _ in range(5):
+        world.hear(who, message)
+    assert (world.node.engine.term, world.node.engine.leader) == (5, VOTER)
+    assert world.node.engine.counters["election"] == 0
+
+
+@pytest.mark.parametrize("step", [1, STEP, STEP + 1, LEAP])
+def test_a_learner_that_is_led_takes_no_term_from_a_vote(step: int) -> None:
+    world = followed(votes=False)
+    world.hear(OTHER_VOTER, [msg.VOTE, 5 + step, 1000, 5, True])
+    assert (world.node.engine.term, world.node.engine.leader) == (5, VOTER)
+    world.turn(2.0)  # nobody leads: it may have a vote by an entry that is not here
+    world.hear(OTHER_VOTER, [msg.VOTE, 5 + step, 1000, 5, False])
+    assert world.node.engine.term == (5 + step if step <= STEP else 5)
+
+
+@pytest.mark.parametrize("ahead", [1, STEP + 1, LEAP])
+def test_a_learner_that_was_led_ahead_is_believed_at_once_and_is_no_liar(ahead: int) -> None:
+    world = led()
+    engine = world.node.engine
+    term = engine.term + ahead
+    answer = world._reply
+
+    def of_then(member: str, message: list[Any]) -> list[Any] | None:
+        if member == LEARNER and message[0] == msg.APPEND and message[1] < term:
+            return [msg.POSITION, term, 0, False, False, message[5]]
+        return answer(member, message)
+
+    world._reply = of_then  # type: ignore[method-assign]
+    world.turn(3.0)
+    assert engine.is_leader and engine.term == term + 1
+    assert engine.progress(LEARNER)[0] > 0  # type: ignore[index]
+    assert (world.wires.hung_up, world.node.conduct.total) == ([], 0)
+    assert world.commits()
+
+
+def test_a_learner_far_ahead_is_reached_in_as_many_minutes_as_it_took() -> None:
+    world = led()
+    engine = world.node.engine
+    term = engine.term + 3 * LEAP
+    world._reply = lambda member, message, then=world._reply: (  # type: ignore[method-assign,misc]
+        [msg.POSITION, term, 0, False, False, message[5]]
+        if member == LEARNER and message[0] == msg.APPEND and message[1] < term
+        else then(member, message)
+    )
+    world.turn(4 * PATIENT_SECONDS)
+    assert engine.is_leader and engine.term >= term
+    assert engine.progress(LEARNER)[0] > 0  # type: ignore[index]
+    assert world.wires.hung_up == []
+
+
+@pytest.mark.parametrize("votes", [True, False])
+@pytest.mark.parametrize("step", [1, STEP, LEAP, 1 << 39])
+def test_however_a_voter_lies_terms_rise_by_so_many_a_minute(votes: bool, step: int) -> None:
+    world = followed(votes=votes)
+    engine = world.node.engine
+    minutes = 3
+    for _ in range(minutes * 600):
+        for kind in (msg.APPEND, msg.VOTE, msg.INSTALL, msg.POSITION, msg.PREVOTED):
+            term = engine.term + step
+            world.hear(
+                VOTER,
+                {
+                    msg.APPEND: [msg.APPEND, term, 1, 0, 1, 1, []],
+                    msg.VOTE: [msg.VOTE, term, 1000, 5, True],
+                    msg.INSTALL: [msg.INSTALL, term, 1, 0, 1],
+                    msg.POSITION: [msg.POSITION, term, 1, False, False, 1],
+                    msg.PREVOTED: [msg.PREVOTED, 5, False, term],
+                }[kind],
+            )
+        world.turn(0.1)
+    most = LEAP + STEP + STEP * WINDOW_SECONDS / TRICKLE_SECONDS
+    assert engine.term <= 5 + (minutes + 1) * most
+    # A leader who has not been lied to, and has come as far as all are led, is followed.
+    beat(world, VOTER, engine.term + 1)
+    assert engine.leader == VOTER
+
+
+def test_who_is_out_of_reach_of_a_leader_climbs_and_follows_at_the_next_message() -> None:
+    """A voter was led ahead as far as may be; the leader stood behind it; a third one has heard of nothing."""
+    world = Lone()
+    world.honest = False
+    engine = world.node.engine
+    beat(world, VOTER, 1)
+    world.turn(WINDOW_SECONDS)
+    beat(world, VOTER, engine.term + LEAP + STEP + 1)
+    assert engine.leader == VOTER

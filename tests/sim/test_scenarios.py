@@ -136,7 +136,8 @@ def test_a_removal_that_was_never_committed_binds_nobody() -> None:
     assert old in world.members()
 
 
-def test_a_member_that_was_away_while_all_others_changed_finds_back() -> None:
+def test_a_member_that_was_away_while_all_others_changed_says_so_and_is_replaced() -> None:
+    # Nobody that it knows is left to vouch for today's voters: it cannot tell them from somebody who cut it off.
     world = begun()
     away = replica(world)
     away.crash(power=False)
@@ -152,8 +153,34 @@ def test_a_member_that_was_away_while_all_others_changed_finds_back() -> None:
         host.retired = True
         host.crash(power=False)
     away.start()
+    go_on(world, 6.0)
+    assert away.node is not None and away.node.engine.leader is None
+    assert "claims to lead" in (away.node.proof.stuck or "")
     come_to_rest(world)
-    assert len(world.members()) == 4
+    assert len(world.members()) == 3
+    assert world.counts["stuck member removed"] == 1
+
+
+def test_a_member_that_was_away_while_all_others_but_one_changed_finds_back() -> None:
+    world = begun()
+    away = replica(world)
+    away.crash(power=False)
+    others = [host for host in world.hosts if host is not away]
+    for _ in range(3):
+        world.add_host()
+        go_on(world, 3.0)
+    host = others[0]
+    act(world, leads(world), "remove", host.member_id)
+    go_on(world, 4.0)
+    host.retired = True
+    host.crash(power=False)
+    act(world, leads(world), "transfer", world.hosts[-1].member_id)
+    go_on(world, 1.0)
+    assert leads(world) is world.hosts[-1]
+    away.start()
+    come_to_rest(world)
+    assert len(world.members()) == 5
+    assert not world.counts["stuck member removed"]
 
 
 def test_a_member_that_caught_up_through_the_log_does_not_install_what_it_fetched() -> None:
@@ -308,8 +335,9 @@ def test_two_members_that_are_removed_at_once_do_not_hand_leadership_to_and_fro(
         for where, whom in ((leader, leader), (second, second), (third, leader), (third, second))
     ]
     go_on(world, 4.0)
-    # The leader is gone before it hears that itself is.
-    assert [[done for done, _ in one] for one in answers] == [[], [True], [True], [True]]
+    own, *rest = [[done for done, _ in one] for one in answers]
+    assert own in ([], [True])  # the leader may be gone before it hears that itself is
+    assert rest == [[True], [True], [True]]
     leader.retired = second.retired = True
     assert leads(world) is third
     assert third.node is not None

@@ -23,6 +23,7 @@ from tests.sim.faults import Faults
 from tests.sim.host import Host, Recorded, storage
 from tests.sim.hostile import SHARE, Hostile
 from tests.sim.network import Network
+from tests.sim.operators import Operator
 from tests.sim.plants import planted
 from tests.sim.randoms import Randoms
 from tests.sim.recorder import Recorder
@@ -118,6 +119,9 @@ class World:
         self.mix = (tuple(MIX), tuple(MIX.values()))
         self._number = 0
         self._joining: set[str] = set()
+        self._given_up: set[str] = set()
+        """Members that were replaced because nobody could vouch for who leads them."""
+        self.operator = Operator(self, self.randoms.stream("operator"))
         self._wires = self.randoms.stream("wires")
         self._join_rng = self.randoms.stream("joins")
 
@@ -298,6 +302,10 @@ class World:
         self.scheduler.after(CARE_SECONDS, self._care)
         for host in self.hosts:
             host.start()
+        for host in self.members():
+            if host.node is not None and host.node.proof.stuck and host.name not in self._given_up:
+                self._given_up.add(host.name)
+                self.operator.give_up(host)
 
     def _stop_or(self, reached: Callable[[], bool]) -> bool:
         return self._stop() or reached()

@@ -18,6 +18,7 @@ from visord.raft.core.state import (
     Progress,
     State,
 )
+from visord.raft.core.terms import STEP
 
 
 class Elections(State):
@@ -55,6 +56,8 @@ class Elections(State):
         _, term, granted, own = message[:4]
         if self._SyncObj__raftState == LEADER or node not in self._SyncObj__otherNodes:
             return
+        if not self.is_voter or self._SyncObj__raftLeader is not None:
+            return  # it has asked nobody, or is led meanwhile
         if own > self._SyncObj__raftCurrentTerm:
             # Without this a node whose log is the longest, but whose term is old, could never win.
             self.counters["prevote_behind"] += 1
@@ -74,6 +77,9 @@ class Elections(State):
         return self._clock() - self._heard < self._timing.min_timeout
 
     def _stand(self, now: float, *, transfer: bool = False) -> None:
+        """Stand for election. Only who votes may: a learner would win nothing, and its term would part it from all."""
+        if not self.is_voter:
+            return
         self.counters["election"] += 1
         self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()
         self._SyncObj__transferInProgress = False
@@ -90,7 +96,11 @@ class Elections(State):
 
     def _receive_vote(self, node: Any, message: list[Any]) -> None:
         _, term, index, last_term, transfer = message[:5]
-        if not transfer and self._hears_leader():
+        if self._hears_leader() and not (transfer and self.is_voter):
+            self.counters["vote_ignored"] += 1
+            return
+        if not self.is_voter and term > self._SyncObj__raftCurrentTerm + STEP:
+            # It may have a vote by an entry that is not here. But its own entries tell it of later terms.
             self.counters["vote_ignored"] += 1
             return
         if term > self._SyncObj__raftCurrentTerm and self._SyncObj__raftState == LEADER:

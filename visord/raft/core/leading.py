@@ -17,13 +17,13 @@ from visord.peers import messages as msg
 from visord.raft.core.elections import Elections
 from visord.raft.core.state import (
     LEADER,
-    LEARNERS_LEAP,
     MAX_ENTRIES,
     MAX_QUEUED,
     NO_ENTRIES,
     PATIENT_SECONDS,
     Progress,
 )
+from visord.raft.core.terms import LEAP
 from visord.raft.rounds import Confirmed
 
 
@@ -116,11 +116,7 @@ class Leading(Elections):
         """A member tells how far it is. What is already on its way is not sent again."""
         _, term, following, reset, success, seq = message[:6]
         if term > self._SyncObj__raftCurrentTerm:
-            if node in self._SyncObj__otherNodes:
-                self._yield(term)
-            elif self._believes_learner(term):
-                self._yield(term)
-                self._stand(self._clock(), transfer=True)
+            self._hear_of_later_term(node, term)
             return
         known = self._SyncObj__raftNextIndex
         if (
@@ -157,20 +153,30 @@ class Leading(Elections):
         if reset or known[node] <= self._SyncObj__raftLog.last_index:
             self.flush_wanted = True
 
-    def _believes_learner(self, term: int) -> bool:
-        """Tell whether one that this node takes for a learner is believed that there is a later term.
+    def _hear_of_later_term(self, node: Any, term: int) -> None:
+        """A member answers from a later term. That is for a leader to know: who asked nothing is told nothing."""
+        if self._SyncObj__raftState != LEADER:
+            self.counters["stale_position"] += 1
+        elif node in self._SyncObj__otherNodes:
+            self._yield(term)
+        else:
+            self._believe_learner(term)
 
-        It may vote by an entry that is not here, and have stood for election: it would never follow again unless it is
-        believed at last. Hardly ever does anybody else stand, so this node does at once, in the term after that, as if
-        a leader had asked it to: nobody waits for an election timeout because of what a learner says.
+    def _believe_learner(self, term: int) -> None:
+        """Somebody that this node takes for a learner speaks of a later term: believe it, once a minute.
+
+        It may vote by an entry that is not here, and have stood for election, or a voter may have lied to it: it would
+        never follow again unless it is believed at last. Hardly ever does anybody else stand, so this node does at
+        once, in the term after that, as if a leader had asked it to: nobody waits for an election timeout because of
+        what a learner says.
         """
         now = self._clock()
-        step = term - self._SyncObj__raftCurrentTerm
-        if now - self._deposed < PATIENT_SECONDS or step > LEARNERS_LEAP:
-            self._refuse("learner_not_believed", f"a learner speaks of term {term}")
-            return False
+        if now - self._deposed < PATIENT_SECONDS:
+            self.counters["learner_not_believed"] += 1
+            return
         self._deposed = now
-        return True
+        self._yield(min(term, self._SyncObj__raftCurrentTerm + LEAP))
+        self._stand(now, transfer=True)
 
     def reconnected(self, member: str) -> None:
         """What was under way to this member may be lost: begin again behind what it acknowledged."""
@@ -209,13 +215,11 @@ class Leading(Elections):
 
     def _receive_rounded(self, node: Any, message: list[Any]) -> None:
         _, term, number = message[:3]
-        if term > self._SyncObj__raftCurrentTerm and node in self._SyncObj__otherNodes:
+        if self._SyncObj__raftState != LEADER or node not in self._SyncObj__otherNodes:
+            return
+        if term > self._SyncObj__raftCurrentTerm:
             self._yield(term)
-        elif (
-            term == self._SyncObj__raftCurrentTerm
-            and self._SyncObj__raftState == LEADER
-            and node in self._SyncObj__otherNodes
-        ):
+        elif term == self._SyncObj__raftCurrentTerm:
             self._SyncObj__lastResponseTime[node] = self._clock()
             self._progress[node].heard = True
             if self._rounds.answered(node.id, number, self._need()) and self._rounds.busy:

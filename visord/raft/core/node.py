@@ -19,15 +19,15 @@ from visord.raft.core.leading import Leading
 from visord.raft.core.state import (
     CONFIGURATION,
     LEADER,
-    LEAP,
     MAX_SEQ,
 )
 from visord.raft.core.stubs import Answers, private_copy
+from visord.raft.core.terms import Terms
 from visord.raft.core.timing import Random, Timing
 from visord.raft.log import RaftLog
 
 
-class Core(Leading, Following):
+class Core(Leading, Following, Terms):
     """pysyncobj's node as `engine.Engine` uses it. Made by `build`."""
 
     def tick(self) -> None:
@@ -110,15 +110,9 @@ class Core(Leading, Following):
         if receive is None:
             return "no such kind"
         self.refused = ""
-        term = message[1]
-        if message[0] == msg.PREVOTED:
-            term = max(term, message[3])
-        own = self._SyncObj__raftCurrentTerm
-        if term > own + LEAP and self._configurations[-1][1].members:
-            # Who is no member yet knows nothing of the cluster's terms, and has nothing to lose.
-            self._refuse("leap_refused", f"term {term} leaps: this node is in term {own}")
-        else:
-            receive(self, Node(member), message)
+        node = Node(member)
+        if self._reaches(node, message):
+            receive(self, node, message)
         return self.refused
 
     # -- what must never run ------------------------------------------------------------------------------

@@ -28,11 +28,6 @@ MAX_ENTRIES: Final = 16_384
 MAX_QUEUED: Final = 16 << 20
 """Bytes that wait for one member; with more, nothing is added until it has taken some."""
 MAX_SEQ: Final = (1 << 63) - 1
-LEAP: Final = 1 << 20
-"""Terms above its own that a member takes for possible. Pre-votes keep terms from running away, so that an election a
-second for twelve days makes fewer; and 2**42 such leaps would be needed to reach the end of all terms."""
-LEARNERS_LEAP: Final = 64
-"""The same for what a learner tells, who can have stood a few times at most."""
 PATIENT_SECONDS: Final = 60.0
 """A learner that tells of a later term deposes a leader so seldom: it may be right, but it cannot vote."""
 FRESH_ENTRIES: Final = 64
@@ -134,6 +129,10 @@ class State(_SyncObj):
     _transfer: tuple[Any, float] | None
     _deposed: float
     """When a learner was believed last that there is a later term."""
+    _window: tuple[float, int] = (-math.inf, 0)
+    """Since when, and from which term on, it is counted how far others have led this node ahead (`terms`)."""
+    _trickled = -math.inf
+    """When a few terms beyond that were taken last."""
     _seq = 0
     _packed: tuple[int, int, bytes] = (0, 0, b"")
     """Entries packed last: (first index, last index, bytes)."""
