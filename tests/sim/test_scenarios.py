@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
+import msgpack
 import pytest
 
 from tests.sim.disk import SimDisk
@@ -16,6 +18,7 @@ from visord.peers import messages as msg
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.settings import StorageSettings
+from visord.storage.errors import StorageError
 from visord.storage.worker import Inline
 
 STORAGE = StorageSettings.model_construct(
@@ -205,6 +208,51 @@ def test_a_member_that_caught_up_through_the_log_does_not_install_what_it_fetche
     go_on(world, 2.0)
     assert not catchup.incoming.active
     come_to_rest(world)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3.0], ids=["new", "with a state"])
+@pytest.mark.parametrize("lie", ["config", "tables"])
+def test_a_member_that_was_given_a_checkpoint_that_cannot_be_loaded_starts_and_catches_up(
+    lie: str, seconds: float
+) -> None:
+    world = begun()
+    host = replica(world)
+    go_on(world, seconds)
+    lag(world, host, 9.0)
+    leader = world.leader()
+    assert leader is not None and leader.node is not None
+    outgoing = leader.node.catchup.outgoing
+    honest = outgoing.offer
+
+    def lying() -> list[Any] | None:
+        offer = honest()
+        if offer is None:
+            return None
+        content = msgpack.unpackb(offer[2][8:-4], strict_map_key=False)
+        content |= (
+            {"config": b"none"}
+            if lie == "config"
+            else {"tables": {**content["tables"], "time": 0, "index": 3}}
+        )
+        data = offer[2][:8] + msgpack.packb(content)
+        return [*offer[:2], data + zlib.crc32(data).to_bytes(4, "little")]
+
+    outgoing.offer = lying  # type: ignore[method-assign]
+    assert host.node is not None and (host.node.machine.store.rev > 0) == (seconds > 0)
+    before = host.node.checkpointer.index
+    world.scheduler.run_until(world.scheduler.now + 4.0)
+    stopped = lie == "tables" and seconds > 0  # a part of it was in its own memory then
+    if stopped:
+        assert isinstance(host.failure, StorageError)
+        assert "cannot be loaded" in str(host.failure)
+        world.violations.clear()
+        assert host.start()
+    assert host.node is not None
+    assert host.node.checkpointer.index == before
+    assert host.node.catchup.incoming.received > 0 or stopped
+    outgoing.offer = honest  # type: ignore[method-assign]
+    come_to_rest(world)
+    assert host.node is not None and host.node.machine.index > before
 
 
 @pytest.mark.parametrize("failed", [False, True], ids=["not synced", "the sync failed"])

@@ -14,17 +14,39 @@ import msgpack
 import pytest
 from fake_disk import FakeDisk, PowerCut
 from storage_world import Later, World, contents, files
-from transfer_world import Chunk, Clock, equal, fetch, incoming, install, member, outgoing, transfer
+from transfer_world import (
+    Chunk,
+    Clock,
+    equal,
+    fetch,
+    incoming,
+    install,
+    loader,
+    member,
+    outgoing,
+    transfer,
+)
 
 from visor.protocol.verbs import SET
 from visord.state.command import encode
-from visord.state.machine import Machine
 from visord.storage import manifest as manifests
 from visord.storage import pending
 from visord.storage.check import check
 from visord.storage.errors import FormatError, StorageError
 from visord.storage.fetched import DifferentError, OfferError
 from visord.storage.incoming import Incoming
+from visord.storage.segments import (
+    BASE,
+    COLUMNS,
+    COMMITS,
+    ROWS,
+    TABLES,
+    Block,
+    Part,
+    pack_header,
+    part_name,
+    seal,
+)
 
 
 def leader_of(count: int, every: int = 40) -> World:
@@ -150,7 +172,7 @@ def test_the_own_checkpoint_may_become_newer_meanwhile() -> None:
     leader.writer.write(40)
     world.follow(leader)
     world.checkpoint()
-    steps, done = target.finish(), None
+    steps, done = target.finish(loader(world, fresh=True)), None
     while done is None:
         try:
             next(steps)
@@ -189,7 +211,7 @@ def test_installing_waits_for_the_own_checkpoint() -> None:
     fetch(source, target)
     making = world.checkpointer.steps(world.machine)
     next(making)
-    finishing = target.finish()
+    finishing = target.finish(loader(world, fresh=True))
     for _ in range(10):
         next(finishing)
     assert world.checkpointer.index == 0
@@ -210,10 +232,8 @@ def test_the_steps_of_loading_are_small() -> None:
     source, target = outgoing(leader), incoming(world)
     target.begin(source.offer(), "leader")
     fetch(source, target)
-    for _ in target.finish():
-        pass
     revs = [0]
-    for _ in world.checkpointer.load_steps(world.machine):
+    for _ in target.finish(loader(world)):
         revs.append(world.machine.store.rev)
     assert max(after - before for before, after in itertools.pairwise(revs)) <= 256
     equal(world.machine, leader.machine)
@@ -512,13 +532,13 @@ def test_a_full_disk_while_the_manifest_is_replaced() -> None:
         fetch(source, target)
         world.disk.capacity = world.disk.used() + room
         try:
-            for _ in target.finish():
+            for _ in target.finish(loader(world, fresh=True)):
                 pass
         except OSError:
             assert world.checkpointer.index == 0
             assert target.complete
             world.disk.capacity = 1 << 40
-            for _ in target.finish():
+            for _ in target.finish(loader(world, fresh=True)):
                 pass
         equal(world.reopen().machine, leader.machine)
 
@@ -547,7 +567,7 @@ def test_a_disk_whose_syncs_fail_keeps_the_old_checkpoint() -> None:
             fetch(source, target)
             if target.failure is not None:
                 raise target.failure
-            for _ in target.finish():
+            for _ in target.finish(loader(world, fresh=True)):
                 pass
         except OSError:
             assert world.checkpointer.index == 0
@@ -570,7 +590,7 @@ def test_when_nobody_can_tell_which_manifest_is_durable_the_node_stops(
 
     monkeypatch.setattr(world.disk, "sync_dir", fail)
     with pytest.raises(StorageError):
-        for _ in target.finish():
+        for _ in target.finish(loader(world, fresh=True)):
             pass
     monkeypatch.undo()
     assert World(world.disk.after_crash()).machine.index in (0, 60)
@@ -649,15 +669,10 @@ def test_everything_at_once_in_any_order() -> None:
         if target.complete:
             completed += 1
             index = target.index
-            finishing = target.finish()
+            finishing = target.finish(loader(world, fresh=True))
             while next(finishing, "end") != "end":
                 slow.later.run()
             assert world.checkpointer.index == index
-            fresh = Machine()
-            loading = world.checkpointer.load_steps(fresh)
-            while next(loading, "end") != "end":
-                slow.later.run()
-            world.machine = world.writer.machine = fresh
         world.follow(leader)
         equal(world.machine, leader.machine)
     assert completed > 40
@@ -940,6 +955,84 @@ def test_offers_that_make_no_sense_are_refused(fields: dict[str, Any]) -> None:
         target.begin([1, offer[1], repacked(offer, **fields)], "leader")
     assert not target.active
     assert target.begin(offer, "leader")
+
+
+def made_up(kind: int, content: Any, first: int = 0, last: int = 0, codec: int = ROWS) -> tuple[Part, bytes]:
+    """Return a part with one block of this content, and its bytes: all checksums fit."""
+    payload = msgpack.packb(content)
+    head, chain = seal(Block(codec, 1, payload, first, last), 0)
+    data = pack_header(kind, 900) + head + payload
+    return Part(part_name(kind, 900), kind, 900, len(data), first, last, chain), data
+
+
+def lies(leader: World) -> dict[str, tuple[dict[str, Any], bytes]]:
+    """Return fields of a manifest that no start could load, each with the file that belongs to it (or none)."""
+    head, rev = leader.machine.export_tables() | {"sessions": [], "leases": [1, []]}, leader.machine.store.rev
+    found: dict[str, tuple[dict[str, Any], bytes]] = {
+        "tables: none": ({"tables": None}, b""),
+        "tables: no map": ({"tables": [1]}, b""),
+        "tables: later": ({"tables": {**head, "format": 99}}, b""),
+        "tables: halved": ({"tables": {"format": 2, "index": head["index"]}}, b""),
+        "tables: another index": ({"tables": {**head, "index": 7}, "rows": None}, b""),
+        "tables: an index of text": ({"tables": {**head, "index": "7"}, "rows": None}, b""),
+        "tables: another term": ({"term": 9, "tables": head, "rows": None}, b""),
+        "tables: another rev": ({"rev": rev + 5}, b""),
+        "revs that nothing holds": ({"parts": []}, b""),
+    }
+    for name, content in {
+        "kinds": [[9, 9]],
+        "shapes": [7],
+        "sessions": [[0, b"s"]],
+        "leases": [[1, 5]],
+    }.items():
+        part, data = made_up(TABLES, content)
+        found[f"rows: odd {name}"] = {"rows": part}, data
+    part, data = made_up(COMMITS, [[1, 2, 3]], 1, rev, COLUMNS)
+    found["commits: odd columns"] = {"parts": [part]}, data
+    part, data = made_up(COMMITS, [[n, "a", b"", None, []] for n in range(1, rev + 1)], 1, rev)
+    found["commits: odd rows"] = {"parts": [part]}, data
+    part, data = made_up(BASE, [["/a"], 5])
+    found["base: odd rows"] = {"base": part, "base_rev": rev, "parts": []}, data
+    return found
+
+
+LIES = list(lies(leader_of(80)))
+
+
+@pytest.mark.parametrize("own", [0, 30])
+@pytest.mark.parametrize("lie", LIES)
+def test_what_cannot_be_loaded_never_becomes_the_checkpoint(lie: str, own: int) -> None:
+    """All sums fit: loading tells, if not what compares it with the own commits. The own checkpoint stays."""
+    leader = leader_of(80)
+    world = member(leader)
+    world.follow(leader, own)
+    world.checkpoint()
+    before, source, target = contents(world.machine), outgoing(leader), incoming(world)
+    offer = source.offer()
+    assert offer is not None
+    fields, data = lies(leader)[lie]
+    assert target.begin([1, offer[1], repacked(offer, **fields)], "liar")
+    while (wanted := target.wanted()) is not None:
+        name, offset, size = wanted
+        answers: list[bytes | None] = [data[offset : offset + size]]
+        if "-000000000900" not in name:
+            answers.clear()
+            source.read("reader", offer[1], name, offset, size, answers.append)
+        target.take(name, offset, answers[0])
+    if target.complete:
+        with pytest.raises(StorageError):
+            for _ in target.finish(loader(world)):
+                pass
+    else:
+        assert own and "commits" in lie and target.failure is not None
+    assert world.checkpointer.index == own
+    target.abandon()
+    again = world.reopen()
+    assert contents(again.machine) == before
+    assert not [name for name in world.disk.names if name.endswith(".tmp")]
+    transfer(leader, again)
+    equal(again.machine, leader.machine)
+    equal(again.reopen().machine, leader.machine)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fake_disk import FakeDisk
@@ -13,6 +13,8 @@ from storage_world import World, contents
 from visord.state.digest import state_hash
 from visord.state.machine import Machine
 from visord.storage.incoming import Incoming
+from visord.storage.loading import reaches
+from visord.storage.manifest import Manifest
 from visord.storage.outgoing import Outgoing
 from visord.storage.worker import Inline
 
@@ -87,15 +89,22 @@ def fetch(
     return carried
 
 
+def loader(world: World, *, fresh: bool = False) -> Callable[[Manifest], Iterator[None]]:
+    """Return what loads a checkpoint for `finish`; the machine that it is loaded into is the world's afterwards."""
+
+    def load(manifest: Manifest) -> Iterator[None]:
+        machine = Machine() if fresh or not reaches(manifest, world.machine) else world.machine
+        yield from world.checkpointer.load_steps(manifest, machine)
+        world.machine = world.writer.machine = machine
+
+    return load
+
+
 def install(world: World, target: Incoming) -> Machine:
     """Finish and load: into the own machine where that can be, else into a new one, which is returned."""
-    for _ in target.finish():
+    for _ in target.finish(loader(world)):
         pass
-    machine = world.machine if world.checkpointer.reaches(world.machine) else Machine()
-    for _ in world.checkpointer.load_steps(machine):
-        pass
-    world.machine = world.writer.machine = machine
-    return machine
+    return world.machine
 
 
 def transfer(leader: World, world: World) -> int:

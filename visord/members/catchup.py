@@ -3,8 +3,9 @@
     leader:  INSTALL             you need entries that I do not have any more
     member:  OFFER?  ----------> leader: OFFERED (the names, sizes and checksums of its checkpoint's files)
     member:  FETCH, one piece at a time --> CHUNK ... until all is here and checked
-    member:  its manifest is replaced; the new state is loaded, in slices; the engine goes on from there
+    member:  the new state is loaded, in slices; its manifest is replaced; the engine goes on from there
 
+What cannot be loaded never becomes the own checkpoint: who made it up has only kept this member from catching up.
 Until the last step the member answers stale reads from what it has; in it nothing is applied. What was fetched survives
 restarts and changes of the leader. See `storage.incoming` for what is fetched and in which order things become durable.
 """
@@ -16,11 +17,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from visord.peers import messages as msg
-from visord.raft.configuration import Configuration
+from visord.raft.configuration import Configuration, UnknownConfiguration
 from visord.raft.configuration import decode as decode_configuration
 from visord.state.machine import Machine
 from visord.storage.errors import StorageError
+from visord.storage.fetched import OfferError
 from visord.storage.incoming import Incoming
+from visord.storage.loading import reaches
+from visord.storage.manifest import Manifest
 from visord.storage.outgoing import Outgoing
 
 if TYPE_CHECKING:
@@ -32,6 +36,30 @@ ANSWER_SECONDS: Final = 3.0
 """After this time an answer is taken for lost, and asked for again."""
 RETRY_SECONDS: Final = 5.0
 """After a failed transfer (a full disk, say)."""
+
+
+class _Installation:
+    """A fetched checkpoint on its way into a machine: the node's own, if its state can go on, else a new one."""
+
+    def __init__(self, node: Node, source: str) -> None:
+        self._node = node
+        self._source = source
+        self.machine = node.machine
+        self.begun = False
+        """Something may have been loaded into `machine`."""
+        self.configuration = Configuration()
+
+    def load(self, manifest: Manifest) -> Iterator[None]:
+        """Load it, in steps. Raises `OfferError` for what no start could load, and `OSError`."""
+        own = self._node.machine
+        try:
+            if manifest.config is not None:
+                self.configuration = decode_configuration(manifest.config)
+            goes_on = own.store.rev > 0 and reaches(manifest, own)
+            self.machine, self.begun = own if goes_on else Machine(self._node.limits), True
+            yield from self._node.checkpointer.load_steps(manifest, self.machine)
+        except (StorageError, UnknownConfiguration) as error:
+            raise OfferError(f"the checkpoint of {self._source} cannot be loaded: {error}") from error
 
 
 class Catchup:
@@ -169,28 +197,28 @@ class Catchup:
     # -- installing -----------------------------------------------------------------------------------
 
     def _install(self) -> Iterator[None]:
-        """Put the fetched checkpoint in the place of the own one, and load it. Nothing is applied meanwhile."""
-        node, checkpointer = self._node, self._node.checkpointer
+        """Load the fetched checkpoint, and put it in the place of the own one. Nothing is applied meanwhile."""
+        node = self._node
         node.engine.paused = True
         try:
             if self.incoming.index <= node.machine.index:
                 self.incoming.abandon()  # the log came first: what was fetched would lead back
                 return
+            new = _Installation(node, self._source)
             try:
-                done = yield from self.incoming.finish()
-            except OSError as error:
+                done = yield from self.incoming.finish(new.load)
+            except (OfferError, OSError) as error:
+                if isinstance(error, OfferError):
+                    self.incoming.abandon()  # the next start must not go on with it either
+                if new.begun and new.machine is node.machine:
+                    raise StorageError(f"{error}; part of it is in memory: start the node again") from error
                 self._fail(error)
                 return
             if not done:
                 return
-            machine = node.machine
-            if not checkpointer.reaches(machine):
-                machine = Machine(node.limits)
-            yield from checkpointer.load_steps(machine)
+            machine = new.machine
             node.replace_machine(machine)
-            members = checkpointer.config
-            configuration = Configuration() if members is None else decode_configuration(members)
-            node.engine.installed(machine.index, machine.term, configuration)
+            node.engine.installed(machine.index, machine.term, new.configuration)
             node.proposer.lose(machine.index)
             node.reads.applied(machine.index)
             logger.warning("took over a checkpoint of %s at index %d", self._source, machine.index)

@@ -155,19 +155,14 @@ class Checkpointer:
         loading.load(self._disk, self._directory, found, machine)
         self.index = found.index
 
-    def load_steps(self, machine: Machine) -> Iterator[None]:
-        """Bring a machine to the newest checkpoint, in steps of about a millisecond; raises like `load`, and `OSError`.
+    def load_steps(self, manifest: Manifest, machine: Machine) -> Iterator[None]:
+        """Bring a machine to a checkpoint, in steps of about a millisecond; raises like `load`, and `OSError`.
 
-        The machine is a new one, which takes the place of the node's when this is through, or the node's own where
-        `reaches` says so: that one goes on answering, has all new commits, and meanwhile nothing may be applied to
-        it and no checkpoint made of it.
+        The files of the checkpoint are here, the manifest has its tables. The machine is a new one, which takes the
+        place of the node's when this is through, or the node's own where `loading.reaches` says so: that one goes on
+        answering, has all new commits, and meanwhile nothing may be applied to it and no checkpoint made of it.
         """
-        found = manifests.decode(self.encoded, join(self._path, manifests.NAME))
-        yield from loading.steps(self._disk, self._directory, found, machine, self._background)
-
-    def reaches(self, machine: Machine) -> bool:
-        """Tell whether the newest checkpoint goes on from this machine's rev: it can be loaded into it."""
-        return loading.reaches(self.manifest, machine)
+        yield from loading.steps(self._disk, self._directory, manifest, machine, self._background)
 
     def sweep(self) -> None:
         """Remove what checkpoints and transfers left that were not finished and cannot be gone on with.
@@ -216,21 +211,34 @@ class Checkpointer:
         finally:
             self.running = False
 
-    def replace(self, make: Callable[[Manifest], Manifest | None]) -> Generator[None, None, bool]:
+    def replace(
+        self, make: Callable[[Manifest], Manifest | None], prove: Callable[[Manifest], Iterator[None]]
+    ) -> Generator[None, None, bool]:
         """Put another checkpoint in the place of the newest one, whose files are durable in `history/` already.
 
         `make(newest)` is called once no checkpoint is being made; None: there is nothing to be replaced any
-        more, and false is returned. Raises `OSError`: then the old one is valid; and `StorageError` when that is not
-        sure, so that the node has to stop (the next start will know).
+        more, and false is returned. Then `prove(new)` loads it: what raises there does so at every start as well, so
+        it must not get the name, and the old one stays. All room is taken before. Raises what `prove` does; `OSError`:
+        then the old one is valid; and `StorageError` when that is not sure, so that the node has to stop (the next
+        start will know).
         """
         while self.running:
             yield
         self.running = True
         try:
             new = make(self.manifest)
-            if new is not None:
-                yield from self._publish(new)
-            return new is not None
+            if new is None:
+                return False
+            data = manifests.encode(new)
+            yield from wait_for(self._background, lambda: manifests.prepare(self._disk, self._path, data))
+            try:
+                yield from prove(new)
+            except Exception:
+                with contextlib.suppress(OSError):
+                    yield from wait_for(self._background, lambda: manifests.discard(self._disk, self._path))
+                raise
+            yield from self._publish(new, data, lambda: manifests.place(self._disk, self._path))
+            return True
         except _DoubtError as error:
             raise StorageError(f"nobody knows which checkpoint is the newest: {error}") from error
         finally:
@@ -277,7 +285,8 @@ class Checkpointer:
             new = dataclasses.replace(new, number=number, base=part, base_rev=todo.base_rev, base_time=time)
         number, parts = yield from self._write_commits(store, todo, new.rev, new.number)
         new = dataclasses.replace(new, number=number, parts=parts)
-        yield from self._publish(new)
+        data = manifests.encode(new)
+        yield from self._publish(new, data, lambda: manifests.write(self._disk, self._path, data))
         self.written += sum(part.size for part in new.files()) - _shared(old, new)
         while store.history.drop_recent(new.rev, FORGET):
             yield
@@ -347,9 +356,8 @@ class Checkpointer:
     def _writer(self, part: Part, *, fresh: bool) -> PartWriter:
         return PartWriter(self._disk, self._history, part, self._background, fresh=fresh)
 
-    def _publish(self, new: Manifest) -> Generator[None, None, None]:
-        data = manifests.encode(new)
-        durable = yield from wait_for(self._background, lambda: self._write_manifest(data))
+    def _publish(self, new: Manifest, data: bytes, write: Callable[[], None]) -> Generator[None, None, None]:
+        durable = yield from wait_for(self._background, lambda: self._write_manifest(data, write))
         self._take_over(new, data)
         if not durable:
             raise _DoubtError("the directory could not be synced: the checkpoint may not be durable yet")
@@ -358,10 +366,10 @@ class Checkpointer:
         self._doomed.clear()
         self._drop_garbage()
 
-    def _write_manifest(self, data: bytes) -> bool:
+    def _write_manifest(self, data: bytes, write: Callable[[], None]) -> bool:
         """Write the manifest on the worker; false when it has its name, but perhaps not for good."""
         try:
-            manifests.write(self._disk, self._path, data)
+            write()
         except OSError as failure:
             try:
                 current = read_all(self._disk, join(self._path, manifests.NAME), manifests.MANIFEST_BYTES)

@@ -38,6 +38,9 @@ from visord.storage.opening import Status, UnsafeFileError
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
+TEMPORARY: Final = ".tmp"
+"""What the name of a file ends with until it is whole."""
+
 
 class File(Protocol):
     """An open file. Positions and sizes are in bytes."""
@@ -311,7 +314,13 @@ def write_atomic(disk: Disk, directory: str, name: str, pieces: Sequence[Buffer]
 
     Durable on return. A failure removes the temporary file where it can.
     """
-    temporary = join(directory, name + ".tmp")
+    write_beside(disk, directory, name, pieces)
+    put_in_place(disk, directory, name)
+
+
+def write_beside(disk: Disk, directory: str, name: str, pieces: Sequence[Buffer]) -> None:
+    """Write what `put_in_place` will give the name: the first half of `write_atomic`, which needs all of the room."""
+    temporary = join(directory, name + TEMPORARY)
     try:
         file = disk.open(temporary, create=True)
         try:
@@ -322,6 +331,16 @@ def write_atomic(disk: Disk, directory: str, name: str, pieces: Sequence[Buffer]
             file.sync()
         finally:
             file.close()
+    except OSError:
+        with contextlib.suppress(OSError):
+            disk.unlink(temporary)
+        raise
+
+
+def put_in_place(disk: Disk, directory: str, name: str) -> None:
+    """Give what `write_beside` wrote the name, durably on return; the second half of `write_atomic`."""
+    temporary = join(directory, name + TEMPORARY)
+    try:
         disk.rename(temporary, join(directory, name))
     except OSError:
         with contextlib.suppress(OSError):

@@ -4,7 +4,7 @@
     incoming.begin(offer, "the leader's id")      # what `Outgoing.offer` gave there
     wanted = incoming.wanted()                    # (file, offset, size): ask for it, one at a time
     incoming.take(file, offset, data)             # the answer, also when it is None
-    for _ in incoming.finish(): ...               # once `complete`: from now on it is the node's own checkpoint
+    for _ in incoming.finish(load): ...           # once `complete`: it is loaded, then it is the node's own checkpoint
 
 `changed()` is called whenever `wanted`, `complete`, `gone` or `failure` may say something new. Nothing here blocks:
 writing, syncing and checking are jobs of the background worker.
@@ -25,11 +25,13 @@ compared as the pieces come. What is wrong is asked for again from where it went
 the files are read again from their beginning. And the newest commit that this member applied must be among the other's:
 one that would have to give up what it told its clients stops instead.
 
-**When to do what.** `finish` replaces the manifest by one rename: a crash leaves the old checkpoint or the new one.
-After it: load the new checkpoint (`Checkpointer.load_steps`), then `engine.installed(index, term, members)`, which
-resets the log. In this order a crash in between is sound: the next start loads the new checkpoint and finds a log
-that ends before it or has another term there, and `Engine` resets it. The other way round the log would continue a
-checkpoint that is not on disk. Between `finish` and the reset nothing may be applied.
+**When to do what.** Checksums only say that the files are what the sender meant. So `finish` loads the new checkpoint
+first (`load`, by `Checkpointer.load_steps`), and only what could be loaded replaces the manifest: what a sender made up
+never keeps this node from starting. The manifest is replaced by one rename: a crash leaves the old checkpoint or the
+new one. After it: `engine.installed(index, term, members)`, which resets the log. In this order a crash in between is
+sound: the next start loads the new checkpoint and finds a log that ends before it or has another term there, and
+`Engine` resets it. The other way round the log would continue a checkpoint that is not on disk. Between the beginning
+of `finish` and the reset nothing may be applied.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ import contextlib
 import dataclasses
 import errno
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -61,6 +63,8 @@ logger = logging.getLogger("visord.storage")
 
 MARGIN: Final = 64 << 20
 """Bytes of free disk that must be there beyond what is fetched."""
+MOST_OFFERED: Final = manifests.MANIFEST_BYTES // 2
+"""Bytes of an offered manifest: with the own files in it, it must still be one that a start reads."""
 
 
 class _Asked:
@@ -309,17 +313,18 @@ class Incoming:
 
     # -- the end ----------------------------------------------------------------------------------------
 
-    def finish(self) -> Generator[None, None, bool]:
-        """Make what was fetched the node's checkpoint, in steps.
+    def finish(self, load: Callable[[Manifest], Iterator[None]]) -> Generator[None, None, bool]:
+        """Load what was fetched with `load`, in steps, then make it the node's checkpoint.
 
-        Returns false when the own one has become as new meanwhile. Raises `OSError` (the old checkpoint is valid, and
-        `finish` may be tried again) or `StorageError`: the node has to stop. What comes next: see the module.
+        Returns false when the own one has become as new meanwhile. Raises what `load` does, and `OSError`: the old
+        checkpoint is valid, and `finish` may be tried again; or `StorageError`: the node has to stop. What comes next:
+        see the module.
         """
         if not self.complete or self._pending is None:
             raise RuntimeError("not everything is here")
         theirs, names = self._pending.manifest, self._pending.names()
         yield from wait_for(self._background, lambda: self._disk.sync_dir(self._directory.history))
-        done = yield from self._checkpointer.replace(partial(self._compose, theirs))
+        done = yield from self._checkpointer.replace(partial(self._compose, theirs), load)
         self._stop()
         self._pending = None
         with contextlib.suppress(OSError):  # then it is done at the next start
@@ -364,6 +369,8 @@ def _read_offer(offer: Any, cluster: str) -> tuple[str, Manifest, bytes]:
         raise OfferError("this is no offer of a checkpoint")
     if offer[0] != FORMAT:
         raise FormatError(f"an offer has format {offer[0]}, this version of visord knows {FORMAT}")
+    if len(offer) == 3 and type(offer[2]) is bytes and len(offer[2]) > MOST_OFFERED:
+        raise OfferError(f"a manifest of {len(offer[2])} bytes is offered, at most {MOST_OFFERED} are taken")
     if len(offer) != 3 or type(offer[1]) is not str or not offer[1] or type(offer[2]) is not bytes:
         raise OfferError("this is no offer of a checkpoint")
     try:

@@ -122,6 +122,7 @@ class _Progress:
     def __init__(self, directory: DataDirectory, manifest: Manifest, machine: Machine) -> None:
         self._directory = directory
         self._manifest = manifest
+        self._machine = machine
         self._store = machine.store
         self._began = machine.store.rev > 0
         self._expected = (machine.store.rev if self._began else manifest.base_rev) + 1
@@ -175,9 +176,16 @@ class _Progress:
         self._store.import_base(self._manifest.base_rev, self._manifest.base_time, rows)
 
     def finish(self) -> Iterator[None]:
-        """Let the machine have the tables."""
+        """Let the machine have the tables, and see that it is where the manifest says."""
         with self._checked(manifests.NAME):
             yield from self._tables.finish()
+        machine, manifest = self._machine, self._manifest
+        found, told = (
+            (machine.index, machine.term, machine.store.rev),
+            (manifest.index, manifest.term, manifest.rev),
+        )
+        if found != told:
+            raise self._damage(manifests.NAME, f"tables of index, term and rev {told}", f"{found}"[:200])
 
     @contextlib.contextmanager
     def _checked(self, name: str) -> Iterator[None]:

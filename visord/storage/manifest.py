@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import msgpack
 
-from visord.storage.disk import Disk, join, read_all, write_atomic
+from visord.storage.disk import TEMPORARY, Disk, join, put_in_place, read_all, write_atomic, write_beside
 from visord.storage.errors import RESTORE, DamageError, FormatError, IdentityError
 from visord.storage.segments import BASE, COMMITS, HEADER_SIZE, TABLES, Part, part_name
 
@@ -137,6 +137,21 @@ def _part(row: Any, kind: int) -> Part:
 def write(disk: Disk, directory: str, data: bytes) -> None:
     """Put encoded bytes in the place of the manifest. Durable on return; on failure the old one stays."""
     write_atomic(disk, directory, NAME, (data,))
+
+
+def prepare(disk: Disk, directory: str, data: bytes) -> None:
+    """Write encoded bytes durably beside the manifest, for `place`."""
+    write_beside(disk, directory, NAME, (data,))
+
+
+def place(disk: Disk, directory: str) -> None:
+    """Put what `prepare` wrote in the place of the manifest. Durable on return; on failure the old one stays."""
+    put_in_place(disk, directory, NAME)
+
+
+def discard(disk: Disk, directory: str) -> None:
+    """Remove what `prepare` wrote."""
+    disk.unlink(join(directory, NAME + TEMPORARY))
 
 
 def read(disk: Disk, directory: str, cluster: str | None) -> Manifest | None:
