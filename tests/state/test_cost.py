@@ -104,7 +104,7 @@ def test_a_deletion_of_a_tree_ends_within_its_budget(entries, monkeypatch):
     driven = filled(300, where="/t/a")
     driven.txn([[0, f"/t/b{'/x' * 50}/{i}", b""] for i in range(300)])
     driven.txn([[0, f"/t/c/{i}/f", b""] for i in range(300)])
-    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(write=500))
+    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(write=500, compared=500))
     assert refused(driven, 31, "/t", True).details["what"] == "cost"
     assert entries[0] <= 502
     assert refused(driven, 32, [], [[1, "/t", True]]).details["operation"] == 0
@@ -116,7 +116,7 @@ def test_a_revert_ends_within_its_budget(entries, monkeypatch):
     rev = driven.store.rev
     for i in range(3_000):
         driven.set(f"/d/{i:06d}", b"new")
-    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(write=3_000))
+    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(write=3_000, compared=3_000))
     assert refused(driven, 33, "/d", rev).details["what"] == "cost of comparing"
     assert entries[0] <= 3_100
 

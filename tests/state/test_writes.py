@@ -287,7 +287,7 @@ def test_the_size_of_a_transaction_is_bounded():
 
 
 def test_deleting_the_same_directory_again_and_again_is_bounded(driven, monkeypatch):
-    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(write=300))
+    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(write=300, compared=300))
     driven.txn([[0, f"/d/{i}", b""] for i in range(100)])
     refused = driven.txn(
         [[1, "/d", True], [0, "/d/x", b""], [1, "/d", True], [0, "/d/x", b""], [1, "/d", True]]
@@ -345,7 +345,7 @@ def test_revert_refusals(driven):
 
 def test_a_revert_compares_a_bounded_number_of_files(driven, monkeypatch):
     monkeypatch.setattr(diff, "FEW", 5)
-    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(write=50))
+    monkeypatch.setattr(cost, "TODAY", cost.TODAY._replace(write=50, compared=50))
     driven.txn([[0, f"/d/{i}", b""] for i in range(30)])
     assert driven.write(33, "/d", 0).details == {"what": "cost of comparing", "limit": 50, "actual": 52}
     driven.set("/d/3", b"new")

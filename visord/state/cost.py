@@ -38,11 +38,21 @@ class Bounds(NamedTuple):
     changes: int
     levels: int
     """Of all paths that it changes: directories come and go with what is in them, and that takes time."""
+    compared: int
+    """Units for what a REVERT compares."""
+    entries: int | None = None
+    """Where it is a number: of all that a transaction looks at only these are counted, entries that it lists and files
+    that it finds below directories, up to so many; directories that it makes are not."""
+
+    @property
+    def by_owner(self) -> bool:
+        """Commands say where clients come from, and what they keep here is counted by that."""
+        return self.entries is None
 
 
-TODAY: Final = Bounds(WRITE, MAX_CHANGES, 16 * MAX_CHANGES)
-FORMAT_1: Final = Bounds(1 << 20, 65_536, 1 << 62)
-"""Of commands of format 1: as many changes, and no less for deciding than they took."""
+TODAY: Final = Bounds(WRITE, MAX_CHANGES, 16 * MAX_CHANGES, WRITE)
+FORMAT_1: Final = Bounds(1 << 20, 65_536, 1 << 62, 2 * 262_144, 131_072)
+"""Of commands of format 1: exactly what the version that wrote them had, so that members of both agree on each."""
 
 VISIT: Final = 1
 """An entry, or a change, that is looked at."""

@@ -158,15 +158,14 @@ class Holders:
 
     # -- room -----------------------------------------------------------------------------------------
 
+    def full(self) -> Refusal | None:
+        """Return why nobody may have another one, where owners are not counted; None when he may."""
+        most = self._limits.leases
+        return None if self.count < most else refusal.too_large("leases", most, self.count + 1)
+
     def room(self, name: str, session: bytes | None) -> Lease | Refusal | None:
         """Return None when `session` of `name` may have another lease, the one that ends for it, or why it may not."""
         limits = self._limits
-        if not name:  # of a command of format 1: there was one limit, that of all
-            return (
-                None
-                if self.count < limits.leases
-                else refusal.too_large("leases", limits.leases, self.count + 1)
-            )
         owner = self._owners.get(name)
         mine = owner.ranking.get(session or b"") if owner is not None else 0
         if owner is not None and session is None and mine >= limits.anonymous_leases:

@@ -75,10 +75,13 @@ class Leases:
 
     # -- leases come and go ---------------------------------------------------------------------------
 
-    def grant(self, ttl: Any, wanted: Any, owner: str = "", session: bytes | None = None) -> Lease | Refusal:
+    def grant(
+        self, ttl: Any, wanted: Any, owner: str = "", session: bytes | None = None, *, by_owner: bool = True
+    ) -> Lease | Refusal:
         """Make a lease of `ttl` ms: with the id `wanted`, or the next one where that is 0.
 
-        When there are too many, one without files ends for it, or it is refused: see `holders.py`.
+        When there are too many, one without files ends for it, or it is refused: see `holders.py`. Not `by_owner`:
+        there is one limit, that of all.
         """
         limits = self._limits
         wrong = fields.integer("ttl", ttl, limits.lease_ttl_least, limits.lease_ttl_most)
@@ -89,7 +92,7 @@ class Leases:
             return wrong
         if wanted in self.by_id:
             return refusal.lease_exists(wanted)
-        room = self.holders.room(owner, session)
+        room = self.holders.room(owner, session) if by_owner else self.holders.full()
         if isinstance(room, Refusal):
             return room
         if room is not None:

@@ -45,9 +45,9 @@ from visord.state.history import MAX_RECENT
 from visord.state.listing import Deferred
 from visord.state.refusal import Refusal, bad_request
 from visord.state.retention import Retention
-from visord.state.sessions import MAX_KEPT, Outcome, Session, Sessions, abridged, weigh
+from visord.state.sessions import FEW, MAX_KEPT, Outcome, Session, Sessions, abridged, weigh
 from visord.state.store import Store
-from visord.state.tables import Import, head_of
+from visord.state.tables import Import, head_of, lease_row, session_row
 
 
 class Machine:
@@ -89,9 +89,9 @@ class Machine:
         time, groups = commands.read(command) if batch is None else batch
         self.index, self.term = index, term
         if command[2:3] == b"\x01":  # its format
-            self.store.bounds = cost.FORMAT_1
+            self.store.bounds, self.sessions.by_owner = cost.FORMAT_1, False
         else:
-            self.store.bounds, self.format = cost.TODAY, FORMAT
+            self.store.bounds, self.sessions.by_owner, self.format = cost.TODAY, True, FORMAT
         if time > self.time:
             self.time = time
         outcomes = [self._group(group) for group in groups]
@@ -118,8 +118,11 @@ class Machine:
         """
         return {
             **head_of(self),
-            "sessions": self.sessions.export(),
-            "leases": self.store.leases.export(),
+            "sessions": [session_row(row, self.format) for row in self.sessions.export()],
+            "leases": [
+                self.store.leases.next,
+                [lease_row(lease, self.format) for lease in self.store.leases.by_id.values()],
+            ],
         }
 
     def import_tables(self, tables: dict[str, Any]) -> None:
@@ -286,7 +289,7 @@ class Machine:
         if not plan.weight and len(results) > FEW and results.count(None) == len(results):
             return outcome, [rev, plan.answer[0], len(results)]  # nothing was read, however much was written
         if (not plan.weight and len(results) <= FEW) or (
-            plan.weight <= MAX_KEPT and weigh(outcome) <= MAX_KEPT
+            plan.weight <= MAX_KEPT and (not store.bounds.by_owner or weigh(outcome) <= MAX_KEPT)
         ):
             return outcome, outcome
         # Too much to keep for every session. What changed nothing can be done again instead.
@@ -294,9 +297,6 @@ class Machine:
         kept = refusal.session_lost(text, rev=rev) if plan.writes else None
         return Deferred(rev, *plan.answer) if plan.deferred else outcome, kept
 
-
-FEW: Final = 16
-"""Results that are nil: so many are always little."""
 
 # They change the leases themselves, not only files.
 _TENURE: Final[dict[int, Callable[[Store, int, str, list[Any]], Outcome]]] = {

@@ -30,11 +30,12 @@ Staged: TypeAlias = tuple[bytes, int] | None
 class Overlay:
     """A `View` (see `latest.py`) that can be written to."""
 
-    __slots__ = ("_base", "_grown", "_rev", "_touched", "made", "staged", "store")
+    __slots__ = ("_base", "_grown", "_rev", "_touched", "found", "made", "staged", "store")
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.staged: dict[str, Staged] = {}
+        self.found = 0  # files of the store that were found below directories
         self.made = 0  # times that a directory came into being
         self._base = Latest(store)
         self._rev = store.rev + 1
@@ -65,6 +66,7 @@ class Overlay:
                 return None
             old = known[0]
             looked += known[1]
+            self.found += len(old)
         if not self.staged:
             return old, looked
         files = dict.fromkeys(old)

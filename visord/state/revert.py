@@ -54,8 +54,8 @@ def _differences(store: Store, path: str, to_rev: int) -> list[Write] | Refusal:
         # Only files of either rev count: names that are in neither are there until this node's upkeep has forgotten
         # them, and all members must come to the same answer.
         spent += COMPARED if now is not None or then is not None else 0
-        if spent > store.bounds.write:
-            return refusal.too_large("cost of comparing", store.bounds.write, spent)
+        if spent > store.bounds.compared:
+            return refusal.too_large("cost of comparing", store.bounds.compared, spent)
         if then is None:
             if now is not None:
                 writes.append((entry, None, 0))

@@ -31,6 +31,10 @@ Outcome: TypeAlias = int | list[Any] | Refusal | Deferred
 
 MAX_SESSIONS: Final = 20_000
 MAX_OWNER_SESSIONS: Final = 10_000
+MAX_TOTAL: Final = 1_000_000
+"""Outcomes of all sessions, where only commands of format 1 came: their bytes are not bounded then."""
+FEW: Final = 16
+"""Results that are nil: so many are always little."""
 MAX_OUTCOMES: Final = 4096
 """Outcomes of one session; more means that the client does not acknowledge."""
 MAX_SESSION_BYTES: Final = 2 << 20
@@ -73,13 +77,14 @@ class Session:
     `outcomes`: by write id. `order`: the ids as they came. `acked`: the lowest id that can still be asked
     for. `start`: the lowest id that was written here; what a retry below it did was forgotten with an
     earlier life of the session. `last`: the command time of the last write. `born`: the store's rev before its first.
-    `held`: its bytes when they were last counted; `weights`: those of outcomes that are more than
-    a rev, by write id, `extra` in all.
+    `held`: its bytes when they were last counted, `counted`: its outcomes then; `weights`: the bytes of outcomes that
+    are more than a rev, by write id, `extra` in all.
     """
 
     __slots__ = (
         "acked",
         "born",
+        "counted",
         "extra",
         "held",
         "id",
@@ -99,6 +104,7 @@ class Session:
         self.start = _NEVER
         self.last = 0
         self.held = 0
+        self.counted = 0
         self.extra = 0
         self.outcomes: dict[int, Outcome] = {}
         self.order: deque[int] = deque()
@@ -214,7 +220,7 @@ class Taken:
 class Sessions:
     """All sessions, the least recently used first."""
 
-    __slots__ = ("_by_id", "_most", "_owners", "_taken", "forgotten", "held")
+    __slots__ = ("_by_id", "_most", "_owners", "_taken", "by_owner", "forgotten", "held", "total")
 
     def __init__(self) -> None:
         self._taken: Taken | None = None
@@ -225,6 +231,11 @@ class Sessions:
         """A heap of `(-sessions, owner)`, and of what was so before: see `_first`."""
         self.held = 0
         """Bytes of all sessions."""
+        self.total = 0
+        """Outcomes of all sessions."""
+        self.by_owner = True
+        """What is kept is bounded in bytes, and by owner. Not for a command of format 1, which knows no owners: what
+        came of those was decided by other rules (`cost.FORMAT_1`)."""
         self.forgotten = -1
         """The highest `born` of all sessions that were forgotten. One whose client saw a later rev before it wrote
         anything is not among them: what is not known of it has not happened."""
@@ -272,6 +283,9 @@ class Sessions:
             session.drop(len(session.outcomes) - MAX_OUTCOMES // 2)
         held = SESSION_BYTES + OUTCOME_BYTES * len(session.outcomes) + session.extra
         if held != session.held:
+            if not self.by_owner:
+                self._count(session)
+                return
             while held > MAX_SESSION_BYTES:
                 session.drop((len(session.outcomes) + 1) // 2)
                 held = session.bytes()
@@ -282,11 +296,12 @@ class Sessions:
                 self._relieve_all()
 
     def evict(self, time: int) -> None:
-        """After a command: forget the sessions that are too old."""
+        """After a command: forget the sessions that are too old, or too many where they were not refused before."""
         by_id = self._by_id
         while by_id:
             session = by_id[next(iter(by_id))]
-            if time - session.last <= MAX_AGE:
+            over = not self.by_owner and (len(by_id) > MAX_SESSIONS or self.total > MAX_TOTAL)
+            if not over and time - session.last <= MAX_AGE:
                 return
             self._forget(session)
 
@@ -294,10 +309,8 @@ class Sessions:
 
     def _make_room(self, name: str, time: int) -> Refusal | None:
         """See that `name` may have one session more; return why it may not."""
-        if not name:  # of a command of format 1: who came last always found room
-            while len(self._by_id) >= MAX_SESSIONS:
-                self._forget(next(iter(self._by_id.values())))
-            return None
+        if not self.by_owner:
+            return None  # who came last always found room: see `evict`
         owner = self._owners.get(name)
         while owner is not None and len(owner.sessions) >= MAX_OWNER_SESSIONS:
             oldest = owner.sessions[next(iter(owner.sessions))]
@@ -375,6 +388,8 @@ class Sessions:
     def _count(self, session: Session) -> None:
         owner, held = session.owner, session.bytes()
         grown, session.held = held - session.held, held
+        self.total += len(session.outcomes) - session.counted
+        session.counted = len(session.outcomes)
         owner.held += grown
         self.held += grown
         if held >= LARGE:
@@ -389,6 +404,7 @@ class Sessions:
         owner = session.owner
         owner.held -= session.held
         self.held -= session.held
+        self.total -= session.counted
         owner.large.pop(session.id, None)
         del self._by_id[session.id], owner.sessions[session.id]
         if owner.sessions:
@@ -462,5 +478,9 @@ def _pack(outcome: Outcome) -> Any:
 def _unpack(kept: Any) -> Outcome:
     if isinstance(kept, dict):
         return abridged(Refusal(*kept["refusal"]))
+    if type(kept) is list and type(kept[1]) is bool and type(kept[2]) is list:
+        results = kept[2]
+        if len(results) > FEW and results.count(None) == len(results):
+            return [kept[0], kept[1], len(results)]
     outcome: Outcome = kept
     return outcome

@@ -20,6 +20,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from visord.state.command import UnknownFormat
+from visord.state.formats import FORMAT as COMMANDS
+from visord.state.formats import OLDEST
 from visord.state.leases import Lease
 from visord.state.retention import Retention
 from visord.state.sessions import Sessions
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 FORMAT: Final = 2
 """Of the tables."""
 READABLE: Final = frozenset((1, FORMAT))
-"""Rows of format 1 know no owners."""
+"""Rows of format 1 know no owners. It is written as long as all commands were of format 1, so that a member of the
+version before can take over the checkpoint, and tells that when it is read: see `members/formats.py`."""
 SESSION: Final = 0
 LEASE: Final = 1
 SLICE: Final = 500
@@ -43,7 +46,7 @@ def head_of(machine: Machine) -> dict[str, Any]:
     """Return the tables without rows; see `Machine.export_tables`."""
     store, retention = machine.store, machine.retention
     return {
-        "format": FORMAT,
+        "format": FORMAT if machine.format > OLDEST else 1,
         "index": machine.index,
         "term": machine.term,
         "time": machine.time,
@@ -56,13 +59,33 @@ def head_of(machine: Machine) -> dict[str, Any]:
     }
 
 
+def session_row(row: list[Any], form: int) -> list[Any]:
+    """Return the row of a session for a machine whose commands had at most this format."""
+    if form > OLDEST:
+        return row
+    return [*row[:4], [[write, _whole(kept)] for write, kept in row[4]], row[5]]
+
+
+def _whole(kept: Any) -> Any:
+    """Return an outcome whose results, all nil, are kept as their number, as it was told."""
+    if type(kept) is list and type(kept[1]) is bool and type(kept[2]) is int:
+        return [kept[0], kept[1], [None] * kept[2]]
+    return kept
+
+
+def lease_row(lease: Lease, form: int) -> list[Any]:
+    """Return the row of a lease, likewise."""
+    return lease.row() if form > OLDEST else [lease.id, lease.ttl]
+
+
 class Export:
     """See the module. One at a time; `close` it also when not all rows were taken."""
 
-    __slots__ = ("_leases", "_sessions", "_taken", "head")
+    __slots__ = ("_form", "_leases", "_sessions", "_taken", "head")
 
     def __init__(self, machine: Machine) -> None:
         self.head = head_of(machine)
+        self._form = machine.format
         self._sessions = machine.sessions
         self._taken = machine.sessions.begin_export()
         # A lease never changes: which ones there are is all that has to be remembered.
@@ -71,9 +94,9 @@ class Export:
     def rows(self) -> Iterator[list[Any]]:
         """Yield all rows, once."""
         for session in self._taken.rows():
-            yield [SESSION, *session]
+            yield [SESSION, *session_row(session, self._form)]
         for lease in self._leases:
-            yield [LEASE, *lease.row()]
+            yield [LEASE, *lease_row(lease, self._form)]
 
     def close(self) -> None:
         """Remember no more. Idempotent."""
@@ -126,6 +149,7 @@ class Import:
         if unfit is not None:
             raise CorruptHistory(rev, unfit)
         machine.index, machine.term, machine.time = head["index"], head["term"], head["time"]
+        machine.format = COMMANDS if head["format"] > 1 else OLDEST
         machine.retention = Retention(*head["retention"])
         machine.sessions = self._sessions
         store.raise_floor(floor)

@@ -27,7 +27,9 @@ def grant(store: Store, owner: str, session: bytes | None, frame: list[Any]) -> 
     if wrong is not None:
         return wrong
     _, _, _, ttl, wanted = frame + _GRANT_DEFAULTS[len(frame) - 4 :]
-    lease = store.leases.grant(ttl, wanted, owner, session)
+    if not store.bounds.by_owner:
+        owner, session = "", None  # as a checkpoint of that time has it
+    lease = store.leases.grant(ttl, wanted, owner, session, by_owner=store.bounds.by_owner)
     return lease if isinstance(lease, Refusal) else [store.rev, lease.id, lease.ttl]
 
 

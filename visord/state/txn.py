@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from visor.paths import size
+from visor.paths import ROOT, size
 from visor.protocol.verbs import G_ABOVE, T_DELETE, T_GET, T_LIST, T_SET
 from visord.state import cost, fields, guards, refusal
 from visord.state.overlay import Overlay
@@ -62,7 +62,7 @@ def _all_hold(store: Store, conditions: list[Any]) -> bool | Refusal:
 def _run(
     store: Store, succeeded: bool, field: str, operations: list[Any], note: str | None, guarded: int
 ) -> Plan | Refusal:
-    run = _Run(store, cost.OPERATION * (guarded + len(operations)))
+    run = _Run(store, guarded + len(operations))
     overwrite = run.overwrite
     results: list[Any] = []
     for position, operation in enumerate(operations):
@@ -74,7 +74,7 @@ def _run(
             return _at(result, "operation", position)
         results.append(result)
     writes = run.overlay.writes()
-    changes = len(writes) + run.overlay.made
+    changes = len(writes) + run.made
     if changes > run.bounds.changes:
         return refusal.too_large("changes and new directories", run.bounds.changes, changes)
     if run.leased:
@@ -93,11 +93,12 @@ class _Run:
 
     __slots__ = ("bounds", "deferred", "leased", "limits", "overlay", "shown", "spent", "written")
 
-    def __init__(self, store: Store, spent: int) -> None:
+    def __init__(self, store: Store, steps: int) -> None:
         self.limits = store.limits
         self.bounds = store.bounds
         self.overlay = Overlay(store)
-        self.spent = spent  # units of cost
+        # units of cost; in format 1 the entries that were looked at
+        self.spent = cost.OPERATION * steps if self.bounds.entries is None else 0
         self.deferred = False  # some result is a Listing
         self.written = 0  # bytes of paths and values
         self.shown = 0  # bytes of results
@@ -140,9 +141,14 @@ class _Run:
             if unknown is not None:
                 return unknown
         refused = self.overlay.set(path, value, lease)
-        if refused is None and self.overlay.made > self.bounds.changes:
-            return refusal.too_large("new directories", self.bounds.changes, self.overlay.made)
+        if refused is None and self.made > self.bounds.changes:
+            return refusal.too_large("new directories", self.bounds.changes, self.made)
         return refused
+
+    @property
+    def made(self) -> int:
+        """How many directories came into being, as far as that counts."""
+        return self.overlay.made if self.bounds.entries is None else 0
 
     def _delete(self, path: str, recursive: bool) -> Refusal | None:
         overlay = self.overlay
@@ -152,11 +158,10 @@ class _Run:
         if overlay.file(path) is not None:
             doomed = [path]
         elif overlay.is_directory(path):
-            found = overlay.files_below(path, (self.bounds.write - self.spent) // cost.VISIT)
-            if found is None:
-                return refusal.too_large("cost", self.bounds.write, self.bounds.write + 1)
-            doomed, looked = found
-            self.spent += looked * cost.VISIT
+            below = self._below(path)
+            if isinstance(below, Refusal):
+                return below
+            doomed = below
         else:
             return refusal.not_found(path)
         self.written += sum(map(size, doomed))
@@ -165,6 +170,20 @@ class _Run:
         for entry in doomed:
             overlay.delete(entry)
         return None
+
+    def _below(self, path: str) -> list[str] | Refusal:
+        """Return the files below a directory."""
+        overlay, bounds = self.overlay, self.bounds
+        if bounds.entries is None:
+            found = overlay.files_below(path, (bounds.write - self.spent) // cost.VISIT)
+            spent = found[1] * cost.VISIT if found is not None else 0
+        else:
+            before = overlay.found
+            found = overlay.files_below(path, bounds.write + len(overlay.staged))
+            spent = overlay.found - before
+        if found is None:
+            return refusal.too_large("cost", bounds.write, bounds.write + 1)
+        return self._spend(spent) or found[0]
 
     def _get(self, path: str) -> Any:
         version = self.overlay.file(path)
@@ -176,6 +195,8 @@ class _Run:
         overlay = self.overlay
         if overlay.file(path) is not None:
             return refusal.not_directory(path)
+        if self.bounds.entries is not None:
+            return self._list_whole(path)
         count = overlay.listed(path)
         refused = self._spend(count * cost.VISIT)
         if refused is not None:
@@ -189,10 +210,21 @@ class _Run:
         self.deferred = True
         return self._show(count * (self.limits.component + 1)) or listing
 
+    def _list_whole(self, path: str) -> Any:
+        """List a directory as commands of format 1 did: whatever its size, and counted with its whole paths."""
+        overlay = self.overlay
+        directory = overlay.store.directories.get(path)
+        refused = self._spend(len(directory.live)) if directory is not None else None
+        if refused is not None:
+            return refused
+        rows = overlay.listing(path).rows(overlay.store) or []
+        above = size(path) + 1 if path != ROOT else 1
+        return self._show(sum(above + size(row[0]) for row in rows)) or rows
+
     def _spend(self, units: int) -> Refusal | None:
         """Return why nothing may be done that costs so many units, after what was done."""
         self.spent += units
-        most = self.bounds.write
+        most = self.bounds.write if self.bounds.entries is None else self.bounds.entries
         return refusal.too_large("cost", most, self.spent) if self.spent > most else None
 
     def _show(self, count: int) -> Refusal | None:
