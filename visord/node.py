@@ -36,7 +36,7 @@ from visord.members.hashing import Hashing
 from visord.members.passing import Passing
 from visord.members.proof import Proof
 from visord.members.reads import Reads
-from visord.members.standing import LEADING, Standing
+from visord.members.standing import LEADING, OF_THE_LEADER, Standing
 from visord.peers import messages as msg
 from visord.proposer import HOLD_SECONDS, Group, Proposer
 from visord.raft.configuration import MARK as CONFIGURATION
@@ -403,7 +403,7 @@ class Node:
             else:
                 self.conduct.bad(member, kind, "it is not what a message of this kind is")
         elif not self.standing.may(member, kind):
-            self.conduct.unbidden(member, kind)
+            self.conduct.unbidden(member, kind, early=kind in OF_THE_LEADER and self.engine.leader is None)
             if kind in LEADING:
                 self.proof.claimed(member)
         elif is_for_engine(kind):

@@ -60,9 +60,9 @@ class Conduct:
             self._strikes.clear()
         self._strikes[member] = began, strikes + 1
 
-    def unbidden(self, member: str, kind: Any) -> None:
-        """A member may not say this: it is dropped."""
-        self._count(member, kind, "it may not say that")
+    def unbidden(self, member: str, kind: Any, *, early: bool = False) -> None:
+        """A member may not say this: it is dropped. `early`: it may once it is known who leads; nobody is told."""
+        self._count(member, kind, "" if early else "it may not say that")
 
     def _count(self, member: str, kind: Any, why: str) -> None:
         number = kind if type(kind) is int and kind in msg.KINDS else -1
@@ -70,7 +70,7 @@ class Conduct:
         if key not in self.dropped and len(self.dropped) >= MOST:
             key = ("other", -1)
         self.dropped[key] += 1
-        if self._is_news(key):
+        if why and self._is_news(key):
             logger.warning("dropped a message of kind %d from member %s: %s", number, member, why)
 
     def _is_news(self, key: tuple[object, object]) -> bool:

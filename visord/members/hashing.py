@@ -40,12 +40,16 @@ SLICE: Final = 200
 PAUSE_SECONDS: Final = 0.004
 PATIENCE_SECONDS: Final = 240.0
 """For a whole comparison. A member that has not answered by then is left out."""
-LAG_SECONDS: Final = 30.0
+LAG_SECONDS: Final = 8.0
 """How long a member may take to reach the entry."""
 KEPT: Final = 8
 """Own digests that are remembered until the verdict comes."""
 MOST_WAITING: Final = 16
 """Digests and marks that a member may be asked for at once."""
+REPEAT_SECONDS: Final = 1.0
+"""Who has not answered is asked again: one that has just joined drops what he says whom it does not follow yet."""
+OTHERS_SECONDS: Final = 10.0
+"""Where somebody waits, and a majority has answered: the others get so long, or as long again as that took."""
 MARK_SECONDS: Final = 10.0
 """How long a mark may take; who lags more is compared with a later one."""
 SUSPECT_SECONDS: Final = 30.0
@@ -92,10 +96,11 @@ class _Wanted:
 
     __slots__ = ("found", "index", "rev", "until")
 
-    def __init__(self, index: int, rev: int | None, found: Found, until: float) -> None:
+    def __init__(self, index: int, rev: int | None, until: float) -> None:
         self.index = index
         self.rev = rev
-        self.found = [found]
+        self.found: dict[str, Found] = {}
+        """By who asks: whoever asks again is answered once."""
         self.until = until
 
 
@@ -114,15 +119,16 @@ class Digests:
         self.known: OrderedDict[int, str] = OrderedDict()
         """index -> what this node told of it, the newest last."""
 
-    def compute(self, index: int, rev: int | None, found: Found) -> None:
+    def compute(self, asker: str, index: int, rev: int | None, found: Found) -> None:
         """Call `found` with what is held at the entry `index`, once it is applied; `rev`: hash that rev instead."""
         key = (index, rev)
         if key in self._waiting:
-            self._waiting[key].found.append(found)
+            self._waiting[key].found[asker] = found
         elif len(self._waiting) >= MOST_WAITING:
             found(Held(None, None, f"{MOST_WAITING} comparisons are under way already"))
         else:  # also when it is known: what was right a while ago is what is to be found out
-            self._waiting[key] = _Wanted(index, rev, found, self._loop.time() + LAG_SECONDS)
+            wanted = self._waiting[key] = _Wanted(index, rev, self._loop.time() + LAG_SECONDS)
+            wanted.found[asker] = found
             self.look()
 
     def look(self) -> None:
@@ -174,7 +180,7 @@ class Digests:
 
     def _settle(self, wanted: _Wanted, held: Held) -> None:
         self._waiting.pop((wanted.index, wanted.rev), None)
-        for found in wanted.found:
+        for found in wanted.found.values():
             found(held)
 
     def close(self) -> None:
@@ -189,18 +195,22 @@ class _Comparison:
     """One question of the leader's to all members, and what they answered."""
 
     def __init__(
-        self, number: int, index: int, rev: int, hashed: int | None, deadline: float, askers: Sequence[Answer]
+        self, number: int, index: int, rev: int, hashed: int | None, now: float, askers: Sequence[Answer]
     ) -> None:
         self.number = number
+        self.began = now
+        self.repeat = now + REPEAT_SECONDS
         self.index = index
         self.rev = rev
         """The leader's, at the entry, or the one that is asked for."""
         self.hashed = hashed
         """The rev that is asked for; None: each member's own at the entry."""
-        self.deadline = deadline
+        self.deadline = now + PATIENCE_SECONDS
         self.answers: dict[str, Held] = {}
         self.asked: set[str] = set()
         self.askers = list(askers)
+        self.pressed = False
+        """A majority has answered: the deadline is that of the others."""
 
 
 class _Marking:
@@ -248,6 +258,8 @@ class Hashing:
         """The last path of the mark before: the next one goes on behind it."""
         self._owed: list[tuple[str, int, Question, float]] = []
         """Marks of entries that are not applied here yet: (who asked, number, what, until when)."""
+        self._answered: tuple[str, int, list[Any]] = ("", -1, [])
+        """What was told last of all files: (who asked, number, answer)."""
         self.places = Places()
         self._digests = Digests(machine, self.places, loop)
         self.differing: dict[str, int] = {}
@@ -283,6 +295,8 @@ class Hashing:
             return
         if self._marking is not None and self._marking.deadline <= now:
             self._marking = None  # who lags so much is compared with a later one
+        if self._running is not None:
+            self._press(self._running, now)
         if self._running is not None and self._running.deadline <= now:
             for member in self._running.asked - self._running.answers.keys():
                 self._running.answers[member] = Held(None, None, "no answer in time")
@@ -299,13 +313,26 @@ class Hashing:
             if not alone:
                 self._mark(now)
 
+    def _press(self, running: _Comparison, now: float) -> None:
+        """Ask those again who have not answered; let nobody hold up an operator whom a majority could tell."""
+        missing = running.asked - running.answers.keys()
+        if now >= running.repeat:
+            running.repeat = now + REPEAT_SECONDS
+            for member in missing - {self._consensus.member}:
+                self._say(member, [msg.HASH, running.number, running.index, running.hashed])
+        voters = self._consensus.configuration.voters
+        answered = sum(one in running.answers for one in voters)
+        if running.askers and not running.pressed and answered > len(voters) // 2:
+            running.pressed = True
+            running.deadline = min(running.deadline, now + max(OTHERS_SECONDS, now - running.began))
+
     def _asked(self, arguments: list[Any], answer: Answer, again: Callable[[], None]) -> None:
         (rev,) = arguments
         refused = None if rev is None else self._machine().store.outside(rev)
         if refused is not None:
             answer(False, list(refused))
-        elif self._running is None:
-            self._compare(rev, answer)
+        elif self._running is None or not self._running.askers:
+            self._compare(rev, answer)  # in the place of one for which nobody waits
         elif rev is not None and self._running.hashed == rev:
             self._running.askers.append(answer)
         else:
@@ -317,16 +344,15 @@ class Hashing:
         index = machine.index
         if self.places.at(index) is None:
             self.places.note(machine)  # a checkpoint was loaded, and nothing applied since
-        deadline = self._loop.time() + PATIENCE_SECONDS
         at = machine.store.rev if rev is None else rev
-        comparison = _Comparison(number, index, at, rev, deadline, askers)
+        comparison = _Comparison(number, index, at, rev, self._loop.time(), askers)
         self._running = comparison
         for one in self._consensus.configuration.members:
             comparison.asked.add(one.id)
             if one.id != self._consensus.member and not self._say(one.id, [msg.HASH, number, index, rev]):
                 comparison.answers[one.id] = Held(None, None, "not reachable")
         me = self._consensus.member
-        self._digests.compute(index, rev, lambda held: self._note(me, number, held))
+        self._digests.compute(me, index, rev, lambda held: self._note(me, number, held))
 
     def on_hashed(self, member: str, message: list[Any]) -> None:
         """A member tells what it holds."""
@@ -432,13 +458,18 @@ class Hashing:
     # -- every member's side --------------------------------------------------------------------------
 
     def on_hash(self, member: str, message: list[Any]) -> None:
-        """The leader asks for what is held at an entry."""
+        """The leader asks for what is held at an entry, perhaps again: the answer is not worked out twice."""
         _, number, index, rev = message[:4]
-        self._digests.compute(
-            index,
-            rev,
-            lambda held: self._tell(member, [msg.HASHED, number, index, held.rev, held.digest, held.why]),
-        )
+        if (member, number) == self._answered[:2]:
+            self._tell(member, self._answered[2])
+            return
+
+        def found(held: Held) -> None:
+            answer = [msg.HASHED, number, index, held.rev, held.digest, held.why]
+            self._answered = member, number, answer
+            self._tell(member, answer)
+
+        self._digests.compute(member, index, rev, found)
 
     def on_mark(self, member: str, message: list[Any]) -> None:
         """The leader asks where this node stood at an entry, or will stand."""
