@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.peers.lone import LEARNER, OTHER_VOTER, STRANGER, VOTER, Lone
+from visor.protocol import verbs
 from visord.members.conduct import STRIKES
 from visord.members.proof import LEADERLESS_SECONDS
 from visord.peers import messages as msg
@@ -304,6 +305,30 @@ def test_who_says_nonsense_again_and_again_is_hung_up_on() -> None:
         world.hear(VOTER, [msg.VOTE, -1, 0, 0, False])
     assert world.wires.hung_up == [VOTER]
     assert world.node.conduct.dropped[VOTER, msg.VOTE] == STRIKES
+
+
+def test_what_a_learner_asks_without_waiting_is_owed_to_it_within_bounds() -> None:
+    world = led()
+    world.honest = False  # nobody confirms that it leads: what is asked waits
+    rounds = world.node.engine._core._rounds
+    for number in range(20_000):
+        world.hear(LEARNER, [msg.READ_INDEX, number])
+        world.hear(LEARNER, [msg.KEEP, number, verbs.KEEPALIVE, [[1]]])
+        world.hear(LEARNER, [msg.CALL, number, "members", []])
+    assert len(rounds._waiting) + sum(len(one.callbacks) for one in rounds._flights) <= 5000
+    world.hear(VOTER, [msg.READ_INDEX, 7])
+    world.hear(VOTER, [msg.KEEP, 8, verbs.LEASE, [1]])
+    said = [message for member, message in world.said if member == VOTER]
+    assert not [
+        one for one in said if one[0] in (msg.READ_AT, msg.KEPT)
+    ]  # its own questions wait for a round
+    world.honest = True
+    assert world.commits()
+    for _ in range(3):  # what was owed has been paid
+        world.hear(LEARNER, [msg.READ_INDEX, 99_999])
+        world.turn(1.0)
+    answers = [message for member, message in world.said if member == LEARNER and message[0] == msg.READ_AT]
+    assert [one[2] is not None for one in answers if one[1] == 99_999] == [True] * 3
 
 
 def test_hanging_up_again_and_again_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

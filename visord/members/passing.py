@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
+from visord.members.owed import Owed
 from visord.peers import messages as msg
 from visord.state.refusal import Refusal
 
@@ -18,6 +19,13 @@ Reply: TypeAlias = Callable[[Any], None]
 
 PATIENCE_SECONDS: Final = 2.0
 NO_LEADER: Final = Refusal("no_quorum", "no leader answers: most of the cluster's nodes are away", {})
+MAX_OWED: Final = 4096
+"""Questions of one replica that wait for their answer here: those of all its clients within one round."""
+OVERLOADED: Final = Refusal(
+    "overloaded",
+    f"{MAX_OWED} questions of this replica wait for the leader already",
+    {"what": "questions", "limit": MAX_OWED},
+)
 RETRIED: Final = frozenset({"not_leader", "no_quorum", "closing"})
 
 
@@ -53,6 +61,7 @@ class Passing:
         self._say = say
         self._time = time
         self._last = first
+        self._owed = Owed(MAX_OWED)
         self._open: dict[int, _Question] = {}
 
     def ask(self, verb: int, arguments: list[Any], reply: Reply) -> None:
@@ -103,7 +112,15 @@ class Passing:
     def on_keep(self, member: str, message: list[Any]) -> None:
         """A replica passes a question on."""
         _, number, verb, arguments = message[:4]
-        self._answer(verb, arguments, lambda result: self._say_result(member, number, result))
+        if not self._owed.begin(member):
+            self._say_result(member, number, OVERLOADED)
+            return
+
+        def answer(result: Any) -> None:
+            self._owed.end(member)
+            self._say_result(member, number, result)
+
+        self._answer(verb, arguments, answer)
 
     def _say_result(self, member: str, number: int, result: Any) -> None:
         if type(result) is Refusal:

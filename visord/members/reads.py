@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
+from visord.members.owed import Owed
 from visord.peers import messages as msg
 from visord.watch.waiting import Waiting
 
@@ -21,6 +22,8 @@ PATIENCE_SECONDS: Final = 2.0
 """How long a read waits for somebody who can confirm it."""
 MAX_ASKED: Final = 2
 """Questions to the leader that are under way; what comes meanwhile shares the next one."""
+MAX_OWED: Final = 8 * MAX_ASKED
+"""Questions of one replica that wait for their answer here, those that it has given up among them."""
 
 
 class Consensus(Protocol):
@@ -64,6 +67,7 @@ class Reads:
         self._applied = applied
         self._time = time
         self._soon = soon
+        self._owed = Owed(MAX_OWED)
         self._new: list[Reader] = []
         self._scheduled = False
         self._stuck: list[_Batch] = []
@@ -148,9 +152,13 @@ class Reads:
     def on_read_index(self, member: str, message: list[Any]) -> None:
         """A replica asks, as leader."""
         number = message[1]
-        self._consensus.confirm(lambda index: self._say_index(member, number, index))
+        if self._owed.begin(member):
+            self._consensus.confirm(lambda index: self._say_index(member, number, index))
+        else:
+            self._say(member, [msg.READ_AT, number, None])  # it asks again
 
     def _say_index(self, member: str, number: int, index: int | None) -> None:
+        self._owed.end(member)
         self._say(member, [msg.READ_AT, number, index])
 
     def on_read_at(self, member: str, message: list[Any]) -> None:
