@@ -302,7 +302,7 @@ class Conversation:
                 self._query(message)
         if self._gathering and not self.closed:
             self._ask()
-        self._flush()
+        self._finish()
         return bool(self._owed or self._due)
 
     def _room(self) -> int:
@@ -389,9 +389,7 @@ class Conversation:
         if self._gathering and not self.closed:
             self._ask()
         if len(writes) != len(messages):
-            self._flush()
-            if self._encoder.large:
-                self._encoder.renew()
+            self._finish()
         if writes and not self.closed:
             self._submit(writes, size + WRITE_WEIGHT * len(writes))
         return left
@@ -452,6 +450,12 @@ class Conversation:
             self._wire.write(data[start : start + PIECE])
         if self.blocked and not self.closed:  # by the first of these pieces
             self._shares.note_unsent(self, self._wire.unsent())
+
+    def _finish(self) -> None:
+        """Send the last of some answers; what has been packed into is not kept, if it has grown."""
+        self._flush()
+        if self._encoder.large:
+            self._encoder.renew()
 
     def _refuse(self, request: int, refusal: Refusal) -> None:
         self._encoder.pack((verbs.ERROR, request, refusal.code, refusal.text, refusal.details))
@@ -649,7 +653,7 @@ class Conversation:
                 self._due.append((message, True))
             else:
                 self._answer(message)
-        self._flush()
+        self._finish()
         if self._due:
             self._line_up()
 
@@ -712,7 +716,7 @@ class Conversation:
         self._query(message)
         if self._gathering:
             self._ask()
-        self._flush()
+        self._finish()
 
     def _cancel(self, message: Message) -> None:
         target = message[2] if len(message) > 2 else None
@@ -754,7 +758,7 @@ class Conversation:
             self._refuse(request, result)
         else:
             self._ok(request, result)
-        self._flush()
+        self._finish()
 
     # -- operators ------------------------------------------------------------------------------------
 
