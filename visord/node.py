@@ -223,6 +223,7 @@ class Node:
             self._loop.time,
             Estimates(self.machine.store),
             self.formats.next,
+            self._loop.call_later,
         )
         self.forwarding.proposer = self.proposer
         self.reads = Reads(

@@ -18,6 +18,8 @@ outcomes from its own apply of that entry:
 
 While there is no leader, groups wait a moment for the next one.
 
+Who makes long commands pauses between them while others write (`pacing`).
+
 While there is no space (the disk is full, or the state takes the memory that it may), the leader refuses the writes
 that let the state grow, and goes on with those that make room; `state/growth.py` tells them apart.
 """
@@ -25,11 +27,14 @@ that let the state grow, and goes on with those that make room; `state/growth.py
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from visor.protocol.frames import Message
 from visor.protocol.verbs import RETRY
+from visord.pacing import BYTES_OF_UNIT, HEAVY, HEAVY_BYTES, Pace, whose
 from visord.queueing import FairQueue
 from visord.state import cost
 from visord.state.command import Command, encode, too_deep, unfit
@@ -160,7 +165,7 @@ class Proposer:
     the log can take a command of that size now (if not, it makes room and `start_next` is called again);
     `call_soon(callback)` runs it in this turn of the loop, after all sockets were read; `clock_ms()` is wall-clock
     time, which the command carries; `time()` is monotonic seconds; `costs` tells what fits one command; `form()` is the
-    format of the next command, for a leader.
+    format of the next command, for a leader; `call_later(seconds, callback)` ends pauses: without it there are none.
     """
 
     def __init__(
@@ -173,6 +178,7 @@ class Proposer:
         time: Callable[[], float],
         costs: Costs = CHEAP,
         form: Callable[[], int] = lambda: FORMAT,
+        call_later: Callable[[float, Callable[[], None]], object] | None = None,
     ) -> None:
         self._costs = costs
         self.form = form
@@ -182,7 +188,13 @@ class Proposer:
         self._call_soon = call_soon
         self._clock_ms = clock_ms
         self._time = time
+        self._call_later = call_later
+        self._pace = Pace()
+        self._long: tuple[int, str, float] | None = None
+        """The command under way, where it is one owner's long one: (its index, he, since when)."""
         self._queue: FairQueue[Group] = FairQueue()
+        self._spent = 0
+        """Units that what was taken last costs, by estimate."""
         self._encoded: tuple[list[Group], Command] | None = None
         """Groups at the head of the queue as a command already, for which the log makes room."""
         self._scheduled = False
@@ -196,7 +208,7 @@ class Proposer:
     @property
     def idle(self) -> bool:
         """Nothing is queued and nothing is under way."""
-        return not self._queue and not self._waiting
+        return not len(self._queue) and not self._waiting
 
     def refusal(self, owner: str = "") -> Refusal | None:
         """Why a write of this owner (address) cannot be accepted now; None when it can."""
@@ -216,7 +228,10 @@ class Proposer:
     def submit(self, author: Any, frames: list[Message], size: int) -> None:
         """Queue writes of one connection, which its door has judged; `author.settle` gets their outcomes."""
         greeting = author.greeting
-        content = [greeting.session, greeting.actor, frames, author.owner]
+        owner = author.owner
+        content = [greeting.session, greeting.actor, frames, owner]
+        if owner != self._pace.last:
+            self._pace.came(owner, self._time())
         self._queue.append(Group(author, content, frames, size, True))
         if not self._scheduled and not self._syncing:
             self._schedule()
@@ -224,6 +239,8 @@ class Proposer:
     def submit_groups(self, groups: list[Group]) -> None:
         """Queue groups that another node sent, or the node itself made."""
         for group in groups:
+            if group.content[3] != self._pace.last:
+                self._pace.came(group.content[3], self._time())
             self._queue.append(group)
         self._schedule()
 
@@ -243,7 +260,7 @@ class Proposer:
 
     def start_next(self) -> None:
         """Propose or send on what is queued, unless something is on its way already."""
-        if self._syncing or not self._queue:
+        if self._syncing or not self._queue.ready:
             return
         refusal = self._route.admission()
         if refusal is not None:
@@ -303,8 +320,40 @@ class Proposer:
             return
         self._syncing = True
         index, term = position
+        self._note_long(groups, len(command), index)
         self._waiting[index] = (term, list(enumerate(groups)))
         self._route.placed(groups, index, term)
+
+    def _note_long(self, groups: list[Group], size: int, index: int) -> None:
+        """Remember whose long command this is, where it is one: he will have to pause."""
+        if self._call_later is None or (self._spent < HEAVY and size < HEAVY_BYTES):
+            return
+        owner: str | None = groups[0].content[3]
+        if len(groups) > 1:
+            work: dict[str, int] = {}
+            for group in groups:
+                units = self._costs.fitting(group.frames, sys.maxsize)[1] + group.size // BYTES_OF_UNIT
+                work[group.content[3]] = work.get(group.content[3], 0) + units
+            owner = whose(work)
+        if owner:
+            self._long = (index, owner, self._time())
+
+    def _pause(self, index: int) -> None:
+        """A command was applied: whose long one it was, has to pause while there are others."""
+        assert self._long is not None
+        long, owner, since = self._long
+        if index < long:
+            return
+        self._long = None
+        now = self._time()
+        seconds = self._pace.pause(now - since, now)
+        if seconds and self._call_later is not None:
+            self._queue.pause(owner)
+            self._call_later(seconds, partial(self._resume, owner))
+
+    def _resume(self, owner: str) -> None:
+        self._queue.resume(owner)
+        self.start_next()
 
     def _encode(self, groups: list[Group]) -> tuple[list[Group], Command | None]:
         """Make the command of groups; None when some had to be refused first."""
@@ -354,7 +403,7 @@ class Proposer:
         # Sending an empty batch tells.
         if (
             self._held_since is not None
-            and not self._queue
+            and not len(self._queue)
             and (self._route.leads() or self._route.forward([]))
         ):
             self._held_since = None
@@ -363,9 +412,9 @@ class Proposer:
         """Take what makes one command: a group that costs too much is split, and its end waits for its next turn."""
         queue, fitting = self._queue, self._costs.fitting
         groups: list[Group] = []
-        frames = size = 0
+        frames = size = total = 0
         room = cost.COMMAND
-        while queue and (not groups or (frames < MAX_FRAMES and size < MAX_BYTES and room > 0)):
+        while queue.ready and (not groups or (frames < MAX_FRAMES and size < MAX_BYTES and room > 0)):
             group = queue.popleft()
             count, spent = fitting(group.frames, room)
             if groups and (
@@ -386,6 +435,8 @@ class Proposer:
             frames += len(group.frames)
             size += group.size
             room -= spent
+            total += spent
+        self._spent = total
         if room <= 0:
             queue.line_up(groups)  # little may wait and cost much: everybody in turn from now on
         return groups
@@ -445,6 +496,8 @@ class Proposer:
     def applied(self, index: int, term: int, outcomes: list[list[Any]]) -> None:
         """Hand out the outcomes of the entry at `index`, where this node waits for them."""
         self._applied = index
+        if self._long is not None:
+            self._pause(index)
         waiting = self._waiting.pop(index, None)
         if waiting is None:
             return

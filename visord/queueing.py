@@ -8,7 +8,8 @@ one connection nor a thousand connections of one address make others wait for mo
     lines      10.0.0.1  [a2 a3 a4] [b1 b2]          taken: a1, a2, c1, b1, a3, b2, a4
                10.0.0.2  [c1]
 
-What one author (a session, or a connection without one) has submitted keeps its order.
+What one author (a session, or a connection without one) has submitted keeps its order. An owner may be paused: what he
+has waiting, and what comes of him, stays where it is until he is resumed, and others are taken.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ T = TypeVar("T", bound=Item)
 class FairQueue(Generic[T]):
     """See the module. `size`: bytes of all that waits."""
 
-    __slots__ = ("_by_owner", "_count", "_first", "_lines", "size")
+    __slots__ = ("_by_owner", "_count", "_first", "_kept", "_lines", "_paused", "size")
 
     def __init__(self) -> None:
         self.size = 0
@@ -46,14 +47,22 @@ class FairQueue(Generic[T]):
         """owner -> author -> what waits; the first of each is taken next."""
         self._by_owner: dict[str, int] = {}
         """Bytes that wait in lines."""
+        self._paused: dict[str, OrderedDict[Any, deque[T]]] = {}
+        self._kept = 0
+        """How many items wait of those who are paused."""
 
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def ready(self) -> bool:
+        """There is something to take: not all that waits is of those who are paused."""
+        return self._count > self._kept
+
     def __iter__(self) -> Iterator[T]:
         """Yield everything; what is taken next and was put back, or came while it was calm, in order."""
         yield from self._first
-        for authors in self._lines.values():
+        for authors in (*self._lines.values(), *self._paused.values()):
             for line in authors.values():
                 yield from line
 
@@ -61,7 +70,7 @@ class FairQueue(Generic[T]):
         """Add what somebody submits."""
         self._count += 1
         self.size += item.size
-        if self.size <= CALM and not self._lines:
+        if self.size <= CALM and not self._lines and not self._paused:
             self._first.append(item)
             return
         self._line(item).append(item)
@@ -69,9 +78,13 @@ class FairQueue(Generic[T]):
     def _line(self, item: T) -> deque[T]:
         """Return the line of an item's author, which is about to get it."""
         owner, author = _whose(item)
-        authors = self._lines.get(owner)
-        if authors is None:
-            authors = self._lines[owner] = OrderedDict()
+        authors = self._paused.get(owner)
+        if authors is not None:
+            self._kept += 1
+        else:
+            authors = self._lines.get(owner)
+            if authors is None:
+                authors = self._lines[owner] = OrderedDict()
         line = authors.get(author)
         if line is None:
             line = authors[author] = deque()
@@ -106,8 +119,22 @@ class FairQueue(Generic[T]):
         for item in taken:
             self._step_back(item)
 
+    def pause(self, owner: str) -> None:
+        """Let nothing of this owner be taken until `resume`. Idempotent."""
+        if owner not in self._paused:
+            self.line_up()
+            authors = self._paused[owner] = self._lines.pop(owner, OrderedDict())
+            self._kept += sum(map(len, authors.values()))
+
+    def resume(self, owner: str) -> None:
+        """Let this owner's turn come again, behind the others. Idempotent."""
+        authors = self._paused.pop(owner, None)
+        if authors:
+            self._kept -= sum(map(len, authors.values()))
+            self._lines[owner] = authors
+
     def popleft(self) -> T:
-        """Take what is next. Raises KeyError or IndexError when nothing waits."""
+        """Take what is next. Raises KeyError or IndexError when nothing is ready."""
         item = self._first.popleft() if self._first else self._next_in_line()
         self._count -= 1
         self.size -= item.size

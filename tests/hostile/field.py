@@ -72,8 +72,8 @@ class Field:
         return self.clients[-1]
 
     def wire(self, address: str | None = None, **more: Any) -> Wire:
-        """Return a greeted connection."""
-        return Wire(address or self.leader, **more)
+        """Return a greeted connection, which comes from the attackers' address."""
+        return Wire(address or self.leader, **{"source": ATTACKER, **more})
 
     def rest(self) -> None:
         """Wait until time is up: what was opened stays."""

@@ -372,3 +372,82 @@ def test_a_member_that_sends_on_too_much_as_one_is_refused_and_others_go_on() ->
     world.proposer.submit(client, [priced(9, 1)], 10)
     assert world.commands() == [[[9]]]
     assert {outcome.code for _, outcome in forged.told} == {"overloaded"}
+
+
+# -- pauses ------------------------------------------------------------------------------------------------
+
+
+class Paced(Shop):
+    """A shop where time passes: a unit of cost takes a microsecond."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = 0.0
+        self.timers: list[tuple[float, Any]] = []
+        self.proposer._time = lambda: self.time
+        self.proposer._call_later = lambda seconds, callback: self.timers.append(
+            (self.time + seconds, callback)
+        )
+
+    def serve(self) -> list[int]:
+        """Apply one command; return the ids of its writes."""
+        self.run()
+        groups = self.log[-1].batch[1]  # type: ignore[index]
+        frames = [frame for group in groups for frame in group[2]]
+        self.time += sum(int(frame[3].rpartition("/")[2]) for frame in frames) / 1e6
+        self.proposer.applied(len(self.log), 1, [[frame[1] for frame in group[2]] for group in groups])
+        self.run()
+        return [frame[1] for frame in frames]
+
+    def wait(self) -> None:
+        self.time = max(self.time, min(due for due, _ in self.timers))
+        for due, callback in list(self.timers):
+            if due <= self.time:
+                self.timers.remove((due, callback))
+                callback()
+        self.run()
+
+
+def test_who_makes_long_commands_leaves_as_much_time_to_others() -> None:
+    world, hostile, good = Paced(), Client(), Client()
+    good.owner = "10.0.0.8"
+    world.proposer.submit(good, [priced(100, 10)], 10)
+    assert world.serve() == [100]
+    for ident in range(1, 4):
+        world.proposer.submit(hostile, [priced(ident, 40_000)], 10)
+    for ident in range(1, 4):
+        assert world.serve() == [ident]
+        began = world.time
+        for step in range(1, 4):  # one after another, each when the one before is answered
+            world.proposer.submit(good, [priced(100 + 10 * ident + step, 10)], 10)
+            assert world.serve() == [100 + 10 * ident + step]
+        assert world.time - began < 0.001
+        world.wait()
+        assert world.time - began >= 0.039
+    assert [outcome for _, outcome in hostile.told] == [1, 2, 3]
+    assert world.proposer.idle
+
+
+def test_nobody_is_paused_where_nobody_else_writes() -> None:
+    world, client = Paced(), Client()
+    for ident in range(1, 4):
+        world.proposer.submit(client, [priced(ident, 40_000)], 10)
+    assert [world.serve() for _ in range(3)] == [[1], [2], [3]]
+    assert world.timers == []
+
+
+def test_what_is_paused_is_refused_with_all_others_when_the_node_stops() -> None:
+    world, hostile, good = Paced(), Client(), Client()
+    good.owner = "10.0.0.8"
+    world.proposer.submit(good, [priced(100, 10)], 10)
+    world.serve()
+    for ident in range(1, 3):
+        world.proposer.submit(hostile, [priced(ident, 40_000)], 10)
+    world.serve()
+    assert not world.proposer.idle
+    world.proposer.abandon_queue(NO_SPACE)
+    assert world.proposer.idle
+    assert hostile.told[1][1] is NO_SPACE
+    world.wait()
+    world.proposer.submit(hostile, [priced(3, 10)], 10)
+    assert world.serve() == [3]

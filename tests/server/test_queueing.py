@@ -110,3 +110,48 @@ def test_over_the_limit_an_owner_with_little_may_still_add() -> None:
     while queue.size <= 2 * limit:
         queue.append(Writes("flood", "10.0.0.1", 0, 10_000))
     assert queue.over_its_share("10.0.0.2", limit)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("come"), st.integers(0, 5), st.integers(1, CALM)),
+            st.tuples(st.just("take"), st.integers(0, 5), st.integers(0, 5)),
+            st.tuples(st.sampled_from(["pause", "resume"]), st.integers(0, 1), st.just(0)),
+        ),
+        max_size=60,
+    )
+)
+def test_nothing_is_taken_of_who_is_paused_and_nothing_of_him_is_lost(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    queue: FairQueue[Writes] = FairQueue()
+    paused: set[str] = set()
+    came, taken = 0, list[Writes]()
+    for what, number, size in steps:
+        if what == "come":
+            queue.append(Writes(str(number), str(number % 2), came, size))
+            came += 1
+        elif what == "take":
+            got = []
+            while queue.ready and len(got) < number:
+                got.append(queue.popleft())
+            assert paused.isdisjoint(item.owner for item in got)
+            queue.put_back(got[size:])
+            taken += got[:size]
+        elif what == "pause":
+            queue.pause(str(number))
+            paused.add(str(number))
+        else:
+            queue.resume(str(number))
+            paused.discard(str(number))
+        waiting = list(queue)
+        assert (len(queue), queue.size) == (len(waiting), sum(item.size for item in waiting))
+        assert queue.ready == any(item.owner not in paused for item in waiting)
+    for owner in paused:
+        queue.resume(owner)
+    taken += drain(queue)
+    assert (len(taken), queue.ready, queue.over_its_share("0", 0)) == (came, False, False)
+    for author in map(str, range(6)):
+        numbers = [item.number for item in taken if item.author == author]
+        assert numbers == sorted(numbers)

@@ -149,9 +149,19 @@ def _of_branch(store: Store, frame: list[Any], field: int) -> int:
     if type(operations) is not list:
         return 0
     total = staged = 0
+    files, directories = store.files, store.directories
     for operation in operations:
         total += cost.OPERATION
-        if type(operation) is list and len(operation) > 1:
+        if (  # by far the commonest: a value for a file that is there, or beside others
+            type(operation) is list
+            and len(operation) == 3
+            and type(operation[1]) is str
+            and operation[0] == T_SET
+            and (operation[1] in files or operation[1].rpartition("/")[0] in directories)
+        ):
+            total += cost.SET + cost.CHANGE
+            staged += 1
+        elif type(operation) is list and len(operation) > 1:
             kind, path = operation[0], operation[1]
             if kind == T_SET:
                 total += _of_set(store, path)
