@@ -80,7 +80,7 @@ CANCELLED: Final = Refusal("cancelled", "the client cancelled this request", {})
 PIECE: Final = 256 * 1024
 """Packed bytes that leave at once, before more is packed."""
 LOOK: Final = 8
-"""Messages after which it is looked at how much was packed: a power of two."""
+"""Short answers after which it is looked at how much was packed: a power of two."""
 BATCH: Final = 64
 """Messages that are decoded together."""
 ELEMENTS: Final = 8192
@@ -350,13 +350,19 @@ class Conversation:
         clock = self._shares.turns.clock
         writes: list[Message] = []
         left: list[Message] = []
+        answers = 0
         for position, message in enumerate(messages):
-            if position & (LOOK - 1) == LOOK - 1 and self._encoder.size > PIECE:
-                self._flush()
+            verb = message[0]
+            if verb == SET and len(message) == 5:
+                _, request, acked, path, value = message
+                if (
+                    type(path) is str and type(value) is bytes and type(acked) is int and type(request) is int
+                ) and request > 0:
+                    writes.append(message)
+                    continue
             if self.blocked:
                 left = messages[position:]
                 break
-            verb = message[0]
             if len(message) < 2 or type(message[1]) is not int or message[1] <= 0:
                 self.violate("a message's second field must be a positive integer, its id")
                 return []
@@ -365,12 +371,11 @@ class Conversation:
                 version = store.get(message[2], rev)
                 if type(version) is not Refusal and rev >= self._min_rev:
                     pack((OK, message[1], (rev, version)))
+                    answers += 1
+                    if not answers & (LOOK - 1) and self._encoder.size > PIECE:
+                        self._flush()
                 else:
                     self._query(message)
-            elif (
-                verb == SET and len(message) == 5 and type(message[3]) is str and type(message[4]) is bytes
-            ) and type(message[2]) is int:
-                writes.append(message)
             elif verb in HEAVY and clock() >= deadline and (position or not deadline):
                 # The first of a turn is begun whatever the time is: to decode it alone may have taken a turn.
                 left = messages[position:]

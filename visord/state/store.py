@@ -196,9 +196,9 @@ class Store:
             self.leases.move(file.path, last[4], 0)
         version = (rev, value, last[2], last[3] + 1, 0)
         file.versions.append(version)
-        lineage = file.directory.lineage
-        self.held += BYTES + len(value) + ENTRY * len(lineage)
-        for changes in lineage:
+        directory = file.directory
+        self.held += directory.weight + len(value)
+        for changes in directory.lineage:
             changes.append(rev)
         history = self.history
         history.recent.append(version)
@@ -227,9 +227,8 @@ class Store:
         version = (rev, value, rev, 1, 0)
         file.versions.append(version)
         directory.enter(file.path, rev)
-        lineage = directory.lineage
-        self.held += BYTES + len(value) + ENTRY * len(lineage)
-        for changes in lineage:
+        self.held += directory.weight + len(value)
+        for changes in directory.lineage:
             changes.append(rev)
         history = self.history
         history.recent.append(version)
@@ -249,9 +248,9 @@ class Store:
             self.leases.move(file.path, file.versions[-1][4], 0)
         file.versions.append((rev, None, 0, 0, 0))
         file.directory.leave(file.path, rev)
-        lineage = file.directory.lineage
-        self.held += BYTES + ENTRY * len(lineage)
-        for changes in lineage:
+        directory = file.directory
+        self.held += directory.weight
+        for changes in directory.lineage:
             changes.append(rev)
         self._record(time, actor, file)
         return rev

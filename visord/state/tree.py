@@ -22,7 +22,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from visord.state.names import Names
-from visord.state.version import Version
+from visord.state.version import BYTES, ENTRY, Version
 
 
 class File:
@@ -36,6 +36,7 @@ class File:
         self.versions: list[Version] = []
         if not directory.lineage and directory.parent is not None:
             directory.lineage = directory.line()
+            directory.weight = BYTES + ENTRY * len(directory.lineage)
 
 
 class Directory:
@@ -45,10 +46,22 @@ class Directory:
     and that history still shows. `changes`: the revs that changed anything at or below it, ascending
     (unused for the root: every rev does). `size_revs`, `sizes`: how many direct entries it had from which
     rev on. `lineage`: `changes` of this directory and of all above it except the root; empty until the first file is
-    made right in it, as a chain of directories would take a memory that is quadratic in its length.
+    made right in it, as a chain of directories would take a memory that is quadratic in its length. `weight`: bytes
+    that a version of a file right in it takes, beside its value.
     """
 
-    __slots__ = ("changes", "folders", "gone", "lineage", "live", "parent", "path", "size_revs", "sizes")
+    __slots__ = (
+        "changes",
+        "folders",
+        "gone",
+        "lineage",
+        "live",
+        "parent",
+        "path",
+        "size_revs",
+        "sizes",
+        "weight",
+    )
 
     def __init__(self, path: str, parent: Directory | None) -> None:
         self.path = path
@@ -60,6 +73,7 @@ class Directory:
         self.size_revs: list[int] = []
         self.sizes: list[int] = []
         self.lineage: tuple[list[int], ...] = ()
+        self.weight = BYTES
 
     def line(self) -> tuple[list[int], ...]:
         """Return what `lineage` is to be."""
