@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.peers.lone import LEARNER, OTHER_VOTER, STRANGER, VOTER, Lone
 from visor.protocol import verbs
+from visord.members.callers import FEW, PASSED, PASSED_KEPT, of_client
 from visord.members.conduct import STRIKES
 from visord.members.proof import LEADERLESS_SECONDS
 from visord.peers import messages as msg
@@ -305,6 +306,26 @@ def test_who_says_nonsense_again_and_again_is_hung_up_on() -> None:
         world.hear(VOTER, [msg.VOTE, -1, 0, 0, False])
     assert world.wires.hung_up == [VOTER]
     assert world.node.conduct.dropped[VOTER, msg.VOTE] == STRIKES
+
+
+def test_all_comparisons_that_wait_are_answered_by_one() -> None:
+    world = led()
+    hashing = world.node.hashing
+    answers: list[Any] = []
+    for number in range(300):
+        world.hear(LEARNER, [msg.CALL, number, "hash", [None]])
+        world.node.members.act("hash", [None], lambda ok, result: answers.append(ok), of_client("10.0.0.9"))
+    world.node.members.act("hash", [None], lambda ok, result: answers.append(ok), of_client("unix:0"))
+    assert answers == [False] * (300 - FEW)  # one address has its share
+    answers.clear()
+    running = hashing._running
+    assert running is not None
+    assert len(running.askers) > 2 * FEW
+    for member in (VOTER, LEARNER):
+        world.hear(member, [msg.HASHED, running.number, running.index, 1, "x", ""])
+    assert world.until(lambda: len(answers) == FEW + 1, 5.0)
+    told = [message for member, message in world.said if member == LEARNER and message[0] == msg.RESULT]
+    assert sum(message[2] is True for message in told) == PASSED + PASSED_KEPT
 
 
 def test_what_a_learner_asks_without_waiting_is_owed_to_it_within_bounds() -> None:

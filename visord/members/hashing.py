@@ -333,8 +333,12 @@ class Hashing:
             answer(False, list(refused))
         elif self._running is None or not self._running.askers:
             self._compare(rev, answer)  # in the place of one for which nobody waits
-        elif rev is not None and self._running.hashed == rev:
-            self._running.askers.append(answer)
+        elif self._running.hashed == rev and (
+            rev is not None or self._running.index == self._machine().index
+        ):
+            self._running.askers.append(
+                answer
+            )  # nothing was applied since it began: all that wait get one answer
         else:
             again()  # one after another
 
