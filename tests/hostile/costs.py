@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from itertools import product
 
 from tests.hostile.field import Field, Pipe, fill, packed, pipes
 from tests.hostile.scenario import scenario
@@ -189,6 +190,46 @@ def watchers_of_all(field: Field) -> None:
             for turn in field.turns(500):
                 with contextlib.suppress(Refused):
                     wire.set(f"/all/{turn % 50}", b"v" * 20_000)
+    finally:
+        for pipe in made:
+            pipe.close()
+
+
+def _large_files(field: Field) -> None:
+    with field.wire() as wire:
+        for number in range(200):
+            wire.set(f"/heavy/{number // 10:02d}/{number % 10}", b"v" * (1 << 20))
+
+
+@scenario("previous-values", "S10", prepare=_large_files, seconds=10.0)
+def previous_values(field: Field) -> None:
+    """Deleting 200 MiB, most of them at once, beside watches of ten connections that want what was before, of all or
+    some files, live and from history; half of them do not read."""
+    made = pipes(field.leader, 10)
+    try:
+        with field.wire(timeout=30.0) as wire:
+            rev = wire.rev()
+            for turn, gone in zip(field.turns(), ("00", "01", "02", "03", ""), strict=False):
+                first = 100 + 20 * turn
+                asked = [
+                    [
+                        verbs.WATCH,
+                        first + number,
+                        [verbs.SEL_RANGE, f"/heavy/{path}", None],
+                        start,
+                        verbs.W_PREVIOUS,
+                    ]
+                    for number, (path, start) in enumerate(
+                        product(("00", f"{gone}/7", "01", "19/5", "19/6", "19/7"), (None, rev + 1))
+                    )
+                ]
+                for pipe in made:
+                    pipe.send(packed(asked), 0.3)
+                with contextlib.suppress(Refused):
+                    wire.call(verbs.DELETE, f"/heavy/{gone}".rstrip("/"), True)
+                for pipe in made[::2]:
+                    pipe.drain(0.1)
+        field.rest()
     finally:
         for pipe in made:
             pipe.close()

@@ -247,6 +247,24 @@ def test_whoever_cancels_may_wait_again(node: Node, conversation: Conversation, 
         assert node.shares.waiting.total == 0
 
 
+class Deaf(Wire):
+    """A client that takes nothing: the connection says so when more than a piece waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[int] = []
+        self.conversation: Conversation | None = None
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self.kept.append(len(data))
+        if sum(self.kept) > PIECE and self.conversation is not None and not self.conversation.blocked:
+            self.conversation.writable(False)
+
+    def unsent(self) -> int:
+        return sum(self.kept)
+
+
 def test_a_large_answer_leaves_in_pieces_and_all_of_them_count_as_unsent(node: Node) -> None:
     """A transport keeps what it was given whole until its last byte is sent, whatever it tells."""
     machine = Machine()
@@ -254,24 +272,20 @@ def test_a_large_answer_leaves_in_pieces_and_all_of_them_count_as_unsent(node: N
     node.store = machine.store
     node.readable = True
 
-    class Deaf(Wire):
-        def __init__(self) -> None:
-            super().__init__()
-            self.kept: list[int] = []
-
-        def write(self, data: bytes) -> None:
-            super().write(data)
-            self.kept.append(len(data))
-            if sum(self.kept) > PIECE and not conversation.blocked:
-                conversation.writable(False)
-
-        def unsent(self) -> int:
-            return sum(self.kept)
-
     wire = Deaf()
-    conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
+    conversation = wire.conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
     conversation.greeting, conversation.owner = Greeting("c", None, "me", 0), "10.0.0.1"
     conversation.receive(encode([v.GET, 2, "/a"]))
     assert max(wire.kept) <= PIECE
     assert node.shares.unsent.total == sum(wire.kept) > 900_000
     assert wire.answers[0][2][1][1] == b"1" * 900_000
+
+
+def test_all_pieces_of_a_message_of_a_watch_count_as_unsent(node: Node) -> None:
+    wire = Deaf()
+    conversation = wire.conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
+    conversation.greeting, conversation.owner = Greeting("c", None, "me", 0), "10.0.0.1"
+    message = encode([v.COMMITS, 1, [b"1" * (3 * PIECE)]])
+    for start in range(0, len(message), PIECE):
+        conversation.send(message[start : start + PIECE])
+    assert node.shares.unsent.total == sum(wire.kept) == len(message)

@@ -401,7 +401,7 @@ def test_nothing_piles_up_however_often_a_reader_changes_its_mind(world: World, 
     before = footprint(world)
     for _ in range(2000):
         acts[act]()
-    assert footprint(world) < before + 200 * SLACK
+    assert footprint(world) < before + 500 * SLACK
 
 
 def test_progress_to_a_full_socket_is_owed_once(world: World) -> None:

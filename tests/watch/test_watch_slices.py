@@ -8,7 +8,7 @@ from test_watch_rules import SOAK, WatchRules
 from watch_world import Reader, World
 
 from visor.protocol import verbs
-from visord.watch import history, hub, index, live
+from visord.watch import history, hub, index, large, live, messages, sizes
 
 TREE, RANGE, GLOB = verbs.SEL_TREE, verbs.SEL_RANGE, verbs.SEL_GLOB
 
@@ -25,6 +25,15 @@ class SlicedRules(WatchRules):
             (hub, "AT_ONCE", 1),
             (history, "WITHIN", 2),
             (history, "SEARCH", 3),
+            # Commits of several changes are large ones, and their values pieces of their own.
+            (sizes, "SMALL_BYTES", 300),
+            (live, "CHANGES", 1),
+            (live, "PAIRS", 12),
+            (large, "KEPT_BYTES", 400),
+            (large, "VALUE_BYTES", 300),
+            (messages, "SPLIT_BYTES", 1),
+            (history, "FEW", 2),
+            (history, "TOGETHER", 1),
         ):
             self.patch.setattr(module, name, value)
         super().__init__()

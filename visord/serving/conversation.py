@@ -441,6 +441,8 @@ class Conversation:
         """Send encoded messages of a watch."""
         if not self.closed:
             self._wire.write(data)
+            if self.blocked:  # by what came before it of the same message
+                self._shares.note_unsent(self, self._wire.unsent())
 
     def _flush(self) -> None:
         data = self._encoder.take()

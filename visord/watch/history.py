@@ -3,14 +3,22 @@
 Only revs that may concern the selector are looked at: the versions of a path, or the changes that its
 directory remembers, else every rev. A path that changed three times among a million revs costs three.
 
-Work is counted in microseconds: 1 for a rev, and for a file what matching its path costs at most. A slice may stop
-within a commit of many files: then it ends before that one, with the place and what was found so far (`Partial`),
-from where the next one goes on. Messages always hold whole commits.
+Work is counted in microseconds: 1 for a rev, and for a file what matching its path costs at most. Messages always hold
+whole commits. A large commit, or one of many files, comes last in its slice, and a slice may stop within it, to go on
+from there (`Partial`):
+
+    look at files     which are wanted, and how many bytes their changes take          WITHIN microseconds a slice
+    too many bytes    the watch is refused; nothing was encoded                        (`refusal`)
+    put together      pieces of the message; large values are the store's objects      TOGETHER changes, or bytes
+
+Who is putting one together is served before all others (`hub`), so that there is about one such message at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from visord.state.reads.log import candidates
@@ -19,8 +27,11 @@ from visord.state.refusal import Refusal
 from visord.state.selector import Selector
 from visord.state.store import Change, Store
 from visord.state.tree import File
-from visord.watch.live import UNIT_BYTES, oversize
-from visord.watch.messages import Encoder, array_header
+from visord.watch.large import Gathering
+from visord.watch.live import UNIT_BYTES, UNIT_GATHERED, oversize
+from visord.watch.load import LENGTH
+from visord.watch.messages import Encoder, Payload, array_header
+from visord.watch.sizes import change_size, small
 from visord.watch.subscription import Subscription
 
 SEARCH: Final = 512
@@ -29,20 +40,43 @@ WITHIN: Final = 2048
 """The same for stopping within a commit: most are looked at whole."""
 
 
+TOGETHER: Final = 512
+"""Changes of a large commit that are put together in one slice."""
+TOGETHER_BYTES: Final = 1 << 20
+"""The same in bytes."""
+FEW: Final = 256
+"""Files of a commit that are looked at before it is known whether the commit is a large one."""
+
+
 class Partial(NamedTuple):
-    """How far the commit at `rev` was looked at."""
+    """How far the commit at `rev` was read. Not to be changed: others may go on from here too."""
 
     rev: int
-    looked: int
+    looked: int = 0
     """How many of its files."""
-    found: list[Change]
-    """Not to be changed: others may go on from here too."""
+    found: tuple[array[int], ...] = ()
+    """Which of them are wanted, by position, a few hundred in each."""
+    wanted: int = 0
+    size: int = 0
+    """How many they are, and the bytes that their changes take."""
+    encoded: int = 0
+    """How many of the changes are put together."""
+    pieces: Payload = ()
+
+    @property
+    def progress(self) -> int:
+        """Grows with every slice."""
+        return self.looked + self.encoded
+
+    def without_pieces(self) -> Partial:
+        """Return it as it was when nothing was put together: what takes memory is let go."""
+        return self._replace(encoded=0, pieces=())
 
 
 class Slice(NamedTuple):
     """Commits for one COMMITS message."""
 
-    payload: bytes
+    payload: Payload
     """The commits as a msgpack array; empty when none was found."""
     last: int
     """The rev of the last commit in it."""
@@ -52,17 +86,21 @@ class Slice(NamedTuple):
     refusal: Refusal | None = None
     """Why the commit at `next` cannot be sent at all."""
     partial: Partial | None = None
-    """How far the commit at `next` was looked at, when that takes long."""
+    """How far the commit at `next` was read, when that takes long."""
+    copied: int = 0
+    """Bytes that are kept for this slice alone."""
 
 
 class FilePage(NamedTuple):
     """Files for one STATE message."""
 
-    payload: bytes
+    payload: Payload
     """What follows the watch in the message: rev, rows, last."""
     next: str | None
     """The path behind which to go on; None after the last page."""
     cost: int
+    copied: int
+    """Bytes that are kept for this page alone."""
 
 
 def read_commits(
@@ -77,58 +115,145 @@ def read_commits(
     selector = subscription.selector
     pieces: list[bytes] = []
     size = last = work = 0
+    few = FEW if not _dear(selector) else max(1, WITHIN // selector.cost(LENGTH))
     partial = subscription.partial
     for rev in candidates(store, selector, subscription.cursor, through, reverse=False):
         if work >= SEARCH or size >= limit:
             return _slice(pieces, size, last, rev, work)
-        files = store.history.files(rev)
-        if partial is not None and partial.rev == rev:
-            files, changes = files[partial.looked :], list(partial.found)
-        else:
-            partial, changes = None, []
-        looked, cost = _matching(store, selector, kinds, rev, files, changes)
-        work += 1 + cost
-        if looked < len(files):
-            before = 0 if partial is None else partial.looked
-            return _slice(pieces, size, last, rev, work)._replace(
-                partial=Partial(rev, before + looked, changes)
-            )
-        if not changes:
-            continue
-        piece = encoder.commit(_heading(store, rev), changes, shape)
-        if pieces and size + len(piece) > limit:
-            return _slice(pieces, size, last, rev, work)
-        if len(piece) > largest:
-            return Slice(b"", 0, rev, work, oversize(rev, len(piece), largest))
-        pieces.append(piece)
-        size += len(piece)
-        last = rev
+        if partial is None or partial.rev != rev:
+            partial = None
+            files = store.history.files(rev)
+            changes: list[Change] = []
+            if len(files) <= few:
+                work += 1 + _matching(store, selector, kinds, rev, files, changes)
+                if not changes:
+                    continue
+            if len(files) <= few and small(changes):
+                piece = encoder.commit(_heading(store, rev), changes, shape)
+                if pieces and size + len(piece) > limit:
+                    return _slice(pieces, size, last, rev, work)
+                if len(piece) > largest:
+                    return Slice((), 0, rev, work, oversize(rev, len(piece), largest))
+                pieces.append(piece)
+                size += len(piece)
+                last = rev
+                continue
+            if pieces:
+                return _slice(pieces, size, last, rev, work)
+        read = _read_large(store, encoder, subscription, partial or Partial(rev), largest)
+        work += read.cost
+        if read.next == rev or read.payload:
+            return read._replace(cost=work)
     return _slice(pieces, size, last, through + 1, work)
 
 
 def _slice(pieces: list[bytes], size: int, last: int, follows: int, work: int) -> Slice:
-    payload = array_header(len(pieces)) + b"".join(pieces) if pieces else b""
-    return Slice(payload, last, follows, work + size // UNIT_BYTES)
+    payload = (array_header(len(pieces)) + b"".join(pieces),) if pieces else ()
+    return Slice(payload, last, follows, work + size // UNIT_BYTES, copied=size)
+
+
+def _read_large(
+    store: Store, encoder: Encoder, subscription: Subscription, partial: Partial, largest: int
+) -> Slice:
+    """Go on with a commit that is read by itself."""
+    rev, shape = partial.rev, subscription.key[1]
+    files = store.history.files(rev)
+    work = 0
+    if partial.looked < len(files):
+        partial, work = _look(store, subscription, partial, files)
+        if partial.looked < len(files):
+            return Slice((), 0, rev, work, partial=partial)
+    if not partial.wanted:
+        return Slice((), 0, rev + 1, work)
+    beginning = encoder.commit_head(_heading(store, rev)) + array_header(partial.wanted)
+    size = len(beginning) + partial.size
+    if size > largest:
+        return Slice((), 0, rev, work, oversize(rev, size, largest))
+    gathering = Gathering()
+    if not partial.encoded:
+        gathering.add((array_header(1) + beginning,))
+    partial, cost = _put_together(store, encoder, shape, partial, files, gathering)
+    work += cost
+    pieces = partial.pieces + gathering.done()
+    if partial.encoded < partial.wanted:
+        partial = partial._replace(pieces=pieces)
+        return Slice((), 0, rev, work, partial=partial, copied=gathering.copied)
+    return Slice(pieces, rev, rev + 1, work, copied=gathering.copied)
+
+
+def _look(
+    store: Store, subscription: Subscription, partial: Partial, files: Sequence[File]
+) -> tuple[Partial, int]:
+    """Look at some more files of a commit; return what that cost, too."""
+    _, shape, kinds = subscription.key
+    selector, rev = subscription.selector, partial.rev
+    matches, price = selector.matches, _price(selector)
+    found = array("I")
+    looked, size, cost = partial.looked, partial.size, 0
+    while looked < len(files) and cost < WITHIN:
+        file = files[looked]
+        cost += price(len(file.path))
+        if matches(file.path):
+            change = store.change(file, rev)
+            if kinds >> change[0] & 1:
+                found.append(looked)
+                size += change_size(change, shape)
+                cost += 1
+        looked += 1
+    wanted = partial.wanted + len(found)
+    all_found = (*partial.found, found) if found else partial.found
+    return partial._replace(looked=looked, found=all_found, wanted=wanted, size=size), cost
+
+
+def _put_together(
+    store: Store,
+    encoder: Encoder,
+    shape: int,
+    partial: Partial,
+    files: Sequence[File],
+    gathering: Gathering,
+) -> tuple[Partial, int]:
+    """Put some more changes of a commit together; return what that cost, too."""
+    first, size = partial.encoded, 0
+    encoded = first
+    for position in islice(chain.from_iterable(partial.found), first, first + TOGETHER):
+        pieces = encoder.change_pieces(store.change(files[position], partial.rev), shape)
+        gathering.add(pieces)
+        size += sum(map(len, pieces))
+        encoded += 1
+        if size >= TOGETHER_BYTES:
+            break
+    return partial._replace(encoded=encoded), 4 * (encoded - first) + size // UNIT_GATHERED
+
+
+def _dear(selector: Selector) -> bool:
+    """Tell whether matching a path takes noticeable time."""
+    return selector.glob is not None and selector.glob.rest is not None
+
+
+def _price(selector: Selector) -> Callable[[int], int]:
+    """Return what looking at a path of a length costs."""
+    return selector.cost if _dear(selector) else _plain
+
+
+def _plain(_: int) -> int:
+    return 1
 
 
 def _matching(
     store: Store, selector: Selector, kinds: int, rev: int, files: Sequence[File], changes: list[Change]
-) -> tuple[int, int]:
-    """Add the changes at `rev` that are wanted; return how many files were looked at, and what that cost."""
-    matches, glob = selector.matches, selector.glob
-    dear = glob is not None and glob.rest is not None
-    cost = looked = 0
+) -> int:
+    """Add the changes at `rev` that are wanted; return what that cost."""
+    matches, price = selector.matches, _price(selector)
+    cost = 0
     for file in files:
         path = file.path
-        looked += 1
         if matches(path):
             change = store.change(file, rev)
             if kinds >> change[0] & 1:
                 changes.append(change)
-        cost += selector.cost(len(path)) if dear else 1
-        if cost >= WITHIN:
-            break
-    return looked, cost
+        cost += price(len(path))
+    return cost
 
 
 def _heading(store: Store, rev: int) -> tuple[int, int, str, str | None]:
@@ -143,24 +268,27 @@ def read_files(store: Store, encoder: Encoder, subscription: Subscription, limit
     A page ends after the row that makes it larger than `limit` bytes; it may hold no row at all.
     """
     selector, shape = subscription.selector, subscription.key[1]
-    rev, matches, glob = subscription.start - 1, selector.matches, selector.glob
-    dear = glob is not None and glob.rest is not None
-    rows: list[bytes] = []
+    rev, matches, price = subscription.start - 1, selector.matches, _price(selector)
+    rows: list[list[bytes]] = []
     size = work = 0
     behind = None
     entries = visit(store, selector, rev, subscription.page or None)
     for path, version in entries:
-        work += selector.cost(len(path)) if dear else 1
+        work += price(len(path))
         if version is not None and matches(path):
-            rows.append(encoder.row(path, version, shape))
-            size += len(rows[-1])
+            row = encoder.row_pieces(path, version, shape)
+            rows.append(row)
+            size += sum(map(len, row))
         if work >= SEARCH or size >= limit:
             behind = path
             break
     if behind is not None and next(entries, None) is None:
         behind = None
-    payload = encoder.integer(rev) + array_header(len(rows)) + b"".join(rows) + _BOOLEAN[behind is None]
-    return FilePage(payload, behind, work + size // UNIT_BYTES)
+    gathering = Gathering()
+    gathering.add((encoder.integer(rev), array_header(len(rows)), *chain.from_iterable(rows)))
+    gathering.add((_BOOLEAN[behind is None],))
+    payload = gathering.done()
+    return FilePage(payload, behind, work + size // UNIT_BYTES, gathering.copied)
 
 
 _BOOLEAN: Final = (b"\xc2", b"\xc3")

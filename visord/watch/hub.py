@@ -31,7 +31,7 @@ from visord.state.store import Store
 from visord.watch.history import FilePage, Slice, read_commits, read_files
 from visord.watch.live import MARK_SECONDS, MESSAGE_BYTES, SHARED_BYTES, Live
 from visord.watch.load import Load
-from visord.watch.messages import SHAPE, Encoder
+from visord.watch.messages import SHAPE, Encoder, Payload
 from visord.watch.subscription import (
     AHEAD,
     BEHIND,
@@ -53,6 +53,8 @@ MESSAGE_ROOM: Final = 64
 """Bytes that the frame limit leaves for the head of a message."""
 TURN_COST: Final = 4
 """Units that serving a reader costs, whatever it gets."""
+BYTES_SENT: Final = 4 << 10
+"""A unit of sending; so is each piece."""
 KEPT: Final = 64
 """Slices and pages of history that are kept for others at the same place."""
 KEPT_BYTES: Final = 1 << 20
@@ -93,6 +95,7 @@ class Hub:
         "_ready",
         "_resting",
         "_slices",
+        "_together",
         "ended",
         "load",
         "rev",
@@ -130,6 +133,8 @@ class Hub:
         self._slices: dict[tuple[GroupKey, int, int, int], Slice] = {}
         self._pages: dict[tuple[GroupKey, int, str | None, int], FilePage] = {}
         self._kept = 0
+        self._together: Subscription | None = None
+        """Who has pieces of a large message that is not whole: it is served before all others."""
 
     # -- subscriptions --------------------------------------------------------------------------------
 
@@ -426,10 +431,21 @@ class Hub:
                 self._resting[reader] = None
                 continue
             subscription, _ = reader.behind.popitem(last=False)
+            self._let_go(subscription)
             budget -= TURN_COST + self._advance(subscription)
             self._line_up(reader)
+            if subscription.partial is not None and subscription.partial.pieces:
+                self._together = subscription
+                if reader in ready:
+                    ready.move_to_end(reader, last=False)
         if not ready:
             self._forget()
+
+    def _let_go(self, subscription: Subscription) -> None:
+        """Let no other than `subscription` keep pieces of a message that is not whole: they are put together again."""
+        other, self._together = self._together, None
+        if other is not None and other is not subscription and other.partial is not None:
+            other.partial = other.partial.without_pieces()
 
     def _advance(self, subscription: Subscription) -> int:
         """Serve a subscription that was just taken from its reader's queue; return the units that it cost."""
@@ -452,7 +468,7 @@ class Hub:
     def _send_commits(self, subscription: Subscription) -> int:
         limit = min(MESSAGE_BYTES, max(subscription.room, subscription.window >> 2))
         partial = subscription.partial
-        key = (subscription.key, subscription.cursor, limit, 0 if partial is None else partial.looked)
+        key = (subscription.key, subscription.cursor, limit, 0 if partial is None else partial.progress)
         read = self._slices.get(key)
         cost = 0
         if read is None:
@@ -460,9 +476,9 @@ class Hub:
                 self.store, self._encoder, subscription, self.rev, limit, self._largest
             )
             cost = read.cost
-            self._keep(len(read.payload))
+            self._keep(read.copied)
         if read.payload:
-            self._send(subscription, subscription.head, read.payload)
+            cost += self._send(subscription, subscription.head, read.payload)
             subscription.told = read.last
         subscription.cursor = read.next
         subscription.partial = read.partial
@@ -491,21 +507,25 @@ class Hub:
         if read is None:
             read = self._pages[key] = read_files(self.store, self._encoder, subscription, limit)
             cost = read.cost
-            self._keep(len(read.payload))
+            self._keep(read.copied)
         head = self._encoder.head(verbs.STATE, 5, subscription.watch)
-        self._send(subscription, head, read.payload)
+        cost += self._send(subscription, head, read.payload)
         subscription.page = read.next
         return cost
 
-    def _send(self, subscription: Subscription, head: bytes, payload: bytes) -> None:
+    def _send(self, subscription: Subscription, head: bytes, payload: Payload) -> int:
+        """Send a message; return the units that it cost."""
         sink = subscription.sink
-        subscription.room -= len(head) + len(payload)
+        size = len(head) + sum(map(len, payload))
+        subscription.room -= size
         subscription.quiet_from = self._now
-        if len(payload) < SHARED_BYTES:
-            sink.send(head + payload)
+        if size < SHARED_BYTES:
+            sink.send(head + b"".join(payload))
         else:
             sink.send(head)
-            sink.send(payload)
+            for piece in payload:
+                sink.send(piece)
+        return len(payload) + size // BYTES_SENT
 
     def _mark_behind(self, subscription: Subscription) -> None:
         """Send the MARK that one who is behind is owed, or needs after a long search without a find."""
@@ -594,6 +614,8 @@ class Hub:
     def _remove(self, subscription: Subscription) -> None:
         reader = subscription.reader
         state, subscription.state = subscription.state, ENDED
+        if self._together is subscription:
+            self._together = None
         if state is LIVE:
             self._live.part(subscription)
         elif state is BEHIND:

@@ -11,6 +11,11 @@ one group, and goes on with the next call:
                              |       |                               |
     over PORTION             `-------`-- the rest of this commit ----`---- 0 until it is done, then its rev
 
+A small commit is encoded at once for whom it may concern, and held for each group as long as the portion lasts. A large
+one is measured and sent for one group after the other (`large`), so that what is held is never more than a portion, and
+one message. A commit of so many changes for so many groups that already who wants which would take too much memory
+(`PAIRS`) is left to history, where everybody reads for himself.
+
 What is under way is one commit at most, taken out of the store; no later one is begun meanwhile. Members may leave
 at any point: `reached` tells up to where one has been served. None may join (`under_way`): who is new at that rev
 would get the half of a commit.
@@ -19,15 +24,19 @@ would get the half of a commit.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
 from visor.protocol import verbs
 from visord.state.refusal import Refusal, too_large
 from visord.watch.index import Index
-from visord.watch.messages import Change, Commit, CommitParts, Encoder, array_header
+from visord.watch.large import CHANGES, Gathering, LargeCommit
+from visord.watch.messages import Change, Commit, CommitParts, Encoder, Payload, array_header
+from visord.watch.sizes import most, small
 from visord.watch.subscription import LIVE, NO_MARK, Group, GroupKey, Subscription
 
+_T = TypeVar("_T")
 Selected = dict[Group, list[int]]
 """For each group the positions of the changes that it wants."""
 Wanted = Iterator[tuple[Group, list[int]]]
@@ -38,13 +47,21 @@ SHARED_BYTES = 16 << 10
 """Payloads from here on are handed over in a piece of their own, not copied behind each member's head."""
 PORTION = 1024
 """Work of one publication: a unit is a change, a group that gets one, a member that is sent a message, 256 encoded
-bytes, or 16 us that matching globs may cost at most (it mostly costs a tenth). About 5 ms."""
+bytes, 4 KiB put together, 16 KiB or 8 pieces sent, or 16 us that matching globs may cost at most (it mostly costs a
+tenth). About 5 ms."""
 UNIT_BYTES = 256
+UNIT_GATHERED = 4 << 10
+UNIT_SENT = 16 << 10
+UNIT_PIECES = 8
 UNIT_COST = 16
 RANGES = 256
 """Ranges that are looked for at once."""
+PAIRS = 1 << 20
+"""Pairs of a group and a change of one commit that are kept at once: about 10 MiB."""
 MARK_SECONDS = 10.0
 """A watch that has missed nothing but heard nothing for so long gets a MARK."""
+
+_LEFT = Refusal("", "the commit is left to history", {})
 
 Leave = Callable[[Subscription, int], None]
 """Called for a member that cannot take a message, with the rev from which it has to go on."""
@@ -55,25 +72,29 @@ End = Callable[[Subscription, int, Refusal], None]
 class _Message:
     """What a batch holds for one group: a message of commits, or why one of them cannot be sent."""
 
-    __slots__ = ("events", "first", "group", "pieces", "refusal", "size", "until")
+    __slots__ = ("events", "first", "group", "large", "pieces", "refusal", "size", "until")
 
-    def __init__(self, group: Group, rev: int) -> None:
+    def __init__(self, group: Group, rev: int, refusal: Refusal | None = None) -> None:
         self.group = group
         self.first = self.until = rev
         self.pieces: list[bytes] = []
         """Encoded commits, with their bytes and changes."""
         self.size = self.events = 0
-        self.refusal: Refusal | None = None
+        self.refusal = refusal
+        self.large: Payload = ()
+        """Instead of `pieces`: the payload with one large commit."""
 
 
 class _Fan:
     """One message on its way to the many members of a group."""
 
-    __slots__ = ("message", "payload", "waiting")
+    __slots__ = ("cost", "message", "payload", "waiting")
 
-    def __init__(self, message: _Message, payload: bytes) -> None:
+    def __init__(self, message: _Message, payload: Payload, cost: int) -> None:
         self.message = message
         self.payload = payload
+        self.cost = cost
+        """Work for each member."""
         self.waiting = message.group.members.copy()
 
 
@@ -90,6 +111,7 @@ class Live:
         "_largest",
         "_leave",
         "_marking",
+        "_pairs",
         "_quiet",
         "_rest",
         "_rev",
@@ -112,6 +134,8 @@ class Live:
         self._rest: Iterator[None] | None = None
         """What is left of the publication under way, which ends at `_rev`."""
         self._rev = 0
+        self._pairs = 0
+        """Pairs of a group and a change that were found, since they were last none."""
         self._work = 0
         self._marking: tuple[Group, list[Subscription]] | None = None
         """A group whose members are being told a rev, and those that are left."""
@@ -188,7 +212,7 @@ class Live:
         self._work = self._index.cost = 0
         if self._rest is not None:
             return self._go_on()
-        rev = 0
+        rev = self._pairs = 0
         out: list[_Message] = []
         index = self._index
         for commit in commits:
@@ -199,7 +223,11 @@ class Live:
             if looked < len(changes) or index.more is not None:
                 return self._stop(rev, self._selecting(commit, looked, selected, out, now))
             if selected:
-                parts, wanted = CommitParts(self._encoder, commit), iter(selected.items())
+                wanted = iter(selected.items())
+                if not small(changes):
+                    self._stop(rev, self._spreading(commit, wanted, len(selected), out, now))
+                    return self._go_on()
+                parts = CommitParts(self._encoder, commit)
                 if not self._hold(rev, parts, wanted, out):
                     return self._stop(rev, self._holding(rev, parts, wanted, out, now))
             if self._work + index.cost // UNIT_COST >= PORTION:
@@ -233,25 +261,105 @@ class Live:
     ) -> Iterator[None]:
         """Finish a commit of which `looked` changes are selected, pausing whenever a portion is done."""
         changes = commit[4]
+        left: dict[Group, None] = {}
         while True:
             while self._index.more is not None:
                 if self._work >= PORTION:
                     yield
                 self._select_ranges(changes, looked - 1, selected)
+            if self._pairs > PAIRS:
+                # Who was found so far is left to history; of all others nothing is forgotten.
+                left.update(dict.fromkeys(selected))
+                selected.clear()
+                self._pairs = 0
             if looked == len(changes):
                 break
             if self._work + self._index.cost // UNIT_COST >= PORTION:
                 yield
             looked = self._select(changes, looked, selected)
-        parts = CommitParts(self._encoder, commit)
-        yield from self._holding(commit[0], parts, iter(selected.items()), out, now)
+        if left:
+            yield from self._sending(iter(out), now)
+            out.clear()
+            yield from self._sending((_Message(group, commit[0], _LEFT) for group in left), now)
+        wanted = ((group, positions) for group, positions in selected.items() if group not in left)
+        if small(changes):
+            yield from self._holding(commit[0], CommitParts(self._encoder, commit), wanted, out, now)
+        else:
+            yield from self._spreading(commit, wanted, len(selected), out, now)
 
     def _holding(
         self, rev: int, parts: CommitParts, wanted: Wanted, out: list[_Message], now: float
     ) -> Iterator[None]:
+        """Finish a small commit, never holding more than a portion of it."""
+        wanted = ((group, positions) for group, positions in wanted if group.members)
         while not self._hold(rev, parts, wanted, out):
-            yield
+            yield from self._sending(iter(out), now)
+            out.clear()
         yield from self._sending(iter(out), now)
+
+    def _spreading(
+        self, commit: Commit, wanted: Wanted, groups: int, out: list[_Message], now: float
+    ) -> Iterator[None]:
+        """Deliver a large commit, after what is held: to each group before anything is made for the next."""
+        yield from self._sending(iter(out), now)
+        out.clear()
+        rev = commit[0]
+        parts = LargeCommit(self._encoder, commit, keeps=groups > 1)
+        fits = yield from self._fits(parts)
+        for group, positions in wanted:
+            if not group.members:
+                continue
+            message = _Message(group, rev)
+            message.events = len(positions)
+            whole = len(positions) == len(parts)
+            known = parts.whole(group.shape) if whole else None
+            if known is None:
+                known = yield from self._put_together(parts, positions, group.shape, fits)
+                if whole:
+                    parts.keep_whole(group.shape, *known)
+            size, message.large = known
+            if message.large:
+                message.size = size + UNIT_SENT // UNIT_PIECES * len(message.large)
+            else:
+                message.refusal = oversize(rev, size, self._largest)
+            self._work += 1
+            yield from self._sending(iter((message,)), now)
+
+    def _fits(self, parts: LargeCommit) -> Generator[None, None, bool]:
+        """Tell whether a message surely can have a large commit, whoever wants what of it."""
+        left = self._largest - len(parts.begin(len(parts)))
+        for some in _chunks(parts.changes):
+            if self._work >= PORTION:
+                yield
+            self._work += 1 + (len(some) >> 3)
+            left -= most(some)
+            if left < 0:
+                return False
+        return True
+
+    def _put_together(
+        self, parts: LargeCommit, positions: Sequence[int], shape: int, fits: bool
+    ) -> Generator[None, None, tuple[int, Payload]]:
+        """Return the size of a large commit for one group and its payload, () when a message cannot have it."""
+        beginning = parts.begin(len(positions))
+        if not fits:
+            size = len(beginning) - 1
+            for some in _chunks(positions):
+                if self._work >= PORTION:
+                    yield
+                self._work += 1 + (len(some) >> 1)
+                size += parts.measure(some, shape)
+            if size > self._largest:
+                return size, ()
+        gathering = Gathering()
+        gathering.add((beginning,))
+        for some in _chunks(positions):
+            if self._work + len(some) > PORTION:
+                yield
+            before = gathering.size
+            parts.add(some, shape, gathering)
+            self._work += len(some) + (gathering.size - before) // UNIT_GATHERED
+        return gathering.size, gathering.done()
 
     def _sending(self, messages: Iterator[_Message], now: float) -> Iterator[None]:
         while not self._send(messages, now):
@@ -264,21 +372,25 @@ class Live:
         """
         index = self._index
         last = len(changes) - 1
+        work, found = self._work, 0
         for position in range(start, last + 1):
             kind, path, _, _ = changes[position]
             groups = index.interested(path)
-            self._work += 1 + (len(groups) >> 4)
+            found += len(groups)
+            work += 1 + (len(groups) >> 4)
             for group in groups:
                 if group.kinds >> kind & 1:
                     if group in selected:
                         selected[group].append(position)
                     else:
                         selected[group] = [position]
-            if position < last and (
-                index.more is not None or self._work + index.cost // UNIT_COST >= PORTION
-            ):
-                return position + 1
-        return last + 1
+            if position < last and (index.more is not None or work + index.cost // UNIT_COST >= PORTION):
+                break
+        else:
+            position = last
+        self._work = work
+        self._pairs += found
+        return position + 1
 
     def _select_ranges(self, changes: Sequence[Change], position: int, selected: Selected) -> None:
         """Find more groups whose ranges contain the change at `position`."""
@@ -288,6 +400,7 @@ class Live:
             if group.kinds >> kind & 1:
                 selected.setdefault(group, []).append(position)
         self._work += RANGES >> 2
+        self._pairs += RANGES
 
     def _hold(self, rev: int, parts: CommitParts, wanted: Wanted, out: list[_Message]) -> bool:
         """Add the commit to what each group is to get; return False when a portion is done before that."""
@@ -326,14 +439,20 @@ class Live:
         if self._fan is not None and not self._pour(self._fan, now):
             return False
         for message in messages:
-            group, pieces = message.group, message.pieces
+            group = message.group
             group.message = None
             members = group.members
-            payload = array_header(len(pieces)) + (pieces[0] if len(pieces) == 1 else b"".join(pieces))
-            self._work += len(members)
+            pieces = message.pieces
+            if len(pieces) == 1:
+                payload: Payload = (b"\x91" + pieces[0],)
+            else:
+                payload = message.large or (array_header(len(pieces)) + b"".join(pieces),)
+            each = 1 + message.size // UNIT_SENT
+            cost = each * len(members)
+            self._work += cost
             if self._work > PORTION:
-                self._work -= len(members)
-                self._fan = _Fan(message, payload)
+                self._work -= cost
+                self._fan = _Fan(message, payload, each)
                 if not self._pour(self._fan, now):
                     return False
             elif members:
@@ -346,8 +465,8 @@ class Live:
         while waiting:
             if self._work >= PORTION:
                 return False
-            some = list(islice(waiting, PORTION - self._work))
-            self._work += len(some)
+            some = list(islice(waiting, max(1, (PORTION - self._work) // fan.cost)))
+            self._work += len(some) * fan.cost
             self._deliver(fan.message, fan.payload, some, now)
             for member in some:
                 waiting.pop(member, None)
@@ -355,16 +474,20 @@ class Live:
         return True
 
     def _deliver(
-        self, message: _Message, payload: bytes, members: Iterable[Subscription], now: float
+        self, message: _Message, payload: Payload, members: Iterable[Subscription], now: float
     ) -> None:
         """Send a message to some members; those that cannot take it leave."""
         if message.refusal is not None:
             for member in list(members):
-                self._end(member, message.first - 1, message.refusal)
+                if message.refusal is _LEFT:
+                    self._leave(member, message.first)
+                else:
+                    self._end(member, message.first - 1, message.refusal)
             return
         group = message.group
-        size = len(payload)
-        shared = size >= SHARED_BYTES
+        data = payload[0]
+        size = len(data) if len(payload) == 1 else sum(map(len, payload))
+        shared = len(payload) > 1 or size >= SHARED_BYTES
         stuck = []
         served = 0
         for member in members:
@@ -377,9 +500,10 @@ class Live:
             member.room -= size + len(head)
             if shared:
                 sink.send(head)
-                sink.send(payload)
+                for piece in payload:
+                    sink.send(piece)
             else:
-                sink.send(head + payload)
+                sink.send(head + data)
         self.delivered += message.events * served
         for member in stuck:
             self._leave(member, message.first)
@@ -422,6 +546,12 @@ class Live:
             if not members:
                 self._marking = None
         return True
+
+
+def _chunks(things: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Yield some of them after the other."""
+    for start in range(0, len(things), CHANGES):
+        yield things[start : start + CHANGES]
 
 
 def oversize(rev: int, size: int, largest: int) -> Refusal:
