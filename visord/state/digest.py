@@ -82,14 +82,15 @@ def portion(
 
 def _changes(hasher: Any, store: Store, first: int, rev: int) -> None:
     """Add what the newest commits behind `first` wrote, each in path order."""
-    count = 0
+    count = size = 0
     for number in range(rev, max(first, rev - PORTION), -1):
         for file in store.history.files(number):
             version = in_force(file.versions, number)
             if version is not None:
                 _add(hasher, file.path, version)
+                size += len(version[1] or b"")
             count += 1
-            if count >= PORTION:
+            if count >= PORTION or size >= PORTION_BYTES:
                 return
 
 
