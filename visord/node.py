@@ -28,6 +28,7 @@ from visord.members.catchup import Catchup
 from visord.members.cluster import Cluster
 from visord.members.conduct import Conduct
 from visord.members.contacts import Contacts
+from visord.members.dismissal import Dismissal
 from visord.members.divergence import Divergence
 from visord.members.farewell import Farewell
 from visord.members.formats import Formats
@@ -253,6 +254,7 @@ class Node:
             first,
         )
         self.catchup = Catchup(self, first)
+        self.dismissal = Dismissal(self.engine)
         self.farewell = Farewell(self.say, self._loop.time)
         self.contacts = Contacts(self.me.id, self.engine, self.farewell, self.peers.set_members)
         self.proof = Proof(self.engine, self.say, self._loop.time, first)
@@ -298,6 +300,8 @@ class Node:
             msg.VERDICT: self.hashing.on_verdict,
             msg.MARK: self.hashing.on_mark,
             msg.MARKED: self.hashing.on_marked,
+            msg.DIGEST: self.hashing.on_digest,
+            msg.TOLD: self.hashing.on_told,
             msg.WHO_VOTES: self.proof.on_who_votes,
             msg.VOTERS: self.proof.on_voters,
         }
@@ -359,6 +363,7 @@ class Node:
             return
         now = self._loop.time()
         self.proof.look()
+        self._leave_when_removed()
         if self.engine.leader is not None:
             self._leaderless_since = None
         elif self._leaderless_since is None:
@@ -561,18 +566,21 @@ class Node:
         self.wake_hub()
 
     def _on_gone(self, member: str, message: list[Any]) -> None:
-        """A voter tells that this node was removed: nobody else could, it gets no more entries."""
+        """A voter tells that this node was removed: it gets no more entries, and stops when enough have told it."""
         try:
             configuration = decode_configuration(message[1])
         except UnknownConfiguration as error:
             self.conduct.bad(member, message[0], str(error))
             return
-        before = self.engine.committed_configuration
-        alone = before.voters == [self.me.id]  # then nobody could have decided it
-        follows = configuration.voters and set(before.removed) <= set(configuration.removed)
-        if alone or not follows or configuration.find(self.me.id) is not None:
-            self.conduct.bad(member, message[0], "these cannot be the members after those that are known")
-        elif self.me.id in configuration.removed and member in configuration.voters:
+        wrong = self.dismissal.fault(configuration)
+        if wrong:
+            self.conduct.bad(member, message[0], wrong)
+        else:
+            self.dismissal.hear(member)
+            self._leave_when_removed()
+
+    def _leave_when_removed(self) -> None:
+        if self.dismissal.complete:
             self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
 
     def _on_divergence(self, rev: int, own: str, majority: str) -> None:

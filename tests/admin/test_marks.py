@@ -70,6 +70,8 @@ class Cluster:
             msg.VERDICT: to.on_verdict,
             msg.MARK: to.on_mark,
             msg.MARKED: to.on_marked,
+            msg.DIGEST: to.on_digest,
+            msg.TOLD: to.on_told,
         }
         self.loop.call_later(0.001, take[message[0]], source, message)
         return True

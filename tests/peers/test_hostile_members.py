@@ -15,10 +15,12 @@ from visor.protocol import verbs
 from visord.members.callers import FEW, PASSED, PASSED_KEPT, of_client
 from visord.members.conduct import STRIKES
 from visord.members.proof import LEADERLESS_SECONDS
+from visord.node import RemovedError
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration, Member, UnknownConfiguration, encode
 from visord.raft.core.state import PATIENT_SECONDS
 from visord.raft.core.terms import LEAP, STEP, TRICKLE_SECONDS, WINDOW_SECONDS
+from visord.serving import health
 from visord.state.command import UnknownFormat
 from visord.state.command import encode as command
 
@@ -498,3 +500,78 @@ def test_who_is_out_of_reach_of_a_leader_climbs_and_follows_at_the_next_message(
     world.turn(WINDOW_SECONDS)
     beat(world, VOTER, engine.term + LEAP + STEP + 1)
     assert engine.leader == VOTER
+
+
+def gone(world: Lone) -> list[Any]:
+    """What members say to this node when it is removed."""
+    now, me = world.node.engine.committed_configuration, world.node.me.id
+    rest = tuple(one for one in now.members if one.id != me)
+    return [msg.GONE, encode(Configuration(rest, (*now.removed, me)))]
+
+
+def test_a_node_that_leads_is_not_removed_by_a_voters_word() -> None:
+    world = led()
+    for _ in range(3):
+        world.hear(VOTER, gone(world))
+        world.turn(1.0)
+    assert world.failures == []
+    assert world.commits()
+
+
+def test_a_node_stops_when_a_majority_of_the_voters_tells_that_it_was_removed() -> None:
+    world = followed(votes=False)  # a learner of two voters
+    for _ in range(3):
+        world.hear(VOTER, gone(world))
+        world.hear(LEARNER, gone(world))
+    world.turn(2.0)
+    assert world.failures == []
+    assert [one for one in health.alarms(world.node) if one.startswith(f"removed: {VOTER} ")]
+    world.hear(OTHER_VOTER, gone(world))
+    assert [type(one) for one in world.failures] == [RemovedError]
+
+
+def asked(world: Lone, *answers: tuple[str, str | None]) -> None:
+    """The leader says that this node differs, and voters answer what they told."""
+    engine, node = world.node.engine, world.node
+    node.hashing.places.note(node.machine)
+    index = node.machine.index
+    world.hear(VOTER, [msg.HASH, 1, index, None])
+    world.turn(0.2)
+    beat(world, VOTER, engine.term)
+    world.said.clear()
+    world.hear(VOTER, [msg.VERDICT, index, node.store.rev, "00 at rev 1", [node.me.id]])
+    questions = [(member, message) for member, message in world.said if message[0] == msg.DIGEST]
+    assert sorted(member for member, _ in questions) == [VOTER, OTHER_VOTER]
+    number = questions[0][1][1]
+    for member, told in answers:
+        world.hear(member, [msg.TOLD, number, told])
+    world.turn(0.1)
+
+
+@pytest.mark.parametrize(
+    ("answers", "differs"),
+    [
+        ((), False),
+        (((VOTER, "00 at rev 1"),), False),
+        (((VOTER, "00 at rev 1"), (VOTER, "00 at rev 1"), (LEARNER, "00 at rev 1")), False),
+        (((VOTER, "00 at rev 1"), (OTHER_VOTER, None)), False),
+        (((VOTER, "00 at rev 1"), (OTHER_VOTER, "01 at rev 1")), False),
+        (((VOTER, "00 at rev 1"), (OTHER_VOTER, "00 at rev 1")), True),
+    ],
+)
+def test_a_node_stops_serving_only_when_a_majority_of_the_voters_holds_something_else(
+    answers: tuple[tuple[str, str | None], ...], differs: bool
+) -> None:
+    world = followed(votes=False)
+    asked(world, *answers)
+    assert (world.node.divergence is not None) is differs
+    assert world.disk.exists("/data/diverged") is differs
+
+
+def test_a_node_that_holds_what_the_majority_holds_serves_on_whatever_the_leader_says() -> None:
+    world = followed(votes=False)
+    node = world.node
+    asked(world)
+    (own,) = node.hashing._digests.known.values()
+    asked(world, (VOTER, own), (OTHER_VOTER, own))
+    assert node.divergence is None

@@ -7,6 +7,7 @@ proof         who votes, by the word of those who vote
 conduct       what members say that they should not
 cluster       who belongs to it, and the actions that change that
 farewell      telling a member that it was removed
+dismissal     being told that
 forwarding    writes on their way to the leader
 reads         linearizable reads at any node
 passing       other questions that only the leader can answer

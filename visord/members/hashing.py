@@ -5,11 +5,14 @@
     leader: HASH n, index, rev -----> every member   (marks differ, or every `cluster.hash_seconds`, or for an operator)
     member: HASHED n, index, rev, digest             of all its files, a millisecond at a time
     leader: VERDICT index, rev, what the majority holds, who differs ---> every member
+    who differs: DIGEST n, index, rev ---> the voters       "what did you tell of this entry?"
+    voter:       TOLD n, what it told
 
 An entry, not a rev, is what all have in common: a member that applied it to another state may have the same rev with
 other files, or fewer revs than the leader and never reach its rev. So a member tells the rev that *it* had at the
 entry, and a digest at that rev; both must be equal. It tells what it has when it does not get to the entry in time.
 
+Nobody stops by the leader's word alone: who is said to differ asks the voters what they told, and judges that.
 A member that differs from a majority of the voters has a fault nobody knows the cause of: memory, disk, a defect here.
 It stops serving for good, also after a restart (`divergence.py` keeps that), and stays up to be looked into; its log
 is not in doubt, so it still votes. The others raise an alarm. Without a majority nobody can tell who is right: all
@@ -116,8 +119,8 @@ class Digests:
         self._now: tuple[_Wanted, int, int]
         """What is being computed: (wanted, the rev at its entry, the rev that is hashed)."""
         self._timer: Timer | None = None
-        self.known: OrderedDict[int, str] = OrderedDict()
-        """index -> what this node told of it, the newest last."""
+        self.known: OrderedDict[tuple[int, int | None], str] = OrderedDict()
+        """(index, rev that was asked for) -> what this node told of it, the newest last."""
 
     def compute(self, asker: str, index: int, rev: int | None, found: Found) -> None:
         """Call `found` with what is held at the entry `index`, once it is applied; `rev`: hash that rev instead."""
@@ -165,7 +168,8 @@ class Digests:
                 self._settle(wanted, Held(at, None, result.text))
             else:
                 held = Held(at, result)
-                self.known[wanted.index] = held.told or ""
+                self.known.pop((wanted.index, wanted.rev), None)
+                self.known[wanted.index, wanted.rev] = held.told or ""
                 while len(self.known) > KEPT:
                     self.known.popitem(last=False)
                 self._settle(wanted, held)
@@ -213,6 +217,18 @@ class _Comparison:
         """A majority has answered: the deadline is that of the others."""
 
 
+class _Accusation:
+    """Somebody said that this node differs, and it asks the voters."""
+
+    def __init__(self, number: int, asked: tuple[int, int | None], own: str, rev: int) -> None:
+        self.number = number
+        self.asked = asked
+        """The entry, and the rev that was asked for."""
+        self.own = own
+        self.rev = rev
+        self.answers: dict[str, str | None] = {}
+
+
 class _Marking:
     """One mark that the leader asked all members for."""
 
@@ -256,6 +272,7 @@ class Hashing:
         self._marking: _Marking | None = None
         self._marked_up_to: str | None = None
         """The last path of the mark before: the next one goes on behind it."""
+        self._accused: _Accusation | None = None
         self._owed: list[tuple[str, int, Question, float]] = []
         """Marks of entries that are not applied here yet: (who asked, number, what, until when)."""
         self._answered: tuple[str, int, list[Any]] = ("", -1, [])
@@ -407,6 +424,10 @@ class Hashing:
         for answer in comparison.askers:
             answer(True, result)
         self._judged(comparison.index, comparison.rev, majority, differing)
+        me = self._consensus.member
+        own = comparison.answers[me].told if me in comparison.answers else None
+        if me in differing and majority is not None and own is not None:
+            self._diverged(comparison.rev, own, majority)  # told by each of them to this node itself
 
     # -- marks, as leader -----------------------------------------------------------------------------
 
@@ -505,18 +526,51 @@ class Hashing:
     def on_verdict(self, member: str, message: list[Any]) -> None:
         """The leader tells who differs."""
         _, index, rev, majority, differing = message[:5]
-        if member == self._consensus.leader:
-            self._judged(index, rev, majority, differing)
+        if member != self._consensus.leader:
+            return
+        self._judged(index, rev, majority, differing)
+        if self._consensus.member in differing and majority is not None:
+            self._ask_voters(index, rev)
 
     def _judged(self, index: int, rev: int, majority: str | None, differing: list[str]) -> None:
-        me, own = self._consensus.member, self._digests.known.get(index)
+        me = self._consensus.member
         self.differing = {member: rev for member in differing if member != me}
         if differing:
             logger.critical("replicas differ at entry %d, rev %d: %s", index, rev, ", ".join(differing))
         elif majority is not None:
-            self.compared = max(self.compared, rev)
-        if me in differing and majority is not None and own is not None and own != majority:
-            self._diverged(rev, own, majority)
+            self.compared = max(self.compared, min(rev, self._machine().store.rev))
+
+    # -- who is said to differ ------------------------------------------------------------------------
+
+    def _ask_voters(self, index: int, rev: int) -> None:
+        """This node is said to differ at an entry: ask each voter what it told, of just what this node told."""
+        asked = next((one for one in reversed(self._digests.known) if one[0] == index), None)
+        if asked is None:
+            return  # it was not asked
+        self._last += 1
+        self._accused = _Accusation(self._last, asked, self._digests.known[asked], rev)
+        for voter in self._consensus.configuration.voters:
+            if voter != self._consensus.member:
+                self._say(voter, [msg.DIGEST, self._last, *asked])
+
+    def on_digest(self, member: str, message: list[Any]) -> None:
+        """A member that is said to differ asks what this one told."""
+        _, number, index, rev = message[:4]
+        self._say(member, [msg.TOLD, number, self._digests.known.get((index, rev))])
+
+    def on_told(self, member: str, message: list[Any]) -> None:
+        """A voter says what it told: it counts for itself, and a majority of all decides."""
+        _, number, told = message[:3]
+        accused, me = self._accused, self._consensus.member
+        configuration = self._consensus.configuration
+        if accused is None or accused.number != number or member not in configuration.voters:
+            return
+        accused.answers[member] = told
+        majority, differing = judge(configuration, {**accused.answers, me: accused.own})
+        if majority is not None:
+            self._accused = None
+            if me in differing:
+                self._diverged(accused.rev, accused.own, majority)
 
     def close(self) -> None:
         """Stop."""

@@ -19,6 +19,7 @@
     JOIN      [42, member, name, peer address, client address, wants a vote]  ->  JOINED [43, ok, result]
     HASH      [34, id, index, rev or nil]      HASHED    [35, id, index, rev or nil, digest or nil, why]
     VERDICT   [37, index, rev, what the majority holds or nil, [who differs, ...]]
+    DIGEST    [46, id, index, rev or nil]      TOLD      [47, id, what was told or nil]
     MARK      [38, id, index, first rev, path or nil, path or nil]  ->  MARKED [39, id, index, mark or nil, why]
     WHO_VOTES [44, id]                         VOTERS    [45, id, [who votes, ...]]
     GONE      [36, configuration]              to a member that is not in it any more
@@ -78,6 +79,8 @@ JOIN: Final = 42
 JOINED: Final = 43
 WHO_VOTES: Final = 44
 VOTERS: Final = 45
+DIGEST: Final = 46
+TOLD: Final = 47
 
 LIMIT: Final = 1 << 62
 """Above all terms, indexes and revs: no cluster gets there, and what is added to them stays below 2**64."""
@@ -239,6 +242,8 @@ _FIELDS: Final[dict[int, tuple[Check, ...]]] = {
     MARKED: (_number, _index, _or_nil(_short), _long),
     GONE: (_configuration,),
     VERDICT: (_index, _index, _or_nil(_short), _list(_short, MAX_DIFFERING)),
+    DIGEST: (_number, _index, _or_nil(_index)),
+    TOLD: (_number, _or_nil(_short)),
     WHO_VOTES: (_number,),
     VOTERS: (_number, _list(_short, MAX_VOTERS)),
     WHO: (),

@@ -41,6 +41,9 @@ def _alarms(node: Node) -> Iterator[str]:
     stuck = node.proof.stuck
     if stuck is not None:
         yield f"nobody to follow: {stuck}"
+    told = node.dismissal.told
+    if told is not None:
+        yield f"removed: {told} say that this member was removed; it stops when a majority of the voters says so"
     full = node.log.full
     if full is not None:
         yield f"no space: {full.path}: {full.why}, {full.free} bytes free"

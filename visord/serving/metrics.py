@@ -28,6 +28,7 @@ Row = tuple[str, str, str, "dict[str, str]", float]
 ALARMS: Final = (
     "diverged",
     "nobody to follow",
+    "removed",
     "no space",
     "state bytes",
     "connections",

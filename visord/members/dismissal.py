@@ -1,0 +1,75 @@
+"""Being told that one was removed: by how many a member must be told before it stops for good.
+
+A removed member gets no more entries, not even the one that removes it; all members tell it (`farewell`). One of them
+may lie, and a member that believed him would stop for good. So it takes a majority of the other voters that it knows by
+its committed configuration (whom they vouch for counts nowhere here), and a node that leads does not stop at all: a
+leader is removed when he has handed on. Of two voters the other one is that majority: he may decide it alone, too.
+
+A member that was away for so long that it knows few of today's voters may never hear enough of them. It has no leader
+then, serves stale reads only, and says in an alarm what it was told.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from visord.raft.configuration import Configuration
+
+
+class Consensus(Protocol):
+    """What of the engine is used."""
+
+    @property
+    def member(self) -> str: ...
+
+    @property
+    def leader(self) -> str | None: ...
+
+    @property
+    def is_leader(self) -> bool: ...
+
+    @property
+    def committed_configuration(self) -> Configuration: ...
+
+
+class Dismissal:
+    """What one node was told about its removal."""
+
+    def __init__(self, consensus: Consensus) -> None:
+        self._consensus = consensus
+        self._told: set[str] = set()
+        """Voters who said that this node was removed."""
+
+    def fault(self, configuration: Configuration) -> str:
+        """Return why these cannot be the members after those that are known; "" when they can."""
+        me, before = self._consensus.member, self._consensus.committed_configuration
+        if before.voters == [me]:
+            return "nobody but this node votes: nobody could have decided that"
+        if not configuration.voters or not set(before.removed) <= set(configuration.removed):
+            return "these cannot be the members after those that are known"
+        if configuration.find(me) is not None or me not in configuration.removed:
+            return "this node was not removed from them"
+        return ""
+
+    def hear(self, member: str) -> None:
+        """A voter says that this node was removed."""
+        self._told = (self._told | {member}) & self._others()
+
+    @property
+    def complete(self) -> bool:
+        """Enough voters have said so."""
+        return (
+            bool(self._told)
+            and not self._consensus.is_leader
+            and len(self._told & self._others()) > len(self._others()) // 2
+        )
+
+    def _others(self) -> set[str]:
+        return set(self._consensus.committed_configuration.voters) - {self._consensus.member}
+
+    @property
+    def told(self) -> str | None:
+        """Who says that this node was removed while it knows no leader; None when nobody does."""
+        if not self._told or self._consensus.leader is not None:
+            return None
+        return ", ".join(sorted(self._told))
