@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import msgpack
@@ -145,14 +144,19 @@ class Decoder:
     def _take_small(self, data: bytes, most: int) -> list[Message]:
         """Return the next messages if they are small; none when that is not sure."""
         window = memoryview(data)[self._start : self._start + min(WINDOW, self.limit)]
-        unpacker = _unpacker(self.limit, min(self.elements, FEW))
+        kind = self.limit, min(self.elements, FEW)
+        unpacker = _CLEAN.pop(kind, None) or _unpacker(*kind)
+        before = unpacker.tell()
         try:
             unpacker.feed(window)
             messages = list(islice(unpacker, most))
         except Exception:  # long arrays, or bad bytes: the slower way tells which
             return []
         if messages:
-            self._advance(_end_of(unpacker, window, len(messages), most))
+            end = _end_of(unpacker, before, window, len(messages), most)
+            if end == len(window):
+                _CLEAN[kind] = unpacker
+            self._advance(end)
             self._alone = len(messages) == 1
         return self._checked(messages)
 
@@ -233,9 +237,12 @@ class Decoder:
 
     def _checked(self, messages: list[Message]) -> list[Message]:
         try:
-            if set(map(type, messages)) <= _LIST and set(map(type, map(_FIRST, messages))) <= _INT:
+            if (
+                set(map(type, messages)) <= _LIST
+                and set(map(type, [message[0] for message in messages])) <= _INT
+            ):
                 return messages  # nearly always, and faster to tell for all at once
-        except IndexError:  # an empty list
+        except (IndexError, TypeError, KeyError):  # an empty list, or none
             pass
         for message in messages:
             if type(message) is not list or not message or type(message[0]) is not int:
@@ -257,10 +264,10 @@ class Decoder:
         return []
 
 
-def _end_of(unpacker: Any, window: memoryview, count: int, most: int) -> int:
-    """Return where the last of the `count` messages ends that `unpacker` took from `window`."""
+def _end_of(unpacker: Any, before: int, window: memoryview, count: int, most: int) -> int:
+    """Return where the last of the `count` messages ends that `unpacker` took from `window`, fed at `before`."""
     if count == most:
-        return int(unpacker.tell())
+        return int(unpacker.tell()) - before
     # It has seen all. Behind whole messages the next byte is a message of its own; within one it belongs to that.
     try:
         unpacker.feed(_NIL)
@@ -306,7 +313,6 @@ _LENGTHS: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 _NUMBERS: Final = {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
 """float, uint and int: bytes that follow the first one."""
 _NIL: Final = b"\xc0"
-_FIRST: Final = itemgetter(0)
 _LIST: Final = {list}
 _INT: Final = {int}
 
@@ -346,6 +352,11 @@ def _options(limit: int, elements: int) -> dict[str, Any]:
         "max_map_len": elements,
         "max_ext_len": 0,
     }
+
+
+_CLEAN: Final[dict[tuple[int, int], Any]] = {}
+"""For each kind one that has given back all it was fed: to make one costs as much as decoding twenty messages. All
+connections share it, and only while one of them decodes nobody else has it."""
 
 
 def _unpacker(limit: int, elements: int) -> Any:

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from operator import itemgetter
 from typing import Any, Final
 
 from visor.paths import parent
@@ -30,7 +29,6 @@ MOST: Final = cost.WRITE + cost.MAX_CHANGES * cost.CHANGE
 MAX_LOOKED: Final = cost.WRITE // cost.VISIT
 SMALL: Final = 64
 """Entries of a tree that are looked at to tell how large it is."""
-_VERB_AND_PATH: Final = itemgetter(0, 3)
 _GUARDS, _THEN, _ELSE = 3, 4, 5
 
 
@@ -55,8 +53,8 @@ def fitting(store: Store, frames: Sequence[Any], room: int) -> tuple[int, int]:
     files, spent, count = store.files, 0, 0
     if len(frames) * cost.SET <= room:
         with suppress(LookupError, TypeError):  # a frame of another form
-            for verb, path in map(_VERB_AND_PATH, frames):
-                if verb != SET or path not in files:
+            for frame in frames:
+                if frame[0] != SET or frame[3] not in files:
                     break
             else:  # values for files that are there, as nearly always
                 return len(frames), len(frames) * cost.SET
