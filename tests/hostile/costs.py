@@ -249,7 +249,7 @@ def large_commands(field: Field) -> None:
             time.sleep(0.2)
 
 
-@scenario("large-writes", "S27", seconds=5.0, kept=60)
+@scenario("large-writes", "S27", seconds=5.0, kept=200)  # what was overwritten is history, and kept
 def large_writes(field: Field) -> None:
     """Transactions of four megabytes as fast as they go, over the same few files, on four connections."""
     made = pipes(field.leader, 4)
