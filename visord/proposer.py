@@ -26,7 +26,6 @@ that let the state grow, and goes on with those that make room; `state/growth.py
 
 from __future__ import annotations
 
-import operator
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -369,14 +368,7 @@ class Proposer:
     def _take_encoded(self) -> tuple[list[Group], Command] | None:
         """Take the groups that waited for room with their command, unless they have been answered meanwhile."""
         encoded, self._encoded = self._encoded, None
-        if encoded is None:
-            return None
-        groups, queue = encoded[0], self._queue
-        if len(queue) < len(groups) or any(map(operator.is_not, groups, queue)):
-            return None
-        for _ in groups:
-            queue.popleft()
-        return encoded
+        return encoded if encoded is not None and self._queue.take(encoded[0]) else None
 
     def expect(self, index: int, term: int, position: int, group: Group) -> None:
         """The leader put a group of ours at a place in the log."""
@@ -410,8 +402,10 @@ class Proposer:
 
     def _take(self) -> list[Group]:
         """Take what makes one command: a group that costs too much is split, and its end waits for its next turn."""
+        groups = self._take_all()
+        if groups:
+            return groups
         queue, fitting = self._queue, self._costs.fitting
-        groups: list[Group] = []
         frames = size = total = 0
         room = cost.COMMAND
         while queue.ready and (not groups or (frames < MAX_FRAMES and size < MAX_BYTES and room > 0)):
@@ -440,6 +434,21 @@ class Proposer:
         if room <= 0:
             queue.line_up(groups)  # little may wait and cost much: everybody in turn from now on
         return groups
+
+    def _take_all(self) -> list[Group]:
+        """Take all that waits, if it makes one command, as it does nearly always; else nothing."""
+        queue = self._queue
+        calm = queue.calm()
+        if not calm:
+            return []
+        frames = [frame for group in calm for frame in group.frames]
+        if len(frames) > MAX_FRAMES or queue.size > MAX_BYTES:
+            return []
+        count, spent = self._costs.fitting(frames, cost.COMMAND)
+        if count < len(frames) or spent > cost.COMMAND:
+            return []
+        self._spent = spent
+        return queue.take_all()
 
     def _refuse_costly(self, group: Group) -> bool:
         """Refuse what another member sent as one, and should have split: to be a member is no licence."""

@@ -14,6 +14,7 @@ has waiting, and what comes of him, stays where it is until he is resumed, and o
 
 from __future__ import annotations
 
+import operator
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -139,6 +140,28 @@ class FairQueue(Generic[T]):
         self._count -= 1
         self.size -= item.size
         return item
+
+    def calm(self) -> deque[T] | None:
+        """Return all that waits, in its order, while nobody is told from others; None when somebody is."""
+        return self._first if not self._lines and not self._paused else None
+
+    def take_all(self) -> list[T]:
+        """Take all that waits, while it is `calm`."""
+        items = list(self._first)
+        self._first.clear()
+        self._count = self.size = 0
+        return items
+
+    def take(self, items: Sequence[T]) -> bool:
+        """Take these if they are what was put back, in this order, and nobody has been told from others since."""
+        first = self._first
+        if len(first) < len(items) or any(map(operator.is_not, items, first)):
+            return False
+        for item in items:
+            first.popleft()
+            self.size -= item.size
+        self._count -= len(items)
+        return True
 
     def _next_in_line(self) -> T:
         owner, authors = self._lines.popitem(last=False)

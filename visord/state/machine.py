@@ -135,9 +135,17 @@ class Machine:
 
     def _group(self, group: list[Any]) -> list[Outcome]:
         session_id, actor, frames, owner = self._asking = group
-        wrong = _malformed_group(session_id, actor, owner)
-        if wrong is not None:
-            return [wrong] * len(frames)
+        if (
+            type(actor) is not str
+            or type(owner) is not str
+            or len(actor) > MAX_ACTOR
+            or len(owner) > MAX_OWNER
+            or (
+                session_id is not None
+                and (type(session_id) is not bytes or not 0 < len(session_id) <= MAX_SESSION_ID)
+            )
+        ):
+            return [_malformed_group(session_id, actor, owner)] * len(frames)
         if session_id is None:
             return self._frames(None, actor, frames)
         session = self.sessions.enter(session_id, self.time)
@@ -326,15 +334,13 @@ def _is_retry(frame: Any) -> bool:
     return type(frame) is list and len(frame) > 0 and frame[0] == RETRY
 
 
-def _malformed_group(session: Any, actor: Any, owner: Any) -> Refusal | None:
-    """Check what the writes of a group have in common."""
+def _malformed_group(session: Any, actor: Any, owner: Any) -> Refusal:
+    """Tell what is wrong with what the writes of a group have in common."""
     if type(actor) is not str or len(actor) > MAX_ACTOR:
         return bad_request("actor", f"text of at most {MAX_ACTOR} characters", actor)
     if type(owner) is not str or len(owner) > MAX_OWNER:
         return bad_request("owner", f"text of at most {MAX_OWNER} characters", owner)
-    if session is not None and (type(session) is not bytes or not 0 < len(session) <= MAX_SESSION_ID):
-        return bad_request("session", f"1 to {MAX_SESSION_ID} bytes or nil", session)
-    return None
+    return bad_request("session", f"1 to {MAX_SESSION_ID} bytes or nil", session)
 
 
 def _malformed(frame: Any) -> Refusal | None:

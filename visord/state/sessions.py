@@ -278,7 +278,9 @@ class Sessions:
 
     def settle(self, session: Session) -> None:
         """After a group: forget what is acknowledged, and what is too much."""
-        session.forget()
+        order = session.order
+        if order and order[0] < session.acked:
+            session.forget()
         if len(session.outcomes) > MAX_OUTCOMES:
             session.drop(len(session.outcomes) - MAX_OUTCOMES // 2)
         held = SESSION_BYTES + OUTCOME_BYTES * len(session.outcomes) + session.extra
