@@ -75,8 +75,12 @@ NO_QUORUM: Final = Refusal("no_quorum", "no leader confirms that this node is cu
 TICK_SECONDS: Final = 0.05
 """The engine's own pace; everything that matters is driven by events, not by this."""
 MARK_SECONDS: Final = 1.0
+PUMP_SECONDS: Final = 0.003
+"""For which the hub publishes in one turn of the loop, if it has so much to do. With one portion a turn, watches would
+be late by as many of somebody's long commands."""
+MOST_PUMPS: Final = 4
 HUB_BUDGET: Final = 2048
-"""Units (about a microsecond each) of catching-up work that the hub does in one turn of the loop."""
+"""Units (about a microsecond each) of catching-up work that the hub does at once."""
 AT: Final = 3
 MODE: Final = 4
 MODE_OF_REV: Final = 2
@@ -808,5 +812,11 @@ class Node:
 
     def _pump(self) -> None:
         self._hub_scheduled = False
-        if not self._closed and self.hub.pump(HUB_BUDGET):
-            self.wake_hub()
+        stopwatch = self.environment.stopwatch
+        end = stopwatch() + PUMP_SECONDS
+        for _ in range(MOST_PUMPS):
+            if self._closed or not self.hub.pump(HUB_BUDGET):
+                return
+            if stopwatch() >= end:
+                break
+        self.wake_hub()

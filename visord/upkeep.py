@@ -36,6 +36,8 @@ RETRY_SECONDS: Final = 10.0
 """After a checkpoint that failed."""
 TRIM_BUDGET: Final = 500
 """Revs that are trimmed in one slice."""
+FREED_BYTES: Final = 4 << 20
+"""Of the log that are forgotten in one slice: the system takes memory back at some GB a second."""
 
 
 class Upkeep:
@@ -126,7 +128,8 @@ class Upkeep:
             return
         self._failed = ""
         self._made += 1
-        node.log.trim(node.checkpointer.index)
+        while node.log.trim(node.checkpointer.index, FREED_BYTES):
+            yield
         node.engine.trimmed()
         collector.hide()
 

@@ -175,6 +175,22 @@ def test_a_restart_from_a_checkpoint_applies_only_the_tail() -> None:
     assert again.commands() == node.commands()[-5:]
 
 
+def test_the_log_is_forgotten_by_so_many_bytes_at_a_time() -> None:
+    node = Node()
+    for _ in range(60):
+        node.engine.propose(b"\0" + bytes(200))
+    last, steps = node.engine.applied_index, 0
+    first = node.log.first_index
+    while node.log.trim(last, most=2000):
+        assert 0 < node.log.first_index - first < 10
+        first, steps = node.log.first_index, steps + 1
+    assert steps > 5
+    assert node.log.first_index > last - 30
+    first = node.log.first_index
+    assert not node.log.trim(last)
+    assert node.log.first_index == first
+
+
 def test_a_checkpoint_ahead_of_the_log_replaces_it() -> None:
     node = Node()
     node.engine.propose(b"\0x")

@@ -326,3 +326,27 @@ def test_a_digest_goes_on_while_the_store_changes(driven):
     with pytest.raises(StopIteration) as stopped:
         next(slices)
     assert isinstance(stopped.value.value, Refusal)
+
+
+def test_memory_is_given_back_by_so_many_bytes_at_a_time(driven):
+    """Values of a megabyte: the system takes a while for each."""
+    value, most = b"v" * 500_000, 12
+    for number in range(30):
+        driven.set(f"/large/{number}", value)
+    for _ in range(60):
+        driven.set("/one", value)
+    driven.write(31, "/large", True)
+    driven.set("/two")
+    driven.set("/two")
+    driven.write(35, 1)
+    held, slices = driven.store.held, 0
+    while driven.store.trim(500):
+        assert held - driven.store.held < most * len(value)
+        held, slices = driven.store.held, slices + 1
+    assert slices > 5
+    assert driven.store.held < 2 * len(value)  # the latest of /one
+    history, forgotten = driven.store.history, 0
+    while history.drop_recent(driven.store.rev):
+        forgotten += 1
+    assert forgotten > 8
+    assert (history.recent, driven.get("/one")[1]) == ([], value)

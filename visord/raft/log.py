@@ -31,6 +31,7 @@ Worked example: entries 1 to 6 are durable (frames 10 and 11), the leader says t
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable
 from typing import Any, overload
 
@@ -52,6 +53,9 @@ from visord.raft.vote import VoteFile, open_vote
 from visord.storage.disk import Disk, join
 from visord.storage.errors import NO_SPACE_ERRNOS
 from visord.storage.worker import Submitter, SyncedWrite
+
+ENTRY_BYTES = 256
+"""What giving back an entry costs beside the bytes of its command, as bytes."""
 
 
 class _Flight:
@@ -263,17 +267,25 @@ class RaftLog:
         if entryTo > 0:
             self.trim(self._entries[min(entryTo, len(self._entries) - 1)][1])
 
-    def trim(self, index: int) -> None:
-        """Forget what a durable checkpoint at `index` makes needless, apart from `Options.keep` bytes."""
+    def trim(self, index: int, most: int = sys.maxsize) -> bool:
+        """Forget what a durable checkpoint at `index` makes needless, apart from `Options.keep` bytes.
+
+        About `most` bytes at once, as giving memory back takes time; return whether there is more.
+        """
         entries = self._entries
         position = min(index, self.durable_index) - self.first_index
         kept = 0
         while position > 0 and kept + len(entries[position][0]) <= self._options.keep:
             kept += len(entries[position][0])
             position -= 1
-        if position > 0:
-            del entries[:position]
+        some = last = 0
+        while some < position and last < most:
+            last += len(entries[some][0]) + ENTRY_BYTES
+            some += 1
+        if some > 0:
+            del entries[:some]
             self._segments.drop_before(self.first_index)
+        return some < position
 
     def reset(self, index: int, term: int) -> None:
         """Replace the whole log by an empty entry: a durable checkpoint at `index` came from elsewhere."""

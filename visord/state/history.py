@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TypeAlias
 
 from visord.state.tree import File
@@ -29,6 +29,8 @@ from visord.state.version import Version
 Touched: TypeAlias = File | tuple[File, ...]
 
 MAX_RECENT = 1 << 20
+FREED_BYTES = 4 << 20
+"""Bytes of values that are forgotten at once."""
 _ACTORS = 65_536
 _TEXT = 100
 """Bytes that a text takes beside its characters, with its place in a dict."""
@@ -87,8 +89,17 @@ class History:
         return self.times[rev - self.base - 1]
 
     def drop_recent(self, rev: int, most: int = MAX_RECENT) -> bool:
-        """Forget the recent versions up to `rev`, `most` at once; return whether there are more."""
-        count = min(rev - self.recent_base, most)
+        """Forget the recent versions up to `rev`, `most` at once; return whether there are more.
+
+        Fewer where their values are large: what nobody else holds any more is given back here.
+        """
+        count = size = 0
+        for version in islice(self.recent, max(0, min(rev - self.recent_base, most))):
+            count += 1
+            if version is not None and version[1] is not None:
+                size += len(version[1])
+                if size > FREED_BYTES:
+                    break
         if count > 0:
             del self.recent[:count]
             self.recent_base += count

@@ -12,8 +12,10 @@ million versions does not move a million entries for each one dropped.
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from visord.state.history import FREED_BYTES
 from visord.state.tree import Directory, File
 from visord.state.version import BYTES, ENTRY, Version, position_after
 
@@ -27,6 +29,8 @@ _MOST: Final = 32_768
 
 _CHEAP: Final = 64
 """How many entries can be cut for the price of handling one change."""
+_BYTES_BITS: Final = 6
+"""2**6 bytes of values are given back for the price of cutting an entry, 4 KiB for that of handling a change."""
 
 
 def trim(store: Store, budget: int) -> bool:
@@ -55,27 +59,36 @@ def trim(store: Store, budget: int) -> bool:
 
 
 def _cut_file(store: Store, file: File, floor: int) -> int:
-    """Cut the versions that nobody can ask for; return how many."""
+    """Cut the versions that nobody can ask for; return how many, and more where their values are large."""
     versions = file.versions
     old = position_after(versions, floor)
     if old and versions[old - 1][1] is not None:
         old -= 1  # the version in force at the floor stays
-    if old > _MOST:
-        old = _MOST
-    elif old == len(versions):
-        store.held -= _size(versions)
+    count, size = _cheap(versions, min(old, _MOST))
+    if count == len(versions):
         versions.clear()
         _forget(store, file)
-        return old
-    if old * _SHARE < len(versions):
+    elif count == old and old * _SHARE < len(versions):
         return 0
-    store.held -= _size(versions[:old])
-    del versions[:old]
-    return old
+    else:
+        del versions[:count]
+    store.held -= BYTES * count + size
+    return count + (size >> _BYTES_BITS)
 
 
-def _size(versions: list[Version]) -> int:
-    return BYTES * len(versions) + sum(len(version[1]) for version in versions if version[1] is not None)
+def _cheap(versions: list[Version], most: int) -> tuple[int, int]:
+    """Return how many of the first `most` versions are given back at once, and the bytes of their values.
+
+    What is left of large ones goes when the next change of the same file comes up: there are as many as versions.
+    """
+    count = size = 0
+    for version in islice(versions, most):
+        count += 1
+        if version[1] is not None:
+            size += len(version[1])
+            if size > FREED_BYTES:
+                break
+    return count, size
 
 
 def _forget(store: Store, file: File) -> None:
