@@ -641,7 +641,9 @@ class Node:
     async def drain(self) -> None:
         """Accept no more writes; return when all that were accepted are answered."""
         self._draining = True
-        self.proposer.start_next()  # what is queued and not on its way yet is refused now
+        refusal = self.admission()
+        if refusal is not None:
+            self.proposer.abandon_queue(refusal)  # what is queued and not on its way yet
         if not self.proposer.idle or self.forwarding.outstanding:
             await self._drained.wait()
 

@@ -259,11 +259,13 @@ class Proposer:
 
     def start_next(self) -> None:
         """Propose or send on what is queued, unless something is on its way already."""
-        if self._syncing or not self._queue.ready:
+        if self._syncing or not len(self._queue):
             return
         refusal = self._route.admission()
         if refusal is not None:
-            self.abandon_queue(refusal)
+            self.abandon_queue(refusal)  # what is paused, too
+        elif not self._queue.ready:
+            return
         elif self._route.leads():
             self._held_since = None
             self._start_command()
@@ -294,6 +296,9 @@ class Proposer:
             groups, command = encoded
         else:
             groups = self._take()
+            if not groups:  # all of it was refused
+                self._schedule()
+                return
             if growth is not None and any(True in self._growing(group) for group in groups):
                 self._put_back(self._refuse_growing(groups, growth))
                 self._schedule()
@@ -319,8 +324,8 @@ class Proposer:
             return
         self._syncing = True
         index, term = position
-        self._note_long(groups, len(command), index)
         self._waiting[index] = (term, list(enumerate(groups)))
+        self._note_long(groups, len(command), index)
         self._route.placed(groups, index, term)
 
     def _note_long(self, groups: list[Group], size: int, index: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -289,3 +290,42 @@ def test_all_pieces_of_a_message_of_a_watch_count_as_unsent(node: Node) -> None:
     for start in range(0, len(message), PIECE):
         conversation.send(message[start : start + PIECE])
     assert node.shares.unsent.total == sum(wire.kept) == len(message)
+
+
+@pytest.mark.parametrize("message", [[v.KEEPALIVE, 3, "x"], [v.MEMBERS, 3, 1], [v.ADMIN, 3, "nonsense"]])
+def test_what_is_answered_at_once_loses_no_answer_behind_it(node: Node, message: list[Any]) -> None:
+    """A large answer before it leaves a grown buffer, which is given back."""
+    machine = Machine()
+    frames = [[v.SET, 1, 0, "/a", b"1" * 90_000], [v.SET, 2, 0, "/b", b"s"]]
+    machine.apply(1, 1, command(1, [[None, "me", frames, ""]]))
+    node.store, node.readable = machine.store, True
+
+    def at_once(*arguments: Any) -> None:
+        arguments[-1]({"members": []})
+
+    node.ask_leases = at_once  # type: ignore[attr-defined]
+    node.admin = SimpleNamespace(request=at_once)  # type: ignore[attr-defined]
+    node.shares.turns.clock = lambda: 0.0
+    wire = Wire()
+    conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
+    conversation.greeting, conversation.owner = Greeting("c", None, "me", 0), "h"
+    conversation.receive(
+        b"".join(map(encode, ([v.GET, 2, "/a"], message, [v.GET, 4, "/b"], [v.GET, 5, "/b"], [v.PING, 6])))
+    )
+    assert sorted(wire.ids) == [2, 3, 4, 5, 6]
+
+
+def test_who_is_sent_away_takes_nobody_else_with_it(node: Node) -> None:
+    limit = node.shares.waiting.limit = 200
+    both = []
+    for owner, count in (("10.0.0.9", 150), ("10.0.0.9", 40), ("10.0.0.1", 60)):
+        conversation = Conversation(node, Wire(), DEFAULT)  # type: ignore[arg-type]
+        conversation.greeting, conversation.owner = Greeting("c", None, "me", 0), owner
+        both.append(conversation)
+        for number in range(2, 2 + count):
+            conversation.receive(encode([v.GET, number, "/a", 1 << 40]))
+    assert node.shares.waiting.total <= limit
+    both[0].wake(2)  # one of its requests is answered before it is gone
+    while node.soon:
+        node.turn()
+    assert [conversation.closed for conversation in both] == [True, False, False]

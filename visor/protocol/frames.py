@@ -153,8 +153,8 @@ class Decoder:
         except Exception:  # long arrays, or bad bytes: the slower way tells which
             return []
         if messages:
-            end = _end_of(unpacker, before, window, len(messages), most)
-            if end == len(window):
+            end, clean = _end_of(unpacker, before, window, len(messages), most)
+            if clean:
                 _CLEAN[kind] = unpacker
             self._advance(end)
             self._alone = len(messages) == 1
@@ -264,22 +264,26 @@ class Decoder:
         return []
 
 
-def _end_of(unpacker: Any, before: int, window: memoryview, count: int, most: int) -> int:
-    """Return where the last of the `count` messages ends that `unpacker` took from `window`, fed at `before`."""
+def _end_of(unpacker: Any, before: int, window: memoryview, count: int, most: int) -> tuple[int, bool]:
+    """Return where the last of the `count` messages ends that `unpacker` took from `window`, fed at `before`.
+
+    And whether the unpacker has surely given back all that it was fed.
+    """
     if count == most:
-        return int(unpacker.tell()) - before
+        end = int(unpacker.tell()) - before
+        return end, end == len(window)
     # It has seen all. Behind whole messages the next byte is a message of its own; within one it belongs to that.
     try:
         unpacker.feed(_NIL)
         if unpacker.unpack() is None:
-            return len(window)
+            return len(window), True
     except Exception:  # within one
         pass
     scanner = _scanner()
     scanner.feed(window)
     for _ in range(count):
         scanner.skip()
-    return int(scanner.tell())
+    return int(scanner.tell()), False
 
 
 def _end_of_flat(data: memoryview) -> int | None:

@@ -105,6 +105,8 @@ class RaftLog:
         self._flight: _Flight | None = None
         self._sequence = 0
         self._crc = 0
+        self._trimming = (0, 0)
+        """The checkpoint for which the log is being trimmed, and the first entry that stays."""
         self._mark: marks.Mark
         self._vote: VoteFile
         self._retry_sync = False
@@ -273,11 +275,9 @@ class RaftLog:
         About `most` bytes at once, as giving memory back takes time; return whether there is more.
         """
         entries = self._entries
-        position = min(index, self.durable_index) - self.first_index
-        kept = 0
-        while position > 0 and kept + len(entries[position][0]) <= self._options.keep:
-            kept += len(entries[position][0])
-            position -= 1
+        if self._trimming[0] != index:
+            self._trimming = (index, self._needless(index))
+        position = self._trimming[1] - self.first_index
         some = last = 0
         while some < position and last < most:
             last += len(entries[some][0]) + ENTRY_BYTES
@@ -285,7 +285,20 @@ class RaftLog:
         if some > 0:
             del entries[:some]
             self._segments.drop_before(self.first_index)
-        return some < position
+        if some < position:
+            return True
+        self._trimming = (0, 0)
+        return False
+
+    def _needless(self, index: int) -> int:
+        """Return the index of the first entry that stays when a checkpoint at `index` is durable."""
+        entries = self._entries
+        position = min(index, self.durable_index) - self.first_index
+        kept = 0
+        while position > 0 and kept + len(entries[position][0]) <= self._options.keep:
+            kept += len(entries[position][0])
+            position -= 1
+        return self.first_index + max(position, 0)
 
     def reset(self, index: int, term: int) -> None:
         """Replace the whole log by an empty entry: a durable checkpoint at `index` came from elsewhere."""

@@ -391,6 +391,7 @@ class Conversation:
                     self._query(message)
                 else:
                     self._other(verb, message)
+                    pack = self._encoder.pack  # an answer at once may have left a new buffer
         if self._gathering and not self.closed:
             self._ask()
         if len(writes) != len(messages):

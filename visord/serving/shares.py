@@ -59,7 +59,7 @@ class Room(Protocol):
 class Shares:
     """See the module. `held` and `unsent`: bytes over all connections."""
 
-    __slots__ = ("held", "now", "overdue", "patience", "places", "turns", "unsent", "waiting")
+    __slots__ = ("_doomed", "held", "now", "overdue", "patience", "places", "turns", "unsent", "waiting")
 
     def __init__(
         self, turns: Turns, held: int, unsent: int, patience: Patience, waiting: int = WAITING
@@ -69,6 +69,8 @@ class Shares:
         self.unsent: Ledger[Sharer] = Ledger(unsent)
         self.waiting: Ledger[Sharer] = Ledger(waiting)
         self.patience = patience
+        self._doomed: set[Sharer] = set()
+        """Who is sent away as soon as this turn of the loop allows it."""
         self.places: Room | None = None
         """Set by who listens."""
         self.now = 0.0
@@ -78,11 +80,13 @@ class Shares:
 
     def note_held(self, sharer: Sharer, size: int) -> None:
         """So much of what arrived from it is kept now."""
-        self._send_away(self.held.set(sharer, size), "unfinished requests")
+        if sharer not in self._doomed:
+            self._send_away(self.held.set(sharer, size), "unfinished requests")
 
     def note_unsent(self, sharer: Sharer, size: int) -> None:
         """So much of what was written for it was not taken."""
-        self._send_away(self.unsent.set(sharer, size), "what nobody reads")
+        if sharer not in self._doomed:
+            self._send_away(self.unsent.set(sharer, size), "what nobody reads")
 
     def may_wait(self, sharer: Sharer, count: int) -> bool:
         """Tell whether it may have so many requests wait; a few always, which are not counted."""
@@ -90,12 +94,14 @@ class Shares:
 
     def note_waiting(self, sharer: Sharer, count: int) -> None:
         """So many of its requests wait now."""
-        victims = self.waiting.set(sharer, count if count > FEW_WAITING else 0)
-        self._send_away(victims, "requests that wait")
+        if sharer not in self._doomed:
+            victims = self.waiting.set(sharer, count if count > FEW_WAITING else 0)
+            self._send_away(victims, "requests that wait")
 
     def _send_away(self, victims: list[Sharer], what: str) -> None:
         # Not at once: this is told within a write, which may be one of many to many.
         for victim in victims:
+            self._doomed.add(victim)  # what it still holds goes with it
             text = f"this node holds too much: {what}"
             self.turns.call_soon(partial(victim.expel, "overloaded", text))
 
@@ -110,6 +116,7 @@ class Shares:
 
     def forget(self, sharer: Sharer) -> None:
         """The conversation has ended."""
+        self._doomed.discard(sharer)
         self.held.set(sharer, 0)
         self.unsent.set(sharer, 0)
         self.waiting.set(sharer, 0)

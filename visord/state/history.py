@@ -29,6 +29,8 @@ from visord.state.version import Version
 Touched: TypeAlias = File | tuple[File, ...]
 
 MAX_RECENT = 1 << 20
+FORGOTTEN = 16_384
+"""Recent versions that an apply forgets at once: the list they are in is long, and is moved then."""
 FREED_BYTES = 4 << 20
 """Bytes of values that are forgotten at once."""
 _ACTORS = 65_536

@@ -41,7 +41,7 @@ from visord.state.command import (
 )
 from visord.state.fields import MAX_INT
 from visord.state.formats import FORMAT, OLDEST
-from visord.state.history import MAX_RECENT
+from visord.state.history import FORGOTTEN, MAX_RECENT
 from visord.state.listing import Deferred
 from visord.state.refusal import Refusal, bad_request
 from visord.state.retention import Retention
@@ -97,8 +97,8 @@ class Machine:
         outcomes = [self._group(group) for group in groups]
         self.sessions.evict(self.time)
         self.retention.advance(self.store, self.time)
-        if len(self.store.history.recent) > MAX_RECENT:  # nobody makes checkpoints
-            self.store.history.drop_recent(self.store.rev - MAX_RECENT // 2)
+        while len(self.store.history.recent) > MAX_RECENT:  # nobody makes checkpoints
+            self.store.history.drop_recent(self.store.rev, FORGOTTEN)
         return outcomes
 
     def become(self, other: Machine) -> None:

@@ -284,7 +284,7 @@ class Sessions:
         if len(session.outcomes) > MAX_OUTCOMES:
             session.drop(len(session.outcomes) - MAX_OUTCOMES // 2)
         held = SESSION_BYTES + OUTCOME_BYTES * len(session.outcomes) + session.extra
-        if held != session.held:
+        if held != session.held or len(session.outcomes) != session.counted:
             if not self.by_owner:
                 self._count(session)
                 return
