@@ -16,12 +16,11 @@ from visord.raft.core.state import (
     FOLLOWER,
     LEADER,
     Progress,
-    State,
 )
-from visord.raft.core.terms import STEP
+from visord.raft.core.terms import STEP, Terms
 
 
-class Elections(State):
+class Elections(Terms):
     """The part of a node that stands and votes."""
 
     def _prepare_to_stand(self, now: float) -> None:

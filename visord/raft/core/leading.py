@@ -23,7 +23,7 @@ from visord.raft.core.state import (
     PATIENT_SECONDS,
     Progress,
 )
-from visord.raft.core.terms import LEAP
+from visord.raft.core.terms import STEP
 from visord.raft.rounds import Confirmed
 
 
@@ -168,14 +168,16 @@ class Leading(Elections):
         It may vote by an entry that is not here, and have stood for election, or a voter may have lied to it: it would
         never follow again unless it is believed at last. Hardly ever does anybody else stand, so this node does at
         once, in the term after that, as if a leader had asked it to: nobody waits for an election timeout because of
-        what a learner says.
+        what a learner says. It goes no further than all others can follow within the same minute: another leader may
+        have believed the same learner just before.
         """
         now = self._clock()
-        if now - self._deposed < PATIENT_SECONDS:
+        most = self._reach() - STEP // 2 * self.is_voter
+        if now - self._deposed < PATIENT_SECONDS or most <= self._SyncObj__raftCurrentTerm:
             self.counters["learner_not_believed"] += 1
             return
         self._deposed = now
-        self._yield(min(term, self._SyncObj__raftCurrentTerm + LEAP))
+        self._yield(min(term, most))
         self._stand(now, transfer=True)
 
     def reconnected(self, member: str) -> None:

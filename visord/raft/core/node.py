@@ -22,12 +22,11 @@ from visord.raft.core.state import (
     MAX_SEQ,
 )
 from visord.raft.core.stubs import Answers, private_copy
-from visord.raft.core.terms import Terms
 from visord.raft.core.timing import Random, Timing
 from visord.raft.log import RaftLog
 
 
-class Core(Leading, Following, Terms):
+class Core(Leading, Following):
     """pysyncobj's node as `engine.Engine` uses it. Made by `build`."""
 
     def tick(self) -> None:
