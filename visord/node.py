@@ -728,9 +728,9 @@ class Node:
             {"what": "storage.state_bytes", "limit": limit, "actual": taken},
         )
 
-    def settled(self, session: Any, frame: Message) -> bool:
+    def known(self, session: Any, frame: Message) -> bool:
         """Tell whether a RETRY of a session will be told what became of its write, and do nothing."""
-        return type(session) is bytes and self.machine.sessions.settled(session, frame)
+        return type(session) is bytes and self.machine.sessions.known(session, frame)
 
     @property
     def state_bytes(self) -> int:

@@ -118,7 +118,7 @@ class Route(Protocol):
     def growth(self) -> Refusal | None:
         """Why this leader takes nothing now that makes the state grow; None when it does."""
 
-    def settled(self, session: Any, frame: Message) -> bool:
+    def known(self, session: Any, frame: Message) -> bool:
         """The state tells what became of the write that this RETRY of a session asks for: nothing grows by it."""
 
     def full(self) -> Refusal | None:
@@ -332,15 +332,17 @@ class Proposer:
         """Remember whose long command this is, where it is one: he will have to pause."""
         if self._call_later is None or (self._spent < HEAVY and size < HEAVY_BYTES):
             return
-        owner: str | None = groups[0].content[3]
-        if len(groups) > 1:
-            work: dict[str, int] = {}
-            for group in groups:
-                units = self._costs.fitting(group.frames, sys.maxsize)[1] + group.size // BYTES_OF_UNIT
-                work[group.content[3]] = work.get(group.content[3], 0) + units
-            owner = whose(work)
+        owners = {group.content[3] for group in groups}
+        owner = owners.pop() if len(owners) == 1 else self._who_made_most(groups)
         if owner:
             self._long = (index, owner, self._time())
+
+    def _who_made_most(self, groups: list[Group]) -> str | None:
+        work: dict[str, int] = {}
+        for group in groups:
+            units = self._costs.fitting(group.frames, sys.maxsize)[1] + group.size // BYTES_OF_UNIT
+            work[group.content[3]] = work.get(group.content[3], 0) + units
+        return whose(work)
 
     def _pause(self, index: int) -> None:
         """A command was applied: whose long one it was, has to pause while there are others."""
@@ -481,8 +483,8 @@ class Proposer:
 
     def _growing(self, group: Group) -> list[bool]:
         """Tell which of its writes let the state grow. What became of a write is told whatever room there is."""
-        session, settled = group.content[0], self._route.settled
-        return [grows(one) and not (one[0] == RETRY and settled(session, one)) for one in group.frames]
+        session, known = group.content[0], self._route.known
+        return [grows(one) and not (one[0] == RETRY and known(session, one)) for one in group.frames]
 
     def _refuse_growing(self, groups: list[Group], why: Refusal) -> list[Group]:
         """Refuse the writes that let the state grow; return the groups that have others.
@@ -497,9 +499,7 @@ class Proposer:
             elif group.whole:
                 group.author.settle_all(group.frames, why)
             else:
-                doomed = [frame for frame, yes in zip(group.frames, growing, strict=True) if yes]
-                group.frames[:] = [frame for frame, yes in zip(group.frames, growing, strict=True) if not yes]
-                group.author.settle_all(doomed, why)
+                _refuse_some(group, growing, why)
                 if group.frames:
                     kept.append(group)
         return kept
@@ -555,15 +555,20 @@ class Proposer:
                 group.author.settle_all(group.frames, under_way)
 
 
+def _refuse_some(group: Group, refused: list[bool], why: Refusal) -> None:
+    """Refuse the writes of a group that are marked, and take them out of it."""
+    doomed = [frame for frame, yes in zip(group.frames, refused, strict=True) if yes]
+    group.frames[:] = [frame for frame, yes in zip(group.frames, refused, strict=True) if not yes]
+    group.author.settle_all(doomed, why)
+
+
 def _refuse(groups: list[Group], wrong: Callable[[Message], bool]) -> list[Group]:
     """Refuse the writes that no command, or no message to the leader, can carry; return the groups that have others."""
     kept = []
     for group in groups:
         refused = list(map(wrong, group.frames))
         if True in refused:
-            doomed = [frame for frame, bad in zip(group.frames, refused, strict=True) if bad]
-            group.frames[:] = [frame for frame, bad in zip(group.frames, refused, strict=True) if not bad]
-            group.author.settle_all(doomed, TOO_DEEP)
+            _refuse_some(group, refused, TOO_DEEP)
         if group.frames or not refused:
             kept.append(group)
     return kept

@@ -65,7 +65,7 @@ class World:
     def growth(self) -> Refusal | None:
         return self.short or self.disk
 
-    def settled(self, session: Any, frame: Any) -> bool:
+    def known(self, session: Any, frame: Any) -> bool:
         return False
 
     def full(self) -> Refusal | None:

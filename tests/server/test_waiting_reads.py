@@ -1,4 +1,7 @@
-"""Reads that waited for a rev, or a confirmation, are answered in turns: a conversation beside a stub of its node."""
+"""Reads that waited are answered in turns, and what answers and waiting requests take is counted.
+
+A conversation beside a stub of its node.
+"""
 
 from __future__ import annotations
 

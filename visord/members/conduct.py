@@ -14,13 +14,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from visord.peers import messages as msg
+from visord.peers.telling import Seldom
 
 logger = logging.getLogger("visord.peers")
 
 STRIKES: Final = 16
 """Bad messages of one member within a minute after which its connection is closed."""
 SECONDS: Final = 60.0
-"""The minute; and the same complaint is logged this seldom."""
+"""The minute."""
 MOST: Final = 512
 """Pairs of member and kind that are counted one by one; what is beyond them counts for "other"."""
 
@@ -33,8 +34,7 @@ class Conduct:
         self._hang_up = hang_up
         self.dropped: Counter[tuple[str, int]] = Counter()
         """How many messages were dropped, by member's id and kind."""
-        self._told: dict[tuple[object, object], float] = {}
-        """When each complaint was logged last, by what it is about."""
+        self._seldom: Seldom[tuple[object, object]] = Seldom(time, 2 * MOST)
         self._strikes: dict[str, tuple[float, int]] = {}
         """member -> (when its first strike of this minute was, how many)."""
 
@@ -52,7 +52,7 @@ class Conduct:
             began, strikes = now, 0
         if strikes + 1 >= STRIKES:
             self._strikes.pop(member, None)
-            if self._is_news(("hanging up", member)):
+            if self._seldom.may(("hanging up", member)):
                 logger.warning("hanging up on member %s: %d bad messages", member, STRIKES)
             self._hang_up(member)
             return
@@ -70,17 +70,5 @@ class Conduct:
         if key not in self.dropped and len(self.dropped) >= MOST:
             key = ("other", -1)
         self.dropped[key] += 1
-        if why and self._is_news(key):
+        if why and self._seldom.may(key):
             logger.warning("dropped a message of kind %d from member %s: %s", number, member, why)
-
-    def _is_news(self, key: tuple[object, object]) -> bool:
-        """Tell whether this has not been logged for a while, and note that it is logged now."""
-        now, last = self._time(), self._told.get(key)
-        if last is not None and now - last < SECONDS:
-            return False
-        if len(self._told) >= 2 * MOST:
-            self._told = {one: at for one, at in self._told.items() if now - at < SECONDS}
-            if len(self._told) >= 2 * MOST:
-                return False
-        self._told[key] = now
-        return True

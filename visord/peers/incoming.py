@@ -26,6 +26,7 @@ from visord.peers.handshake import ASK, Accepter, Hello, refusal
 from visord.peers.outgoing import tune
 from visord.peers.probation import Probation
 from visord.peers.security import Security
+from visord.peers.telling import Seldom
 
 logger = logging.getLogger("visord.peers")
 
@@ -35,9 +36,8 @@ ANSWER_SECONDS: Final = 120.0
 """How long an asker is kept."""
 STRANGERS: Final = 64
 ASKERS: Final = 256
-TELL_SECONDS: Final = 60.0
-"""The same complaint about the same peer is logged this seldom."""
 COMPLAINTS: Final = 256
+"""Kinds of complaints about peers that are logged within a minute, each once."""
 BACKLOG: Final = 1024
 """Connections that the system keeps for this node until they are accepted."""
 ACCEPTS: Final = 8
@@ -278,7 +278,7 @@ class Door:
         self._askers: Crowd[Incoming] = Crowd()
         self._members: dict[str, Incoming] = {}
         self._probation = Probation(loop.time)
-        self._complaints: dict[str, float] = {}
+        self._seldom: Seldom[str] = Seldom(loop.time, COMPLAINTS)
         self._connecting: set[asyncio.Task[None]] = set()
         self._listening: socket.socket | None = None
         self._breath: asyncio.TimerHandle | None = None
@@ -414,16 +414,8 @@ class Door:
     def complain(self, incoming: Incoming, what: str) -> None:
         """Log what is wrong with a connection; the same of the same host seldom."""
         host = incoming.peer.rpartition(":")[0]
-        key, now = f"{host} {what:.120}", self.loop.time()
-        last = self._complaints.get(key)
-        if last is not None and now - last < TELL_SECONDS:
-            return
-        if len(self._complaints) >= COMPLAINTS:
-            self._complaints = {k: at for k, at in self._complaints.items() if now - at < TELL_SECONDS}
-            if len(self._complaints) >= COMPLAINTS:
-                return
-        self._complaints[key] = now
-        logger.warning("connection from %s: %s", incoming.peer, what)
+        if self._seldom.may(f"{host} {what:.120}"):
+            logger.warning("connection from %s: %s", incoming.peer, what)
 
     def close(self) -> None:
         """Accept no more, and hang up everywhere."""

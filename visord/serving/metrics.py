@@ -10,19 +10,18 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from visor._harmless import harmless
 from visor._version import __version__
 from visord.serving import health
+from visord.serving.memory import resident
 from visord.serving.status import status
 
 if TYPE_CHECKING:
     from visord.node import Node
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 Row = tuple[str, str, str, "dict[str, str]", float]
 """Name without the prefix, type, help, labels, value."""
 ALARMS: Final = (
@@ -193,11 +192,11 @@ def _process() -> Iterator[Row]:
     yield _count("process_cpu_seconds", "User and system time.", cpu)
     yield _gauge("process_start_time_seconds", "Start, seconds since 1970.", STARTED)
     yield _gauge("process_max_fds", "Files that may be open.", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    if size := resident():
+        yield _gauge("process_resident_memory_bytes", "Resident memory.", size)
     try:
-        resident = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
-        yield _gauge("process_resident_memory_bytes", "Resident memory.", resident)
         yield _gauge("process_open_fds", "Open files.", len(os.listdir("/proc/self/fd")))  # noqa: PTH208
-    except (OSError, ValueError, IndexError):
+    except OSError:
         return  # no /proc here
 
 

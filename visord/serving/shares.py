@@ -80,13 +80,11 @@ class Shares:
 
     def note_held(self, sharer: Sharer, size: int) -> None:
         """So much of what arrived from it is kept now."""
-        if sharer not in self._doomed:
-            self._send_away(self.held.set(sharer, size), "unfinished requests")
+        self._note(self.held, sharer, size, "bytes of unfinished requests (listen.held_bytes)")
 
     def note_unsent(self, sharer: Sharer, size: int) -> None:
         """So much of what was written for it was not taken."""
-        if sharer not in self._doomed:
-            self._send_away(self.unsent.set(sharer, size), "what nobody reads")
+        self._note(self.unsent, sharer, size, "bytes that are not read (listen.unsent_bytes)")
 
     def may_wait(self, sharer: Sharer, count: int) -> bool:
         """Tell whether it may have so many requests wait; a few always, which are not counted."""
@@ -94,15 +92,16 @@ class Shares:
 
     def note_waiting(self, sharer: Sharer, count: int) -> None:
         """So many of its requests wait now."""
-        if sharer not in self._doomed:
-            victims = self.waiting.set(sharer, count if count > FEW_WAITING else 0)
-            self._send_away(victims, "requests that wait")
+        counted = count if count > FEW_WAITING else 0
+        self._note(self.waiting, sharer, counted, "requests that wait (listen.waiting)")
 
-    def _send_away(self, victims: list[Sharer], what: str) -> None:
+    def _note(self, ledger: Ledger[Sharer], sharer: Sharer, amount: int, what: str) -> None:
+        if sharer in self._doomed:
+            return
         # Not at once: this is told within a write, which may be one of many to many.
-        for victim in victims:
+        for victim in ledger.set(sharer, amount):
             self._doomed.add(victim)  # what it still holds goes with it
-            text = f"this node holds too much: {what}"
+            text = f"this node may hold {ledger.limit} {what}, and this connection has most of the address with most"
             self.turns.call_soon(partial(victim.expel, "overloaded", text))
 
     def sweep(self, now: float) -> None:

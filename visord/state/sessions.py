@@ -246,7 +246,7 @@ class Sessions:
     def get(self, session_id: bytes) -> Session | None:
         return self._by_id.get(session_id)
 
-    def settled(self, session_id: bytes, frame: list[Any]) -> bool:
+    def known(self, session_id: bytes, frame: list[Any]) -> bool:
         """Tell whether the write that a RETRY, `[RETRY, id, [verb, id, ...], ...]`, asks for has its outcome here.
 
         The same when that is forgotten: either is told, and nothing is done. Total: the frame may be anything.
