@@ -290,9 +290,8 @@ class Cluster:
             self._lead(action)
             return
         if action.passed:
-            self._callers.leave(
-                action
-            )  # who passed it on sees that the reign is over, and asks the next leader
+            # Who passed it on sees that the reign is over, and asks the next leader.
+            self._callers.leave(action)
             return
         action.index = 0
         if leader is None or not self._may_pass_on(action):

@@ -353,9 +353,8 @@ class Hashing:
         elif self._running.hashed == rev and (
             rev is not None or self._running.index == self._machine().index
         ):
-            self._running.askers.append(
-                answer
-            )  # nothing was applied since it began: all that wait get one answer
+            # Nothing was applied since it began: all that wait get one answer.
+            self._running.askers.append(answer)
         else:
             again()  # one after another
 

@@ -10,7 +10,8 @@ come as far. So each node lets its term rise by `LEAP` a minute at most, however
 
 So whoever was led ahead is found by the others after as many minutes as that took, and as a rule at once: a leader who
 hears of a term within reach stands behind it. Voters take a little more than learners, and a learner's word counts for
-`LEAP`: the leader who believed one stands within reach of all others.
+a little less than what voters take in the same minute: the leader who believed one, or the next one who believes him
+again, stands within reach of all others.
 """
 
 from __future__ import annotations
