@@ -522,6 +522,10 @@ class Node:
         """A command was appended: tell those whose writes are in it."""
         self.forwarding.placed(groups, index, term)
 
+    def applies_long(self, index: int) -> None:
+        """The members hear of the commit of this entry before it is applied here."""
+        self.engine.applies_long(index)
+
     def _on_durable(self) -> None:
         # Answers first: the next command then holds what came meanwhile, and fewer syncs do the same work. The
         # processor is what is short, not the disk.

@@ -1,7 +1,7 @@
-"""Whoever makes the node work long for one command leaves the others as much time before his next one.
+"""Whoever makes the node work long for one command leaves the others more time before his next one.
 
-    10.0.0.9   [4000 files, 80 ms]     pause 80 ms      [4000 files, 80 ms]     pause ...
-    10.0.0.1                       w w w w w w w w                         w w w
+    10.0.0.9   [4000 files, 80 ms]      pause 160 ms      [4000 files, 80 ms]     pause ...
+    10.0.0.1                       w w w w w w w w w w w                     w w w
 
 Turns alone are not enough for who writes a little at a time: each of his writes would come while the next long command
 is under way already, and an operation that takes four writes, one after another, would wait for four of those. With
@@ -20,7 +20,10 @@ BYTES_OF_UNIT: Final = 256
 """Bytes that take as long as one unit: packed, written, sent to others, published."""
 RECENT_SECONDS: Final = 1.0
 """For so long after the last write of somebody else there are others."""
-MOST_SECONDS: Final = 0.25
+TIMES: Final = 2.0
+"""So many times as long as the command took. Members apply it up to as long after this one, on the same two cores or a
+slower machine, and acknowledge nothing meanwhile: in half of the pause nobody is heard."""
+MOST_SECONDS: Final = 0.5
 """The longest pause."""
 
 
@@ -42,7 +45,7 @@ class Pace:
 
     def pause(self, took: float, now: float) -> float:
         """Return how long the owner of a command that took so long has to pause; 0.0 where there are no others."""
-        return min(took, MOST_SECONDS) if now - self._mixed < RECENT_SECONDS else 0.0
+        return min(TIMES * took, MOST_SECONDS) if now - self._mixed < RECENT_SECONDS else 0.0
 
 
 def whose(work: dict[str, int]) -> str | None:

@@ -133,6 +133,9 @@ class Route(Protocol):
     def placed(self, groups: list[Group], index: int, term: int) -> None:
         """Groups of other nodes have a place in the log now: tell them."""
 
+    def applies_long(self, index: int) -> None:
+        """The entry at `index` will take long to apply."""
+
 
 class Costs(Protocol):
     """What the state tells of writes: see `visord.state.estimate`."""
@@ -330,7 +333,10 @@ class Proposer:
 
     def _note_long(self, groups: list[Group], size: int, index: int) -> None:
         """Remember whose long command this is, where it is one: he will have to pause."""
-        if self._call_later is None or (self._spent < HEAVY and size < HEAVY_BYTES):
+        if self._spent < HEAVY and size < HEAVY_BYTES:
+            return
+        self._route.applies_long(index)
+        if self._call_later is None:
             return
         owners = {group.content[3] for group in groups}
         owner = owners.pop() if len(owners) == 1 else self._who_made_most(groups)

@@ -19,6 +19,7 @@ import visor.aio
 from tests.checkers.history import LINEARIZABLE, PAST, STALE, Operation, Read, Write
 from tests.cluster.journal import Journal
 from visor import guard, op
+from visor._settings import RequestHook
 from visor.aio import Client
 from visor.errors import VisorError
 from visor.guard import Guard
@@ -251,11 +252,13 @@ class Worker:
                 return at, found
 
 
-async def dial(addresses: list[str], actor: str, seconds: float) -> Client[bytes]:
+async def dial(
+    addresses: list[str], actor: str, seconds: float, on_request: RequestHook | None = None
+) -> Client[bytes]:
     """Return a client, also when nobody answers at first."""
     while True:
         try:
-            return await visor.aio.dial(addresses, timeout=seconds, actor=actor)
+            return await visor.aio.dial(addresses, timeout=seconds, actor=actor, on_request=on_request)
         except VisorError:
             await asyncio.sleep(0.2)
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 import visor.aio
 from tests.cluster.workload import dial
 from tests.wire import Closed, Refused, Wire, new_session
-from visor.errors import VisorError
+from visor.errors import NoSpace, VisorError
 from visor.protocol import verbs
 
 PAUSE: Final = 0.01
@@ -46,6 +46,8 @@ class Role:
         self.done = 0
         self.waits: list[float] = []
         self._since: float | None = None
+        self.refused: list[str] = []
+        """Why requests were refused that a recipe makes again by itself: it waits for space then, not for others."""
 
     @asynccontextmanager
     async def waits_for(self) -> AsyncIterator[None]:
@@ -54,7 +56,14 @@ class Role:
         try:
             yield
         finally:
-            self.took(time.monotonic() - self._since)
+            if self._since is not None:
+                self.took(time.monotonic() - self._since)
+            self._since = None
+
+    def answered(self, verb: str, seconds: float, error: BaseException | None) -> None:
+        """A request was answered: note that there was no space for it."""
+        if isinstance(error, NoSpace):
+            self.refused.append(f"{self.name}: {type(error).__name__}: {error!s:.200}")
             self._since = None
 
     def took(self, seconds: float) -> None:
@@ -128,6 +137,9 @@ class Good:
             line = await loop.run_in_executor(None, sys.stdin.readline)
             told: dict[str, Any] = {name: role.mark() for name, role in self.roles.items()}
             told["stall"], self._stall = self._stall, 0.0
+            for role in self.roles.values():
+                self.failures += role.refused
+                role.refused = []
             told["failures"], self.failures = self.failures[:20], []
             if line.strip() != "mark":
                 break
@@ -159,11 +171,12 @@ class Good:
             self._stall = max(self._stall, time.monotonic() - due)
 
     async def _dial(self, name: str) -> visor.aio.Client[bytes]:
-        return await dial(self._addresses, f"good {name}", PATIENCE)
+        role = self.roles[name]
+        return await dial(self._addresses, f"good {name}", PATIENCE, role.answered)
 
     async def _write(self) -> None:
         role, number = self.roles["write"], (self.acknowledged or [0])[-1]
-        async with await self._dial("writer") as client:
+        async with await self._dial("write") as client:
             while True:
                 number += 1
                 self._sent[number] = time.monotonic()
@@ -175,7 +188,7 @@ class Good:
 
     async def _read(self) -> None:
         role = self.roles["read"]
-        async with await self._dial("reader") as client:
+        async with await self._dial("read") as client:
             for number in range(FILES):
                 await client.set(f"/good/r/{number}", b"r%d" % number)
             while True:
@@ -189,7 +202,7 @@ class Good:
 
     async def _watch(self) -> None:
         role = self.roles["watch"]
-        async with await self._dial("watcher") as client, await client.watch("/good/w/*") as watch:
+        async with await self._dial("watch") as client, await client.watch("/good/w/*") as watch:
             self._sent.clear()
             while True:
                 role.begin(min(self._sent.values(), default=None))
@@ -205,7 +218,7 @@ class Good:
 
     async def _lock(self) -> None:
         role = self.roles["lock"]
-        async with await self._dial("holder") as client, await client.session(SESSION_SECONDS) as session:
+        async with await self._dial("lock") as client, await client.session(SESSION_SECONDS) as session:
             lock = session.lock("/good/lock")
             while True:
                 async with role.waits_for():

@@ -310,3 +310,27 @@ def test_who_lets_another_stand_does_not_stand_in_the_same_moment(
         rest[0].sync.run()
     assert rest[0].engine.is_leader
     assert sum(member.engine.counters["election"] for member in rest) == stood + 1
+
+
+@pytest.mark.parametrize("long", [True, False])
+def test_members_hear_of_a_commit_before_it_is_applied_here_where_that_takes_long(long: bool) -> None:
+    world = World(1)
+    while not any(member.engine.reads_are_current for member in world.up.values()):
+        world.step(faults=False)
+    for _ in range(400):
+        world.step(faults=False)
+    leader = next(member for member in world.up.values() if member.engine.is_leader)
+    position = leader.engine.propose(b"\0x")
+    assert position is not None
+    if long:
+        leader.engine.applies_long(position[0])
+    told: list[bool] = []
+
+    def apply(index: int, term: int, command: bytes) -> None:
+        last = [queue[-1][1] for (source, _), queue in world.queues.items() if source == leader.me and queue]
+        told.append(any(msgpack.unpackb(data)[4] == index for data in last))
+
+    leader.engine._core.apply_entry = apply
+    for _ in range(600):
+        world.step(faults=False)
+    assert told == [long]

@@ -229,6 +229,10 @@ class Engine:
         self._say()
         return position
 
+    def applies_long(self, index: int) -> None:
+        """The entry at `index`, just proposed, will take long to apply: the members need not wait for this one."""
+        self._core.tell_first = index
+
     def receive(self, member: str, message: list[Any]) -> str:
         """Take a message of Raft's kinds (`peers.messages`), whose fields were checked.
 

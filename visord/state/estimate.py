@@ -158,6 +158,7 @@ def _of_branch(store: Store, frame: list[Any], field: int) -> int:
         return 0
     total = staged = 0
     files, directories = store.files, store.directories
+    beside: str | None = None  # a directory that an operation before is counted to make
     for operation in operations:
         total += cost.OPERATION
         if (  # by far the commonest: a value for a file that is there, or beside others
@@ -165,7 +166,11 @@ def _of_branch(store: Store, frame: list[Any], field: int) -> int:
             and len(operation) == 3
             and type(operation[1]) is str
             and operation[0] == T_SET
-            and (operation[1] in files or operation[1].rpartition("/")[0] in directories)
+            and (
+                operation[1] in files
+                or (above := operation[1].rpartition("/")[0]) == beside
+                or above in directories
+            )
         ):
             total += cost.SET + cost.CHANGE
             staged += 1
@@ -174,11 +179,13 @@ def _of_branch(store: Store, frame: list[Any], field: int) -> int:
             if kind == T_SET:
                 total += _of_set(store, path)
                 staged += 1
+                beside = parent(path) if type(path) is str else None
             elif kind == T_LIST:
                 total += staged * cost.VISIT + (
                     listed(store.directories.get(path)) if type(path) is str else 0
                 )
             elif kind == T_DELETE:
+                beside = None  # it may go again
                 known = store.directories.get(path) if type(path) is str and len(operation) > 2 else None
                 doomed = _doomed(store, known)
                 # What the transaction put there, or deleted, is looked at again.

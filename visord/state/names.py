@@ -27,8 +27,11 @@ class Names:
     def __len__(self) -> int:
         return len(self._ordered) + len(self._fresh)
 
-    def add(self, path: str) -> None:
-        self._fresh.append(path)
+    def add(self, path: str) -> int:
+        """Add `path`; return how many there are now."""
+        fresh = self._fresh
+        fresh.append(path)
+        return len(self._ordered) + len(fresh)
 
     def discard(self, path: str) -> None:
         """Take out `path` if it is there."""

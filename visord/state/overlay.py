@@ -30,13 +30,16 @@ Staged: TypeAlias = tuple[bytes, int] | None
 class Overlay:
     """A `View` (see `latest.py`) that can be written to."""
 
-    __slots__ = ("_base", "_grown", "_rev", "_touched", "found", "made", "staged", "store")
+    __slots__ = ("_base", "_grown", "_rev", "_touched", "beside", "found", "made", "staged", "store")
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.staged: dict[str, Staged] = {}
         self.found = 0  # files of the store that were found below directories
         self.made = 0  # times that a directory came into being
+        self.beside: str | None = None
+        """How the paths begin that lie right in the directory where a file came into being last, as "/a/"; None when
+        that directory may be gone again."""
         self._base = Latest(store)
         self._rev = store.rev + 1
         self._grown: dict[str, int] = {}
@@ -108,11 +111,27 @@ class Overlay:
             if refused is not None:
                 return refused
             self._resize(path, +1)
+            self.beside = path[: path.rfind("/") + 1]
         staged[path] = (value, lease)
         return None
 
+    def create(self, path: str, value: bytes) -> bool:
+        """Stage a new file right in the directory `beside`; False when there is, or was, something at its path.
+
+        That the directory is there answers for all above it: this is the short way to what `set` does.
+        """
+        store = self.store
+        if path in self.staged or path in store.files or path in store.directories or path in self._grown:
+            return False
+        directory = path[: path.rfind("/")] or ROOT
+        self._touched[directory][path] = None
+        self._grown[directory] += 1
+        self.staged[path] = (value, 0)
+        return True
+
     def delete(self, path: str) -> None:
         """Stage the deletion of a file that is there."""
+        self.beside = None
         self.staged[path] = None
         self._resize(path, -1)
 

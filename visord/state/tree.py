@@ -100,9 +100,9 @@ class Directory:
         while directory is not None:
             if directory.gone is not None:
                 directory.gone.discard(path)
-            directory.live.add(path)
-            directory._resize(rev)
-            if len(directory.live) > 1:
+            size = directory.live.add(path)
+            directory._resize(rev, size)
+            if size > 1:
                 return
             path, directory = directory.path, directory.parent
             if directory is not None:
@@ -116,16 +116,17 @@ class Directory:
             if directory.gone is None:
                 directory.gone = Names()
             directory.gone.add(path)
-            directory._resize(rev)
-            if directory.live:
+            size = len(directory.live)
+            directory._resize(rev, size)
+            if size:
                 return
             path, directory = directory.path, directory.parent
             if directory is not None:
                 directory.folders -= 1
 
-    def _resize(self, rev: int) -> None:
+    def _resize(self, rev: int, size: int) -> None:
         if self.size_revs and self.size_revs[-1] == rev:
-            self.sizes[-1] = len(self.live)
+            self.sizes[-1] = size
         else:
             self.size_revs.append(rev)
-            self.sizes.append(len(self.live))
+            self.sizes.append(size)

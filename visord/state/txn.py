@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from visor.paths import ROOT, size
+from visor.paths import ROOT, check, size
 from visor.protocol.verbs import G_ABOVE, T_DELETE, T_GET, T_LIST, T_SET
 from visord.state import cost, fields, guards, refusal
 from visord.state.overlay import Overlay
@@ -63,10 +63,10 @@ def _run(
     store: Store, succeeded: bool, field: str, operations: list[Any], note: str | None, guarded: int
 ) -> Plan | Refusal:
     run = _Run(store, guarded + len(operations))
-    overwrite = run.overwrite
+    overwrite, create = run.overwrite, run.create
     results: list[Any] = []
     for position, operation in enumerate(operations):
-        if overwrite(operation):
+        if overwrite(operation) or create(operation):
             results.append(None)
             continue
         result = _malformed(store, field, operation) or run.step(operation)
@@ -120,6 +120,24 @@ class _Run:
             return False
         self.written = written
         staged[path] = (value, 0)
+        return True
+
+    def create(self, operation: list[Any]) -> bool:
+        """Do the next commonest, a new file beside the one that came into being last; say whether it was one."""
+        beside = self.overlay.beside
+        if beside is None or type(operation) is not list or len(operation) != 3:
+            return False
+        kind, path, value = operation
+        if type(kind) is not int or kind != T_SET or type(path) is not str or type(value) is not bytes:
+            return False
+        if len(value) > self.limits.value or not path.startswith(beside):
+            return False
+        if path.find("/", len(beside)) >= 0 or check(path, self.limits) is not None:
+            return False  # not right in it, or no path
+        written = self.written + len(value) + (len(path) if path.isascii() else size(path))
+        if written > self.limits.transaction or not self.overlay.create(path, value):
+            return False
+        self.written = written
         return True
 
     def step(self, operation: list[Any]) -> Any:

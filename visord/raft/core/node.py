@@ -41,6 +41,8 @@ class Core(Leading, Following):
                 self._commit()
             if self._voters or not self.is_voter:
                 self._step_down_when_alone(now)
+            if self._SyncObj__raftLastApplied < self.tell_first <= self._SyncObj__raftCommitIndex:
+                self.flush()  # all members apply it at the same time, not one after the other
         if not self.paused:
             self.apply_committed()
         if self._SyncObj__raftState == LEADER:

@@ -106,6 +106,8 @@ class State(_SyncObj):
     """How often each branch was taken that a healthy cluster hardly ever takes."""
     peers: Peers
     is_voter: bool
+    tell_first = 0
+    """As leader: the entry whose commit the members hear of before it is applied here, because that takes long."""
     _timing: Timing
     _clock: Callable[[], float]
     _random: Random
