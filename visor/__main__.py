@@ -1,8 +1,6 @@
 """`python -m visor` is the `visor` command."""
 
-import sys
-
-from visor.cli import main
+from visor.cli import process
 
 if __name__ == "__main__":
-    sys.exit(main())
+    process()

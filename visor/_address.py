@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import parse_qs
 
 DEFAULT_PORT = 8046
 DEFAULT = f"localhost:{DEFAULT_PORT}"
@@ -53,6 +52,8 @@ def learned(texts: object) -> tuple[Address, ...]:
 def _split(text: str) -> list[str]:
     text = text.strip()
     if text.startswith("doozer:"):
+        from urllib.parse import parse_qs
+
         asked = parse_qs(text.removeprefix("doozer:").lstrip("?"))
         if not asked.get("ca"):
             raise ValueError(f"a doozer address needs ca=HOST:PORT: {text!r}")
@@ -61,6 +62,11 @@ def _split(text: str) -> list[str]:
 
 
 def _one(text: str) -> Address:
+    if "://" in text:
+        scheme = text.partition("://")[0]
+        raise ValueError(
+            f"not an address: {text!r}; write HOST:PORT, without {scheme}://: the protocol is Visor's own"
+        )
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         if not path:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import random
-import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -51,7 +49,7 @@ class Settings:
     on_reconnect: ReconnectHook | None = None
     clock: Callable[[], float] = time.monotonic
     random: random.Random = field(default_factory=random.Random)
-    session: Callable[[], bytes] = lambda: secrets.token_bytes(16)
+    session: Callable[[], bytes] = lambda: os.urandom(16)
     name: str = f"visor-python/{__version__}"
 
 
@@ -110,6 +108,8 @@ def _token_of(env: Mapping[str, str]) -> str | None:
 
 
 def _default_actor() -> str:
+    import getpass
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a uid without a name, as containers have

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import queue
 import socket
 import threading
 from collections.abc import Callable
@@ -64,6 +62,8 @@ def _resolve(address: Address, left: Callable[[], float]) -> list[tuple[int, Any
     """Return the families and socket addresses of a host. A lookup knows no deadline: it runs aside."""
     if is_number(address.host):
         return _look_up(address)
+    import queue  # seldom needed, and not cheap
+
     answer: queue.SimpleQueue[list[tuple[int, Any]] | OSError] = queue.SimpleQueue()
 
     def look_up() -> None:
@@ -92,8 +92,10 @@ def _look_up(address: Address) -> list[tuple[int, Any]]:
 
 def is_number(host: str) -> bool:
     """Whether the host is an IP address, which needs no lookup."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    for family, text in ((socket.AF_INET, host), (socket.AF_INET6, host.partition("%")[0])):
+        try:
+            socket.inet_pton(family, text)
+        except (OSError, ValueError):
+            continue
+        return True
+    return False

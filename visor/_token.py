@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from pathlib import Path
 
 from visor._address import Address
 
@@ -48,6 +47,8 @@ def read(file: str) -> str:
     TokenError when that is no plain file of this user, when others may use it (any mode but 0600 or 0400), when it is
     empty, over 16 KiB or not text; OSError when it cannot be opened.
     """
+    from pathlib import Path  # costs more than all of the rest here, and tokens are rare
+
     descriptor = os.open(Path(file).expanduser(), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _check_private(file, os.fstat(descriptor))

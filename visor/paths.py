@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Final
+from functools import cache, lru_cache
+from typing import Final, TypeAlias
 
 from visor._matching import SHORT, Matches, compiled
 from visor.protocol.limits import DEFAULT, Limits
@@ -77,19 +77,41 @@ def _allowed() -> str:
     return "".join(parts)
 
 
-_CLASS: Final = _allowed()
-_PATH: Final = re.compile(rf"(?:/(?!\.\.?(?:/|\Z))[{_CLASS}]+)+").fullmatch
-_GLOB: Final = re.compile(rf"(?:/(?!\.\.?(?:/|\Z))[{_CLASS}*?]+)+").fullmatch
-_BAD: Final = re.compile(rf"[^{_CLASS}/]").search
-_BAD_IN_GLOB: Final = re.compile(rf"[^{_CLASS}/*?]").search
+# Most paths are ASCII. What judges all of Unicode takes 20 ms to compile, so that waits for the first one that is not.
+_COMPONENTS: Final = r"(?:/(?!\.\.?(?:/|\Z))[{}]+)+"
+_ASCII_PATH: Final = re.compile(_COMPONENTS.format(_ASCII)).fullmatch
+_Pattern: TypeAlias = Callable[[str], "re.Match[str] | None"]
+
+
+@cache
+def _path_of() -> _Pattern:
+    return re.compile(_COMPONENTS.format(_allowed())).fullmatch
+
+
+@cache
+def _glob_of() -> _Pattern:
+    return re.compile(_COMPONENTS.format(_allowed() + "*?")).fullmatch
+
+
+@cache
+def _ascii_glob_of() -> _Pattern:
+    return re.compile(_COMPONENTS.format(_ASCII + "*?")).fullmatch
+
+
+@cache
+def _bad_of(wildcards: str) -> _Pattern:
+    return re.compile(rf"[^{_allowed()}/{wildcards}]").search
 
 
 def check(path: str, limits: Limits = DEFAULT) -> str | None:
     """Return why `path` is not a path, or None when it is one. "/" is a path."""
-    if _PATH(path) is None:
-        return None if path == ROOT else _why(path, _BAD)
-    if len(path) <= limits.component and path.isascii() and len(path) <= limits.path:
+    if _ASCII_PATH(path) is not None:
+        if len(path) <= limits.component and len(path) <= limits.path:
+            return None
+    elif path == ROOT:
         return None
+    elif path.isascii() or _path_of()(path) is None:
+        return _why(path, "")
     return _too_long(path, limits)
 
 
@@ -133,8 +155,8 @@ def sort_key(path: str) -> str:
     return "" if path == ROOT else path.replace("/", "\0")
 
 
-def _why(path: str, bad: Callable[[str], re.Match[str] | None]) -> str:
-    found = bad(path)
+def _why(path: str, wildcards: str) -> str:
+    found = _bad_of(wildcards)(path)
     if not path.startswith("/"):
         return "does not start with a slash"
     if found is not None:
@@ -218,8 +240,8 @@ class Glob:
 def _parse(text: str, limits: Limits) -> list[str]:
     if text == ROOT:
         return []
-    if _GLOB(text) is None:
-        raise ValueError(_why(text, _BAD_IN_GLOB))
+    if (_ascii_glob_of() if text.isascii() else _glob_of())(text) is None:
+        raise ValueError(_why(text, "*?"))
     if size(text) > limits.path:
         raise ValueError(f"is {size(text)} bytes long, over the {limits.path} of a path")
     if len(re.findall(r"\*+|\?", text)) > MAX_WILDCARDS:

@@ -149,7 +149,12 @@ def test_the_command_shows_and_changes_the_members(three: Members) -> None:
 def test_add_tells_how_and_refuses_a_name_that_is_taken(three: Members) -> None:
     at = three.address("n1")
     line = command(at, "cluster", "add", "n4", "--peer", "127.0.0.1:1").out
-    assert line.startswith("visord serve --name n4 --peer-listen 127.0.0.1:1 ")
+    ports = [int(three.address(name).rpartition(":")[2]) for name in ("n1", "n2", "n3")]
+    listen = f"127.0.0.1:{max(ports) + 1}"  # not where another one on this host is
+    assert line.startswith(f"visord serve --name n4 --listen {listen} --peer-listen 127.0.0.1:1 ")
+    other = command(at, "cluster", "add", "n4", "--peer", "127.0.0.1:1", "--listen", "127.0.0.1:2").out
+    assert other.startswith("visord serve --name n4 --listen 127.0.0.1:2 --peer-listen 127.0.0.1:1 ")
+    assert command(at, "cluster", "add", "n4", "--listen", three.address("n2")).code == 4
     assert all(three.node(name).me.peer in line for name in ("n1", "n2", "n3"))
     assert command(at, "cluster", "add", "n2").code == 4
     assert command(at, "cluster", "add", "n4", "--peer", three.node("n3").me.peer).code == 4

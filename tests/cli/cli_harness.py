@@ -84,12 +84,14 @@ class Visor:
         self._monkeypatch = monkeypatch
 
     def __call__(self, *arguments: Any, stdin: bytes = b"", terminal: str = "", **environment: str) -> Answer:
-        """Run it. `terminal` holds which of "io" (in, out) are one; keywords are environment variables."""
+        """Run it. `terminal` holds which of "ioe" (in, out, error) are one; keywords are environment variables."""
         out, err = io.BytesIO(), io.BytesIO()
         streams = {
             "stdin": (_Terminal if "i" in terminal else io.TextIOWrapper)(io.BytesIO(stdin), "utf-8"),
             "stdout": (_Terminal if "o" in terminal else io.TextIOWrapper)(out, "utf-8"),
-            "stderr": io.TextIOWrapper(err, "utf-8", errors="backslashreplace"),
+            "stderr": (_Terminal if "e" in terminal else io.TextIOWrapper)(
+                err, "utf-8", errors="backslashreplace"
+            ),
         }
         with self._monkeypatch.context() as patch:
             for name, stream in streams.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -29,6 +28,9 @@ ALL = [
 CODES = {
     "NotFound": 3,
     "NoMember": 3,
+    "IsDirectory": 4,
+    "NotDirectory": 4,
+    "BadRequest": 2,
     "Unsafe": 4,
     "RevMismatch": 4,
     "Exists": 4,
@@ -70,7 +72,8 @@ def test_every_error_has_its_exit_code(kind: type[errors.VisorError]) -> None:
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_every_error_is_one_line_and_one_json_object(kind: type[errors.VisorError]) -> None:
     error = kind("first\nsecond\x1b[2J", path="/a", data=b"\xff", rows=[1, b"x"])
-    line, document = failure.report(error, as_json=True).splitlines()
+    (line,) = failure.report(error, as_json=False).splitlines()
+    (document,) = failure.report(error, as_json=True).splitlines()
     assert line.startswith("visor: first\\nsecond\\x1b[2J")
     shape = json.loads(document)["error"]
     assert shape["code"] == kind.code
@@ -110,11 +113,12 @@ def test_without_a_node_the_registry_is_unavailable(bare: Visor) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        answer = bare("--addr", f"127.0.0.1:{port}", "--timeout", "100ms", "--json", "set", "/a", "1")
-    assert answer.code == 6
-    line, document = answer.err.splitlines()
-    assert line.startswith(f"visor: no connection to 127.0.0.1:{port} within 0.1 s")
-    assert json.loads(document)["error"]["exit_code"] == 6
+        words = ("--addr", f"127.0.0.1:{port}", "--timeout", "100ms", "set", "/a", "1")
+        answer, told = bare(*words), bare("--json", *words)
+    assert answer.code == told.code == 6
+    assert answer.err.startswith(f"visor: no connection to 127.0.0.1:{port} within 0.1 s")
+    assert json.loads(told.err)["error"]["exit_code"] == 6
+    assert answer.err.count("\n") == told.err.count("\n") == 1
 
 
 @contextmanager
@@ -181,7 +185,7 @@ def test_wrong_usage_ends_with_2_and_says_what_was_expected(
 def test_usage_errors_come_as_json_too(visor: Visor) -> None:
     answer = visor("get", "--json")
     assert answer.code == 2
-    assert json.loads(answer.err.splitlines()[1])["error"]["code"] == "usage"
+    assert json.loads(answer.err)["error"]["code"] == "usage"
 
 
 def test_no_command_prints_the_help_and_ends_with_2(bare: Visor) -> None:
@@ -199,46 +203,48 @@ def test_every_command_has_help(bare: Visor, command: str) -> None:
     assert "--addr HOST:PORT" in text
 
 
-@pytest.mark.parametrize(
-    ("missing", "arguments"), [("click", ["version"]), ("platformdirs", ["context", "ls"])]
-)
-def test_a_plain_install_says_what_to_install(missing: str, arguments: list[str]) -> None:
-    """As after `pip install visor-registry`: the extra's packages cannot be imported."""
+@pytest.mark.parametrize("arguments", [["version"], ["version", "--json"]])
+def test_a_plain_install_says_what_to_install(arguments: list[str]) -> None:
+    """As after `pip install visor-registry`: the extra's package cannot be imported."""
     code = (
-        f"import sys\nsys.modules[{missing!r}] = None\n"
+        "import sys\nsys.modules['click'] = None\n"
         f"from visor.cli import main\nsys.exit(main({arguments!r}))\n"
     )
-    environment = {name: text for name, text in os.environ.items() if name != "XDG_CONFIG_HOME"}
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=30,
-        env=environment,
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=ROOT, timeout=30
     )
     assert done.returncode == 2, done
-    assert done.stderr.startswith(f"visor: the command line needs '{missing}'")
-    assert "pip install 'visor-registry[cli]'" in done.stderr
     assert done.stderr.count("\n") == 1
+    if "--json" in arguments:
+        said = json.loads(done.stderr)["error"]["message"]
+    else:
+        assert done.stderr.startswith("visor: ")
+        said = done.stderr.removeprefix("visor: ")
+    assert said.startswith("the command line needs 'click'")
+    assert "pip install 'visor-registry[cli]'" in said
 
 
-def test_a_table_without_rich_says_what_to_install(visor: Visor, monkeypatch: pytest.MonkeyPatch) -> None:
-    from visor.cli import main
-
-    visor.ok("set", "/a", "1")
-    for name in [name for name in sys.modules if name.startswith("rich") or name == "visor.cli.table"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "rich", None)
-    monkeypatch.setattr("os.environ", {**visor.environment})
-    assert main(["ls", "-o", "table"]) == 2
-    assert visor.ok("ls").text == "a\n"
-
-
-def test_a_bug_of_ours_is_not_mistaken_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_installation_is_not_mistaken_for_a_missing_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import visor.cli
 
     monkeypatch.setitem(sys.modules, "visor.cli.run", None)
-    with pytest.raises(ModuleNotFoundError):
-        visor.cli.main([])
+    assert visor.cli.main([]) == 1
+    assert capsys.readouterr().err.startswith("visor: this installation is broken: ")
+
+
+def test_a_defect_is_one_line_and_its_place_on_demand(visor: Visor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dial(*args: Any, **kwargs: Any) -> Any:
+        raise KeyError("a mistake\nof ours")
+
+    monkeypatch.setattr(visor_package, "dial", dial)
+    answer = visor("get", "/a")
+    assert (answer.code, answer.out) == (1, b"")
+    assert answer.err.startswith("visor: defect: KeyError: ")
+    assert answer.err.count("\n") == 1
+    told = visor("get", "/a", "--json")
+    assert json.loads(told.err)["error"]["code"] == "defect"
+    placed = visor("get", "/a", VISOR_TRACEBACK="1")
+    assert placed.code == 1
+    assert "Traceback" in placed.err and "in dial" in placed.err

@@ -102,9 +102,10 @@ def test_errors(text: str) -> None:
         errors.Denied(text),
         errors.RevMismatch(path=text, expected=1, actual=2),
     ):
-        lines = report(error, as_json=True)
-        assert not raw(lines) and lines.count("\n") == 2
-        json.loads(lines.splitlines()[1])
+        for as_json in (False, True):
+            line = report(error, as_json=as_json)
+            assert not raw(line) and line.count("\n") == 1
+        assert json.loads(line)["error"]["exit_code"]
 
 
 @given(text=texts)

@@ -165,7 +165,7 @@ def test_reading_the_past(visor: Visor) -> None:
 def test_deleting_a_subtree_wants_consent(visor: Visor) -> None:
     for path in ("/d/a", "/d/b/c", "/keep"):
         visor.ok("set", path, "x")
-    assert visor("del", "/d").code == 1  # a directory, not a file
+    assert visor("del", "/d").code == 4  # a directory, not a file
     off = visor("del", "-r", "/d")
     assert off.code == 2
     assert "delete 2 files at and below /d" in off.err

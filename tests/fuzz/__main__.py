@@ -1,4 +1,8 @@
-"""`python -m tests.fuzz --seconds 600 --seed 1`: attack a node for so long; exit 1 when something did not hold."""
+"""`python -m tests.fuzz --seconds 600 --seed 1`: attack for so long; exit 1 when something did not hold.
+
+--target node            a node, with bytes and messages that no client sends [the default]
+--target command-line    the command `visor`, with words, input, environment and closed streams
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,24 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fuzz.siege import besiege
+from tests.fuzz import command_line, siege
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--target", choices=["node", "command-line"], default="node")
     options = parser.parse_args()
     print(f"seed {options.seed}, {options.seconds:g} s", flush=True)
-    with tempfile.TemporaryDirectory(prefix="visord-fuzz-") as folder:
-        outcome = besiege(Path(folder) / "data", options.seconds, options.seed)
+    outcome: siege.Outcome | command_line.Outcome
+    if options.target == "command-line":
+        outcome = command_line.besiege(options.seconds, options.seed)
+    else:
+        with tempfile.TemporaryDirectory(prefix="visord-fuzz-") as folder:
+            outcome = siege.besiege(Path(folder) / "data", options.seconds, options.seed)
     print(outcome.report())
     for problem in outcome.problems[:20]:
         print(f"PROBLEM: {problem}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from visor._version import __version__
 from visor.cli.options import VisorGroup
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Read": {
@@ -91,6 +94,13 @@ class LazyGroup(VisorGroup):
         assert isinstance(found, click.Command)
         return found
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands and the options; no module is loaded for that."""
+        from click.shell_completion import CompletionItem
+
+        names = [CompletionItem(name) for name in COMMANDS if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands under the headings of `SECTIONS`; no module is loaded for that."""
         for title, section in SECTIONS.items():
@@ -122,5 +132,5 @@ def app() -> None:
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 denied, 6 unavailable, 7 unknown
     (it may have happened), 8 compacted or future rev, 9 damage found, 10 lost lock,
-    124 deadline.
+    124 deadline, 128 + N ended by signal N.
     """

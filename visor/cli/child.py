@@ -14,6 +14,7 @@ from visor._harmless import json_text
 from visor.cli import exits
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
+from visor.cli.signals import ENDING
 from visor.values import Commit
 
 GRACE = 5.0
@@ -97,14 +98,15 @@ class Child:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Deal with SIGTERM and SIGINT only at the end: a command that was just started must have a name by then."""
+    """Deal with signals that end us only at the end: a command that was just started must have a name by then."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     arrived: list[tuple[int, FrameType | None]] = []
     before = {
         number: signal.signal(number, lambda number, frame: arrived.append((number, frame)))
-        for number in (signal.SIGTERM, signal.SIGINT)
+        for number in (signal.SIGINT, *ENDING)
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield

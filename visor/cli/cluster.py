@@ -52,6 +52,27 @@ def members() -> View[Member]:
     return View(member_shape, lambda each: line(*fields(each)), columns, lambda each: [fields(each)])
 
 
+def client_address(membership: Membership, peer: str) -> str | None:
+    """Return where a new member with this peer address may listen for clients; None when it cannot be read.
+
+    It is on the same host. The port is the one that most members have, or the next free one where they share the host.
+
+    >>> # members n1 to n3 on 127.0.0.1 have 8041 to 8043
+    >>> client_address(membership, "127.0.0.1:8144")
+    '127.0.0.1:8044'
+    """
+    host, _, port = peer.rpartition(":")
+    if not host or not port.isdigit():
+        return None
+    known = [one.client.rpartition(":") for one in membership.members]
+    ports = [(where, int(number)) for where, _, number in known if number.isdigit()]
+    here = [number for where, number in ports if where == host]
+    if here:
+        return f"{host}:{max(here) + 1}"
+    numbers = [number for _, number in ports]
+    return f"{host}:{max(numbers, key=numbers.count)}" if numbers else None
+
+
 # -- surveys ------------------------------------------------------------------------------------------
 def report_shape(report: Report) -> dict[str, Any]:
     """Return the JSON of what one member told of itself."""
@@ -89,7 +110,7 @@ def reports() -> View[Report]:
         words = "; ".join(each.alarms) or each.problem or _waits(each)
         return [(*fields(each), server, words)]
 
-    columns = ("name", "role", "client", "state", "term", "applied", "behind", "rev", "version", "what")
+    columns = ("name", "role", "client", "state", "term", "applied", "behind", "rev", "version", "alarm")
     return View(report_shape, lambda each: line(*fields(each)), columns, cells)
 
 

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import visor
-from visor.blocking import Client
-from visor.cli import contexts
-from visor.cli.contexts import Context
+from visor.cli import place
 from visor.cli.problem import Problem
 from visor.cli.settings import DEFAULT_TIMEOUT, Settings
-from visor.errors import DeadlineExceeded, Unavailable
+from visor.errors import DeadlineExceeded, Unavailable, VisorError
+
+if TYPE_CHECKING:
+    from visor.blocking import Client
+    from visor.cli.contexts import Context
 
 TLS = ("cacert", "cert", "key")
+PATIENCE = 1.0
+"""Seconds for which a person sees nothing happen, and for a question that only makes an error clearer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Where to go, and as whom."""
 
     addr: str | tuple[str, ...] | None
@@ -34,12 +37,14 @@ class Target:
 def target(settings: Settings) -> Target:
     """Resolve flags, environment and contexts. Raises Problem."""
     name, by_flag = _context_name(settings)
-    context = Context()
+    context = None
     if name is not None:
+        from visor.cli import contexts
+
         context = contexts.load(contexts.location(settings.environment)).find(name)
     _refuse_tls(settings, context, name)
     env_addr, env_root = settings.from_environment("addr"), settings.from_environment("root")
-    named = (context.addr or None, context.root)
+    named = (context.addr or None, context.root) if context is not None else (None, None)
     addr = settings.flags.get("addr") or (named[0] or env_addr if by_flag else env_addr or named[0])
     root = settings.flags.get("root") or (named[1] or env_root if by_flag else env_root or named[1])
     return Target(addr, root, _token(settings, context))
@@ -56,52 +61,112 @@ def _context_name(settings: Settings) -> tuple[str | None, bool]:
         return asked, False
     if settings.from_environment("addr"):
         return None, False
+    if not place.is_there(place.of_contexts(settings.environment)):
+        return None, False
+    from visor.cli import contexts
+
     return contexts.load(contexts.location(settings.environment)).current, False
 
 
-def _refuse_tls(settings: Settings, context: Context, name: str | None) -> None:
+def _refuse_tls(settings: Settings, context: Context | None, name: str | None) -> None:
     """Refuse to go on in the clear where TLS was asked for: this version cannot speak it."""
     asked = [f"VISOR_{key.upper()}" for key in TLS if settings.from_environment(key)]
-    asked += [f"{key} of context {name!r}" for key in TLS if getattr(context, key) is not None]
+    asked += [f"{key} of context {name!r}" for key in TLS if getattr(context, key, None) is not None]
     if asked:
         raise Problem(
             f"{asked[0]} asks for TLS, which this version cannot speak; nothing was sent", code="config"
         )
 
 
-def _token(settings: Settings, context: Context) -> str | None:
+def _token(settings: Settings, context: Context | None) -> str | None:
     """Return the token: of the context, else of VISOR_TOKEN, else of VISOR_TOKEN_FILE. Raises Problem."""
-    if context.token_file is not None:
-        return contexts.read_token(context.token_file)
-    token = settings.from_environment("token")
-    if token is not None:
-        return token
-    file = settings.from_environment("token_file")
-    return contexts.read_token(file) if file is not None else None
+    file = context.token_file if context is not None else None
+    if file is None:
+        token = settings.from_environment("token")
+        if token is not None:
+            return token
+        file = settings.from_environment("token_file")
+    if file is None:
+        return None
+    from visor.cli import contexts
+
+    return contexts.read_token(file)
 
 
 @contextmanager
 def connect(settings: Settings, actor: str | None = None) -> Iterator[Client[bytes]]:
     """Give a client for one command, and close it afterwards.
 
-    Raises Problem for what cannot be used, Unavailable when no node can be reached in time.
+    Raises Problem for what cannot be used, Unavailable when no node can be reached in time. On a terminal somebody
+    waits: after a second without a connection the reason is told.
     """
     goal = target(settings)
-    seconds = settings.deadline()
+    seconds = settings.deadline() or DEFAULT_TIMEOUT
+    aloud = settings.streams.stderr_is_terminal and not settings.wants_json and seconds > PATIENCE
     try:
-        client = visor.dial(
-            goal.addr,
-            goal.root,
-            timeout=seconds if seconds is not None else DEFAULT_TIMEOUT,
-            actor=actor or settings.from_environment("actor"),
-            token=goal.token,
-        )
+        client = (_dial_aloud if aloud else _dial)(settings, goal, seconds, actor)
     except DeadlineExceeded as error:
         # Nothing was asked yet: not a slow answer, but no registry.
         raise Unavailable(str(error)) from error
     except (ValueError, OSError) as error:
-        if isinstance(error, visor.errors.VisorError):
+        if isinstance(error, VisorError):
             raise
         raise Problem(str(error)) from None
     with client:
-        yield client
+        try:
+            yield client
+        except DeadlineExceeded as error:
+            better = _not_there_yet(client, settings, error)
+            if better is None:
+                raise
+            raise better from error
+
+
+def _dial(settings: Settings, goal: Target, seconds: float, actor: str | None) -> Client[bytes]:
+    who = actor or settings.from_environment("actor")
+    return visor.dial(goal.addr, goal.root, timeout=seconds, actor=who, token=goal.token)
+
+
+def _dial_aloud(settings: Settings, goal: Target, seconds: float, actor: str | None) -> Client[bytes]:
+    """Do the same, and say so when the first second has brought nothing."""
+    from visor._settings import gather
+    from visor.blocking import Client
+    from visor.codecs import BYTES
+
+    who = actor or settings.from_environment("actor")
+    client = Client(gather(goal.addr, goal.root, seconds, who, goal.token, None, None), BYTES)
+    try:
+        try:
+            client.connect(timeout=PATIENCE)
+        except DeadlineExceeded as error:
+            said = str(error).replace(f" within {PATIENCE:g} s", " yet")
+            settings.streams.stderr.write(f"visor: {said}; trying for {seconds:g} s, Ctrl-C ends it\n")
+            settings.streams.stderr.flush()
+            client.connect(timeout=seconds - PATIENCE)
+    except BaseException as error:
+        client.close()
+        if isinstance(error, DeadlineExceeded):
+            said = str(error).replace(f" within {seconds - PATIENCE:g} s", f" within {seconds:g} s")
+            raise DeadlineExceeded(said, seconds=seconds) from error
+        raise
+    return client
+
+
+def _not_there_yet(
+    client: Client[bytes], settings: Settings, error: DeadlineExceeded
+) -> DeadlineExceeded | None:
+    """Return an error that names the rev that was waited for and the latest, if it was that."""
+    if settings.awaited is None:
+        return None
+    try:
+        latest = client.rev(stale=True, timeout=PATIENCE)
+    except VisorError:
+        return None
+    if latest >= settings.awaited:
+        return None
+    return DeadlineExceeded(
+        f"rev {settings.awaited} was not there within {error.seconds:g} s: the latest is rev {latest}",
+        seconds=error.seconds,
+        rev=latest,
+        asked=settings.awaited,
+    )

@@ -20,14 +20,13 @@ import errno
 import os
 import re
 import stat
-import tempfile
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from visor import _token
+from visor.cli import place
 from visor.cli.problem import Problem
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -90,13 +89,13 @@ def check_name(name: str) -> None:
 
 
 def location(environment: Mapping[str, str]) -> Path:
-    """Return where the file is (it may not exist): `$XDG_CONFIG_HOME/visor/config.toml`."""
-    base = environment.get("XDG_CONFIG_HOME", "")
-    if base and Path(base).is_absolute():
-        return Path(base) / "visor" / "config.toml"
-    from platformdirs import user_config_path
-
-    return user_config_path("visor", appauthor=False) / "config.toml"
+    """Return where the file is (it may not exist); see `place`. Raises Problem when nobody knows a home."""
+    file = place.of_contexts(environment)
+    if not file:
+        raise Problem(
+            "there is no home directory for the configuration: set HOME, or XDG_CONFIG_HOME", code="config"
+        )
+    return Path(file)
 
 
 def load(file: Path) -> Contexts:
@@ -105,8 +104,10 @@ def load(file: Path) -> Contexts:
         text = _read_file(file)
     except FileNotFoundError:
         return Contexts()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise Problem(f"cannot read {file}: {error}") from None
+    import tomllib
+
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -160,6 +161,8 @@ def _read_one(name: str, table: Any, wrong: list[str]) -> Context:
 
 def save(contexts: Contexts, file: Path) -> None:
     """Replace the file in one step (comments in it are lost). Raises Problem when it cannot be written."""
+    import tempfile
+
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=".config-")

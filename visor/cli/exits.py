@@ -3,10 +3,10 @@
 | code | meaning |
 |---|---|
 | 0 | done |
-| 1 | failed, not otherwise classed |
+| 1 | failed, not otherwise classed; also a defect of this command |
 | 2 | wrong usage, wrong configuration, or the `cli` extra is missing |
 | 3 | not found |
-| 4 | conflict: a guard failed, or it already exists |
+| 4 | conflict: a guard failed, it already exists, or it is a directory and no file (or the other way round) |
 | 5 | denied: not authenticated or not allowed |
 | 6 | unavailable: not accepted, safe to run again |
 | 7 | unknown: it may have happened |
@@ -14,7 +14,7 @@
 | 9 | damage: replicas differ (`cluster hash`) |
 | 10 | a lock, a lead or a lease was lost while it was needed |
 | 124 | the deadline was reached, nothing was changed |
-| 130, 143 | interrupted (SIGINT), terminated (SIGTERM) |
+| 129, 130, 131, 143 | ended by SIGHUP, SIGINT, SIGQUIT, SIGTERM: 128 + N |
 | 141 | the reader of standard output went away (what a shell reports for SIGPIPE); nothing is printed |
 """
 
@@ -36,8 +36,9 @@ HISTORY: Final = 8
 DAMAGE: Final = 9
 LOST: Final = 10
 DEADLINE: Final = 124
+SIGNAL: Final = 128
+"""And the number of the signal that ended the command."""
 INTERRUPTED: Final = 130
-TERMINATED: Final = 143
 PIPE: Final = 141
 
 TABLE: Final[dict[type[errors.VisorError], int]] = {
@@ -48,8 +49,11 @@ TABLE: Final[dict[type[errors.VisorError], int]] = {
     errors.NoMember: NOT_FOUND,
     errors.Unsafe: CONFLICT,
     errors.Conflict: CONFLICT,
+    errors.IsDirectory: CONFLICT,
+    errors.NotDirectory: CONFLICT,
     errors.BadPath: USAGE,
     errors.BadGlob: USAGE,
+    errors.BadRequest: USAGE,
     errors.Denied: DENIED,
     errors.Compacted: HISTORY,
     errors.FutureRev: HISTORY,

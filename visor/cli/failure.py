@@ -2,7 +2,7 @@
 
     visor: /a: expected rev 3, found rev 7; read it again and decide again
 
-With `--json` a second line follows, for programs:
+With `--json` the line is an object for programs instead:
 
     {"error": {"code": "rev_mismatch", "message": "...", "hint": "...", "details": {...}, "exit_code": 4}}
 """
@@ -10,6 +10,7 @@ With `--json` a second line follows, for programs:
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from visor import errors
@@ -17,7 +18,7 @@ from visor._harmless import harmless, json_text
 from visor.cli import exits
 from visor.cli.problem import Problem
 
-HINTS: dict[type[errors.VisorError], str] = {
+HINTS: dict[type[Exception], str] = {
     errors.RevMismatch: "read it again and decide again",
     errors.Exists: "a plain 'visor set' replaces it",
     errors.GuardFailed: "read it again and decide again",
@@ -43,21 +44,24 @@ HINTS: dict[type[errors.VisorError], str] = {
 """What to do; the nearest base counts."""
 
 
-def hint(error: errors.VisorError) -> str | None:
-    """Return what to do about an error, if anything is known."""
+def hint(error: errors.VisorError, better: Mapping[type[Exception], str]) -> str | None:
+    """Return what to do about an error, if anything is known; `better` wins over `HINTS`."""
     for kind in type(error).__mro__:
-        if kind in HINTS:
-            return HINTS[kind]
+        found = better.get(kind) or HINTS.get(kind)
+        if found is not None:
+            return found
     return None
 
 
-def describe(error: errors.VisorError | Problem) -> tuple[str, dict[str, Any]]:
+def describe(
+    error: errors.VisorError | Problem, better: Mapping[type[Exception], str]
+) -> tuple[str, dict[str, Any]]:
     """Return the line for people (without `visor: `) and the object for programs."""
     message = _message(error)
     if isinstance(error, Problem):
         return message, {"code": error.code, "message": message, "exit_code": error.exit_code}
     shape: dict[str, Any] = {"code": error.code, "message": message}
-    advice = hint(error)
+    advice = hint(error, better)
     if advice is not None:
         shape["hint"] = advice
     shape["details"] = {name: _detail(value) for name, value in error.details.items()}
@@ -81,10 +85,13 @@ def _detail(value: object) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def report(error: errors.VisorError | Problem, as_json: bool) -> str:
-    """Return what goes to standard error, line ends included."""
-    text, shape = describe(error)
-    lines = [f"visor: {text}"]
+def report(
+    error: errors.VisorError | Problem, as_json: bool, better: Mapping[type[Exception], str] | None = None
+) -> str:
+    """Return what goes to standard error, its line end included: a line of words or of JSON."""
+    text, shape = describe(error, better or {})
     if as_json:
-        lines.append(json_text({"error": shape}))
-    return "\n".join(lines) + "\n"
+        return json_text({"error": shape}) + "\n"
+    if isinstance(error, Problem) and error.help is not None:
+        return f"{error.help}\n"
+    return f"visor: {text}\n"

@@ -4,7 +4,8 @@
                   |  signals are passed on to it
                   `- lost: tell, end CMD, exit with 10
 
-What was lost may be somebody else's already: CMD is asked to end at once, and made to after `GRACE` seconds.
+What was lost may be somebody else's already: CMD is asked to end at once, and made to after `GRACE` seconds. It ends
+with this process too, however that ends: see `tied`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -25,12 +27,14 @@ from visor.cli.child import INHERITED
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
+from visor.cli.tied import Tied, start
 
 GRACE = 5.0
 """Seconds that the command gets to end by itself after the loss."""
 PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 FROM_THE_KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
 """On a terminal the command has these already: it is in the same foreground group."""
+_SIGNALS = (*PASSED_ON, *FROM_THE_KEYBOARD)
 
 
 def run_held(settings: Settings, lock: Lock, words: Sequence[str], described: Mapping[str, str]) -> int:
@@ -43,8 +47,8 @@ def run_held(settings: Settings, lock: Lock, words: Sequence[str], described: Ma
         lock.release()
 
 
-def hold(settings: Settings, lock: Lock) -> int:
-    """Hold it until a signal ends the process, or it is lost: then the exit code is returned."""
+def hold(lock: Lock) -> NoReturn:
+    """Hold it until a signal ends the process, or it is lost: then Problem is raised."""
     ended = threading.Event()
     lock.on_lost(lambda _: ended.set())
     try:
@@ -52,8 +56,7 @@ def hold(settings: Settings, lock: Lock) -> int:
             ended.wait(1.0)
     finally:
         lock.release()
-    _tell(settings, f"{lock.directory} was lost")
-    return exits.LOST
+    raise _lost(f"{lock.directory} was lost")
 
 
 def _environment(settings: Settings, described: Mapping[str, str]) -> dict[str, str]:
@@ -73,8 +76,9 @@ class _Keeper:
         self._lock = lock
         self._words = list(words)
         self._interactive = settings.streams.stdin_is_terminal
-        self._process: subprocess.Popen[bytes] | None = None
+        self._tied: Tied | None = None
         self._early: list[int] = []
+        self._told = False
         self._mutex = threading.RLock()
 
     def run(self, environment: dict[str, str]) -> int:
@@ -82,34 +86,27 @@ class _Keeper:
             with self._mutex:
                 if self._lock.lost:
                     return self._loss()
-                process = self._process = self._start(environment)
+                # Off a terminal it has a process group of its own, so that what it has started ends with it.
+                tied = self._tied = start(
+                    self._words, environment, own_group=not self._interactive, signals=_SIGNALS
+                )
                 for number in self._early:
                     self._pass_on(number)
-            code = process.wait()
+            code = tied.process.wait()
+            tied.release()
         if self._lock.lost:
             return self._loss()
-        return code if code >= 0 else 128 - code
-
-    def _start(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        # Off a terminal it has a process group of its own, so that what it has started ends with it.
-        group = None if self._interactive else 0
-        try:
-            return subprocess.Popen(self._words, env=environment, process_group=group)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise Problem(
-                f"cannot run {self._words[0]}: {reason}", code="child", exit_code=exits.FAILED
-            ) from None
+        return code if code >= 0 else exits.SIGNAL - code
 
     # -- signals --------------------------------------------------------------------------------------
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Pass signals on instead of ending by them."""
+        """Pass signals on instead of ending by them. One that is ignored is so for the command too."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        numbers = (*PASSED_ON, *FROM_THE_KEYBOARD)
-        before = {number: signal.signal(number, self._arrived) for number in numbers}
+        taken = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self._arrived) for number in taken}
         try:
             yield
         finally:
@@ -117,14 +114,14 @@ class _Keeper:
                 signal.signal(number, handler)
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
-        if self._process is None:
+        if self._tied is None:
             self._early.append(number)
         elif not (self._interactive and number in FROM_THE_KEYBOARD):
             self._pass_on(number)
 
     def _pass_on(self, number: int) -> None:
-        process = self._process
-        if process is None or process.poll() is not None:
+        process = self._running()
+        if process is None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if self._interactive:
@@ -132,14 +129,20 @@ class _Keeper:
             else:
                 os.killpg(process.pid, number)
 
+    def _running(self) -> subprocess.Popen[bytes] | None:
+        process = self._tied.process if self._tied is not None else None
+        return process if process is not None and process.poll() is None else None
+
     # -- loss -----------------------------------------------------------------------------------------
     def lost(self, lock: object) -> None:
         """End the command: what it relies on is gone. Runs in a thread of its own."""
         with self._mutex:
-            process = self._process
-        if process is None or process.poll() is not None:
+            process = self._running()
+        if process is None:
             return
-        _tell(self._settings, f"{self._lock.directory} was lost; ending {self._words[0]}")
+        if not self._settings.wants_json:  # what is for programs comes once, with the exit code
+            self._told = True
+            _tell(self._settings, f"{self._lock.directory} was lost; ending {self._words[0]}")
         self._pass_on(signal.SIGTERM)
         try:
             process.wait(GRACE)
@@ -147,8 +150,13 @@ class _Keeper:
             self._pass_on(signal.SIGKILL)
 
     def _loss(self) -> int:
-        _tell(self._settings, f"{self._lock.directory} was lost before {self._words[0]} had ended")
-        return exits.LOST
+        if self._told:
+            return exits.LOST
+        raise _lost(f"{self._lock.directory} was lost before {self._words[0]} had ended")
+
+
+def _lost(text: str) -> Problem:
+    return Problem(text, code="lost", exit_code=exits.LOST)
 
 
 def _tell(settings: Settings, text: str) -> None:
@@ -165,5 +173,5 @@ def finish(code: int) -> None:
 def announce(output: Output, lock: Lock) -> None:
     """Print what was acquired."""
     shape = {"path": lock.directory, "fence": lock.fence, "file": lock.path}
-    output.result(shape, str(lock.fence))
+    output.result(shape, str(lock.fence), f"fence {lock.fence}")
     output.flush()

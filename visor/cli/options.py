@@ -1,6 +1,7 @@
 """Options that many commands share, and the click command class that carries the common ones.
 
-The common options may stand before the command's name or after it; the one after wins.
+The common options may stand before the command's name or after it; the one after wins. All words must be text, but
+those that are values or names of files (`AS_GIVEN`, `click.Path`): they are bytes.
 """
 
 from __future__ import annotations
@@ -11,15 +12,29 @@ from typing import Any, TypeVar
 import click
 
 from visor.cli import moment
-from visor.cli.settings import CODECS, FORMATS, Settings
+from visor.cli.settings import CODECS, FORMATS, MOST, Settings, is_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+AS_GIVEN = click.UNPROCESSED
+"""The type of a word that may hold any bytes."""
 
-def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+
+def remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Keep an option in `Settings`; for `callback=` of one that the command's function does not get."""
     settings = context.find_object(Settings)
     if settings is not None and value is not None and parameter.name is not None:
+        check_text(context, parameter, value)
         settings.flags[parameter.name] = str(value)
+
+
+def check_text(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Raise BadParameter unless all words in `value` are text: others could be neither sent nor stored."""
+    if parameter.type is AS_GIVEN or isinstance(parameter.type, click.Path):
+        return
+    for word in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(word, str) and not is_text(word) and not context.resilient_parsing:
+            raise click.BadParameter(f"{word!r} is not UTF-8", context, parameter)
 
 
 def _remember_json(context: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -40,7 +55,7 @@ class CommonOption(click.Option):
 
 def common_options() -> list[click.Option]:
     """Make the common options anew, for one command."""
-    kept: dict[str, Any] = {"expose_value": False, "callback": _remember}
+    kept: dict[str, Any] = {"expose_value": False, "callback": remember}
     return [
         CommonOption(["--addr"], metavar="HOST:PORT,...", help="Where the registry is [VISOR_ADDR].", **kept),
         CommonOption(["--root"], metavar="PATH", help="Put this before every path [VISOR_ROOT].", **kept),
@@ -66,6 +81,13 @@ def common_options() -> list[click.Option]:
 
 
 class _Sections(click.Command):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words, and refuse those that are no text."""
+        rest = super().parse_args(ctx, args)
+        for parameter in self.params:
+            check_text(ctx, parameter, ctx.params.get(parameter.name or ""))
+        return rest
+
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the options of the command itself first, the common ones under their own heading."""
         for title, common in (("Options", False), ("Common options", True)):
@@ -95,6 +117,8 @@ CHILD = "visor.child"
 
 class ChildCommand(VisorCommand):
     """A command line whose part after `--` is another command, kept for it word by word under `CHILD`."""
+
+    takes_child = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Cut the line at the first `--`."""
@@ -131,8 +155,9 @@ def command(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], clic
     return decorate
 
 
-REV = click.IntRange(min=0)
-POSITIVE = click.IntRange(min=1)
+REV = click.IntRange(0, MOST)
+POSITIVE = click.IntRange(1, MOST)
+PORT = click.IntRange(0, 65_535)
 
 
 def seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
@@ -237,11 +262,13 @@ def selector_options(function: F) -> F:
 
 def value_options(function: F) -> F:
     """Add VALUE, `--file` and `--value`, of which exactly one must be given."""
-    function = click.option("--value", "literal", metavar="TEXT", help="The value, taken as it is.")(function)
+    function = click.option(
+        "--value", "literal", metavar="TEXT", type=AS_GIVEN, help="The value, taken as it is."
+    )(function)
     function = click.option("--file", metavar="FILE", type=click.Path(), help="The value is in FILE.")(
         function
     )
-    return click.argument("value", required=False)(function)
+    return click.argument("value", required=False, type=AS_GIVEN)(function)
 
 
 def context_argument(*, required: bool = True) -> Callable[[F], F]:

@@ -8,7 +8,8 @@
 Whatever the registry holds leaves through here, and harms nothing: JSON escapes control characters in all forms, a
 terminal gets none at all, and off a terminal plain output is what is stored, byte by byte.
 
-A reader that goes away (`visor walk '/**' | head`) ends the command quietly: `OutputClosed`.
+A reader that goes away (`visor walk '/**' | head`) ends the command quietly: `OutputClosed`. Where there is no standard
+output at all, a command that has something to say does nothing.
 """
 
 from __future__ import annotations
@@ -16,25 +17,30 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Mapping
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from visor._harmless import harmless, json_text
 from visor.cli import exits
-from visor.cli.problem import Problem
-from visor.cli.settings import Settings
-from visor.cli.views import View
+from visor.cli.problem import OutputClosed, Problem
+from visor.cli.settings import JSON, Settings
+
+if TYPE_CHECKING:
+    from visor.cli.views import View
 
 T = TypeVar("T")
-
-
-class OutputClosed(Exception):  # noqa: N818 - an event, nothing went wrong
-    """Nobody reads standard output any more."""
 
 
 class Output:
     """Writes results. One for each run; `form` is one of the four."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, silent: bool = False) -> None:
+        """Raise Problem where standard output is closed, unless the command is `silent`: nothing was done yet."""
+        if not (silent or settings.streams.heard):
+            raise Problem(
+                "standard output is closed: nothing was done; send it to /dev/null if nobody wants it",
+                code="output",
+                exit_code=exits.FAILED,
+            )
         self.form = settings.output
         self.terminal = settings.streams.stdout_is_terminal
         self._settings = settings
@@ -43,7 +49,7 @@ class Output:
     @property
     def is_json(self) -> bool:
         """Whether the form is one of the two JSON ones."""
-        return self.form in ("json", "jsonl")
+        return self.form in JSON
 
     def write(self, data: bytes) -> None:
         """Write bytes: as they are, or, to a terminal, what of them does it no harm. Raises as `drawn` does."""
@@ -78,8 +84,8 @@ class Output:
         self.write(text.encode("utf-8", "backslashreplace") + b"\n")
 
     def notice(self, text: str) -> None:
-        """Tell something on standard error, if a person is there to read it."""
-        if self._settings.streams.stderr_is_terminal:
+        """Tell something on standard error, if a person is there to read it and no program."""
+        if self._settings.streams.stderr_is_terminal and not self.is_json:
             self._settings.streams.stderr.write(f"{harmless(text)}\n")
             self._settings.streams.stderr.flush()
 
@@ -89,12 +95,12 @@ class Output:
         indent = 2 if self.terminal and self.form == "json" else None
         self.say(json_text(shape, indent=indent))
 
-    def result(self, shape: Mapping[str, Any], text: str) -> None:
-        """Write a single result: its JSON, or `text` as one line."""
+    def result(self, shape: Mapping[str, Any], text: str, words: str | None = None) -> None:
+        """Write a single result: its JSON, `words` for people (default: as for programs), or `text`, as one line."""
         if self.is_json:
             self.document(shape)
         else:
-            self.say(text)
+            self.say(words if words is not None and self.form == "table" else text)
 
     def facts(self, shape: Mapping[str, Any], plain: str | None = None) -> None:
         """Write a single result of several facts: JSON, `plain`, or a name and a value a line."""

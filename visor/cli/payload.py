@@ -11,12 +11,12 @@ visor set /a --value=-     the text "-", whatever it looks like
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import BinaryIO
 
 from visor.cli.problem import Problem
 from visor.protocol.limits import DEFAULT
 
+CHUNK = 1 << 16
 LIMIT = 64 * DEFAULT.value
 """Where reading stops. Far above what the registry takes, so that the registry names its own limit."""
 
@@ -45,7 +45,7 @@ def from_file(name: str) -> bytes:
     if not name:
         raise Problem("'@' needs the name of a file; write '@@' for a value that is one '@'")
     try:
-        with Path(name).open("rb") as stream:
+        with open(name, "rb") as stream:
             return read_all(stream, name)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -53,11 +53,43 @@ def from_file(name: str) -> bytes:
 
 
 def read_all(stream: BinaryIO, name: str) -> bytes:
-    """Read to the end. Raises Problem over `LIMIT` bytes: an endless input must not fill the memory."""
-    data = stream.read(LIMIT + 1)
+    """Read to the end. Raises Problem when that fails, or over `LIMIT` bytes: an endless input fills no memory.
+
+    An input that is closed, as daemons have it, is no empty one: nobody has given a value.
+    """
+    try:
+        data = stream.read(LIMIT + 1) if _blocks(stream) else _read_slowly(stream)
+    except OSError as error:
+        raise Problem(f"cannot read {name}: {error.strerror or error}", code="input") from None
     if len(data) > LIMIT:
         raise Problem(f"{name} is over {LIMIT} bytes; a value is at most {DEFAULT.value} bytes", code="input")
     return data
+
+
+def _blocks(stream: BinaryIO) -> bool:
+    """Say whether a read waits for data. Whoever started us may have made standard input one that does not."""
+    try:
+        return os.get_blocking(stream.fileno())
+    except (OSError, ValueError):  # no descriptor
+        return True
+
+
+def _read_slowly(stream: BinaryIO) -> bytes:
+    """Read to the end, or to one byte over `LIMIT`, from what gives only what is there; waiting is done here."""
+    import select
+
+    pieces: list[bytes] = []
+    left = LIMIT + 1
+    while left:
+        piece: bytes | None = stream.read(min(CHUNK, left))
+        if piece is None:
+            select.select([stream], [], [])
+            continue
+        if not piece:
+            break
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
 def literal(text: str) -> bytes:

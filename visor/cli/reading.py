@@ -6,7 +6,7 @@ from visor import select
 from visor.blocking import Client
 from visor.cli import moment
 from visor.cli.problem import Problem
-from visor.cli.settings import Settings
+from visor.cli.settings import MOST, Settings
 from visor.select import Selector
 
 LATEST = ("latest", "now", "head")
@@ -17,6 +17,7 @@ def past(client: Client[bytes], settings: Settings, rev: int | None, at: str | N
     if rev is not None and at is not None:
         raise Problem("--rev and --at exclude each other: a state is named by its rev or by its time")
     if at is None:
+        settings.awaited = rev
         return rev
     try:
         return client.rev_at(moment.instant(at, settings.now))
@@ -27,7 +28,11 @@ def past(client: Client[bytes], settings: Settings, rev: int | None, at: str | N
 def rev_of(client: Client[bytes], settings: Settings, text: str) -> int:
     """Return the rev that `text` names: a number, `latest`, or a time (RFC 3339, or `10m` ago)."""
     if text.isascii() and text.isdigit():
-        return int(text)
+        rev = int(text) if len(text) < 20 else MOST + 1
+        if rev > MOST:
+            raise Problem(f"{text[:40]} is no rev: the highest one is {MOST}")
+        settings.awaited = max(rev, settings.awaited or 0)
+        return rev
     if text in LATEST:
         return client.rev()
     try:

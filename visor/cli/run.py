@@ -1,83 +1,105 @@
-"""One run of the command, from its arguments to its exit code."""
+"""One run of the command, from its arguments to its exit code. Nothing is raised, and no traceback is printed.
+
+    0 or the exit code of the command        what was asked for is on standard output
+    anything else                            one line on standard error says why; with --json, one JSON object
+
+A defect of the command itself is told in a line as well; `VISOR_TRACEBACK=1` adds where it is.
+"""
 
 from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import FrameType
-from typing import BinaryIO, cast
+from itertools import pairwise
+from typing import cast
 
 import click
 
-from visor._harmless import Careful
 from visor.cli import exits
-from visor.cli.problem import Problem
-from visor.cli.settings import Settings, Streams
+from visor.cli.problem import OutputClosed, Problem
+from visor.cli.settings import JSON, Settings
+from visor.cli.signals import Ended, ending
+from visor.cli.streams import Shut, standard
+from visor.errors import VisorError
 
 COMPLETION_VARIABLE = "_VISOR_COMPLETE"
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived. Like KeyboardInterrupt, so that nothing but clean-up stands in its way."""
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    try:
-        before = signal.signal(signal.SIGTERM, terminate)
-    except ValueError:  # not the main thread: signals are the business of whoever runs us
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+TRACEBACK_VARIABLE = "VISOR_TRACEBACK"
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
-    """Run `visor ARGUMENTS` on the streams of the process and return the exit code; nothing is raised."""
-    settings = Settings(os.environ if environment is None else environment, _streams(), datetime.now(UTC))
+    """Run `visor ARGUMENTS` on the streams of the process and return the exit code; nothing is raised.
+
+    ImportError passes: a part of the installation is missing, which the caller tells.
+    """
+    settings = Settings(os.environ if environment is None else environment, standard(), datetime.now(UTC))
+    settings.json_by_words = asks_for_json(arguments)
     try:
-        with _sigterm_raises():
+        with ending(), _output_that_complains():
             return _guarded(list(arguments), settings)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
-    except Terminated:
-        return exits.TERMINATED
+    except Ended as ended:
+        return exits.SIGNAL + ended.number
+
+
+def asks_for_json(arguments: Sequence[str]) -> bool:
+    """Say whether the words ask for JSON, also when something else among them cannot be understood.
+
+    >>> asks_for_json(["get", "/a", "-o", "jsonl"]), asks_for_json(["lock", "/a", "--", "x", "--json"])
+    (True, False)
+    """
+    words = list(arguments)
+    words = words[: words.index("--")] if "--" in words else words
+    forms = [after for word, after in pairwise(words) if word in ("-o", "--output")]
+    forms += [word[2:] for word in words if word.startswith("-o") and not word.startswith("--")]
+    forms += [word.partition("=")[2] for word in words if word.startswith("--output=")]
+    return "--json" in words or any(form in JSON for form in forms)
+
+
+@contextmanager
+def _output_that_complains() -> Iterator[None]:
+    """Let click, too, find out that standard output is closed: by itself it prints help to nobody, and succeeds."""
+    if sys.stdout is not None:
+        yield
+        return
+    sys.stdout = io.TextIOWrapper(cast(io.BufferedWriter, Shut()), "utf-8", write_through=True)
+    try:
+        yield
+    finally:
+        sys.stdout = None
 
 
 def _guarded(arguments: list[str], settings: Settings) -> int:
     """Run it and turn every failure into its report and exit code."""
-    from visor.cli.failure import report
-    from visor.cli.output import OutputClosed
-    from visor.errors import VisorError
-
     try:
         code = _invoke(arguments, settings)
-        settings.streams.stdout.flush()
+        if settings.streams.heard:
+            settings.streams.stdout.flush()
         return code
     except click.ClickException as error:
-        return _usage(error, settings)
-    except Problem as problem:
-        _complain(settings, report(problem, settings.wants_json))
-        return problem.exit_code
-    except VisorError as error:
-        _complain(settings, report(error, settings.wants_json))
-        return exits.exit_code(error)
+        from visor.cli.usage import understood
+
+        return _fail(settings, understood(error, arguments))
+    except (Problem, VisorError) as error:
+        return _fail(settings, error)
     except OutputClosed:
         _forget_output()
         return exits.PIPE
     except OSError as error:
         # What reads files or talks to a node turns its failures into the above: this is standard output.
         return _lost_output(error, settings)
+    except ImportError:
+        raise
+    except ValueError as error:  # what the library says of an argument that cannot be
+        _trace(settings)
+        return _fail(settings, Problem(str(error)))
+    except Exception as error:
+        _trace(settings)
+        return _fail(settings, _defect(error))
 
 
 def _invoke(arguments: list[str], settings: Settings) -> int:
@@ -96,42 +118,48 @@ def _invoke(arguments: list[str], settings: Settings) -> int:
     return exits.DONE
 
 
-def _usage(error: click.ClickException, settings: Settings) -> int:
+def _fail(settings: Settings, error: VisorError | Problem) -> int:
+    """Tell what was wrong and return the exit code."""
     from visor.cli.failure import report
 
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        _complain(settings, f"{error.format_message()}\n")
-        return exits.USAGE
-    message = error.format_message().rstrip(".").replace("\n", " ")
-    context = getattr(error, "ctx", None)
-    advice = f"; see '{context.command_path} --help'" if context is not None else ""
-    _complain(settings, report(Problem(f"{message}{advice}"), settings.wants_json))
-    return exits.USAGE
-
-
-def _lost_output(error: OSError, settings: Settings) -> int:
-    from visor.cli.failure import report
-    from visor.cli.output import broken
-
-    _forget_output()
-    failure = broken(error)
-    if not isinstance(failure, Problem):
-        return exits.PIPE
-    _complain(settings, report(failure, settings.wants_json))
-    return failure.exit_code
-
-
-def _complain(settings: Settings, text: str) -> None:
     # What was written before the failure comes first; if nobody reads it, the complaint still counts.
     try:
         settings.streams.stdout.flush()
     except OSError:
         _forget_output()
     try:
-        settings.streams.stderr.write(text)
+        settings.streams.stderr.write(report(error, settings.wants_json, settings.hints))
         settings.streams.stderr.flush()
     except OSError:
-        return
+        pass
+    return error.exit_code if isinstance(error, Problem) else exits.exit_code(error)
+
+
+def _defect(error: Exception) -> Problem:
+    said = " ".join(str(error).split())
+    return Problem(
+        f"defect: {type(error).__name__}{': ' if said else ''}{said}; please report it, "
+        f"with what {TRACEBACK_VARIABLE}=1 adds",
+        code="defect",
+        exit_code=exits.FAILED,
+    )
+
+
+def _trace(settings: Settings) -> None:
+    """Print where the exception under way comes from, if that was asked for."""
+    if settings.environment.get(TRACEBACK_VARIABLE):
+        import traceback
+
+        settings.streams.stderr.write(traceback.format_exc())
+
+
+def _lost_output(error: OSError, settings: Settings) -> int:
+    from visor.cli.output import broken
+
+    _trace(settings)
+    _forget_output()
+    failure = broken(error)
+    return _fail(settings, failure) if isinstance(failure, Problem) else exits.PIPE
 
 
 def _forget_output() -> None:
@@ -140,29 +168,5 @@ def _forget_output() -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
-    except (OSError, ValueError, io.UnsupportedOperation):
+    except (OSError, ValueError, AttributeError):
         return
-
-
-def _streams() -> Streams:
-    return Streams(
-        stdin=_binary(sys.stdin),
-        stdout=_binary(sys.stdout),
-        stderr=Careful(sys.stderr if sys.stderr is not None else io.StringIO()),
-        stdin_is_terminal=_is_terminal(sys.stdin),
-        stdout_is_terminal=_is_terminal(sys.stdout),
-        stderr_is_terminal=_is_terminal(sys.stderr),
-    )
-
-
-def _binary(stream: object) -> BinaryIO:
-    """Return the bytes below a text stream; a stream that was closed at the start is an empty one."""
-    buffer = getattr(stream, "buffer", None)
-    return cast(BinaryIO, buffer) if buffer is not None else io.BytesIO()
-
-
-def _is_terminal(stream: object) -> bool:
-    try:
-        return bool(stream is not None and stream.isatty())  # type: ignore[attr-defined]
-    except ValueError:  # closed
-        return False

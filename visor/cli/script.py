@@ -38,6 +38,7 @@ from typing import Any
 from visor import guard, op
 from visor.cli import payload
 from visor.cli.problem import Problem
+from visor.cli.settings import MOST
 from visor.cli.words import split
 from visor.guard import Guard
 from visor.op import Op
@@ -156,7 +157,9 @@ def _count(form: str, words: list[str], expected: int) -> None:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{text!r} is not a rev; expected a whole number from 0 on")
+        raise ValueError(f"{text[:40]!r} is not a rev; expected a whole number from 0 on")
+    if len(text) > 19 or int(text) > MOST:
+        raise ValueError(f"{text[:40]} is no rev: the highest one is {MOST}")
     return int(text)
 
 
@@ -269,6 +272,6 @@ def _only(row: dict[str, Any], where: str, allowed: tuple[str, ...]) -> None:
 
 
 def _whole(value: Any, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{where} must be a whole number from 0 on, not {value!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
+        raise ValueError(f"{where} must be a whole number from 0 to {MOST}, not {value!r:.40}")
     return value

@@ -5,28 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO
 
-from visor._harmless import Careful
 from visor.cli import moment
 from visor.cli.problem import Problem
+from visor.cli.streams import Streams
 
 FORMATS = ("table", "json", "jsonl", "plain")
+JSON = ("json", "jsonl")
 CODECS = ("bytes", "text", "int", "list", "ints", "json", "msgpack")
+MOST = (1 << 63) - 1
+"""The highest number that the registry can keep."""
 DEFAULT_TIMEOUT = 5.0
 """Seconds for connecting, and for each request after it."""
-
-
-@dataclass(slots=True)
-class Streams:
-    """The three standard streams; output and input are binary."""
-
-    stdin: BinaryIO
-    stdout: BinaryIO
-    stderr: Careful
-    stdin_is_terminal: bool
-    stdout_is_terminal: bool
-    stderr_is_terminal: bool
 
 
 @dataclass(slots=True)
@@ -40,14 +30,24 @@ class Settings:
     streams: Streams
     now: datetime
     flags: dict[str, str] = field(default_factory=dict)
+    json_by_words: bool = False
+    """The words ask for JSON, which is known before they are understood."""
+    awaited: int | None = None
+    """The rev that was asked for, when it may lie in the future."""
+    hints: dict[type[Exception], str] = field(default_factory=dict)
+    """What to do about an error, where this command knows better."""
 
     def given(self, name: str) -> str | None:
         """Return the flag, else `VISOR_<NAME>` unless it is empty, else None."""
         return self.flags.get(name) or self.from_environment(name)
 
     def from_environment(self, name: str) -> str | None:
-        """Return `VISOR_<NAME>`, or None when it is empty or not set."""
-        return self.environment.get(f"VISOR_{name.upper()}") or None
+        """Return `VISOR_<NAME>`, or None when it is empty or not set. Raises Problem when it is no text."""
+        variable = f"VISOR_{name.upper()}"
+        found = self.environment.get(variable) or None
+        if found is not None and not is_text(found):
+            raise Problem(f"{variable} is not UTF-8: {found!r}", code="config")
+        return found
 
     @property
     def output(self) -> str:
@@ -61,8 +61,11 @@ class Settings:
 
     @property
     def wants_json(self) -> bool:
-        """Whether errors should also come as JSON."""
-        return self.given("output") in ("json", "jsonl")
+        """Whether errors come as JSON. Never raises: it is asked when something else is wrong already."""
+        chosen = self.flags.get("output")
+        if chosen is None and not self.json_by_words:
+            chosen = self.environment.get("VISOR_OUTPUT")
+        return chosen in JSON if chosen is not None else self.json_by_words
 
     @property
     def codec(self) -> str:
@@ -81,3 +84,14 @@ class Settings:
         if seconds <= 0:
             raise Problem("--timeout (VISOR_TIMEOUT) must be above 0")
         return seconds
+
+
+def is_text(word: str) -> bool:
+    """Say whether a word of the command line or the environment is text; other bytes arrive as surrogates."""
+    if word.isascii():
+        return True
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

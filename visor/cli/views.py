@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from visor._harmless import harmless
-from visor.blocking import File
 from visor.cli.display import Display
 from visor.cli.moment import age, rfc3339
 from visor.values import Blame, Change, Commit, Difference, Entry, Kind, Node, Stat, milliseconds
+
+if TYPE_CHECKING:
+    from visor.blocking import File
 
 T = TypeVar("T")
 

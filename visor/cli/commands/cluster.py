@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import Final
 
@@ -79,10 +80,17 @@ def members_command(settings: Settings, stale: bool) -> None:
 @cluster_command.command("add")
 @click.argument("name")
 @click.option("--peer", metavar="HOST:PORT", help="Where the new member will listen for the others.")
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    help="Where it will listen for clients [on the host of --peer, the usual port].",
+)
 @click.option("--wait", is_flag=True, help="Return when it has joined, has caught up and votes.")
 @click.option("--learner", is_flag=True, help="It shall never get a vote by itself.")
 @click.pass_obj
-def add_command(settings: Settings, name: str, peer: str | None, wait: bool, learner: bool) -> None:
+def add_command(
+    settings: Settings, name: str, peer: str | None, listen: str | None, wait: bool, learner: bool
+) -> None:
     """Print the command that starts a new member NAME, after checking that name and address are free.
 
     This alone changes nothing: a member is added by itself when it comes, first without a vote, and gets one
@@ -93,17 +101,20 @@ def add_command(settings: Settings, name: str, peer: str | None, wait: bool, lea
         membership = client.admin.members(timeout=settings.deadline())
         known = membership.find(name)
         if known is None or not wait:
-            _check_free(membership, name, peer)
-            line = _join_line(membership, name, peer, learner)
+            listen = listen or (shapes.client_address(membership, peer) if peer else None)
+            _check_free(membership, name, peer, listen)
+            line = _join_line(membership, name, peer, listen, learner)
             output.result({"name": name, "command": line}, line)
             output.flush()
         if wait:
             _wait_for(client, settings, name, learner)
+            if output.form == "table":
+                output.say(f"{name} {'has joined' if learner else 'votes'}")
 
 
-def _check_free(membership: Membership, name: str, peer: str | None) -> None:
+def _check_free(membership: Membership, name: str, peer: str | None, listen: str | None) -> None:
     for one in membership.members:
-        if one.name == name or one.peer == peer:
+        if one.name == name or one.peer == peer or (listen is not None and one.client == listen):
             raise Problem(
                 f"the member {one.name} ({one.id}) at {one.peer} has that name or address; remove it first with "
                 f"'visor cluster remove {one.id}', or choose another",
@@ -112,11 +123,13 @@ def _check_free(membership: Membership, name: str, peer: str | None) -> None:
             )
 
 
-def _join_line(membership: Membership, name: str, peer: str | None, learner: bool) -> str:
-    members = ",".join(one.peer for one in membership.members)
-    listen = f" --peer-listen {peer}" if peer else ""
-    vote = " --learner" if learner else ""
-    return f"visord serve --name {name}{listen} --data-dir /var/lib/visord --join {members}{vote}"
+def _join_line(membership: Membership, name: str, peer: str | None, listen: str | None, learner: bool) -> str:
+    words = ["visord", "serve", "--name", name]
+    words += ["--listen", listen] if listen else []
+    words += ["--peer-listen", peer] if peer else []
+    words += ["--data-dir", "/var/lib/visord", "--join", ",".join(one.peer for one in membership.members)]
+    words += ["--learner"] if learner else []
+    return shlex.join(words)
 
 
 def _wait_for(client: Client[bytes], settings: Settings, name: str, learner: bool) -> None:

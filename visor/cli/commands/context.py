@@ -12,7 +12,7 @@ from visor.cli.contexts import Context, Contexts
 from visor.cli.options import VisorGroup, command, context_argument
 from visor.cli.output import Output
 from visor.cli.problem import Problem
-from visor.cli.settings import Settings
+from visor.cli.settings import Settings, is_text
 
 FILES = ("cacert", "cert", "key", "token_file")
 
@@ -103,7 +103,7 @@ def add_command(settings: Settings, name: str, use: bool, force: bool, **files: 
     """
     contexts.check_name(name)
     context = Context(_addresses(settings), settings.flags.get("root"))
-    given = {key: str(Path(file).expanduser().absolute()) for key, file in files.items() if file is not None}
+    given = {key: _absolute(file) for key, file in files.items() if file is not None}
     if (files["cert"] is None) != (files["key"] is None):
         raise Problem("--cert and --key belong together: give both")
     if "token_file" in given:
@@ -121,6 +121,17 @@ def add_command(settings: Settings, name: str, use: bool, force: bool, **files: 
     _change(settings, change, name)
 
 
+def _absolute(file: str) -> str:
+    """Return the absolute path of a file. Raises Problem for one that TOML cannot hold."""
+    try:
+        path = str(Path(file).expanduser().absolute())
+    except RuntimeError as error:  # ~nobody
+        raise Problem(f"{file}: {error}") from None
+    if not is_text(path):
+        raise Problem(f"{path!r} is not UTF-8: the configuration cannot hold it")
+    return path
+
+
 def _addresses(settings: Settings) -> tuple[str, ...]:
     from visor import _address
 
@@ -134,7 +145,7 @@ def _addresses(settings: Settings) -> tuple[str, ...]:
 
 
 def _change(settings: Settings, change: Any, name: str) -> None:
-    output = Output(settings)
+    output = Output(settings, silent=not settings.wants_json)
     file = _file(settings)
     known = change(contexts.load(file))
     contexts.save(known, file)

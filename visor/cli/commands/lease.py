@@ -13,13 +13,14 @@ from visor._tenure import SHARE, boot_clock
 from visor.blocking import Client
 from visor.cli import views
 from visor.cli.connect import connect
-from visor.cli.consent import files, obtain
-from visor.cli.options import VisorGroup, author_options, command, consent_options, seconds
+from visor.cli.consent import obtain
+from visor.cli.options import POSITIVE, VisorGroup, author_options, command, consent_options, seconds
 from visor.cli.output import Output
-from visor.cli.settings import Settings
+from visor.cli.settings import MOST, Settings
+from visor.cli.wording import counted
 from visor.errors import LeaseNotFound, Unavailable
 
-LEASE = click.IntRange(min=1)
+LEASE = POSITIVE
 
 
 @click.group("lease", cls=VisorGroup)
@@ -29,13 +30,15 @@ def lease_command() -> None:
 
 @command("grant")
 @click.argument("ttl", callback=seconds)
-@click.option("--id", "wanted", type=click.IntRange(min=1 << 48), metavar="ID", help="This id, 2^48 or more.")
+@click.option(
+    "--id", "wanted", type=click.IntRange(1 << 48, MOST), metavar="ID", help="This id, 2^48 or more."
+)
 def grant_command(settings: Settings, ttl: float, wanted: int | None) -> None:
     """Grant a lease of TTL (10s, 5m; 1s at least) and print its id. Nobody keeps it alive yet: see 'keep'."""
     output = Output(settings)
     with connect(settings) as client:
         lease = client.lease(ttl, keep=False, wanted=wanted or 0)
-    output.result({"lease": lease.id, "ttl": lease.ttl}, str(lease.id))
+    output.result({"lease": lease.id, "ttl": lease.ttl}, str(lease.id), f"lease {lease.id}")
 
 
 @command("keep")
@@ -49,7 +52,9 @@ def keep_command(settings: Settings, leases: tuple[int, ...], once: bool) -> Non
     output = Output(settings)
     with connect(settings) as client:
         for row in _kept(client, leases, once):
-            output.result({"lease": row[0], "ttl": row[1]}, f"{row[0]}\t{row[1]:g}")
+            output.result(
+                {"lease": row[0], "ttl": row[1]}, f"{row[0]}\t{row[1]:g}", f"lease {row[0]}: {row[1]:g} s"
+            )
             output.flush()
 
 
@@ -93,9 +98,9 @@ def revoke_command(settings: Settings, lease: int, **options: Any) -> None:
             output.rows(head, "changes", list(info.files or ()), views.deletions())
             return
         if info.count:
-            obtain(settings, f"end lease {lease} and delete {files(info.count)}", options["yes"])
+            obtain(settings, f"end lease {lease} and delete {counted(info.count, 'file')}", options["yes"])
         rev = client.revoke(lease, note=options["note"])
-    output.result({"lease": lease, "rev": rev}, str(rev))
+    output.result({"lease": lease, "rev": rev}, str(rev), f"rev {rev}")
 
 
 @command("ls")

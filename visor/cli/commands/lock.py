@@ -6,17 +6,17 @@ from typing import Any
 
 import click
 
-from visor import Contender
+from visor import Contender, paths
 from visor.blocking import Client, Election, Lock, Session
 from visor.cli import exits, payload, views
 from visor.cli.connect import connect
 from visor.cli.display import Display
 from visor.cli.held import announce, finish, hold, run_held
-from visor.cli.options import CHILD, ChildCommand, complete_directory, seconds
+from visor.cli.options import AS_GIVEN, CHILD, ChildCommand, complete_directory, seconds
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
-from visor.errors import DeadlineExceeded, NotFound
+from visor.errors import BadPath, DeadlineExceeded, NotFound
 
 LOCKS = "/locks/"
 ELECTIONS = "/elections/"
@@ -52,7 +52,7 @@ def lock_command(settings: Settings, /, **options: Any) -> None:
     writes to refuse lower ones), VISOR_LOCK_FILE and VISOR_LEASE in its environment. Signals are passed on to it. When
     the lock is lost, CMD is ended and the exit code is 10.
     """
-    output = Output(settings)
+    output = Output(settings, silent=_command() is not None)
     path = _directory(options["name"], LOCKS)
     with connect(settings, options["actor"]) as client, client.session(options["ttl"]) as session:
         if options["shared"]:
@@ -64,8 +64,23 @@ def lock_command(settings: Settings, /, **options: Any) -> None:
     finish(code)
 
 
+def _command() -> list[str] | None:
+    """Return the words after `--`."""
+    found: list[str] | None = click.get_current_context().meta.get(CHILD)
+    return found
+
+
 def _directory(name: str, default: str) -> str:
-    return name if name.startswith("/") else default + name
+    """Return the directory that NAME stands for. Raises BadPath, or Problem, for what cannot be one."""
+    path = name if name.startswith("/") else default + name
+    if path == paths.ROOT:
+        raise Problem(
+            f"'/' is the root, and this needs a directory of its own: NAME ({default}NAME) or /DIR/NAME"
+        )
+    why = paths.check(path)
+    if why is not None:
+        raise BadPath(path=path, why=why)
+    return path
 
 
 def _acquire(settings: Settings, output: Output, lock: Lock, at_once: bool) -> None:
@@ -89,10 +104,10 @@ def _acquire(settings: Settings, output: Output, lock: Lock, at_once: bool) -> N
 
 def _use(settings: Settings, output: Output, session: Session, lock: Lock, described: dict[str, str]) -> int:
     """Run the command of the line while the lock is held, or hold it."""
-    words = click.get_current_context().meta.get(CHILD)
+    words = _command()
     if words is None:
         announce(output, lock)
-        return hold(settings, lock)
+        hold(lock)
     described |= {"FENCE": str(lock.fence), "LEASE": str(session.id)}
     return run_held(settings, lock, words, described)
 
@@ -100,7 +115,7 @@ def _use(settings: Settings, output: Output, session: Session, lock: Lock, descr
 # -- elections ----------------------------------------------------------------------------------------
 @click.command("elect", cls=ChildCommand)
 @click.argument("name", shell_complete=complete_directory)
-@click.argument("value", required=False)
+@click.argument("value", required=False, type=AS_GIVEN)
 @ttl_option
 @click.option("--follow", is_flag=True, help="Print every leader as it comes, without standing.")
 @actor_option
@@ -116,10 +131,11 @@ def elect_command(settings: Settings, /, **options: Any) -> None:
     CMD finds VISOR_ELECTION, VISOR_FENCE, VISOR_LOCK_FILE and VISOR_LEASE in its environment; signals and a lost
     lead are as for 'visor lock'.
     """
-    output = Output(settings)
+    stands = options["value"] is not None and not options["follow"]
+    output = Output(settings, silent=stands and _command() is not None)
     path = _directory(options["name"], ELECTIONS)
     with connect(settings, options["actor"]) as client:
-        if options["value"] is None or options["follow"]:
+        if not stands:
             _show(settings, output, client, path, options["follow"])
             return
         value = payload.from_argument(options["value"], settings.streams.stdin)
@@ -132,7 +148,7 @@ def elect_command(settings: Settings, /, **options: Any) -> None:
 
 
 def _show(settings: Settings, output: Output, client: Client[bytes], path: str, follow: bool) -> None:
-    if click.get_current_context().meta.get(CHILD) is not None:
+    if _command() is not None:
         raise Problem("a command is run by a leader: give VALUE, and not --follow")
     display = Display(settings.codec)
     if follow:

@@ -21,7 +21,7 @@ def rev_command(settings: Settings, stale: bool) -> None:
     with connect(settings) as client:
         horizon = client.horizon(stale=stale)
     shape = {"rev": horizon.rev, "floor": horizon.floor, "time": views.time_of(horizon.time)}
-    output.result(shape, str(horizon.rev))
+    output.result(shape, str(horizon.rev), f"rev {horizon.rev}")
 
 
 @command("nop")
@@ -30,7 +30,7 @@ def nop_command(settings: Settings) -> None:
     output = Output(settings)
     with connect(settings) as client:
         rev = client.nop()
-    output.result({"rev": rev}, str(rev))
+    output.result({"rev": rev}, str(rev), f"rev {rev}")
 
 
 @command("status")
@@ -52,5 +52,6 @@ def ping_command(settings: Settings, count: int) -> None:
             began = time.perf_counter()
             client.ping()
             took = round((time.perf_counter() - began) * 1000, 3)
-            output.result({"address": client.address, "milliseconds": took}, f"{took:.3f}")
+            shape = {"address": client.address, "milliseconds": took}
+            output.result(shape, f"{took:.3f}", f"{took:.3f} ms to {client.address}")
             output.flush()

@@ -9,7 +9,7 @@ import click
 from visor.blocking import Client
 from visor.cli import moment, views
 from visor.cli.connect import connect
-from visor.cli.consent import files, obtain
+from visor.cli.consent import obtain
 from visor.cli.display import Display
 from visor.cli.options import (
     REV,
@@ -26,6 +26,7 @@ from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.reading import past, rev_of, subtree
 from visor.cli.settings import Settings
+from visor.cli.wording import counted
 from visor.errors import FutureRev
 from visor.values import Difference
 
@@ -143,11 +144,11 @@ def revert_command(settings: Settings, **options: Any) -> None:
             return
         changed = sum(1 for _ in client.diff(seen, to, subtree_only(path)))
         if changed:
-            action = f"change {files(changed)} at and below {path} back to rev {to}"
+            action = f"change {counted(changed, 'file')} at and below {path} back to rev {to}"
             if obtain(settings, action, options["yes"]) and since is None:
                 since = seen
         rev = client.revert(path, to, since=since, note=options["note"])
-    output.result({"path": path, "to": to, "rev": rev, "changed": changed}, str(rev))
+    output.result({"path": path, "to": to, "rev": rev, "changed": changed}, str(rev), f"rev {rev}")
 
 
 def subtree_only(path: str) -> Any:
@@ -193,7 +194,7 @@ def retain_command(
         if not (revs in (0, None) and age in (0, None) and to is None):
             obtain(settings, f"{action} (latest rev {horizon.rev}, floor {horizon.floor})", yes)
         floor = client.retain(revs=revs, age=age, compact_to=to)
-    output.result({"floor": floor}, str(floor))
+    output.result({"floor": floor}, str(floor), f"floor {floor}")
 
 
 def _retention(revs: int | None, age: float | None, to: int | None) -> str:

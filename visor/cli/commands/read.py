@@ -28,6 +28,7 @@ from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.reading import past, selection
 from visor.cli.settings import Settings
+from visor.cli.wording import counted
 from visor.errors import DecodeError, NotFound
 from visor.values import Node
 
@@ -140,7 +141,7 @@ def find_command(
 def _write_tree(
     output: Output, settings: Settings, path: str, rows: Iterator[File[bytes]], display: Display | None
 ) -> None:
-    from visor.cli.table import tree_text
+    from visor.cli.tree import tree_text
 
     below = []
     for file in rows:
@@ -201,7 +202,7 @@ def walk_command(settings: Settings, **options: Any) -> None:
         at = _fixed(client, past(client, settings, options["rev"], options["moment"]), stale, output)
         if options["count"]:
             count = client.count(what, at=at, stale=stale)
-            output.result({"rev": at, "count": count}, str(count))
+            output.result({"rev": at, "count": count}, str(count), counted(count, "file"))
             return
         files = client.scan(
             what, at=at, stale=stale, keys=not values, reverse=options["reverse"], limit=options["limit"]

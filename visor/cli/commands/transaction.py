@@ -10,11 +10,11 @@ from visor.blocking import Client, File
 from visor.cli import payload, script, views
 from visor.cli.connect import connect
 from visor.cli.display import Display
+from visor.cli.guards import failure, first_unmet
 from visor.cli.options import author_options, command
 from visor.cli.output import Output
 from visor.cli.script import Script
 from visor.cli.settings import Settings
-from visor.errors import GuardFailed
 from visor.op import Op
 from visor.protocol import verbs
 from visor.values import Result
@@ -54,9 +54,11 @@ def txn_command(settings: Settings, file: str, dry_run: bool, note: str | None, 
             _plan(client, output, program)
             return
         result = client.txn(program.guards, program.then, program.orelse, note=note or program.note)
+        refused = not result.succeeded and not program.orelse
+        unmet = first_unmet(client, program.guards, result.rev) if refused else None
     _write_result(output, Display(settings.codec), program, result)
-    if not result.succeeded and not program.orelse:
-        raise GuardFailed("a guard of the transaction does not hold: nothing was changed")
+    if refused:
+        raise failure(unmet)
 
 
 def _plan(client: Client[bytes], output: Output, program: Script) -> None:
@@ -95,7 +97,7 @@ def _write_result(output: Output, display: Display, program: Script, result: Res
         shapes = [_result_shape(each, display) for each in result.results]
         output.document({"rev": result.rev, "succeeded": result.succeeded, "results": shapes})
         return
-    output.say(str(result.rev))
+    output.say(f"rev {result.rev}" if output.form == "table" else str(result.rev))
     for operation, each in zip(branch, result.results, strict=False):
         if operation.kind == verbs.T_GET:
             output.write(_got(operation.path, each))

@@ -10,7 +10,7 @@ from visor import guard, select
 from visor.blocking import Client
 from visor.cli import payload, views
 from visor.cli.connect import connect
-from visor.cli.consent import files, obtain
+from visor.cli.consent import obtain
 from visor.cli.display import Display
 from visor.cli.options import (
     REV,
@@ -25,6 +25,7 @@ from visor.cli.options import (
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
+from visor.cli.wording import counted
 from visor.errors import Conflict, Exists, NotFound
 from visor.guard import Guard
 
@@ -63,7 +64,7 @@ def _write(settings: Settings, options: dict[str, Any], condition: Guard | None)
     data = _encoded(settings, _value(settings, options))
     with connect(settings, options["actor"]) as client:
         rev = client.set(path, data, guard=condition, lease=options["lease"], note=options["note"])
-    output.result({"path": path, "rev": rev}, str(rev))
+    output.result({"path": path, "rev": rev}, str(rev), f"rev {rev}")
 
 
 def _value(settings: Settings, options: dict[str, Any]) -> bytes:
@@ -121,7 +122,7 @@ def touch_command(
     output = Output(settings)
     with connect(settings, actor) as client:
         rev, created = _touch(client, path, not no_create, note)
-    output.result({"path": path, "rev": rev, "created": created}, str(rev))
+    output.result({"path": path, "rev": rev, "created": created}, str(rev), f"rev {rev}")
 
 
 def _touch(client: Client[bytes], path: str, create: bool, note: str | None) -> tuple[int, bool]:
@@ -172,10 +173,13 @@ def del_command(settings: Settings, **options: Any) -> None:
             count = client.count(select.tree(path), at=seen)
             if not count:
                 raise NotFound(path=path, rev=seen)
-            if obtain(settings, f"delete {files(count)} at and below {path}", False) and condition is None:
+            if (
+                obtain(settings, f"delete {counted(count, 'file')} at and below {path}", False)
+                and condition is None
+            ):
                 condition = guard.since(seen)
         rev = client.delete(path, recursive=recursive, guard=condition, note=options["note"])
-    output.result({"path": path, "rev": rev}, str(rev))
+    output.result({"path": path, "rev": rev}, str(rev), f"rev {rev}")
 
 
 def _plan_delete(client: Client[bytes], output: Output, path: str, recursive: bool) -> None:

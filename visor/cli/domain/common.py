@@ -10,11 +10,12 @@ import click
 
 from visor.cli import exits, failure
 from visor.cli.connect import connect
-from visor.cli.options import REV
+from visor.cli.options import REV, remember
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.reading import past
 from visor.cli.settings import Settings
+from visor.errors import Exists
 from visor.registry import Registry, View, errors
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,6 +38,7 @@ failure.HINTS.update(
 @contextmanager
 def domain(settings: Settings) -> Iterator[Registry]:
     """Give the domain for one command."""
+    settings.hints[Exists] = "look at it with 'show', or take another name"
     with connect(settings, settings.flags.get("actor")) as client:
         yield Registry(client)
 
@@ -46,19 +48,13 @@ def seen(registry: Registry, settings: Settings, rev: int | None, moment: str | 
     return registry.snapshot(past(registry.client, settings, rev, moment))
 
 
-def _remember(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    settings = context.find_object(Settings)
-    if settings is not None and value is not None:
-        settings.flags["actor"] = value
-
-
 def actor_option(function: F) -> F:
     """Add `--actor`."""
     return click.option(
         "--actor",
         metavar="NAME",
         expose_value=False,
-        callback=_remember,
+        callback=remember,
         help="Who does it, for the history [USER@HOST].",
     )(function)
 
@@ -78,7 +74,7 @@ def env_option(function: F) -> F:
 
 def changed(output: Output, shape: dict[str, Any], rev: int) -> None:
     """Answer to a change: its JSON with the rev, or the rev alone."""
-    output.result({**shape, "rev": rev}, str(rev))
+    output.result({**shape, "rev": rev}, str(rev), f"rev {rev}")
 
 
 def pairs(words: Iterable[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 import click
@@ -59,13 +60,18 @@ def _within(events: EventWatch, seconds: float | None, count: int | None) -> Ite
 @click.option("--rev", type=REV, default=1, metavar="N", help="From rev N on [1].")
 @app_option
 @type_option
-def ls_command(settings: Settings, rev: int, app: str | None, types: tuple[str, ...]) -> None:
+@click.option("--limit", type=POSITIVE, metavar="N", help="At most N events: the latest ones.")
+def ls_command(
+    settings: Settings, rev: int, app: str | None, types: tuple[str, ...], limit: int | None
+) -> None:
     """Print the events from rev N to the latest one, and end."""
     output = Output(settings)
     with domain(settings) as registry:
         first = max(rev, registry.client.horizon().floor, 1)
         with registry.watch_event(first, types=types or None, app=app) as events:
-            output.stream(_until(events, registry.client.rev()), rows.events())
+            found = _until(events, registry.client.rev())
+            # The latest ones are known when the last one is there.
+            output.stream(found if limit is None else deque(found, maxlen=limit), rows.events())
 
 
 def _until(events: EventWatch, last: int) -> Iterator[Event]:

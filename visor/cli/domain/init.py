@@ -25,7 +25,7 @@ def init_command(settings: Settings, check: bool) -> None:
         schema = registry.verify_schema() if check else registry.init()
         faults = registry.verify() if check else []
     if not check:
-        output.result({"schema": schema}, str(schema))
+        output.result({"schema": schema}, str(schema), f"schema {schema}")
         return
     shape = {"schema": schema, "faults": [{"path": each.path, "what": each.what} for each in faults]}
     output.result(shape, "\n".join(map(str, faults)) or "all is well")

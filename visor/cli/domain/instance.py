@@ -10,15 +10,16 @@ import click
 from visor.cli.consent import obtain
 from visor.cli.domain import live, rows
 from visor.cli.domain.common import actor_option, changed, domain, env_option, moment_options, seen
-from visor.cli.options import VisorGroup, command
+from visor.cli.options import PORT, POSITIVE, VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
+from visor.cli.wording import counted
 from visor.errors import NotFound
 from visor.registry import Instance, State, View, layout
 from visor.registry.ids import BLOCK
 
-ID = click.IntRange(min=1)
+ID = POSITIVE
 STATES = tuple(state.value for state in State)
 ENDS = ("instance-exit", "instance-fail", "instance-lost", "instance-unregister")
 
@@ -128,7 +129,7 @@ def register_command(
     output = Output(settings)
     with domain(settings) as registry:
         instance = registry.snapshot().register_instance(app, revision, proc, place, env)
-    output.result(instance.to_dict(), str(instance.id))
+    output.result(instance.to_dict(), str(instance.id), f"instance {instance.id}")
 
 
 @command("wait")
@@ -181,9 +182,9 @@ def unclaim_command(instance: Instance, host: str | None) -> Instance:
 @_moves(
     "started",
     host_option,
-    click.option("--port", type=int, metavar="PORT", help="Where it listens."),
+    click.option("--port", type=PORT, metavar="PORT", help="Where it listens."),
     click.option("--hostname", metavar="NAME", help="The name of the machine."),
-    click.option("--tele-port", type=int, metavar="PORT", help="Where its telemetry is."),
+    click.option("--tele-port", type=PORT, metavar="PORT", help="Where its telemetry is."),
 )
 def started_command(instance: Instance, **options: Any) -> Instance:
     """Report that the instance ID runs."""
@@ -242,7 +243,9 @@ def purge_command(settings: Settings, app: str | None, yes: bool) -> None:
     with domain(settings) as registry:
         obtain(settings, f"unregister all ended instances of {app or 'all apps'}", yes)
         count = registry.purge(app)
-    output.result({"app": app, "unregistered": count}, str(count))
+    output.result(
+        {"app": app, "unregistered": count}, str(count), f"{counted(count, 'instance')} unregistered"
+    )
 
 
 for _each in (

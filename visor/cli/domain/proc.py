@@ -6,7 +6,7 @@ import click
 
 from visor.cli.domain import rows
 from visor.cli.domain.common import actor_option, changed, domain, moment_options, pairs, seen
-from visor.cli.options import VisorGroup, command
+from visor.cli.options import POSITIVE, VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.settings import Settings
 from visor.registry import Limits
@@ -46,7 +46,7 @@ def show_command(settings: Settings, app: str, name: str, rev: int | None, momen
 @click.argument("app")
 @click.argument("name")
 @click.option("--command", "words", metavar="TEXT", help="How its processes are started.")
-@click.option("--memory", type=click.IntRange(min=1), metavar="MB", help="What a process may use.")
+@click.option("--memory", type=POSITIVE, metavar="MB", help="What a process may use.")
 @click.option("--no-port", is_flag=True, help="Claim no port for it.")
 @click.option("--attr", "attrs", multiple=True, metavar="KEY=VALUE", help="Something else to keep with it.")
 @actor_option
@@ -74,7 +74,7 @@ def register_command(
 @click.argument("app")
 @click.argument("name")
 @click.option("--command", "words", metavar="TEXT", help="How its processes are started.")
-@click.option("--memory", type=click.IntRange(min=1), metavar="MB", help="What a process may use.")
+@click.option("--memory", type=POSITIVE, metavar="MB", help="What a process may use.")
 @click.option("--attr", "attrs", multiple=True, metavar="KEY=VALUE", help="Something else to keep with it.")
 @actor_option
 def set_command(

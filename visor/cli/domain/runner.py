@@ -6,7 +6,7 @@ import click
 
 from visor.cli.domain import rows
 from visor.cli.domain.common import actor_option, changed, domain, moment_options, seen
-from visor.cli.options import VisorGroup, command
+from visor.cli.options import POSITIVE, VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.settings import Settings
 from visor.registry import View
@@ -32,7 +32,7 @@ def ls_command(settings: Settings, host: str | None, rev: int | None, moment: st
 
 @command("register")
 @click.argument("place", metavar="HOST:PORT")
-@click.argument("instance", type=click.IntRange(min=1))
+@click.argument("instance", type=POSITIVE)
 @actor_option
 def register_command(settings: Settings, place: str, instance: int) -> None:
     """Register the runner of an INSTANCE."""

@@ -10,6 +10,7 @@ from visor.cli.domain.common import actor_option, domain, env_option
 from visor.cli.options import VisorCommand
 from visor.cli.output import Output
 from visor.cli.settings import Settings
+from visor.cli.wording import counted
 
 
 class ScaleCommand(VisorCommand):
@@ -49,7 +50,7 @@ def scale_command(settings: Settings, /, **options: Any) -> None:
                 "by_env": dict(count.by_env),
                 "rev": count.rev,
             }
-            output.result(shape, str(count.count))
+            output.result(shape, str(count.count), counted(count.count, "instance"))
             return
         scaled = registry.scale(*group, amount, options["env"])
     shape = {
@@ -58,4 +59,4 @@ def scale_command(settings: Settings, /, **options: Any) -> None:
         "rev": scaled.rev,
         "instances": [each.id for each in scaled.instances],
     }
-    output.result(shape, str(scaled.count))
+    output.result(shape, str(scaled.count), counted(scaled.count, "instance"))

@@ -7,13 +7,13 @@ import click
 from visor.cli import exits
 from visor.cli.domain import rows
 from visor.cli.domain.common import actor_option, domain, env_option, moment_options, seen
-from visor.cli.options import VisorGroup, command
+from visor.cli.options import POSITIVE, VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
 from visor.registry import Operation, Ticket
 
-ID = click.IntRange(min=1)
+ID = POSITIVE
 host_option = click.option("--host", metavar="HOST", help="The claimer [whoever has claimed it].")
 
 
@@ -139,7 +139,7 @@ def wait_command(settings: Settings, identity: int) -> None:
 
 
 def _answer(output: Output, settings: Settings, ticket: Ticket) -> None:
-    output.result(rows.tickets(settings.now).shape(ticket), str(ticket.id))
+    output.result(rows.tickets(settings.now).shape(ticket), str(ticket.id), f"ticket {ticket.id}")
 
 
 for _each in (

@@ -1,0 +1,71 @@
+"""Trees of paths for people.
+
+/
+├── apps/
+│   └── web  rev 3
+└── top  rev 7
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from visor._harmless import harmless
+from visor.cli.screen import BLUE, BOLD, DIM, colour_wanted, columns, cut, painted, width
+from visor.cli.settings import Settings
+
+LEAST = 8
+"""Columns of a remark that is cut; below that it runs over the edge instead."""
+
+
+@dataclass(slots=True)
+class _Branch:
+    name: str
+    remark: str = ""
+    below: list[_Branch] = field(default_factory=list)
+
+
+def tree_text(title: str, paths: Iterable[tuple[str, str]], settings: Settings) -> str:
+    """Draw paths (with a remark each, all below `title`, in path order) as a tree."""
+    root = _Branch(title)
+    branches = {"": root}
+    prefix = "" if title == "/" else title
+    for path, remark in paths:
+        *directories, name = path[len(prefix) + 1 :].split("/")
+        _branch(branches, directories).below.append(_Branch(name, remark))
+    colour, most = colour_wanted(settings), columns(settings)
+    lines = [painted(harmless(title), BOLD, colour)]
+    lines += [_line(lead, branch, colour, most) for lead, branch in _walk(root)]
+    return "".join(f"{each}\n" for each in lines)
+
+
+def _branch(branches: dict[str, _Branch], directories: list[str]) -> _Branch:
+    """Return the branch of a directory, with all above it made where they are missing."""
+    above, so_far = branches[""], ""
+    for name in directories:
+        so_far = f"{so_far}/{name}"
+        if so_far not in branches:
+            branches[so_far] = _Branch(f"{name}/")
+            above.below.append(branches[so_far])
+        above = branches[so_far]
+    return above
+
+
+def _walk(root: _Branch) -> Iterator[tuple[str, _Branch]]:
+    """Yield what is below, each with the lines that lead to it. A path can have 500 levels: no recursion."""
+    todo = [("", branch, branch is root.below[-1]) for branch in reversed(root.below)]
+    while todo:
+        lead, branch, last = todo.pop()
+        yield f"{lead}{'└── ' if last else '├── '}", branch
+        further = f"{lead}{'    ' if last else '│   '}"
+        todo += [(further, each, each is branch.below[-1]) for each in reversed(branch.below)]
+
+
+def _line(lead: str, branch: _Branch, colour: bool, most: int | None) -> str:
+    name, remark = harmless(branch.name), harmless(branch.remark)
+    if most is not None and remark:
+        left = most - width(lead) - width(name) - 2
+        remark = cut(remark, left) if left >= LEAST else remark
+    shown = painted(name, BLUE if branch.name.endswith("/") else "", colour)
+    return f"{lead}{shown}  {painted(remark, DIM, colour)}" if remark else f"{lead}{shown}"
