@@ -366,7 +366,7 @@ class Server:
 
     async def _hang_up(self) -> None:
         """Give the peers a moment to take the last answers, then cut."""
-        gone = [asyncio.ensure_future(connection.gone.wait()) for connection in self._connections()]
+        gone = [asyncio.ensure_future(connection.gone()) for connection in self._connections()]
         if gone:
             _, late = await asyncio.wait(gone, timeout=HANG_UP_SECONDS)
             for waiting in late:

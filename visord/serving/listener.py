@@ -40,8 +40,7 @@ class Connection(asyncio.Protocol):
         self._places = places
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.gone = asyncio.Event()
-        """Set when the socket is closed."""
+        self._gone: asyncio.Event | None = None
         self.conversation = Conversation(node, self, limits)
         # Arrivals go straight to the conversation, without a call in between. Loops look the method up before
         # `connection_made`, so this is the place.
@@ -104,7 +103,17 @@ class Connection(asyncio.Protocol):
         """Since when it has asked for nothing; None while it is busy."""
         return self.conversation.idle_since
 
+    async def gone(self) -> None:
+        """Return when the socket is closed."""
+        if self._transport is not None:
+            if self._gone is None:  # made for those few who wait: thousands of connections are there
+                self._gone = asyncio.Event()
+            await self._gone.wait()
+
     def greeted(self) -> None:
+        if self._timer is not None and not self.conversation.closed:  # else it is the one that ends this connection
+            self._timer.cancel()
+            self._timer = None
         self._places.known(self)
 
     def unsent(self) -> int:
@@ -126,7 +135,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._places.leave(self)
-        self.gone.set()
+        if self._gone is not None:
+            self._gone.set()
         if self._timer is not None:
             self._timer.cancel()
         self.conversation.lost()
