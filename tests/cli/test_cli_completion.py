@@ -19,7 +19,7 @@ def offered(visor: Visor, line: str, shell: str = "fish", **environment: str) ->
 
 
 def test_commands_and_options(bare: Visor) -> None:
-    assert offered(bare, "visor wa") == [("word", "walk"), ("word", "watch"), ("word", "wait")]
+    assert offered(bare, "visor wa") == [("word", "watch"), ("word", "wait")]
     assert ("word", "--guard-rev") in offered(bare, "visor set --gu")
     assert offered(bare, "visor --output js") == [("word", "json"), ("word", "jsonl")]
     assert offered(bare, "visor completion z") == [("word", "zsh")]
@@ -36,7 +36,7 @@ def test_paths_from_the_live_tree(visor: Visor) -> None:
     assert offered(visor, "visor get /service/w") == [("word", "/service/web")]
     assert offered(visor, "visor ls /s") == [("part", "/service/")]
     assert offered(visor, "visor watch --prefix /si") == [("word", "/single")]
-    assert offered(visor, "visor walk '/service/*") == []
+    assert offered(visor, "visor scan '/service/*") == []
     assert offered(visor, "visor get service") == []
     assert offered(visor, "visor get /none/x") == []
 

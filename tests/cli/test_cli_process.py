@@ -69,10 +69,10 @@ def test_a_signal_ends_the_command_of_a_watch_too(visor: Visor, tmp_path: Path) 
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(visor: Visor) -> None:
-    """As `visor walk ... | head -1`."""
+    """As `visor scan ... | head -1`."""
     big = "x" * 100_000
     visor.ok("txn", stdin="".join(f"set /d/{number} {big}\n" for number in range(20)).encode())
-    with visor.start("walk", "/**", "--values") as process:
+    with visor.start("scan", "/**", "--values") as process:
         assert first_line(process)
         assert process.stdout is not None
         process.stdout.close()
@@ -92,7 +92,7 @@ def test_short_output_to_nobody(visor: Visor, arguments: tuple[str, ...]) -> Non
     assert (process.returncode, err) == (141, b"")
 
 
-@pytest.mark.parametrize("arguments", [("version",), ("--version",), ("--help",), ("walk", "/**")])
+@pytest.mark.parametrize("arguments", [("version",), ("--version",), ("--help",), ("scan", "/**")])
 def test_a_full_disk_is_told(visor: Visor, arguments: tuple[str, ...]) -> None:
     visor.ok("set", "/a", "1")
     with open("/dev/full", "wb") as full, visor.start(*arguments, stdout=full) as process:
@@ -170,8 +170,8 @@ def test_tables_for_people(visor: Visor) -> None:
     assert visor.ok("find", "/s/a", "-o", "table").lines[0].startswith("/s/a  rev ")
     assert "ann" in visor.ok("blame", "-o", "table").text
     assert "create" in visor.ok("diff", "0", "-o", "table").text
-    assert "/s/a" in visor.ok("walk", "/**", "-o", "table", "--values").text
-    assert visor.ok("walk", "/none/*", "-o", "table").out == b""
+    assert "/s/a" in visor.ok("scan", "/**", "-o", "table", "--values").text
+    assert visor.ok("scan", "/none/*", "-o", "table").out == b""
     assert "kind" in visor.ok("stat", "/s/a", "-o", "table").text
     assert visor.ok("del", "-r", "/s", "-n", "-o", "table").lines[1].split() == ["delete", "/s/a"]
 

@@ -119,14 +119,14 @@ def test_ls_stat_find_walk(visor: Visor) -> None:
     assert visor.ok("find", "/s", "--depth", "1").lines == []
     assert visor.ok("find", "--depth", "1").lines == ["/top"]
     assert visor.ok("find", "--limit", "1").lines == ["/s/a/port"]
-    assert visor.ok("walk", "/s/*/port").lines == ["/s/a/port", "/s/b/port"]
-    assert visor.ok("walk", "/s/**", "--reverse", "--limit", "2").lines == ["/s/b/port", "/s/b/host"]
-    assert visor.ok("walk", "/**", "--count").lines == ["4"]
-    assert visor.ok("walk", "--children", "/s/b").lines == ["/s/b/host", "/s/b/port"]
-    assert visor.ok("walk", "--prefix", "/s/a").lines == ["/s/a/port"]
-    assert visor.ok("walk", "--path", "/top").lines == ["/top"]
-    assert visor.ok("walk", "/none/*").lines == []
-    assert visor("walk").code == visor("walk", "/a", "--prefix", "/b").code == 2
+    assert visor.ok("scan", "/s/*/port").lines == ["/s/a/port", "/s/b/port"]
+    assert visor.ok("scan", "/s/**", "--reverse", "--limit", "2").lines == ["/s/b/port", "/s/b/host"]
+    assert visor.ok("scan", "/**", "--count").lines == ["4"]
+    assert visor.ok("scan", "--children", "/s/b").lines == ["/s/b/host", "/s/b/port"]
+    assert visor.ok("scan", "--prefix", "/s/a").lines == ["/s/a/port"]
+    assert visor.ok("scan", "--path", "/top").lines == ["/top"]
+    assert visor.ok("scan", "/none/*").lines == []
+    assert visor("scan").code == visor("scan", "/a", "--prefix", "/b").code == 2
     assert visor.ok("stat", "/top").text == f"file\t4\t{rev}\t/top\n"
     assert visor.json("stat", "/s")["kind"] == "directory"
     assert visor("find", "/none").code == visor("ls", "/none").code == visor("stat", "/none").code == 3
@@ -136,9 +136,9 @@ def test_lists_in_json(visor: Visor) -> None:
     rev = visor.rev("set", "/d/a", "1")
     file = {"path": "/d/a", "rev": rev, "mod_rev": rev, "created": rev, "count": 1, "lease": 0}
     assert visor.json("find", "/d") == {"path": "/d", "rev": rev, "files": [file]}
-    assert visor.json("walk", "/**", "--values") == {"rev": rev, "files": [{**file, "size": 1, "value": "1"}]}
-    assert visor.json("walk", "/no/*") == {"rev": rev, "files": []}
-    assert visor.json("walk", "/**", "--count") == {"rev": rev, "count": 1}
+    assert visor.json("scan", "/**", "--values") == {"rev": rev, "files": [{**file, "size": 1, "value": "1"}]}
+    assert visor.json("scan", "/no/*") == {"rev": rev, "files": []}
+    assert visor.json("scan", "/**", "--count") == {"rev": rev, "count": 1}
     entry = {"name": "a", "path": "/d/a", "kind": "file", "size": 1, "mod_rev": rev}
     assert visor.json("ls", "/d") == {"path": "/d", "rev": rev, "entries": [entry]}
     assert [json.loads(line) for line in visor.ok("-o", "jsonl", "ls", "/d").lines] == [entry]
@@ -146,7 +146,7 @@ def test_lists_in_json(visor: Visor) -> None:
 
 def test_records_are_binary_safe(visor: Visor) -> None:
     rev = visor.rev("set", "/a", "-", stdin=b"x\n/b 1 set 3\n")
-    assert visor.ok("walk", "/**", "--values").out == b"/a %d set 13\nx\n/b 1 set 3\n\n" % rev
+    assert visor.ok("scan", "/**", "--values").out == b"/a %d set 13\nx\n/b 1 set 3\n\n" % rev
 
 
 def test_reading_the_past(visor: Visor) -> None:
@@ -159,7 +159,7 @@ def test_reading_the_past(visor: Visor) -> None:
     assert visor("get", "/a", "--at", "1h").code == 3
     assert visor("get", "/a", "--at", "1h", "--rev", "1").code == 2
     assert visor("get", "/a", "--at", "someday").code == 2
-    assert visor.ok("walk", "/**", "--rev", first, "--values").out == b"/a %d set 3\nold\n" % first
+    assert visor.ok("scan", "/**", "--rev", first, "--values").out == b"/a %d set 3\nold\n" % first
 
 
 def test_deleting_a_subtree_wants_consent(visor: Visor) -> None:
@@ -176,7 +176,7 @@ def test_deleting_a_subtree_wants_consent(visor: Visor) -> None:
     refused = visor("del", "-r", "/d", stdin=b"n\n", terminal="io")
     assert refused.code == 1
     assert "nothing was changed" in refused.err
-    assert visor.ok("walk", "/d/**", "--count").text == "2\n"
+    assert visor.ok("scan", "/d/**", "--count").text == "2\n"
     assert visor("del", "-r", "/d", stdin=b"", terminal="io").code == 1  # Ctrl-D
     agreed = visor("del", "-r", "/d", stdin=b"y\n", terminal="i")
     assert agreed.code == 0

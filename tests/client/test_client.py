@@ -78,7 +78,7 @@ class TestReading:
         for number in range(10):
             client.set(f"/n/{number}", b"%d" % number)
         client.set("/n/deep/x", b"deep")
-        assert [file.path for file in client.walk("/n/?")] == [f"/n/{number}" for number in range(10)]
+        assert [file.path for file in client.scan("/n/?")] == [f"/n/{number}" for number in range(10)]
         assert [file.value for file in client.scan(select.path("/n/3"))] == [b"3"]
         assert len(list(client.scan(select.tree("/n")))) == 11
         assert len(list(client.scan(select.children("/n")))) == 10

@@ -26,7 +26,7 @@ reveal_type(client.get_value("/a", None))                    # bytes | None
 reveal_type(visor.dial(codec=codecs.TEXT).get("/a").value)   # str
 reveal_type(visor.dial(codec=Upper()).get("/a").value)       # str
 reveal_type(client.snapshot().get("/a"))                     # File[bytes]
-reveal_type(next(client.walk("/**")).value)                  # bytes
+reveal_type(next(client.scan("/**")).value)                  # bytes
 reveal_type(client.watch(codec=codecs.LIST).next().changes[0].value)    # list[str] | None
 reveal_type(client.set("/a", b""))                           # int
 reveal_type(client.set("/a", 1, codec=codecs.INT))           # int

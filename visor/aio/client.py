@@ -339,8 +339,6 @@ class Client(Generic[T]):
                 return
             left = None if left is None else left - len(rows)
 
-    walk = scan
-
     async def count(
         self,
         what: str | Selector = EVERYTHING,

@@ -217,8 +217,6 @@ class Snapshot(Generic[T]):
             timeout=timeout,
         )
 
-    walk = scan
-
     async def count(self, what: str | Selector = "/**", *, timeout: float | None = None) -> int:
         """Return how many files match."""
         return await self._client.count(what, at=self._rev, timeout=timeout)

@@ -211,8 +211,6 @@ class Snapshot(Generic[T]):
             timeout=timeout,
         )
 
-    walk = scan
-
     def count(self, what: str | Selector = "/**", *, timeout: float | None = None) -> int:
         """Return how many files match."""
         return self._client.count(what, at=self._rev, timeout=timeout)

@@ -19,7 +19,7 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "ls": ("read", "List a directory."),
         "find": ("read", "Print a tree."),
         "stat": ("read", "Say what a path is: kind, size, rev."),
-        "walk": ("read", "Print the files that match a glob."),
+        "scan": ("read", "Print the files that match a glob."),
     },
     "Write": {
         "set": ("write", "Write a file."),

@@ -8,7 +8,7 @@
 Whatever the registry holds leaves through here, and harms nothing: JSON escapes control characters in all forms, a
 terminal gets none at all, and off a terminal plain output is what is stored, byte by byte.
 
-A reader that goes away (`visor walk '/**' | head`) ends the command quietly: `OutputClosed`. Where there is no standard
+A reader that goes away (`visor scan '/**' | head`) ends the command quietly: `OutputClosed`. Where there is no standard
 output at all, a command that has something to say does nothing.
 """
 

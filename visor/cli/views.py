@@ -64,7 +64,7 @@ def file_shape(file: File[Any], display: Display, values: bool = True) -> dict[s
 
 
 def files(display: Display, values: bool) -> View[File[Any]]:
-    """Rows of `walk`; plain is one path a line, or doozer's records with `values`."""
+    """Rows of `scan`; plain is one path a line, or doozer's records with `values`."""
     if values:
         return View(
             lambda file: file_shape(file, display),

@@ -1,4 +1,4 @@
-"""`get`, `ls`, `find`, `stat`, `walk`: what is there, now or at any rev."""
+"""`get`, `ls`, `find`, `stat`, `scan`: what is there, now or at any rev."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def _not_empty(files: Iterator[File[bytes]], path: str, at: int | None) -> Itera
     return chain((head,), files)
 
 
-@command("walk")
+@command("scan")
 @click.argument("glob", required=False, shell_complete=complete_path)
 @selector_options
 @click.option("--values", is_flag=True, help="With the values (plain: doozer's records).")
@@ -187,11 +187,11 @@ def _not_empty(files: Iterator[File[bytes]], path: str, at: int | None) -> Itera
 @past_options
 @stale_option
 @limit_option
-def walk_command(settings: Settings, **options: Any) -> None:
+def scan_command(settings: Settings, **options: Any) -> None:
     """Print the files that match GLOB, in path order, all at one rev.
 
     `?` is one character and `*` a run of them within a name, `**` a run across names. Quote it from the
-    shell: visor walk '/service/*/port'. An empty result is no failure.
+    shell: visor scan '/service/*/port'. An empty result is no failure.
     """
     output = Output(settings)
     what = selection(options["glob"], options["path"], options["prefix"], options["children"])
