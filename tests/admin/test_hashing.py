@@ -19,7 +19,7 @@ from visord.storage.errors import DamageError
 def fill(members: Members, files: int = 500) -> int:
     """Write something at all members; return the rev."""
     with members.dial(*("n1", "n2", "n3")) as client:
-        with client.update() as tx:
+        with client.transaction() as tx:
             for number in range(files):
                 tx.set(f"/f/{number}", b"x" * number)
         rev = client.rev()
@@ -163,7 +163,7 @@ def test_hashing_much_never_holds_up_the_node(members: Members) -> None:
     members.start("n1", "n2")
     with members.dial("n1", "n2") as client:
         for batch in range(10):
-            with client.update() as tx:
+            with client.transaction() as tx:
                 for number in range(2000):
                     tx.set(f"/f/{batch}/{number}", b"x" * 50)
         slices = []

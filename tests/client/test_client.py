@@ -228,7 +228,7 @@ class TestOptimisticTransactions:
     def test_it_reads_at_one_rev_and_commits_at_once(self, client: visor.Client[bytes]) -> None:
         client.set("/a", b"1")
         client.set("/b", b"2")
-        with client.update(note="swap") as tx:
+        with client.transaction(note="swap") as tx:
             a, b = tx.get("/a").value, tx.get("/b").value
             assert tx.rev == 2
             tx.set("/a", b)
@@ -242,7 +242,7 @@ class TestOptimisticTransactions:
 
     def test_what_was_read_and_changed_is_a_conflict(self, client: visor.Client[bytes]) -> None:
         client.set("/a", b"1")
-        with pytest.raises(errors.Conflict) as caught, client.update() as tx:
+        with pytest.raises(errors.Conflict) as caught, client.transaction() as tx:
             tx.get("/a")
             client.set("/a", b"other")
             tx.set("/b", b"")
@@ -252,7 +252,7 @@ class TestOptimisticTransactions:
     @pytest.mark.parametrize("how", ["get", "exists", "ls", "scan", "create"])
     def test_absence_and_listings_are_guarded_too(self, client: visor.Client[bytes], how: str) -> None:
         client.set("/d/a", b"")
-        with pytest.raises(errors.Conflict), client.update() as tx:
+        with pytest.raises(errors.Conflict), client.transaction() as tx:
             if how == "get":
                 assert tx.get_value("/d/b", None) is None
             elif how == "exists":
@@ -269,12 +269,12 @@ class TestOptimisticTransactions:
 
     def test_a_change_that_the_body_could_not_see_is_no_conflict(self, client: visor.Client[bytes]) -> None:
         client.set("/d/a/deep", b"")
-        with client.update() as tx:
+        with client.transaction() as tx:
             assert [entry.name for entry in tx.ls("/d")] == ["a"]
             client.set("/elsewhere", b"")
             tx.set("/x", b"")
         assert client.exists("/x")
-        with client.update() as tx:
+        with client.transaction() as tx:
             assert tx.exists("/d")
             client.set("/d/b", b"")
             tx.set("/y", b"")
@@ -282,7 +282,7 @@ class TestOptimisticTransactions:
 
     def test_writes_of_the_transaction_itself_are_seen(self, client: visor.Client[bytes]) -> None:
         client.set("/d/a", b"1")
-        with client.update() as tx:
+        with client.transaction() as tx:
             tx.delete("/d", recursive=True)
             with pytest.raises(errors.NotFound):
                 tx.get("/d/a")
@@ -299,7 +299,7 @@ class TestOptimisticTransactions:
         assert [file.path for file in client.scan()] == ["/d/b", "/n"]
 
     def test_an_error_in_the_body_commits_nothing(self, client: visor.Client[bytes]) -> None:
-        with pytest.raises(ZeroDivisionError), client.update() as tx:
+        with pytest.raises(ZeroDivisionError), client.transaction() as tx:
             tx.set("/a", b"")
             _ = 1 // 0
         assert client.rev() == 0
@@ -307,7 +307,7 @@ class TestOptimisticTransactions:
 
     def test_without_writes_nothing_is_committed(self, client: visor.Client[bytes]) -> None:
         client.set("/a", b"")
-        with client.update() as tx:
+        with client.transaction() as tx:
             tx.get("/a")
         assert tx.committed == 1
         assert client.rev() == 1
@@ -318,13 +318,13 @@ class TestOptimisticTransactions:
 
             def add_with_loop() -> None:
                 for _ in range(10):
-                    for tx in client.updates(timeout=60):
+                    for tx in client.attempts(timeout=60):
                         with tx:
                             tx.set("/n", tx.get("/n").value + 1)
 
             def add_with_function() -> None:
                 for _ in range(10):
-                    client.transact(lambda tx: tx.set("/n", tx.get("/n").value + 1), timeout=60)
+                    client.update(lambda tx: tx.set("/n", tx.get("/n").value + 1), timeout=60)
 
             threads = [threading.Thread(target=add) for add in (add_with_loop, add_with_function) * 2]
             for thread in threads:
@@ -342,10 +342,10 @@ class TestOptimisticTransactions:
             tx.set("/b", b"")
 
         with pytest.raises(errors.Conflict):
-            client.transact(hopeless, timeout=0.3)
+            client.update(hopeless, timeout=0.3)
 
     def test_transact_returns_what_the_body_returns(self, client: visor.Client[bytes]) -> None:
-        assert client.transact(lambda tx: tx.exists("/a")) is False
+        assert client.update(lambda tx: tx.exists("/a")) is False
 
 
 class TestWatching:

@@ -88,7 +88,7 @@ class TestLiving:
             client.set("/b", b"", lease=one, guard=guard.missing(), note="mine")
             client.replace("/a", b"", lease=two)
             client.txn(then=[op.set("/c", b"", lease=two), op.set("/d", b"")])
-            with client.update() as tx:
+            with client.transaction() as tx:
                 tx.create("/e", b"", lease=one)
                 tx.set("/f", b"", lease=two.id)
             client.set("/b", b"")

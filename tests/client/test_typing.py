@@ -30,7 +30,7 @@ reveal_type(next(client.scan("/**")).value)                  # bytes
 reveal_type(client.watch(codec=codecs.LIST).next().changes[0].value)    # list[str] | None
 reveal_type(client.set("/a", b""))                           # int
 reveal_type(client.set("/a", 1, codec=codecs.INT))           # int
-reveal_type(client.transact(lambda tx: tx.get("/a").value))  # bytes
+reveal_type(client.update(lambda tx: tx.get("/a").value))  # bytes
 client.set("/a", "text")                                     # error
 visor.dial(codec=codecs.INT).set("/a", b"")                  # error
 

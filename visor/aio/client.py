@@ -550,21 +550,21 @@ class Client(Generic[T]):
             ),
         )
 
-    def update(self, *, note: str | None = None, timeout: float | None = None) -> Transaction[T]:
+    def transaction(self, *, note: str | None = None, timeout: float | None = None) -> Transaction[T]:
         """Return an optimistic transaction to be used once in a `with` block.
 
         Leaving the block commits what was written in it, provided that nothing that was read in it
-        has changed since. A body cannot be run twice, so a real change raises Conflict; `updates` and
-        `transact` run it again.
+        has changed since. A block cannot be run twice, so a real change raises Conflict; `update` and
+        `attempts` run it again.
         """
         return Transaction(self, note, timeout)
 
-    async def updates(
+    async def attempts(
         self, *, note: str | None = None, timeout: float | None = None
     ) -> AsyncIterator[Transaction[T]]:
         """Iterate over attempts at one optimistic transaction until one commits.
 
-            async for tx in client.updates():
+            async for tx in client.attempts():
                 async with tx:
                     await tx.set("/n", (await tx.get("/n")).value + 1)
 
@@ -579,7 +579,7 @@ class Client(Generic[T]):
             if not await pause.next():
                 raise tx.conflict
 
-    async def transact(
+    async def update(
         self,
         body: Callable[[Transaction[T]], Awaitable[R]],
         *,
@@ -588,7 +588,7 @@ class Client(Generic[T]):
     ) -> R:
         """Call `body(tx)` in an optimistic transaction, again on conflict, and return its result."""
         result: list[R] = []
-        async for tx in self.updates(note=note, timeout=timeout):
+        async for tx in self.attempts(note=note, timeout=timeout):
             async with tx:
                 result = [await body(tx)]
         return result[0]

@@ -1,6 +1,6 @@
 """An optimistic transaction: read at one rev, write into a buffer, commit if nothing read has changed.
 
-    async with client.update() as tx:
+    async with client.transaction() as tx:
         count = (await tx.get("/count")).value
         await tx.set("/count", count + 1)
 
@@ -35,7 +35,7 @@ R = TypeVar("R")
 
 
 class Transaction(Generic[T]):
-    """One attempt; made by `Client.update`, `updates` or `transact`. Not for use by several threads or tasks.
+    """One attempt; made by `Client.transaction`, `attempts` or `update`. Not for use by several threads or tasks.
 
     Reads see the buffered writes of the same transaction; a directory must be listed before anything is
     written below it.

@@ -546,19 +546,19 @@ class Client(Generic[T]):
             ),
         )
 
-    def update(self, *, note: str | None = None, timeout: float | None = None) -> Transaction[T]:
+    def transaction(self, *, note: str | None = None, timeout: float | None = None) -> Transaction[T]:
         """Return an optimistic transaction to be used once in a `with` block.
 
         Leaving the block commits what was written in it, provided that nothing that was read in it
-        has changed since. A body cannot be run twice, so a real change raises Conflict; `updates` and
-        `transact` run it again.
+        has changed since. A block cannot be run twice, so a real change raises Conflict; `update` and
+        `attempts` run it again.
         """
         return Transaction(self, note, timeout)
 
-    def updates(self, *, note: str | None = None, timeout: float | None = None) -> Iterator[Transaction[T]]:
+    def attempts(self, *, note: str | None = None, timeout: float | None = None) -> Iterator[Transaction[T]]:
         """Iterate over attempts at one optimistic transaction until one commits.
 
-            for tx in client.updates():
+            for tx in client.attempts():
                 with tx:
                     tx.set("/n", (tx.get("/n")).value + 1)
 
@@ -573,7 +573,7 @@ class Client(Generic[T]):
             if not pause.next():
                 raise tx.conflict
 
-    def transact(
+    def update(
         self,
         body: Callable[[Transaction[T]], R],
         *,
@@ -582,7 +582,7 @@ class Client(Generic[T]):
     ) -> R:
         """Call `body(tx)` in an optimistic transaction, again on conflict, and return its result."""
         result: list[R] = []
-        for tx in self.updates(note=note, timeout=timeout):
+        for tx in self.attempts(note=note, timeout=timeout):
             with tx:
                 result = [body(tx)]
         return result[0]

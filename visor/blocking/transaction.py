@@ -1,7 +1,7 @@
 # Generated from visor/aio/transaction.py by tests/hygiene/unasync.py.
 """An optimistic transaction: read at one rev, write into a buffer, commit if nothing read has changed.
 
-    with client.update() as tx:
+    with client.transaction() as tx:
         count = (tx.get("/count")).value
         tx.set("/count", count + 1)
 
@@ -36,7 +36,7 @@ R = TypeVar("R")
 
 
 class Transaction(Generic[T]):
-    """One attempt; made by `Client.update`, `updates` or `transact`. Not for use by several threads or tasks.
+    """One attempt; made by `Client.transaction`, `attempts` or `update`. Not for use by several threads or tasks.
 
     Reads see the buffered writes of the same transaction; a directory must be listed before anything is
     written below it.
