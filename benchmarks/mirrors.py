@@ -65,10 +65,10 @@ def reads(seconds: float, keys: int) -> Iterator[Row]:
             with Mirror(client, f"{ROOT}/**") as mirror:
                 yield "mirror, first state", keys, time.perf_counter() - begun, {}
                 paths = [key(number) for number in Workload(keys).draw(100_000)]
-                view = mirror.view()
+                snapshot = mirror.snapshot()
                 yield _timed("mirror, value", mirror.value, paths, seconds)
                 yield _timed("mirror, file", mirror.__getitem__, paths, seconds)
-                yield _timed("mirror, value in a view", view.value, paths, seconds)
+                yield _timed("mirror, value in a snapshot", snapshot.value, paths, seconds)
 
                 def seen(path: str) -> None:
                     mirror.wait_for(client.set(path, b"x"))

@@ -67,9 +67,9 @@ class Onlooker:
             (f"/{kind}/{epoch}", f"/{kind}/{max(0, epoch - 1)}", "/locks", "/leases", "/counted")
         )
         operation = self._journal.call(self._number, Read(path, True, STALE))
-        view = mirror.view()
+        snapshot = mirror.snapshot()
         rows = {
             file.path: (file.mod_rev, file.data, file.created, file.count, file.lease)
-            for file in view.files(path)
+            for file in snapshot.files(path)
         }
-        self._journal.done("look at a mirror", operation, view.rev, rows)
+        self._journal.done("look at a mirror", operation, snapshot.rev, rows)

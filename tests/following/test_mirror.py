@@ -68,27 +68,32 @@ class TestReading:
             with pytest.raises(errors.RevMismatch):
                 file.update("3")
 
-    def test_a_view_stands_still_while_the_mirror_moves(self, visor_server: Server) -> None:
+    def test_a_snapshot_stands_still_while_the_mirror_moves(self, visor_server: Server) -> None:
         with opened(visor_server.address) as (client, mirror):
             mirror.wait_for(
                 client.txn(then=[op.set("/d/a", "1"), op.set("/d/b", "1"), op.set("/e", "1")]).rev
             )
-            view = mirror.view()
+            snapshot = mirror.snapshot()
             mirror.wait_for(
                 client.txn(then=[op.set("/d/a", "2"), op.delete("/d/b"), op.set("/d/c", "2")]).rev
             )
-            assert [(file.path, file.value) for file in view.files()] == [
+            assert [(file.path, file.value) for file in snapshot.files()] == [
                 ("/d/a", "1"),
                 ("/d/b", "1"),
                 ("/e", "1"),
             ]
-            assert (view.rev, view.names(), view.names("/d"), len(view)) == (1, ["d", "e"], ["a", "b"], 3)
+            assert (snapshot.rev, snapshot.names(), snapshot.names("/d"), len(snapshot)) == (
+                1,
+                ["d", "e"],
+                ["a", "b"],
+                3,
+            )
             assert [(file.path, file.value) for file in mirror.files("/d")] == [("/d/a", "2"), ("/d/c", "2")]
             assert (mirror.names("/d"), mirror.paths("/e"), mirror.paths("/none")) == (["a", "c"], ["/e"], [])
-            assert ("/d/b" in view, "/d/b" in mirror) == (True, False)
+            assert ("/d/b" in snapshot, "/d/b" in mirror) == (True, False)
 
-    def test_views_show_whole_commits_only(self, visor_server: Server) -> None:
-        """Two files always written together: no view ever sees them apart, whatever the timing."""
+    def test_snapshots_show_whole_commits_only(self, visor_server: Server) -> None:
+        """Two files always written together: no snapshot ever sees them apart, whatever the timing."""
         with opened(visor_server.address) as (client, mirror):
             mirror.wait_for(client.txn(then=[op.set("/a", "0"), op.set("/b", "0")]).rev)
             stop = threading.Event()
@@ -96,8 +101,8 @@ class TestReading:
 
             def look() -> None:
                 while not stop.is_set():
-                    view = mirror.view()
-                    pair = view.value("/a"), view.value("/b")
+                    snapshot = mirror.snapshot()
+                    pair = snapshot.value("/a"), snapshot.value("/b")
                     if pair[0] != pair[1]:
                         apart.append(pair)
 
@@ -431,7 +436,7 @@ class TestChanges:
             assert (batch.rev, batch.since, batch.note, len(batch)) == (1, 0, "why", 1)
             assert batch.actor == client._settings.actor
 
-    def test_a_view_and_its_changes_fit_exactly(self, visor_server: Server) -> None:
+    def test_a_snapshot_and_its_changes_fit_exactly(self, visor_server: Server) -> None:
         """Readers that come while commits pour in: backlog plus changes is the store at every rev."""
         with opened(visor_server.address) as (client, mirror):
             stop = threading.Event()

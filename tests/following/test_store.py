@@ -27,7 +27,6 @@ from visor.store import (
     NoKind,
     ObjectExists,
     ObjectMissing,
-    Reading,
     Record,
     Regressed,
     Resource,
@@ -414,7 +413,7 @@ class TestFinding:
     )
     def test_selectors(self, store: Store, selectors: list[by.By], expected: str) -> None:
         assert " ".join(task.id for task in store.find(Task, *selectors)) == expected
-        assert store.now().count(Task, *selectors) == len(expected.split())
+        assert store.snapshot().count(Task, *selectors) == len(expected.split())
 
     def test_names_have_no_case(self, store: Store) -> None:
         assert [node.id for node in store.find(Node, by.name("ALPHA"))] == ["n1"]
@@ -428,20 +427,18 @@ class TestFinding:
         with pytest.raises(UnknownKind):
             store.find(Record)
 
-    def test_a_view_is_one_version_while_others_write(self, store: Store, visor_server: Server) -> None:
-        def body(reading: Reading) -> int:
-            before = reading.find(Task, by.field("service", "web"))
-            with store_at(visor_server.address) as other:
-                other.update(create(Task(id="t3", service="web")))
-                other.update(lambda tx: tx.delete(Task, "t1"))
-                store.wait_for(other.version)
-            assert reading.find(Task, by.field("service", "web")) == before
-            assert reading.find(Task, by.id_prefix("t")) == before
-            assert [task.id for task in store.find(Task, by.field("service", "web"))] == ["t2", "t3"]
-            return reading.version
-
-        assert store.view(body) == 1
-        held = store.now()
+    def test_a_snapshot_is_one_version_while_others_write(self, store: Store, visor_server: Server) -> None:
+        reading = store.snapshot()
+        before = reading.find(Task, by.field("service", "web"))
+        with store_at(visor_server.address) as other:
+            other.update(create(Task(id="t3", service="web")))
+            other.update(lambda tx: tx.delete(Task, "t1"))
+            store.wait_for(other.version)
+        assert reading.find(Task, by.field("service", "web")) == before
+        assert reading.find(Task, by.id_prefix("t")) == before
+        assert [task.id for task in store.find(Task, by.field("service", "web"))] == ["t2", "t3"]
+        assert reading.version == 1
+        held = store.snapshot()
         store.update(lambda tx: tx.delete(Task, "t2"))
         assert (held.get(Task, "t2") is None, store.get(Task, "t2")) == (False, None)
 
@@ -714,13 +711,9 @@ def test_the_same_under_asyncio(visor_server: Server, run: Callable[[Coroutine[A
 
             assert await store.update(body) == 7
             assert await store.update(lambda tx: tx.count(Task)) == 1
-            assert await store.view(lambda reading: reading.version) == 1
-
-            async def reading(held: Reading) -> int:
-                return held.count(Task)
-
-            count, events = await store.view_and_watch(reading)
-            assert count == 1
+            assert store.snapshot().version == 1
+            reading, events = store.snapshot_and_watch()
+            assert reading.count(Task) == 1
             async with events:
                 await store.update(lambda tx: tx.delete(Task, "t1"))
                 async for transaction in events:

@@ -272,7 +272,7 @@ class TestEnds:
             assert found == [["t1"], ["t2"], ["t3"]]
             assert subscription.error is None
 
-    def test_view_and_watch_are_one_step(self, visor_server: Server) -> None:
+    def test_snapshot_and_watch_are_one_step(self, visor_server: Server) -> None:
         with store_at(visor_server.address) as store, store_at(visor_server.address) as writer:
             stop = threading.Event()
 
@@ -286,7 +286,8 @@ class TestEnds:
             thread.start()
             try:
                 for _ in range(20):
-                    ids, events = store.view_and_watch(lambda reading: [t.id for t in reading.find(Task)])
+                    reading, events = store.snapshot_and_watch()
+                    ids = [task.id for task in reading.find(Task)]
                     with events:
                         found = [events.next(timeout=5).events[0].object.id for _ in range(5)]
                     assert [*ids, *found] == [f"t{number:05}" for number in range(len(ids) + 5)]
@@ -307,8 +308,9 @@ class TestEnds:
                 events.close()
                 assert list(events) == []
                 assert store._replica._taps == []
-            with pytest.raises(ZeroDivisionError):
-                store.view_and_watch(lambda reading: 1 // 0)
+            _, events = store.snapshot_and_watch()
+            assert len(store._replica._taps) == 1
+            events.close()
             assert store._replica._taps == []
 
     def test_the_end_of_the_store_is_the_end_of_its_watches(self, visor_server: Server) -> None:

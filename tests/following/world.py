@@ -149,8 +149,8 @@ class World:
     # -- what the readers claim -----------------------------------------------------------------------
     def look(self) -> None:
         """Hold the mirror against the truth, just now."""
-        view = self.mirror.view()
-        assert {file.path: file.value for file in view.files()} == self._truth(view.rev)
+        snapshot = self.mirror.snapshot()
+        assert {file.path: file.value for file in snapshot.files()} == self._truth(snapshot.rev)
 
     def _truth(self, rev: int) -> State:
         """The state at a rev; revs of others on a shared cluster change nothing here."""

@@ -713,13 +713,6 @@ class Client(Generic[T]):
         await watch.start(timeout)
         return watch
 
-    async def view_and_watch(
-        self, what: str | Selector = EVERYTHING, *, timeout: float | None = None
-    ) -> tuple[dict[str, File[T]], Watch[T]]:
-        """Return the files that match now, by path, and a watch of everything after them."""
-        watch = await self.watch(what, state=True, timeout=timeout)
-        return dict(watch.state), watch
-
     async def wait(
         self,
         what: str | Selector,

@@ -705,13 +705,6 @@ class Client(Generic[T]):
         watch.start(timeout)
         return watch
 
-    def view_and_watch(
-        self, what: str | Selector = EVERYTHING, *, timeout: float | None = None
-    ) -> tuple[dict[str, File[T]], Watch[T]]:
-        """Return the files that match now, by path, and a watch of everything after them."""
-        watch = self.watch(what, state=True, timeout=timeout)
-        return dict(watch.state), watch
-
     def wait(
         self,
         what: str | Selector,

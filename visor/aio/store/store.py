@@ -116,14 +116,9 @@ class Store:
         await self.close()
 
     # -- reading --------------------------------------------------------------------------------------
-    def now(self) -> Reading:
+    def snapshot(self) -> Reading:
         """Return the objects as they are now, held still as long as the result is kept."""
         return Reading(self._replica.view(), self._tables)
-
-    async def view(self, body: Callable[[Reading], Awaitable[T] | T]) -> T:
-        """Call `body(reading)` with the objects at one version, and return its result."""
-        result: Any = await self._driver.outcome(body(self.now()))
-        return result  # type: ignore[no-any-return]
 
     def get(self, kind: type[R], id: str) -> R | None:
         """Return the object, None when there is none."""
@@ -132,7 +127,7 @@ class Store:
 
     def find(self, kind: type[R], *selectors: By) -> list[R]:
         """Return the objects that all selectors match, in the order of their ids; InvalidFind, UnknownKind."""
-        return self.now().find(kind, *selectors)
+        return self.snapshot().find(kind, *selectors)
 
     @property
     def version(self) -> int:
@@ -273,26 +268,19 @@ class Store:
         )
         return Callback(self._driver, events, callback)
 
-    async def view_and_watch(
+    def snapshot_and_watch(
         self,
-        body: Callable[[Reading], Awaitable[T] | T],
         *specifiers: specs.Spec,
         include_old: bool = False,
         marks: bool = False,
         limit: int | None = LIMIT,
         patience: float | None = None,
-    ) -> tuple[T, Events]:
-        """Return `body(reading)` and a watch of exactly what comes after that reading; see `view`, `watch`."""
+    ) -> tuple[Reading, Events]:
+        """Return the objects as they are now, and a watch of exactly what comes after that; see `snapshot`, `watch`."""
         chosen = specs.selection(specifiers, self._tables, marks)
         outlet: Outlet[Record] = Outlet(self._clock, limit=limit, patience=patience, select=chosen)
         events = Events(self._replica, outlet, include_old)
-        reading = Reading(events.go_live(), self._tables)
-        try:
-            result: Any = await self._driver.outcome(body(reading))
-        except BaseException:
-            await events.close()
-            raise
-        return result, events
+        return Reading(events.go_live(), self._tables), events
 
     async def changes_between(
         self, first: int, last: int, *specifiers: specs.Spec, include_old: bool = True
@@ -330,7 +318,7 @@ class Store:
     # -- as a whole -----------------------------------------------------------------------------------
     def save(self) -> bytes:
         """Return all objects at one version, as one message."""
-        return archive.save(self.now(), self._tables)
+        return archive.save(self.snapshot(), self._tables)
 
     async def restore(self, data: bytes, *, note: str | None = None, timeout: float | None = None) -> int:
         """Bring the store to what `save` returned, and return the version: new ones created, others updated or deleted.
@@ -343,7 +331,7 @@ class Store:
         saved = archive.load(data, self._tables)
 
         batch = Batcher(self, note, timeout, RESTORE_CHANGES)
-        for step in list(archive.steps(saved, self._tables, self.now())):
+        for step in list(archive.steps(saved, self._tables, self.snapshot())):
             await batch.update(partial(archive.restore_into, steps=[step]))
         await batch.flush()
         return self.version

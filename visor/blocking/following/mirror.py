@@ -32,7 +32,7 @@ D = TypeVar("D")
 
 
 class Files(Generic[T]):
-    """Files by path, as a mirror or a view of one has them: all at `rev`, without a request."""
+    """Files by path, as a mirror or a snapshot of one has them: all at `rev`, without a request."""
 
     __slots__ = ("_held",)
 
@@ -105,7 +105,7 @@ class Mirror(Generic[T]):
     mend (Denied, WrongCluster, the client was closed) ends it: see `error`.
 
     A mirror may be read by any number of threads. Its dict of files moves on between two reads; for
-    several reads at one rev, take a `view`.
+    several reads at one rev, take a `snapshot`.
     """
 
     def __init__(
@@ -174,17 +174,17 @@ class Mirror(Generic[T]):
 
     def paths(self, below: str = "/") -> list[str]:
         """Return the paths of the files at or below a directory, in path order."""
-        return self.view().paths(below)
+        return self.snapshot().paths(below)
 
     def files(self, below: str = "/") -> list[File[T]]:
         """Return the files at or below a directory, in path order, all at one rev."""
-        return self.view().files(below)
+        return self.snapshot().files(below)
 
     def names(self, directory: str = "/") -> list[str]:
         """Return the names directly in a directory, in order, files and directories alike."""
-        return self.view().names(directory)
+        return self.snapshot().names(directory)
 
-    def view(self) -> Files[T]:
+    def snapshot(self) -> Files[T]:
         """Return the files held still at the present rev, as long as the result is kept."""
         return Files(self._replica.view())
 
