@@ -46,15 +46,15 @@ if TYPE_CHECKING:
         ScaleCount,
         Scaled,
         Service,
+        Snapshot,
         Ticket,
         TicketWatch,
-        View,
         connect,
     )
 
 _BLOCKING = (
     "SCHEMA", "App", "Endpoint", "Env", "Event", "EventWatch", "Instance", "Lock", "Member", "Presence", "ProcType",
-    "Registry", "Revision", "Runner", "ScaleCount", "Scaled", "Service", "Ticket", "TicketWatch", "View", "connect",
+    "Registry", "Revision", "Runner", "ScaleCount", "Scaled", "Service", "Ticket", "TicketWatch", "Snapshot", "connect",
 )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "connect",
     "Registry",
-    "View",
+    "Snapshot",
     "App",
     "Revision",
     "ProcType",

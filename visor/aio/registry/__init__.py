@@ -21,8 +21,8 @@ from visor.aio.registry.registry import SCHEMA, Registry, connect
 from visor.aio.registry.revision import Revision
 from visor.aio.registry.scale import ScaleCount, Scaled
 from visor.aio.registry.service import Endpoint, Service
+from visor.aio.registry.snapshot import Snapshot
 from visor.aio.registry.ticket import Ticket, TicketWatch
-from visor.aio.registry.view import View
 
 __all__ = [
     "SCHEMA",
@@ -44,6 +44,6 @@ __all__ = [
     "Service",
     "Ticket",
     "TicketWatch",
-    "View",
+    "Snapshot",
     "connect",
 ]

@@ -24,7 +24,7 @@ from visor.registry.stored import encode
 
 if TYPE_CHECKING:
     from visor.aio.registry.events import EventWatch
-    from visor.aio.registry.view import View
+    from visor.aio.registry.snapshot import Snapshot
 
 
 class App(Registered):
@@ -40,7 +40,7 @@ class App(Registered):
     _record: AppRecord
 
     def __init__(
-        self, view: View, record: AppRecord, mod_rev: int, given: Mapping[str, str] = NOTHING
+        self, view: Snapshot, record: AppRecord, mod_rev: int, given: Mapping[str, str] = NOTHING
     ) -> None:
         super().__init__(view, record, mod_rev)
         self._given = given
@@ -235,7 +235,7 @@ class App(Registered):
         return await revision.unregister(timeout=timeout)
 
     async def register_proc(self, name: str, *, timeout: float | None = None, **fields: Any) -> ProcType:
-        """Register a process type; the fields are those of `View.new_proc`."""
+        """Register a process type; the fields are those of `Snapshot.new_proc`."""
         return await self._view.new_proc(self.name, name, **fields).register(timeout=timeout)
 
     async def register_env(self, ref: str, vars: Mapping[str, str], *, timeout: float | None = None) -> Env:

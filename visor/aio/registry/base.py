@@ -11,7 +11,7 @@ from visor.registry import stored
 
 if TYPE_CHECKING:
     from visor.aio.registry.access import Access
-    from visor.aio.registry.view import View
+    from visor.aio.registry.snapshot import Snapshot
 
 
 class Registered:
@@ -23,7 +23,7 @@ class Registered:
 
     __slots__ = ("_mod_rev", "_record", "_view")
 
-    def __init__(self, view: View, record: Any, mod_rev: int) -> None:
+    def __init__(self, view: Snapshot, record: Any, mod_rev: int) -> None:
         self._view = view
         self._record = record
         self._mod_rev = mod_rev
@@ -34,7 +34,7 @@ class Registered:
         return self._view.rev
 
     @property
-    def snapshot(self) -> View:
+    def snapshot(self) -> Snapshot:
         """The domain at that rev."""
         return self._view
 

@@ -18,7 +18,7 @@ from visor.registry.states import TERMINAL, Move, State
 
 if TYPE_CHECKING:
     from visor.aio.registry.presence import Presence
-    from visor.aio.registry.view import View
+    from visor.aio.registry.snapshot import Snapshot
 
 
 class Instance(Registered):
@@ -37,7 +37,7 @@ class Instance(Registered):
     __slots__ = ("_lost",)
     _record: InstanceRecord
 
-    def __init__(self, view: View, seen: Seen) -> None:
+    def __init__(self, view: Snapshot, seen: Seen) -> None:
         super().__init__(view, seen.record, seen.mod_rev)
         self._lost = seen.lost
 
@@ -305,7 +305,7 @@ def claimer(host: str | Presence, lease: int) -> tuple[str, int]:
     return (host, lease) if isinstance(host, str) else (host.host, host.lease)
 
 
-async def look(view: View, record: InstanceRecord) -> Instance:
+async def look(view: Snapshot, record: InstanceRecord) -> Instance:
     """Return the instance of a record as it is at the view's rev. Unregistered when it is gone by then."""
     path = placement.record_path(record)
     _, version = await view._access.get(path, view.rev)
@@ -332,7 +332,7 @@ async def watch_until(instance: Instance, wanted: set[State], timeout: float | N
     )
 
 
-async def _state(view: View, instance: Instance) -> Instance:
+async def _state(view: Snapshot, instance: Instance) -> Instance:
     try:
         return await look(view, instance._record)
     except Unregistered:

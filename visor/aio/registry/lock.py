@@ -14,7 +14,7 @@ from visor.registry.plan import Plan, Refused
 from visor.registry.stored import decode, encode
 
 if TYPE_CHECKING:
-    from visor.aio.registry.view import View
+    from visor.aio.registry.snapshot import Snapshot
 
 
 class Lock(Registered):
@@ -38,7 +38,7 @@ class Lock(Registered):
         """Who holds it."""
         return self._record.mark.by
 
-    async def unlock(self, *, timeout: float | None = None) -> View:
+    async def unlock(self, *, timeout: float | None = None) -> Snapshot:
         """Give it up, and return the snapshot of that; RevMismatch when it is another's by now, or nobody's."""
         path = layout.lock(self.key)
         done = await self._access.commit(entries.remove(path, self._mod_rev), timeout)
@@ -55,7 +55,7 @@ class Lock(Registered):
         return f"Lock({self.key} of {self.by} at rev {self.rev})"
 
 
-async def take(view: View, key: str, value: str, lease: int, timeout: float | None) -> Lock:
+async def take(view: Snapshot, key: str, value: str, lease: int, timeout: float | None) -> Lock:
     """Take a lock that is free now, and was not taken and given up since the view's rev. Locked when it is taken."""
     access = view._access
     path = layout.lock(key)

@@ -20,8 +20,8 @@ from visor.aio.registry.instance import Instance, claimer
 from visor.aio.registry.member import RunnerWatch, watch_runner
 from visor.aio.registry.presence import Presence, attend
 from visor.aio.registry.scale import ScaleCount, Scaled, purge
+from visor.aio.registry.snapshot import Snapshot
 from visor.aio.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
-from visor.aio.registry.view import View
 from visor.codecs import BYTES
 from visor.errors import Compacted, NotFound
 from visor.registry import entries, layout, names
@@ -42,7 +42,7 @@ class Registry:
         registry = await connect("localhost:8046")
         app = await registry.register_app("git://git/web", "trusty")
 
-    What is read here is the latest state; `snapshot` gives a view of one rev, and everything that is read through that
+    What is read here is the latest state; `snapshot` gives that of one rev, and everything that is read through it
     is of that rev. `clock` (seconds since 1970) dates what is registered, `random` spreads claimers.
     """
 
@@ -73,11 +73,11 @@ class Registry:
     ) -> None:
         await self.close()
 
-    async def snapshot(self, rev: int | None = None) -> View:
+    async def snapshot(self, rev: int | None = None) -> Snapshot:
         """Return the domain at `rev`, or at the latest rev."""
         if rev is None or rev < 0:
             rev = await self._access.rev()
-        return View(self._access, rev)
+        return Snapshot(self._access, rev)
 
     # -- setting up -----------------------------------------------------------------------------------
     async def init(self, *, timeout: float | None = None) -> int:
@@ -230,7 +230,7 @@ class Registry:
         *,
         timeout: float | None = None,
     ) -> Ticket:
-        """Make a ticket that stands for itself: see `View.create_ticket`."""
+        """Make a ticket that stands for itself: see `Snapshot.create_ticket`."""
         view = await self.snapshot()
         return await view.create_ticket(op, app, revision, proc, env, timeout=timeout)
 
@@ -251,7 +251,7 @@ class Registry:
         """
         name, lease = claimer(host, lease)
         wanted = Wanted(app, revision, proc, None if op is None else Operation(op))
-        return await claim_ticket(View(self._access, 0), name, lease, wanted, timeout)
+        return await claim_ticket(Snapshot(self._access, 0), name, lease, wanted, timeout)
 
     # -- scale ----------------------------------------------------------------------------------------
     async def scale(
@@ -265,12 +265,12 @@ class Registry:
         by: str | None = None,
         timeout: float | None = None,
     ) -> Scaled:
-        """Have `n` instances, or "+n" more, or "-n" fewer: see `View.scale`."""
-        view = View(self._access, 0)
+        """Have `n` instances, or "+n" more, or "-n" fewer: see `Snapshot.scale`."""
+        view = Snapshot(self._access, 0)
         return await view.scale(app, revision, proc, n, env, by=by, timeout=timeout)
 
     async def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
-        """Count the instances: see `View.get_scale`."""
+        """Count the instances: see `Snapshot.get_scale`."""
         return await (await self.snapshot()).get_scale(app, revision, proc, env)
 
     # -- following ------------------------------------------------------------------------------------
@@ -282,18 +282,18 @@ class Registry:
         app: str | None = None,
     ) -> EventWatch:
         """Follow what happens, from `rev` on (default: from now on), of all apps or of one."""
-        return await watch_event(View(self._access, rev or 0), rev, types, app)
+        return await watch_event(Snapshot(self._access, rev or 0), rev, types, app)
 
     async def watch_ticket(self, rev: int | None = None, *, host: str | None = None) -> TicketWatch:
         """Follow the tickets to work on, from `rev` on (default: from now on).
 
         Open ones, whether new or given back, and stop tickets, with `host` only its own.
         """
-        return await watch_ticket(View(self._access, rev or 0), rev, host)
+        return await watch_ticket(Snapshot(self._access, rev or 0), rev, host)
 
     async def watch_runner(self, host: str | None = None, rev: int | None = None) -> RunnerWatch:
         """Follow the runners of a host, or of all, that start and stop, from `rev` on (default: from now on)."""
-        return await watch_runner(View(self._access, rev or 0), host, rev)
+        return await watch_runner(Snapshot(self._access, rev or 0), host, rev)
 
     # -- hosts ----------------------------------------------------------------------------------------
     async def attend(
@@ -304,7 +304,7 @@ class Registry:
         What it claims becomes lost by itself when it dies.
         """
         return await attend(
-            View(self._access, await self._access.rev()), names.host(host), ttl, version, timeout
+            Snapshot(self._access, await self._access.rev()), names.host(host), ttl, version, timeout
         )
 
     def __repr__(self) -> str:

@@ -80,7 +80,7 @@ class Revision(Registered):
     async def scale(
         self, proc: str, n: int | str, env: str | None = None, *, timeout: float | None = None
     ) -> Scaled:
-        """Have `n` instances of a process type: see `View.scale`."""
+        """Have `n` instances of a process type: see `Snapshot.scale`."""
         return await self._view.scale(self.app, self.ref, proc, n, env, timeout=timeout)
 
     async def instances(self) -> list[Instance]:

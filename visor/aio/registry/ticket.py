@@ -26,7 +26,7 @@ from visor.values import Commit, Kind
 
 if TYPE_CHECKING:
     from visor.aio.registry.presence import Presence
-    from visor.aio.registry.view import View
+    from visor.aio.registry.snapshot import Snapshot
     from visor.aio.watch import Watch
 
 log = logging.getLogger("visor")
@@ -39,14 +39,14 @@ class Ticket(Registered):
     """A ticket at a rev (FEATURES C6): an order to start or stop a process.
 
     An instance that is pending or claimed is a start ticket, one that is stopping a stop ticket: `instance` is that one
-    then, and what is done to the ticket is done to it. Other tickets (`View.create_ticket`) stand for themselves.
+    then, and what is done to the ticket is done to it. Other tickets (`Snapshot.create_ticket`) stand for themselves.
     """
 
     __slots__ = ("_instance",)
     _record: TicketRecord
 
     def __init__(
-        self, view: View, record: TicketRecord, mod_rev: int, instance: Instance | None = None
+        self, view: Snapshot, record: TicketRecord, mod_rev: int, instance: Instance | None = None
     ) -> None:
         super().__init__(view, record, mod_rev)
         self._instance = instance
@@ -209,7 +209,7 @@ class Ticket(Registered):
         return f"Ticket({self.id}: {self.op} {self.app} {self.revision} {self.proc}, {self.status}{where})"
 
 
-def from_file(view: View, path: str, version: Version) -> Ticket:
+def from_file(view: Snapshot, path: str, version: Version) -> Ticket:
     """Return the ticket that a file under `/tickets` holds. BadRecord."""
     record = tickets.read(version[1], path)
     if isinstance(record, TicketRecord):
@@ -217,7 +217,7 @@ def from_file(view: View, path: str, version: Version) -> Ticket:
     return Ticket.of_instance(Instance(view, Seen(record, version[0])))
 
 
-async def create_ticket(view: View, op: Operation, group: Group, timeout: float | None) -> Ticket:
+async def create_ticket(view: Snapshot, op: Operation, group: Group, timeout: float | None) -> Ticket:
     """Make a ticket that stands for itself. NotFound when a part of the group is not registered."""
     access = view._access
     (identity,) = await access.ids(1, timeout)
@@ -252,7 +252,7 @@ class Wanted:
 
 
 async def claim_ticket(
-    view: View, host: str, lease: int, wanted: Wanted, timeout: float | None
+    view: Snapshot, host: str, lease: int, wanted: Wanted, timeout: float | None
 ) -> Ticket | None:
     """Claim one of the open tickets; None when there is none.
 
@@ -276,7 +276,7 @@ async def claim_ticket(
             raise DeadlineExceeded(f"{host}: others were faster with every ticket", seconds=timeout or 0)
 
 
-async def _drawn(view: View, wanted: Wanted, page: int) -> list[Ticket]:
+async def _drawn(view: Snapshot, wanted: Wanted, page: int) -> list[Ticket]:
     """Return a few open tickets that are wanted, drawn from the oldest page that has any."""
     access = view._access
     start, end = layout.open_ticket(0), f"{layout.OPEN}/~"
@@ -299,7 +299,7 @@ async def _drawn(view: View, wanted: Wanted, page: int) -> list[Ticket]:
             return found
 
 
-def _readable(view: View, path: str, version: Version) -> Ticket | None:
+def _readable(view: Snapshot, path: str, version: Version) -> Ticket | None:
     try:
         return from_file(view, path, version)
     except DecodeError as error:
@@ -313,7 +313,7 @@ class TicketWatch:
     A ticket comes when it is made, when it is given back, and (stop tickets) when an instance should stop.
     """
 
-    def __init__(self, view: View, watch: Watch[bytes], host: str | None) -> None:
+    def __init__(self, view: Snapshot, watch: Watch[bytes], host: str | None) -> None:
         self._view = view
         self._watch = watch
         self._host = host
@@ -372,7 +372,7 @@ class TicketWatch:
         await self.close()
 
 
-async def watch_ticket(view: View, rev: int | None, host: str | None) -> TicketWatch:
+async def watch_ticket(view: Snapshot, rev: int | None, host: str | None) -> TicketWatch:
     """Follow the tickets from `rev` on: open ones, and stop tickets (of one host)."""
     watch = await view._access.client.watch(select.tree(layout.TICKETS), rev, codec=BYTES)
     return TicketWatch(view, watch, host)

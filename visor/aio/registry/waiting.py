@@ -11,7 +11,7 @@ from visor.errors import Compacted, DeadlineExceeded
 
 if TYPE_CHECKING:
     from visor._backoff import Deadline
-    from visor.aio.registry.view import View
+    from visor.aio.registry.snapshot import Snapshot
     from visor.aio.watch import Watch
     from visor.select import Selector
 
@@ -21,9 +21,9 @@ FOREVER = 1e9
 
 
 async def wait_until(
-    view: View,
+    view: Snapshot,
     what: Selector,
-    look: Callable[[View], Awaitable[T]],
+    look: Callable[[Snapshot], Awaitable[T]],
     done: Callable[[T], bool],
     late: Callable[[T], str],
     timeout: float | None,
@@ -44,8 +44,8 @@ async def wait_until(
 
 async def _follow(
     watch: Watch[object],
-    view: View,
-    look: Callable[[View], Awaitable[T]],
+    view: Snapshot,
+    look: Callable[[Snapshot], Awaitable[T]],
     done: Callable[[T], bool],
     late: Callable[[T], str],
     deadline: Deadline,

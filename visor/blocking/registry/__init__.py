@@ -22,8 +22,8 @@ from visor.blocking.registry.registry import SCHEMA, Registry, connect
 from visor.blocking.registry.revision import Revision
 from visor.blocking.registry.scale import ScaleCount, Scaled
 from visor.blocking.registry.service import Endpoint, Service
+from visor.blocking.registry.snapshot import Snapshot
 from visor.blocking.registry.ticket import Ticket, TicketWatch
-from visor.blocking.registry.view import View
 
 __all__ = [
     "SCHEMA",
@@ -45,6 +45,6 @@ __all__ = [
     "Service",
     "Ticket",
     "TicketWatch",
-    "View",
+    "Snapshot",
     "connect",
 ]

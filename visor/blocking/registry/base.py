@@ -12,7 +12,7 @@ from visor.registry import stored
 
 if TYPE_CHECKING:
     from visor.blocking.registry.access import Access
-    from visor.blocking.registry.view import View
+    from visor.blocking.registry.snapshot import Snapshot
 
 
 class Registered:
@@ -24,7 +24,7 @@ class Registered:
 
     __slots__ = ("_mod_rev", "_record", "_view")
 
-    def __init__(self, view: View, record: Any, mod_rev: int) -> None:
+    def __init__(self, view: Snapshot, record: Any, mod_rev: int) -> None:
         self._view = view
         self._record = record
         self._mod_rev = mod_rev
@@ -35,7 +35,7 @@ class Registered:
         return self._view.rev
 
     @property
-    def snapshot(self) -> View:
+    def snapshot(self) -> Snapshot:
         """The domain at that rev."""
         return self._view
 

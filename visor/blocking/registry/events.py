@@ -33,7 +33,7 @@ from visor.registry.words import sentence
 from visor.values import Commit, Kind
 
 if TYPE_CHECKING:
-    from visor.blocking.registry.view import View
+    from visor.blocking.registry.snapshot import Snapshot
     from visor.blocking.watch import Watch
 
 Source = App | Revision | ProcType | Instance | Service | Endpoint
@@ -47,7 +47,7 @@ class Event:
 
     __slots__ = ("_happening", "_view", "actor", "note", "rev", "source", "time")
 
-    def __init__(self, view: View, commit: Commit[bytes], happening: Happening) -> None:
+    def __init__(self, view: Snapshot, commit: Commit[bytes], happening: Happening) -> None:
         self._view = view
         self._happening = happening
         self.rev = commit.rev
@@ -122,7 +122,7 @@ class EventWatch:
     later, ask again from `rev + 1`: the rev up to which every event has been handed out.
     """
 
-    def __init__(self, view: View, watch: Watch[bytes], types: frozenset[EventType] | None) -> None:
+    def __init__(self, view: Snapshot, watch: Watch[bytes], types: frozenset[EventType] | None) -> None:
         self._view = view
         self._watch = watch
         self._types = types
@@ -194,7 +194,7 @@ class EventWatch:
 
 
 def watch_event(
-    view: View,
+    view: Snapshot,
     rev: int | None,
     types: Iterable[EventType | str] | None,
     app: str | None,
@@ -228,7 +228,7 @@ def changed(change: Any) -> Changed:
     )
 
 
-def fetch(view: View, found: list[Happening]) -> list[Happening]:
+def fetch(view: Snapshot, found: list[Happening]) -> list[Happening]:
     """Fill in the instances that are not in their commit, a request for each group of them."""
     groups: dict[str, list[str]] = {}
     for each in found:
@@ -257,7 +257,7 @@ def _decoded(path: str, version: Any) -> InstanceRecord:
     return decode(InstanceRecord, version[1], path)
 
 
-def _source(view: View, happening: Happening) -> Source | None:
+def _source(view: Snapshot, happening: Happening) -> Source | None:
     record = happening.record
     at = view.at(view.rev - 1) if happening.gone else view
     mod_rev = happening.mod_rev

@@ -18,7 +18,7 @@ from visor.registry.states import TERMINAL, Move, State
 
 if TYPE_CHECKING:
     from visor.blocking.registry.presence import Presence
-    from visor.blocking.registry.view import View
+    from visor.blocking.registry.snapshot import Snapshot
 
 
 class Instance(Registered):
@@ -37,7 +37,7 @@ class Instance(Registered):
     __slots__ = ("_lost",)
     _record: InstanceRecord
 
-    def __init__(self, view: View, seen: Seen) -> None:
+    def __init__(self, view: Snapshot, seen: Seen) -> None:
         super().__init__(view, seen.record, seen.mod_rev)
         self._lost = seen.lost
 
@@ -299,7 +299,7 @@ def claimer(host: str | Presence, lease: int) -> tuple[str, int]:
     return (host, lease) if isinstance(host, str) else (host.host, host.lease)
 
 
-def look(view: View, record: InstanceRecord) -> Instance:
+def look(view: Snapshot, record: InstanceRecord) -> Instance:
     """Return the instance of a record as it is at the view's rev. Unregistered when it is gone by then."""
     path = placement.record_path(record)
     _, version = view._access.get(path, view.rev)
@@ -326,7 +326,7 @@ def watch_until(instance: Instance, wanted: set[State], timeout: float | None) -
     )
 
 
-def _state(view: View, instance: Instance) -> Instance:
+def _state(view: Snapshot, instance: Instance) -> Instance:
     try:
         return look(view, instance._record)
     except Unregistered:

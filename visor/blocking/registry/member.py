@@ -21,7 +21,7 @@ from visor.registry.stored import decode, encode
 from visor.values import Commit
 
 if TYPE_CHECKING:
-    from visor.blocking.registry.view import View
+    from visor.blocking.registry.snapshot import Snapshot
     from visor.blocking.watch import Watch
 
 PATHS = {"logger": layout.logger, "proxy": layout.proxy, "pm": layout.pm}
@@ -175,7 +175,7 @@ class Member(Registered):
 class RunnerWatch:
     """An endless iterable of `("start" or "stop", runner)`; made by `watch_runner`."""
 
-    def __init__(self, view: View, watch: Watch[bytes]) -> None:
+    def __init__(self, view: Snapshot, watch: Watch[bytes]) -> None:
         self._view = view
         self._watch = watch
         self._ready: list[tuple[str, Runner]] = []
@@ -219,7 +219,7 @@ class RunnerWatch:
         self.close()
 
 
-def watch_runner(view: View, host: str | None, rev: int | None) -> RunnerWatch:
+def watch_runner(view: Snapshot, host: str | None, rev: int | None) -> RunnerWatch:
     """Follow the runners of a host, or of all, from `rev` on."""
     what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
     return RunnerWatch(view, view._access.client.watch(what, rev, previous=True, codec=BYTES))

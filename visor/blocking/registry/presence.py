@@ -14,7 +14,7 @@ from visor.registry.stored import encode
 
 if TYPE_CHECKING:
     from visor.blocking.lease import Lease
-    from visor.blocking.registry.view import View
+    from visor.blocking.registry.snapshot import Snapshot
 
 
 class Presence:
@@ -50,7 +50,7 @@ class Presence:
         return f"<visor presence of {self.host}, lease {self.lease}>"
 
 
-def attend(view: View, host: str, ttl: float, version: str | None, timeout: float | None) -> Presence:
+def attend(view: Snapshot, host: str, ttl: float, version: str | None, timeout: float | None) -> Presence:
     """Take a lease, and register the host and its process manager on it."""
     access = view._access
     lease = access.client.lease(ttl, timeout=timeout)

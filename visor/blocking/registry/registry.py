@@ -20,8 +20,8 @@ from visor.blocking.registry.instance import Instance, claimer
 from visor.blocking.registry.member import RunnerWatch, watch_runner
 from visor.blocking.registry.presence import Presence, attend
 from visor.blocking.registry.scale import ScaleCount, Scaled, purge
+from visor.blocking.registry.snapshot import Snapshot
 from visor.blocking.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
-from visor.blocking.registry.view import View
 from visor.codecs import BYTES
 from visor.errors import Compacted, NotFound
 from visor.registry import entries, layout, names
@@ -42,7 +42,7 @@ class Registry:
         registry = connect("localhost:8046")
         app = registry.register_app("git://git/web", "trusty")
 
-    What is read here is the latest state; `snapshot` gives a view of one rev, and everything that is read through that
+    What is read here is the latest state; `snapshot` gives that of one rev, and everything that is read through it
     is of that rev. `clock` (seconds since 1970) dates what is registered, `random` spreads claimers.
     """
 
@@ -73,11 +73,11 @@ class Registry:
     ) -> None:
         self.close()
 
-    def snapshot(self, rev: int | None = None) -> View:
+    def snapshot(self, rev: int | None = None) -> Snapshot:
         """Return the domain at `rev`, or at the latest rev."""
         if rev is None or rev < 0:
             rev = self._access.rev()
-        return View(self._access, rev)
+        return Snapshot(self._access, rev)
 
     # -- setting up -----------------------------------------------------------------------------------
     def init(self, *, timeout: float | None = None) -> int:
@@ -226,7 +226,7 @@ class Registry:
         *,
         timeout: float | None = None,
     ) -> Ticket:
-        """Make a ticket that stands for itself: see `View.create_ticket`."""
+        """Make a ticket that stands for itself: see `Snapshot.create_ticket`."""
         view = self.snapshot()
         return view.create_ticket(op, app, revision, proc, env, timeout=timeout)
 
@@ -247,7 +247,7 @@ class Registry:
         """
         name, lease = claimer(host, lease)
         wanted = Wanted(app, revision, proc, None if op is None else Operation(op))
-        return claim_ticket(View(self._access, 0), name, lease, wanted, timeout)
+        return claim_ticket(Snapshot(self._access, 0), name, lease, wanted, timeout)
 
     # -- scale ----------------------------------------------------------------------------------------
     def scale(
@@ -261,12 +261,12 @@ class Registry:
         by: str | None = None,
         timeout: float | None = None,
     ) -> Scaled:
-        """Have `n` instances, or "+n" more, or "-n" fewer: see `View.scale`."""
-        view = View(self._access, 0)
+        """Have `n` instances, or "+n" more, or "-n" fewer: see `Snapshot.scale`."""
+        view = Snapshot(self._access, 0)
         return view.scale(app, revision, proc, n, env, by=by, timeout=timeout)
 
     def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
-        """Count the instances: see `View.get_scale`."""
+        """Count the instances: see `Snapshot.get_scale`."""
         return (self.snapshot()).get_scale(app, revision, proc, env)
 
     # -- following ------------------------------------------------------------------------------------
@@ -278,18 +278,18 @@ class Registry:
         app: str | None = None,
     ) -> EventWatch:
         """Follow what happens, from `rev` on (default: from now on), of all apps or of one."""
-        return watch_event(View(self._access, rev or 0), rev, types, app)
+        return watch_event(Snapshot(self._access, rev or 0), rev, types, app)
 
     def watch_ticket(self, rev: int | None = None, *, host: str | None = None) -> TicketWatch:
         """Follow the tickets to work on, from `rev` on (default: from now on).
 
         Open ones, whether new or given back, and stop tickets, with `host` only its own.
         """
-        return watch_ticket(View(self._access, rev or 0), rev, host)
+        return watch_ticket(Snapshot(self._access, rev or 0), rev, host)
 
     def watch_runner(self, host: str | None = None, rev: int | None = None) -> RunnerWatch:
         """Follow the runners of a host, or of all, that start and stop, from `rev` on (default: from now on)."""
-        return watch_runner(View(self._access, rev or 0), host, rev)
+        return watch_runner(Snapshot(self._access, rev or 0), host, rev)
 
     # -- hosts ----------------------------------------------------------------------------------------
     def attend(
@@ -299,7 +299,7 @@ class Registry:
 
         What it claims becomes lost by itself when it dies.
         """
-        return attend(View(self._access, self._access.rev()), names.host(host), ttl, version, timeout)
+        return attend(Snapshot(self._access, self._access.rev()), names.host(host), ttl, version, timeout)
 
     def __repr__(self) -> str:
         return f"<visor registry on {self._client!r}>"

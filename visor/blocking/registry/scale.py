@@ -20,7 +20,7 @@ from visor.registry.scaling import Amount, Group, Order
 from visor.registry.states import ENDED
 
 if TYPE_CHECKING:
-    from visor.blocking.registry.view import View
+    from visor.blocking.registry.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ class ScaleCount:
         return self.count + self.stopping
 
 
-def scale_group(view: View, group: Group, amount: Amount, by: str | None, timeout: float | None) -> Scaled:
+def scale_group(
+    view: Snapshot, group: Group, amount: Amount, by: str | None, timeout: float | None
+) -> Scaled:
     """Bring a group to an amount: up to 500 instances in one rev, more in steps that are whole each."""
     access = view._access
     pauses = access.pauses(timeout)
@@ -81,7 +83,7 @@ def scale_group(view: View, group: Group, amount: Amount, by: str | None, timeou
             return Scaled(tuple(done), previous, count + step, result[0])
 
 
-def top_up(view: View, group: Group, by: str | None, timeout: float | None) -> Scaled:
+def top_up(view: Snapshot, group: Group, by: str | None, timeout: float | None) -> Scaled:
     """Register what a group lacks of what `scale` was last told, up to 500 in one rev; never stop anything."""
     access = view._access
     pauses = access.pauses(timeout)
@@ -104,7 +106,7 @@ def top_up(view: View, group: Group, by: str | None, timeout: float | None) -> S
 
 
 def _attempt(
-    view: View, order: Order, rev: int, count: int, step: int, ids: list[int]
+    view: Snapshot, order: Order, rev: int, count: int, step: int, ids: list[int]
 ) -> Refused | tuple[int, list[Instance]]:
     """Try one step from what was counted at `rev`; return its rev and the instances it is about."""
     access = view._access
@@ -129,7 +131,7 @@ def _attempt(
     return done, [Instance(then, Seen(record, done)) for record in after if record is not None]
 
 
-def _lowest(view: View, group: Group, rev: int, count: int) -> list[Seen]:
+def _lowest(view: Snapshot, group: Group, rev: int, count: int) -> list[Seen]:
     """Return the live instances of the lowest ids at `rev`."""
     access = view._access
     live = select.children(group.directory("live"))
@@ -149,7 +151,7 @@ def _lowest(view: View, group: Group, rev: int, count: int) -> list[Seen]:
     ]
 
 
-def count_group(view: View, app: str, revision: str, proc: str, env: str | None) -> ScaleCount:
+def count_group(view: Snapshot, app: str, revision: str, proc: str, env: str | None) -> ScaleCount:
     """Count the instances of a process type of a revision, of all environments or of one ("" for none)."""
     counts: list[Mapping[str, int]] = []
     for kind in ("live", "stopping"):
@@ -160,7 +162,9 @@ def count_group(view: View, app: str, revision: str, proc: str, env: str | None)
     return ScaleCount(sum(live.values()), sum(stopping.values()), view.rev, live)
 
 
-def register_one(view: View, group: Group, place: tuple[str, int] | None, timeout: float | None) -> Instance:
+def register_one(
+    view: Snapshot, group: Group, place: tuple[str, int] | None, timeout: float | None
+) -> Instance:
     """Register one instance: pending, or running at HOST and PORT."""
     access = view._access
     time = access.time()
@@ -172,7 +176,7 @@ def register_one(view: View, group: Group, place: tuple[str, int] | None, timeou
     return Instance(view.at(done), Seen(record, done))
 
 
-def purge(view: View, app: str | None, reason: str, timeout: float | None) -> int:
+def purge(view: Snapshot, app: str | None, reason: str, timeout: float | None) -> int:
     """Unregister the instances that have ended, up to 500 in one rev, and return how many."""
     access = view._access
     ended = [each for each in view.instances(app) if each.state in ENDED]

@@ -10,7 +10,7 @@ from visor.errors import Compacted, DeadlineExceeded
 
 if TYPE_CHECKING:
     from visor._backoff import Deadline
-    from visor.blocking.registry.view import View
+    from visor.blocking.registry.snapshot import Snapshot
     from visor.blocking.watch import Watch
     from visor.select import Selector
 
@@ -20,9 +20,9 @@ FOREVER = 1e9
 
 
 def wait_until(
-    view: View,
+    view: Snapshot,
     what: Selector,
-    look: Callable[[View], T],
+    look: Callable[[Snapshot], T],
     done: Callable[[T], bool],
     late: Callable[[T], str],
     timeout: float | None,
@@ -43,8 +43,8 @@ def wait_until(
 
 def _follow(
     watch: Watch[object],
-    view: View,
-    look: Callable[[View], T],
+    view: Snapshot,
+    look: Callable[[Snapshot], T],
     done: Callable[[T], bool],
     late: Callable[[T], str],
     deadline: Deadline,

@@ -16,7 +16,7 @@ from visor.cli.problem import Problem
 from visor.cli.reading import past
 from visor.cli.settings import Settings
 from visor.errors import Exists
-from visor.registry import Registry, View, errors
+from visor.registry import Registry, Snapshot, errors
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,8 +43,8 @@ def domain(settings: Settings) -> Iterator[Registry]:
         yield Registry(client)
 
 
-def seen(registry: Registry, settings: Settings, rev: int | None, moment: str | None) -> View:
-    """Return the view that `--rev` or `--at` asks for: the latest without them."""
+def seen(registry: Registry, settings: Settings, rev: int | None, moment: str | None) -> Snapshot:
+    """Return the snapshot that `--rev` or `--at` asks for: the latest without them."""
     return registry.snapshot(past(registry.client, settings, rev, moment))
 
 

@@ -16,7 +16,7 @@ from visor.cli.problem import Problem
 from visor.cli.settings import Settings
 from visor.cli.wording import counted
 from visor.errors import NotFound
-from visor.registry import Instance, State, View, layout
+from visor.registry import Instance, Snapshot, State, layout
 from visor.registry.ids import BLOCK
 
 ID = POSITIVE
@@ -59,7 +59,7 @@ def ls_command(settings: Settings, watch: bool, **options: Any) -> None:
         output.rows({"rev": state.rev}, "instances", _read(state, options, wanted), view)
 
 
-def _read(view: View, options: dict[str, Any], wanted: Callable[[Instance], bool]) -> list[Instance]:
+def _read(view: Snapshot, options: dict[str, Any], wanted: Callable[[Instance], bool]) -> list[Instance]:
     if options["host"] is not None:
         found = view.host_instances(options["host"])
     else:

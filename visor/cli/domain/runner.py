@@ -9,7 +9,7 @@ from visor.cli.domain.common import actor_option, changed, domain, moment_option
 from visor.cli.options import POSITIVE, VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.settings import Settings
-from visor.registry import View
+from visor.registry import Snapshot
 
 KINDS = ("logger", "proxy", "pm")
 
@@ -60,7 +60,7 @@ def members_command(settings: Settings, kind: str | None, rev: int | None, momen
     """List the loggers, proxies and process managers (pm)."""
     output = Output(settings)
     with domain(settings) as registry:
-        view: View = seen(registry, settings, rev, moment)
+        view: Snapshot = seen(registry, settings, rev, moment)
         found = [member for each in KINDS if kind in (None, each) for member in view.members(each)]
     output.rows({"rev": view.rev}, "members", found, rows.members(settings.now))
 

@@ -1,6 +1,6 @@
+# Generated from visor/aio/registry/snapshot.py by tests/hygiene/unasync.py.
 """The domain at one rev: everything is read as it was then, and new objects begin there."""
 
-# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -8,19 +8,19 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from visor import select
-from visor.aio.registry.access import Access, Row
-from visor.aio.registry.app import App
-from visor.aio.registry.audit import verify
-from visor.aio.registry.env import Env
-from visor.aio.registry.events import EventWatch, watch_event
-from visor.aio.registry.instance import Instance
-from visor.aio.registry.lock import Lock, take
-from visor.aio.registry.member import DIRECTORIES, Member, Runner
-from visor.aio.registry.proc import ProcType
-from visor.aio.registry.revision import Revision
-from visor.aio.registry.scale import ScaleCount, Scaled, count_group, register_one, scale_group, top_up
-from visor.aio.registry.service import Endpoint, Service
-from visor.aio.registry.ticket import Ticket, create_ticket, from_file
+from visor.blocking.registry.access import Access, Row
+from visor.blocking.registry.app import App
+from visor.blocking.registry.audit import verify
+from visor.blocking.registry.env import Env
+from visor.blocking.registry.events import EventWatch, watch_event
+from visor.blocking.registry.instance import Instance
+from visor.blocking.registry.lock import Lock, take
+from visor.blocking.registry.member import DIRECTORIES, Member, Runner
+from visor.blocking.registry.proc import ProcType
+from visor.blocking.registry.revision import Revision
+from visor.blocking.registry.scale import ScaleCount, Scaled, count_group, register_one, scale_group, top_up
+from visor.blocking.registry.service import Endpoint, Service
+from visor.blocking.registry.ticket import Ticket, create_ticket, from_file
 from visor.errors import NotFound
 from visor.registry import layout, moves, names, placement, scaling, srv
 from visor.registry.audit import Fault
@@ -53,14 +53,14 @@ from visor.select import Selector
 T = TypeVar("T")
 
 
-class View:
-    """The domain at a rev (the ancestors' Snapshot). Made by `Registry.snapshot`.
+class Snapshot:
+    """The domain at a rev. Made by `Registry.snapshot`.
 
-        view = await registry.snapshot()
-        await view.apps()                        # []
-        await view.new_app("web").register()
-        await view.apps()                        # still []
-        await (await view.fast_forward()).apps() # [App(web at rev 7)]
+        snapshot = registry.snapshot()
+        snapshot.apps()                # []
+        snapshot.new_app("web").register()
+        snapshot.apps()                        # still []
+        (snapshot.fast_forward()).apps() # [App(web at rev 7)]
 
     Lists are in the order of names and ids. An object that cannot be decoded ends a list in BadRecords, which carries
     all others as `.found`.
@@ -78,15 +78,15 @@ class View:
         """The rev."""
         return self._rev
 
-    def at(self, rev: int) -> View:
+    def at(self, rev: int) -> Snapshot:
         """Return the domain at another rev; nothing is asked."""
-        return self if rev == self._rev else View(self._access, rev)
+        return self if rev == self._rev else Snapshot(self._access, rev)
 
-    async def fast_forward(self, rev: int = -1) -> View:
+    def fast_forward(self, rev: int = -1) -> Snapshot:
         """Return the domain at `rev`, or at the latest; itself when that is not newer: never back in time."""
         if rev < 0:
-            rev = await self._access.rev()
-        return View(self._access, rev) if rev > self._rev else self
+            rev = self._access.rev()
+        return Snapshot(self._access, rev) if rev > self._rev else self
 
     # -- apps and what belongs to them ----------------------------------------------------------------
     def new_app(
@@ -104,23 +104,23 @@ class View:
             names.variable(key)
         return App(self, record, 0, MappingProxyType(dict(env)))
 
-    async def app(self, name: str) -> App:
+    def app(self, name: str) -> App:
         """Return an app; NotFound."""
-        record, mod_rev = await self._one(AppRecord, layout.app(name), f"app {name}")
+        record, mod_rev = self._one(AppRecord, layout.app(name), f"app {name}")
         return App(self, record, mod_rev)
 
-    async def apps(self) -> list[App]:
+    def apps(self) -> list[App]:
         """Return all apps, by name."""
-        return [App(self, *each) for each in await self._list(AppRecord, select.glob("/apps/*/app"))]
+        return [App(self, *each) for each in self._list(AppRecord, select.glob("/apps/*/app"))]
 
-    async def app_names(self) -> list[str]:
+    def app_names(self) -> list[str]:
         """Return the names of all apps."""
-        _, rows = await self._access.scan(select.glob("/apps/*/app"), self._rev, keys=True)
+        _, rows = self._access.scan(select.glob("/apps/*/app"), self._rev, keys=True)
         return [path.split("/")[2] for path, _ in rows]
 
-    async def variables(self, app: str) -> Mapping[str, str]:
+    def variables(self, app: str) -> Mapping[str, str]:
         """Return the environment of an app; empty when there is none, also of an app that does not exist."""
-        _, rows = await self._access.scan(select.children(layout.variables(app)), self._rev)
+        _, rows = self._access.scan(select.children(layout.variables(app)), self._rev)
         return MappingProxyType(
             {layout.variable_name(path): str(version[1], "utf-8") for path, version in rows}
         )
@@ -130,14 +130,14 @@ class View:
         record = RevisionRecord(names.name("app", app), names.name("revision", ref), archive_url)
         return Revision(self, record, 0)
 
-    async def revision(self, app: str, ref: str) -> Revision:
+    def revision(self, app: str, ref: str) -> Revision:
         """Return a revision; NotFound."""
         path = layout.revision(app, ref)
-        return Revision(self, *await self._one(RevisionRecord, path, f"revision {app} {ref}"))
+        return Revision(self, *self._one(RevisionRecord, path, f"revision {app} {ref}"))
 
-    async def revisions(self, app: str | None = None) -> list[Revision]:
+    def revisions(self, app: str | None = None) -> list[Revision]:
         """Return the revisions of an app, or of all."""
-        found = await self._list(RevisionRecord, _parts("revs", app))
+        found = self._list(RevisionRecord, _parts("revs", app))
         return [Revision(self, *each) for each in found]
 
     def new_proc(
@@ -165,13 +165,13 @@ class View:
         )
         return ProcType(self, record, 0)
 
-    async def proc(self, app: str, name: str) -> ProcType:
+    def proc(self, app: str, name: str) -> ProcType:
         """Return a process type; NotFound."""
-        return ProcType(self, *await self._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
+        return ProcType(self, *self._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
 
-    async def procs(self, app: str | None = None) -> list[ProcType]:
+    def procs(self, app: str | None = None) -> list[ProcType]:
         """Return the process types of an app, or of all."""
-        return [ProcType(self, *each) for each in await self._list(ProcRecord, _parts("procs", app))]
+        return [ProcType(self, *each) for each in self._list(ProcRecord, _parts("procs", app))]
 
     def new_env(self, app: str, ref: str, vars: Mapping[str, str]) -> Env:
         """Return an immutable environment that is not registered yet. BadName, also for a variable's name."""
@@ -180,36 +180,36 @@ class View:
         record = EnvRecord(names.name("app", app), names.name("env", ref), MappingProxyType(dict(vars)))
         return Env(self, record, 0)
 
-    async def env(self, app: str, ref: str) -> Env:
+    def env(self, app: str, ref: str) -> Env:
         """Return an immutable environment; NotFound."""
-        return Env(self, *await self._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
+        return Env(self, *self._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
 
-    async def envs(self, app: str | None = None) -> list[Env]:
+    def envs(self, app: str | None = None) -> list[Env]:
         """Return the immutable environments of an app, or of all."""
-        return [Env(self, *each) for each in await self._list(EnvRecord, _parts("envs", app))]
+        return [Env(self, *each) for each in self._list(EnvRecord, _parts("envs", app))]
 
     # -- instances ------------------------------------------------------------------------------------
-    async def instance(self, identity: int) -> Instance:
+    def instance(self, identity: int) -> Instance:
         """Return an instance; NotFound for none such, Unregistered for one that is gone."""
-        found = await self.identity(identity)
+        found = self.identity(identity)
         path = layout.identity(identity)
         if found is None or found.ticket is not None:
             raise NotFound(f"instance {identity}: not found", path=path, rev=self._rev)
         where = layout.group(found.app, "instances", found.revision, found.proc, found.env)
         where = f"{where}/{layout.number(identity)}"
-        _, version = await self._access.get(where, self._rev)
+        _, version = self._access.get(where, self._rev)
         if version is None:
             raise moves.unregistered(found, identity, where)
         record = decode(InstanceRecord, version[1], where)
-        lost = placement.is_lost(record, await self.leases_of([record]))
+        lost = placement.is_lost(record, self.leases_of([record]))
         return Instance(self, Seen(record, version[0], lost))
 
-    async def is_done(self, identity: int) -> bool:
+    def is_done(self, identity: int) -> bool:
         """Whether there was such an instance or ticket, and it is over for good; that stays true."""
-        found = await self.identity(identity)
+        found = self.identity(identity)
         return found is not None and found.end is not None
 
-    async def instances(
+    def instances(
         self,
         app: str | None = None,
         revision: str | None = None,
@@ -225,21 +225,21 @@ class View:
         else:
             place = "*" if env is None else env or layout.NO_ENV
             what = select.glob(f"/apps/{'/'.join(names_)}/{place}/*")
-        return [Instance(self, seen) for seen in await self.instances_seen(what)]
+        return [Instance(self, seen) for seen in self.instances_seen(what)]
 
-    async def host_instances(self, host: str) -> list[Instance]:
+    def host_instances(self, host: str) -> list[Instance]:
         """Return the instances that run on a host, the stopping ones too, by id. One request a page of 10 000."""
-        seen = await self.instances_seen(select.children(layout.host(host)))
+        seen = self.instances_seen(select.children(layout.host(host)))
         return [Instance(self, each) for each in seen]
 
-    async def instances_seen(self, what: Selector) -> list[Seen]:
+    def instances_seen(self, what: Selector) -> list[Seen]:
         """Return the records of the instances that match."""
         records: list[tuple[InstanceRecord, int]] = []
         bad: list[BadRecord] = []
         # By pages, so that other tasks of this loop have a turn between them.
-        async for _, rows in self._access.pages(what, self._rev):
+        for _, rows in self._access.pages(what, self._rev):
             _decode_into(InstanceRecord, rows, records, bad)
-        leases = await self.leases_of(record for record, _ in records)
+        leases = self.leases_of(record for record, _ in records)
         seen = [
             Seen(record, mod_rev, record.lease != 0 and placement.is_lost(record, leases))
             for record, mod_rev in records
@@ -248,7 +248,7 @@ class View:
             raise BadRecords.of([Instance(self, each) for each in seen], bad)
         return seen
 
-    async def leases_of(self, records: Iterable[InstanceRecord]) -> frozenset[int]:
+    def leases_of(self, records: Iterable[InstanceRecord]) -> frozenset[int]:
         """Return those leases of the records that exist at this rev."""
         wanted = {record.lease for record in records if record.lease and record.state in TAKEN}
         if not wanted:
@@ -257,19 +257,19 @@ class View:
             return self._leases
         if len(wanted) == 1:
             (lease,) = wanted
-            _, version = await self._access.get(layout.lease(lease), self._rev)
+            _, version = self._access.get(layout.lease(lease), self._rev)
             return frozenset() if version is None else frozenset(wanted)
-        _, rows = await self._access.scan(select.children(layout.LEASES), self._rev, keys=True)
+        _, rows = self._access.scan(select.children(layout.LEASES), self._rev, keys=True)
         self._leases = frozenset(int(path.rsplit("/", 1)[1]) for path, _ in rows)
         return self._leases
 
-    async def identity(self, identity: int) -> IdRecord | None:
+    def identity(self, identity: int) -> IdRecord | None:
         """Return what an id belongs to; None when nobody has it."""
         path = layout.identity(identity)
-        _, version = await self._access.get(path, self._rev)
+        _, version = self._access.get(path, self._rev)
         return None if version is None else self.decode(IdRecord, path, version)
 
-    async def register_instance(
+    def register_instance(
         self,
         app: str,
         revision: str,
@@ -285,9 +285,9 @@ class View:
         """
         group = Group.of(app, revision, proc, env)
         place = None if addr is None else srv.address(addr)
-        return await register_one(self, group, place, timeout)
+        return register_one(self, group, place, timeout)
 
-    async def scale(
+    def scale(
         self,
         app: str,
         revision: str,
@@ -306,9 +306,9 @@ class View:
         same group until the deadline.
         """
         group = Group.of(app, revision, proc, env)
-        return await scale_group(self, group, scaling.parse(n), by, timeout)
+        return scale_group(self, group, scaling.parse(n), by, timeout)
 
-    async def top_up(
+    def top_up(
         self,
         app: str,
         revision: str,
@@ -323,16 +323,16 @@ class View:
         Any number of schedulers may do that at once, and whoever scales meanwhile is not overruled. Nothing is ever
         stopped. NotFound when nobody has scaled the group, or a part of it is not registered.
         """
-        return await top_up(self, Group.of(app, revision, proc, env), by, timeout)
+        return top_up(self, Group.of(app, revision, proc, env), by, timeout)
 
-    async def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
+    def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
         """Count the instances, of all environments or of one ("" for those without); unknown names count 0."""
-        return await count_group(self, app, revision, proc, env)
+        return count_group(self, app, revision, proc, env)
 
-    async def targets(self, app: str | None = None) -> dict[Group, ScaleRecord]:
+    def targets(self, app: str | None = None) -> dict[Group, ScaleRecord]:
         """Return what `scale` was last told, by group: what a scheduler compares the counts with."""
         what = select.glob(f"/apps/{app or '*'}/scale/*/*/*")
-        _, rows = await self._access.scan(what, self._rev)
+        _, rows = self._access.scan(what, self._rev)
         targets = {}
         for path, version in rows:
             parts = path.split("/")
@@ -341,31 +341,31 @@ class View:
         return targets
 
     # -- tickets --------------------------------------------------------------------------------------
-    async def ticket(self, identity: int) -> Ticket:
+    def ticket(self, identity: int) -> Ticket:
         """Return a ticket, also one that is done or dead; NotFound. The id of an instance gives its ticket."""
         path = layout.identity(identity)
-        _, version = await self._access.get(path, self._rev)
+        _, version = self._access.get(path, self._rev)
         if version is None:
             raise NotFound(f"ticket {identity}: not found", path=path, rev=self._rev)
         found = self.decode(IdRecord, path, version)
         if found.ticket is None:
-            return Ticket.of_instance(await self.instance(identity))
+            return Ticket.of_instance(self.instance(identity))
         return Ticket(self, found.ticket, version[0])
 
-    async def tickets(self) -> list[Ticket]:
+    def tickets(self) -> list[Ticket]:
         """Return all tickets that are not processed: open ones, claimed ones, and instances that should stop."""
-        return await self._tickets(select.tree(layout.TICKETS))
+        return self._tickets(select.tree(layout.TICKETS))
 
-    async def open_tickets(self) -> list[Ticket]:
+    def open_tickets(self) -> list[Ticket]:
         """Return the tickets that can be claimed, the oldest first."""
-        return await self._tickets(select.children(layout.OPEN))
+        return self._tickets(select.children(layout.OPEN))
 
-    async def host_tickets(self, host: str) -> list[Ticket]:
+    def host_tickets(self, host: str) -> list[Ticket]:
         """Return the tickets that a host has claimed, and its instances that should stop."""
-        return await self._tickets(select.children(layout.claimed_tickets(host)))
+        return self._tickets(select.children(layout.claimed_tickets(host)))
 
-    async def _tickets(self, what: Selector) -> list[Ticket]:
-        _, rows = await self._access.scan(what, self._rev)
+    def _tickets(self, what: Selector) -> list[Ticket]:
+        _, rows = self._access.scan(what, self._rev)
         found: list[Ticket] = []
         bad: list[BadRecord] = []
         for path, version in rows:
@@ -377,7 +377,7 @@ class View:
             raise BadRecords.of(found, bad)
         return found
 
-    async def create_ticket(
+    def create_ticket(
         self,
         op: Operation | str,
         app: str,
@@ -388,30 +388,30 @@ class View:
         timeout: float | None = None,
     ) -> Ticket:
         """Make a ticket that stands for itself. NotFound when app, revision or process type is not registered."""
-        return await create_ticket(self, Operation(op), Group.of(app, revision, proc, env), timeout)
+        return create_ticket(self, Operation(op), Group.of(app, revision, proc, env), timeout)
 
     # -- services -------------------------------------------------------------------------------------
     def new_service(self, name: str) -> Service:
         """Return a service that is not registered yet. BadName."""
         return Service(self, ServiceRecord(names.name("service", name)), 0)
 
-    async def service(self, name: str) -> Service:
+    def service(self, name: str) -> Service:
         """Return a service; NotFound."""
-        return Service(self, *await self._one(ServiceRecord, layout.service(name), f"service {name}"))
+        return Service(self, *self._one(ServiceRecord, layout.service(name), f"service {name}"))
 
-    async def services(self) -> list[Service]:
+    def services(self) -> list[Service]:
         """Return all services, by name."""
-        found = await self._list(ServiceRecord, select.glob("/services/*/service"))
+        found = self._list(ServiceRecord, select.glob("/services/*/service"))
         return [Service(self, *each) for each in found]
 
-    async def endpoint(self, service: str, addr: str) -> Endpoint:
+    def endpoint(self, service: str, addr: str) -> Endpoint:
         """Return an endpoint; NotFound."""
         path = layout.endpoint(service, addr)
-        return Endpoint(self, *await self._one(EndpointRecord, path, f"endpoint {addr} of {service}"))
+        return Endpoint(self, *self._one(EndpointRecord, path, f"endpoint {addr} of {service}"))
 
-    async def endpoints(self, service: str) -> list[Endpoint]:
+    def endpoints(self, service: str) -> list[Endpoint]:
         """Return the endpoints of a service, by address."""
-        found = await self._list(EndpointRecord, select.children(layout.endpoints(service)))
+        found = self._list(EndpointRecord, select.children(layout.endpoints(service)))
         return [Endpoint(self, *each) for each in found]
 
     # -- members --------------------------------------------------------------------------------------
@@ -420,51 +420,51 @@ class View:
         host, port = srv.address(addr)
         return Runner(self, RunnerRecord(host, port, instance), 0)
 
-    async def runner(self, addr: str) -> Runner:
+    def runner(self, addr: str) -> Runner:
         """Return the runner at HOST:PORT; NotFound."""
         host, port = srv.address(addr)
-        return Runner(self, *await self._one(RunnerRecord, layout.runner(host, port), f"runner {addr}"))
+        return Runner(self, *self._one(RunnerRecord, layout.runner(host, port), f"runner {addr}"))
 
-    async def runners(self, host: str | None = None) -> list[Runner]:
+    def runners(self, host: str | None = None) -> list[Runner]:
         """Return the runners of a host, or of all."""
         what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
-        return [Runner(self, *each) for each in await self._list(RunnerRecord, what)]
+        return [Runner(self, *each) for each in self._list(RunnerRecord, what)]
 
     def new_member(self, kind: str, host: str, port: int | None = None, version: str | None = None) -> Member:
         """Return a "logger", "proxy" or "pm" (process manager) that is not registered yet."""
         return Member(self, MemberRecord(kind, names.host(host), port, version), 0)
 
-    async def members(self, kind: str) -> list[Member]:
+    def members(self, kind: str) -> list[Member]:
         """Return all loggers, proxies or process managers ("logger", "proxy", "pm"), by address."""
         what = select.children(DIRECTORIES[kind])
-        return [Member(self, *each) for each in await self._list(MemberRecord, what)]
+        return [Member(self, *each) for each in self._list(MemberRecord, what)]
 
-    async def loggers(self) -> list[Member]:
+    def loggers(self) -> list[Member]:
         """Return all loggers."""
-        return await self.members("logger")
+        return self.members("logger")
 
-    async def proxies(self) -> list[Member]:
+    def proxies(self) -> list[Member]:
         """Return all proxies."""
-        return await self.members("proxy")
+        return self.members("proxy")
 
-    async def process_managers(self) -> list[Member]:
+    def process_managers(self) -> list[Member]:
         """Return all process managers."""
-        return await self.members("pm")
+        return self.members("pm")
 
-    async def leases(self) -> list[LeaseRecord]:
+    def leases(self) -> list[LeaseRecord]:
         """Return the hosts that live as long as a lease."""
-        return [record for record, _ in await self._list(LeaseRecord, select.children(layout.LEASES))]
+        return [record for record, _ in self._list(LeaseRecord, select.children(layout.LEASES))]
 
     # -- other ----------------------------------------------------------------------------------------
-    async def lock(self, key: str, value: str = "", *, lease: int = 0, timeout: float | None = None) -> Lock:
+    def lock(self, key: str, value: str = "", *, lease: int = 0, timeout: float | None = None) -> Lock:
         """Take the lock `key`; Locked when somebody has it, RevMismatch when it came and went since this rev."""
-        return await take(self, key, value, lease, timeout)
+        return take(self, key, value, lease, timeout)
 
-    async def verify(self) -> list[Fault]:
+    def verify(self) -> list[Fault]:
         """Look at every file of the domain and return what is wrong: nothing may be half there or left over."""
-        return await verify(self._access, self._rev)
+        return verify(self._access, self._rev)
 
-    async def watch_event(
+    def watch_event(
         self,
         rev: int | None = None,
         *,
@@ -472,21 +472,21 @@ class View:
         app: str | None = None,
     ) -> EventWatch:
         """Follow what happens, from the rev after this one on, or from `rev`; of all apps or of one."""
-        return await watch_event(self, self._rev + 1 if rev is None else rev, types, app)
+        return watch_event(self, self._rev + 1 if rev is None else rev, types, app)
 
     # -- reading --------------------------------------------------------------------------------------
     def decode(self, kind: type[T], path: str, version: Version) -> T:
         """Return the record that a version holds. BadRecord."""
         return decode(kind, version[1], path)
 
-    async def _one(self, kind: type[T], path: str, what: str) -> tuple[T, int]:
-        _, version = await self._access.get(path, self._rev)
+    def _one(self, kind: type[T], path: str, what: str) -> tuple[T, int]:
+        _, version = self._access.get(path, self._rev)
         if version is None:
             raise NotFound(f"{what}: not registered", path=path, rev=self._rev)
         return decode(kind, version[1], path), version[0]
 
-    async def _list(self, kind: type[T], what: Selector) -> list[tuple[T, int]]:
-        _, rows = await self._access.scan(what, self._rev)
+    def _list(self, kind: type[T], what: Selector) -> list[tuple[T, int]]:
+        _, rows = self._access.scan(what, self._rev)
         found: list[tuple[T, int]] = []
         bad: list[BadRecord] = []
         _decode_into(kind, rows, found, bad)
@@ -495,7 +495,7 @@ class View:
         return found
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, View):
+        if not isinstance(other, Snapshot):
             return NotImplemented
         return self._access is other._access and self._rev == other._rev
 
@@ -503,7 +503,7 @@ class View:
         return hash((id(self._access), self._rev))
 
     def __repr__(self) -> str:
-        return f"View(rev {self._rev})"
+        return f"Snapshot(rev {self._rev})"
 
 
 def _decode_into(

@@ -1,6 +1,6 @@
-# Generated from visor/aio/registry/view.py by tests/hygiene/unasync.py.
 """The domain at one rev: everything is read as it was then, and new objects begin there."""
 
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -8,19 +8,19 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from visor import select
-from visor.blocking.registry.access import Access, Row
-from visor.blocking.registry.app import App
-from visor.blocking.registry.audit import verify
-from visor.blocking.registry.env import Env
-from visor.blocking.registry.events import EventWatch, watch_event
-from visor.blocking.registry.instance import Instance
-from visor.blocking.registry.lock import Lock, take
-from visor.blocking.registry.member import DIRECTORIES, Member, Runner
-from visor.blocking.registry.proc import ProcType
-from visor.blocking.registry.revision import Revision
-from visor.blocking.registry.scale import ScaleCount, Scaled, count_group, register_one, scale_group, top_up
-from visor.blocking.registry.service import Endpoint, Service
-from visor.blocking.registry.ticket import Ticket, create_ticket, from_file
+from visor.aio.registry.access import Access, Row
+from visor.aio.registry.app import App
+from visor.aio.registry.audit import verify
+from visor.aio.registry.env import Env
+from visor.aio.registry.events import EventWatch, watch_event
+from visor.aio.registry.instance import Instance
+from visor.aio.registry.lock import Lock, take
+from visor.aio.registry.member import DIRECTORIES, Member, Runner
+from visor.aio.registry.proc import ProcType
+from visor.aio.registry.revision import Revision
+from visor.aio.registry.scale import ScaleCount, Scaled, count_group, register_one, scale_group, top_up
+from visor.aio.registry.service import Endpoint, Service
+from visor.aio.registry.ticket import Ticket, create_ticket, from_file
 from visor.errors import NotFound
 from visor.registry import layout, moves, names, placement, scaling, srv
 from visor.registry.audit import Fault
@@ -53,14 +53,14 @@ from visor.select import Selector
 T = TypeVar("T")
 
 
-class View:
-    """The domain at a rev (the ancestors' Snapshot). Made by `Registry.snapshot`.
+class Snapshot:
+    """The domain at a rev. Made by `Registry.snapshot`.
 
-        view = registry.snapshot()
-        view.apps()                        # []
-        view.new_app("web").register()
-        view.apps()                        # still []
-        (view.fast_forward()).apps() # [App(web at rev 7)]
+        snapshot = await registry.snapshot()
+        await snapshot.apps()                # []
+        await snapshot.new_app("web").register()
+        await snapshot.apps()                        # still []
+        await (await snapshot.fast_forward()).apps() # [App(web at rev 7)]
 
     Lists are in the order of names and ids. An object that cannot be decoded ends a list in BadRecords, which carries
     all others as `.found`.
@@ -78,15 +78,15 @@ class View:
         """The rev."""
         return self._rev
 
-    def at(self, rev: int) -> View:
+    def at(self, rev: int) -> Snapshot:
         """Return the domain at another rev; nothing is asked."""
-        return self if rev == self._rev else View(self._access, rev)
+        return self if rev == self._rev else Snapshot(self._access, rev)
 
-    def fast_forward(self, rev: int = -1) -> View:
+    async def fast_forward(self, rev: int = -1) -> Snapshot:
         """Return the domain at `rev`, or at the latest; itself when that is not newer: never back in time."""
         if rev < 0:
-            rev = self._access.rev()
-        return View(self._access, rev) if rev > self._rev else self
+            rev = await self._access.rev()
+        return Snapshot(self._access, rev) if rev > self._rev else self
 
     # -- apps and what belongs to them ----------------------------------------------------------------
     def new_app(
@@ -104,23 +104,23 @@ class View:
             names.variable(key)
         return App(self, record, 0, MappingProxyType(dict(env)))
 
-    def app(self, name: str) -> App:
+    async def app(self, name: str) -> App:
         """Return an app; NotFound."""
-        record, mod_rev = self._one(AppRecord, layout.app(name), f"app {name}")
+        record, mod_rev = await self._one(AppRecord, layout.app(name), f"app {name}")
         return App(self, record, mod_rev)
 
-    def apps(self) -> list[App]:
+    async def apps(self) -> list[App]:
         """Return all apps, by name."""
-        return [App(self, *each) for each in self._list(AppRecord, select.glob("/apps/*/app"))]
+        return [App(self, *each) for each in await self._list(AppRecord, select.glob("/apps/*/app"))]
 
-    def app_names(self) -> list[str]:
+    async def app_names(self) -> list[str]:
         """Return the names of all apps."""
-        _, rows = self._access.scan(select.glob("/apps/*/app"), self._rev, keys=True)
+        _, rows = await self._access.scan(select.glob("/apps/*/app"), self._rev, keys=True)
         return [path.split("/")[2] for path, _ in rows]
 
-    def variables(self, app: str) -> Mapping[str, str]:
+    async def variables(self, app: str) -> Mapping[str, str]:
         """Return the environment of an app; empty when there is none, also of an app that does not exist."""
-        _, rows = self._access.scan(select.children(layout.variables(app)), self._rev)
+        _, rows = await self._access.scan(select.children(layout.variables(app)), self._rev)
         return MappingProxyType(
             {layout.variable_name(path): str(version[1], "utf-8") for path, version in rows}
         )
@@ -130,14 +130,14 @@ class View:
         record = RevisionRecord(names.name("app", app), names.name("revision", ref), archive_url)
         return Revision(self, record, 0)
 
-    def revision(self, app: str, ref: str) -> Revision:
+    async def revision(self, app: str, ref: str) -> Revision:
         """Return a revision; NotFound."""
         path = layout.revision(app, ref)
-        return Revision(self, *self._one(RevisionRecord, path, f"revision {app} {ref}"))
+        return Revision(self, *await self._one(RevisionRecord, path, f"revision {app} {ref}"))
 
-    def revisions(self, app: str | None = None) -> list[Revision]:
+    async def revisions(self, app: str | None = None) -> list[Revision]:
         """Return the revisions of an app, or of all."""
-        found = self._list(RevisionRecord, _parts("revs", app))
+        found = await self._list(RevisionRecord, _parts("revs", app))
         return [Revision(self, *each) for each in found]
 
     def new_proc(
@@ -165,13 +165,13 @@ class View:
         )
         return ProcType(self, record, 0)
 
-    def proc(self, app: str, name: str) -> ProcType:
+    async def proc(self, app: str, name: str) -> ProcType:
         """Return a process type; NotFound."""
-        return ProcType(self, *self._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
+        return ProcType(self, *await self._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
 
-    def procs(self, app: str | None = None) -> list[ProcType]:
+    async def procs(self, app: str | None = None) -> list[ProcType]:
         """Return the process types of an app, or of all."""
-        return [ProcType(self, *each) for each in self._list(ProcRecord, _parts("procs", app))]
+        return [ProcType(self, *each) for each in await self._list(ProcRecord, _parts("procs", app))]
 
     def new_env(self, app: str, ref: str, vars: Mapping[str, str]) -> Env:
         """Return an immutable environment that is not registered yet. BadName, also for a variable's name."""
@@ -180,36 +180,36 @@ class View:
         record = EnvRecord(names.name("app", app), names.name("env", ref), MappingProxyType(dict(vars)))
         return Env(self, record, 0)
 
-    def env(self, app: str, ref: str) -> Env:
+    async def env(self, app: str, ref: str) -> Env:
         """Return an immutable environment; NotFound."""
-        return Env(self, *self._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
+        return Env(self, *await self._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
 
-    def envs(self, app: str | None = None) -> list[Env]:
+    async def envs(self, app: str | None = None) -> list[Env]:
         """Return the immutable environments of an app, or of all."""
-        return [Env(self, *each) for each in self._list(EnvRecord, _parts("envs", app))]
+        return [Env(self, *each) for each in await self._list(EnvRecord, _parts("envs", app))]
 
     # -- instances ------------------------------------------------------------------------------------
-    def instance(self, identity: int) -> Instance:
+    async def instance(self, identity: int) -> Instance:
         """Return an instance; NotFound for none such, Unregistered for one that is gone."""
-        found = self.identity(identity)
+        found = await self.identity(identity)
         path = layout.identity(identity)
         if found is None or found.ticket is not None:
             raise NotFound(f"instance {identity}: not found", path=path, rev=self._rev)
         where = layout.group(found.app, "instances", found.revision, found.proc, found.env)
         where = f"{where}/{layout.number(identity)}"
-        _, version = self._access.get(where, self._rev)
+        _, version = await self._access.get(where, self._rev)
         if version is None:
             raise moves.unregistered(found, identity, where)
         record = decode(InstanceRecord, version[1], where)
-        lost = placement.is_lost(record, self.leases_of([record]))
+        lost = placement.is_lost(record, await self.leases_of([record]))
         return Instance(self, Seen(record, version[0], lost))
 
-    def is_done(self, identity: int) -> bool:
+    async def is_done(self, identity: int) -> bool:
         """Whether there was such an instance or ticket, and it is over for good; that stays true."""
-        found = self.identity(identity)
+        found = await self.identity(identity)
         return found is not None and found.end is not None
 
-    def instances(
+    async def instances(
         self,
         app: str | None = None,
         revision: str | None = None,
@@ -225,21 +225,21 @@ class View:
         else:
             place = "*" if env is None else env or layout.NO_ENV
             what = select.glob(f"/apps/{'/'.join(names_)}/{place}/*")
-        return [Instance(self, seen) for seen in self.instances_seen(what)]
+        return [Instance(self, seen) for seen in await self.instances_seen(what)]
 
-    def host_instances(self, host: str) -> list[Instance]:
+    async def host_instances(self, host: str) -> list[Instance]:
         """Return the instances that run on a host, the stopping ones too, by id. One request a page of 10 000."""
-        seen = self.instances_seen(select.children(layout.host(host)))
+        seen = await self.instances_seen(select.children(layout.host(host)))
         return [Instance(self, each) for each in seen]
 
-    def instances_seen(self, what: Selector) -> list[Seen]:
+    async def instances_seen(self, what: Selector) -> list[Seen]:
         """Return the records of the instances that match."""
         records: list[tuple[InstanceRecord, int]] = []
         bad: list[BadRecord] = []
         # By pages, so that other tasks of this loop have a turn between them.
-        for _, rows in self._access.pages(what, self._rev):
+        async for _, rows in self._access.pages(what, self._rev):
             _decode_into(InstanceRecord, rows, records, bad)
-        leases = self.leases_of(record for record, _ in records)
+        leases = await self.leases_of(record for record, _ in records)
         seen = [
             Seen(record, mod_rev, record.lease != 0 and placement.is_lost(record, leases))
             for record, mod_rev in records
@@ -248,7 +248,7 @@ class View:
             raise BadRecords.of([Instance(self, each) for each in seen], bad)
         return seen
 
-    def leases_of(self, records: Iterable[InstanceRecord]) -> frozenset[int]:
+    async def leases_of(self, records: Iterable[InstanceRecord]) -> frozenset[int]:
         """Return those leases of the records that exist at this rev."""
         wanted = {record.lease for record in records if record.lease and record.state in TAKEN}
         if not wanted:
@@ -257,19 +257,19 @@ class View:
             return self._leases
         if len(wanted) == 1:
             (lease,) = wanted
-            _, version = self._access.get(layout.lease(lease), self._rev)
+            _, version = await self._access.get(layout.lease(lease), self._rev)
             return frozenset() if version is None else frozenset(wanted)
-        _, rows = self._access.scan(select.children(layout.LEASES), self._rev, keys=True)
+        _, rows = await self._access.scan(select.children(layout.LEASES), self._rev, keys=True)
         self._leases = frozenset(int(path.rsplit("/", 1)[1]) for path, _ in rows)
         return self._leases
 
-    def identity(self, identity: int) -> IdRecord | None:
+    async def identity(self, identity: int) -> IdRecord | None:
         """Return what an id belongs to; None when nobody has it."""
         path = layout.identity(identity)
-        _, version = self._access.get(path, self._rev)
+        _, version = await self._access.get(path, self._rev)
         return None if version is None else self.decode(IdRecord, path, version)
 
-    def register_instance(
+    async def register_instance(
         self,
         app: str,
         revision: str,
@@ -285,9 +285,9 @@ class View:
         """
         group = Group.of(app, revision, proc, env)
         place = None if addr is None else srv.address(addr)
-        return register_one(self, group, place, timeout)
+        return await register_one(self, group, place, timeout)
 
-    def scale(
+    async def scale(
         self,
         app: str,
         revision: str,
@@ -306,9 +306,9 @@ class View:
         same group until the deadline.
         """
         group = Group.of(app, revision, proc, env)
-        return scale_group(self, group, scaling.parse(n), by, timeout)
+        return await scale_group(self, group, scaling.parse(n), by, timeout)
 
-    def top_up(
+    async def top_up(
         self,
         app: str,
         revision: str,
@@ -323,16 +323,16 @@ class View:
         Any number of schedulers may do that at once, and whoever scales meanwhile is not overruled. Nothing is ever
         stopped. NotFound when nobody has scaled the group, or a part of it is not registered.
         """
-        return top_up(self, Group.of(app, revision, proc, env), by, timeout)
+        return await top_up(self, Group.of(app, revision, proc, env), by, timeout)
 
-    def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
+    async def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
         """Count the instances, of all environments or of one ("" for those without); unknown names count 0."""
-        return count_group(self, app, revision, proc, env)
+        return await count_group(self, app, revision, proc, env)
 
-    def targets(self, app: str | None = None) -> dict[Group, ScaleRecord]:
+    async def targets(self, app: str | None = None) -> dict[Group, ScaleRecord]:
         """Return what `scale` was last told, by group: what a scheduler compares the counts with."""
         what = select.glob(f"/apps/{app or '*'}/scale/*/*/*")
-        _, rows = self._access.scan(what, self._rev)
+        _, rows = await self._access.scan(what, self._rev)
         targets = {}
         for path, version in rows:
             parts = path.split("/")
@@ -341,31 +341,31 @@ class View:
         return targets
 
     # -- tickets --------------------------------------------------------------------------------------
-    def ticket(self, identity: int) -> Ticket:
+    async def ticket(self, identity: int) -> Ticket:
         """Return a ticket, also one that is done or dead; NotFound. The id of an instance gives its ticket."""
         path = layout.identity(identity)
-        _, version = self._access.get(path, self._rev)
+        _, version = await self._access.get(path, self._rev)
         if version is None:
             raise NotFound(f"ticket {identity}: not found", path=path, rev=self._rev)
         found = self.decode(IdRecord, path, version)
         if found.ticket is None:
-            return Ticket.of_instance(self.instance(identity))
+            return Ticket.of_instance(await self.instance(identity))
         return Ticket(self, found.ticket, version[0])
 
-    def tickets(self) -> list[Ticket]:
+    async def tickets(self) -> list[Ticket]:
         """Return all tickets that are not processed: open ones, claimed ones, and instances that should stop."""
-        return self._tickets(select.tree(layout.TICKETS))
+        return await self._tickets(select.tree(layout.TICKETS))
 
-    def open_tickets(self) -> list[Ticket]:
+    async def open_tickets(self) -> list[Ticket]:
         """Return the tickets that can be claimed, the oldest first."""
-        return self._tickets(select.children(layout.OPEN))
+        return await self._tickets(select.children(layout.OPEN))
 
-    def host_tickets(self, host: str) -> list[Ticket]:
+    async def host_tickets(self, host: str) -> list[Ticket]:
         """Return the tickets that a host has claimed, and its instances that should stop."""
-        return self._tickets(select.children(layout.claimed_tickets(host)))
+        return await self._tickets(select.children(layout.claimed_tickets(host)))
 
-    def _tickets(self, what: Selector) -> list[Ticket]:
-        _, rows = self._access.scan(what, self._rev)
+    async def _tickets(self, what: Selector) -> list[Ticket]:
+        _, rows = await self._access.scan(what, self._rev)
         found: list[Ticket] = []
         bad: list[BadRecord] = []
         for path, version in rows:
@@ -377,7 +377,7 @@ class View:
             raise BadRecords.of(found, bad)
         return found
 
-    def create_ticket(
+    async def create_ticket(
         self,
         op: Operation | str,
         app: str,
@@ -388,30 +388,30 @@ class View:
         timeout: float | None = None,
     ) -> Ticket:
         """Make a ticket that stands for itself. NotFound when app, revision or process type is not registered."""
-        return create_ticket(self, Operation(op), Group.of(app, revision, proc, env), timeout)
+        return await create_ticket(self, Operation(op), Group.of(app, revision, proc, env), timeout)
 
     # -- services -------------------------------------------------------------------------------------
     def new_service(self, name: str) -> Service:
         """Return a service that is not registered yet. BadName."""
         return Service(self, ServiceRecord(names.name("service", name)), 0)
 
-    def service(self, name: str) -> Service:
+    async def service(self, name: str) -> Service:
         """Return a service; NotFound."""
-        return Service(self, *self._one(ServiceRecord, layout.service(name), f"service {name}"))
+        return Service(self, *await self._one(ServiceRecord, layout.service(name), f"service {name}"))
 
-    def services(self) -> list[Service]:
+    async def services(self) -> list[Service]:
         """Return all services, by name."""
-        found = self._list(ServiceRecord, select.glob("/services/*/service"))
+        found = await self._list(ServiceRecord, select.glob("/services/*/service"))
         return [Service(self, *each) for each in found]
 
-    def endpoint(self, service: str, addr: str) -> Endpoint:
+    async def endpoint(self, service: str, addr: str) -> Endpoint:
         """Return an endpoint; NotFound."""
         path = layout.endpoint(service, addr)
-        return Endpoint(self, *self._one(EndpointRecord, path, f"endpoint {addr} of {service}"))
+        return Endpoint(self, *await self._one(EndpointRecord, path, f"endpoint {addr} of {service}"))
 
-    def endpoints(self, service: str) -> list[Endpoint]:
+    async def endpoints(self, service: str) -> list[Endpoint]:
         """Return the endpoints of a service, by address."""
-        found = self._list(EndpointRecord, select.children(layout.endpoints(service)))
+        found = await self._list(EndpointRecord, select.children(layout.endpoints(service)))
         return [Endpoint(self, *each) for each in found]
 
     # -- members --------------------------------------------------------------------------------------
@@ -420,51 +420,51 @@ class View:
         host, port = srv.address(addr)
         return Runner(self, RunnerRecord(host, port, instance), 0)
 
-    def runner(self, addr: str) -> Runner:
+    async def runner(self, addr: str) -> Runner:
         """Return the runner at HOST:PORT; NotFound."""
         host, port = srv.address(addr)
-        return Runner(self, *self._one(RunnerRecord, layout.runner(host, port), f"runner {addr}"))
+        return Runner(self, *await self._one(RunnerRecord, layout.runner(host, port), f"runner {addr}"))
 
-    def runners(self, host: str | None = None) -> list[Runner]:
+    async def runners(self, host: str | None = None) -> list[Runner]:
         """Return the runners of a host, or of all."""
         what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
-        return [Runner(self, *each) for each in self._list(RunnerRecord, what)]
+        return [Runner(self, *each) for each in await self._list(RunnerRecord, what)]
 
     def new_member(self, kind: str, host: str, port: int | None = None, version: str | None = None) -> Member:
         """Return a "logger", "proxy" or "pm" (process manager) that is not registered yet."""
         return Member(self, MemberRecord(kind, names.host(host), port, version), 0)
 
-    def members(self, kind: str) -> list[Member]:
+    async def members(self, kind: str) -> list[Member]:
         """Return all loggers, proxies or process managers ("logger", "proxy", "pm"), by address."""
         what = select.children(DIRECTORIES[kind])
-        return [Member(self, *each) for each in self._list(MemberRecord, what)]
+        return [Member(self, *each) for each in await self._list(MemberRecord, what)]
 
-    def loggers(self) -> list[Member]:
+    async def loggers(self) -> list[Member]:
         """Return all loggers."""
-        return self.members("logger")
+        return await self.members("logger")
 
-    def proxies(self) -> list[Member]:
+    async def proxies(self) -> list[Member]:
         """Return all proxies."""
-        return self.members("proxy")
+        return await self.members("proxy")
 
-    def process_managers(self) -> list[Member]:
+    async def process_managers(self) -> list[Member]:
         """Return all process managers."""
-        return self.members("pm")
+        return await self.members("pm")
 
-    def leases(self) -> list[LeaseRecord]:
+    async def leases(self) -> list[LeaseRecord]:
         """Return the hosts that live as long as a lease."""
-        return [record for record, _ in self._list(LeaseRecord, select.children(layout.LEASES))]
+        return [record for record, _ in await self._list(LeaseRecord, select.children(layout.LEASES))]
 
     # -- other ----------------------------------------------------------------------------------------
-    def lock(self, key: str, value: str = "", *, lease: int = 0, timeout: float | None = None) -> Lock:
+    async def lock(self, key: str, value: str = "", *, lease: int = 0, timeout: float | None = None) -> Lock:
         """Take the lock `key`; Locked when somebody has it, RevMismatch when it came and went since this rev."""
-        return take(self, key, value, lease, timeout)
+        return await take(self, key, value, lease, timeout)
 
-    def verify(self) -> list[Fault]:
+    async def verify(self) -> list[Fault]:
         """Look at every file of the domain and return what is wrong: nothing may be half there or left over."""
-        return verify(self._access, self._rev)
+        return await verify(self._access, self._rev)
 
-    def watch_event(
+    async def watch_event(
         self,
         rev: int | None = None,
         *,
@@ -472,21 +472,21 @@ class View:
         app: str | None = None,
     ) -> EventWatch:
         """Follow what happens, from the rev after this one on, or from `rev`; of all apps or of one."""
-        return watch_event(self, self._rev + 1 if rev is None else rev, types, app)
+        return await watch_event(self, self._rev + 1 if rev is None else rev, types, app)
 
     # -- reading --------------------------------------------------------------------------------------
     def decode(self, kind: type[T], path: str, version: Version) -> T:
         """Return the record that a version holds. BadRecord."""
         return decode(kind, version[1], path)
 
-    def _one(self, kind: type[T], path: str, what: str) -> tuple[T, int]:
-        _, version = self._access.get(path, self._rev)
+    async def _one(self, kind: type[T], path: str, what: str) -> tuple[T, int]:
+        _, version = await self._access.get(path, self._rev)
         if version is None:
             raise NotFound(f"{what}: not registered", path=path, rev=self._rev)
         return decode(kind, version[1], path), version[0]
 
-    def _list(self, kind: type[T], what: Selector) -> list[tuple[T, int]]:
-        _, rows = self._access.scan(what, self._rev)
+    async def _list(self, kind: type[T], what: Selector) -> list[tuple[T, int]]:
+        _, rows = await self._access.scan(what, self._rev)
         found: list[tuple[T, int]] = []
         bad: list[BadRecord] = []
         _decode_into(kind, rows, found, bad)
@@ -495,7 +495,7 @@ class View:
         return found
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, View):
+        if not isinstance(other, Snapshot):
             return NotImplemented
         return self._access is other._access and self._rev == other._rev
 
@@ -503,7 +503,7 @@ class View:
         return hash((id(self._access), self._rev))
 
     def __repr__(self) -> str:
-        return f"View(rev {self._rev})"
+        return f"Snapshot(rev {self._rev})"
 
 
 def _decode_into(
