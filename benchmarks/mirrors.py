@@ -140,8 +140,7 @@ class Nodes:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with contextlib.suppress(visor.VisorError), visor.dial(self.addresses) as client:
-                members = cast("list[dict[str, object]]", client.status().get("members") or [])
-                if sum(member.get("role") == "voter" for member in members) == 3:
+                if sum(member.voter for member in client.status().members) == 3:
                     return
             time.sleep(0.05)
         raise TimeoutError("no three voters")

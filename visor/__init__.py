@@ -25,141 +25,141 @@ a client that the interrupted code may be using.
 from __future__ import annotations
 
 import logging as _logging
-from collections.abc import Iterable
-from contextlib import AbstractContextManager as _AbstractContextManager
 from importlib import import_module as _import_module
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING
 
-from visor import codecs, errors, guard, op, select
-from visor._contenders import Contender
-from visor._settings import ReconnectHook, RequestHook
-from visor._settings import gather as _gather
-from visor._tenure import LeaseState
 from visor._version import __version__
-from visor.blocking import (
-    Client,
-    Election,
-    File,
-    Lease,
-    Lock,
-    Party,
-    Semaphore,
-    Session,
-    Snapshot,
-    Subscription,
-    Transaction,
-    Watch,
-)
-from visor.codecs import Codec
-from visor.errors import OutcomeUnknown, Rejected, Unavailable, VisorError
-from visor.following import Follower, Mirror, SimpleFollower, follow, watch_one
-from visor.guard import Guard
-from visor.op import Op
-from visor.select import Selector
-from visor.values import (
-    Blame,
-    Change,
-    Commit,
-    Difference,
-    Entry,
-    Horizon,
-    Kind,
-    LeaseInfo,
-    Node,
-    Result,
-    Stat,
-)
 
 if TYPE_CHECKING:
-    from visor import registry
+    from visor import (
+        aio,
+        codecs,
+        errors,
+        following,
+        guard,
+        members,
+        op,
+        paths,
+        registry,
+        select,
+        store,
+        testing,
+        views,
+    )
+    from visor._contenders import Contender
+    from visor._dial import dial, embedded
+    from visor._tenure import LeaseState
+    from visor.blocking import (
+        Admin,
+        Client,
+        Election,
+        File,
+        Lease,
+        Lock,
+        Party,
+        Semaphore,
+        Session,
+        Snapshot,
+        Subscription,
+        Transaction,
+        Watch,
+    )
+    from visor.codecs import Codec
+    from visor.errors import OutcomeUnknown, Rejected, Unavailable, VisorError
+    from visor.following import Follower, Mirror, SimpleFollower, follow, watch_one
+    from visor.guard import Guard
+    from visor.op import Op
+    from visor.select import Selector
+    from visor.values import (
+        Blame,
+        Change,
+        Commit,
+        Difference,
+        Entry,
+        Horizon,
+        Kind,
+        LeaseInfo,
+        Node,
+        Result,
+        Stat,
+    )
 
 _logging.getLogger("visor").addHandler(_logging.NullHandler())
 
-T = TypeVar("T")
+_MODULES = (
+    *(
+        "aio",
+        "blocking",
+        "codecs",
+        "errors",
+        "following",
+        "guard",
+        "members",
+        "op",
+        "paths",
+        "registry",
+        "select",
+    ),
+    *("store", "testing", "views"),
+)
+_PLACES = {
+    "_contenders": ("Contender",),
+    "_dial": ("dial", "embedded"),
+    "_tenure": ("LeaseState",),
+    "blocking": (
+        *(
+            "Admin",
+            "Client",
+            "Election",
+            "File",
+            "Lease",
+            "Lock",
+            "Party",
+            "Semaphore",
+            "Session",
+            "Snapshot",
+        ),
+        *("Subscription", "Transaction", "Watch"),
+    ),
+    "codecs": ("Codec",),
+    "errors": ("OutcomeUnknown", "Rejected", "Unavailable", "VisorError"),
+    "following": ("Follower", "Mirror", "SimpleFollower", "follow", "watch_one"),
+    "guard": ("Guard",),
+    "op": ("Op",),
+    "select": ("Selector",),
+    "values": (
+        *(
+            "Blame",
+            "Change",
+            "Commit",
+            "Difference",
+            "Entry",
+            "Horizon",
+            "Kind",
+            "LeaseInfo",
+            "Node",
+            "Result",
+        ),
+        "Stat",
+    ),
+}
+"""What each module here brings. It is loaded when one of its names is first asked for: nobody pays for the rest."""
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+
+if not TYPE_CHECKING:  # or a checker would take any misspelt name for one that is made here
+
+    def __getattr__(name):
+        if name in _MODULES:
+            return _import_module(f"visor.{name}")
+        if name in _PLACE_OF:
+            found = getattr(_import_module(f"visor.{_PLACE_OF[name]}"), name)
+            globals()[name] = found
+            return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-@overload
-def dial(
-    addr: str | Iterable[str] | None = ...,
-    root: str | None = ...,
-    *,
-    timeout: float | None = ...,
-    actor: str | None = ...,
-    token: str | None = ...,
-    on_request: RequestHook | None = ...,
-    on_reconnect: ReconnectHook | None = ...,
-    discover: bool | None = ...,
-) -> Client[bytes]: ...
-@overload
-def dial(
-    addr: str | Iterable[str] | None = ...,
-    root: str | None = ...,
-    *,
-    codec: Codec[T],
-    timeout: float | None = ...,
-    actor: str | None = ...,
-    token: str | None = ...,
-    on_request: RequestHook | None = ...,
-    on_reconnect: ReconnectHook | None = ...,
-    discover: bool | None = ...,
-) -> Client[T]: ...
-def dial(
-    addr: str | Iterable[str] | None = None,
-    root: str | None = None,
-    *,
-    codec: Codec[Any] = codecs.BYTES,
-    timeout: float | None = None,
-    actor: str | None = None,
-    token: str | None = None,
-    on_request: RequestHook | None = None,
-    on_reconnect: ReconnectHook | None = None,
-    discover: bool | None = None,
-) -> Client[Any]:
-    """Connect to the registry.
-
-    `addr`: "host:port", "[v6]:port", "unix:/path", several with commas or as a list, or doozer's
-    "doozer:?ca=host:port&ca=..."; default `VISOR_ADDR`, then localhost:8046. Names are resolved at every
-    attempt. `root` is put before every path (default `VISOR_ROOT`, then "/"): what lies outside of it does
-    not exist for this client. `codec` is for values (default: bytes). `timeout` is for connecting and the
-    default of every call, in seconds (`VISOR_TIMEOUT`, then 10). `actor` is named in the history of
-    what this client writes (`VISOR_ACTOR`, then user@host), `token` proves who that is (`VISOR_TOKEN`,
-    `VISOR_TOKEN_FILE`; "" is none): it is said over a Unix socket only, and no server of this version takes one.
-    `on_request(verb, seconds, error)` is called after every request,
-    `on_reconnect(address)` after every connection but the first. With `discover` (`VISOR_DISCOVER`, then true) the
-    client also learns where the other members of the cluster listen, and goes there when none of `addr` answers.
-
-    ValueError for a token that would go out in the clear, DeadlineExceeded when no node answers in time, Denied or
-    Unsupported when it will not have this client.
-    """
-    settings = _gather(addr, root, timeout, actor, token, on_request, on_reconnect, discover=discover)
-    client: Client[Any] = Client(settings, codec)
-    try:
-        client.connect()
-    except BaseException:
-        client.close()
-        raise
-    return client
-
-
-@overload
-def embedded(root: str = "/") -> _AbstractContextManager[Client[bytes]]: ...
-@overload
-def embedded(root: str = "/", *, codec: Codec[T]) -> _AbstractContextManager[Client[T]]: ...
-def embedded(root: str = "/", *, codec: Codec[Any] = codecs.BYTES) -> _AbstractContextManager[Client[Any]]:
-    """Return a context manager: a client on a registry inside this process, gone at the end of the block.
-
-    Needs the server: `pip install 'visor-registry[server]'`.
-    """
-    from visor._embedded import embedded as start
-
-    return start(root, codec)
-
-
-def __getattr__(name: str) -> Any:
-    """Load the domain when it is first asked for: who works with files pays nothing for it."""
-    if name == "registry":
-        return _import_module("visor.registry")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 __all__ = [
@@ -185,6 +185,7 @@ __all__ = [
     "Election",
     "Party",
     "Contender",
+    "Admin",
     "Commit",
     "Change",
     "Kind",
@@ -203,11 +204,18 @@ __all__ = [
     "Rejected",
     "Unavailable",
     "OutcomeUnknown",
+    "aio",
     "codecs",
     "errors",
+    "following",
     "guard",
+    "members",
     "op",
+    "paths",
     "registry",
     "select",
+    "store",
+    "testing",
+    "views",
     "__version__",
 ]

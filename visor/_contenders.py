@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from visor._public import public
+
 EXCLUSIVE = "w"
 SHARED = "r"
 SLOT = "s"
@@ -96,3 +98,6 @@ def read_delay(text: bytes | None) -> tuple[str, float]:
         return name, max(0.0, float(seconds))
     except ValueError:
         return name, 0.0
+
+
+public("visor", Contender)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from visor import paths
+from visor._generic import F
 from visor._root import Root
 from visor.codecs import Codec
 from visor.guard import Guard
 from visor.op import Op
 from visor.protocol import verbs
 from visor.select import Selector
-from visor.values import NODES
+from visor.values import NODES, Node
 
 
 def plain_guard(guard: Guard) -> bool:
@@ -56,7 +57,9 @@ def set_operation(path: str, data: bytes, lease: int) -> list[Any]:
     return [verbs.T_SET, path, data, lease] if lease else [verbs.T_SET, path, data]
 
 
-def op_result(op: Op, result: Any, make_file: Callable[[str, list[Any]], object]) -> object:
+def op_result(
+    op: Op, result: Any, make_file: Callable[[str, list[Any]], F]
+) -> F | list[tuple[str, Node]] | None:
     """Return what one operation answered, as `visor.op` promises it."""
     if result is None or op.kind in (verbs.T_SET, verbs.T_DELETE):
         return None

@@ -33,7 +33,8 @@ class Settings:
     root: Root
     timeout: float
     actor: str
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
+    """A secret: shown nowhere."""
     backoff: Backoff = DEFAULT_BACKOFF
     ping_after: float = 5.0
     """Seconds of silence, while something is waited for, after which the client sends PING."""

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 
+from visor._public import public
+
 SHARE = 3.0
 """A lease is kept alive three times in its time to live: two attempts may fail."""
 LEAST_PAUSE = 0.05
@@ -100,3 +102,6 @@ class Tenure:
     def left(self, now: float) -> float:
         """Return the seconds for which it is held for sure, 0 at least."""
         return 0.0 if self.look(now) in (LeaseState.LOST, LeaseState.ENDED) else self.deadline - now
+
+
+public("visor", LeaseState)

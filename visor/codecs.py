@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import json as _json
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgpack as _msgpack
+
+from visor._generic import J
 
 T = TypeVar("T")
 
@@ -54,6 +56,9 @@ class BytesCodec:
         """Return `data`."""
         return data
 
+    def __repr__(self) -> str:
+        return "BytesCodec()"
+
 
 class TextCodec:
     """Text as UTF-8."""
@@ -66,6 +71,9 @@ class TextCodec:
         """Return the text; ValueError when `data` is not UTF-8."""
         return data.decode()
 
+    def __repr__(self) -> str:
+        return "TextCodec()"
+
 
 class IntCodec:
     """A whole number in decimal digits, as doozer programs and shell scripts write it."""
@@ -77,6 +85,9 @@ class IntCodec:
     def decode(self, data: bytes, /) -> int:
         """Return the number; blanks around it are ignored; ValueError for anything else."""
         return int(data)
+
+    def __repr__(self) -> str:
+        return "IntCodec()"
 
 
 class ListCodec:
@@ -93,6 +104,9 @@ class ListCodec:
         """Return the words; blanks at the ends and runs of blanks separate like one."""
         return data.decode().split()
 
+    def __repr__(self) -> str:
+        return "ListCodec()"
+
 
 class IntListCodec:
     """Whole numbers with one space between them; an empty file is the empty list."""
@@ -105,33 +119,47 @@ class IntListCodec:
         """Return the numbers; ValueError when one is not."""
         return [int(word) for word in data.split()]
 
+    def __repr__(self) -> str:
+        return "IntListCodec()"
 
-class JsonCodec:
-    """A JSON document: compact, keys sorted, so that equal values have equal bytes."""
 
-    def encode(self, value: Json, /) -> bytes:
+class JsonCodec(Generic[J]):
+    """A JSON document: compact, keys sorted, so that equal values have equal bytes.
+
+    `JSON` has values that a type checker lets one use freely, as `json.loads` gives them. Who knows more says so,
+    and is checked: `JsonCodec[Settings]()` with a TypedDict, or `JsonCodec[Json]()` for whatever JSON can say. Nothing
+    is checked at run time.
+    """
+
+    def encode(self, value: J, /) -> bytes:
         """Return the document; TypeError for what JSON cannot say, ValueError for NaN."""
         text = _json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False)
         return text.encode()
 
-    def decode(self, data: bytes, /) -> Json:
+    def decode(self, data: bytes, /) -> J:
         """Return the value; ValueError when `data` is not JSON."""
-        value: Json = _json.loads(data)
+        value: J = _json.loads(data)
         return value
 
+    def __repr__(self) -> str:
+        return "JsonCodec()"
 
-class MsgpackCodec:
-    """A msgpack value."""
 
-    def encode(self, value: Packed, /) -> bytes:
+class MsgpackCodec(Generic[J]):
+    """A msgpack value; its type is as that of `JsonCodec`, with `Packed` for whatever msgpack can say."""
+
+    def encode(self, value: J, /) -> bytes:
         """Return the packed value; TypeError for what msgpack cannot say."""
         data: bytes = _msgpack.packb(value, use_bin_type=True)
         return data
 
-    def decode(self, data: bytes, /) -> Packed:
+    def decode(self, data: bytes, /) -> J:
         """Return the value; ValueError when `data` is not exactly one msgpack value."""
-        value: Packed = _msgpack.unpackb(data, raw=False, strict_map_key=False)
+        value: J = _msgpack.unpackb(data, raw=False, strict_map_key=False)
         return value
+
+    def __repr__(self) -> str:
+        return "MsgpackCodec()"
 
 
 BYTES = BytesCodec()
@@ -139,5 +167,30 @@ TEXT = TextCodec()
 INT = IntCodec()
 LIST = ListCodec()
 INTS = IntListCodec()
-JSON = JsonCodec()
-MSGPACK = MsgpackCodec()
+JSON: JsonCodec[Any] = JsonCodec()
+MSGPACK: MsgpackCodec[Any] = MsgpackCodec()
+
+
+__all__ = [
+    "Codec",
+    "BYTES",
+    "TEXT",
+    "INT",
+    "LIST",
+    "INTS",
+    "JSON",
+    "MSGPACK",
+    "Json",
+    "Packed",
+    "BytesCodec",
+    "TextCodec",
+    "IntCodec",
+    "ListCodec",
+    "IntListCodec",
+    "JsonCodec",
+    "MsgpackCodec",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

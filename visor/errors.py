@@ -42,7 +42,8 @@
     │   └── InternalError
     └── ClientUnusable      this client object cannot be used here and now; nothing was sent
         ├── ClientClosed
-        └── ForkedClient        .opened_in .used_in
+        ├── ForkedClient        .opened_in .used_in
+        └── Detached
 
 Every error carries what the registry said as plain attributes (None where it said nothing), is
 pickle-able, and takes `add_note` as every exception does. Paths and globs are those of the client,
@@ -490,6 +491,19 @@ class ForkedClient(ClientUnusable):
     used_in: int
 
 
+class Detached(ClientUnusable):
+    """The object has no client: it came out of a pickle, or is `detached()`. What it knows can be read, no more."""
+
+    code = "detached"
+    wording = (
+        "this object is detached (it was pickled, or detached() made it) and has no client: "
+        "ask a client for it anew"
+    )
+
+    def _describe(self) -> str:
+        return self.wording
+
+
 # -- from the wire ------------------------------------------------------------------------------------
 _CLASSES: tuple[type[VisorError], ...] = (
     RevMismatch,
@@ -539,3 +553,9 @@ def from_wire(code: str, text: str, details: Mapping[str, Detail]) -> VisorError
     if kind.wording and all(name in details for name in _names(kind.wording)):
         return kind(**details)
     return kind(text or code, **details)
+
+
+def __dir__() -> list[str]:
+    return sorted(
+        name for name, one in globals().items() if isinstance(one, type) and issubclass(one, VisorError)
+    )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from visor._shown import shown
 from visor.protocol import verbs
 
 
@@ -21,6 +22,10 @@ class Guard:
 
     kind: int
     arg: int | bytes = 0
+
+    def __repr__(self) -> str:
+        word = _WORDS.get(self.kind, "Guard")
+        return f"guard.{word}({'' if self.kind in (verbs.G_MISSING, verbs.G_EXISTS) else shown(self.arg)})"
 
 
 def rev(number: int) -> Guard:
@@ -56,3 +61,29 @@ def below(number: int) -> Guard:
 def above(number: int) -> Guard:
     """The file exists and its rev is above `number`."""
     return Guard(verbs.G_ABOVE, number)
+
+
+_WORDS = {
+    verbs.G_REV: "rev",
+    verbs.G_MISSING: "missing",
+    verbs.G_EXISTS: "exists",
+    verbs.G_SINCE: "since",
+    verbs.G_VALUE: "value",
+    verbs.G_BELOW: "below",
+    verbs.G_ABOVE: "above",
+}
+
+__all__ = [
+    "Guard",
+    "rev",
+    "missing",
+    "exists",
+    "since",
+    "value",
+    "below",
+    "above",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

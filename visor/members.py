@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
+
+from visor.values import instant
 
 LAGGING: Final = 5000
 """Entries that a voter may lack before that is a problem."""
@@ -72,6 +75,69 @@ class Membership:
     def needed(self) -> int:
         """How many voters it takes to decide anything."""
         return len(self.voters) // 2 + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a node tells of its checkpoints: what it has on disk beside the log."""
+
+    index: int = 0
+    """The log entry up to which the newest one goes; 0 when there is none."""
+    made: int = 0
+    """How many this process has made."""
+    running: bool = False
+    failure: str | None = None
+    """Why the last one could not be made; None when it could."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What one node tells of itself; made by `Client.status`. What a node does not tell is 0, empty or None."""
+
+    server: str
+    """Name and version of the software, as `visord/0.1.0`."""
+    cluster: str
+    """The id of the cluster."""
+    node: str
+    """The name of the node."""
+    member: str
+    """The id of the node as a member of the cluster."""
+    leader: str | None
+    """The name of the leader; None while the node knows none."""
+    members: tuple[Member, ...]
+    """Who belongs to the cluster, by name."""
+    term: int
+    """Raft's term."""
+    committed: int
+    """The last log entry that is committed, as far as the node knows."""
+    applied: int
+    """The last log entry that is in the node's state."""
+    durable: int
+    """The last log entry that the node has on disk."""
+    rev: int
+    """The latest rev in the node's state."""
+    floor: int
+    """The lowest rev that the node can still read."""
+    time: datetime
+    """When that rev was committed, UTC."""
+    files: int
+    sessions: int
+    """Clients that the node remembers, so that a repeated write happens once."""
+    watches: int
+    """Watches on this node."""
+    log_bytes: int
+    log_entries: int
+    checkpoint: Checkpoint
+    compared: int
+    """The rev at which the replicas were compared last, and a majority was equal."""
+    format: int
+    """The format in which commands are written."""
+    format_waits_for: tuple[str, ...]
+    """Members that keep the newest format from being used."""
+    alarms: tuple[str, ...]
+    """What is wrong, in words; empty when all is well."""
+    told: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """All that the node told, as it came, also what this client does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +236,37 @@ def lag(report: Report) -> int:
     return max(report.member.behind or 0, committed - applied)
 
 
-def membership_from_wire(answer: Mapping[str, Any]) -> Membership:
-    """Return what MEMBERS answered."""
+def status_from_wire(answer: Mapping[str, Any]) -> Status:
+    """Return what STATUS answered."""
+    checkpoint: Mapping[str, Any] = answer.get("checkpoint") or {}
+    return Status(
+        server=answer.get("server", ""),
+        cluster=answer.get("cluster", ""),
+        node=answer.get("node", ""),
+        member=answer.get("member", ""),
+        leader=answer.get("leader"),
+        members=_members_from_wire(answer.get("members") or ()),
+        time=instant(answer.get("time", 0)),
+        checkpoint=Checkpoint(
+            checkpoint.get("index", 0),
+            checkpoint.get("made", 0),
+            checkpoint.get("running", False),
+            checkpoint.get("failure"),
+        ),
+        format_waits_for=tuple(answer.get("format_waits_for") or ()),
+        alarms=tuple(answer.get("alarms") or ()),
+        told=dict(answer),
+        **{name: answer.get(name, 0) for name in _NUMBERS},
+    )
+
+
+_NUMBERS: Final = (
+    *("term", "committed", "applied", "durable", "rev", "floor", "files", "sessions", "watches"),
+    *("log_bytes", "log_entries", "compared", "format"),
+)
+
+
+def _members_from_wire(rows: Iterable[Mapping[str, Any]]) -> tuple[Member, ...]:
     members = [
         Member(
             row["id"],
@@ -185,8 +280,13 @@ def membership_from_wire(answer: Mapping[str, Any]) -> Membership:
             row.get("behind"),
             row.get("silent"),
         )
-        for row in answer["members"]
+        for row in rows
     ]
+    return tuple(sorted(members, key=lambda one: (one.name, one.id)))
+
+
+def membership_from_wire(answer: Mapping[str, Any]) -> Membership:
+    """Return what MEMBERS answered."""
     return Membership(
         answer["cluster"],
         answer["node"],
@@ -194,7 +294,7 @@ def membership_from_wire(answer: Mapping[str, Any]) -> Membership:
         answer["term"],
         answer["committed"],
         answer["rev"],
-        tuple(sorted(members, key=lambda one: (one.name, one.id))),
+        _members_from_wire(answer["members"]),
     )
 
 
@@ -209,3 +309,19 @@ def comparison_from_wire(answer: Mapping[str, Any]) -> Comparison:
         tuple(sorted(replicas, key=lambda one: (one.name, one.id))),
         answer["index"],
     )
+
+
+__all__ = [
+    "Member",
+    "Membership",
+    "Checkpoint",
+    "Status",
+    "Replica",
+    "Comparison",
+    "Report",
+    "Survey",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from visor._shown import PATH, shown
 from visor.protocol import verbs
 
 
@@ -39,6 +40,13 @@ class Op:
     recursive: bool = False
     lease: int = 0
 
+    def __repr__(self) -> str:
+        word = _WORDS.get(self.kind, "Op")
+        value = f", {shown(self.value)}" if self.kind == verbs.T_SET else ""
+        lease = f", lease={self.lease}" if self.lease else ""
+        recursive = ", recursive=True" if self.recursive else ""
+        return f"op.{word}({shown(self.path, PATH)}{value}{lease}{recursive})"
+
 
 def set(path: str, value: object, *, lease: Leased | int | None = None) -> Op:
     """Write the file; `value` is encoded by the codec of the transaction. Its result is None.
@@ -61,3 +69,19 @@ def get(path: str) -> Op:
 def ls(path: str) -> Op:
     """List the directory as the operations before left it. Its result is a list of `(name, kind)`."""
     return Op(verbs.T_LIST, path)
+
+
+_WORDS = {verbs.T_SET: "set", verbs.T_DELETE: "delete", verbs.T_GET: "get", verbs.T_LIST: "ls"}
+
+__all__ = [
+    "Op",
+    "Leased",
+    "set",
+    "delete",
+    "get",
+    "ls",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -257,3 +257,21 @@ def _level(part: str) -> str | Callable[[str], object]:
 def _literal_directory(text: str) -> str:
     wildcard = re.search(r"[*?]", text)
     return text if wildcard is None else parent(text[: wildcard.start()])
+
+
+__all__ = [
+    "ROOT",
+    "Glob",
+    "below",
+    "check",
+    "components",
+    "join",
+    "name",
+    "parent",
+    "size",
+    "sort_key",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from visor._shown import PATH, shown
 from visor.protocol import verbs
 
 
@@ -18,6 +19,10 @@ class Selector:
     kind: int
     text: str
     end: str | None = None
+
+    def __repr__(self) -> str:
+        end = "" if self.end is None else f", {shown(self.end, PATH)}"
+        return f"select.{_WORDS.get(self.kind, 'Selector')}({shown(self.text, PATH)}{end})"
 
 
 def path(path: str) -> Selector:
@@ -43,3 +48,25 @@ def glob(pattern: str) -> Selector:
 def range(start: str, end: str) -> Selector:
     """The files from `start` (inclusive) to `end` (exclusive); components compare one by one."""
     return Selector(verbs.SEL_RANGE, start, end)
+
+
+_WORDS = {
+    verbs.SEL_PATH: "path",
+    verbs.SEL_TREE: "tree",
+    verbs.SEL_CHILDREN: "children",
+    verbs.SEL_GLOB: "glob",
+    verbs.SEL_RANGE: "range",
+}
+
+__all__ = [
+    "Selector",
+    "path",
+    "tree",
+    "children",
+    "glob",
+    "range",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -74,3 +74,7 @@ __all__ = [
     "UnknownKind",
     "BadArchive",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

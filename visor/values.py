@@ -6,17 +6,18 @@ They are shared by the blocking and the asyncio client. What reads or writes by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
+from visor._generic import F, T
+from visor._public import public
+from visor._shown import listed, several, shown, word
 from visor.codecs import Codec
 from visor.errors import DecodeError
 from visor.protocol import verbs
-
-T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -145,7 +146,8 @@ class Change(Generic[T]):
         return 0 if self._previous is None else self._previous[0]
 
     def __repr__(self) -> str:
-        return f"Change({self.kind.value} {self.path} at {self.rev})"
+        value = "" if self.data is None else f" = {shown(self.data)}"
+        return f"Change({self.kind.value} {word(self.path)}{value} at rev {self.rev})"
 
 
 class Commit(Generic[T]):
@@ -168,7 +170,10 @@ class Commit(Generic[T]):
         return instant(self._time)
 
     def __repr__(self) -> str:
-        return f"Commit(rev {self.rev}, {len(self.changes)} changes)"
+        names = (f"{change.kind.value} {word(change.path)}" for change in self.changes)
+        what = several(names, len(self.changes)) or "nothing"
+        note = "" if self.note is None else f"; {shown(self.note)}"
+        return f"Commit(rev {self.rev} by {word(self.actor)}: {what}{note})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,15 +246,45 @@ class LeaseInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """The answer to a transaction."""
+class Result(Generic[F]):
+    """The answer to a transaction; `F` is what its reads give, a `File`."""
 
     rev: int
     """The rev that it took; the latest rev when it changed nothing."""
     succeeded: bool
     """Whether all guards held: then `results` belongs to `then`, else to `orelse`."""
-    results: tuple[object, ...]
+    results: tuple[F | list[tuple[str, Node]] | None, ...]
     """One a operation: None for set and delete, a File or None for get, (name, kind) pairs for ls."""
+
+    def file(self, position: int = 0) -> F | None:
+        """Return what the `op.get` at this position read, None when there was no file.
+
+        IndexError when no operation ran at that position; TypeError when it was an `op.ls`.
+        """
+        found = self.results[position]
+        if isinstance(found, list):
+            raise TypeError(f"operation {position} listed a directory: see listing({position})")
+        return found
+
+    def listing(self, position: int = 0) -> list[tuple[str, Node]]:
+        """Return the `(name, kind)` pairs of the `op.ls` at this position.
+
+        IndexError when no operation ran at that position; TypeError when it was no `op.ls`.
+        """
+        found = self.results[position]
+        if not isinstance(found, list):
+            raise TypeError(f"operation {position} listed nothing: it was no op.ls")
+        return found
+
+    def detached(self) -> Result[F]:
+        """Return the same with files that have no client: what pickling it gives."""
+        read: tuple[Any, ...] = self.results
+        kept = tuple(one.detached() if hasattr(one, "detached") else one for one in read)
+        return Result(self.rev, self.succeeded, kept)
+
+    def __repr__(self) -> str:
+        word = "succeeded" if self.succeeded else "a guard did not hold"
+        return f"Result(rev {self.rev}, {word}, {listed(self.results)})"
 
 
 class Difference(Generic[T]):
@@ -296,11 +331,9 @@ class Difference(Generic[T]):
         return 0 if self._after is None else self._after[0]
 
     def __repr__(self) -> str:
-        return f"Difference({self.kind.value} {self.path})"
-
-
-Status = Mapping[str, object]
-"""What the node tells of itself; see the operator's guide for the keys."""
+        told = (self.before_data, self.after_data)
+        values = " -> ".join("nothing" if data is None else shown(data) for data in told)
+        return f"Difference({self.kind.value} {word(self.path)}: {values})"
 
 
 def commit_from_wire(commit: list[Any], strip: Callable[[str], str], codec: Codec[T]) -> Commit[T]:
@@ -316,3 +349,6 @@ def commit_from_wire(commit: list[Any], strip: Callable[[str], str], codec: Code
             for row in changes
         ),
     )
+
+
+public("visor", Kind, Node, Change, Commit, Stat, Entry, Horizon, Blame, LeaseInfo, Result, Difference)

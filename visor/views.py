@@ -56,3 +56,7 @@ __all__ = [
     "http",
     "grpc_health",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

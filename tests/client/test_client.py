@@ -131,7 +131,7 @@ class TestReading:
             client.snapshot(1, 2.0)
         assert client.nop() == 1
         client.ping()
-        assert client.status()["rev"] == 1
+        assert client.status().rev == 1
 
 
 class TestWriting:

@@ -219,7 +219,7 @@ class TestHolding:
 class TestSharing:
     def test_readers_share_and_writers_do_not(self, session: visor.Session) -> None:
         readers = [session.read_lock(NAME) for _ in range(3)]
-        writer = session.write_lock(NAME)
+        writer = session.lock(NAME)
         for reader in readers:
             assert reader.acquire() > 0
         assert writer.try_acquire() is None

@@ -217,9 +217,9 @@ class TestHistoryThatGoesOn:
         got: list[int] = []
         thread = threading.Thread(target=lambda: got.append(waiter.acquire(timeout=20)))
         thread.start()
-        until(lambda: len(holder.contenders()) == 2 and client.status()["watches"] == 1)
+        until(lambda: len(holder.contenders()) == 2 and client.status().watches == 1)
         proxy.miss_history(client)
-        until(lambda: client.status()["watches"] == 1)
+        until(lambda: client.status().watches == 1)
         assert got == []
         holder.release()
         thread.join(20)

@@ -49,6 +49,7 @@ REWRITES = (
     (r"\bAsyncIterator\b", "Iterator"),
     (r"\bAwaitable\[", "Returned["),
     (r"\bvisor\.aio\b", "visor.blocking"),
+    (r"(\bpublic\(\s*\"visor)\.blocking\b", r"\1"),
     (r"(?m)^# ruff: noqa: ASYNC109.*\n", ""),
 )
 

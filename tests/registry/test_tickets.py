@@ -108,7 +108,7 @@ def test_who_waits_looks_again_when_history_went_on_without_him(apart: Apart) ->
     )
     with ThreadPoolExecutor() as pool:
         waiting = [pool.submit(wait) for wait in waits]
-        until(lambda: client.status()["watches"] == len(waits))
+        until(lambda: client.status().watches == len(waits))
         proxy.miss_history(client)
         ticket.claim("a").done()
         instance.claim("a").started(port=80)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from visor._generic import E_co
+from visor._public import public
+from visor._shown import several, word
 from visor.values import Kind
 
 E = TypeVar("E")
-E_co = TypeVar("E_co", covariant=True)
 
 
 class Origin(StrEnum):
@@ -32,6 +34,9 @@ class Delta(Generic[E_co]):
     before: E_co | None
     after: E_co | None
     kind: Kind
+
+    def __repr__(self) -> str:
+        return f"Delta({self.kind.value} {word(self.path)})"
 
 
 @dataclass(slots=True)
@@ -57,6 +62,11 @@ class Batch(Generic[E_co]):
 
     def __bool__(self) -> bool:
         return True
+
+    def __repr__(self) -> str:
+        names = (f"{delta.kind.value} {word(delta.path)}" for delta in self.deltas)
+        what = several(names, len(self.deltas)) or "nothing"
+        return f"Batch(revs after {self.since} up to {self.rev}, {self.origin.value}: {what})"
 
 
 def difference(path: str, before: E | None, after: E | None) -> Delta[E]:
@@ -96,3 +106,6 @@ def merged(first: Batch[E], second: Batch[E]) -> Batch[E]:
         actor="",
         note=None,
     )
+
+
+public("visor.following", Origin, Delta, Batch)

@@ -3,6 +3,7 @@
 # ruff: noqa: N818  # as in visor.errors: the names say what the caller may believe
 from __future__ import annotations
 
+from visor._public import public
 from visor.errors import ClientUnusable, VisorError
 
 
@@ -47,3 +48,6 @@ class Stopped(VisorError):
 
     def _describe(self) -> str:
         return self.wording
+
+
+public("visor.following", Stopped, ReaderDropped, WatcherClosed, BacklogDone)

@@ -16,13 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol
 
 from visor import paths
 from visor._follow.delta import Batch, Origin
-
-N = TypeVar("N")
-N_contra = TypeVar("N_contra", contravariant=True)
+from visor._generic import N, N_contra
+from visor._public import public
 
 
 class Follower(Protocol[N_contra]):
@@ -135,3 +134,6 @@ class Telling(Generic[N]):
             yield lambda: follower.new(node)
         elif not follower.equals(before, node):
             yield lambda: follower.updated(before, node)
+
+
+public("visor.following", Follower, SimpleFollower)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from visor._public import public
+
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
@@ -27,3 +29,6 @@ class Staleness:
     def __str__(self) -> str:
         where = "connected" if self.connected else "not connected"
         return f"at rev {self.rev}, {self.behind} behind, at most {self.age:.1f} s old, {where}"
+
+
+public("visor.following", Staleness)

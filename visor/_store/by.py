@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from visor._shown import several, shown
 from visor._store.kind import CUSTOM, NAME, Kind, folded
 from visor._store.record import Record
 
@@ -70,6 +71,9 @@ class _All:
     def about(self) -> Hashable:
         return "all"
 
+    def __repr__(self) -> str:
+        return "by.all()"
+
 
 @dataclass(frozen=True, slots=True)
 class _Id:
@@ -87,6 +91,9 @@ class _Id:
     def about(self) -> Hashable:
         return "id"
 
+    def __repr__(self) -> str:
+        return f"by.id({shown(self.id)})"
+
 
 @dataclass(frozen=True, slots=True)
 class _IdPrefix:
@@ -103,6 +110,9 @@ class _IdPrefix:
 
     def about(self) -> Hashable:
         return "id prefix"
+
+    def __repr__(self) -> str:
+        return f"by.id_prefix({shown(self.prefix)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +136,9 @@ class _Field:
     def about(self) -> Hashable:
         return self.name
 
+    def __repr__(self) -> str:
+        return f"by.field({self.name!r}, {shown(self.value)})"
+
 
 @dataclass(frozen=True, slots=True)
 class _Prefix:
@@ -143,6 +156,9 @@ class _Prefix:
 
     def about(self) -> Hashable:
         return self.name, "prefix"
+
+    def __repr__(self) -> str:
+        return f"by.prefix({self.name!r}, {shown(self.prefix)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +181,9 @@ class _Indexed:
     def about(self) -> Hashable:
         return self.name
 
+    def __repr__(self) -> str:
+        return f"by.indexed({self.kind!r}, {self.name!r}, {shown(self.value)})"
+
 
 @dataclass(frozen=True, slots=True)
 class _Compare:
@@ -184,6 +203,9 @@ class _Compare:
 
     def about(self) -> Hashable:
         return self.name, "above" if self.above else "below"
+
+    def __repr__(self) -> str:
+        return f"by.{'above' if self.above else 'below'}({self.name!r}, {shown(self.bound)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +229,9 @@ class _Custom:
     def about(self) -> Hashable:
         return CUSTOM, self.key, self.prefix
 
+    def __repr__(self) -> str:
+        return f"by.custom{'_prefix' if self.prefix else ''}({shown(self.key)}, {shown(self.value)})"
+
 
 @dataclass(frozen=True, slots=True)
 class _Either:
@@ -223,6 +248,9 @@ class _Either:
 
     def about(self) -> Hashable:
         return self
+
+    def __repr__(self) -> str:
+        return f"by.either({several(map(repr, self.choices), len(self.choices))})"
 
 
 def all() -> By:
@@ -290,3 +318,25 @@ def indexed(kind: Kind[Any], name: str, value: Hashable) -> By:
 def either(*choices: By) -> By:
     """Objects that one of these selects, each once; none of no choices."""
     return _Either(choices)
+
+
+__all__ = [
+    "By",
+    "all",
+    "id",
+    "id_prefix",
+    "name",
+    "name_prefix",
+    "field",
+    "prefix",
+    "above",
+    "below",
+    "custom",
+    "custom_prefix",
+    "indexed",
+    "either",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

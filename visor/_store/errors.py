@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from visor._public import public
 from visor.errors import Conflict, Rejected
 
 
@@ -113,3 +114,20 @@ class BadArchive(Rejected, ValueError):
     fields = ("why",)
     wording = "not a saved store: {why}"
     why: str
+
+
+public(
+    "visor.store",
+    StoreError,
+    ObjectExists,
+    ObjectMissing,
+    SequenceConflict,
+    NameConflict,
+    InvalidFind,
+    Immutable,
+    Regressed,
+    NoKind,
+    InUse,
+    UnknownKind,
+    BadArchive,
+)

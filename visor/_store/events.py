@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import IntFlag
 
 from visor._follow.delta import Batch, Delta, Origin
+from visor._public import public
+from visor._shown import PATH, several, word
 from visor._store.record import Record
 from visor.values import Kind as Change
 from visor.values import instant
@@ -59,6 +61,13 @@ class Committed:
     def __bool__(self) -> bool:
         return True
 
+    def __repr__(self) -> str:
+        names = (
+            f"{event.action.name} {type(event.object).__name__} {event.object.id}" for event in self.events
+        )
+        what = several(names, len(self.events)) or "nothing"
+        return f"Committed(version {self.version}: {word(what, PATH)})"
+
 
 def action_of(delta: Delta[Record]) -> Action:
     """Return what became of the object."""
@@ -89,3 +98,6 @@ def committed(batch: Batch[Record], include_old: bool) -> Committed:
         batch.actor,
         batch.note,
     )
+
+
+public("visor.store", Action, Event, Committed)

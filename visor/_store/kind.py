@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import msgpack
 
 from visor import paths
+from visor._public import public
 from visor._store.record import Meta, Record
 from visor._store.shape import fields_of, pack_fields, unpack_fields
 from visor.values import instant
@@ -166,3 +167,6 @@ def escape(value: Hashable) -> str:
     if len(found) <= 200:
         return found
     return f"{found[:120]}~{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+public("visor.store", Index, Refers, Kind)

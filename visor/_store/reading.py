@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TypeVar, cast
 
 from visor._follow.picture import View
+from visor._public import public
 from visor._store.by import By
 from visor._store.errors import InvalidFind
 from visor._store.record import Record
@@ -70,3 +71,9 @@ class Reading:
         """Return the ids whose present state the indexes do not know as this reading does."""
         inside = table.directory + "/"
         return [table.id(path) for path in list(self._view.old) if path.startswith(inside)]
+
+    def __repr__(self) -> str:
+        return f"<objects at version {self.version}>"
+
+
+public("visor.store", Reading)

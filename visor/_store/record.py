@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
+from visor._public import public
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -81,3 +83,6 @@ class Record:
     def __post_init__(self) -> None:
         if type(self.annotations) is not FrozenDict:
             object.__setattr__(self, "annotations", FrozenDict(self.annotations))
+
+
+public("visor.store", FrozenDict, Meta, Record)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from visor._public import public
 from visor._store.kind import Index, Kind, Refers
 from visor._store.record import Record
 
@@ -36,3 +37,6 @@ def extension_kinds(index: Sequence[str | Index] = ()) -> list[Kind[Any]]:
         Kind(Extension, unique=["name"], immutable=True),
         Kind(Resource, index=["kind", *index], refers=[Refers("kind", Extension)]),
     ]
+
+
+public("visor.store", Extension, Resource, extension_kinds)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from visor._follow.delta import Batch, Delta
+from visor._public import public
 from visor._store.by import By
 from visor._store.events import Action, action_of, subject
 from visor._store.record import Record
@@ -34,6 +35,12 @@ class Spec:
             and bool(action_of(delta) & self.actions)
             and all(check.matches(found) for check in self.checks)
         )
+
+    def __repr__(self) -> str:
+        kind = "None" if self.kind is None else self.kind.__name__
+        checks = "".join(f", {check!r}" for check in self.checks)
+        actions = "" if self.actions == Action.ANY else f", actions={int(self.actions)}"
+        return f"on({kind}{checks}{actions})"
 
 
 def on(kind: type[Record] | None = None, *checks: By, actions: Action | int = Action.ANY) -> Spec:
@@ -71,3 +78,6 @@ def selection(specs: tuple[Spec, ...], tables: Tables, marks: bool) -> Select | 
         return replace(batch, deltas=deltas) if deltas or marks else None
 
     return select
+
+
+public("visor.store", Spec, on)

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from visor import guard, op
 from visor._follow.picture import View
+from visor._public import public
 from visor._store import by
 from visor._store.by import By
 from visor._store.errors import (
@@ -325,3 +326,10 @@ class Transaction(Reading):
                 then.append(op.set(path, wanted.encode(), lease=leases[path]))
             elif found is not None:
                 then.append(op.delete(path))
+
+    def __repr__(self) -> str:
+        end = "" if self.committed is None else f", committed as version {self.committed}"
+        return f"<store transaction at version {self.version}, {self.changes} changes{end}>"
+
+
+public("visor.store", Transaction)

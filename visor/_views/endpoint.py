@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from visor import paths
+from visor._public import public
 from visor._store.record import FrozenDict
 from visor._views.partition import HashRange, Partition
 from visor.codecs import JSON
@@ -116,3 +117,6 @@ def _decoded(told: Any) -> Endpoint:
         else Partition(str(partition["space"]), HashRange(int(partition["first"]), int(partition["last"]))),
         FrozenDict({str(key): str(value) for key, value in told["annotations"].items()}),
     )
+
+
+public("visor.views", Endpoint, Found)

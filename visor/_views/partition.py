@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from visor._public import public
+
 LAST = 2**64 - 1
 """The last hash of a space."""
 
@@ -153,3 +155,6 @@ def _overlapping(
         gaps.append(HashRange(position, min(after - 1, whole.last)))
         position = after
     return chosen, gaps
+
+
+public("visor.views", HashRange, Partition, cover, covers)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntFlag, StrEnum
 from typing import Any
 
+from visor._public import public
 from visor._store.record import FrozenDict
 from visor._views.endpoint import Endpoint
 from visor._views.partition import Partition
@@ -303,3 +304,6 @@ class Schedule:
         """Return the seconds until somebody is due."""
         waiting = [when for key, when in self._due.items() if key not in self._under_way]
         return max(0.0, min(waiting, default=now + self._period) - now)
+
+
+public("visor.views", Health, Metrics, Reported, Summary, View)

@@ -10,11 +10,14 @@ A client belongs to the event loop in which it was dialled; any number of its ta
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Iterable
+from importlib import import_module
 from types import TracebackType
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, overload
 
+from visor._generic import T
 from visor._settings import ReconnectHook, RequestHook, gather
 from visor._tenure import LeaseState
+from visor.aio.admin import Admin
 from visor.aio.client import Client
 from visor.aio.following import Mirror, follow, watch_one
 from visor.aio.lease import Lease
@@ -26,7 +29,8 @@ from visor.aio.transaction import Transaction
 from visor.aio.watch import Watch
 from visor.codecs import BYTES, Codec
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from visor.aio import following, registry, store, views
 
 
 class Dialling(Generic[T]):
@@ -48,6 +52,9 @@ class Dialling(Generic[T]):
     ) -> None:
         if self._client is not None:
             await self._client.close()
+
+    def __repr__(self) -> str:
+        return "<visor client that is not connected yet: await it, or use it in 'async with'>"
 
 
 @overload
@@ -102,7 +109,18 @@ def dial(
     return Dialling(start)
 
 
+_MODULES = ("following", "registry", "store", "views")
+
+if not TYPE_CHECKING:  # or a checker would take any misspelt name for one that is made here
+
+    def __getattr__(name):
+        if name in _MODULES:  # loaded when first asked for, as those of `visor`
+            return import_module(f"visor.aio.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
+    "Admin",
     "Client",
     "Dialling",
     "File",
@@ -121,4 +139,12 @@ __all__ = [
     "dial",
     "follow",
     "watch_one",
+    "following",
+    "registry",
+    "store",
+    "views",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,6 +8,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, TypeVar, overload
 
+from visor._generic import T
+from visor._public import public
 from visor._requests import op_result, plain_guard, set_operation, txn_message
 from visor._settings import Settings
 from visor._tenure import lease_clock
@@ -24,6 +26,7 @@ from visor.codecs import Codec
 from visor.errors import Conflict, Exists, NotFound, RevMismatch
 from visor.guard import Guard, missing
 from visor.guard import exists as must_exist
+from visor.members import Status, status_from_wire
 from visor.op import Leased, Op, lease_id
 from visor.paths import below
 from visor.protocol import verbs
@@ -44,7 +47,6 @@ from visor.values import (
     milliseconds,
 )
 
-T = TypeVar("T")
 U = TypeVar("U")
 R = TypeVar("R")
 
@@ -521,6 +523,27 @@ class Client(Generic[T]):
             raise _guard_failed(path, guard, found)
         return int(rev)
 
+    @overload
+    async def txn(
+        self,
+        guards: Mapping[str, Guard] | Iterable[tuple[str, Guard]] = ...,
+        then: Sequence[Op] = ...,
+        orelse: Sequence[Op] = ...,
+        *,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> Result[File[T]]: ...
+    @overload
+    async def txn(
+        self,
+        guards: Mapping[str, Guard] | Iterable[tuple[str, Guard]] = ...,
+        then: Sequence[Op] = ...,
+        orelse: Sequence[Op] = ...,
+        *,
+        codec: Codec[U],
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> Result[File[U]]: ...
     async def txn(
         self,
         guards: Mapping[str, Guard] | Iterable[tuple[str, Guard]] = (),
@@ -530,7 +553,7 @@ class Client(Generic[T]):
         codec: Codec[Any] | None = None,
         note: str | None = None,
         timeout: float | None = None,
-    ) -> Result:
+    ) -> Result[File[Any]]:
         """Run `then` at one rev if all guards hold, else `orelse`; a failing operation refuses all of it.
 
         `guards` maps paths to guards (pairs, to guard one path twice); `then` and `orelse` come from
@@ -903,10 +926,9 @@ class Client(Generic[T]):
         """Forget history below `rev`, for the whole cluster, and return the floor."""
         return await self.retain(compact_to=rev, timeout=timeout)
 
-    async def status(self, *, timeout: float | None = None) -> Mapping[str, object]:
+    async def status(self, *, timeout: float | None = None) -> Status:
         """Return what the node tells of itself."""
-        status: dict[str, object] = await self._call([verbs.STATUS, 0], False, timeout)
-        return status
+        return status_from_wire(await self._call([verbs.STATUS, 0], False, timeout))
 
 
 def _rev(stale: bool) -> list[Any]:
@@ -921,3 +943,6 @@ def _guard_failed(path: str, guard: Guard, found: list[Any] | None) -> Conflict 
     if guard.kind == verbs.G_VALUE:
         return RevMismatch(f"{path}: another value than expected, rev {found[0]}", path=path, actual=found[0])
     return RevMismatch(path=path, expected=guard.arg, actual=found[0])
+
+
+public("visor.aio", Client)

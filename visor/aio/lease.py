@@ -20,6 +20,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from visor._public import public
 from visor._tenure import LeaseState, Tenure, lease_clock
 from visor.aio._announcer import Announcer
 from visor.aio._signal import Signal
@@ -42,6 +43,8 @@ class Lease:
     `state` is connected, suspended (an attempt to keep it alive has failed, it is still held), lost, or ended (by
     `revoke` or `close`). In a fork of the process that made it, it is lost.
     """
+
+    _word = "lease"
 
     def __init__(
         self, client: Client[Any], lease: int, ttl: float, sent: float, keeper: Keeper | None
@@ -183,7 +186,8 @@ class Lease:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"<visor lease {self._id}, {self.state.value}, {self.time_left():.1f} of {self.ttl:g} s left>"
+        left = f"{self.time_left():.1f} of {self.ttl:g} s left"
+        return f"<visor {self._word} {self._id}, {self.state.value}, {left}>"
 
     # -- what was heard -------------------------------------------------------------------------------
     def _confirmed(self, sent: float, ttl: float) -> None:
@@ -213,3 +217,6 @@ class Lease:
 
     async def _look_after(self, timeout: float) -> None:
         """Do what is to be done while the lease is kept alive, in `timeout` seconds; nothing, for a plain lease."""
+
+
+public("visor.aio", Lease)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic
 
+from visor._generic import T
+from visor._public import public
 from visor.errors import ClientUnusable, VisorError
 from visor.values import Commit
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from visor.aio._driver import Driver
     from visor.aio.watch import Watch
 
-T = TypeVar("T")
 
 log = logging.getLogger("visor")
 
@@ -70,3 +71,9 @@ class Subscription(Generic[T]):
         except Exception:
             log.exception("a callback for changes raised at rev %d", commit.rev)
             return None
+
+    def __repr__(self) -> str:
+        return f"<visor subscription, called back up to rev {self.rev}>"
+
+
+public("visor.aio", Subscription)

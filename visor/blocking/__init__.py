@@ -5,6 +5,7 @@ All modules here but `_driver.py` and `_signal.py` are generated from `visor/aio
 
 from __future__ import annotations
 
+from visor.blocking.admin import Admin
 from visor.blocking.client import Client
 from visor.blocking.lease import Lease
 from visor.blocking.recipes import Election, Lock, Party, Semaphore
@@ -15,6 +16,7 @@ from visor.blocking.transaction import Transaction
 from visor.blocking.watch import Watch
 
 __all__ = [
+    "Admin",
     "Client",
     "File",
     "Lease",
@@ -28,3 +30,7 @@ __all__ = [
     "Transaction",
     "Watch",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

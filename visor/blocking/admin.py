@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from visor._address import parse
+from visor._public import public
 from visor.errors import DeadlineExceeded, NoQuorum, Unsettled, VisorError
 from visor.members import (
     Comparison,
@@ -84,7 +85,7 @@ class Admin:
     def _ask_one(self, member: Member, cluster: str, timeout: float) -> Report:
         client = self._client
         if member.answers:  # by the connection that there is: it may be the only way, as a Unix socket is
-            status = dict(client.status(timeout=timeout))
+            status = (client.status(timeout=timeout)).told
             if status.get("member") == member.id:
                 return Report(member, status)
         if not member.client:
@@ -101,7 +102,7 @@ class Admin:
         probe = type(client)(settings, client._codec)
         try:
             probe.connect(timeout=timeout)
-            status = dict(probe.status(timeout=timeout))
+            status = (probe.status(timeout=timeout)).told
         except VisorError as error:
             return Report(member, None, f"no answer at {member.client}: {error}")
         finally:
@@ -117,3 +118,9 @@ class Admin:
         except DeadlineExceeded as error:
             raise Unsettled(f"{action}: {error}; it may still happen") from error
         return answer
+
+    def __repr__(self) -> str:
+        return f"<visor admin of {self._client!r}>"
+
+
+public("visor", Admin)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
+from visor._public import public
 from visor._tenure import LeaseState
 from visor.blocking._announcer import Announcer
 from visor.blocking.lease import Lease
@@ -46,6 +47,8 @@ class Session(Lease):
     of it at once, without a connection. `lease=session` attaches a file to it.
     """
 
+    _word = "session"
+
     def __init__(
         self, client: Client[Any], lease: int, ttl: float, sent: float, keeper: Keeper | None
     ) -> None:
@@ -65,10 +68,8 @@ class Session(Lease):
         """
         return Lock(self, path, shared=False, delay=delay, data=self._said(data))
 
-    write_lock = lock
-
     def read_lock(self, path: str, *, data: bytes | None = None) -> Lock:
-        """Return a lock on `path` that several may hold at once, but never beside one of `write_lock`."""
+        """Return a lock on `path` that several may hold at once, but never beside one of `lock`."""
         return Lock(self, path, shared=True, delay=0.0, data=self._said(data))
 
     def semaphore(self, path: str, limit: int, *, data: bytes | None = None) -> Semaphore:
@@ -132,3 +133,6 @@ class Session(Lease):
             self._gone()
         except VisorError as error:
             log.info("session %d: %s", self.id, error)
+
+
+public("visor", Session)

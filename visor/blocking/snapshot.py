@@ -12,7 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from visor._detached import NO_CLIENT
+from visor._generic import T
+from visor._public import public
 from visor._requests import create_message, set_message
+from visor._shown import shown, word
 from visor.codecs import Codec
 from visor.errors import Exists, RevMismatch
 from visor.guard import since
@@ -22,7 +26,6 @@ from visor.values import Entry, Stat, decode
 if TYPE_CHECKING:
     from visor.blocking.client import Client
 
-T = TypeVar("T")
 U = TypeVar("U")
 
 
@@ -117,6 +120,26 @@ class File(Generic[T]):
         newer = self._client.get(self._path, codec=self._codec, at=rev if rev >= 0 else None, timeout=timeout)
         return newer if newer.rev > self._rev else self
 
+    def detached(self) -> File[T]:
+        """Return the same file without a client, as pickling gives it: all of it can be read, also elsewhere.
+
+        What needs a client (`update`, `delete`, `fast_forward` to a later rev) raises Detached.
+        """
+        return File(NO_CLIENT, self._path, self._rev, self._version, self._codec)
+
+    def __getstate__(self) -> tuple[str, int, list[Any], Codec[T]]:
+        return self._path, self._rev, list(self._version), self._codec
+
+    def __setstate__(self, state: tuple[str, int, list[Any], Codec[T]]) -> None:
+        self._path, self._rev, self._version, self._codec = state
+        self._client = NO_CLIENT
+
+    def __copy__(self) -> File[T]:
+        return self  # immutable
+
+    def __deepcopy__(self, memo: object) -> File[T]:
+        return self
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, File):
             return NotImplemented
@@ -126,7 +149,10 @@ class File(Generic[T]):
         return hash((self._path, self._version[0]))
 
     def __repr__(self) -> str:
-        return f"File({self._path} at rev {self._rev}, changed at {self._version[0]})"
+        data = self._version[1]
+        value = "(value not read)" if data is None else f"= {shown(data)}"
+        end = ", detached" if self._client is NO_CLIENT else ""
+        return f"File({word(self._path)} {value} at rev {self._rev}, changed at {self._version[0]}{end})"
 
 
 class Snapshot(Generic[T]):
@@ -295,6 +321,26 @@ class Snapshot(Generic[T]):
             rev = self._client.rev(timeout=timeout)
         return Snapshot(self._client, rev) if rev > self._rev else self
 
+    def detached(self) -> Snapshot[T]:
+        """Return the same rev without a client, as pickling gives it; whatever is asked of it raises Detached.
+
+        `client.snapshot(detached.rev)` is the snapshot again.
+        """
+        return Snapshot(NO_CLIENT, self._rev)
+
+    def __getstate__(self) -> tuple[int]:
+        return (self._rev,)
+
+    def __setstate__(self, state: tuple[int]) -> None:
+        self._client = NO_CLIENT
+        (self._rev,) = state
+
+    def __copy__(self) -> Snapshot[T]:
+        return self  # immutable
+
+    def __deepcopy__(self, memo: object) -> Snapshot[T]:
+        return self
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):
             return NotImplemented
@@ -304,7 +350,9 @@ class Snapshot(Generic[T]):
         return hash((id(self._client), self._rev))
 
     def __repr__(self) -> str:
-        return f"Snapshot(rev {self._rev})"
+        return f"Snapshot(rev {self._rev}{', detached' if self._client is NO_CLIENT else ''})"
 
+
+public("visor", File, Snapshot)
 
 __all__ = ["File", "Snapshot"]

@@ -6,8 +6,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic
 
+from visor._generic import T
+from visor._public import public
 from visor.errors import ClientUnusable, VisorError
 from visor.values import Commit
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from visor.blocking._driver import Driver
     from visor.blocking.watch import Watch
 
-T = TypeVar("T")
 
 log = logging.getLogger("visor")
 
@@ -71,3 +72,9 @@ class Subscription(Generic[T]):
         except Exception:
             log.exception("a callback for changes raised at rev %d", commit.rev)
             return None
+
+    def __repr__(self) -> str:
+        return f"<visor subscription, called back up to rev {self.rev}>"
+
+
+public("visor", Subscription)

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from visor._generic import T
+from visor._public import public
 from visor._requests import guards_of_reads, literal_part, set_operation
 from visor.blocking.snapshot import File
 from visor.codecs import Codec
@@ -30,7 +32,6 @@ from visor.values import Entry
 if TYPE_CHECKING:
     from visor.blocking.client import Client
 
-T = TypeVar("T")
 U = TypeVar("U")
 R = TypeVar("R")
 
@@ -299,3 +300,12 @@ class Transaction(Generic[T]):
             if not self._keep_conflict:
                 raise
         return False
+
+    def __repr__(self) -> str:
+        if self._committed is not None:
+            return f"<visor transaction, committed at rev {self._committed}>"
+        reads = "has read nothing" if self._rev is None else f"reads at rev {self._rev}"
+        return f"<visor transaction, {reads}, {len(self._operations)} writes>"
+
+
+public("visor", Transaction)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from visor._feed import Feed
+from visor._generic import T
+from visor._public import public
 from visor.blocking.snapshot import File
 from visor.codecs import Codec
 from visor.errors import ClientClosed
@@ -17,8 +19,6 @@ from visor.values import KIND_NUMBERS, Commit, Kind, commit_from_wire
 
 if TYPE_CHECKING:
     from visor.blocking.client import Client
-
-T = TypeVar("T")
 
 
 class Watch(Generic[T]):
@@ -125,3 +125,6 @@ def _mask(kinds: Iterable[Kind | str] | None) -> int:
         return verbs.ALL_KINDS
     chosen = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     return sum({1 << KIND_NUMBERS[Kind(kind)] for kind in chosen})
+
+
+public("visor", Watch)

@@ -18,7 +18,7 @@ operation promises; `errors` what is refused. The modules here are the pure part
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from visor.registry import errors
 from visor.registry.audit import Fault
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Registry,
         Revision,
         Runner,
+        RunnerWatch,
         ScaleCount,
         Scaled,
         Service,
@@ -54,17 +55,20 @@ if TYPE_CHECKING:
 
 _BLOCKING = (
     "SCHEMA", "App", "Endpoint", "Env", "Event", "EventWatch", "Instance", "Lock", "Member", "Presence", "ProcType",
-    "Registry", "Revision", "Runner", "ScaleCount", "Scaled", "Service", "Ticket", "TicketWatch", "Snapshot", "connect",
+    "Registry", "Revision", "Runner", "RunnerWatch", "ScaleCount", "Scaled", "Service", "Snapshot", "Ticket",
+    "TicketWatch", "connect",
 )  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    """Load the blocking side when it is first asked for: it is made of the modules here, so it cannot come first."""
-    if name not in _BLOCKING:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module("visor.blocking.registry"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # or a checker would take any misspelt name for one that is made here
+
+    def __getattr__(name):
+        # The blocking side is made of the modules here, so it cannot come first.
+        if name not in _BLOCKING:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module("visor.blocking.registry"), name)
+        globals()[name] = value
+        return value
 
 
 __all__ = [
@@ -81,6 +85,7 @@ __all__ = [
     "Service",
     "Endpoint",
     "Runner",
+    "RunnerWatch",
     "Member",
     "Presence",
     "Lock",
@@ -105,3 +110,7 @@ __all__ = [
     "SCHEMA",
     "errors",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

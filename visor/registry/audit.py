@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from visor._public import public
 from visor.paths import components
 from visor.registry import layout, placement
 from visor.registry.errors import BadRecord
@@ -253,3 +254,6 @@ def inside(paths: Iterable[str]) -> list[str]:
     return [
         path for path in paths if any(path == root or path.startswith(f"{root}/") for root in layout.ROOTS)
     ]
+
+
+public("visor.registry", Fault)

@@ -178,3 +178,7 @@ __all__ = [
     "SchemaMismatch",
     "Unregistered",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from visor._public import public
 from visor.errors import DecodeError
 from visor.paths import components
 from visor.registry.model import (
@@ -268,3 +269,6 @@ _IN_SERVICE: Final[dict[tuple[str, int], Look]] = {
         lambda p: EventPath(service=p[1], endpoint=p[3]),
     ),
 }
+
+
+public("visor.registry", EventType, EventPath)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from visor._public import public
 from visor.registry.states import LIVE, Operation, State, Status
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -247,3 +248,6 @@ class LockRecord:
     key: str
     value: str
     mark: Mark
+
+
+public("visor.registry", Limits, Heartbeat, Mark)

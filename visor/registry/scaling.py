@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from visor._public import public
 from visor.errors import BadRequest, Conflict, NotFound, VisorError
 from visor.registry import layout, moves, names, placement
 from visor.registry.model import InstanceRecord, Mark, ScaleRecord
@@ -224,3 +225,6 @@ def absent(group: Group, refusal: Refused) -> VisorError:
     return Conflict(
         f"{group}: others kept changing how many instances there are", path=group.directory("epoch")
     )
+
+
+public("visor.registry", Group)

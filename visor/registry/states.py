@@ -15,6 +15,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from visor._public import public
+
 
 class State(StrEnum):
     """What an instance is doing."""
@@ -126,3 +128,6 @@ TICKET_OF: Final[dict[State, tuple[Operation, Status]]] = {
     _S.LOST: (Operation.START, Status.DEAD),
 }
 """An instance read as a ticket (eras 4 and 5: "ticket = instance")."""
+
+
+public("visor.registry", Move, Operation, State, Status)

@@ -17,14 +17,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 import visor
 import visor.aio
 from visor._embedded import Node, start
+from visor._generic import T
 from visor.codecs import BYTES, Codec
-
-T = TypeVar("T")
 
 
 class Server:
@@ -69,6 +68,9 @@ class Server:
         self._node.stop()
         self._node = start(self._data_dir, listen=self.address)
 
+    def __repr__(self) -> str:
+        return f"<visor server for tests at {self.address}>"
+
 
 @contextmanager
 def server(data_dir: str | Path | None = None) -> Iterator[Server]:
@@ -84,3 +86,7 @@ def server(data_dir: str | Path | None = None) -> Iterator[Server]:
 
 
 __all__ = ["Server", "server"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -24,3 +24,7 @@ __all__ = [
     "follow",
     "watch_one",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import logging
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from visor._follow.errors import ReaderDropped, WatcherClosed
 from visor._follow.follower import Follower, Telling
+from visor._generic import N
+from visor._public import public
 from visor.aio._signal import Signal
 from visor.aio.following.source import Followable, Reader
 from visor.errors import DeadlineExceeded
-
-N = TypeVar("N")
 
 log = logging.getLogger("visor")
 
@@ -122,3 +122,10 @@ class Following(Generic[N]):
                 return
         self._rev = batch.rev or self._rev
         await self._driver.outcome(self._telling.follower.batch_done())
+
+    def __repr__(self) -> str:
+        state = "ended" if self._ended else f"at rev {self._rev}"
+        return f"<visor following of {self._source!r}, {state}>"
+
+
+public("visor.aio.following", Following, follow)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from visor._follow.cut import cut
 from visor._follow.delta import Batch, Origin, merged
 from visor._follow.intake import Intake
 from visor._follow.outlet import LIMIT
 from visor._follow.picture import Picture
+from visor._generic import E_co, T
+from visor._public import public
+from visor._shown import PATH, shown
 from visor.aio.following.mirror import weight
 from visor.aio.following.stream import State, Stream
 from visor.aio.snapshot import File
@@ -21,8 +24,6 @@ if TYPE_CHECKING:
     from visor.aio.client import Client
 
 E = TypeVar("E")
-E_co = TypeVar("E_co", covariant=True)
-T = TypeVar("T")
 
 
 class Reader(Protocol[E_co]):
@@ -108,7 +109,11 @@ class StreamReader(Generic[E]):
 class Source(Generic[T]):
     """The files that match, to be followed: `follow(Source(client, "/nodes/*"), follower)`."""
 
-    def __init__(self, client: Client[Any], what: str | Selector, *, codec: Codec[T] | None = None) -> None:
+    @overload
+    def __init__(self, client: Client[T], what: str | Selector, *, codec: None = ...) -> None: ...
+    @overload
+    def __init__(self, client: Client[Any], what: str | Selector, *, codec: Codec[T]) -> None: ...
+    def __init__(self, client: Client[Any], what: str | Selector, *, codec: Codec[Any] | None = None) -> None:
         self._client = client
         self._driver: Driver = client._driver
         self._what = what
@@ -121,3 +126,9 @@ class Source(Generic[T]):
     def reader(self, *, coalesce: bool = False) -> StreamReader[File[T]]:
         """Return a new reader of it."""
         return StreamReader(self._client, self._what, self._make, File.__eq__, weight, coalesce)
+
+    def __repr__(self) -> str:
+        return f"<visor source of {shown(self._what, PATH)}>"
+
+
+public("visor.aio.following", Reader, Followable, Source)

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from visor import select
 from visor._follow.errors import BacklogDone, WatcherClosed
 from visor._follow.marked import is_mark
+from visor._generic import T
+from visor._public import public
+from visor._shown import word
 from visor.aio.following.stream import State, Stream
 from visor.aio.snapshot import File
 from visor.codecs import Codec
@@ -23,8 +26,6 @@ from visor.errors import DeadlineExceeded, NotFound, VisorError
 
 if TYPE_CHECKING:
     from visor.aio.client import Client
-
-T = TypeVar("T")
 
 
 @overload
@@ -222,3 +223,9 @@ class Watcher(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def __repr__(self) -> str:
+        return f"<visor watcher of {word(self._path)}, known up to rev {self._rev}>"
+
+
+public("visor.aio.following", Watcher, watch_one)

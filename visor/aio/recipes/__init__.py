@@ -8,3 +8,7 @@ from visor.aio.recipes.party import Party
 from visor.aio.recipes.semaphore import Semaphore
 
 __all__ = ["Election", "Lock", "Party", "Semaphore"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

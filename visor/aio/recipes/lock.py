@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from visor import guard, op
 from visor._contenders import DELAY, EXCLUSIVE, SHARED, Contender, blocker, delay_text, read_delay
+from visor._public import public
 from visor.aio.recipes._holding import Holding
 from visor.aio.recipes._place import Patience, Place
 from visor.aio.snapshot import File
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Lock(Holding):
-    """A lock of one session; made by `Session.lock`, `read_lock` and `write_lock`.
+    """A lock of one session; made by `Session.lock` and `read_lock`.
 
     One object is one contender: it cannot be acquired twice at once (RuntimeError), also not by another thread or task;
     each makes its own. Those that wait are served in the order in which they came. A `with` block that ends after the
@@ -111,3 +112,6 @@ def _pending(queue: Sequence[Contender], marks: Mapping[str, File[bytes]]) -> fl
     mark = marks.get(DELAY)
     name, seconds = read_delay(mark.data) if mark is not None else ("", 0.0)
     return 0.0 if any(one.name == name for one in queue) else seconds
+
+
+public("visor.aio", Lock)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from visor import guard, op, select
 from visor._contenders import LIMIT, SLOT, Contender
+from visor._public import public
 from visor.aio.recipes._holding import Holding
 from visor.aio.recipes._place import Patience, Place
 from visor.codecs import BYTES
@@ -92,3 +93,6 @@ class Semaphore(Holding):
     async def __aenter__(self) -> Semaphore:
         await self.acquire()
         return self
+
+
+public("visor.aio", Semaphore)

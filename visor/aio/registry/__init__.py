@@ -14,7 +14,7 @@ from visor.aio.registry.env import Env
 from visor.aio.registry.events import Event, EventWatch
 from visor.aio.registry.instance import Instance
 from visor.aio.registry.lock import Lock
-from visor.aio.registry.member import Member, Runner
+from visor.aio.registry.member import Member, Runner, RunnerWatch
 from visor.aio.registry.presence import Presence
 from visor.aio.registry.proc import ProcType
 from visor.aio.registry.registry import SCHEMA, Registry, connect
@@ -39,6 +39,7 @@ __all__ = [
     "Registry",
     "Revision",
     "Runner",
+    "RunnerWatch",
     "ScaleCount",
     "Scaled",
     "Service",
@@ -47,3 +48,7 @@ __all__ = [
     "Snapshot",
     "connect",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

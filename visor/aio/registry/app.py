@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from visor import select
+from visor._public import public
 from visor.aio.registry.base import Registered
 from visor.aio.registry.env import Env
 from visor.aio.registry.instance import Instance
@@ -267,3 +268,6 @@ def _variable_changed(app: str, key: str, path: str, rev: int, refusal: Refused)
         expected=rev,
         actual=version[0],
     )
+
+
+public("visor.aio.registry", App)

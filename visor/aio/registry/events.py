@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from visor import select
 from visor._harmless import json_text
+from visor._public import public
 from visor.aio.registry.app import App
 from visor.aio.registry.instance import Instance
 from visor.aio.registry.proc import ProcType
@@ -274,3 +275,6 @@ def _source(view: Snapshot, happening: Happening) -> Source | None:
     if isinstance(record, EndpointRecord):
         return Endpoint(at, record, mod_rev)
     return None
+
+
+public("visor.aio.registry", Event, EventWatch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from visor._public import public
 from visor.aio.registry.base import Registered
 from visor.errors import RevMismatch
 from visor.registry import entries, layout
@@ -69,3 +70,6 @@ async def take(view: Snapshot, key: str, value: str, lease: int, timeout: float 
         raise entries.why(f"lock {key}", path, view.rev, done, created=True)
     holder = decode(LockRecord, version[1], path)
     raise Locked(what=f"lock {key}", by=holder.mark.by, reason=holder.value)
+
+
+public("visor.aio.registry", Lock)

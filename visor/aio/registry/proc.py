@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from visor import select
+from visor._public import public
 from visor.aio.registry.base import Registered
 from visor.aio.registry.instance import Instance
 from visor.aio.registry.part import unregister_part
@@ -184,3 +185,6 @@ class ProcType(Registered):
 
     def __repr__(self) -> str:
         return f"ProcType({self.app} {self.name} at rev {self.rev})"
+
+
+public("visor.aio.registry", ProcType)

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from visor import select
+from visor._public import public
 from visor._settings import gather
 from visor.aio.client import Client
 from visor.aio.registry.access import Access
@@ -341,3 +342,6 @@ def _number(data: bytes) -> int:
         return int(data)
     except ValueError:
         raise BadRecord(path=layout.SCHEMA, why=f"not a number: {data!r:.40}", codec="record") from None
+
+
+public("visor.aio.registry", Registry, connect)

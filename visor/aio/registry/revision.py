@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from visor import select
+from visor._public import public
 from visor.aio.registry.base import Registered
 from visor.aio.registry.instance import Instance
 from visor.aio.registry.part import register_part, unregister_part
@@ -122,3 +123,6 @@ class Revision(Registered):
 
     def __repr__(self) -> str:
         return f"Revision({self.app} {self.ref} at rev {self.rev})"
+
+
+public("visor.aio.registry", Revision)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from visor._public import public
 from visor.aio.registry._resolve import resolve
 from visor.aio.registry.base import Registered
 from visor.errors import Exists, NotFound
@@ -165,3 +166,6 @@ class Endpoint(Registered):
 
     def __repr__(self) -> str:
         return f"Endpoint({self.addr} of {self.service} at rev {self.rev})"
+
+
+public("visor.aio.registry", Endpoint, Service)

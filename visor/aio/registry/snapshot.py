@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from visor import select
+from visor._public import public
 from visor.aio.registry.access import Access, Row
 from visor.aio.registry.app import App
 from visor.aio.registry.audit import verify
@@ -503,7 +504,7 @@ class Snapshot:
         return hash((id(self._access), self._rev))
 
     def __repr__(self) -> str:
-        return f"Snapshot(rev {self._rev})"
+        return f"<the domain at rev {self._rev}>"
 
 
 def _decode_into(
@@ -518,3 +519,6 @@ def _decode_into(
 
 def _parts(kind: str, app: str | None) -> Selector:
     return select.children(f"/apps/{app}/{kind}") if app is not None else select.glob(f"/apps/*/{kind}/*")
+
+
+public("visor.aio.registry", Snapshot)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from visor import select
+from visor._public import public
 from visor.aio.registry.base import Registered, moment
 from visor.aio.registry.instance import Instance, claimer, look
 from visor.aio.registry.waiting import wait_until
@@ -371,8 +372,14 @@ class TicketWatch:
     ) -> None:
         await self.close()
 
+    def __repr__(self) -> str:
+        return f"<visor ticket watch, handed out up to {self._watch.rev}>"
+
 
 async def watch_ticket(view: Snapshot, rev: int | None, host: str | None) -> TicketWatch:
     """Follow the tickets from `rev` on: open ones, and stop tickets (of one host)."""
     watch = await view._access.client.watch(select.tree(layout.TICKETS), rev, codec=BYTES)
     return TicketWatch(view, watch, host)
+
+
+public("visor.aio.registry", Ticket, TicketWatch)

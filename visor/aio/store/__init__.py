@@ -8,3 +8,7 @@ from visor.aio.store.store import Store
 from visor.aio.store.watching import Events
 
 __all__ = ["Batcher", "Collection", "Events", "Store"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

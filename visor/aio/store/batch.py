@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from visor._public import public
 from visor._store.transaction import Claims, Transaction
 from visor.errors import Conflict
 
@@ -79,3 +80,10 @@ class Batcher:
             self.versions.append(self._tx.committed)
         self._tx = None
         self._bodies = []
+
+    def __repr__(self) -> str:
+        open_ = 0 if self._tx is None else self._tx.changes
+        return f"<store batch, {len(self.versions)} transactions committed, {open_} changes open>"
+
+
+public("visor.aio.store", Batcher)

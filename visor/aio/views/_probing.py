@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
+from visor._public import public
 from visor._views.endpoint import Endpoint
 from visor._views.roster import Reported
 
@@ -135,3 +136,6 @@ async def join(task: asyncio.Task[None]) -> None:
     """Wait for it to end, but not for oneself, and not for ever."""
     if task is not asyncio.current_task():
         await asyncio.wait((task,), timeout=1.0)
+
+
+public("visor.aio.views", grpc_health, http, tcp)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from visor import codecs, paths
 from visor._follow.errors import Stopped
+from visor._public import public
 from visor._views.endpoint import Endpoint, encode, file_name
 from visor._views.partition import Partition
 from visor.aio._signal import Signal
@@ -167,3 +168,6 @@ def announce(
     """
     endpoint = Endpoint(host, port, network, int(features), partition, dict(annotations or {}))
     return Announcement(client, endpoint, path, ttl)
+
+
+public("visor.aio.views", Announcement, announce)

@@ -12,6 +12,7 @@ from visor import select
 from visor._follow.delta import Batch
 from visor._follow.errors import Stopped
 from visor._follow.staleness import Staleness
+from visor._public import public
 from visor._store.record import FrozenDict
 from visor._views.endpoint import Endpoint, Found, decode
 from visor.aio._signal import Signal
@@ -98,6 +99,9 @@ class StaticLocator:
     def __str__(self) -> str:
         return f"static: {', '.join(map(str, self._found.endpoints)) or 'nobody'}"
 
+    def __repr__(self) -> str:
+        return f"<visor locator of {len(self.cached().endpoints)} endpoints that do not change>"
+
 
 @dataclass(frozen=True, slots=True)
 class Announced:
@@ -179,6 +183,9 @@ class RegistryLocator:
     def __str__(self) -> str:
         return f"announced below {self._path}: {', '.join(map(str, self.cached().endpoints)) or 'nobody'}"
 
+    def __repr__(self) -> str:
+        return f"<visor locator of {len(self.cached().endpoints)} endpoints below {self._path}>"
+
 
 def locator(config: Mapping[str, Any], client: Client[Any] | None = None) -> Locator:
     """Return the locator that a configuration describes.
@@ -210,3 +217,6 @@ def _read(path: str, rev: int, version: list[Any]) -> Announced:
 
 def _same(one: Announced, other: Announced) -> bool:
     return one.rev == other.rev
+
+
+public("visor.aio.views", Locator, StaticLocator, RegistryLocator, get_nonempty, locator)

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from visor._follow.errors import Stopped
+from visor._public import public
 from visor._views.partition import WHOLE, HashRange, covers
 from visor._views.roster import Metrics, Reported, Roster, Schedule, Summary, View
 from visor.aio._signal import Signal
@@ -254,3 +255,6 @@ class Registry:
 
     def __repr__(self) -> str:
         return f"<visor view registry, {self.summary()}>"
+
+
+public("visor.aio.views", Registry)

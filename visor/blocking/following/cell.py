@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from visor._follow.errors import BacklogDone, WatcherClosed
+from visor._public import public
+from visor._shown import shown
 from visor.blocking._signal import Signal
 from visor.errors import DeadlineExceeded, VisorError
 
@@ -44,6 +46,12 @@ class Cell(Generic[T]):
     ) -> CellWatcher[T]:
         """Return a watcher; `where` leaves out values, `backlog_only` ends where it would wait."""
         return CellWatcher(self, where, backlog_only)
+
+    def __repr__(self) -> str:
+        held = self._held
+        return (
+            "<visor cell, empty>" if held is None else f"<visor cell, {shown(held[1])} as version {held[0]}>"
+        )
 
 
 class CellWatcher(Generic[T]):
@@ -124,3 +132,9 @@ class CellWatcher(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return f"<visor watcher of {self._cell!r}, at version {self._version}>"
+
+
+public("visor.following", Cell, CellWatcher)

@@ -15,14 +15,14 @@ from visor._follow.delta import Batch, difference
 from visor._follow.errors import Stopped, WatcherClosed
 from visor._follow.outlet import Outlet
 from visor._follow.picture import View
+from visor._generic import B, E
+from visor._public import public
 from visor.blocking.following.replica import Replica
 from visor.errors import DeadlineExceeded, VisorError
 
 if TYPE_CHECKING:
     from visor.blocking._driver import Driver
 
-E = TypeVar("E")
-B = TypeVar("B")
 B_co = TypeVar("B_co", covariant=True)
 
 log = logging.getLogger("visor")
@@ -130,6 +130,9 @@ class Changes(Generic[E]):
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"<visor changes after rev {self._since}, given up to {self.rev}>"
+
 
 def _everything(view: View[E], below: str) -> Batch[E]:
     """Return what the view holds below a directory as a backlog, in path order."""
@@ -184,3 +187,9 @@ class Callback(Generic[B]):
         except Exception:
             log.exception("a callback for changes raised")
             return None
+
+    def __repr__(self) -> str:
+        return f"<visor callback for {self._reader!r}>"
+
+
+public("visor.following", Changes, Callback)

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from visor._follow.delta import Batch
 from visor._follow.outlet import LIMIT, Outlet
 from visor._follow.picture import View
 from visor._follow.staleness import Staleness
+from visor._generic import T
+from visor._public import public
 from visor.blocking.following.changes import Callback, Changes
 from visor.blocking.following.replica import Replica
 from visor.blocking.snapshot import File
@@ -27,7 +29,6 @@ from visor.select import Selector
 if TYPE_CHECKING:
     from visor.blocking.client import Client
 
-T = TypeVar("T")
 D = TypeVar("D")
 
 
@@ -51,7 +52,11 @@ class Files(Generic[T]):
             raise KeyError(path)
         return file
 
-    def get(self, path: str, default: D | None = None) -> File[T] | D | None:
+    @overload
+    def get(self, path: str) -> File[T] | None: ...
+    @overload
+    def get(self, path: str, default: D) -> File[T] | D: ...
+    def get(self, path: str, default: Any = None) -> Any:
         """Return the file, or `default` when there is none."""
         file = self._held.get(path)
         return default if file is None else file
@@ -108,12 +113,20 @@ class Mirror(Generic[T]):
     several reads at one rev, take a `snapshot`.
     """
 
+    @overload
+    def __init__(
+        self, client: Client[T], what: str | Selector = ..., *, codec: None = ..., confirm: float = ...
+    ) -> None: ...
+    @overload
+    def __init__(
+        self, client: Client[Any], what: str | Selector = ..., *, codec: Codec[T], confirm: float = ...
+    ) -> None: ...
     def __init__(
         self,
         client: Client[Any],
         what: str | Selector = "/**",
         *,
-        codec: Codec[T] | None = None,
+        codec: Codec[Any] | None = None,
         confirm: float = 5.0,
     ) -> None:
         chosen: Codec[Any] = codec or client._codec
@@ -152,7 +165,11 @@ class Mirror(Generic[T]):
         """Return the file; KeyError when there is none."""
         return self._files[path]
 
-    def get(self, path: str, default: D | None = None) -> File[T] | D | None:
+    @overload
+    def get(self, path: str) -> File[T] | None: ...
+    @overload
+    def get(self, path: str, default: D) -> File[T] | D: ...
+    def get(self, path: str, default: Any = None) -> Any:
         """Return the file, or `default` when there is none."""
         return self._files.get(path, default)
 
@@ -256,3 +273,6 @@ class Mirror(Generic[T]):
 def weight(file: File[Any]) -> int:
     """Return about how many bytes a file takes."""
     return 100 + len(file.path) + len(file._version[1] or b"")
+
+
+public("visor.following", Files, Mirror)

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from visor._follow.cut import cut
 from visor._follow.delta import Batch, Origin, merged
 from visor._follow.intake import Intake
 from visor._follow.outlet import LIMIT
 from visor._follow.picture import Picture
+from visor._generic import E_co, T
+from visor._public import public
+from visor._shown import PATH, shown
 from visor.blocking.following.mirror import weight
 from visor.blocking.following.stream import State, Stream
 from visor.blocking.snapshot import File
@@ -22,8 +25,6 @@ if TYPE_CHECKING:
     from visor.blocking.client import Client
 
 E = TypeVar("E")
-E_co = TypeVar("E_co", covariant=True)
-T = TypeVar("T")
 
 
 class Reader(Protocol[E_co]):
@@ -109,7 +110,11 @@ class StreamReader(Generic[E]):
 class Source(Generic[T]):
     """The files that match, to be followed: `follow(Source(client, "/nodes/*"), follower)`."""
 
-    def __init__(self, client: Client[Any], what: str | Selector, *, codec: Codec[T] | None = None) -> None:
+    @overload
+    def __init__(self, client: Client[T], what: str | Selector, *, codec: None = ...) -> None: ...
+    @overload
+    def __init__(self, client: Client[Any], what: str | Selector, *, codec: Codec[T]) -> None: ...
+    def __init__(self, client: Client[Any], what: str | Selector, *, codec: Codec[Any] | None = None) -> None:
         self._client = client
         self._driver: Driver = client._driver
         self._what = what
@@ -122,3 +127,9 @@ class Source(Generic[T]):
     def reader(self, *, coalesce: bool = False) -> StreamReader[File[T]]:
         """Return a new reader of it."""
         return StreamReader(self._client, self._what, self._make, File.__eq__, weight, coalesce)
+
+    def __repr__(self) -> str:
+        return f"<visor source of {shown(self._what, PATH)}>"
+
+
+public("visor.following", Reader, Followable, Source)

@@ -9,3 +9,7 @@ from visor.blocking.recipes.party import Party
 from visor.blocking.recipes.semaphore import Semaphore
 
 __all__ = ["Election", "Lock", "Party", "Semaphore"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from visor import op
 from visor._contenders import Contender, in_order
+from visor._public import public
 from visor.blocking.recipes._place import files_in
 from visor.blocking.recipes._roll import Roll
 from visor.blocking.recipes.lock import Lock
@@ -112,3 +113,6 @@ class Election(Lock):
 
 def _first(standing: list[Contender]) -> Contender | None:
     return standing[0] if standing else None
+
+
+public("visor", Election)

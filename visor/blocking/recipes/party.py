@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from visor._contenders import MEMBER, Contender, in_order
+from visor._public import public
+from visor._shown import word
 from visor.blocking.recipes._place import Patience, Place, files_in
 from visor.blocking.recipes._roll import Roll
 
@@ -81,3 +83,9 @@ class Party:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.leave()
+
+    def __repr__(self) -> str:
+        return f"<visor party {word(self._directory)}, {'joined' if self.joined else 'not joined'}>"
+
+
+public("visor", Party)

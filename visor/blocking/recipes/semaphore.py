@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from visor import guard, op, select
 from visor._contenders import LIMIT, SLOT, Contender
+from visor._public import public
 from visor.blocking.recipes._holding import Holding
 from visor.blocking.recipes._place import Patience, Place
 from visor.codecs import BYTES
@@ -92,3 +93,6 @@ class Semaphore(Holding):
     def __enter__(self) -> Semaphore:
         self.acquire()
         return self
+
+
+public("visor", Semaphore)

@@ -15,7 +15,7 @@ from visor.blocking.registry.env import Env
 from visor.blocking.registry.events import Event, EventWatch
 from visor.blocking.registry.instance import Instance
 from visor.blocking.registry.lock import Lock
-from visor.blocking.registry.member import Member, Runner
+from visor.blocking.registry.member import Member, Runner, RunnerWatch
 from visor.blocking.registry.presence import Presence
 from visor.blocking.registry.proc import ProcType
 from visor.blocking.registry.registry import SCHEMA, Registry, connect
@@ -40,6 +40,7 @@ __all__ = [
     "Registry",
     "Revision",
     "Runner",
+    "RunnerWatch",
     "ScaleCount",
     "Scaled",
     "Service",
@@ -48,3 +49,7 @@ __all__ = [
     "Snapshot",
     "connect",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

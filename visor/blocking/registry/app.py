@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from visor import select
+from visor._public import public
 from visor.blocking.registry.base import Registered
 from visor.blocking.registry.env import Env
 from visor.blocking.registry.instance import Instance
@@ -263,3 +264,6 @@ def _variable_changed(app: str, key: str, path: str, rev: int, refusal: Refused)
         expected=rev,
         actual=version[0],
     )
+
+
+public("visor.registry", App)

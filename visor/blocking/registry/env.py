@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from visor._public import public
 from visor.blocking.registry.base import Registered
 from visor.blocking.registry.part import register_part, unregister_part
 from visor.registry import layout
@@ -50,3 +51,6 @@ class Env(Registered):
 
     def __repr__(self) -> str:
         return f"Env({self.app} {self.ref} at rev {self.rev})"
+
+
+public("visor.registry", Env)

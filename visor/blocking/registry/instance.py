@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from visor import select
+from visor._public import public
 from visor.blocking.registry.base import Registered, moment
 from visor.blocking.registry.waiting import wait_until
 from visor.registry import layout, moves, placement
@@ -336,3 +337,6 @@ def _state(view: Snapshot, instance: Instance) -> Instance:
 def _too_late(now: Instance, wanted: set[State], timeout: float | None) -> str:
     names = ", ".join(sorted(state.value for state in wanted - TERMINAL)) or "at its end"
     return f"instance {now.id} is {now.state} after {timeout or 0:g} s, waited for {names}"
+
+
+public("visor.registry", Instance)

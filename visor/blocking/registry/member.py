@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from visor import select
+from visor._public import public
 from visor.blocking.registry._control import ask
 from visor.blocking.registry.base import Registered
 from visor.codecs import BYTES
@@ -218,8 +219,14 @@ class RunnerWatch:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"<visor runner watch, handed out up to {self._watch.rev}>"
+
 
 def watch_runner(view: Snapshot, host: str | None, rev: int | None) -> RunnerWatch:
     """Follow the runners of a host, or of all, from `rev` on."""
     what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
     return RunnerWatch(view, view._access.client.watch(what, rev, previous=True, codec=BYTES))
+
+
+public("visor.registry", Member, Runner, RunnerWatch)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from visor._public import public
 from visor.errors import VisorError
 from visor.registry import layout
 from visor.registry.model import LeaseRecord, MemberRecord
@@ -65,3 +66,6 @@ def attend(view: Snapshot, host: str, ttl: float, version: str | None, timeout: 
         lease.close()
         raise
     return Presence(host, lease)
+
+
+public("visor.registry", Presence)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from visor import select
+from visor._public import public
 from visor.blocking.registry.base import Registered
 from visor.blocking.registry.instance import Instance
 from visor.blocking.registry.part import unregister_part
@@ -184,3 +185,6 @@ class ProcType(Registered):
 
     def __repr__(self) -> str:
         return f"ProcType({self.app} {self.name} at rev {self.rev})"
+
+
+public("visor.registry", ProcType)

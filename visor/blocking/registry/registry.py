@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from visor import select
+from visor._public import public
 from visor._settings import gather
 from visor.blocking.client import Client
 from visor.blocking.registry.access import Access
@@ -335,3 +336,6 @@ def _number(data: bytes) -> int:
         return int(data)
     except ValueError:
         raise BadRecord(path=layout.SCHEMA, why=f"not a number: {data!r:.40}", codec="record") from None
+
+
+public("visor.registry", Registry, connect)

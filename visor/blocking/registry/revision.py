@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from visor import select
+from visor._public import public
 from visor.blocking.registry.base import Registered
 from visor.blocking.registry.instance import Instance
 from visor.blocking.registry.part import register_part, unregister_part
@@ -122,3 +123,6 @@ class Revision(Registered):
 
     def __repr__(self) -> str:
         return f"Revision({self.app} {self.ref} at rev {self.rev})"
+
+
+public("visor.registry", Revision)

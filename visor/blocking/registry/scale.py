@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from visor import select
+from visor._public import public
 from visor.blocking.registry.instance import Instance
 from visor.errors import Conflict, NotFound
 from visor.registry import layout, scaling
@@ -193,3 +194,6 @@ def purge(view: Snapshot, app: str | None, reason: str, timeout: float | None) -
         else:
             count += len(batch)
     return count
+
+
+public("visor.registry", ScaleCount, Scaled)

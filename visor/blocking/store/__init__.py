@@ -9,3 +9,7 @@ from visor.blocking.store.store import Store
 from visor.blocking.store.watching import Events
 
 __all__ = ["Batcher", "Collection", "Events", "Store"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

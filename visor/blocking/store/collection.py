@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from visor._follow.outlet import Outlet
+from visor._public import public
 from visor._store.record import Record
 from visor._store.specs import on, selection
 from visor.blocking.following.changes import Changes
@@ -46,8 +47,14 @@ class Collection(Generic[R]):
 
         return Watcher(self._store._client, table.path(id), BYTES, None, False, False, unwrap)
 
+    def __repr__(self) -> str:
+        return f"<store collection of {self._kind.__name__}>"
+
 
 def weight(record: Record) -> int:
     """Return about how many bytes an object takes."""
     sized = (value for value in vars(record).values() if isinstance(value, str | bytes | tuple | frozenset))
     return 300 + sum(map(len, sized))
+
+
+public("visor.store", Collection)

@@ -21,6 +21,7 @@ from visor import codecs, select
 from visor._follow.delta import Batch
 from visor._follow.outlet import LIMIT, Outlet
 from visor._follow.staleness import Staleness
+from visor._public import public
 from visor._store import archive, specs
 from visor._store.by import By
 from visor._store.events import Committed, committed
@@ -359,3 +360,6 @@ def _claim(file: object) -> tuple[int, str] | None:
         return None
     found: File[bytes] = file  # type: ignore[assignment]
     return found.mod_rev, found.value.decode(errors="replace")
+
+
+public("visor.store", Store)

@@ -11,6 +11,7 @@ from visor._follow.delta import Batch
 from visor._follow.errors import WatcherClosed
 from visor._follow.outlet import Outlet
 from visor._follow.picture import View
+from visor._public import public
 from visor._store.events import Committed, committed
 from visor._store.record import Record
 from visor._store.specs import Select
@@ -144,3 +145,9 @@ class Events:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return f"<store events, given up to version {self.version}>"
+
+
+public("visor.store", Events)

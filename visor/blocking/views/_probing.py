@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from visor._public import public
 from visor._views.endpoint import Endpoint
 from visor._views.roster import Reported
 
@@ -176,3 +177,6 @@ def join(thread: threading.Thread) -> None:
     """Wait for it to end, but not for oneself, and not for ever."""
     if thread is not threading.current_thread():
         thread.join(1.0)
+
+
+public("visor.views", grpc_health, http, tcp)

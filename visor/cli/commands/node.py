@@ -38,8 +38,8 @@ def status_command(settings: Settings) -> None:
     """Print what the node tells of itself."""
     output = Output(settings)
     with connect(settings) as client:
-        status = dict(client.status())
-    output.facts(status)
+        status = client.status()
+    output.facts(dict(status.told))
 
 
 @command("ping")
