@@ -272,11 +272,8 @@ class Instance(Registered):
         return self.wait(State.STOPPING, timeout=timeout)
 
     def wait_exited(self, *, timeout: float | None = None) -> Instance:
-        """Wait for its end."""
+        """Wait for its end, whichever it is: `.state` says whether it exited, failed or was lost."""
         return self.wait(timeout=timeout)
-
-    wait_failed = wait_exited
-    wait_lost = wait_exited
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values; `state` is the one that counts."""
