@@ -24,6 +24,11 @@ from visor._generic import N, N_contra
 from visor._public import public
 
 
+def _nothing(*_: object) -> object:
+    """Be the body of what may be left out: a type checker takes a method of a Protocol without one for abstract."""
+    return None
+
+
 class Follower(Protocol[N_contra]):
     """What `follow` calls. Inherit from it and override what you need, or bring anything of this shape.
 
@@ -42,19 +47,19 @@ class Follower(Protocol[N_contra]):
 
     def new(self, node: N_contra, /) -> object:
         """A node is there."""
+        return _nothing(node)
 
     def updated(self, previous: N_contra, node: N_contra, /) -> object:
         """A node has changed. `previous` is what the registry had before, also when it was not told."""
+        return _nothing(previous, node)
 
     def deleted(self, previous: N_contra, /) -> object:
         """A node is gone."""
+        return _nothing(previous)
 
     def batch_done(self) -> object:
         """A batch is complete, also one that changed nothing for this follower."""
-
-
-def _nothing(*_: object) -> None:
-    return None
+        return _nothing()
 
 
 @dataclass(frozen=True, slots=True)

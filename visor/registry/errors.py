@@ -1,6 +1,7 @@
 """What the domain refuses, below the tree of `visor.errors`: one family each, by what the caller may believe.
 
     Conflict        AlreadyClaimed, IllegalMove, InUse, Locked      somebody was first: look again
+                    and Exists, RevMismatch of `visor.errors`
     Denied          NotClaimer                                      not yours
     NotFound        Unregistered                                    it was there and is gone for good
     Unsupported     SchemaMismatch

@@ -111,7 +111,9 @@ class Connection(asyncio.Protocol):
             await self._gone.wait()
 
     def greeted(self) -> None:
-        if self._timer is not None and not self.conversation.closed:  # else it is the one that ends this connection
+        if (
+            self._timer is not None and not self.conversation.closed
+        ):  # else it is the one that ends this connection
             self._timer.cancel()
             self._timer = None
         self._places.known(self)
