@@ -73,6 +73,8 @@ class VisorError(Exception):
     code: ClassVar[str] = "error"
     fields: ClassVar[tuple[str, ...]] = ()
     wording: ClassVar[str] = ""
+    advice: ClassVar[str | None] = None
+    """What a person can do about it, where the kind of error says more than its bases; the command prints it."""
 
     def __init__(self, message: str | None = None, /, **details: Detail) -> None:
         self.details: dict[str, Detail] = details

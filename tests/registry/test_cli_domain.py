@@ -78,6 +78,39 @@ def test_apps(web: Visor) -> None:
     assert "APP" in web.ok("app", "ls", "--rev", str(app["rev"]), "-o", "table").text
 
 
+def test_what_is_registered_is_not_to_be_set_by_hand(web: Visor) -> None:
+    """The advice for a file that exists would damage the record."""
+    for words in (
+        ("app", "register", "web"),
+        ("rev", "register", "web", "v1"),
+        ("proc", "register", "web", "worker"),
+    ):
+        answer = web(*words)
+        assert answer.code == 4
+        assert "is registered already" in answer.err
+        assert "look at it with 'show'" in answer.err
+        assert "visor set" not in answer.err
+
+
+def test_what_cannot_be_read_stands_beside_the_others(web: Visor) -> None:
+    web.ok("app", "register", "other")
+    web.ok("set", "/apps/web/app", "nonsense")
+    answer = web("app", "ls")
+    assert (answer.code, answer.text) == (1, "other\t\t\t\n")
+    assert "/apps/web/app: not an app" in answer.err
+    assert [each["name"] for each in json.loads(web("app", "ls", "--json").out)["apps"]] == ["other"]
+    assert web("init", "--repair").code == 2  # nobody to ask
+    assert web.ok("init", "--repair", "--yes").text == "/apps/web/app: taken out\n"
+    assert web.ok("init", "--repair").text == "every file can be read\n"
+    web.ok("app", "register", "web")  # and what belongs to it is there still
+    assert web.ok("rev", "ls", "web").text == "web\tv1\thttp://archive/v1\n"
+    (identity,) = web.json("scale", "web", "v1", "worker", "1")["instances"]
+    web.ok("set", f"/apps/web/instances/v1/worker/_/{identity:015d}", "nonsense")
+    assert web("instance", "ls").code == 1
+    assert "brought back" in web.ok("init", "--repair", "--yes").text
+    assert str(identity) in web.ok("instance", "ls").text
+
+
 def test_revisions_and_the_latest_rev(web: Visor) -> None:
     assert int(web.ok("rev").text) == web.json("rev")["rev"]
     assert set(web.json("rev")) == {"rev", "floor", "time"}

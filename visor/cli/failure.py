@@ -10,7 +10,6 @@ With `--json` the line is an object for programs instead:
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from typing import Any
 
 from visor import errors
@@ -41,27 +40,26 @@ HINTS: dict[type[Exception], str] = {
     errors.OutcomeUnknown: "look before you run it again",
     errors.DecodeError: "read it without --codec to get the bytes",
 }
-"""What to do; the nearest base counts."""
+"""What to do; the nearest base counts, and an error's own advice before all of them."""
 
 
-def hint(error: errors.VisorError, better: Mapping[type[Exception], str]) -> str | None:
-    """Return what to do about an error, if anything is known; `better` wins over `HINTS`."""
+def hint(error: errors.VisorError) -> str | None:
+    """Return what to do about an error, if anything is known: the error's own advice, if it has some."""
+    if error.advice is not None:
+        return error.advice
     for kind in type(error).__mro__:
-        found = better.get(kind) or HINTS.get(kind)
-        if found is not None:
-            return found
+        if kind in HINTS:
+            return HINTS[kind]
     return None
 
 
-def describe(
-    error: errors.VisorError | Problem, better: Mapping[type[Exception], str]
-) -> tuple[str, dict[str, Any]]:
+def describe(error: errors.VisorError | Problem) -> tuple[str, dict[str, Any]]:
     """Return the line for people (without `visor: `) and the object for programs."""
     message = _message(error)
     if isinstance(error, Problem):
         return message, {"code": error.code, "message": message, "exit_code": error.exit_code}
     shape: dict[str, Any] = {"code": error.code, "message": message}
-    advice = hint(error, better)
+    advice = hint(error)
     if advice is not None:
         shape["hint"] = advice
     shape["details"] = {name: _detail(value) for name, value in error.details.items()}
@@ -85,11 +83,9 @@ def _detail(value: object) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def report(
-    error: errors.VisorError | Problem, as_json: bool, better: Mapping[type[Exception], str] | None = None
-) -> str:
+def report(error: errors.VisorError | Problem, as_json: bool) -> str:
     """Return what goes to standard error, its line end included: a line of words or of JSON."""
-    text, shape = describe(error, better or {})
+    text, shape = describe(error)
     if as_json:
         return json_text({"error": shape}) + "\n"
     if isinstance(error, Problem) and error.help is not None:

@@ -115,7 +115,10 @@ class Output:
                 self.say(f"{name}{gap or ' ' * (width + 2 - len(name))}{_fact(value)}")
 
     def rows(self, head: Mapping[str, Any], key: str, rows: Iterable[T], view: View[T]) -> None:
-        """Write a list: in JSON under `key` of the object `head`, in the other forms row by row."""
+        """Write a list: in JSON under `key` of the object `head`, in the other forms row by row.
+
+        Raises Problem, once all others are written, when some rows of a list of the domain could not be read.
+        """
         # The first row before the first byte: a request that is refused leaves no half document.
         items = iter(rows)
         items = chain(list(islice(items, 1)), items)
@@ -125,6 +128,14 @@ class Output:
             self._table(items, view)
         else:
             self._each(items, view)
+        damaged = getattr(rows, "damaged", ())
+        if damaged:
+            more = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
+            raise Problem(
+                f"left out what cannot be read: {damaged[0]}{more}; 'visor init --check' names all of them",
+                code="damaged",
+                exit_code=exits.FAILED,
+            )
 
     def stream(self, rows: Iterable[T], view: View[T]) -> None:
         """Write rows as they come, each handed over at once; JSON is one object a line in both forms."""

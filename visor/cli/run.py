@@ -128,7 +128,7 @@ def _fail(settings: Settings, error: VisorError | Problem) -> int:
     except OSError:
         _forget_output()
     try:
-        settings.streams.stderr.write(report(error, settings.wants_json, settings.hints))
+        settings.streams.stderr.write(report(error, settings.wants_json))
         settings.streams.stderr.flush()
     except OSError:
         pass

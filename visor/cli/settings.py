@@ -34,8 +34,6 @@ class Settings:
     """The words ask for JSON, which is known before they are understood."""
     awaited: int | None = None
     """The rev that was asked for, when it may lie in the future."""
-    hints: dict[type[Exception], str] = field(default_factory=dict)
-    """What to do about an error, where this command knows better."""
 
     def given(self, name: str) -> str | None:
         """Return the flag, else `VISOR_<NAME>` unless it is empty, else None."""

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 from visor.registry import errors
 from visor.registry.audit import Fault
 from visor.registry.happenings import EventPath, EventType
+from visor.registry.listed import Listed, Mapped
+from visor.registry.mending import Repaired
 from visor.registry.model import Heartbeat, Limits, Mark
 from visor.registry.scaling import Group
 from visor.registry.states import ENDED, MOVES, TERMINAL, Move, Operation, State, Status
@@ -97,6 +99,9 @@ __all__ = [
     "ScaleCount",
     "Group",
     "Fault",
+    "Listed",
+    "Mapped",
+    "Repaired",
     "State",
     "Move",
     "MOVES",

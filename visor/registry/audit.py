@@ -14,6 +14,7 @@ from visor._public import public
 from visor.paths import components
 from visor.registry import layout, placement
 from visor.registry.errors import BadRecord
+from visor.registry.mending import trouble
 from visor.registry.model import (
     AppRecord,
     EndpointRecord,
@@ -39,6 +40,8 @@ class Fault:
 
     path: str
     what: str
+    unreadable: bool = False
+    """The file cannot be read: `Registry.repair` deals with it."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.what}"
@@ -145,6 +148,12 @@ class _Audit:
     def plain(self, path: str) -> None:
         self.accounted.add(path)
 
+    def variable(self, path: str) -> None:
+        self.in_app(path)
+        why = trouble(path, self.stored[path][0])
+        if why is not None:
+            self._fault(path, why)
+
     def in_app(self, path: str) -> None:
         self.accounted.add(path)
         self._needs(path, layout.app(components(path)[1]))
@@ -188,7 +197,9 @@ class _Audit:
             self._fault(path, f"needs {other}, which is missing")
 
     def _fault(self, path: str, what: str) -> None:
-        self.faults.append(Fault(path, what))
+        data = self.stored.get(path)
+        unreadable = data is not None and trouble(path, data[0]) is not None
+        self.faults.append(Fault(path, what, unreadable))
 
 
 Check = Callable[[_Audit, str], None]
@@ -210,7 +221,7 @@ def _part(kind: type[Any]) -> Check:
 
 _IN_APP: Final[dict[tuple[str, int], Check]] = {
     ("app", 3): _kind(AppRecord),
-    ("env", 4): _Audit.in_app,
+    ("env", 4): _Audit.variable,
     ("envs", 4): _part(EnvRecord),
     ("revs", 4): _part(RevisionRecord),
     ("procs", 4): _Audit.proc,

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from visor.errors import Conflict, Exists, NotFound, RevMismatch, VisorError
+from visor.errors import Conflict, NotFound, RevMismatch, VisorError
 from visor.registry import layout
-from visor.registry.errors import BadRecord, InUse
+from visor.registry.errors import AlreadyRegistered, BadRecord, InUse
 from visor.registry.model import AppRecord, Mark, ProcRecord
 from visor.registry.moves import Seen
 from visor.registry.placement import tombstone
 from visor.registry.plan import Plan, Refused, Version
+from visor.registry.schema import LAST_PORT, text
 from visor.registry.stored import encode
 
 FIRST_PORT: Final = 8000
-LAST_PORT: Final = 65_535
 CASCADE: Final = 800
 """Instances, ended ones too, that the unregistration of an app takes along; more are to be purged first."""
 
@@ -83,7 +83,9 @@ def why(what: str, path: str, rev: int, refusal: Refused, *, created: bool = Fal
             )
         return NotFound(f"{what}: unregistered since rev {rev}", path=path, rev=refusal.rev)
     if created:
-        return Exists(f"{what}: is registered already (rev {version[0]})", path=path, actual=version[0])
+        return AlreadyRegistered(
+            f"{what}: is registered already (rev {version[0]})", path=path, actual=version[0]
+        )
     return RevMismatch(
         f"{what}: changed since rev {rev} (rev {version[0]}): fast_forward first",
         path=path,
@@ -98,7 +100,7 @@ def register_app(record: AppRecord, variables: Mapping[str, str], rev: int) -> P
     plan = create(layout.app(record.name), encode(record), rev)
     plan.note = f"register app {record.name}"
     for key, value in variables.items():
-        plan.put(layout.variable(record.name, key), value.encode())
+        plan.put(layout.variable(record.name, key), text(f"variable {key}", value).encode())
     return plan
 
 
@@ -141,7 +143,7 @@ def in_use(what: str, count: int) -> InUse:
 # -- environment variables ----------------------------------------------------------------------------
 def set_variable(app: str, key: str, value: str, rev: int) -> Plan:
     """Plan one variable: not changed since `rev`, of an app that is there."""
-    plan = overwrite(layout.variable(app, key), value.encode(), rev)
+    plan = overwrite(layout.variable(app, key), text(f"variable {key}", value).encode(), rev)
     plan.exists(layout.app(app))
     return plan
 

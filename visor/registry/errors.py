@@ -1,13 +1,13 @@
 """What the domain refuses, below the tree of `visor.errors`: one family each, by what the caller may believe.
 
     Conflict        AlreadyClaimed, IllegalMove, InUse, Locked      somebody was first: look again
-                    and Exists, RevMismatch of `visor.errors`
+                    and Exists (AlreadyRegistered), RevMismatch of `visor.errors`
     Denied          NotClaimer                                      not yours
     NotFound        Unregistered                                    it was there and is gone for good
     Unsupported     SchemaMismatch
     DecodeError     BadRecord                                       a file holds something else
     Rejected        BadName                                         the name breaks the grammar
-                    BadRecords                                      a list with some of those: `.found` has the rest
+    BadRequest      BadValue                                        a value does not fit the field it is for
 
 Whatever is raised, the object that was used stays as it was and can be used again.
 """
@@ -15,9 +15,10 @@ Whatever is raised, the object that was used stays as it was and can be used aga
 # ruff: noqa: N818  # the names say what the caller may believe; they are part of the API
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from visor.errors import (
+    BadRequest,
     Conflict,
     DecodeError,
     Denied,
@@ -81,6 +82,13 @@ class InUse(Conflict):
     count: int
 
 
+class AlreadyRegistered(Exists):
+    """It is registered, and was not to be (ErrKeyConflict, ErrConflict)."""
+
+    # A plain 'visor set', which is the advice for a file that exists, would damage the record.
+    advice = "look at it with 'show', or take another name"
+
+
 class Locked(Conflict):
     """Somebody holds the lock (ErrLocked): `.by`, `.reason`."""
 
@@ -142,30 +150,18 @@ class BadRecord(DecodeError):
         return str(self.details.get("why"))
 
 
-class BadRecords(Rejected):
-    """Some of a list cannot be decoded: `.errors`, and in `.found` all the others."""
+class BadValue(BadRequest):
+    """A value does not fit the field that it is for: `.field`, `.expected`, `.actual` (as text). Nothing was stored."""
 
-    code = "bad_records"
-
-    def __init__(self, message: str | None = None, /, **details: Any) -> None:
-        super().__init__(message, **details)
-        self.found: list[Any] = []
-        self.errors: list[BadRecord] = []
-
-    @classmethod
-    def of(cls, found: list[Any], errors: list[BadRecord]) -> BadRecords:
-        """Make the error for a list of which `found` could be read."""
-        more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
-        error = cls(f"{errors[0]}{more}", paths=[each.path for each in errors])
-        error.found, error.errors = found, errors
-        return error
+    code = "bad_value"
 
 
 __all__ = [
     "AlreadyClaimed",
+    "AlreadyRegistered",
     "BadName",
     "BadRecord",
-    "BadRecords",
+    "BadValue",
     "Conflict",
     "Denied",
     "Exists",

@@ -23,8 +23,10 @@ Everything of one app lies below one directory: to unregister it deletes that, a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
+from visor.registry.errors import BadRecord
 from visor.registry.names import quote, unquote
 
 SCHEMA: Final = "/internal/schema"
@@ -82,6 +84,14 @@ def variable(app: str, key: str) -> str:
 def variable_name(path: str) -> str:
     """Return the name of the variable at a path; ValueError when the path holds none."""
     return unquote(path[path.rfind("/") + 1 :])
+
+
+def variable_text(path: str, data: bytes) -> tuple[str, str]:
+    """Return name and value of the variable in a file; BadRecord when it holds none."""
+    try:
+        return variable_name(path), data.decode()
+    except ValueError as error:
+        raise BadRecord(path=path, why=f"not a variable: {error}", codec="record") from error
 
 
 def envs(app: str) -> str:
@@ -152,6 +162,12 @@ def host_entry(host: str, number_: int) -> str:
 
 def lease(lease: int) -> str:
     return f"/leases/{lease}"
+
+
+def lease_numbers(paths: Iterable[str]) -> frozenset[int]:
+    """Return the leases that files below `/leases` are of; others are left out."""
+    names = (path.rsplit("/", 1)[1] for path in paths)
+    return frozenset(int(name) for name in names if name.isascii() and name.isdigit() and len(name) < 20)
 
 
 def service_directory(name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from visor._public import public
 from visor.registry.states import LIVE, Operation, State, Status
@@ -21,6 +21,9 @@ def nothing() -> Mapping[str, str]:
     """Return the empty map, as the default of a field."""
     return NOTHING
 
+
+Port: TypeAlias = int
+"""From 0 to 65535."""
 
 CLAIMS_KEPT: Final = 64
 """Claims that are remembered one by one; `claim` counts all of them."""
@@ -72,7 +75,7 @@ class ProcRecord:
 
     app: str
     name: str
-    port: int | None = None
+    port: Port | None = None
     """Claimed at registration, and its own until it is unregistered; None for a type without one."""
     command: str | None = None
     limits: Limits = Limits()
@@ -114,9 +117,9 @@ class InstanceRecord:
     host: str | None = None
     """The claimer."""
     ip: str | None = None
-    port: int | None = None
+    port: Port | None = None
     hostname: str | None = None
-    tele_port: int | None = None
+    tele_port: Port | None = None
     fail_restarts: int = 0
     oom_restarts: int = 0
     registered: str | None = None
@@ -197,7 +200,7 @@ class EndpointRecord:
     addr: str
     """HOST:PORT as it was given: its identity."""
     host: str
-    port: int
+    port: Port
     ip: str | None = None
     priority: int = 0
     """Lower ones first."""
@@ -211,7 +214,7 @@ class RunnerRecord:
     """A runner: the process beside an instance that looks after it."""
 
     host: str
-    port: int
+    port: Port
     instance: int
     registered: str | None = None
 
@@ -222,7 +225,7 @@ class MemberRecord:
 
     kind: str
     host: str
-    port: int | None = None
+    port: Port | None = None
     version: str | None = None
     registered: str | None = None
 

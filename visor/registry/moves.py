@@ -14,11 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from visor._unfit import Unfit
 from visor.errors import NotFound, RevMismatch, VisorError
 from visor.registry import layout, names, placement
 from visor.registry.errors import AlreadyClaimed, IllegalMove, Locked, NotClaimer, Unregistered
 from visor.registry.model import IdRecord, InstanceRecord, Mark
 from visor.registry.plan import Files, Plan, Refused
+from visor.registry.schema import COUNT, LEASE, bad_value, fitting, text
 from visor.registry.states import BY_CLAIMER, GOALS, MOVES, Move, State
 from visor.registry.stored import decode
 
@@ -69,6 +71,7 @@ Change = Callable[[InstanceRecord], InstanceRecord]
 def claim(seen: Seen, host: str, *, lease: int, time: str) -> Step:
     """Take a pending instance on. AlreadyClaimed when it is taken, also by the same host."""
     names.host(host)
+    fitting(LEASE, "lease", lease)
 
     def change(record: InstanceRecord) -> InstanceRecord:
         claims = placement.with_claim(record.claims, host, time)
@@ -103,7 +106,7 @@ def started(
         return replace(
             record,
             state=State.RUNNING,
-            ip=ip or record.host,
+            ip=record.host if ip is None or ip == "" else ip,
             port=port,
             hostname=hostname,
             tele_port=tele_port,
@@ -115,9 +118,8 @@ def started(
 def restarted(seen: Seen, host: str | None, reason: str, count: int) -> Step:
     """Add `count` restarts for `reason` ("fail" or "oom")."""
     if reason not in RESTARTS:
-        raise ValueError(f"a restart is for one of {', '.join(RESTARTS)}, not {reason!r}")
-    if count < 1:
-        raise ValueError(f"at least one restart, not {count}")
+        raise bad_value(None, Unfit(f"one of {', '.join(RESTARTS)}", reason, "reason"))
+    fitting(COUNT, "count", count)
 
     def change(record: InstanceRecord) -> InstanceRecord:
         if reason == "oom":
@@ -189,6 +191,8 @@ def _guard(plan: Plan, seen: Seen) -> None:
 
 def _check(seen: Seen, move: Move, host: str | None) -> None:
     """Raise what forbids the move to who has seen this."""
+    if host is not None:
+        text("host", host)
     record, state = seen.record, seen.state
     if move is Move.CLAIM and state is not State.PENDING and state in (State.CLAIMED, State.RUNNING):
         raise AlreadyClaimed(

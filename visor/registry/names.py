@@ -14,7 +14,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from visor._unfit import shown
 from visor.registry.errors import BadName
+from visor.registry.schema import text as text_of
 
 LONGEST: Final = 200
 """Characters of a name: a component of a path holds 255 bytes, and some carry more than the name."""
@@ -31,7 +33,8 @@ def name(what: str, text: str) -> str:
 
     `what` says in the error what was to be named: "app".
     """
-    if not isinstance(text, str) or not text:
+    _is_text(what, text)
+    if not text:
         raise BadName(f"{what}: a name must not be empty", name=text, what=what)
     if _NAME(text) is None or text in (".", ".."):
         raise BadName(f"{what} {text!r}: a name is letters, digits, '-' and '.'", name=text, what=what)
@@ -40,7 +43,8 @@ def name(what: str, text: str) -> str:
 
 def proc(text: str) -> str:
     """Return `text` if it can name a process type: letters and digits; BadName if not."""
-    if not isinstance(text, str) or _PROC(text) is None:
+    _is_text("proc", text)
+    if _PROC(text) is None:
         raise BadName(
             f"proc {text!r}: the name of a process type is letters and digits", name=text, what="proc"
         )
@@ -49,7 +53,9 @@ def proc(text: str) -> str:
 
 def variable(text: str) -> str:
     """Return `text` if it can name an environment variable: not empty, no `=`, no NUL; BadName if not."""
-    if not isinstance(text, str) or not text or "=" in text or "\0" in text:
+    _is_text("variable", text)
+    text_of("variable", text)
+    if not text or "=" in text or "\0" in text:
         raise BadName(f"variable {text!r}: a name is not empty and holds no '='", name=text, what="variable")
     if len(quote(text)) > 255:
         raise BadName(f"variable {text[:20]!r}...: the name is too long", name=text, what="variable")
@@ -58,7 +64,8 @@ def variable(text: str) -> str:
 
 def host(text: str) -> str:
     """Return `text` if it can name a host: not empty, no blanks, at most 200 characters; BadName if not."""
-    if not isinstance(text, str) or not text or text.split() != [text] or not text.isprintable():
+    _is_text("host", text)
+    if not text or text.split() != [text] or not text.isprintable():
         raise BadName(f"host {text!r}: a name is not empty and holds no blanks", name=text, what="host")
     return _short("host", text)
 
@@ -69,7 +76,7 @@ def app_of_url(url: str) -> str:
     >>> app_of_url("git://github.com/sc/soundcloud.com.git")
     'soundcloud.com'
     """
-    found = _REPO.search(url)
+    found = _REPO.search(text_of("repo_url", url))
     if found is None:
         raise BadName(f"the address {url!r} suggests no name: give one", name=url, what="app")
     return name("app", found[1])
@@ -85,6 +92,11 @@ def quote(text: str) -> str:
 def unquote(component: str) -> str:
     """Return the text that `quote` was given; ValueError when it was given none such."""
     return _ESCAPED.sub(lambda found: bytes.fromhex(found[0].replace("%", "")).decode(), component)
+
+
+def _is_text(what: str, name: object) -> None:
+    if not isinstance(name, str):
+        raise BadName(f"{what}: a name must be text, not {shown(name)}", name=shown(name), what=what)
 
 
 def _short(what: str, text: str) -> str:

@@ -93,7 +93,12 @@ def files_once_lost(record: InstanceRecord) -> Files:
 
 def tombstone(record: InstanceRecord, end: Mark) -> Files:
     """Return what is left of an instance that was unregistered."""
-    return {layout.identity(record.id): (encode(replace(identity(record), end=end)), 0)}
+    return tombstone_of(replace(identity(record), end=end))
+
+
+def tombstone_of(record: IdRecord) -> Files:
+    """Return what is left of an id that is over."""
+    return {layout.identity(record.id): (encode(record), 0)}
 
 
 def identity(record: InstanceRecord) -> IdRecord:

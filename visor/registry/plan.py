@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from visor.protocol import verbs
+from visor.registry.schema import LEASE, fitting
 
 Version = list[Any]
 """`[mod_rev, value, created, count, lease]` of a file."""
@@ -59,7 +60,9 @@ class Plan:
 
     # -- writes ---------------------------------------------------------------------------------------
     def put(self, path: str, data: bytes, lease: int = 0) -> None:
-        """Write a file."""
+        """Write a file, attached to a lease unless that is 0. BadValue for what is no number of one."""
+        if lease != 0 or type(lease) is not int:
+            fitting(LEASE, "lease", lease)
         self.writes.append([verbs.T_SET, path, data, lease] if lease else [verbs.T_SET, path, data])
 
     def drop(self, path: str, *, recursive: bool = False) -> None:

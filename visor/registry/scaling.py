@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from visor._public import public
+from visor._unfit import shown
 from visor.errors import BadRequest, Conflict, NotFound, VisorError
 from visor.registry import layout, moves, names, placement
 from visor.registry.model import InstanceRecord, Mark, ScaleRecord
@@ -96,11 +97,11 @@ class Amount:
 
 def parse(amount: int | str) -> Amount:
     """Read `5`, `"5"`, `"+2"` or `"-2"`; a number is absolute. BadRequest for anything else and below none."""
-    text = amount.strip() if isinstance(amount, str) else str(amount)
+    text = amount.strip() if isinstance(amount, str) else shown(amount)
     relative = isinstance(amount, str) and text[:1] in ("+", "-")
     digits = text[1:] if relative else text
-    if isinstance(amount, bool) or not (digits.isascii() and digits.isdigit()):
-        raise BadRequest(field="n", expected="N, +N or -N", actual=amount)
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 16):
+        raise BadRequest(field="n", expected="N, +N or -N", actual=shown(amount))
     return Amount(-int(digits) if text[:1] == "-" else int(digits), relative)
 
 

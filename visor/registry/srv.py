@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+from visor._unfit import shown
 from visor.registry.errors import BadName
 from visor.registry.model import EndpointRecord
+from visor.registry.schema import LAST_PORT
 
 
 def address(addr: str) -> tuple[str, int]:
     """Split HOST:PORT, or [V6]:PORT; BadName, saying why."""
+    if not isinstance(addr, str):
+        raise BadName(f"address: expected HOST:PORT, not {shown(addr)}", name=shown(addr), what="address")
     host, colon, port = addr.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+    if not colon or not host or not port.isascii() or not port.isdigit() or not _is_port(port):
         raise BadName(f"address {addr!r}: expected HOST:PORT", name=addr, what="address")
     if host[0] == "[" and host[-1] == "]":
         host = host[1:-1]
     elif ":" in host:
         raise BadName(f"address {addr!r}: write [V6]:PORT", name=addr, what="address")
-    if host.split() != [host] or len(addr) > 200:
+    if host.split() != [host] or not host.isprintable() or len(addr) > 200:
         raise BadName(f"address {addr!r}: expected HOST:PORT", name=addr, what="address")
     return host, int(port)
+
+
+def _is_port(digits: str) -> bool:
+    return len(digits) < 10 and 0 < int(digits) <= LAST_PORT
 
 
 def pick(endpoints: Sequence[EndpointRecord], random: Random) -> int:

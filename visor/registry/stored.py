@@ -3,19 +3,19 @@
     encode(RevisionRecord("web", "v1", registered="2026-03-01T12:00:00.000Z"))
     b'{"v":1,"app":"web","ref":"v1","registered":"2026-03-01T12:00:00.000Z"}'
 
-What equals its default is left out; keys that are not known are ignored, so that a later version may add some. Anything
-else that is wrong (not JSON, another version, a field of another type) is a BadRecord with the reason.
+What equals its default is left out; keys that are not known are ignored, so that a later version may add some. The
+type of a field, as `model.py` writes it, chooses its form (`schema.py`), which is asked on both sides: a value that
+does not fit is a BadValue when it is written, and nothing is stored; a file that holds one, or no JSON, or another
+version of the layout, is a BadRecord with the field and the reason.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
-from enum import StrEnum
-from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
+from visor._unfit import Unfit
 from visor.registry.errors import BadRecord
 from visor.registry.model import (
     AppRecord,
@@ -36,11 +36,10 @@ from visor.registry.model import (
     ServiceRecord,
     TicketRecord,
 )
+from visor.registry.schema import NUMBER, PORT, TEXT, TEXTS, WHOLE, Form, bad_value, one_of
 from visor.registry.states import Operation, State, Status
 
 T = TypeVar("T")
-Reader = Callable[[Any], Any]
-Writer = Callable[[Any], Any]
 
 VERSION: Final = 1
 """Of the records' layout."""
@@ -48,58 +47,44 @@ VERSION: Final = 1
 _REQUIRED: Final = object()
 
 
-def _is(kind: type, what: str) -> Reader:
-    def read(value: Any) -> Any:
-        if type(value) is not kind:
-            raise ValueError(f"expected {what}, found {value!r:.40}")
-        return value
+def _mark() -> Form:
+    expected = "[who, why, when]"
 
-    return read
+    def read(value: Any) -> Mark:
+        if type(value) is not list or len(value) != 3 or not all(type(each) is str for each in value):
+            raise Unfit(expected, value)
+        return Mark(*value)
 
+    def write(value: Any) -> list[str]:
+        if type(value) is not Mark:
+            raise Unfit("a Mark", value)
+        return [_named(name, getattr(value, name)) for name in ("by", "reason", "time")]
 
-_text = _is(str, "text")
-_whole = _is(int, "a whole number")
-
-
-def _number(value: Any) -> float:
-    if type(value) not in (int, float):
-        raise ValueError(f"expected a number, found {value!r:.40}")
-    result: float = value
-    return result
+    return Form(expected, read, write)
 
 
-def _texts(value: Any) -> Mapping[str, str]:
-    if type(value) is not dict or not all(type(each) is str for each in value.values()):
-        raise ValueError(f"expected a map of texts, found {value!r:.40}")
-    return MappingProxyType(value)
+def _named(name: str, value: Any) -> str:
+    try:
+        found: str = TEXT.write(value)
+    except Unfit as unfit:
+        raise Unfit(unfit.expected, value, name, own=True) from None
+    return found
 
 
-def _one_of(kind: type[StrEnum]) -> Reader:
-    known = {each.value: each for each in kind}
+def _claims() -> Form:
+    expected = "[[host, time], ...]"
 
-    def read(value: Any) -> Any:
-        found = known.get(value) if type(value) is str else None
-        if found is None:
-            raise ValueError(f"expected one of {', '.join(known)}, found {value!r:.40}")
-        return found
+    def read(value: Any) -> tuple[tuple[str, str], ...]:
+        if type(value) is not list or not all(type(each) is list and len(each) == 2 for each in value):
+            raise Unfit(expected, value)
+        return tuple((TEXT.read(host), TEXT.read(time)) for host, time in value)
 
-    return read
+    def write(value: Any) -> list[list[str]]:
+        if type(value) is not tuple or not all(type(each) is tuple and len(each) == 2 for each in value):
+            raise Unfit("((host, time), ...)", value)
+        return [[TEXT.write(host), TEXT.write(time)] for host, time in value]
 
-
-def _mark(value: Any) -> Mark:
-    if type(value) is not list or len(value) != 3 or not all(type(each) is str for each in value):
-        raise ValueError(f"expected [who, why, when], found {value!r:.40}")
-    return Mark(*value)
-
-
-def _claims(value: Any) -> tuple[tuple[str, str], ...]:
-    if type(value) is not list or not all(type(each) is list and len(each) == 2 for each in value):
-        raise ValueError(f"expected [[host, time], ...], found {value!r:.40}")
-    return tuple((_text(host), _text(time)) for host, time in value)
-
-
-def _plain_mark(mark: Mark) -> list[str]:
-    return [mark.by, mark.reason, mark.time]
+    return Form(expected, read, write)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,30 +93,41 @@ class _Field:
     key: str
     default: Any
     required: bool
-    plain: type | None
-    read: Reader
-    write: Writer | None
+    form: Form
 
 
 def _document(record: object) -> dict[str, Any]:
     document: dict[str, Any] = {}
     for field in _LAYOUT[type(record)]:
         value = getattr(record, field.name)
-        if value is not field.default and value != field.default:
-            document[field.key] = value if field.write is None else field.write(value)
+        if value is field.default:
+            continue
+        try:
+            plain = field.form.write(value)
+        except Unfit as unfit:
+            raise unfit.inside(field.name) from None
+        if value != field.default:
+            document[field.key] = plain
     return document
 
 
 def _from_document(kind: type[T], document: Any) -> T:
     if type(document) is not dict:
-        raise ValueError(f"expected an object, found {document!r:.40}")
+        raise Unfit("an object", document)
     known = _BY_KEY[kind]
     values: dict[str, Any] = {}
     for key, found in document.items():
         field = known.get(key)
-        if field is not None and found is not None:
-            # By far most fields are texts and whole numbers: spare them the call.
-            values[field.name] = found if type(found) is field.plain else field.read(found)
+        if field is None or found is None:
+            continue
+        # By far most fields are texts: spare them the call.
+        if field.form is TEXT and type(found) is str:
+            values[field.name] = found
+            continue
+        try:
+            values[field.name] = field.form.read(found)
+        except Unfit as unfit:
+            raise unfit.inside(key) from None
     try:
         return kind(**values)
     except TypeError:
@@ -139,31 +135,39 @@ def _from_document(kind: type[T], document: Any) -> T:
         raise ValueError(f"{', '.join(missing)} missing") from None
 
 
-def _part(kind: type) -> tuple[Reader, Writer]:
+def _part(kind: type) -> Form:
     """Return how a record inside a record is read and written."""
-    return (lambda value: _from_document(kind, value)), _document
+
+    def write(value: Any) -> dict[str, Any]:
+        if type(value) is not kind:
+            raise Unfit(f"a {kind.__name__}", value)
+        return _document(value)
+
+    return Form("an object", lambda value: _from_document(kind, value), write)
 
 
-_READERS: Final[dict[str, tuple[Reader, Writer | None]]] = {
-    "str": (_text, None),
-    "str | None": (_text, None),
-    "int": (_whole, None),
-    "int | None": (_whole, None),
-    "float": (_number, None),
-    "State": (_one_of(State), None),
-    "Operation": (_one_of(Operation), None),
-    "Status": (_one_of(Status), None),
-    "Mark": (_mark, _plain_mark),
-    "Mark | None": (_mark, _plain_mark),
-    "Mapping[str, str]": (_texts, dict),
-    "tuple[tuple[str, str], ...]": (_claims, None),
+_MARK: Final = _mark()
+
+_FORMS: Final[dict[str, Form]] = {
+    "str": TEXT,
+    "str | None": TEXT,
+    "int": WHOLE,
+    "int | None": WHOLE,
+    "Port": PORT,
+    "Port | None": PORT,
+    "float": NUMBER,
+    "State": one_of(State),
+    "Operation": one_of(Operation),
+    "Status": one_of(Status),
+    "Mark": _MARK,
+    "Mark | None": _MARK,
+    "Mapping[str, str]": TEXTS,
+    "tuple[tuple[str, str], ...]": _claims(),
     "Limits": _part(Limits),
     "Heartbeat": _part(Heartbeat),
     "TicketRecord | None": _part(TicketRecord),
 }
-"""The type of a field, as it is written in `model.py` -> how it is read, and written where JSON cannot say it."""
-
-_PLAIN: Final = {"str": str, "str | None": str, "int": int, "int | None": int}
+"""The type of a field, as it is written in `model.py` -> its form."""
 
 _KEYS: Final = {"tele_port": "tele", "fail_restarts": "fails", "oom_restarts": "ooms"}
 """Fields with another key than their name."""
@@ -182,8 +186,7 @@ def _fields(kind: type) -> tuple[_Field, ...]:
             _KEYS.get(each.name, each.name),
             _default(each),
             _default(each) is _REQUIRED,
-            _PLAIN.get(str(each.type)),
-            *_READERS[str(each.type)],
+            _FORMS[str(each.type)],
         )
         for each in fields(kind)
     )
@@ -218,17 +221,34 @@ _BY_KEY: Final[dict[type, dict[str, _Field]]] = {
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
+_loads = json.JSONDecoder(parse_constant=_no_number).decode
+
+
 def encode(record: object) -> bytes:
-    """Return the bytes of a record."""
-    return _dumps({"v": VERSION, **_document(record)}).encode("utf-8", "surrogatepass")
+    """Return the bytes of a record; BadValue, naming the field, for a value that does not fit."""
+    try:
+        document = _document(record)
+    except Unfit as unfit:
+        raise bad_value(_word(type(record)), unfit) from None
+    return _dumps({"v": VERSION, **document}).encode()
+
+
+def check(record: T) -> T:
+    """Return the record, if everything in it fits: what `encode` would refuse is refused before anything is done."""
+    encode(record)
+    return record
 
 
 def decode(kind: type[T], data: bytes | None, path: str) -> T:
     """Return the record of a kind that the bytes at `path` hold; BadRecord when they hold none."""
     try:
-        document = json.loads(data or b"")
+        document = parsed(data)
         if type(document) is not dict:
-            raise ValueError(f"expected an object, found {document!r:.40}")
+            raise Unfit("an object", document)
         if document.get("v") != VERSION:
             raise ValueError(f"version {document.get('v')!r:.20} of the layout, this library reads {VERSION}")
         return _from_document(kind, document)
@@ -236,6 +256,19 @@ def decode(kind: type[T], data: bytes | None, path: str) -> T:
         raise BadRecord(path=path, why=f"not {_called(kind)}: {error}", codec="record") from error
 
 
+def parsed(data: bytes | None) -> Any:
+    """Return the JSON that the bytes hold; ValueError, RecursionError for none, and for text that UTF-8 cannot say."""
+    text = (data or b"").decode()
+    document = _loads(text)
+    if "\\u" in text:
+        _dumps(document).encode()  # half of a surrogate pair can be escaped, and then not be written again
+    return document
+
+
+def _word(kind: type) -> str:
+    return kind.__name__.removesuffix("Record").lower()
+
+
 def _called(kind: type) -> str:
-    word = kind.__name__.removesuffix("Record").lower()
+    word = _word(kind)
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"

@@ -6,10 +6,10 @@ one listing show all work that is to be done.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import Final
 
+from visor._unfit import Unfit
 from visor.errors import RevMismatch, VisorError
 from visor.registry import layout, names, placement
 from visor.registry.errors import AlreadyClaimed, BadRecord, IllegalMove
@@ -17,8 +17,9 @@ from visor.registry.model import IdRecord, InstanceRecord, Mark, TicketRecord
 from visor.registry.moves import not_claimer
 from visor.registry.plan import Plan, Refused
 from visor.registry.scaling import Group, parts
+from visor.registry.schema import bad_value, text
 from visor.registry.states import Operation, Status
-from visor.registry.stored import decode
+from visor.registry.stored import decode, parsed
 
 PROCESSED: Final = frozenset((Status.DONE, Status.DEAD))
 
@@ -53,11 +54,19 @@ class TicketStep:
         )
 
 
+def operation(op: Operation | str) -> Operation:
+    """Return what a ticket asks for, of a value that came from outside. BadValue."""
+    try:
+        return Operation(op)
+    except ValueError:
+        raise bad_value(None, Unfit(f"one of {', '.join(Operation)}", op, "op")) from None
+
+
 def read(data: bytes | None, path: str) -> TicketRecord | InstanceRecord:
     """Return what a file under `/tickets` holds: a ticket, or the instance that is one. BadRecord."""
     try:
-        document = json.loads(data or b"")
-    except ValueError as error:
+        document = parsed(data)
+    except (ValueError, RecursionError) as error:
         raise BadRecord(path=path, why=f"not a ticket: {error}", codec="record") from error
     if isinstance(document, dict) and "op" in document:
         return decode(TicketRecord, data, path)
@@ -95,6 +104,8 @@ def processed(record: TicketRecord, mod_rev: int, host: str | None, status: Stat
 
 
 def _step(before: TicketRecord, mod_rev: int, after: TicketRecord, host: str | None) -> TicketStep:
+    if host is not None:
+        text("host", host)
     _check(before, after.status, host)
     plan = Plan(note=after.end.reason if after.end is not None else None)
     plan.unchanged(layout.identity(before.id), mod_rev)

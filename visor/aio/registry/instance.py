@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from visor import select
 from visor._public import public
+from visor._unfit import Unfit
 from visor.aio.registry.base import Registered, moment
 from visor.aio.registry.waiting import wait_until
 from visor.registry import layout, moves, placement
@@ -15,6 +16,7 @@ from visor.registry.errors import Unregistered
 from visor.registry.model import InstanceRecord, Mark
 from visor.registry.moves import Seen, Step
 from visor.registry.plan import Refused
+from visor.registry.schema import bad_value
 from visor.registry.states import TERMINAL, Move, State
 
 if TYPE_CHECKING:
@@ -201,25 +203,25 @@ class Instance(Registered):
         self, host: str | None = None, reason: str = "exited", *, timeout: float | None = None
     ) -> Instance:
         """Report that it ended as it should."""
-        return await self._end(Move.EXITED, host, self.host or "", reason, timeout)
+        return await self._end(Move.EXITED, host, self.host, reason, timeout)
 
     async def failed(
         self, host: str | None = None, reason: str = "failed", *, timeout: float | None = None
     ) -> Instance:
         """Report that it failed, and why."""
-        return await self._end(Move.FAILED, host, self.host or "", reason, timeout)
+        return await self._end(Move.FAILED, host, self.host, reason, timeout)
 
     async def lost(
         self, by: str | None = None, reason: str = "lost", *, timeout: float | None = None
     ) -> Instance:
         """Say that nobody knows it any more: anybody may."""
-        return await self._end(Move.LOST, None, by or self._access.actor, reason, timeout)
+        return await self._end(Move.LOST, None, by, reason, timeout)
 
     async def lock(
         self, by: str | None = None, reason: str = "", *, timeout: float | None = None
     ) -> Instance:
         """Mark it as one's own; Locked when it is marked already."""
-        mark = Mark(by or self._access.actor, reason, self._access.time())
+        mark = self._access.mark(by, reason)
         return await self._make(moves.lock(self.seen, mark), timeout)
 
     async def unlock(self, *, timeout: float | None = None) -> Instance:
@@ -230,13 +232,13 @@ class Instance(Registered):
         self, by: str | None = None, reason: str = "unregistered", *, timeout: float | None = None
     ) -> Instance:
         """Take it out for ever; its tombstone tells who did, why and when. Returns it as done."""
-        mark = Mark(by or self._access.actor, reason, self._access.time())
+        mark = self._access.mark(by, reason)
         return await self._make(moves.unregister(self.seen, mark), timeout)
 
     async def _end(
-        self, move: Move, host: str | None, by: str, reason: str, timeout: float | None
+        self, move: Move, host: str | None, by: str | None, reason: str, timeout: float | None
     ) -> Instance:
-        mark = Mark(by, reason, self._access.time())
+        mark = self._access.mark(by, reason)
         return await self._make(moves.ended(self.seen, move, host, mark), timeout)
 
     async def _make(self, step: Step, timeout: float | None) -> Instance:
@@ -300,7 +302,11 @@ class Instance(Registered):
 
 def claimer(host: str | Presence, lease: int) -> tuple[str, int]:
     """Return the name and the lease of who claims."""
-    return (host, lease) if isinstance(host, str) else (host.host, host.lease)
+    if isinstance(host, str):
+        return host, lease
+    if not hasattr(host, "lease"):
+        raise bad_value(None, Unfit("the name of a host, or a Presence", host, "host"))
+    return host.host, host.lease
 
 
 async def look(view: Snapshot, record: InstanceRecord) -> Instance:

@@ -6,9 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from visor import select
-from visor.errors import Exists, NotFound
+from visor.errors import NotFound
 from visor.paths import components
 from visor.registry import entries, layout
+from visor.registry.errors import AlreadyRegistered
 from visor.registry.model import ProcRecord
 from visor.registry.plan import Refused
 
@@ -22,7 +23,7 @@ async def register_part(part: Registered, what: str, path: str, data: bytes, tim
     Exists when it is registered, NotFound without its app, RevMismatch when it came and went since.
     """
     if part.is_registered:
-        raise Exists(f"{what}: is registered already", path=path, actual=part.mod_rev)
+        raise AlreadyRegistered(f"{what}: is registered already", path=path, actual=part.mod_rev)
     plan = entries.create(path, data, part.rev, needs=[layout.app(components(path)[1])])
     plan.note = f"register {what}"
     done = await part._access.commit(plan, timeout)

@@ -56,11 +56,13 @@ async def attend(
 ) -> Presence:
     """Take a lease, and register the host and its process manager on it."""
     access = view._access
+    member = encode(
+        MemberRecord("pm", host, None, version, access.time())
+    )  # before there is a lease to give back
     lease = await access.client.lease(ttl, timeout=timeout)
     plan = Plan(note=f"attend {host}")
-    time = access.time()
-    plan.put(layout.lease(lease.id), encode(LeaseRecord(lease.id, host, time)), lease.id)
-    plan.put(layout.pm(host), encode(MemberRecord("pm", host, None, version, time)), lease.id)
+    plan.put(layout.lease(lease.id), encode(LeaseRecord(lease.id, host, access.time())), lease.id)
+    plan.put(layout.pm(host), member, lease.id)
     try:
         done = await access.commit(plan, timeout)
         assert not isinstance(done, Refused)  # it guards nothing

@@ -12,12 +12,15 @@ from visor._public import public
 from visor.aio.registry.base import Registered
 from visor.aio.registry.instance import Instance
 from visor.aio.registry.part import unregister_part
-from visor.errors import Conflict, Exists
+from visor.errors import Conflict
 from visor.registry import entries, layout
+from visor.registry.errors import AlreadyRegistered
+from visor.registry.listed import Listed
 from visor.registry.model import Heartbeat, Limits, ProcRecord
 from visor.registry.plan import Plan, Refused
+from visor.registry.schema import texts
 from visor.registry.states import State
-from visor.registry.stored import encode
+from visor.registry.stored import check, encode
 
 FREE_LOOKED_AT = 64
 
@@ -83,7 +86,9 @@ class ProcType(Registered):
         next one until the deadline; a port is never lost, for claim and registration are one.
         """
         if self.is_registered:
-            raise Exists(f"{self._what}: is registered already", path=self._path, actual=self._mod_rev)
+            raise AlreadyRegistered(
+                f"{self._what}: is registered already", path=self._path, actual=self._mod_rev
+            )
         pauses = self._access.pauses(timeout)
         while True:
             record, plan = await self._claim_port()
@@ -98,7 +103,7 @@ class ProcType(Registered):
                 raise Conflict(f"{self._what}: others kept claiming the port", path=layout.NEXT_PORT)
 
     async def _claim_port(self) -> tuple[ProcRecord, Plan]:
-        record = replace(self._record, registered=self._access.time())
+        record = check(replace(self._record, registered=self._access.time()))
         if record.port is None:
             return record, entries.register_proc(record, self.rev, None, given_back=False)
         rev, following = await self._access.get(layout.NEXT_PORT)
@@ -107,7 +112,7 @@ class ProcType(Registered):
             _, rows = await self._access.scan(
                 select.children(layout.FREE_PORTS), rev, keys=True, limit=FREE_LOOKED_AT
             )
-            free = [int(path.rsplit("/", 1)[1]) for path, _ in rows]
+            free = [int(name) for path, _ in rows if (name := path.rsplit("/", 1)[1]).isdecimal()]
             self._access.random.shuffle(free)
         port, given_back = entries.pick_port(following, free)
         record = replace(record, port=port)
@@ -142,6 +147,8 @@ class ProcType(Registered):
             "command": command,
         }
         record = replace(self._record, **{name: value for name, value in given.items() if value is not None})
+        if attrs is not None:
+            record = replace(record, attrs=texts("attrs", attrs))
         done = await self._access.commit(entries.replace(self._path, encode(record), self._mod_rev), timeout)
         if isinstance(done, Refused):
             raise entries.why(self._what, self._path, self.rev, done)
@@ -157,17 +164,17 @@ class ProcType(Registered):
             return ProcType(view, replace(self._record, registered=None), 0)
         return ProcType(view, view.decode(ProcRecord, self._path, version), version[0])
 
-    async def instances(self, revision: str | None = None) -> list[Instance]:
+    async def instances(self, revision: str | None = None) -> Listed[Instance]:
         """Return its instances at this rev, of all revisions or of one, ended ones too."""
         return await self._view.instances(self.app, revision, self.name)
 
-    async def failed_instances(self) -> list[Instance]:
+    async def failed_instances(self) -> Listed[Instance]:
         """Return those that failed."""
-        return [each for each in await self.instances() if each.state is State.FAILED]
+        return (await self.instances()).where(lambda each: each.state is State.FAILED)
 
-    async def lost_instances(self) -> list[Instance]:
+    async def lost_instances(self) -> Listed[Instance]:
         """Return those that are lost."""
-        return [each for each in await self.instances() if each.state is State.LOST]
+        return (await self.instances()).where(lambda each: each.state is State.LOST)
 
     async def num_instances(self) -> int:
         """Return how many are pending, claimed or running at this rev, of all revisions."""

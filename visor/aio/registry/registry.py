@@ -20,6 +20,7 @@ from visor.aio.registry.events import EventWatch, watch_event
 from visor.aio.registry.instance import Instance, claimer
 from visor.aio.registry.member import RunnerWatch, watch_runner
 from visor.aio.registry.presence import Presence, attend
+from visor.aio.registry.repair import repair
 from visor.aio.registry.scale import ScaleCount, Scaled, purge
 from visor.aio.registry.snapshot import Snapshot
 from visor.aio.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
@@ -29,9 +30,13 @@ from visor.registry import entries, layout, names
 from visor.registry.audit import Fault
 from visor.registry.errors import BadRecord, SchemaMismatch
 from visor.registry.happenings import EventType
+from visor.registry.listed import Listed
+from visor.registry.mending import Repaired
 from visor.registry.model import NOTHING
 from visor.registry.plan import Plan, Refused
+from visor.registry.schema import LEASE, NUMBER, fitting
 from visor.registry.states import Operation
+from visor.registry.tickets import operation
 
 SCHEMA = 4
 """The layout of the tree. The ancestors' last one was 3."""
@@ -157,8 +162,18 @@ class Registry:
         """Return what is wrong with the domain: nothing may be half there or left over."""
         return await (await self.snapshot()).verify()
 
+    async def repair(self, path: str, *, timeout: float | None = None) -> Repaired:
+        """Deal with a file of the domain that cannot be read, which `verify` and `.damaged` of lists name.
+
+        An instance or a ticket is brought back from a copy of its record if there is one (of those that are open,
+        claimed or running there is); otherwise all that is left of it is taken out. Any other file is taken out,
+        and the object can be registered anew; a process type's port is not given back then. NotFound when there is
+        no such file, Conflict when it can be read, or others keep changing it.
+        """
+        return await repair(await self.snapshot(), path, timeout)
+
     # -- apps (seed 001) ------------------------------------------------------------------------------
-    async def apps(self) -> list[App]:
+    async def apps(self) -> Listed[App]:
         """Return all apps."""
         return await (await self.snapshot()).apps()
 
@@ -185,9 +200,10 @@ class Registry:
     async def unregister_app(
         self, app: App | str, *, cascade: bool = False, timeout: float | None = None
     ) -> App:
-        """Take an app out: see `App.unregister`."""
+        """Take an app out: see `App.unregister`. With `cascade` an app whose own record cannot be read goes, too."""
         if isinstance(app, str):
-            app = await self.app(app)
+            view = await self.snapshot()
+            app = await (view.app_in_any_case(app) if cascade else view.app(app))
         return await app.unregister(cascade=cascade, timeout=timeout)
 
     # -- instances and tickets (seed 001) -------------------------------------------------------------
@@ -195,11 +211,11 @@ class Registry:
         """Return an instance as it is now; NotFound, Unregistered."""
         return await (await self.snapshot()).instance(identity)
 
-    async def instances(self) -> list[Instance]:
+    async def instances(self) -> Listed[Instance]:
         """Return all instances, ended ones too."""
         return await (await self.snapshot()).instances()
 
-    async def host_instances(self, host: str) -> list[Instance]:
+    async def host_instances(self, host: str) -> Listed[Instance]:
         """Return the instances that run on a host."""
         return await (await self.snapshot()).host_instances(host)
 
@@ -213,11 +229,11 @@ class Registry:
         """Return a ticket as it is now, also a processed one; NotFound."""
         return await (await self.snapshot()).ticket(identity)
 
-    async def tickets(self) -> list[Ticket]:
+    async def tickets(self) -> Listed[Ticket]:
         """Return all tickets that are not processed."""
         return await (await self.snapshot()).tickets()
 
-    async def host_tickets(self, host: str) -> list[Ticket]:
+    async def host_tickets(self, host: str) -> Listed[Ticket]:
         """Return the tickets that a host has claimed, and its instances that should stop."""
         return await (await self.snapshot()).host_tickets(host)
 
@@ -251,8 +267,9 @@ class Registry:
         DeadlineExceeded when others were faster with every single one.
         """
         name, lease = claimer(host, lease)
-        wanted = Wanted(app, revision, proc, None if op is None else Operation(op))
-        return await claim_ticket(Snapshot(self._access, 0), name, lease, wanted, timeout)
+        wanted = Wanted(app, revision, proc, None if op is None else operation(op))
+        fitting(LEASE, "lease", lease)
+        return await claim_ticket(Snapshot(self._access, 0), names.host(name), lease, wanted, timeout)
 
     # -- scale ----------------------------------------------------------------------------------------
     async def scale(
@@ -304,9 +321,9 @@ class Registry:
 
         What it claims becomes lost by itself when it dies.
         """
-        return await attend(
-            Snapshot(self._access, await self._access.rev()), names.host(host), ttl, version, timeout
-        )
+        names.host(host)
+        fitting(NUMBER, "ttl", ttl)
+        return await attend(Snapshot(self._access, await self._access.rev()), host, ttl, version, timeout)
 
     def __repr__(self) -> str:
         return f"<visor registry on {self._client!r}>"

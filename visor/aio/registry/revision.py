@@ -13,9 +13,10 @@ from visor.aio.registry.part import register_part, unregister_part
 from visor.aio.registry.scale import Scaled
 from visor.errors import NotFound
 from visor.registry import entries, layout
+from visor.registry.listed import Listed
 from visor.registry.model import RevisionRecord
 from visor.registry.plan import Refused
-from visor.registry.stored import encode
+from visor.registry.stored import check, encode
 
 
 class Revision(Registered):
@@ -61,7 +62,7 @@ class Revision(Registered):
     async def set_archive_url(self, url: str, *, timeout: float | None = None) -> Revision:
         """Say where its build is; RevMismatch when the revision has changed since this rev."""
         if not self.is_registered:
-            return Revision(self._view, replace(self._record, archive_url=url), 0)
+            return Revision(self._view, check(replace(self._record, archive_url=url)), 0)
         record = replace(self._record, archive_url=url)
         done = await self._access.commit(entries.replace(self._path, encode(record), self._mod_rev), timeout)
         if isinstance(done, Refused):
@@ -84,7 +85,7 @@ class Revision(Registered):
         """Have `n` instances of a process type: see `Snapshot.scale`."""
         return await self._view.scale(self.app, self.ref, proc, n, env, timeout=timeout)
 
-    async def instances(self) -> list[Instance]:
+    async def instances(self) -> Listed[Instance]:
         """Return its instances at this rev, ended ones too."""
         return await self._view.instances(self.app, self.ref)
 

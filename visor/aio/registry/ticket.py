@@ -171,7 +171,7 @@ class Ticket(Registered):
         return Ticket.of_instance(await self._instance.failed(host, reason, timeout=timeout))
 
     async def _process(self, status: Status, host: str | None, reason: str, timeout: float | None) -> Ticket:
-        mark = Mark(host or self.host or self._access.actor, reason, self._access.time())
+        mark = self._access.mark(self.host if host is None or host == "" else host, reason)
         step = tickets.processed(self._record, self._mod_rev, host, status, mark)
         return await self._make(step, timeout)
 

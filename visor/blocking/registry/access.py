@@ -18,7 +18,9 @@ from visor.errors import NotFound
 from visor.protocol import verbs
 from visor.registry.ids import block
 from visor.registry.layout import UID
+from visor.registry.model import Mark
 from visor.registry.plan import Plan, Refused, Version
+from visor.registry.schema import text
 from visor.select import Selector
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ class Access:
     def __init__(self, client: Client[Any], clock: Callable[[], float], random: Random) -> None:
         self.client = client
         self.random = random
-        self.actor: str = client._settings.actor
+        self.actor: str = text("actor", client._settings.actor)
         self._clock = clock
         self._path = client._root.path
         self._relative = client._root.relative
@@ -50,6 +52,14 @@ class Access:
         """Return the time as RFC 3339 in UTC with milliseconds."""
         moment = datetime.fromtimestamp(self._clock(), UTC)
         return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+    def who(self, by: str | None) -> str:
+        """Return who does something: the actor unless it is said. BadValue for what is no text."""
+        return self.actor if by is None or by == "" else text("by", by)
+
+    def mark(self, by: str | None, reason: str) -> Mark:
+        """Return who did something, when (now) and why. BadValue for what is no text."""
+        return Mark(self.who(by), text("reason", reason), self.time())
 
     def pauses(self, timeout: float | None) -> Pauses:
         """Return the pauses between attempts within `timeout`."""

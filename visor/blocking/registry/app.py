@@ -14,12 +14,16 @@ from visor.blocking.registry.base import Registered
 from visor.blocking.registry.env import Env
 from visor.blocking.registry.instance import Instance
 from visor.blocking.registry.proc import ProcType
+from visor.blocking.registry.repair import mend_or_raise
 from visor.blocking.registry.revision import Revision
-from visor.errors import Conflict, Exists, NotFound, RevMismatch
+from visor.errors import Conflict, NotFound, RevMismatch
 from visor.registry import entries, layout, names
+from visor.registry.errors import AlreadyRegistered
 from visor.registry.happenings import EventType
-from visor.registry.model import NOTHING, AppRecord, Mark
+from visor.registry.listed import Listed, Mapped
+from visor.registry.model import NOTHING, AppRecord
 from visor.registry.plan import Refused
+from visor.registry.schema import text
 from visor.registry.states import ENDED
 from visor.registry.stored import encode
 
@@ -82,7 +86,9 @@ class App(Registered):
         """
         path = layout.app(self.name)
         if self.is_registered:
-            raise Exists(f"app {self.name}: is registered already", path=path, actual=self._mod_rev)
+            raise AlreadyRegistered(
+                f"app {self.name}: is registered already", path=path, actual=self._mod_rev
+            )
         record = replace(self._record, registered=self._access.time())
         plan = entries.register_app(record, self._given, self.rev)
         done = self._access.commit(plan, timeout)
@@ -95,19 +101,22 @@ class App(Registered):
     ) -> App:
         """Take it out with everything that belongs to it, in one rev, and return it as it is then.
 
-        InUse while instances of it are pending, claimed, running or stopping; with `cascade` they go too (their
-        hosts see them go, and end the processes). NotFound when this object is not registered, RevMismatch
-        when the app has changed since.
+        InUse while instances of it are pending, claimed, running or stopping, or cannot be read; with `cascade`
+        they go too (their hosts see them go, and end the processes). NotFound when this object is not registered,
+        RevMismatch when the app has changed since.
         """
         path = layout.app(self.name)
         if not self.is_registered:
             raise NotFound(f"app {self.name}: not registered", path=path, rev=self.rev)
         pauses = self._access.pauses(timeout)
-        mark = Mark(self._access.actor, reason, self._access.time())
+        mark = self._access.mark(None, reason)
         while True:
             now = self._view.at(self._access.rev())
             found = now.instances_seen(select.tree(layout.instances(self.name)))
-            live = sum(seen.state not in ENDED for seen in found)
+            if found.damaged and cascade:
+                mend_or_raise(now, found.damaged[0], pauses, timeout)
+                continue
+            live = sum(seen.state not in ENDED for seen in found) + len(found.damaged)
             if (live and not cascade) or len(found) > entries.CASCADE:
                 raise entries.in_use(f"app {self.name}", live or len(found))
             procs = [proc._record for proc in now.procs(self.name)]
@@ -145,10 +154,10 @@ class App(Registered):
         return self._at(done, record, done)
 
     # -- the environment, a variable at a time --------------------------------------------------------
-    def environment_variables(self) -> Mapping[str, str]:
+    def environment_variables(self) -> Mapped[str, str]:
         """Return the environment at this rev; empty when there is none."""
         if not self.is_registered:
-            return self._given
+            return Mapped(self._given)
         return self._view.variables(self.name)
 
     def get_environment_variable(self, key: str) -> str:
@@ -159,7 +168,7 @@ class App(Registered):
         _, version = self._access.get(path, self.rev)
         if version is None:
             raise NotFound(f"app {self.name}: no variable {key!r}", path=path, rev=self.rev)
-        return str(version[1], "utf-8")
+        return layout.variable_text(path, version[1])[1]
 
     def set_environment_variable(self, key: str, value: str, *, timeout: float | None = None) -> App:
         """Set a variable, and return the app with it.
@@ -168,6 +177,7 @@ class App(Registered):
         registered yet, it is kept until `register`.
         """
         names.variable(key)
+        text(f"variable {key}", value)
         if not self.is_registered:
             given = MappingProxyType({**self._given, key: value})
             return App(self._view, self._record, 0, given)
@@ -193,7 +203,7 @@ class App(Registered):
         return self._at(done, self._record, self._mod_rev)
 
     # -- what belongs to it ---------------------------------------------------------------------------
-    def revisions(self) -> list[Revision]:
+    def revisions(self) -> Listed[Revision]:
         """Return its revisions at this rev, by ref."""
         return self._view.revisions(self.name)
 
@@ -201,7 +211,7 @@ class App(Registered):
         """Return one of its revisions; NotFound."""
         return self._view.revision(self.name, ref)
 
-    def procs(self) -> list[ProcType]:
+    def procs(self) -> Listed[ProcType]:
         """Return its process types at this rev, by name."""
         return self._view.procs(self.name)
 
@@ -209,7 +219,7 @@ class App(Registered):
         """Return one of its process types; NotFound."""
         return self._view.proc(self.name, name)
 
-    def envs(self) -> list[Env]:
+    def envs(self) -> Listed[Env]:
         """Return its immutable environments at this rev, by ref."""
         return self._view.envs(self.name)
 
@@ -217,7 +227,7 @@ class App(Registered):
         """Return one of its immutable environments; NotFound."""
         return self._view.env(self.name, ref)
 
-    def instances(self) -> list[Instance]:
+    def instances(self) -> Listed[Instance]:
         """Return its instances at this rev, ended ones too, by revision, process type, environment and id."""
         return self._view.instances(self.name)
 

@@ -12,7 +12,7 @@ from visor.registry import entries, layout
 from visor.registry.errors import Locked
 from visor.registry.model import LockRecord, Mark
 from visor.registry.plan import Plan, Refused
-from visor.registry.stored import decode, encode
+from visor.registry.stored import check, decode, encode
 
 if TYPE_CHECKING:
     from visor.blocking.registry.snapshot import Snapshot
@@ -59,8 +59,8 @@ class Lock(Registered):
 def take(view: Snapshot, key: str, value: str, lease: int, timeout: float | None) -> Lock:
     """Take a lock that is free now, and was not taken and given up since the view's rev. Locked when it is taken."""
     access = view._access
+    record = check(LockRecord(key, value, Mark(access.actor, value, access.time())))
     path = layout.lock(key)
-    record = LockRecord(key, value, Mark(access.actor, value, access.time()))
     plan: Plan = entries.create(path, encode(record), view.rev, lease=lease)
     done = access.commit(plan, timeout)
     if not isinstance(done, Refused):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from visor import select
 from visor._public import public
+from visor._unfit import shown
 from visor.blocking.registry._control import ask
 from visor.blocking.registry.base import Registered
 from visor.codecs import BYTES
-from visor.errors import Exists, NotFound, Rejected
+from visor.errors import DecodeError, NotFound, Rejected
 from visor.registry import control, entries, layout
-from visor.registry.errors import BadName
+from visor.registry.errors import AlreadyRegistered, BadName
 from visor.registry.model import MemberRecord, RunnerRecord
 from visor.registry.plan import Refused
 from visor.registry.stored import decode, encode
@@ -25,8 +27,19 @@ if TYPE_CHECKING:
     from visor.blocking.registry.snapshot import Snapshot
     from visor.blocking.watch import Watch
 
+log = logging.getLogger("visor")
+
 PATHS = {"logger": layout.logger, "proxy": layout.proxy, "pm": layout.pm}
 DIRECTORIES = {"logger": layout.LOGGERS, "proxy": layout.PROXIES, "pm": layout.PMS}
+
+
+def member_kind(kind: str) -> str:
+    """Return the kind if members can be of it. BadName."""
+    if not isinstance(kind, str) or kind not in PATHS:
+        raise BadName(
+            f"kind: one of {', '.join(PATHS)} expected, not {shown(kind)}", name=shown(kind), what="kind"
+        )
+    return kind
 
 
 class Runner(Registered):
@@ -60,7 +73,7 @@ class Runner(Registered):
         path = layout.runner(self.host, self.port)
         what = f"runner {self.addr}"
         if self.is_registered:
-            raise Exists(f"{what}: is registered already", path=path, actual=self._mod_rev)
+            raise AlreadyRegistered(f"{what}: is registered already", path=path, actual=self._mod_rev)
         record = replace(self._record, registered=self._access.time())
         done = self._access.commit(entries.create(path, encode(record), self.rev), timeout)
         if isinstance(done, Refused):
@@ -143,9 +156,7 @@ class Member(Registered):
 
     @property
     def _path(self) -> str:
-        if self.kind not in PATHS:
-            raise BadName(f"{self.kind!r} is no kind of member", name=self.kind, what="kind")
-        return PATHS[self.kind](self.addr)
+        return PATHS[member_kind(self.kind)](self.addr)
 
     def register(self, *, lease: int = 0, timeout: float | None = None) -> Member:
         """Register it, or register it anew; RevMismatch when it has changed since this rev.
@@ -195,7 +206,11 @@ class RunnerWatch:
             data, rev, word = change.data, commit.rev, "start"
             if data is None:
                 data, rev, word = change.previous_data, commit.rev - 1, "stop"
-            record = decode(RunnerRecord, data, change.path)
+            try:
+                record = decode(RunnerRecord, data, change.path)
+            except DecodeError as error:
+                log.warning("a runner cannot be read: %s", error)
+                continue
             found.append((word, Runner(self._view.at(rev), record, change.previous_rev or rev)))
         self._ready = found[::-1]
 

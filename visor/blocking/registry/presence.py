@@ -54,11 +54,13 @@ class Presence:
 def attend(view: Snapshot, host: str, ttl: float, version: str | None, timeout: float | None) -> Presence:
     """Take a lease, and register the host and its process manager on it."""
     access = view._access
+    member = encode(
+        MemberRecord("pm", host, None, version, access.time())
+    )  # before there is a lease to give back
     lease = access.client.lease(ttl, timeout=timeout)
     plan = Plan(note=f"attend {host}")
-    time = access.time()
-    plan.put(layout.lease(lease.id), encode(LeaseRecord(lease.id, host, time)), lease.id)
-    plan.put(layout.pm(host), encode(MemberRecord("pm", host, None, version, time)), lease.id)
+    plan.put(layout.lease(lease.id), encode(LeaseRecord(lease.id, host, access.time())), lease.id)
+    plan.put(layout.pm(host), member, lease.id)
     try:
         done = access.commit(plan, timeout)
         assert not isinstance(done, Refused)  # it guards nothing

@@ -20,6 +20,7 @@ from visor.blocking.registry.events import EventWatch, watch_event
 from visor.blocking.registry.instance import Instance, claimer
 from visor.blocking.registry.member import RunnerWatch, watch_runner
 from visor.blocking.registry.presence import Presence, attend
+from visor.blocking.registry.repair import repair
 from visor.blocking.registry.scale import ScaleCount, Scaled, purge
 from visor.blocking.registry.snapshot import Snapshot
 from visor.blocking.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
@@ -29,9 +30,13 @@ from visor.registry import entries, layout, names
 from visor.registry.audit import Fault
 from visor.registry.errors import BadRecord, SchemaMismatch
 from visor.registry.happenings import EventType
+from visor.registry.listed import Listed
+from visor.registry.mending import Repaired
 from visor.registry.model import NOTHING
 from visor.registry.plan import Plan, Refused
+from visor.registry.schema import LEASE, NUMBER, fitting
 from visor.registry.states import Operation
+from visor.registry.tickets import operation
 
 SCHEMA = 4
 """The layout of the tree. The ancestors' last one was 3."""
@@ -157,8 +162,18 @@ class Registry:
         """Return what is wrong with the domain: nothing may be half there or left over."""
         return (self.snapshot()).verify()
 
+    def repair(self, path: str, *, timeout: float | None = None) -> Repaired:
+        """Deal with a file of the domain that cannot be read, which `verify` and `.damaged` of lists name.
+
+        An instance or a ticket is brought back from a copy of its record if there is one (of those that are open,
+        claimed or running there is); otherwise all that is left of it is taken out. Any other file is taken out,
+        and the object can be registered anew; a process type's port is not given back then. NotFound when there is
+        no such file, Conflict when it can be read, or others keep changing it.
+        """
+        return repair(self.snapshot(), path, timeout)
+
     # -- apps (seed 001) ------------------------------------------------------------------------------
-    def apps(self) -> list[App]:
+    def apps(self) -> Listed[App]:
         """Return all apps."""
         return (self.snapshot()).apps()
 
@@ -183,9 +198,10 @@ class Registry:
         return app.register(timeout=timeout)
 
     def unregister_app(self, app: App | str, *, cascade: bool = False, timeout: float | None = None) -> App:
-        """Take an app out: see `App.unregister`."""
+        """Take an app out: see `App.unregister`. With `cascade` an app whose own record cannot be read goes, too."""
         if isinstance(app, str):
-            app = self.app(app)
+            view = self.snapshot()
+            app = view.app_in_any_case(app) if cascade else view.app(app)
         return app.unregister(cascade=cascade, timeout=timeout)
 
     # -- instances and tickets (seed 001) -------------------------------------------------------------
@@ -193,11 +209,11 @@ class Registry:
         """Return an instance as it is now; NotFound, Unregistered."""
         return (self.snapshot()).instance(identity)
 
-    def instances(self) -> list[Instance]:
+    def instances(self) -> Listed[Instance]:
         """Return all instances, ended ones too."""
         return (self.snapshot()).instances()
 
-    def host_instances(self, host: str) -> list[Instance]:
+    def host_instances(self, host: str) -> Listed[Instance]:
         """Return the instances that run on a host."""
         return (self.snapshot()).host_instances(host)
 
@@ -209,11 +225,11 @@ class Registry:
         """Return a ticket as it is now, also a processed one; NotFound."""
         return (self.snapshot()).ticket(identity)
 
-    def tickets(self) -> list[Ticket]:
+    def tickets(self) -> Listed[Ticket]:
         """Return all tickets that are not processed."""
         return (self.snapshot()).tickets()
 
-    def host_tickets(self, host: str) -> list[Ticket]:
+    def host_tickets(self, host: str) -> Listed[Ticket]:
         """Return the tickets that a host has claimed, and its instances that should stop."""
         return (self.snapshot()).host_tickets(host)
 
@@ -247,8 +263,9 @@ class Registry:
         DeadlineExceeded when others were faster with every single one.
         """
         name, lease = claimer(host, lease)
-        wanted = Wanted(app, revision, proc, None if op is None else Operation(op))
-        return claim_ticket(Snapshot(self._access, 0), name, lease, wanted, timeout)
+        wanted = Wanted(app, revision, proc, None if op is None else operation(op))
+        fitting(LEASE, "lease", lease)
+        return claim_ticket(Snapshot(self._access, 0), names.host(name), lease, wanted, timeout)
 
     # -- scale ----------------------------------------------------------------------------------------
     def scale(
@@ -300,7 +317,9 @@ class Registry:
 
         What it claims becomes lost by itself when it dies.
         """
-        return attend(Snapshot(self._access, self._access.rev()), names.host(host), ttl, version, timeout)
+        names.host(host)
+        fitting(NUMBER, "ttl", ttl)
+        return attend(Snapshot(self._access, self._access.rev()), host, ttl, version, timeout)
 
     def __repr__(self) -> str:
         return f"<visor registry on {self._client!r}>"

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from visor import select
 from visor._public import public
 from visor.blocking.registry.instance import Instance
+from visor.blocking.registry.repair import mend_or_raise
 from visor.errors import Conflict, NotFound
 from visor.registry import layout, scaling
-from visor.registry.errors import Unregistered
+from visor.registry.errors import BadRecord, Unregistered
 from visor.registry.model import InstanceRecord, Mark, ScaleRecord
 from visor.registry.moves import Seen
 from visor.registry.plan import Refused
 from visor.registry.scaling import Amount, Group, Order
+from visor.registry.schema import text
 from visor.registry.states import ENDED
 
 if TYPE_CHECKING:
@@ -60,18 +62,23 @@ def scale_group(
 ) -> Scaled:
     """Bring a group to an amount: up to 500 instances in one rev, more in steps that are whole each."""
     access = view._access
+    by = access.who(by)
     pauses = access.pauses(timeout)
     done: list[Instance] = []
     ids: list[int] = []
     previous: int | None = None
     while True:
-        order = Order(group, by or access.actor, access.time())
+        order = Order(group, by, access.time())
         rev, count = access.count(select.children(group.directory("live")))
         left = amount.change(count)
         step = max(-scaling.STEP, min(scaling.STEP, left))
         if step > 0 and len(ids) < step:
             ids = access.ids(scaling.STEP if left > scaling.STEP else step, timeout)
-        result = _attempt(view, order, rev, count, step, ids)
+        try:
+            result = _attempt(view, order, rev, count, step, ids)
+        except BadRecord as bad:
+            mend_or_raise(view, bad, pauses, timeout)
+            continue
         if isinstance(result, Refused):
             error = scaling.absent(group, result)
             if not isinstance(error, Conflict) or not pauses.next():
@@ -87,6 +94,7 @@ def scale_group(
 def top_up(view: Snapshot, group: Group, by: str | None, timeout: float | None) -> Scaled:
     """Register what a group lacks of what `scale` was last told, up to 500 in one rev; never stop anything."""
     access = view._access
+    by = access.who(by)
     pauses = access.pauses(timeout)
     path = group.directory("scale")
     while True:
@@ -97,7 +105,7 @@ def top_up(view: Snapshot, group: Group, by: str | None, timeout: float | None) 
         missing = min(view.decode(ScaleRecord, path, version).target - count, scaling.STEP)
         if missing <= 0:
             return Scaled((), count, count, rev)
-        order = Order(group, by or access.actor, access.time(), version[0])
+        order = Order(group, by, access.time(), version[0])
         result = _attempt(view, order, rev, count, missing, access.ids(missing, timeout))
         if not isinstance(result, Refused):
             return Scaled(tuple(result[1]), count, count + missing, result[0])
@@ -178,8 +186,12 @@ def register_one(
 
 
 def purge(view: Snapshot, app: str | None, reason: str, timeout: float | None) -> int:
-    """Unregister the instances that have ended, up to 500 in one rev, and return how many."""
+    """Unregister the instances that have ended, up to 500 in one rev, and return how many.
+
+    Of one that cannot be read nobody knows whether it has ended: it stays.
+    """
     access = view._access
+    text("reason", reason)
     ended = [each for each in view.instances(app) if each.state in ENDED]
     count = 0
     for start in range(0, len(ended), scaling.STEP):

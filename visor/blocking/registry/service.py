@@ -8,11 +8,13 @@ from dataclasses import replace
 from visor._public import public
 from visor.blocking.registry._resolve import resolve
 from visor.blocking.registry.base import Registered
-from visor.errors import Exists, NotFound
+from visor.errors import NotFound
 from visor.registry import entries, layout, srv
+from visor.registry.errors import AlreadyRegistered
+from visor.registry.listed import Listed
 from visor.registry.model import EndpointRecord, ServiceRecord
 from visor.registry.plan import Plan, Refused
-from visor.registry.stored import encode
+from visor.registry.stored import check, encode
 
 
 class Service(Registered):
@@ -34,7 +36,7 @@ class Service(Registered):
         """Register it; Exists when it is."""
         what = f"service {self.name}"
         if self.is_registered:
-            raise Exists(f"{what}: is registered already", path=self._path, actual=self._mod_rev)
+            raise AlreadyRegistered(f"{what}: is registered already", path=self._path, actual=self._mod_rev)
         record = replace(self._record, registered=self._access.time())
         done = self._access.commit(entries.create(self._path, encode(record), self.rev), timeout)
         if isinstance(done, Refused):
@@ -55,10 +57,11 @@ class Service(Registered):
             raise entries.why(what, self._path, self.rev, done)
         return Service(self._view.at(done), replace(self._record, registered=None), 0)
 
-    def endpoints(self) -> list[Endpoint]:
+    def endpoints(self) -> Listed[Endpoint]:
         """Return its endpoints at this rev, as a client should try them: lower priorities first, then heavier ones."""
         found = self._view.endpoints(self.name)
-        return sorted(found, key=lambda each: (each.priority, -each.weight, each.addr))
+        in_order = sorted(found, key=lambda each: (each.priority, -each.weight, each.addr))
+        return Listed(in_order, found.damaged)
 
     def endpoint(self, addr: str) -> Endpoint:
         """Return the endpoint at HOST:PORT; NotFound."""
@@ -85,8 +88,9 @@ class Service(Registered):
     ) -> Endpoint:
         """Register an endpoint at HOST:PORT; its name is looked up now, unless `ip` says it. Exists, NotFound."""
         host, port = srv.address(addr)
-        found = ip if ip is not None else resolve(host)
-        record = EndpointRecord(self.name, addr, host, port, found, priority, weight, self._access.time())
+        record = EndpointRecord(self.name, addr, host, port, ip, priority, weight, self._access.time())
+        if check(record).ip is None:
+            record = replace(record, ip=resolve(host))
         path = layout.endpoint(self.name, addr)
         plan = entries.create(path, encode(record), self.rev, needs=[self._path])
         done = self._access.commit(plan, timeout)

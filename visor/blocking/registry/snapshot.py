@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import TypeVar
 
 from visor import select
@@ -16,7 +15,7 @@ from visor.blocking.registry.env import Env
 from visor.blocking.registry.events import EventWatch, watch_event
 from visor.blocking.registry.instance import Instance
 from visor.blocking.registry.lock import Lock, take
-from visor.blocking.registry.member import DIRECTORIES, Member, Runner
+from visor.blocking.registry.member import DIRECTORIES, Member, Runner, member_kind
 from visor.blocking.registry.proc import ProcType
 from visor.blocking.registry.revision import Revision
 from visor.blocking.registry.scale import ScaleCount, Scaled, count_group, register_one, scale_group, top_up
@@ -25,8 +24,9 @@ from visor.blocking.registry.ticket import Ticket, create_ticket, from_file
 from visor.errors import NotFound
 from visor.registry import layout, moves, names, placement, scaling, srv
 from visor.registry.audit import Fault
-from visor.registry.errors import BadRecord, BadRecords
+from visor.registry.errors import BadRecord
 from visor.registry.happenings import EventType
+from visor.registry.listed import Listed, Mapped, told
 from visor.registry.model import (
     NOTHING,
     AppRecord,
@@ -47,8 +47,10 @@ from visor.registry.model import (
 from visor.registry.moves import Seen
 from visor.registry.plan import Version
 from visor.registry.scaling import Group
+from visor.registry.schema import texts
 from visor.registry.states import TAKEN, Operation
-from visor.registry.stored import decode
+from visor.registry.stored import check, decode
+from visor.registry.tickets import operation
 from visor.select import Selector
 
 T = TypeVar("T")
@@ -63,8 +65,8 @@ class Snapshot:
         snapshot.apps()                        # still []
         (snapshot.fast_forward()).apps() # [App(web at rev 7)]
 
-    Lists are in the order of names and ids. An object that cannot be decoded ends a list in BadRecords, which carries
-    all others as `.found`.
+    Lists are in the order of names and ids. What cannot be read stops none of them: it is left out, and stands in
+    `damaged` of the list, as BadRecord. `Registry.repair` deals with it.
     """
 
     __slots__ = ("_access", "_leases", "_rev")
@@ -100,35 +102,51 @@ class Snapshot:
         env: Mapping[str, str] = NOTHING,
     ) -> App:
         """Return an app that is not registered yet; `env` is stored with it. BadName."""
-        record = AppRecord(names.name("app", name), repo_url, stack, deploy_type)
-        for key in env:
+        record = check(AppRecord(names.name("app", name), repo_url, stack, deploy_type))
+        given = texts("env", env)
+        for key in given:
             names.variable(key)
-        return App(self, record, 0, MappingProxyType(dict(env)))
+        return App(self, record, 0, given)
 
     def app(self, name: str) -> App:
         """Return an app; NotFound."""
         record, mod_rev = self._one(AppRecord, layout.app(name), f"app {name}")
         return App(self, record, mod_rev)
 
-    def apps(self) -> list[App]:
+    def app_in_any_case(self, name: str) -> App:
+        """Return an app, also one whose record cannot be read: then only its name is known. NotFound."""
+        try:
+            return self.app(name)
+        except BadRecord:
+            _, version = self._access.get(layout.app(name), self._rev)
+            return App(self, AppRecord(name), version[0] if version is not None else 0)
+
+    def apps(self) -> Listed[App]:
         """Return all apps, by name."""
-        return [App(self, *each) for each in self._list(AppRecord, select.glob("/apps/*/app"))]
+        found = self._list(AppRecord, select.glob("/apps/*/app"))
+        return Listed((App(self, *each) for each in found), found.damaged)
 
     def app_names(self) -> list[str]:
         """Return the names of all apps."""
         _, rows = self._access.scan(select.glob("/apps/*/app"), self._rev, keys=True)
         return [path.split("/")[2] for path, _ in rows]
 
-    def variables(self, app: str) -> Mapping[str, str]:
+    def variables(self, app: str) -> Mapped[str, str]:
         """Return the environment of an app; empty when there is none, also of an app that does not exist."""
         _, rows = self._access.scan(select.children(layout.variables(app)), self._rev)
-        return MappingProxyType(
-            {layout.variable_name(path): str(version[1], "utf-8") for path, version in rows}
-        )
+        found: dict[str, str] = {}
+        bad: list[BadRecord] = []
+        for path, version in rows:
+            try:
+                name, value = layout.variable_text(path, version[1])
+                found[name] = value
+            except BadRecord as error:
+                bad.append(error)
+        return Mapped(found, told(bad))
 
     def new_revision(self, app: str, ref: str, archive_url: str = "") -> Revision:
         """Return a revision that is not registered yet. BadName."""
-        record = RevisionRecord(names.name("app", app), names.name("revision", ref), archive_url)
+        record = check(RevisionRecord(names.name("app", app), names.name("revision", ref), archive_url))
         return Revision(self, record, 0)
 
     def revision(self, app: str, ref: str) -> Revision:
@@ -136,10 +154,10 @@ class Snapshot:
         path = layout.revision(app, ref)
         return Revision(self, *self._one(RevisionRecord, path, f"revision {app} {ref}"))
 
-    def revisions(self, app: str | None = None) -> list[Revision]:
+    def revisions(self, app: str | None = None) -> Listed[Revision]:
         """Return the revisions of an app, or of all."""
         found = self._list(RevisionRecord, _parts("revs", app))
-        return [Revision(self, *each) for each in found]
+        return Listed((Revision(self, *each) for each in found), found.damaged)
 
     def new_proc(
         self,
@@ -159,35 +177,38 @@ class Snapshot:
             names.proc(name),
             0 if with_port else None,
             command,
-            limits or Limits(),
-            heartbeat or Heartbeat(),
+            Limits() if limits is None else limits,
+            Heartbeat() if heartbeat is None else heartbeat,
             max_restarts,
-            MappingProxyType(dict(attrs)),
+            texts("attrs", attrs),
         )
-        return ProcType(self, record, 0)
+        return ProcType(self, check(record), 0)
 
     def proc(self, app: str, name: str) -> ProcType:
         """Return a process type; NotFound."""
         return ProcType(self, *self._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
 
-    def procs(self, app: str | None = None) -> list[ProcType]:
+    def procs(self, app: str | None = None) -> Listed[ProcType]:
         """Return the process types of an app, or of all."""
-        return [ProcType(self, *each) for each in self._list(ProcRecord, _parts("procs", app))]
+        found = self._list(ProcRecord, _parts("procs", app))
+        return Listed((ProcType(self, *each) for each in found), found.damaged)
 
     def new_env(self, app: str, ref: str, vars: Mapping[str, str]) -> Env:
         """Return an immutable environment that is not registered yet. BadName, also for a variable's name."""
-        for key in vars:
+        given = texts("vars", vars)
+        for key in given:
             names.variable(key)
-        record = EnvRecord(names.name("app", app), names.name("env", ref), MappingProxyType(dict(vars)))
+        record = EnvRecord(names.name("app", app), names.name("env", ref), given)
         return Env(self, record, 0)
 
     def env(self, app: str, ref: str) -> Env:
         """Return an immutable environment; NotFound."""
         return Env(self, *self._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
 
-    def envs(self, app: str | None = None) -> list[Env]:
+    def envs(self, app: str | None = None) -> Listed[Env]:
         """Return the immutable environments of an app, or of all."""
-        return [Env(self, *each) for each in self._list(EnvRecord, _parts("envs", app))]
+        found = self._list(EnvRecord, _parts("envs", app))
+        return Listed((Env(self, *each) for each in found), found.damaged)
 
     # -- instances ------------------------------------------------------------------------------------
     def instance(self, identity: int) -> Instance:
@@ -216,7 +237,7 @@ class Snapshot:
         revision: str | None = None,
         proc: str | None = None,
         env: str | None = None,
-    ) -> list[Instance]:
+    ) -> Listed[Instance]:
         """Return the instances, ended ones too, of everything or of what is given ("" is "no environment")."""
         names_ = [app or "*", "instances", revision or "*", proc or "*"]
         if app is None and revision is None and proc is None and env is None:
@@ -226,14 +247,15 @@ class Snapshot:
         else:
             place = "*" if env is None else env or layout.NO_ENV
             what = select.glob(f"/apps/{'/'.join(names_)}/{place}/*")
-        return [Instance(self, seen) for seen in self.instances_seen(what)]
+        found = self.instances_seen(what)
+        return Listed((Instance(self, seen) for seen in found), found.damaged)
 
-    def host_instances(self, host: str) -> list[Instance]:
+    def host_instances(self, host: str) -> Listed[Instance]:
         """Return the instances that run on a host, the stopping ones too, by id. One request a page of 10 000."""
-        seen = self.instances_seen(select.children(layout.host(host)))
-        return [Instance(self, each) for each in seen]
+        found = self.instances_seen(select.children(layout.host(host)))
+        return Listed((Instance(self, seen) for seen in found), found.damaged)
 
-    def instances_seen(self, what: Selector) -> list[Seen]:
+    def instances_seen(self, what: Selector) -> Listed[Seen]:
         """Return the records of the instances that match."""
         records: list[tuple[InstanceRecord, int]] = []
         bad: list[BadRecord] = []
@@ -245,9 +267,7 @@ class Snapshot:
             Seen(record, mod_rev, record.lease != 0 and placement.is_lost(record, leases))
             for record, mod_rev in records
         ]
-        if bad:
-            raise BadRecords.of([Instance(self, each) for each in seen], bad)
-        return seen
+        return Listed(seen, told(bad))
 
     def leases_of(self, records: Iterable[InstanceRecord]) -> frozenset[int]:
         """Return those leases of the records that exist at this rev."""
@@ -261,7 +281,7 @@ class Snapshot:
             _, version = self._access.get(layout.lease(lease), self._rev)
             return frozenset() if version is None else frozenset(wanted)
         _, rows = self._access.scan(select.children(layout.LEASES), self._rev, keys=True)
-        self._leases = frozenset(int(path.rsplit("/", 1)[1]) for path, _ in rows)
+        self._leases = layout.lease_numbers(path for path, _ in rows)
         return self._leases
 
     def identity(self, identity: int) -> IdRecord | None:
@@ -330,16 +350,20 @@ class Snapshot:
         """Count the instances, of all environments or of one ("" for those without); unknown names count 0."""
         return count_group(self, app, revision, proc, env)
 
-    def targets(self, app: str | None = None) -> dict[Group, ScaleRecord]:
+    def targets(self, app: str | None = None) -> Mapped[Group, ScaleRecord]:
         """Return what `scale` was last told, by group: what a scheduler compares the counts with."""
         what = select.glob(f"/apps/{app or '*'}/scale/*/*/*")
         _, rows = self._access.scan(what, self._rev)
-        targets = {}
+        targets: dict[Group, ScaleRecord] = {}
+        bad: list[BadRecord] = []
         for path, version in rows:
             parts = path.split("/")
             env = "" if parts[6] == layout.NO_ENV else parts[6]
-            targets[Group(parts[2], parts[4], parts[5], env)] = self.decode(ScaleRecord, path, version)
-        return targets
+            try:
+                targets[Group(parts[2], parts[4], parts[5], env)] = self.decode(ScaleRecord, path, version)
+            except BadRecord as error:
+                bad.append(error)
+        return Mapped(targets, told(bad))
 
     # -- tickets --------------------------------------------------------------------------------------
     def ticket(self, identity: int) -> Ticket:
@@ -353,19 +377,19 @@ class Snapshot:
             return Ticket.of_instance(self.instance(identity))
         return Ticket(self, found.ticket, version[0])
 
-    def tickets(self) -> list[Ticket]:
+    def tickets(self) -> Listed[Ticket]:
         """Return all tickets that are not processed: open ones, claimed ones, and instances that should stop."""
         return self._tickets(select.tree(layout.TICKETS))
 
-    def open_tickets(self) -> list[Ticket]:
+    def open_tickets(self) -> Listed[Ticket]:
         """Return the tickets that can be claimed, the oldest first."""
         return self._tickets(select.children(layout.OPEN))
 
-    def host_tickets(self, host: str) -> list[Ticket]:
+    def host_tickets(self, host: str) -> Listed[Ticket]:
         """Return the tickets that a host has claimed, and its instances that should stop."""
         return self._tickets(select.children(layout.claimed_tickets(host)))
 
-    def _tickets(self, what: Selector) -> list[Ticket]:
+    def _tickets(self, what: Selector) -> Listed[Ticket]:
         _, rows = self._access.scan(what, self._rev)
         found: list[Ticket] = []
         bad: list[BadRecord] = []
@@ -374,9 +398,7 @@ class Snapshot:
                 found.append(from_file(self, path, version))
             except BadRecord as error:
                 bad.append(error)
-        if bad:
-            raise BadRecords.of(found, bad)
-        return found
+        return Listed(found, told(bad))
 
     def create_ticket(
         self,
@@ -389,7 +411,7 @@ class Snapshot:
         timeout: float | None = None,
     ) -> Ticket:
         """Make a ticket that stands for itself. NotFound when app, revision or process type is not registered."""
-        return create_ticket(self, Operation(op), Group.of(app, revision, proc, env), timeout)
+        return create_ticket(self, operation(op), Group.of(app, revision, proc, env), timeout)
 
     # -- services -------------------------------------------------------------------------------------
     def new_service(self, name: str) -> Service:
@@ -400,61 +422,63 @@ class Snapshot:
         """Return a service; NotFound."""
         return Service(self, *self._one(ServiceRecord, layout.service(name), f"service {name}"))
 
-    def services(self) -> list[Service]:
+    def services(self) -> Listed[Service]:
         """Return all services, by name."""
         found = self._list(ServiceRecord, select.glob("/services/*/service"))
-        return [Service(self, *each) for each in found]
+        return Listed((Service(self, *each) for each in found), found.damaged)
 
     def endpoint(self, service: str, addr: str) -> Endpoint:
         """Return an endpoint; NotFound."""
         path = layout.endpoint(service, addr)
         return Endpoint(self, *self._one(EndpointRecord, path, f"endpoint {addr} of {service}"))
 
-    def endpoints(self, service: str) -> list[Endpoint]:
+    def endpoints(self, service: str) -> Listed[Endpoint]:
         """Return the endpoints of a service, by address."""
         found = self._list(EndpointRecord, select.children(layout.endpoints(service)))
-        return [Endpoint(self, *each) for each in found]
+        return Listed((Endpoint(self, *each) for each in found), found.damaged)
 
     # -- members --------------------------------------------------------------------------------------
     def new_runner(self, addr: str, instance: int) -> Runner:
         """Return the runner of an instance, at HOST:PORT, not registered yet. BadName."""
         host, port = srv.address(addr)
-        return Runner(self, RunnerRecord(host, port, instance), 0)
+        return Runner(self, check(RunnerRecord(host, port, instance)), 0)
 
     def runner(self, addr: str) -> Runner:
         """Return the runner at HOST:PORT; NotFound."""
         host, port = srv.address(addr)
         return Runner(self, *self._one(RunnerRecord, layout.runner(host, port), f"runner {addr}"))
 
-    def runners(self, host: str | None = None) -> list[Runner]:
+    def runners(self, host: str | None = None) -> Listed[Runner]:
         """Return the runners of a host, or of all."""
         what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
-        return [Runner(self, *each) for each in self._list(RunnerRecord, what)]
+        found = self._list(RunnerRecord, what)
+        return Listed((Runner(self, *each) for each in found), found.damaged)
 
     def new_member(self, kind: str, host: str, port: int | None = None, version: str | None = None) -> Member:
-        """Return a "logger", "proxy" or "pm" (process manager) that is not registered yet."""
-        return Member(self, MemberRecord(kind, names.host(host), port, version), 0)
+        """Return a "logger", "proxy" or "pm" (process manager) that is not registered yet. BadName."""
+        return Member(self, check(MemberRecord(member_kind(kind), names.host(host), port, version)), 0)
 
-    def members(self, kind: str) -> list[Member]:
+    def members(self, kind: str) -> Listed[Member]:
         """Return all loggers, proxies or process managers ("logger", "proxy", "pm"), by address."""
-        what = select.children(DIRECTORIES[kind])
-        return [Member(self, *each) for each in self._list(MemberRecord, what)]
+        found = self._list(MemberRecord, select.children(DIRECTORIES[member_kind(kind)]))
+        return Listed((Member(self, *each) for each in found), found.damaged)
 
-    def loggers(self) -> list[Member]:
+    def loggers(self) -> Listed[Member]:
         """Return all loggers."""
         return self.members("logger")
 
-    def proxies(self) -> list[Member]:
+    def proxies(self) -> Listed[Member]:
         """Return all proxies."""
         return self.members("proxy")
 
-    def process_managers(self) -> list[Member]:
+    def process_managers(self) -> Listed[Member]:
         """Return all process managers."""
         return self.members("pm")
 
-    def leases(self) -> list[LeaseRecord]:
+    def leases(self) -> Listed[LeaseRecord]:
         """Return the hosts that live as long as a lease."""
-        return [record for record, _ in self._list(LeaseRecord, select.children(layout.LEASES))]
+        found = self._list(LeaseRecord, select.children(layout.LEASES))
+        return Listed((record for record, _ in found), found.damaged)
 
     # -- other ----------------------------------------------------------------------------------------
     def lock(self, key: str, value: str = "", *, lease: int = 0, timeout: float | None = None) -> Lock:
@@ -486,14 +510,12 @@ class Snapshot:
             raise NotFound(f"{what}: not registered", path=path, rev=self._rev)
         return decode(kind, version[1], path), version[0]
 
-    def _list(self, kind: type[T], what: Selector) -> list[tuple[T, int]]:
+    def _list(self, kind: type[T], what: Selector) -> Listed[tuple[T, int]]:
         _, rows = self._access.scan(what, self._rev)
         found: list[tuple[T, int]] = []
         bad: list[BadRecord] = []
         _decode_into(kind, rows, found, bad)
-        if bad:
-            raise BadRecords.of([record for record, _ in found], bad)
-        return found
+        return Listed(found, told(bad))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):

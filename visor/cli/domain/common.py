@@ -15,12 +15,12 @@ from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.reading import past
 from visor.cli.settings import Settings
-from visor.errors import Exists
 from visor.registry import Registry, Snapshot, errors
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 exits.TABLE[errors.BadName] = exits.USAGE
+exits.TABLE[errors.BadValue] = exits.USAGE
 failure.HINTS.update(
     {
         errors.BadName: "names are letters, digits, '-' and '.'; of process types letters and digits",
@@ -30,7 +30,7 @@ failure.HINTS.update(
         errors.InUse: "stop its instances first ('visor scale ... 0'), or say --cascade where there is that option",
         errors.Unregistered: "it is gone for good; 'visor event ls' tells its history",
         errors.SchemaMismatch: "use the version of visor that laid out this registry",
-        errors.BadRecord: "somebody wrote this file by hand; 'visor revert' can bring it back",
+        errors.BadRecord: "somebody wrote this file by hand; 'visor revert' or 'visor init --repair' can bring it back",
     }
 )
 
@@ -38,7 +38,6 @@ failure.HINTS.update(
 @contextmanager
 def domain(settings: Settings) -> Iterator[Registry]:
     """Give the domain for one command."""
-    settings.hints[Exists] = "look at it with 'show', or take another name"
     with connect(settings, settings.flags.get("actor")) as client:
         yield Registry(client)
 

@@ -10,6 +10,7 @@ from visor.cli.options import VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
+from visor.registry import Listed
 
 
 @click.group("env", cls=VisorGroup)
@@ -30,8 +31,9 @@ def get_command(settings: Settings, app: str, key: str | None, rev: int | None, 
             value = found.get_environment_variable(key)
             output.result({"app": app, "key": key, "value": value, "rev": found.rev}, value)
             return
-        variables = sorted(found.environment_variables().items())
-    output.rows({"app": app, "rev": found.rev}, "variables", variables, rows.variables())
+        variables = found.environment_variables()
+        in_order = Listed(sorted(variables.items()), variables.damaged)
+    output.rows({"app": app, "rev": found.rev}, "variables", in_order, rows.variables())
 
 
 @command("set")

@@ -16,7 +16,7 @@ from visor.cli.problem import Problem
 from visor.cli.settings import Settings
 from visor.cli.wording import counted
 from visor.errors import NotFound
-from visor.registry import Instance, Snapshot, State, layout
+from visor.registry import Instance, Listed, Snapshot, State, layout
 from visor.registry.ids import BLOCK
 
 ID = POSITIVE
@@ -59,12 +59,12 @@ def ls_command(settings: Settings, watch: bool, **options: Any) -> None:
         output.rows({"rev": state.rev}, "instances", _read(state, options, wanted), view)
 
 
-def _read(view: Snapshot, options: dict[str, Any], wanted: Callable[[Instance], bool]) -> list[Instance]:
+def _read(view: Snapshot, options: dict[str, Any], wanted: Callable[[Instance], bool]) -> Listed[Instance]:
     if options["host"] is not None:
         found = view.host_instances(options["host"])
     else:
         found = view.instances(options["app"], options["revision"], options["proc"], options["env"])
-    return [each for each in found if wanted(each)]
+    return found.where(wanted)
 
 
 def _wanted(options: dict[str, Any]) -> Callable[[Instance], bool]:

@@ -35,7 +35,7 @@ def instances(
             while True:
                 output.drawn(CLEAR)
                 output.say(f"{settings.flags.get('root') or '/'} at rev {registry.client.rev()}")
-                output.rows({}, "instances", read(), view)
+                output.rows({}, "instances", list(read()), view)
                 output.flush()
                 events.next_commit()
                 _calm_down(events.next_commit)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 
 from visor.aio.registry import Registry
-from visor.errors import DeadlineExceeded, NotFound, VisorError
+from visor.errors import DeadlineExceeded, DecodeError, NotFound, VisorError
 from visor.registry import EventType, Group
 
 log = logging.getLogger("visor.scheduler")
@@ -64,7 +64,7 @@ class Scheduler:
                 continue
             try:
                 scaled = await view.top_up(*group.names)
-            except NotFound as error:
+            except (NotFound, DecodeError) as error:
                 log.info("%s: %s", group, error)
                 continue
             if scaled.instances:

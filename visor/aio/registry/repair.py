@@ -1,0 +1,64 @@
+"""Dealing with files of the domain that cannot be read: looking at what belongs together, and one transaction."""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from visor import select
+from visor.errors import Conflict, NotFound
+from visor.registry import layout, mending
+from visor.registry.errors import BadRecord
+from visor.registry.mending import Repaired
+from visor.registry.plan import Plan, Refused, Version
+
+if TYPE_CHECKING:
+    from visor.aio._driver import Pauses
+    from visor.aio.registry.snapshot import Snapshot
+
+
+async def repair(view: Snapshot, path: str, timeout: float | None) -> Repaired:
+    """Bring back from its copies, or take out, what a file that cannot be read belongs to.
+
+    NotFound, Conflict when it can be read, or others keep changing it.
+    """
+    access = view._access
+    pauses = access.pauses(timeout)
+    rev, version = await access.get(path)
+    if version is None:
+        raise NotFound(path=path, rev=rev)
+    if mending.trouble(path, version[1]) is None:
+        raise Conflict(
+            f"{path}: nothing is to be repaired here, it can be read", path=path, actual=version[0]
+        )
+    while True:
+        plan, restored = await _plan(view.at(rev), path, version)
+        done = await access.commit(plan, timeout)
+        if not isinstance(done, Refused):
+            return Repaired(path, restored, done)
+        if not await pauses.next():
+            raise Conflict(f"{path}: others kept changing what belongs to it", path=path, actual=done.rev)
+        rev, version = await access.get(path)
+        if version is None or mending.trouble(path, version[1]) is None:
+            return Repaired(path, version is not None, rev)  # somebody else was at it
+
+
+async def _plan(view: Snapshot, path: str, version: Version) -> tuple[Plan, bool]:
+    mark = view._access.mark(None, mending.UNREADABLE)
+    number = mending.number_of(path)
+    found: dict[str, Version] = {}
+    for what in mending.files_of(number) if number is not None else ():
+        found.update((await view._access.scan(what, view.rev))[1])
+    if path not in found:
+        return mending.take_out(path, version[0], mark), False
+    _, rows = await view._access.scan(select.children(layout.LEASES), view.rev, keys=True)
+    return mending.mend(found, layout.lease_numbers(each for each, _ in rows), mark)
+
+
+async def mend_or_raise(view: Snapshot, bad: BadRecord, pauses: Pauses, timeout: float | None) -> None:
+    """Repair what stands in the way of somebody who then looks again; raise `bad` when there is no time left."""
+    try:
+        await repair(view, bad.path, timeout)
+    except (NotFound, Conflict):  # somebody else has dealt with it
+        if not await pauses.next():
+            raise bad from None

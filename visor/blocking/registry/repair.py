@@ -1,0 +1,64 @@
+# Generated from visor/aio/registry/repair.py by tests/hygiene/unasync.py.
+"""Dealing with files of the domain that cannot be read: looking at what belongs together, and one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from visor import select
+from visor.errors import Conflict, NotFound
+from visor.registry import layout, mending
+from visor.registry.errors import BadRecord
+from visor.registry.mending import Repaired
+from visor.registry.plan import Plan, Refused, Version
+
+if TYPE_CHECKING:
+    from visor.blocking._driver import Pauses
+    from visor.blocking.registry.snapshot import Snapshot
+
+
+def repair(view: Snapshot, path: str, timeout: float | None) -> Repaired:
+    """Bring back from its copies, or take out, what a file that cannot be read belongs to.
+
+    NotFound, Conflict when it can be read, or others keep changing it.
+    """
+    access = view._access
+    pauses = access.pauses(timeout)
+    rev, version = access.get(path)
+    if version is None:
+        raise NotFound(path=path, rev=rev)
+    if mending.trouble(path, version[1]) is None:
+        raise Conflict(
+            f"{path}: nothing is to be repaired here, it can be read", path=path, actual=version[0]
+        )
+    while True:
+        plan, restored = _plan(view.at(rev), path, version)
+        done = access.commit(plan, timeout)
+        if not isinstance(done, Refused):
+            return Repaired(path, restored, done)
+        if not pauses.next():
+            raise Conflict(f"{path}: others kept changing what belongs to it", path=path, actual=done.rev)
+        rev, version = access.get(path)
+        if version is None or mending.trouble(path, version[1]) is None:
+            return Repaired(path, version is not None, rev)  # somebody else was at it
+
+
+def _plan(view: Snapshot, path: str, version: Version) -> tuple[Plan, bool]:
+    mark = view._access.mark(None, mending.UNREADABLE)
+    number = mending.number_of(path)
+    found: dict[str, Version] = {}
+    for what in mending.files_of(number) if number is not None else ():
+        found.update((view._access.scan(what, view.rev))[1])
+    if path not in found:
+        return mending.take_out(path, version[0], mark), False
+    _, rows = view._access.scan(select.children(layout.LEASES), view.rev, keys=True)
+    return mending.mend(found, layout.lease_numbers(each for each, _ in rows), mark)
+
+
+def mend_or_raise(view: Snapshot, bad: BadRecord, pauses: Pauses, timeout: float | None) -> None:
+    """Repair what stands in the way of somebody who then looks again; raise `bad` when there is no time left."""
+    try:
+        repair(view, bad.path, timeout)
+    except (NotFound, Conflict):  # somebody else has dealt with it
+        if not pauses.next():
+            raise bad from None
