@@ -18,11 +18,13 @@ from __future__ import annotations
 from visor._store import by
 from visor._store.errors import (
     BadArchive,
+    BadField,
     Immutable,
     InUse,
     InvalidFind,
     NameConflict,
     NoKind,
+    ObjectDamaged,
     ObjectExists,
     ObjectMissing,
     Regressed,
@@ -64,6 +66,8 @@ __all__ = [
     "StoreError",
     "ObjectExists",
     "ObjectMissing",
+    "ObjectDamaged",
+    "BadField",
     "SequenceConflict",
     "NameConflict",
     "InvalidFind",

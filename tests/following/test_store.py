@@ -13,6 +13,7 @@ import pytest
 import visor
 import visor.aio
 import visor.aio.store
+from tests.client.proxy import Proxy
 from visor import codecs, errors
 from visor.following import Follower, Following, WatcherClosed
 from visor.store import (
@@ -25,6 +26,7 @@ from visor.store import (
     Kind,
     NameConflict,
     NoKind,
+    ObjectDamaged,
     ObjectExists,
     ObjectMissing,
     Record,
@@ -35,6 +37,7 @@ from visor.store import (
     Transaction,
     UnknownKind,
     by,
+    on,
 )
 from visor.testing import Server
 
@@ -607,11 +610,101 @@ class TestOddities:
             store.refresh()
             assert [task.id for task in store.find(Task)] == ["t1"]
             assert list(store.damaged) == ["/swarm/objects/task/bad"]
-            with pytest.raises(errors.Conflict):
-                store.update(create(Task(id="bad")), timeout=0.2)
+            with pytest.raises(ObjectDamaged, match="task bad: /swarm/objects/task/bad cannot be read"):
+                store.update(create(Task(id="bad")))
+            with pytest.raises(ObjectDamaged):
+                store.update(lambda tx: tx.update(Task(id="bad")))
             client.delete("/swarm/objects/task/bad")
-            store.update(create(Task(id="bad")))
+            store.refresh()
             assert store.damaged == {}
+            store.update(create(Task(id="bad")))
+
+    def test_what_is_damaged_can_be_deleted_and_written_anew(self, visor_server: Server) -> None:
+        with store_and_client(visor_server.address) as (store, client):
+            for id in ("a", "b"):
+                client.set(f"/swarm/objects/node/{id}", "no msgpack")
+            store.refresh()
+            store.update(lambda tx: tx.delete(Node, "a"))
+            assert list(store.damaged) == ["/swarm/objects/node/b"]
+            assert not client.exists("/swarm/objects/node/a")
+
+            def anew(tx: Transaction) -> None:
+                tx.delete(Node, "b")
+                tx.create(Node(id="b", name="whole"))
+
+            store.update(anew)
+            assert store.damaged == {}
+            assert [node.name for node in store.find(Node)] == ["whole"]
+            with pytest.raises(ObjectMissing):
+                store.update(lambda tx: tx.delete(Node, "a"))
+
+    def test_restoring_replaces_what_is_damaged(self, visor_server: Server) -> None:
+        with store_and_client(visor_server.address) as (store, client):
+            store.update(create(Task(id="t1", slot=7), Task(id="t2")))
+            saved = store.save()
+            for id in ("t1", "stray"):
+                client.set(f"/swarm/objects/task/{id}", "no msgpack")
+            store.restore(saved)
+            assert (store.damaged, [task.slot for task in store.find(Task)]) == ({}, [7, 0])
+
+    def test_what_was_damaged_before_a_fresh_look_is_forgotten(
+        self, visor_server: Server, proxy: Proxy
+    ) -> None:
+        """The deletion falls into history that this store never sees."""
+        with (
+            dial(proxy.address) as client,
+            Store(client, "/swarm", KINDS) as store,
+            visor.dial(visor_server.address) as writer,
+        ):
+            writer.set("/swarm/objects/task/bad", b"no msgpack")
+            store.refresh()
+            assert list(store.damaged) == ["/swarm/objects/task/bad"]
+            proxy.flowing.clear()
+            proxy.cut_all()
+            writer.delete("/swarm/objects/task/bad")
+            proxy.miss_history(writer)
+            store.refresh(timeout=30)
+            assert store.damaged == {}
+
+    def test_one_damaged_object_is_told_by_its_watcher(self, visor_server: Server) -> None:
+        with (
+            store_and_client(visor_server.address) as (store, client),
+            store.collection(Task).watch_one("bad") as watcher,
+        ):
+            client.set("/swarm/objects/task/bad", "no msgpack")
+            assert watcher.next(timeout=5)
+            with pytest.raises(errors.DecodeError, match="/swarm/objects/task/bad"):
+                _ = watcher.value
+
+    def test_a_watch_goes_on_over_fields_that_are_none(self, visor_server: Server) -> None:
+        """None is neither above nor below anything, and begins with nothing."""
+        checks = (by.above("node", "a"), by.below("node", "z"), by.prefix("node", "no"))
+        with (
+            store_at(visor_server.address) as store,
+            store.watch(*(on(Task, check) for check in checks)) as events,
+        ):
+            store.update(create(Task(id="t1", node=None)))
+            store.update(create(Task(id="t2", node="node-1")))
+            assert [event.object.id for event in events.next(timeout=5)] == ["t2"]
+            assert [task.id for task in store.find(Task, by.above("node", "a"))] == ["t2"]
+            assert [task.id for task in store.find(Task, by.prefix("node", "no"))] == ["t2"]
+            assert store.find(Task, by.above("slot", "a")) == []
+
+    def test_an_update_that_no_transaction_can_hold_is_refused_before_it_is_sent(
+        self, visor_server: Server
+    ) -> None:
+        with store_at(visor_server.address) as store:
+            with pytest.raises(errors.TooLarge, match="use batch") as refused:
+                store.update(create(*(Node(id=f"n{n}", name=f"n{n}") for n in range(2100))))
+            assert (refused.value.limit, refused.value.actual) == (4096, 4200)
+            assert store.refresh() == 0
+
+            def body(batch: Batcher) -> None:
+                for number in range(450):
+                    batch.update(create(Node(id=f"n{number}", name=f"n{number}")))
+
+            store.batch(body)
+            assert len(store.find(Node)) == 450
 
     def test_an_object_goes_with_its_lease_and_its_name_is_free(self, visor_server: Server) -> None:
         with store_and_client(visor_server.address) as (store, client):

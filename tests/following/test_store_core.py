@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import Enum
-from typing import Any
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, Flag
+from pathlib import Path
+from typing import Any, Literal, NewType
+from uuid import UUID
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import visor
 from visor._follow.delta import Batch
 from visor._follow.picture import Picture
 from visor._store import by
-from visor._store.kind import Kind, escape
+from visor._store.damage import Damaged
+from visor._store.errors import BadField
+from visor._store.history import decoder
+from visor._store.kind import Index, Kind, escape
 from visor._store.reading import Reading
 from visor._store.record import FrozenDict, Meta, Record
-from visor._store.shape import fields_of
+from visor._store.shape import ALLOWED, fields_of
 from visor._store.tables import Tables
-from visor._store.transaction import Transaction
+from visor._store.transaction import PORTION, Command, Transaction
 from visor.values import Kind as Change
 
 from .swarm import TASK, Task, TaskState
+
+NOBODY = UUID(int=0)
+UserId = NewType("UserId", str)
+
+
+class Access(Flag):
+    READ = 1
+    WRITE = 2
 
 
 class Color(Enum):
@@ -54,6 +72,13 @@ class Everything(Record):
     chosen: frozenset[str] = frozenset()
     named: Mapping[str, Inner] = field(default_factory=FrozenDict)
     inner: Inner | None = None
+    key: UUID = NOBODY
+    price: Decimal | None = None
+    day: date = date(1970, 1, 1)
+    span: timedelta = timedelta()
+    level: Literal["low", "high", 3] = "low"
+    user: UserId = UserId("")
+    access: Access = Access.READ
 
 
 INNER = st.builds(Inner, st.integers(-(2**40), 2**40), st.tuples(st.text(max_size=3)))
@@ -75,6 +100,13 @@ EVERYTHING = st.builds(
     chosen=st.frozensets(st.text(max_size=3), max_size=3),
     named=st.dictionaries(st.text(max_size=3), INNER, max_size=3).map(FrozenDict),
     inner=st.none() | INNER,
+    key=st.uuids(),
+    price=st.none() | st.decimals(allow_nan=False),
+    day=st.dates(),
+    span=st.timedeltas(timedelta(days=-(10**7)), timedelta(days=10**7)),
+    level=st.sampled_from(["low", "high", 3]),
+    user=st.text(max_size=3),
+    access=st.sampled_from([Access.READ, Access.WRITE, Access.READ | Access.WRITE]),
 )
 KIND = Kind(Everything)
 NOW = datetime(2024, 2, 29, 12, 30, 15, 250000, tzinfo=UTC)
@@ -111,12 +143,230 @@ def test_what_is_stored_is_what_is_read(record: Everything) -> None:
         ("named", [("a", Inner(1))]),
         ("inner", 5),
         ("annotations", {"a": 1}),
+        ("flag", None),
+        ("number", "1"),
+        ("number", None),
+        ("number", 1 << 64),
+        ("number", -(1 << 63) - 1),
+        ("ratio", True),
+        ("ratio", None),
+        ("ratio", 1 << 70),
+        ("text", None),
+        ("text", "\ud800"),
+        ("data", None),
+        ("data", bytearray(b"x")),
+        ("moment", None),
+        ("moment", 5),
+        ("moment", date(2024, 1, 1)),
+        ("color", None),
+        ("color", 2),
+        ("maybe", True),
+        ("maybe", 1.5),
+        ("mixed", True),
+        ("mixed", None),
+        ("many", (Inner("1"),)),  # type: ignore[arg-type]
+        ("many", (Inner(1, (5,)),)),  # type: ignore[arg-type]
+        ("many", None),
+        ("pair", (1, 2)),
+        ("pair", ("a", "b")),
+        ("pair", [1, "a"]),
+        ("pair", None),
+        ("chosen", frozenset([1])),
+        ("chosen", ("a",)),
+        ("chosen", None),
+        ("named", {"a": 1}),
+        ("named", {1: Inner(1)}),
+        ("named", {"\ud800": Inner(1)}),
+        ("named", None),
+        ("inner", Inner(None)),  # type: ignore[arg-type]
+        ("key", "00000000-0000-0000-0000-000000000000"),
+        ("key", b"0" * 16),
+        ("key", None),
+        ("price", 1.5),
+        ("price", "1.5"),
+        ("day", datetime(2024, 1, 1)),
+        ("day", "2024-01-01"),
+        ("span", 5),
+        ("span", timedelta.max),
+        ("level", "medium"),
+        ("level", 3.0),
+        ("level", None),
+        ("user", 5),
+        ("access", 1),
+        ("annotations", {5: "a"}),
+        ("annotations", {"a": None}),
+        ("annotations", {"a": "\ud800"}),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_the_name_of_its_field(name: str, value: Any) -> None:
     record = Everything(id="x", **{name: value})
-    with pytest.raises(TypeError, match=f"Everything.{name}: "):
+    with pytest.raises(TypeError, match=rf"^everything x: {name}([\[.].*)? must be ") as refused:
         KIND.encode(record, NOW, NOW)
+    assert isinstance(refused.value, BadField)
+
+
+def test_every_field_is_tried_with_values_that_do_not_fit() -> None:
+    cases = test_a_value_that_does_not_fit_is_refused_by_the_name_of_its_field.pytestmark[0].args[1]  # type: ignore[attr-defined]
+    assert {name for name, _ in cases} == {*KIND.fields}
+
+
+PACKED = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=3)
+    | st.binary(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@given(st.sampled_from(sorted(KIND.fields)), PACKED)
+def test_what_is_read_from_a_file_fits_its_field_or_the_file_is_damaged(name: str, packed: Any) -> None:
+    """The same schema on both sides: what could be read can be written again, byte for byte or shorter."""
+    data = msgpack.packb({"c": 1, "u": 1, "f": {name: packed}})
+    try:
+        record = KIND.decode("x", [7, data, 3, 1, 0])
+    except Exception:
+        return
+    assert KIND.decode("x", [7, KIND.encode(record, NOW, NOW), 3, 1, 0]) == record
+
+
+@given(PACKED)
+def test_what_is_no_object_is_damaged_in_words(packed: Any) -> None:
+    damaged: dict[str, Damaged] = {}
+    picture: Picture[Record] = Picture(lambda a, b: a == b)
+    decode = decoder(Tables([KIND], picture, ""), damaged)
+    if decode("/objects/everything/x", [7, msgpack.packb(packed), 3, 1, 0]) is None:
+        assert damaged["/objects/everything/x"].rev == 7
+        assert damaged["/objects/everything/x"].why
+    else:
+        assert not damaged
+
+
+@pytest.mark.parametrize(
+    ("hint", "advice"),
+    [
+        (list[int], r"use tuple\[\.\.\., \.\.\.\]"),
+        (list, r"use tuple"),
+        (dict[str, int], r"use Mapping"),
+        (set[str], r"use frozenset"),
+        (bytearray, r"use bytes"),
+        (object, r"allowed are bool, int, .*UUID, Decimal"),
+        (complex, r"allowed are"),
+    ],
+)
+def test_a_type_that_no_field_can_have_is_refused_with_what_it_can(hint: Any, advice: str) -> None:
+    @dataclass(frozen=True)
+    class Bad:
+        value: hint
+
+    Bad.__annotations__["value"] = hint
+    with pytest.raises(TypeError, match=rf"Bad\.value: .* cannot be a field of a stored object.*{advice}"):
+        fields_of(Bad)
+
+
+def test_what_is_said_of_allowed_types_is_what_is_documented() -> None:
+    page = (Path(visor.__file__).parent / "FOLLOWING.md").read_text()
+    for word in re.findall(r"\w+", ALLOWED):
+        assert word in page
+
+
+def test_a_field_of_several_values_cannot_be_unique() -> None:
+    with pytest.raises(ValueError, match="'networks' of Task cannot be unique"):
+        Kind(Task, unique=["networks"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Priced(Record):
+    price: Decimal = Decimal(0)
+    ratio: float = 0.0
+    moment: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_equal_values_claim_the_same_path() -> None:
+    kind = Kind(Priced, unique=["price", "ratio", "moment"])
+    table = Tables([kind], Picture(lambda a, b: a == b), "").by_name["priced"]
+    noon = datetime(2024, 1, 1, 12, tzinfo=UTC)
+    one = Priced(id="a", price=Decimal("10"), ratio=1, moment=noon)
+    other = Priced(
+        id="a", price=Decimal("1E+1"), ratio=1.0, moment=noon.astimezone(timezone(timedelta(hours=2)))
+    )
+    assert table.claims(one) == table.claims(other)
+    assert table.claims(one) != table.claims(replace(one, price=Decimal("10.1")))
+
+
+def test_an_index_of_the_users_own_that_fails_is_told_to_the_writer_and_stops_no_reader() -> None:
+    kind = Kind(Task, index=[Index("odd", lambda task: [len(task.node)])])
+    picture: Picture[Record] = Picture(lambda a, b: a == b)
+    tables = Tables([kind], picture, "")
+    with picture.latch:
+        tx = Transaction(picture.view(), tables, lambda: NOW)
+    with pytest.raises(BadField, match=r"task t1: index odd must be indexable, not .*TypeError"):
+        tx.create(Task(id="t1"))
+    table = tables.by_name["task"]
+    with picture.latch:
+        deltas = picture.apply(1, [(table.path("t1"), Task(id="t1"), Change.CREATE)])
+        tables.move(Batch(1, 0, deltas))
+        reading = Reading(picture.view(), tables)
+    assert [task.id for task in reading.find(Task)] == ["t1"]
+    assert reading.find(Task, by.indexed(kind, "odd", 3)) == []
+
+
+def _calls(action: Callable[[], object]) -> int:
+    """Return how many functions of Python and C are called."""
+    count = 0
+
+    def note(frame: Any, event: str, arg: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def _creating(many: int, meanwhile: int) -> int:
+    """Return what it costs to create so many objects, in a view that others have changed so often."""
+    kind = Kind(Priced, "priced", unique=["price"])
+    picture: Picture[Record] = Picture(lambda a, b: a == b)
+    tables = Tables([kind], picture, "")
+    with picture.latch:
+        tx = Transaction(picture.view(), tables, lambda: NOW)
+        for number in range(meanwhile):
+            path = tables.by_name["priced"].path(f"other-{number}")
+            deltas = picture.apply(
+                number + 1, [(path, Priced(id=f"other-{number}", price=Decimal(-number - 1)), Change.CREATE)]
+            )
+            tables.move(Batch(number + 1, number, deltas))
+
+    def create() -> None:
+        for number in range(many):
+            tx.create(Priced(id=f"p{number}", price=Decimal(number)))
+        assert len(tx.command({}).then) == 2 * many
+
+    return _calls(create)
+
+
+def test_a_transaction_costs_what_it_changes() -> None:
+    """Counted in calls, not in time: ten times as many objects cost ten times as much, and so does nothing else."""
+    few, many = _creating(100, 0), _creating(1000, 0)
+    assert many < 10.5 * few
+    assert _creating(1000, 2000) < 1.2 * many + 2000 * 20
+
+
+def test_making_the_command_is_cut_into_portions() -> None:
+    picture: Picture[Record] = Picture(lambda a, b: a == b)
+    tables = Tables([TASK], picture, "")
+    with picture.latch:
+        tx = Transaction(picture.view(), tables, lambda: NOW)
+    for number in range(3 * PORTION):
+        tx.create(Task(id=f"t{number}"))
+    command = Command([], [], [], [])
+    steps = tx.fill(command, {})
+    for portion in range(1, 4):
+        next(steps)
+        assert len(command.then) < portion * PORTION
 
 
 @pytest.mark.parametrize("hint", [list[int], dict[str, int], set[str], object, "int | Inner"])

@@ -31,6 +31,22 @@ def told(events: Events, until: int) -> list[str]:
     return found
 
 
+class Failing:
+    """A check of the user's own that raises."""
+
+    def ids(self, lookup: by.Lookup) -> list[str]:
+        return []
+
+    def matches(self, record: Record, /) -> bool:
+        raise ValueError("mine")
+
+    def index(self) -> tuple[None]:
+        return (None,)
+
+    def about(self) -> str:
+        return "mine"
+
+
 def change(id: str, **fields: Any) -> Any:
     def body(tx: Transaction) -> None:
         task = tx.get(Task, id)
@@ -98,7 +114,7 @@ class TestSpecifiers:
     def test_a_check_that_fails_ends_this_watch_alone(self, visor_server: Server) -> None:
         with (
             store_at(visor_server.address) as store,
-            store.watch(on(Task, by.above("node", 7))) as bad,
+            store.watch(on(Task, Failing())) as bad,
             store.watch() as good,
         ):
             store.update(create(Task(id="t1")))

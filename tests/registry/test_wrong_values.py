@@ -262,19 +262,21 @@ READS = {
 }  # fmt: skip
 """Parameters that choose what is done, and are stored nowhere."""
 
-READERS = {
-    "Registry.apps", "Registry.app", "Registry.instance", "Registry.instances", "Registry.host_instances",
-    "Registry.ticket", "Registry.tickets", "Registry.host_tickets", "Registry.get_scale", "Registry.watch_event",
-    "Registry.watch_ticket", "Registry.watch_runner", "Registry.watch_schema", "Registry.snapshot", "Registry.close",
-    "Registry.verify", "Registry.verify_schema", "Registry.repair", "Snapshot.app", "Snapshot.apps", "Snapshot.app_names",
-    "Snapshot.app_in_any_case", "Snapshot.variables", "Snapshot.revision", "Snapshot.revisions", "Snapshot.proc", "Snapshot.procs", "Snapshot.env",
-    "Snapshot.envs", "Snapshot.instance", "Snapshot.is_done", "Snapshot.instances", "Snapshot.host_instances", "Snapshot.instances_seen",
-    "Snapshot.leases_of", "Snapshot.identity", "Snapshot.get_scale", "Snapshot.targets", "Snapshot.ticket", "Snapshot.tickets",
-    "Snapshot.open_tickets", "Snapshot.host_tickets", "Snapshot.service", "Snapshot.services", "Snapshot.endpoint", "Snapshot.endpoints",
-    "Snapshot.runner", "Snapshot.runners", "Snapshot.members", "Snapshot.watch_event", "Snapshot.decode", "Snapshot.at", "App.revision",
-    "App.proc", "App.env", "App.get_environment_variable", "App.watch_event", "ProcType.instances", "Instance.wait",
-    "Service.endpoint", "Runner.raw", "Ticket.of_instance",
-}  # fmt: skip
+_READERS = """
+    Registry.apps Registry.app Registry.instance Registry.instances Registry.host_instances Registry.ticket
+    Registry.tickets Registry.host_tickets Registry.get_scale Registry.watch_event Registry.watch_ticket
+    Registry.watch_runner Registry.watch_schema Registry.snapshot Registry.close Registry.verify
+    Registry.verify_schema Registry.repair Snapshot.app Snapshot.apps Snapshot.app_names
+    Snapshot.app_in_any_case Snapshot.variables Snapshot.revision Snapshot.revisions Snapshot.proc
+    Snapshot.procs Snapshot.env Snapshot.envs Snapshot.instance Snapshot.is_done Snapshot.instances
+    Snapshot.host_instances Snapshot.instances_seen Snapshot.leases_of Snapshot.identity Snapshot.get_scale
+    Snapshot.targets Snapshot.ticket Snapshot.tickets Snapshot.open_tickets Snapshot.host_tickets
+    Snapshot.service Snapshot.services Snapshot.endpoint Snapshot.endpoints Snapshot.runner
+    Snapshot.runners Snapshot.members Snapshot.watch_event Snapshot.decode Snapshot.at App.revision
+    App.proc App.env App.get_environment_variable App.watch_event ProcType.instances Instance.wait
+    Service.endpoint Runner.raw Ticket.of_instance
+    """
+READERS = frozenset(_READERS.split())
 """Methods with parameters that write nothing."""
 
 CHOICES = {

@@ -27,13 +27,16 @@ class Intake(Generic[E]):
         picture: Picture[E],
         strip: Callable[[str], str],
         make: Callable[[str, int, list[Any]], E | None],
+        gone: Callable[[str], object] | None = None,
     ) -> None:
         self.picture = picture
         self._strip = strip
         self._make = make
+        self._gone = gone
+        """Called with the path of every file that was deleted, also of one that `make` left out."""
 
     def entries(self, rev: int, rows: Rows) -> dict[str, E]:
-        """Return the entries of a whole state."""
+        """Return the entries of a whole state, or of a part of it."""
         found = {}
         for full, version in rows:
             path = self._strip(full)
@@ -44,14 +47,20 @@ class Intake(Generic[E]):
 
     def changes(self, item: list[Any]) -> list[tuple[str, E | None, Kind]]:
         """Return what a commit does; nothing for a mark."""
-        if is_mark(item):
-            return []
-        rev, strip, make = item[0], self._strip, self._make
+        return [] if is_mark(item) else self.part(item, 0, len(item[4]))
+
+    def part(self, item: list[Any], start: int, end: int) -> list[tuple[str, E | None, Kind]]:
+        """Return what some of the changes of a commit do."""
+        rev, strip, make, gone = item[0], self._strip, self._make, self._gone
         found = []
-        for row in item[4]:
+        for row in item[4][start:end]:
             path, version = strip(row[1]), row[2]
-            after = None if version[1] is None else make(path, rev, version)
-            found.append((path, after, KINDS[row[0]]))
+            if version[1] is not None:
+                found.append((path, make(path, rev, version), KINDS[row[0]]))
+                continue
+            if gone is not None:
+                gone(path)
+            found.append((path, None, KINDS[row[0]]))
         return found
 
     def reset(self, rev: int, entries: dict[str, E], origin: Origin, told: bool = True) -> Batch[E]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +68,18 @@ def record(table: Table, id: str, stored: bytes) -> Record:
     return found
 
 
-def steps(archive: Archive, tables: Tables, now: Reading) -> Iterator[tuple[Table, str, bytes | None]]:
+def steps(
+    archive: Archive, tables: Tables, now: Reading, damaged: Iterable[str] = ()
+) -> Iterator[tuple[Table, str, bytes | None]]:
     """Yield what differs between the archive and the store as it is now: what goes first, then what comes.
 
-    The order lets names move between objects even when it takes several transactions.
+    The order lets names move between objects even when it takes several transactions. Files that cannot be read,
+    whose paths are `damaged`, go as well, or are written anew.
     """
+    for path in damaged:
+        bad = tables.at(path)
+        if bad is not None and bad.id(path) not in archive.objects.get(bad.kind.name, {}):
+            yield bad, bad.id(path), None
     for table in tables.by_type.values():
         wanted = archive.objects.get(table.kind.name, {})
         present: list[Record] = now.find(table.kind.type)

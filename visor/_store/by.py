@@ -8,7 +8,7 @@ index (InvalidFind otherwise); a watch may check any field.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -126,7 +126,7 @@ class _Field:
     def matches(self, record: Record, /) -> bool:
         held = getattr(record, self.name)
         wanted = folded(self.value)
-        if isinstance(held, tuple | frozenset) or hasattr(held, "keys"):
+        if isinstance(held, tuple | frozenset | Mapping):
             return any(folded(item) == wanted for item in held)
         return folded(held) == wanted
 
@@ -149,7 +149,10 @@ class _Prefix:
         return lookup.beginning(self.name, self.prefix.casefold(), None)
 
     def matches(self, record: Record, /) -> bool:
-        return str(getattr(record, self.name)).casefold().startswith(self.prefix.casefold())
+        held = getattr(record, self.name)
+        texts = held if isinstance(held, tuple | frozenset | Mapping) else (held,)
+        begin = self.prefix.casefold()
+        return any(isinstance(text, str) and text.casefold().startswith(begin) for text in texts)
 
     def index(self) -> tuple[str | None, ...]:
         return (self.name,)
@@ -173,7 +176,7 @@ class _Indexed:
         return lookup.equal(self.name, self.value)
 
     def matches(self, record: Record, /) -> bool:
-        return self.value in tuple(self.kind.indexes[self.name](record))
+        return self.value in self.kind.indexed(self.name, record)
 
     def index(self) -> tuple[str | None, ...]:
         return (self.name,)
@@ -196,7 +199,12 @@ class _Compare:
 
     def matches(self, record: Record, /) -> bool:
         held = getattr(record, self.name)
-        return bool(held > self.bound if self.above else held < self.bound)
+        if held is None:
+            return False
+        try:
+            return bool(held > self.bound if self.above else held < self.bound)
+        except TypeError:  # of another type than the bound, or no type that has an order
+            return False
 
     def index(self) -> tuple[str | None, ...]:
         return (self.name,)
@@ -284,17 +292,20 @@ def field(name: str, value: Any) -> By:
 
 
 def prefix(name: str, prefix: str) -> By:
-    """Objects whose text field begins so, without regard to case."""
+    """Objects whose text field (or one of its members) begins so, without regard to case; None never does."""
     return _Prefix(name, prefix)
 
 
 def above(name: str, bound: Any) -> By:
-    """Objects whose field is greater; finding looks at every object of the kind."""
+    """Objects whose field is greater; finding looks at every object of the kind.
+
+    None is neither above nor below anything, and what cannot be compared with the bound does not match.
+    """
     return _Compare(name, True, bound)
 
 
 def below(name: str, bound: Any) -> By:
-    """Objects whose field is smaller; finding looks at every object of the kind."""
+    """Objects whose field is smaller; see `above`."""
     return _Compare(name, False, bound)
 
 

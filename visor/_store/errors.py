@@ -32,6 +32,30 @@ class ObjectMissing(StoreError):
     wording = "there is no {kind} {id}"
 
 
+class ObjectDamaged(StoreError):
+    """The file of this object cannot be read, so it is not written over: delete it first.
+
+    `.path` is the file, `.why` what is wrong with it; `Transaction.delete` takes it away.
+    """
+
+    code = "object_damaged"
+    fields = ("kind", "id", "path", "why")
+    wording = "{kind} {id}: {path} cannot be read, and is not written over: {why}; delete it first"
+    path: str
+    why: str
+
+
+class BadField(StoreError, TypeError):
+    """A value does not fit the field that it is for: `.field`, `.expected`, `.actual` (as text)."""
+
+    code = "bad_field"
+    fields = ("kind", "id", "field", "expected", "actual")
+    wording = "{kind} {id}: {field} must be {expected}, not {actual}"
+    field: str
+    expected: str
+    actual: str
+
+
 class SequenceConflict(Conflict):
     """The object was changed since the caller read it: read it again, decide again."""
 
@@ -121,6 +145,8 @@ public(
     StoreError,
     ObjectExists,
     ObjectMissing,
+    ObjectDamaged,
+    BadField,
     SequenceConflict,
     NameConflict,
     InvalidFind,

@@ -6,17 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from visor._follow.delta import Batch, Delta
+from visor._store.damage import Damaged
 from visor._store.record import Record
 from visor._store.tables import Tables
+from visor._unfit import Unfit
 from visor.values import Commit
 
 Decode = Callable[[str, Sequence[Any]], "Record | None"]
 
 
-def decoder(tables: Tables, damaged: dict[str, str] | None) -> Decode:
+def decoder(tables: Tables, damaged: dict[str, Damaged] | None) -> Decode:
     """Return what makes an object of a path and a version: None when it is no object of these kinds.
 
-    What should be one and cannot be read is noted in `damaged`, until it can.
+    What should be one and cannot be read is noted in `damaged`, until it can, or is forgotten there.
     """
 
     def decode(path: str, version: Sequence[Any]) -> Record | None:
@@ -27,13 +29,18 @@ def decoder(tables: Tables, damaged: dict[str, str] | None) -> Decode:
             record: Record = table.kind.decode(table.id(path), version)
         except Exception as error:  # msgpack and the user's dataclass raise whatever they like
             if damaged is not None:
-                damaged[path] = f"at rev {version[0]}: {type(error).__name__}: {error}"
+                damaged[path] = Damaged(version[0], reason(error))
             return None
         if damaged:
             damaged.pop(path, None)
         return record
 
     return decode
+
+
+def reason(error: Exception) -> str:
+    """Return why a file is no object."""
+    return str(error) if isinstance(error, Unfit) else f"{type(error).__name__}: {error}"
 
 
 def batch_of(commit: Commit[Any], since: int, decode: Decode) -> Batch[Record]:

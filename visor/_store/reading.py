@@ -55,10 +55,7 @@ class Reading:
 
     def _candidates(self, table: Table, selectors: tuple[By, ...]) -> Iterable[str]:
         """Return the ids of all objects that may match: the shortest of the indexes' answers, and what has changed."""
-        for selector in selectors:
-            for index in selector.index():
-                if index is not None and index not in table.kind.indexes:
-                    raise InvalidFind(kind=table.kind.name, selector=index)
+        check_indexes(table, selectors)
         answers: list[list[str]] = [list(selector.ids(table)) for selector in selectors]
         if not answers:
             answers.append(list(table.everything()))
@@ -77,3 +74,11 @@ class Reading:
 
 
 public("visor.store", Reading)
+
+
+def check_indexes(table: Table, selectors: tuple[By, ...]) -> None:
+    """Raise InvalidFind when the kind has no index for one of the selectors."""
+    for selector in selectors:
+        for index in selector.index():
+            if index is not None and index not in table.kind.indexes:
+                raise InvalidFind(kind=table.kind.name, selector=index)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from visor._public import public
+from visor._unfit import shown
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -69,9 +70,10 @@ class Record:
             service: str
             state: int = 0
 
-    Fields may be bool, int, float, str, bytes, aware datetimes, enums, None, other frozen dataclasses, and
-    tuples, frozensets and Mappings of those: nothing that can be changed in place, because what the
-    store hands out is shared. Change one with `dataclasses.replace`.
+    Fields may be bool, int (64 bits), float, str, bytes, aware datetimes, dates, timedeltas, UUIDs, Decimals, enums,
+    Literals, None, other frozen dataclasses, and tuples, frozensets and Mappings of those: nothing that can be
+    changed in place, because what the store hands out is shared. Change one with `dataclasses.replace`.
+    `visor/FOLLOWING.md` says how fields may change between versions of a program.
     """
 
     id: str
@@ -82,6 +84,8 @@ class Record:
 
     def __post_init__(self) -> None:
         if type(self.annotations) is not FrozenDict:
+            if not isinstance(self.annotations, Mapping):
+                raise TypeError(f"annotations must be a Mapping of str, not {shown(self.annotations)}")
             object.__setattr__(self, "annotations", FrozenDict(self.annotations))
 
 

@@ -19,8 +19,9 @@ from visor._follow.delta import Batch
 from visor._follow.order import END
 from visor._follow.picture import Picture
 from visor._store.errors import UnknownKind
-from visor._store.kind import OBJECTS, UNIQUE, Kind, Refers, escape, folded
+from visor._store.kind import OBJECTS, UNIQUE, Kind, Refers, escape
 from visor._store.record import Record
+from visor._unfit import Unfit, shown
 
 
 class Table:
@@ -37,7 +38,9 @@ class Table:
         self._lock = threading.Lock()
 
     def path(self, id: str) -> str:
-        """Return the path of an object; ValueError when the id is no component of a path."""
+        """Return the path of an object; ValueError when the id is no component of a path, BadField for no text."""
+        if not isinstance(id, str):
+            raise self.kind.bad_field(shown(id), Unfit("str", id, "id"))
         path = f"{self.directory}/{id}"
         if "/" in id or not id or paths.check(path) is not None:
             raise ValueError(
@@ -58,13 +61,19 @@ class Table:
         if record is None:
             return {}
         values = ((field, getattr(record, field)) for field in self.kind.unique)
-        return {self.claim(field, folded(value)): record.id for field, value in values if value is not None}
+        canonical = self.kind.canonical
+        return {
+            self.claim(field, canonical(field, value)): record.id
+            for field, value in values
+            if value is not None
+        }
 
     def move(self, before: Record | None, after: Record | None) -> None:
         """An object has changed; called under the picture's latch."""
-        for name, values in self.kind.indexes.items():
-            had = dict.fromkeys(values(before)) if before is not None else {}
-            has = dict.fromkeys(values(after)) if after is not None else {}
+        kind = self.kind
+        for name in kind.indexes:
+            had = kind.indexed(name, before) if before is not None else {}
+            has = kind.indexed(name, after) if after is not None else {}
             if had == has:
                 continue
             held = self._values[name]
@@ -103,7 +112,7 @@ class Table:
         with self._lock:
             order = self._order.get(index)
             if order is None:
-                order = self._order[index] = sorted(map(_sortable, list(self._values[index])), key=_text)
+                order = self._order[index] = sorted(map(sortable, list(self._values[index])), key=_text)
             low = bisect_left(order, (first, prefix))
             high = bisect_left(order, (first, prefix + END))
             found = order[low:high]
@@ -119,7 +128,8 @@ class Table:
         return self.ids_beginning("")
 
 
-def _sortable(value: Hashable) -> tuple[str, str, Hashable]:
+def sortable(value: Hashable) -> tuple[str, str, Hashable]:
+    """Return what a value of an index is sorted by: a pair of texts, and the value itself."""
     if isinstance(value, tuple) and len(value) == 2:
         return str(value[0]), str(value[1]), value
     return "", str(value), value

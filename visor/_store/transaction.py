@@ -12,9 +12,10 @@ different objects never meet. Unique values are guarded by a file each:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import TypeVar
 
 from visor import guard, op
@@ -22,24 +23,31 @@ from visor._follow.picture import View
 from visor._public import public
 from visor._store import by
 from visor._store.by import By
+from visor._store.damage import NONE, Damages
 from visor._store.errors import (
     Immutable,
     InUse,
     NameConflict,
     NoKind,
+    ObjectDamaged,
     ObjectExists,
     ObjectMissing,
     Regressed,
     SequenceConflict,
 )
 from visor._store.kind import folded
-from visor._store.reading import Reading
+from visor._store.overlay import Overlay
+from visor._store.reading import Reading, check_indexes
 from visor._store.record import Meta, Record
 from visor._store.tables import Table, Tables
+from visor._unfit import Unfit
 from visor.guard import Guard
 from visor.op import Leased, Op, lease_id
 
 R = TypeVar("R", bound=Record)
+
+PORTION = 250
+"""Objects that are worked on in one go."""
 
 Claims = Mapping[str, "tuple[int, str] | None"]
 """What claims are known to be, from an attempt that failed: `(rev, id)` or None for none."""
@@ -67,12 +75,21 @@ class Command:
 class Transaction(Reading):
     """One attempt; made by `Store.update` and `Store.batch`, for one thread. Reads see its own writes."""
 
-    def __init__(self, view: View[Record], tables: Tables, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        view: View[Record],
+        tables: Tables,
+        now: Callable[[], datetime],
+        damaged: Damages = NONE,
+    ) -> None:
         super().__init__(view, tables)
         self._clock = now
+        self._damaged = damaged
         self._buffer: dict[str, Pending | None] = {}
-        self._touched: dict[str, set[str]] = {}
-        """The ids in the buffer, by directory."""
+        self._overlays: dict[str, Overlay] = {}
+        """What the indexes do not know, by the directory of the kind."""
+        self._old_seen = 0
+        """How many of the states that the view keeps of what others have changed are in there."""
         self._read: set[str] = set()
         self._searched: set[str] = set()
         self._size = 0
@@ -100,8 +117,36 @@ class Transaction(Reading):
         self._note(self._searched, self._tables.of(kind).directory)
         return found
 
-    def _changed(self, table: Table) -> list[str]:
-        return [*super()._changed(table), *self._touched.get(table.directory, ())]
+    def _candidates(self, table: Table, selectors: tuple[By, ...]) -> Iterable[str]:
+        """Return the ids of all objects that may match, at a cost that does not grow with what was written before."""
+        check_indexes(table, selectors)
+        chosen = selectors or (by.all(),)
+        answers = [list(selector.ids(table)) for selector in chosen]
+        self._take_in_changes()  # after the indexes: what they have forgotten by now is in there
+        shortest = min(range(len(answers)), key=lambda number: len(answers[number]))
+        ids = dict.fromkeys(answers[shortest])
+        overlay = self._overlays.get(table.directory)
+        if overlay is not None:
+            ids.update(dict.fromkeys(chosen[shortest].ids(overlay)))
+        return ids
+
+    def _take_in_changes(self) -> None:
+        """Note the states at this view of what others have changed since, each once."""
+        old = self._view.old
+        if len(old) == self._old_seen:
+            return
+        fresh = list(islice(old.items(), self._old_seen, None))  # nothing is ever taken out of it
+        self._old_seen += len(fresh)
+        for path, record in fresh:
+            table = self._tables.at(path)
+            if table is not None and record is not None:
+                self._overlay(table).add(record)
+
+    def _overlay(self, table: Table) -> Overlay:
+        overlay = self._overlays.get(table.directory)
+        if overlay is None:
+            overlay = self._overlays[table.directory] = Overlay(table)
+        return overlay
 
     def _note(self, learned: set[str], path: str) -> None:
         if path not in learned:
@@ -117,24 +162,33 @@ class Transaction(Reading):
     def create(self, record: R, *, lease: Leased | int | None = None) -> R:
         """Store a new object, attached to `lease` if given, and return it as it will be stored.
 
-        ObjectExists, NameConflict, NoKind; TypeError for a field whose value does not fit.
+        ObjectExists, NameConflict, NoKind; BadField (a TypeError) for a field whose value does not fit;
+        ObjectDamaged when there is a file that cannot be read.
         """
         table = self._tables.of(type(record))
         path = table.path(record.id)
         if self._get(path) is not None:
             raise ObjectExists(kind=table.kind.name, id=record.id)
-        self._check_rules(table, None, record)
+        self._check_readable(table, path, record.id)
         now = self._now()
-        return self._keep(table, path, replace(record, meta=Meta(0, now, now, lease_id(lease))))
+        data, meta = self._encoded(table, record, Meta(0, now, now, _lease(table, record.id, lease)))
+        self._check_rules(table, None, record)
+        kept: R = table.kind.stored_with(record, meta)
+        self._put(table, path, Pending(kept, data))
+        return kept
 
     def update(self, record: R) -> R:
         """Store a changed object, which must have been read as it is stored now; return it as it will be.
 
-        SequenceConflict when it was changed since it was read; ObjectMissing, NameConflict, NoKind,
-        Immutable, Regressed; TypeError for a field whose value does not fit.
+        SequenceConflict when it was changed since it was read; ObjectMissing, ObjectDamaged, NameConflict, NoKind,
+        Immutable, Regressed; BadField (a TypeError) for a field whose value does not fit.
         """
         table = self._tables.of(type(record))
         path = table.path(record.id)
+        if not isinstance(record.meta, Meta):
+            raise table.kind.bad_field(
+                record.id, Unfit("the Meta that it was read with", record.meta, "meta")
+            )
         stored = self._stored(table, path, record.id)
         if record.meta.version != stored.meta.version:
             raise SequenceConflict(
@@ -143,31 +197,45 @@ class Transaction(Reading):
                 expected=record.meta.version,
                 actual=stored.meta.version,
             )
+        data, meta = self._encoded(table, record, replace(stored.meta, updated_at=self._now()))
         self._check_rules(table, stored, record)
-        return self._keep(table, path, replace(record, meta=replace(stored.meta, updated_at=self._now())))
+        kept: R = table.kind.stored_with(record, meta)
+        self._put(table, path, Pending(kept, data))
+        return kept
 
     def delete(self, kind: type[Record], id: str) -> None:
-        """Delete an object; ObjectMissing, InUse."""
+        """Delete an object, or the file of one that cannot be read; ObjectMissing, InUse."""
         table = self._tables.of(kind)
         path = table.path(id)
+        if self._get(path) is None and self._is_damaged(path):
+            self._put(table, path, None)
+            return
         stored = self._stored(table, path, id)
         self._check_unused(table, stored)
         self._put(table, path, None)
 
+    def _is_damaged(self, path: str) -> bool:
+        return path in self._damaged and path not in self._buffer
+
+    def _check_readable(self, table: Table, path: str, id: str) -> None:
+        if self._is_damaged(path):
+            raise ObjectDamaged(kind=table.kind.name, id=id, path=path, why=str(self._damaged[path]))
+
     def _stored(self, table: Table, path: str, id: str) -> Record:
         stored = self._get(path)
         if stored is None:
+            self._check_readable(table, path, id)
             raise ObjectMissing(kind=table.kind.name, id=id)
         return stored
 
-    def _keep(self, table: Table, path: str, record: R) -> R:
-        data = table.kind.encode(record, record.meta.created_at, record.meta.updated_at)
-        self._put(table, path, Pending(record, data))
-        return record
+    def _encoded(self, table: Table, record: Record, meta: Meta) -> tuple[bytes, Meta]:
+        """Return what is stored, types checked: before the rules, which compare what fits."""
+        data: bytes = table.kind.encode(record, meta.created_at, meta.updated_at)
+        table.kind.check_indexes(record)
+        return data, meta
 
     def _put(self, table: Table, path: str, pending: Pending | None) -> None:
         """Write into the buffer, and into the journal how to take it back."""
-        touched = self._touched.setdefault(table.directory, set())
         there, before, size = path in self._buffer, self._buffer.get(path), self._size
 
         def undo() -> None:
@@ -176,19 +244,21 @@ class Transaction(Reading):
                 self._buffer[path] = before
             else:
                 del self._buffer[path]
-                touched.discard(table.id(path))
 
         self._journal.append(undo)
         self._buffer[path] = pending
-        touched.add(table.id(path))
+        if pending is not None:
+            self._overlay(table).add(pending.record)  # and it stays there: what it answers is looked at
         # A guard and an operation, and as much again for what the kind's unique fields need.
         self._size += 4 * len(path) + 64 + (len(pending.data) if pending is not None else 0)
 
     def put(self, table: Table, record: Record) -> None:
         """Store the object as it is, times included, whatever the rules: what restoring does."""
-        stored = self._view.get(table.path(record.id))
+        path = table.path(record.id)
+        stored = self._view.get(path)
         meta = replace(record.meta, version=stored.meta.version if stored is not None else 0)
-        self._keep(table, table.path(record.id), replace(record, meta=meta))
+        data, meta = self._encoded(table, record, meta)
+        self._put(table, path, Pending(table.kind.stored_with(record, meta), data))
 
     def drop(self, table: Table, id: str) -> None:
         """Delete the object, whatever the rules."""
@@ -201,7 +271,7 @@ class Transaction(Reading):
             raise Immutable(kind=kind.name, id=record.id)
         for field in kind.grows if stored is not None else ():
             held, wanted = getattr(stored, field), getattr(record, field)
-            if wanted < held:
+            if held is not None and (wanted is None or wanted < held):
                 raise Regressed(kind=kind.name, id=record.id, field=field, expected=held, actual=wanted)
         for field in kind.unique:
             self._check_unique(table, field, record)
@@ -217,12 +287,20 @@ class Transaction(Reading):
         value = getattr(record, field)
         if value is None:
             return
-        others: list[Record] = self._find(table, (by.field(field, value),))
-        for other in others:
-            if other.id != record.id:
-                raise NameConflict(
-                    kind=table.kind.name, id=record.id, field=field, value=value, holder=other.id
-                )
+        wanted = folded(value)
+        for id in self._holding(table, field, wanted):
+            if id == record.id:
+                continue
+            other = self._get(f"{table.directory}/{id}")
+            if other is not None and folded(getattr(other, field)) == wanted:
+                raise NameConflict(kind=table.kind.name, id=record.id, field=field, value=value, holder=id)
+
+    def _holding(self, table: Table, field: str, value: Hashable) -> Iterable[str]:
+        """Return the ids of the objects that may have this value."""
+        ids = tuple(table.equal(field, value))
+        self._take_in_changes()
+        overlay = self._overlays.get(table.directory)
+        return ids if overlay is None else (*ids, *overlay.equal(field, value))
 
     def _check_target(self, table: Table, record: Record, field: str, target: Table, named_by: str) -> None:
         value = getattr(record, field)
@@ -264,15 +342,24 @@ class Transaction(Reading):
 
     def command(self, known: Claims) -> Command:
         """Return what the registry is to do."""
+        made = Command([], [], [], [])
+        for _ in self.fill(made, known):
+            pass
+        return made
+
+    def fill(self, command: Command, known: Claims) -> Iterator[None]:
+        """Write into an empty command what the registry is to do, and yield after each portion of the work."""
         guards = {path: guard.since(self.version) for path in self._searched}
         for path in self._read:
             if path.rpartition("/")[0] not in self._searched:
                 guards[path] = guard.since(self.version)
-        then: list[Op] = []
+        then = command.then
         released: dict[str, str] = {}
         taken: dict[str, str] = {}
         leases: dict[str, int] = {}
-        for path, pending in self._buffer.items():
+        for number, (path, pending) in enumerate(self._buffer.items(), 1):
+            if number % PORTION == 0:
+                yield
             before = self._view.get(path)
             self._write(path, before, pending, guards, then)
             table = self._tables.at(path)
@@ -282,9 +369,12 @@ class Transaction(Reading):
                 claims = table.claims(pending.record)
                 taken |= claims
                 leases |= dict.fromkeys(claims, pending.record.meta.lease)
+        if len(self._buffer) >= PORTION:
+            yield
         self._claim(released, taken, leases, known, guards, then)
-        doubtful = [path for path in guards if path in released or path in taken]
-        return Command(list(guards.items()), then, [op.get(path) for path in doubtful], doubtful)
+        command.guards.extend(guards.items())
+        command.claims.extend(path for path in guards if path in released or path in taken)
+        command.orelse.extend(op.get(path) for path in command.claims)
 
     def _write(
         self,
@@ -294,9 +384,13 @@ class Transaction(Reading):
         guards: dict[str, Guard],
         then: list[Op],
     ) -> None:
-        if before is None and pending is None:
+        damaged = self._damaged.get(path) if before is None else None
+        if before is None and pending is None and damaged is None:
             return  # created and deleted in here
-        guards[path] = guard.missing() if before is None else guard.rev(before.meta.version)
+        if damaged is not None:
+            guards[path] = guard.rev(damaged.rev)
+        else:
+            guards[path] = guard.missing() if before is None else guard.rev(before.meta.version)
         if pending is None:
             then.append(op.delete(path))
         else:
@@ -333,3 +427,13 @@ class Transaction(Reading):
 
 
 public("visor.store", Transaction)
+
+
+def _lease(table: Table, id: str, lease: Leased | int | None) -> int:
+    """Return the number of the lease. BadField for what is none, LeaseLost for one that is over."""
+    if isinstance(lease, bool) or not (lease is None or isinstance(lease, int) or hasattr(lease, "check")):
+        raise table.kind.bad_field(id, Unfit("a lease or its number", lease, "lease"))
+    number = lease_id(lease)
+    if not 0 <= number < 1 << 63:
+        raise table.kind.bad_field(id, Unfit("a lease or its number", lease, "lease"))
+    return number

@@ -21,6 +21,7 @@ class Endpoint:
 
     host: str
     port: int | None
+    """None for a server that has none; see `address`."""
     network: str = "tcp"
     features: int = 0
     """Bit flags of the user's own enum."""
@@ -34,10 +35,18 @@ class Endpoint:
     @property
     def host_port(self) -> str:
         """HOST:PORT, with brackets around an IPv6 address; ValueError without a port."""
+        host, port = self.address
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, as `socket.create_connection` takes them; ValueError without a port.
+
+        `port` is None only of what was announced without one: who connects needs this and no case for None.
+        """
         if self.port is None:
             raise ValueError(f"{self.host} has no port")
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return self.host, self.port
 
     @property
     def id(self) -> str:

@@ -7,6 +7,11 @@ import asyncio
 from collections.abc import Callable
 
 
+async def turn() -> None:
+    """Let others of this thread have their turn, in the middle of long work."""
+    await asyncio.sleep(0)
+
+
 class Signal:
     """Who waits looks again whenever somebody calls `fire`."""
 

@@ -6,6 +6,10 @@ import threading
 from collections.abc import Callable
 
 
+def turn() -> None:
+    """Let others of this thread have their turn, in the middle of long work: threads take theirs anyway."""
+
+
 class Signal:
     """Who waits looks again whenever somebody calls `fire`."""
 

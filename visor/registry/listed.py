@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from visor._public import public
 from visor.registry.errors import BadRecord
 
 T = TypeVar("T")
@@ -48,3 +49,6 @@ def told(damaged: list[BadRecord]) -> list[BadRecord]:
         more = f" and {len(damaged) - 1} more files" if len(damaged) > 1 else ""
         log.warning("left out of a list: %s%s", damaged[0], more)
     return damaged
+
+
+public("visor.registry", Listed, Mapped)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from visor import select
+from visor._public import public
 from visor.paths import components
 from visor.registry import layout, placement, tickets
 from visor.registry.errors import BadRecord
@@ -205,3 +206,6 @@ def _named_by_path(found: Mapping[str, Version]) -> IdRecord | None:
 def _epoch(live: str) -> str:
     parts = components(live)
     return layout.group(parts[1], "epoch", parts[3], parts[4], parts[5])
+
+
+public("visor.registry", Repaired)

@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from visor._follow.delta import Batch, Origin
 from visor._follow.errors import Stopped, WatcherClosed
 from visor._follow.intake import Intake
+from visor._follow.marked import is_mark
 from visor._follow.outlet import Outlet
 from visor._follow.picture import Picture, View
 from visor._follow.staleness import Staleness
-from visor.aio._signal import Signal
+from visor.aio._signal import Signal, turn
 from visor.aio.following import pulse
 from visor.aio.following.stream import RECOVERED, State, Stream
 from visor.errors import ClientClosed, Compacted, DeadlineExceeded, VisorError
 from visor.select import Selector
+from visor.values import Kind
 
 if TYPE_CHECKING:
     from visor.aio._driver import Driver
@@ -35,6 +37,13 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 log = logging.getLogger("visor")
+
+PORTION = 250
+"""Entries that are made in one go."""
+
+
+class _LargeError(Exception):
+    """A step is too large to be taken in by whoever receives."""
 
 
 class Replica(Generic[E]):
@@ -52,15 +61,18 @@ class Replica(Generic[E]):
         *,
         confirm: float = 5.0,
         moved: Callable[[Batch[E]], object] | None = None,
+        gone: Callable[[str | None], object] | None = None,
     ) -> None:
         self._client = client
         self._driver: Driver = client._driver
         self._clock = client._settings.clock
         self._moved = moved
         """Called under the latch with every batch, before anybody else hears of it."""
-        self._stream = Stream(client, what, self._take)
+        self._gone = gone
+        """Called with the path of every file that was deleted, with None before a whole state is looked at."""
+        self._stream = Stream(client, what, self._arrived)
         self.picture: Picture[E] = Picture(same)
-        self._intake = Intake(self.picture, client._root.relative, make)
+        self._intake = Intake(self.picture, client._root.relative, make, gone)
         self._taps: list[tuple[Outlet[E], Signal]] = []
         self._signal = Signal()
         if not confirm > 0:
@@ -80,7 +92,7 @@ class Replica(Generic[E]):
         if self._runner is not None or self.ended:
             raise RuntimeError("a copy is started once; make another one")
         try:
-            self._take_state(await self._stream.open(timeout))
+            await self._take_state(await self._stream.open(timeout))
         except BaseException:
             await self.close()
             raise
@@ -94,9 +106,9 @@ class Replica(Generic[E]):
             while True:
                 step = await self._stream.next()
                 if isinstance(step, State):
-                    self._take_state(step)
+                    await self._take_state(step)
                 else:
-                    self._take(step)
+                    await self._take_by_portions(step)
         except WatcherClosed:
             pass
         except ClientClosed as caught:
@@ -137,17 +149,36 @@ class Replica(Generic[E]):
         await self.close()
 
     # -- steps ----------------------------------------------------------------------------------------
-    def _take_state(self, state: State) -> None:
+    async def _take_state(self, state: State) -> None:
         origin = Origin.BACKLOG if self._runner is None else Origin.REBUILT
-        entries = self._intake.entries(state.rev, state.rows)
+        if self._gone is not None:
+            self._gone(None)
+        entries: dict[str, E] = {}
+        for start in range(0, len(state.rows), PORTION):
+            entries.update(self._intake.entries(state.rev, state.rows[start : start + PORTION]))
+            await turn()
         with self.picture.latch:
             told = bool(self._taps) or self._moved is not None
             batch = self._intake.reset(state.rev, entries, origin, told)
             self._asked = max(self._asked, state.asked)
             self._publish(batch)
 
-    def _take(self, item: list[Any]) -> None:
-        changes = self._intake.changes(item)
+    def _arrived(self, item: list[Any]) -> None:
+        """Take in a step as it arrives; a large one is left to the reader, who takes it by portions."""
+        if not is_mark(item) and len(item[4]) > PORTION:
+            raise _LargeError
+        self._take(item, self._intake.changes(item))
+
+    async def _take_by_portions(self, item: list[Any]) -> None:
+        """Take in a step without holding up whoever shares this thread: making the entries is the most of it."""
+        changes: list[tuple[str, E | None, Kind]] = []
+        if not is_mark(item):
+            for start in range(0, len(item[4]), PORTION):
+                changes += self._intake.part(item, start, start + PORTION)
+                await turn()
+        self._take(item, changes)
+
+    def _take(self, item: list[Any], changes: list[tuple[str, E | None, Kind]]) -> None:
         with self.picture.latch:
             told = bool(self._taps) or self._moved is not None
             batch = self._intake.apply(item, changes, told)

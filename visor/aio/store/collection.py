@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from visor._follow.outlet import Outlet
 from visor._public import public
+from visor._store.history import reason
 from visor._store.record import Record
 from visor._store.specs import on, selection
 from visor.aio.following.changes import Changes
 from visor.aio.following.watcher import Watcher
 from visor.codecs import BYTES
+from visor.errors import DecodeError
 
 if TYPE_CHECKING:
     from visor.aio._driver import Driver
@@ -41,7 +43,10 @@ class Collection(Generic[R]):
         table = self._table
 
         def unwrap(file: File[bytes]) -> R:
-            record: R = table.kind.decode(id, file._version)
+            try:
+                record: R = table.kind.decode(id, file._version)
+            except Exception as error:  # msgpack and the user's dataclass raise whatever they like
+                raise DecodeError(f"{file.path}: {reason(error)}", path=file.path, codec="store") from error
             return record
 
         return Watcher(self._store._client, table.path(id), BYTES, None, False, False, unwrap)

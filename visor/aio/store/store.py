@@ -24,19 +24,22 @@ from visor._follow.staleness import Staleness
 from visor._public import public
 from visor._store import archive, specs
 from visor._store.by import By
+from visor._store.damage import Damaged
 from visor._store.events import Committed, committed
 from visor._store.history import batch_of, decoder
 from visor._store.kind import OBJECTS, Kind
 from visor._store.reading import Reading
 from visor._store.record import Record
 from visor._store.tables import Tables
-from visor._store.transaction import Claims, Transaction
+from visor._store.transaction import Claims, Command, Transaction
+from visor.aio._signal import turn
 from visor.aio.following.changes import Callback
 from visor.aio.following.replica import Replica
 from visor.aio.store.batch import Batcher
 from visor.aio.store.collection import Collection
 from visor.aio.store.watching import CHUNK, Events
-from visor.errors import Conflict, FutureRev, VisorError
+from visor.errors import Conflict, FutureRev, TooLarge, VisorError
+from visor.protocol.limits import DEFAULT
 
 if TYPE_CHECKING:
     from visor.aio._driver import Driver
@@ -58,7 +61,8 @@ class Store:
     version, without waiting. Transactions read the copy too and are committed by the registry only if
     nothing they read has changed; otherwise they are run again. So every update is as if it had run alone.
 
-    Files below `root` that are no object of these kinds are ignored; what cannot be decoded is in `damaged`.
+    Files below `root` that are no object of these kinds are ignored. What should be one and cannot be read is left out
+    of everything and stands in `damaged`; `Transaction.delete` removes it, and nothing is written over it.
     """
 
     def __init__(
@@ -76,8 +80,7 @@ class Store:
         self._root = root.rstrip("/")
         self._now = now
         client._root.path(root)
-        self.damaged: dict[str, str] = {}
-        """Objects that cannot be decoded: path and why. They are left out of everything."""
+        self._damaged: dict[str, Damaged] = {}
         self._what = select.tree(f"{self._root}/{OBJECTS}")
         made = [kind if isinstance(kind, Kind) else Kind(kind) for kind in kinds]
         self._replica: Replica[Record] = Replica(
@@ -87,13 +90,21 @@ class Store:
             _same,
             confirm=confirm,
             moved=self._moved,
+            gone=self._forget,
         )
         self._tables = Tables(made, self._replica.picture, self._root)
         self._decode = decoder(self._tables, None)
-        self._decode_present = decoder(self._tables, self.damaged)
+        self._decode_present = decoder(self._tables, self._damaged)
 
     def _make(self, path: str, rev: int, version: list[Any]) -> Record | None:
         return self._decode_present(path, version)
+
+    def _forget(self, path: str | None) -> None:
+        """A file is gone, or a whole state comes: then what is damaged is found out anew."""
+        if path is None:
+            self._damaged.clear()
+        else:
+            self._damaged.pop(path, None)
 
     def _moved(self, batch: Batch[Record]) -> None:
         self._tables.move(batch)
@@ -131,6 +142,11 @@ class Store:
         return self.snapshot().find(kind, *selectors)
 
     @property
+    def damaged(self) -> dict[str, str]:
+        """Files that should be objects and cannot be read: path and why. They are left out of everything."""
+        return {path: str(damaged) for path, damaged in list(self._damaged.items())}
+
+    @property
     def version(self) -> int:
         """The rev at which the copy equals the registry."""
         return self._replica.rev
@@ -166,6 +182,11 @@ class Store:
         When something that it read has changed meanwhile, it is called again with the new state, until
         `timeout` (default: that of `dial`); then Conflict. What `body` raises ends the transaction without
         a trace. When this returns, the store's own copy shows the changes, unless it is cut off.
+
+        A transaction costs what it changes. One takes 4096 operations, of which an object needs one and each of its
+        unique values another; TooLarge for more, which `batch` splits. Under asyncio a body that is no coroutine
+        holds the loop as long as it runs: one that makes thousands of objects is better a coroutine that lets
+        others have their turn now and then (`await asyncio.sleep(0)`), which it can at any point.
         """
         pause = self._driver.pauses(timeout)
         known: Claims = {}
@@ -180,7 +201,7 @@ class Store:
                 raise Conflict(f"others kept changing what the transaction read, until rev {self.version}")
 
     def _transaction(self) -> Transaction:
-        return Transaction(self._replica.view(), self._tables, self._now)
+        return Transaction(self._replica.view(), self._tables, self._now, self._damaged)
 
     async def _commit(
         self, tx: Transaction, known: Claims, note: str | None, timeout: float | None
@@ -188,7 +209,10 @@ class Store:
         """Commit; return None when that is done, otherwise what the claims in question really are."""
         if not tx.changes:
             return None
-        command = tx.command(known)
+        command = Command([], [], [], [])
+        for _ in tx.fill(command, known):
+            await turn()
+        _check_size(tx, command)
         result = await self._client.txn(
             command.guards, command.then, command.orelse, codec=codecs.BYTES, note=note, timeout=timeout
         )
@@ -332,7 +356,7 @@ class Store:
         saved = archive.load(data, self._tables)
 
         batch = Batcher(self, note, timeout, RESTORE_CHANGES)
-        for step in list(archive.steps(saved, self._tables, self.snapshot())):
+        for step in list(archive.steps(saved, self._tables, self.snapshot(), list(self._damaged))):
             await batch.update(partial(archive.restore_into, steps=[step]))
         await batch.flush()
         return self.version
@@ -353,6 +377,20 @@ RESTORE_CHANGES = 1300
 
 def _same(one: Record, other: Record) -> bool:
     return one.meta.version == other.meta.version
+
+
+def _check_size(tx: Transaction, command: Command) -> None:
+    """Raise TooLarge for what the registry would not take, before it is sent."""
+    most = DEFAULT.operations
+    needed = max(len(command.guards), len(command.then), len(command.orelse))
+    if needed > most:
+        raise TooLarge(
+            f"an update that writes {tx.changes} objects takes {needed} operations, and a transaction has {most} at "
+            "most: use batch, which splits it",
+            what="operations",
+            limit=most,
+            actual=needed,
+        )
 
 
 def _claim(file: object) -> tuple[int, str] | None:
