@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -618,6 +619,74 @@ class TestOddities:
             store.refresh()
             assert store.damaged == {}
             store.update(create(Task(id="bad")))
+
+    def test_a_transaction_that_has_ended_takes_nothing_any_more(self, visor_server: Server) -> None:
+        kept: list[Transaction] = []
+
+        def fail(tx: Transaction) -> None:
+            kept.append(tx)
+            raise KeyError("mine")
+
+        def in_batch(batch: Batcher) -> None:
+            batch.update(kept.append)
+            batch.update(create(Task(id="t1")))
+
+        with store_at(visor_server.address) as store:
+            store.update(kept.append)
+            with pytest.raises(KeyError):
+                store.update(fail)
+            store.batch(in_batch)
+            assert len(kept) == 3
+            for tx in kept:
+                for use in (
+                    create(Task(id="late")),
+                    lambda tx: tx.update(Task(id="late")),
+                    lambda tx: tx.delete(Task, "late"),
+                    lambda tx: tx.get(Task, "late"),
+                    lambda tx: tx.find(Task),
+                    lambda tx: tx.count(Task),
+                ):
+                    with pytest.raises(RuntimeError, match="begin another one"):
+                        use(tx)
+            assert [task.id for task in store.find(Task)] == ["t1"]
+
+    def test_large_work_lets_others_of_the_loop_have_their_turn(
+        self, visor_server: Server, run: Callable[[Coroutine[Any, Any, Any]], Any]
+    ) -> None:
+        """Counted in objects between two turns, not in time: of a large commit, and of the first state."""
+        since_turn = 0
+        most = 0
+
+        class Counted(Kind[Node]):
+            def decode(self, id: str, version: Any) -> Node:
+                nonlocal since_turn
+                since_turn += 1
+                return super().decode(id, version)
+
+        async def others() -> None:
+            nonlocal since_turn, most
+            while True:
+                most, since_turn = max(most, since_turn), 0
+                await asyncio.sleep(0)
+
+        async def main() -> list[int]:
+            nonlocal most
+            counts = []
+            async with dial_async(visor_server.address) as client:
+                other = asyncio.create_task(others())
+                async with visor.aio.store.Store(client, "/many", [Counted(Node, unique=["name"])]) as store:
+                    await store.update(create(*(Node(id=f"n{n}", name=f"n{n}") for n in range(2000))))
+                    assert len(store.find(Node)) == 2000
+                counts.append(most)
+                most = 0
+                async with visor.aio.store.Store(client, "/many", [Counted(Node, unique=["name"])]) as again:
+                    assert len(again.find(Node)) == 2000
+                await asyncio.sleep(0)
+                counts.append(most)
+                other.cancel()
+            return counts
+
+        assert all(0 < count <= 250 for count in run(main()))
 
     def test_what_is_damaged_can_be_deleted_and_written_anew(self, visor_server: Server) -> None:
         with store_and_client(visor_server.address) as (store, client):

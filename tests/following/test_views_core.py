@@ -113,6 +113,9 @@ def test_a_field_that_makes_no_sense_is_refused(change: dict[str, object]) -> No
 def test_names_of_servers() -> None:
     assert Endpoint("10.0.0.7", 80).id == "10.0.0.7:80"
     assert Endpoint("::1", 80).host_port == "[::1]:80"
+    assert Endpoint("::1", 80).address == ("::1", 80)
+    with pytest.raises(ValueError, match="h has no port"):
+        _ = Endpoint("h", None).address
     assert (file_name("[::1]:80"), file_name("a/b%:1")) == ("%5b::1%5d:80", "a%2fb%25:1")
     assert str(Endpoint("h", None)) == "tcp://h"
     with pytest.raises(ValueError, match="has no port"):

@@ -37,6 +37,8 @@ class FrozenDict(Mapping[K, V], Generic[K, V]):
         return hash(frozenset(self._items.items()))
 
     def __eq__(self, other: object) -> bool:
+        if type(other) is FrozenDict:
+            return self._items == other._items
         return isinstance(other, Mapping) and dict(other) == self._items
 
     def __repr__(self) -> str:

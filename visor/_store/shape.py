@@ -401,6 +401,8 @@ def _mapping(arguments: tuple[Any, ...]) -> Shape:
     def pack(value: Any) -> list[list[Any]]:
         if not isinstance(value, Mapping):
             raise Unfit(expected, value)
+        if not value:
+            return []
         return [[_at(key, pack_key, key), _at(key, pack_value, item)] for key, item in value.items()]
 
     def unpack(packed: Any) -> FrozenDict[Any, Any]:

@@ -73,7 +73,10 @@ class Command:
 
 
 class Transaction(Reading):
-    """One attempt; made by `Store.update` and `Store.batch`, for one thread. Reads see its own writes."""
+    """One attempt; made by `Store.update` and `Store.batch`, for one thread. Reads see its own writes.
+
+    When the body that it was given to has ended, it takes nothing any more: RuntimeError.
+    """
 
     def __init__(
         self,
@@ -84,6 +87,7 @@ class Transaction(Reading):
     ) -> None:
         super().__init__(view, tables)
         self._clock = now
+        self._moment: datetime | None = None
         self._damaged = damaged
         self._buffer: dict[str, Pending | None] = {}
         self._overlays: dict[str, Overlay] = {}
@@ -95,8 +99,24 @@ class Transaction(Reading):
         self._size = 0
         self._journal: list[Callable[[], object]] = []
         """What takes back each thing that was noted here, latest last."""
+        self._open = True
         self.committed: int | None = None
         """The version it was committed as; None before, and when it wrote nothing."""
+
+    def begin(self) -> None:
+        """Take what another body does in it."""
+        self._open = True
+
+    def end(self) -> None:
+        """Take nothing any more: its body has ended."""
+        self._open = False
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise RuntimeError(
+                "this transaction has ended with the body that it was given to: nothing more can be done in it; "
+                "begin another one"
+            )
 
     # -- reading --------------------------------------------------------------------------------------
     def _get(self, path: str) -> Record | None:
@@ -107,12 +127,14 @@ class Transaction(Reading):
 
     def get(self, kind: type[R], id: str) -> R | None:
         """Return the object, None when there is none; the transaction fails if it has changed at commit."""
+        self._check_open()
         found = super().get(kind, id)
         self._note(self._read, self._tables.of(kind).path(id))
         return found
 
     def find(self, kind: type[R], *selectors: By) -> list[R]:
         """Return the objects that match; the transaction is run again if the kind has changed at commit."""
+        self._check_open()
         found = super().find(kind, *selectors)
         self._note(self._searched, self._tables.of(kind).directory)
         return found
@@ -154,9 +176,11 @@ class Transaction(Reading):
             self._journal.append(lambda: learned.discard(path))
 
     def _now(self) -> datetime:
-        """Return the time in ms, which is what is stored of it."""
-        now = self._clock()
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+        """Return the time in ms, which is what is stored of it: one for the whole transaction."""
+        if self._moment is None:
+            now = self._clock()
+            self._moment = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return self._moment
 
     # -- writing --------------------------------------------------------------------------------------
     def create(self, record: R, *, lease: Leased | int | None = None) -> R:
@@ -165,6 +189,7 @@ class Transaction(Reading):
         ObjectExists, NameConflict, NoKind; BadField (a TypeError) for a field whose value does not fit;
         ObjectDamaged when there is a file that cannot be read.
         """
+        self._check_open()
         table = self._tables.of(type(record))
         path = table.path(record.id)
         if self._get(path) is not None:
@@ -183,6 +208,7 @@ class Transaction(Reading):
         SequenceConflict when it was changed since it was read; ObjectMissing, ObjectDamaged, NameConflict, NoKind,
         Immutable, Regressed; BadField (a TypeError) for a field whose value does not fit.
         """
+        self._check_open()
         table = self._tables.of(type(record))
         path = table.path(record.id)
         if not isinstance(record.meta, Meta):
@@ -205,6 +231,7 @@ class Transaction(Reading):
 
     def delete(self, kind: type[Record], id: str) -> None:
         """Delete an object, or the file of one that cannot be read; ObjectMissing, InUse."""
+        self._check_open()
         table = self._tables.of(kind)
         path = table.path(id)
         if self._get(path) is None and self._is_damaged(path):

@@ -192,7 +192,10 @@ class Store:
         known: Claims = {}
         while True:
             tx = self._transaction()
-            result: Any = await self._driver.outcome(body(tx))
+            try:
+                result: Any = await self._driver.outcome(body(tx))
+            finally:
+                tx.end()
             failed = await self._commit(tx, known, note, timeout)
             if failed is None:
                 return result  # type: ignore[no-any-return]

@@ -50,11 +50,14 @@ class Batcher:
     def _run(self, body: Callable[[Transaction], T | T]) -> T:
         tx = self._tx = self._tx or self._store._transaction()
         point = tx.save_point()
+        tx.begin()
         try:
             result: Any = self._store._driver.outcome(body(tx))
         except BaseException:
             tx.roll_back(point)
             raise
+        finally:
+            tx.end()
         if self._bodies and (tx.changes > self._most or tx.size > BYTES):
             # Together they would be too large: this one begins the next transaction.
             tx.roll_back(point)
@@ -69,6 +72,7 @@ class Batcher:
         known: Claims | None = {}
         while self._tx is not None and known is not None:
             tx = self._tx
+            tx.end()
             known = self._store._commit(tx, known, self._note, self._timeout)
             if known is None:
                 break

@@ -192,7 +192,10 @@ class Store:
         known: Claims = {}
         while True:
             tx = self._transaction()
-            result: Any = self._driver.outcome(body(tx))
+            try:
+                result: Any = self._driver.outcome(body(tx))
+            finally:
+                tx.end()
             failed = self._commit(tx, known, note, timeout)
             if failed is None:
                 return result  # type: ignore[no-any-return]
