@@ -19,6 +19,7 @@ from visor import codecs, errors
 from visor.following import Follower, Following, WatcherClosed
 from visor.store import (
     BadArchive,
+    BadField,
     Batcher,
     Extension,
     Immutable,
@@ -758,6 +759,47 @@ class TestOddities:
             assert [task.id for task in store.find(Task, by.above("node", "a"))] == ["t2"]
             assert [task.id for task in store.find(Task, by.prefix("node", "no"))] == ["t2"]
             assert store.find(Task, by.above("slot", "a")) == []
+
+    def test_a_watch_of_all_kinds_goes_on_over_those_without_the_field(self, visor_server: Server) -> None:
+        checks = (
+            by.field("service", "web"),
+            by.above("slot", 0),
+            by.prefix("service", "w"),
+            by.field("node", None),
+        )
+        with (
+            store_at(visor_server.address) as store,
+            store.watch(*(on(None, check) for check in checks)) as events,
+        ):
+            store.update(create(Node(id="n1", name="n1"), Task(id="t0", service="db", node="n1")))
+            store.update(create(Task(id="t1", service="web")))
+            assert [event.object.id for event in events.next(timeout=5)] == ["t1"]
+            for kind in (Task, None):
+                with pytest.raises(InvalidFind, match="have no field 'servise' to check"):
+                    store.watch(on(kind, by.field("servise", "web")))
+
+    def test_what_no_transaction_takes_is_refused_by_its_name(self, visor_server: Server) -> None:
+        """Beside the fields: the id, the lease, the meta, and what deletes."""
+        with store_at(visor_server.address) as store:
+            store.update(create(Task(id="t1")))
+            task = store.get(Task, "t1")
+            assert task is not None
+            for bad in (5, None, b"x", ["x"]):
+                calls: dict[str, Callable[[Transaction], Any]] = {
+                    "id": lambda tx, bad=bad: tx.create(Task(id=bad)),  # type: ignore[misc]
+                    "id ": lambda tx, bad=bad: tx.delete(Task, bad),  # type: ignore[misc]
+                    "id  ": lambda tx, bad=bad: tx.update(replace(task, id=bad)),  # type: ignore[misc]
+                    "meta": lambda tx, bad=bad: tx.update(replace(task, meta=bad)),  # type: ignore[misc]
+                }
+                for name, call in calls.items():
+                    with pytest.raises(BadField, match=f"task .*: {name.strip()} must be "):
+                        store.update(call)
+            for lease in ("7", 1.5, True, -1, 1 << 70, b"7"):
+                with pytest.raises(BadField, match="task t2: lease must be "):
+                    store.update(lambda tx, lease=lease: tx.create(Task(id="t2"), lease=lease))  # type: ignore[misc]
+            with pytest.raises(TypeError, match="annotations must be a Mapping"):
+                Task(id="t2", annotations=5)  # type: ignore[arg-type]
+            assert store.refresh() == 1
 
     def test_an_update_that_no_transaction_can_hold_is_refused_before_it_is_sent(
         self, visor_server: Server

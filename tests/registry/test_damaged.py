@@ -185,6 +185,23 @@ def test_a_variable_and_a_target_stop_nobody(web: Registry) -> None:
     assert web.scale("web", "v1", "worker", 2).count == 2
 
 
+def test_the_next_port_is_counted_anew(web: Registry) -> None:
+    web.client.set("/next-port", b"soon")
+    with pytest.raises(BadRecord, match="/next-port: not a port"):
+        web.app("web").register_proc("other")
+    assert [fault.path for fault in web.verify() if fault.unreadable] == ["/next-port"]
+    assert web.repair("/next-port").restored
+    assert web.app("web").register_proc("other").port == 8001
+
+
+def test_a_schema_that_is_no_number_is_written_anew(web: Registry) -> None:
+    web.client.set("/internal/schema", b"four")
+    with pytest.raises(BadRecord):
+        web.init()
+    web.repair("/internal/schema")
+    assert web.init() == 4
+
+
 def test_what_exists_is_refused_without_advice_that_would_damage_it(web: Registry) -> None:
     with pytest.raises(AlreadyRegistered) as refused:
         web.register_app("git://git/web.git")

@@ -115,6 +115,10 @@ class _IdPrefix:
         return f"by.id_prefix({shown(self.prefix)})"
 
 
+_MISSING = object()
+"""A watch may check objects of any kind, of which some do not have the field: they do not match."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Field:
     name: str
@@ -124,7 +128,7 @@ class _Field:
         return lookup.equal(self.name, folded(self.value))
 
     def matches(self, record: Record, /) -> bool:
-        held = getattr(record, self.name)
+        held = getattr(record, self.name, _MISSING)
         wanted = folded(self.value)
         if isinstance(held, tuple | frozenset | Mapping):
             return any(folded(item) == wanted for item in held)
@@ -149,7 +153,7 @@ class _Prefix:
         return lookup.beginning(self.name, self.prefix.casefold(), None)
 
     def matches(self, record: Record, /) -> bool:
-        held = getattr(record, self.name)
+        held = getattr(record, self.name, None)
         texts = held if isinstance(held, tuple | frozenset | Mapping) else (held,)
         begin = self.prefix.casefold()
         return any(isinstance(text, str) and text.casefold().startswith(begin) for text in texts)
@@ -176,7 +180,7 @@ class _Indexed:
         return lookup.equal(self.name, self.value)
 
     def matches(self, record: Record, /) -> bool:
-        return self.value in self.kind.indexed(self.name, record)
+        return type(record) is self.kind.type and self.value in self.kind.indexed(self.name, record)
 
     def index(self) -> tuple[str | None, ...]:
         return (self.name,)
@@ -198,7 +202,7 @@ class _Compare:
         return lookup.everything()
 
     def matches(self, record: Record, /) -> bool:
-        held = getattr(record, self.name)
+        held = getattr(record, self.name, None)
         if held is None:
             return False
         try:

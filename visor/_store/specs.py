@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from visor._follow.delta import Batch, Delta
 from visor._public import public
 from visor._store.by import By
+from visor._store.errors import InvalidFind
 from visor._store.events import Action, action_of, subject
+from visor._store.kind import Kind
 from visor._store.record import Record
 from visor._store.tables import Tables
 
@@ -58,6 +61,16 @@ def on(kind: type[Record] | None = None, *checks: By, actions: Action | int = Ac
     return Spec(kind, checks, Action(actions))
 
 
+def _known(check: By, kinds: list[Kind[Any]]) -> None:
+    for name in check.index():
+        if name is not None and not any(name in kind.fields or name in kind.indexes for kind in kinds):
+            raise InvalidFind(
+                f"objects of kind {' or '.join(kind.name for kind in kinds)} have no field {name!r} to check",
+                kind=kinds[0].name,
+                selector=name,
+            )
+
+
 Select = Callable[[Batch[Record]], "Batch[Record] | None"]
 
 
@@ -65,11 +78,12 @@ def selection(specs: tuple[Spec, ...], tables: Tables, marks: bool) -> Select | 
     """Return what picks the changes that a watch is about; None picks all of them.
 
     With `marks` every transaction is given, also one without a change that matches. UnknownKind for a
-    specifier of a kind that the store does not have.
+    specifier of a kind that the store does not have, InvalidFind for a check of a field that no object has.
     """
     for spec in specs:
-        if spec.kind is not None:
-            tables.of(spec.kind)
+        kinds = tables.by_type if spec.kind is None else {spec.kind: tables.of(spec.kind)}
+        for check in spec.checks:
+            _known(check, [table.kind for table in kinds.values()])
     if not specs:
         return None if marks else lambda batch: batch if batch.deltas else None
 

@@ -2,7 +2,7 @@
 
 An instance or a ticket is several files with one number, and some hold the same bytes (`placement.py`). So one that
 is damaged is brought back from another, if there is one; if not, all files of that number go, and a tombstone stays.
-Any other object is one file, which goes.
+Any other object is one file, which goes; what the next port is can be counted anew.
 
     /apps/web/instances/v1/worker/_/000000000812000     damaged
     /hosts/10.0.0.1/000000000812000                     a copy: the record comes back from it
@@ -10,7 +10,7 @@ Any other object is one file, which goes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from visor import select
 from visor._public import public
 from visor.paths import components
 from visor.registry import layout, placement, tickets
+from visor.registry.entries import FIRST_PORT
 from visor.registry.errors import BadRecord
 from visor.registry.model import (
     AppRecord,
@@ -75,6 +76,8 @@ class Repaired:
 def trouble(path: str, data: bytes) -> str | None:
     """Return why a file of the domain cannot be read; None when it can, or holds no record."""
     parts = components(path)
+    if path in (layout.NEXT_PORT, layout.SCHEMA):
+        return None if data.isdigit() else f"not a number: {data!r:.40}"
     try:
         if parts[0] == "tickets":
             tickets.read(data, path)
@@ -137,6 +140,14 @@ def take_out(path: str, mod_rev: int, mark: Mark) -> Plan:
     plan = Plan(note=mark.reason)
     plan.unchanged(path, mod_rev)
     plan.drop(path)
+    return plan
+
+
+def count_ports(mod_rev: int, ports: Iterable[int | None], mark: Mark) -> Plan:
+    """Return the transaction that says anew which port is the next, where process types have these."""
+    plan = Plan(note=mark.reason)
+    plan.unchanged(layout.NEXT_PORT, mod_rev)
+    plan.put(layout.NEXT_PORT, b"%d" % max((port + 1 for port in ports if port), default=FIRST_PORT))
     return plan
 
 

@@ -45,6 +45,8 @@ async def repair(view: Snapshot, path: str, timeout: float | None) -> Repaired:
 
 async def _plan(view: Snapshot, path: str, version: Version) -> tuple[Plan, bool]:
     mark = view._access.mark(None, mending.UNREADABLE)
+    if path == layout.NEXT_PORT:
+        return mending.count_ports(version[0], [proc._record.port for proc in await view.procs()], mark), True
     number = mending.number_of(path)
     found: dict[str, Version] = {}
     for what in mending.files_of(number) if number is not None else ():
