@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ CUSTOM = "annotations"
 NAME = "name"
 _OURS = frozenset(("id", "meta"))
 _PARTS = frozenset("cuf")
+_SAFE = re.compile(r"[A-Za-z0-9\-_=]{1,200}").fullmatch
 
 Values = Callable[[Any], Iterable[Hashable]]
 """The values under which an index has an object."""
@@ -230,6 +232,8 @@ def members(field: str) -> Values:
 
     def values(record: Any) -> Iterable[Hashable]:
         value = getattr(record, field)
+        if type(value) is str:  # by far most are, and to ask for a Mapping is slow
+            return (value.casefold(),)
         if isinstance(value, tuple | frozenset | Mapping):
             return [folded(item) for item in value]
         return (folded(value),)
@@ -246,6 +250,8 @@ def folded(value: Any) -> Hashable:
 def escape(value: Hashable) -> str:
     """Return a component of a path that stands for the value: readable, and different for different values."""
     text = value if isinstance(value, str) else f"={value!r}"
+    if _SAFE(text) is not None:
+        return text
     kept = [
         char
         if char.isascii() and (char.isalnum() or char in "-_=")

@@ -399,7 +399,7 @@ def _mapping(arguments: tuple[Any, ...]) -> Shape:
     expected = "a Mapping"
 
     def pack(value: Any) -> list[list[Any]]:
-        if not isinstance(value, Mapping):
+        if type(value) is not FrozenDict and not isinstance(value, Mapping):
             raise Unfit(expected, value)
         if not value:
             return []
