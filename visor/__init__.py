@@ -24,7 +24,6 @@ a client that the interrupted code may be using.
 
 from __future__ import annotations
 
-import logging as _logging
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
@@ -83,8 +82,6 @@ if TYPE_CHECKING:
         Result,
         Stat,
     )
-
-_logging.getLogger("visor").addHandler(_logging.NullHandler())
 
 _MODULES = (
     *(

@@ -7,13 +7,10 @@ they pass through here; the registry itself stores and returns what it was given
     harmless("a\\x1b[2Jb")                    'a\\\\x1b[2Jb'      one line of text
     harmless("a\\nb\\x07", lines=True)         'a\\nb\\\\x07'       several lines
     json_text({"a": "\\x7f\\u202e"})           '{"a": "\\\\u007f\\\\u202e"}', which is read back as it was
-    LogLines()                              a formatter: a record is one line, those of a traceback are indented
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import re
 import unicodedata
 from typing import Any, Final, TextIO
@@ -44,6 +41,8 @@ def json_text(value: Any, *, indent: int | None = None, **options: Any) -> str:
 
     Everything else stays readable. `options` are those of `json.dumps`.
     """
+    import json  # most that is made harmless is plain text
+
     text = json.dumps(value, ensure_ascii=False, indent=indent, **options)
     if text.isprintable():
         return text
@@ -57,23 +56,6 @@ def _escape_json(found: re.Match[str]) -> str:
         return character
     units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
-
-
-class LogLines(logging.Formatter):
-    """Log records as text: one line each, whatever its words hold; what follows (a traceback) is indented."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
-        return harmless(super().formatMessage(record))
-
-    def formatException(self, exc_info: Any) -> str:  # noqa: N802
-        return _indented(super().formatException(exc_info))
-
-    def formatStack(self, stack_info: str) -> str:  # noqa: N802
-        return _indented(super().formatStack(stack_info))
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in harmless(text, lines=True).split("\n"))
 
 
 class Careful:

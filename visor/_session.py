@@ -18,7 +18,6 @@ earlier connection may have delivered it. What was given up (deadline, Ctrl-C) i
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import deque
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from visor._address import Address, learned
 from visor._calls import Call
 from visor._feed import Feed
 from visor._inbound import Inbound
+from visor._log import log
 from visor._settings import Settings
 from visor._token import may_be_told
 from visor.errors import (
@@ -45,8 +45,6 @@ from visor.errors import (
 )
 from visor.protocol import codes, verbs
 from visor.protocol.limits import DEFAULT, Limits
-
-log = logging.getLogger("visor")
 
 OK = verbs.OK
 ERROR = verbs.ERROR

@@ -108,11 +108,17 @@ def _token_of(env: Mapping[str, str]) -> str | None:
     return _token.read(file) if file else None
 
 
-def _default_actor() -> str:
-    import getpass
-
+def _name_of_user() -> str:
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a uid without a name, as containers have
-        user = str(os.getuid())
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError, OSError):  # a uid without a name, as containers have
+        return str(os.getuid())
+
+
+def _default_actor() -> str:
+    # As `getpass` finds it, which reads from terminals too and is not loaded for that.
+    named = (os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME"))
+    user = next((name for name in named if name), "") or _name_of_user()
     return f"{user}@{socket.gethostname()}"

@@ -83,8 +83,10 @@ def _resolve(address: Address, left: Callable[[], float]) -> list[tuple[int, Any
 
 
 def _look_up(address: Address) -> list[tuple[int, Any]]:
+    # A text would be looked at by the codec for international names, which takes long to load.
+    host: str | bytes = address.host.encode("ascii") if address.host.isascii() else address.host
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM)
     except UnicodeError as error:  # a label that no name can have
         raise OSError(f"{address.host!r} cannot be resolved: {error}") from None
     return [(family, where) for family, _, _, _, where in found]

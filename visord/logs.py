@@ -10,7 +10,8 @@ import os
 import sys
 from datetime import UTC, datetime
 
-from visor._harmless import LogLines, json_text
+from visor._harmless import json_text
+from visor._log_lines import LogLines
 
 
 class JsonLines(logging.Formatter):

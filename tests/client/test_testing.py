@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -103,7 +104,29 @@ def test_the_client_needs_no_server_and_says_what_to_install_for_one() -> None:
 
 
 def test_the_library_never_prints_and_never_configures_logging() -> None:
-    code = "import logging, visor; assert not logging.getLogger().handlers; "
-    code += "assert [type(h).__name__ for h in logging.getLogger('visor').handlers] == ['NullHandler']"
-    done = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("", "")
+    code = "import {}; from visor._log import log; log.error('trouble'); {}"
+    for first, then in (
+        ("logging, visor", "assert [type(h).__name__ for h in log.handlers] == ['NullHandler']"),
+        ("logging, visor", "assert not logging.getLogger().handlers"),
+        # Where nobody has loaded it, the library does not either: it has nobody to talk to.
+        ("sys, visor.blocking.client", "assert 'logging' not in sys.modules"),
+        ("visor", "import logging; log.error('more'); assert log.name == 'visor'"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(first, then)],
+            check=True,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_who_listens_hears_the_library(caplog: pytest.LogCaptureFixture) -> None:
+    from visor._log import log
+
+    with caplog.at_level(logging.INFO, "visor"):
+        log.info("connected to %s", "h:1")
+    (record,) = caplog.records
+    assert (record.name, record.getMessage()) == ("visor", "connected to h:1")
+    assert record.filename == Path(__file__).name  # where it was said, not what passed it on

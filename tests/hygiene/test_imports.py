@@ -141,6 +141,21 @@ def test_importing_visor_pulls_in_msgpack_alone() -> None:
     assert set(loaded.stdout.split()) - {"cython_runtime"} <= {"visor", "msgpack"}
 
 
+LOGGERS = {"visor/_log_lines.py", "visor/registry/procman/__main__.py"}
+
+
+def test_the_library_logs_through_one_module() -> None:
+    """`visor._log` loads `logging` for who wants to hear only; it takes longer than a whole request."""
+    loading = {
+        str(path.relative_to(ROOT)) for path in modules("visor") if is_within_any(imports_of(path), "logging")
+    }
+    assert loading <= LOGGERS
+
+
+def is_within_any(names: set[str], package: str) -> bool:
+    return any(is_within(name, package) for name in names)
+
+
 LONGEST_FUNCTION = 70
 
 

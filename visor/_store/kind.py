@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 import msgpack
 
 from visor import paths
+from visor._log import log
 from visor._public import public
 from visor._store.errors import BadField
 from visor._store.record import FrozenDict, Meta, Record
@@ -26,8 +26,6 @@ from visor._unfit import Unfit, shown
 from visor.values import instant
 
 R = TypeVar("R", bound=Record)
-
-log = logging.getLogger("visor")
 
 OBJECTS = "objects"
 UNIQUE = "unique"

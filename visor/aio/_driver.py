@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 import os
 import socket
@@ -23,6 +22,7 @@ from visor._address import Address
 from visor._backoff import Deadline
 from visor._calls import Call
 from visor._feed import Feed
+from visor._log import log
 from visor._memory import raise_mmap_threshold
 from visor._session import Session
 from visor._settings import Settings
@@ -37,8 +37,6 @@ from visor.errors import (
     VisorError,
 )
 from visor.protocol import verbs
-
-log = logging.getLogger("visor")
 
 CLOSE_SECONDS = 1.0
 

@@ -7,11 +7,11 @@ was heard. Leases of another time to live have another runner, so a long attempt
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from visor._log import log
 from visor._tenure import SHARE, lease_clock
 from visor.aio._signal import Signal
 from visor.errors import ClientUnusable, VisorError
@@ -20,8 +20,6 @@ from visor.protocol import verbs
 if TYPE_CHECKING:
     from visor.aio.client import Client
     from visor.aio.lease import Lease
-
-log = logging.getLogger("visor")
 
 LEAST_TIMEOUT = 0.01
 MOST_LEASES = 4096

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from visor._generic import T
 from visor._public import public
@@ -14,19 +14,11 @@ from visor._requests import op_result, plain_guard, set_operation, txn_message
 from visor._settings import Settings
 from visor._tenure import lease_clock
 from visor.aio._driver import Driver
-from visor.aio._keeper import Keeper
-from visor.aio.admin import Admin
-from visor.aio.lease import Lease
-from visor.aio.session import Session
 from visor.aio.snapshot import File, Snapshot
-from visor.aio.subscription import Subscription
-from visor.aio.transaction import Transaction
-from visor.aio.watch import Watch
 from visor.codecs import Codec
 from visor.errors import Conflict, Exists, NotFound, RevMismatch
 from visor.guard import Guard, missing
 from visor.guard import exists as must_exist
-from visor.members import Status, status_from_wire
 from visor.op import Leased, Op, lease_id
 from visor.paths import below
 from visor.protocol import verbs
@@ -46,6 +38,16 @@ from visor.values import (
     instant,
     milliseconds,
 )
+
+if TYPE_CHECKING:  # a program that only reads and writes never loads them
+    from visor.aio._keeper import Keeper
+    from visor.aio.admin import Admin
+    from visor.aio.lease import Lease
+    from visor.aio.session import Session
+    from visor.aio.subscription import Subscription
+    from visor.aio.transaction import Transaction
+    from visor.aio.watch import Watch
+    from visor.members import Status
 
 U = TypeVar("U")
 R = TypeVar("R")
@@ -137,6 +139,8 @@ class Client(Generic[T]):
     @property
     def admin(self) -> Admin:
         """What operators ask of a cluster: its members, transfers, comparisons."""
+        from visor.aio.admin import Admin
+
         return Admin(self)
 
     async def ping(self, *, timeout: float | None = None) -> None:
@@ -580,6 +584,8 @@ class Client(Generic[T]):
         has changed since. A block cannot be run twice, so a real change raises Conflict; `update` and
         `attempts` run it again.
         """
+        from visor.aio.transaction import Transaction
+
         return Transaction(self, note, timeout)
 
     async def attempts(
@@ -593,6 +599,8 @@ class Client(Generic[T]):
 
         When `timeout` (default: that of `dial`) is over, the last Conflict is raised.
         """
+        from visor.aio.transaction import Transaction
+
         pause = self._driver.pauses(timeout)
         while True:
             tx: Transaction[T] = Transaction(self, note, timeout, keep_conflict=True)
@@ -630,6 +638,8 @@ class Client(Generic[T]):
         With `keep` it is kept alive in the background, until it is closed or revoked, or lost. `wanted` asks for an
         id of one's own (2**48 or more; LeaseExists when it is in use).
         """
+        from visor.aio.lease import Lease
+
         sent = lease_clock(self._settings.clock)()
         number, seconds = await self._grant(ttl, wanted, timeout)
         return Lease(self, number, seconds, sent, self._keeper(seconds) if keep else None)
@@ -639,6 +649,8 @@ class Client(Generic[T]):
 
         Use it in a `with` block, or `close` it.
         """
+        from visor.aio.session import Session
+
         sent = lease_clock(self._settings.clock)()
         number, seconds = await self._grant(ttl, 0, timeout)
         return Session(self, number, seconds, sent, self._keeper(seconds))
@@ -649,6 +661,8 @@ class Client(Generic[T]):
         return number, granted / 1000
 
     def _keeper(self, seconds: float) -> Keeper:
+        from visor.aio._keeper import Keeper
+
         return self._keepers.setdefault(seconds, Keeper(self, seconds))
 
     async def keep_alive(self, leases: Iterable[int], *, timeout: float | None = None) -> dict[int, float]:
@@ -732,6 +746,8 @@ class Client(Generic[T]):
         `kinds` for these kinds of change only, `keys` for no values; `window` is how many bytes may wait
         unread (0: the server's choice). Reconnecting is invisible: no gap, no repeat.
         """
+        from visor.aio.watch import Watch
+
         watch: Watch[Any] = Watch(self, codec or self._codec, what, rev, previous, kinds, state, keys, window)
         await watch.start(timeout)
         return watch
@@ -765,6 +781,8 @@ class Client(Generic[T]):
         Callbacks have a thread (under asyncio: a task) of their own and may use this client, also to
         close it. One that raises is logged, and the next commit follows. Close the subscription to end it.
         """
+        from visor.aio.subscription import Subscription
+
         watch = await self.watch(what, rev, timeout=timeout)
         return Subscription(self._driver, watch, callback)
 
@@ -928,6 +946,8 @@ class Client(Generic[T]):
 
     async def status(self, *, timeout: float | None = None) -> Status:
         """Return what the node tells of itself."""
+        from visor.members import status_from_wire
+
         return status_from_wire(await self._call([verbs.STATUS, 0], False, timeout))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic
 
 from visor._generic import T
+from visor._log import log
 from visor._public import public
 from visor.errors import ClientUnusable, VisorError
 from visor.values import Commit
@@ -15,9 +15,6 @@ from visor.values import Commit
 if TYPE_CHECKING:
     from visor.aio._driver import Driver
     from visor.aio.watch import Watch
-
-
-log = logging.getLogger("visor")
 
 
 class Subscription(Generic[T]):

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from visor._log import log
+
 if TYPE_CHECKING:
     from visor.blocking._driver import Driver
 
 E = TypeVar("E")
-
-log = logging.getLogger("visor")
 
 
 class Announcer(Generic[E]):

@@ -22,7 +22,6 @@ a reader that is done but still in office is deposed (`_take_office`).
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import os
 import select
@@ -38,6 +37,7 @@ from visor._address import Address
 from visor._backoff import Deadline
 from visor._calls import Call
 from visor._feed import Feed
+from visor._log import log
 from visor._memory import raise_mmap_threshold
 from visor._session import Session
 from visor._settings import Settings
@@ -52,8 +52,6 @@ from visor.errors import (
     VisorError,
 )
 from visor.protocol import verbs
-
-log = logging.getLogger("visor")
 
 CLOSE_SECONDS = 1.0
 NAP_SECONDS = 0.5

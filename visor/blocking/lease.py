@@ -13,13 +13,13 @@ before the registry gives it up, also when the network or this process stood sti
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from visor._log import log
 from visor._public import public
 from visor._tenure import LeaseState, Tenure, lease_clock
 from visor.blocking._announcer import Announcer
@@ -31,8 +31,6 @@ from visor.values import LeaseInfo
 if TYPE_CHECKING:
     from visor.blocking._keeper import Keeper
     from visor.blocking.client import Client
-
-log = logging.getLogger("visor")
 
 CLOSE_SECONDS = 1.0
 

@@ -10,11 +10,11 @@ with client.session(10) as session:
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
+from visor._log import log
 from visor._public import public
 from visor._tenure import LeaseState
 from visor.blocking._announcer import Announcer
@@ -28,8 +28,6 @@ from visor.errors import LeaseNotFound, NotFound, VisorError
 if TYPE_CHECKING:
     from visor.blocking._keeper import Keeper
     from visor.blocking.client import Client
-
-log = logging.getLogger("visor")
 
 
 class Held(Protocol):

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic
 
 from visor._generic import T
+from visor._log import log
 from visor._public import public
 from visor.errors import ClientUnusable, VisorError
 from visor.values import Commit
@@ -16,9 +16,6 @@ from visor.values import Commit
 if TYPE_CHECKING:
     from visor.blocking._driver import Driver
     from visor.blocking.watch import Watch
-
-
-log = logging.getLogger("visor")
 
 
 class Subscription(Generic[T]):

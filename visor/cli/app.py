@@ -114,7 +114,7 @@ def _print_version(context: click.Context, parameter: click.Parameter, value: An
         context.exit()
 
 
-@click.group("visor", cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("visor", cls=LazyGroup)
 @click.option(
     "-V",
     "--version",

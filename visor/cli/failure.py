@@ -9,7 +9,6 @@ With `--json` the line is an object for programs instead:
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from visor import errors
@@ -77,6 +76,8 @@ def _message(error: errors.VisorError | Problem) -> str:
 
 def _detail(value: object) -> Any:
     if isinstance(value, bytes):
+        import base64
+
         return {"base64": base64.b64encode(value).decode("ascii")}
     if isinstance(value, list | tuple):
         return [_detail(each) for each in value]

@@ -80,7 +80,37 @@ def common_options() -> list[click.Option]:
     ]
 
 
+def _show_help(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(context.get_help(), color=context.color)
+        context.exit()
+
+
 class _Sections(click.Command):
+    _own_help: click.Option | None = None
+
+    def get_help_option(self, ctx: click.Context) -> click.Option:
+        """Return `--help`. click's own looks for a translation of its text, in every run and on the disk."""
+        if self._own_help is None:
+            self._own_help = click.Option(
+                ["-h", "--help"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_show_help,
+                help="Show this message and exit.",
+            )
+        return self._own_help
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help, as wide as the terminal and 80 columns at most."""
+        settings = ctx.find_object(Settings)
+        if settings is not None and ctx.terminal_width is None:
+            from visor.cli.screen import USUAL, columns  # click asks a module that loads five others
+
+            ctx.terminal_width = max(min(columns(settings) or USUAL, USUAL) - 2, 50)
+        return super().get_help(ctx)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the words, and refuse those that are no text."""
         rest = super().parse_args(ctx, args)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from visor import select
-from visor.blocking import Client
 from visor.cli import moment
 from visor.cli.problem import Problem
 from visor.cli.settings import MOST, Settings
 from visor.select import Selector
+
+if TYPE_CHECKING:
+    from visor.blocking import Client
 
 LATEST = ("latest", "now", "head")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from visor.cli import moment
@@ -19,21 +18,27 @@ DEFAULT_TIMEOUT = 5.0
 """Seconds for connecting, and for each request after it."""
 
 
-@dataclass(slots=True)
 class Settings:
     """Flags as they were given (None: not given), and where everything else comes from.
 
     Precedence: flag, then environment, then the context of the configuration file, then the default.
     """
 
-    environment: Mapping[str, str]
-    streams: Streams
-    now: datetime
-    flags: dict[str, str] = field(default_factory=dict)
-    json_by_words: bool = False
-    """The words ask for JSON, which is known before they are understood."""
-    awaited: int | None = None
-    """The rev that was asked for, when it may lie in the future."""
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        streams: Streams,
+        now: datetime,
+        flags: Mapping[str, str] | None = None,
+    ) -> None:
+        self.environment = environment
+        self.streams = streams
+        self.now = now
+        self.flags: dict[str, str] = dict(flags or {})
+        self.json_by_words = False
+        """The words ask for JSON, which is known before they are understood."""
+        self.awaited: int | None = None
+        """The rev that was asked for, when it may lie in the future."""
 
     def given(self, name: str) -> str | None:
         """Return the flag, else `VISOR_<NAME>` unless it is empty, else None."""

@@ -10,8 +10,7 @@ import errno
 import io
 import os
 import sys
-from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from visor._harmless import Careful
 
@@ -19,8 +18,7 @@ PLACES = ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY))
 """Each standard descriptor, and a way to open something under its number that still cannot be used for its purpose."""
 
 
-@dataclass(slots=True)
-class Streams:
+class Streams(NamedTuple):
     """The three standard streams; output and input are binary."""
 
     stdin: BinaryIO

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from visor._harmless import harmless
 from visor.cli.display import Display
@@ -23,8 +22,7 @@ T = TypeVar("T")
 Cells = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class View(Generic[T]):
+class View(NamedTuple, Generic[T]):
     """One kind of row. `plain` ends each line itself; `cells` may give several table rows for one."""
 
     shape: Callable[[T], dict[str, Any]]

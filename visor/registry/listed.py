@@ -9,18 +9,16 @@ What is damaged is also logged, is found by `verify`, and is brought back or tak
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from visor._log import log
 from visor._public import public
 from visor.registry.errors import BadRecord
 
 T = TypeVar("T")
 K = TypeVar("K")
 V = TypeVar("V")
-
-log = logging.getLogger("visor")
 
 
 class Listed(list[T]):

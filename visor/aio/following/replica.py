@@ -11,7 +11,6 @@ user can hold a copy up. Readers look at the picture directly.
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -23,6 +22,7 @@ from visor._follow.marked import is_mark
 from visor._follow.outlet import Outlet
 from visor._follow.picture import Picture, View
 from visor._follow.staleness import Staleness
+from visor._log import log
 from visor.aio._signal import Signal, turn
 from visor.aio.following import pulse
 from visor.aio.following.stream import RECOVERED, State, Stream
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from visor.aio.client import Client
 
 E = TypeVar("E")
-
-log = logging.getLogger("visor")
 
 PORTION = 250
 """Entries that are made in one go."""

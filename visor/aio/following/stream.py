@@ -14,7 +14,6 @@ that failed) is met here, by looking at the whole again.
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from visor._feed import Feed
 from visor._follow.errors import WatcherClosed
 from visor._follow.marked import MarkedFeed, Sink
+from visor._log import log
 from visor.aio._signal import Signal
 from visor.errors import Compacted, DeadlineExceeded, OutcomeUnknown, TooLarge, Unavailable, VisorError
 from visor.protocol import verbs
@@ -29,8 +29,6 @@ from visor.select import Selector
 
 if TYPE_CHECKING:
     from visor.aio.client import Client
-
-log = logging.getLogger("visor")
 
 RECOVERED = (Compacted, TooLarge, Unavailable, OutcomeUnknown)
 """Ends of a watch after which looking at the whole again helps."""

@@ -3,13 +3,13 @@
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from visor import select
+from visor._log import log
 from visor._public import public
 from visor._unfit import shown
 from visor.aio.registry._control import ask
@@ -26,8 +26,6 @@ from visor.values import Commit
 if TYPE_CHECKING:
     from visor.aio.registry.snapshot import Snapshot
     from visor.aio.watch import Watch
-
-log = logging.getLogger("visor")
 
 PATHS = {"logger": layout.logger, "proxy": layout.proxy, "pm": layout.pm}
 DIRECTORIES = {"logger": layout.LOGGERS, "proxy": layout.PROXIES, "pm": layout.PMS}

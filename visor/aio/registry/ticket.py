@@ -3,13 +3,13 @@
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from visor import select
+from visor._log import log
 from visor._public import public
 from visor.aio.registry.base import Registered, moment
 from visor.aio.registry.instance import Instance, claimer, look
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from visor.aio.registry.presence import Presence
     from visor.aio.registry.snapshot import Snapshot
     from visor.aio.watch import Watch
-
-log = logging.getLogger("visor")
 
 PAGE, MOST = 64, 4096
 """Open tickets that a claimer looks at, to draw one: the more, the fewer draw the same."""

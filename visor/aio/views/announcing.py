@@ -3,7 +3,6 @@
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from visor import codecs, paths
 from visor._follow.errors import Stopped
+from visor._log import log
 from visor._public import public
 from visor._views.endpoint import Endpoint, encode, file_name
 from visor._views.partition import Partition
@@ -21,8 +21,6 @@ from visor.errors import ClientUnusable, LeaseLost, LeaseNotFound, Rejected, Vis
 if TYPE_CHECKING:
     from visor.aio.client import Client
     from visor.aio.lease import Lease
-
-log = logging.getLogger("visor")
 
 
 class Announcement:

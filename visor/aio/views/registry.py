@@ -8,7 +8,6 @@ async with Registry(RegistryLocator(client), features=Feature, probe=tcp()) as r
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
-import logging
 import math
 import random
 import threading
@@ -20,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from visor._follow.errors import Stopped
+from visor._log import log
 from visor._public import public
 from visor._views.partition import WHOLE, HashRange, covers
 from visor._views.roster import Metrics, Reported, Roster, Schedule, Summary, View
@@ -27,8 +27,6 @@ from visor.aio._signal import Signal
 from visor.aio.views._probing import Probe, Prober, join, spawn
 from visor.aio.views.locator import Locator
 from visor.errors import DeadlineExceeded, VisorError
-
-log = logging.getLogger("visor")
 
 
 def _now() -> datetime:

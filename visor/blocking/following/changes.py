@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -16,6 +15,7 @@ from visor._follow.errors import Stopped, WatcherClosed
 from visor._follow.outlet import Outlet
 from visor._follow.picture import View
 from visor._generic import B, E
+from visor._log import log
 from visor._public import public
 from visor.blocking.following.replica import Replica
 from visor.errors import DeadlineExceeded, VisorError
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from visor.blocking._driver import Driver
 
 B_co = TypeVar("B_co", covariant=True)
-
-log = logging.getLogger("visor")
 
 
 class Readable(Protocol[B_co]):

@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
-import logging
 from types import TracebackType
 from typing import Any, Generic
 
 from visor._follow.errors import ReaderDropped, WatcherClosed
 from visor._follow.follower import Follower, Telling
 from visor._generic import N
+from visor._log import log
 from visor._public import public
 from visor.blocking._signal import Signal
 from visor.blocking.following.source import Followable, Reader
 from visor.errors import DeadlineExceeded
-
-log = logging.getLogger("visor")
 
 
 def follow(source: Followable[N], follower: Follower[N], *, coalesce: bool = False) -> None:

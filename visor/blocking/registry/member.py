@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from visor import select
+from visor._log import log
 from visor._public import public
 from visor._unfit import shown
 from visor.blocking.registry._control import ask
@@ -26,8 +26,6 @@ from visor.values import Commit
 if TYPE_CHECKING:
     from visor.blocking.registry.snapshot import Snapshot
     from visor.blocking.watch import Watch
-
-log = logging.getLogger("visor")
 
 PATHS = {"logger": layout.logger, "proxy": layout.proxy, "pm": layout.pm}
 DIRECTORIES = {"logger": layout.LOGGERS, "proxy": layout.PROXIES, "pm": layout.PMS}

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from visor import select
+from visor._log import log
 from visor._public import public
 from visor.blocking.registry.base import Registered, moment
 from visor.blocking.registry.instance import Instance, claimer, look
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from visor.blocking.registry.presence import Presence
     from visor.blocking.registry.snapshot import Snapshot
     from visor.blocking.watch import Watch
-
-log = logging.getLogger("visor")
 
 PAGE, MOST = 64, 4096
 """Open tickets that a claimer looks at, to draw one: the more, the fewer draw the same."""

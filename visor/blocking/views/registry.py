@@ -8,7 +8,6 @@ with Registry(RegistryLocator(client), features=Feature, probe=tcp()) as registr
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 import threading
@@ -20,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from visor._follow.errors import Stopped
+from visor._log import log
 from visor._public import public
 from visor._views.partition import WHOLE, HashRange, covers
 from visor._views.roster import Metrics, Reported, Roster, Schedule, Summary, View
@@ -27,8 +27,6 @@ from visor.blocking._signal import Signal
 from visor.blocking.views._probing import Probe, Prober, join, spawn
 from visor.blocking.views.locator import Locator
 from visor.errors import DeadlineExceeded, VisorError
-
-log = logging.getLogger("visor")
 
 
 def _now() -> datetime:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shlex
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from visor.blocking import Client
 from visor.cli import cluster as shapes
 from visor.cli import exits
 from visor.cli.connect import connect
@@ -19,6 +18,9 @@ from visor.cli.problem import Problem
 from visor.cli.settings import Settings
 from visor.errors import NoMember
 from visor.members import Member, Membership
+
+if TYPE_CHECKING:
+    from visor.blocking import Client
 
 CHANGE_SECONDS: Final = 12.0
 """More than a member waits for the leader: the answer then says what is known."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from visor.blocking import Client, File, Watch
 from visor.cli import views
 from visor.cli.child import Child
 from visor.cli.connect import connect
@@ -21,6 +20,9 @@ from visor.cli.settings import Settings
 from visor.errors import DeadlineExceeded
 from visor.select import Selector
 from visor.values import Commit, Kind
+
+if TYPE_CHECKING:
+    from visor.blocking import Client, File, Watch
 
 KINDS = tuple(kind.value for kind in Kind)
 ALIASES = {"set": ("create", "update"), "all": KINDS}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from visor import LeaseInfo
 from visor._tenure import SHARE, boot_clock
-from visor.blocking import Client
 from visor.cli import views
 from visor.cli.connect import connect
 from visor.cli.consent import obtain
@@ -19,6 +18,9 @@ from visor.cli.output import Output
 from visor.cli.settings import MOST, Settings
 from visor.cli.wording import counted
 from visor.errors import LeaseNotFound, Unavailable
+
+if TYPE_CHECKING:
+    from visor.blocking import Client
 
 LEASE = POSITIVE
 

@@ -161,7 +161,8 @@ def _show(settings: Settings, output: Output, client: Client[bytes], path: str, 
     if output.is_json:
         output.document(view.shape(leader))
     else:
-        output.stream([leader], view)
+        rows: list[Contender | None] = [leader]
+        output.stream(rows, view)
 
 
 def _leaders(path: str, display: Display) -> views.View[Contender | None]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from visor.blocking import Client
 from visor.cli import moment, views
 from visor.cli.connect import connect
 from visor.cli.consent import obtain
@@ -29,6 +28,9 @@ from visor.cli.settings import Settings
 from visor.cli.wording import counted
 from visor.errors import FutureRev
 from visor.values import Difference
+
+if TYPE_CHECKING:
+    from visor.blocking import Client
 
 
 @command("history")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from visor import select
-from visor.blocking import Client, File
 from visor.cli import views
 from visor.cli.connect import connect
 from visor.cli.display import Display
@@ -31,6 +30,9 @@ from visor.cli.settings import Settings
 from visor.cli.wording import counted
 from visor.errors import DecodeError, NotFound
 from visor.values import Node
+
+if TYPE_CHECKING:
+    from visor.blocking import Client, File
 
 
 @command("get")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from visor import guard, select
-from visor.blocking import Client
 from visor.cli import payload, views
 from visor.cli.connect import connect
 from visor.cli.consent import obtain
@@ -28,6 +27,9 @@ from visor.cli.settings import Settings
 from visor.cli.wording import counted
 from visor.errors import Conflict, Exists, NotFound
 from visor.guard import Guard
+
+if TYPE_CHECKING:
+    from visor.blocking import Client
 
 TOUCHES = 50
 """How often `touch` reads and writes again when somebody is faster."""

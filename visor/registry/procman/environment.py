@@ -10,13 +10,14 @@ needs one sets it in the command of the process type (`env LD_PRELOAD=... prog`)
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Mapping
 from typing import Final
 
-log = logging.getLogger("visor.procman")
+from visor._log import named
+
+log = named("visor.procman")
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 

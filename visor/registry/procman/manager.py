@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from visor._log import named
 from visor.aio.registry import Instance, Presence, Registry, Ticket
 from visor.errors import RevMismatch, VisorError
 from visor.registry import Operation, State
 from visor.registry.errors import IllegalMove, NotClaimer, Unregistered
 from visor.registry.procman.child import Child
 
-log = logging.getLogger("visor.procman")
+log = named("visor.procman")
 
 PAUSE = 0.5
 """Seconds between attempts when the registry cannot be had."""

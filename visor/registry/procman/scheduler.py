@@ -7,14 +7,14 @@ it are one transaction.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
+from visor._log import named
 from visor.aio.registry import Registry
 from visor.errors import DeadlineExceeded, DecodeError, NotFound, VisorError
 from visor.registry import EventType, Group
 
-log = logging.getLogger("visor.scheduler")
+log = named("visor.scheduler")
 
 ENDS = (
     EventType.INSTANCE_LOST,
