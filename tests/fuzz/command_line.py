@@ -82,7 +82,7 @@ VALUES = (
     "@/dev/null",
     "@/nope",
     "@/",
-    "\udcff\udc00",
+    "\udcff\udcfe",
     "",
     "x" * 5000,
     '{"a": 1}',
