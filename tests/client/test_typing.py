@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ import visor
 import visor.aio
 from visor import codecs, guard, op
 from visor.following import Following, Source
-from visor.store import Record, Store, by
+from visor.store import Record, Store, by, on
 
 class Upper:
     def encode(self, value: str, /) -> bytes: return value.encode()
@@ -75,6 +78,16 @@ visor.follow(Source(text, "/**"), Nodes())
 with Following(mirror, Nodes()) as following:
     reveal_type(following.rev)                               # int
 
+class Task(Record):
+    pass
+
+def stored(store: Store) -> None:
+    reveal_type(store.find(Task, by.id("t1")))               # list[Task]
+    reveal_type(store.get(Task, "t1"))                       # Task | None
+    reveal_type(store.update(lambda tx: tx.find(Task)))      # list[Task]
+    reveal_type(store.snapshot().find(Task))                 # list[Task]
+    reveal_type(store.watch(on(Task)).next().version)        # int
+
 result = text.txn({"/a": guard.missing()}, then=[op.get("/a"), op.ls("/")])
 reveal_type(result)                                          # Result[File[str]]
 reveal_type(result.results[0])                               # File[str] | list[tuple[str, Node]] | None
@@ -108,6 +121,7 @@ async def plain(client: visor.aio.Client) -> None:
 
 
 def said_by_mypy(file: Path) -> str:
+    pytest.importorskip("mypy")
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--hide-error-context"]
     done = subprocess.run(
         [*command, "--python-version", "3.11", str(file)],
@@ -119,12 +133,28 @@ def said_by_mypy(file: Path) -> str:
     return done.stdout
 
 
+def said_by_pyright(file: Path) -> str:
+    """Return what pyright says in its strict mode, where it is installed; no test installs it."""
+    name = next((one for one in ("pyright", "basedpyright") if importlib.util.find_spec(one)), None)
+    if name is None:
+        pytest.skip("pyright is not installed")
+    settings = {
+        "include": [file.name],
+        "typeCheckingMode": "strict",
+        "pythonVersion": "3.11",
+        "extraPaths": [str(ROOT)],
+    }
+    file.with_name("pyrightconfig.json").write_text(json.dumps(settings))
+    command = [sys.executable, "-m", name, "-p", str(file.parent), "--pythonpath", sys.executable]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=file.parent).stdout
+
+
 def plainly(said: str) -> str:
     """Return a message without the modules in which things are written, unions as they are written in code."""
     said = re.sub(
-        r"\b(?:visor|builtins|typing)\.(?:\w+\.)*(?=\w)", "", said.replace('"', "").replace("?", "")
+        r"\b(?:visor|builtins|typing|sample)\.(?:\w+\.)*(?=\w)", "", said.replace('"', "").replace("?", "")
     )
-    said = said.removeprefix("note: Revealed type is ").removeprefix("information: Type of ")
+    said = said.removeprefix("note: Revealed type is ").rpartition(" is ")[2]
     while (
         union := re.search(r"Union\[([^\[\]]*(?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\][^\[\]]*)*)\]", said)
     ) is not None:
@@ -132,13 +162,13 @@ def plainly(said: str) -> str:
     return said
 
 
-def test_types_follow_the_codec(tmp_path: Path) -> None:
-    pytest.importorskip("mypy")
+@pytest.mark.parametrize("checker", [said_by_mypy, said_by_pyright])
+def test_types_follow_the_codec(checker: Callable[[Path], str], tmp_path: Path) -> None:
     file = tmp_path / "sample.py"
     file.write_text(SAMPLE)
-    output = said_by_mypy(file)
+    output = checker(file)
     said: dict[int, str] = {}
-    for number, what in re.findall(r"sample\.py:(\d+): (.*)", output):
+    for number, what in re.findall(r"sample\.py:(\d+)(?::\d+ -|:) (.*)", output):
         said.setdefault(int(number), what)
     for number, line in enumerate(SAMPLE.splitlines(), 1):
         code, _, expected = line.partition("#")
