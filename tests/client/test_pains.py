@@ -18,6 +18,7 @@ import pytest
 import visor
 import visor.aio
 from visor import errors
+from visor._settings import gather
 from visor.protocol import verbs
 from visor.testing import Server
 
@@ -530,7 +531,7 @@ class TestNames:
         moved = False
 
         def lookup(name: Any, *args: Any, **named: Any) -> Any:
-            if name != "registry.example":
+            if name not in ("registry.example", b"registry.example"):  # asyncio asks with text
                 return real(name, *args, **named)
             asked.append(name)
             where = (host, int(port)) if moved else ("127.0.0.1", dead_port)
@@ -538,7 +539,7 @@ class TestNames:
 
         monkeypatch.setattr(socket, "getaddrinfo", lookup)
         client = visor.blocking.Client(
-            visor._gather("registry.example:1", "/", 10, None, None, None, None), visor.codecs.BYTES
+            gather("registry.example:1", "/", 10, None, None, None, None), visor.codecs.BYTES
         )
         thread = threading.Thread(target=client.connect)
         thread.start()
@@ -574,7 +575,7 @@ class TestVanishing:
     def test_a_server_that_vanishes_without_a_word_is_noticed(self, fake: FakeServer) -> None:
         import dataclasses
 
-        settings = visor._gather(fake.address, "/", 10, None, None, None, None)
+        settings = gather(fake.address, "/", 10, None, None, None, None)
         settings = dataclasses.replace(settings, ping_after=0.1, dead_after=0.3)
         client = visor.blocking.Client(settings, visor.codecs.BYTES)
         client.connect()
@@ -593,7 +594,7 @@ class TestVanishing:
     def test_an_asyncio_client_notices_too(self, fake: FakeServer) -> None:
         import dataclasses
 
-        settings = visor._gather(fake.address, "/", 10, None, None, None, None)
+        settings = gather(fake.address, "/", 10, None, None, None, None)
         settings = dataclasses.replace(settings, ping_after=0.1, dead_after=0.3)
 
         async def main() -> None:
