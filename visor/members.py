@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -182,11 +182,39 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """Who answers at an address that the client was given and that no member advertises. `problem`: nobody does."""
+
+    address: str
+    cluster: str | None = None
+    node: str = ""
+    """The name of the node there."""
+    member: str | None = None
+    """Its id."""
+    members: int = 0
+    """How many its cluster has."""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
-    """The whole cluster, each member asked by itself."""
+    """The whole cluster, each member asked by itself, and each address that the client was given."""
 
     membership: Membership
     reports: tuple[Report, ...]
+    given: tuple[Given, ...] = ()
+    """Addresses that no member advertises: of another cluster, of nobody, or another way to a member."""
+    expected: int | None = None
+    """So many members should vote; None: nobody has said."""
+
+    def expecting(self, voters: int | None) -> Survey:
+        """Return the same survey, for which it is a problem when fewer members vote."""
+        return replace(self, expected=voters)
+
+    @property
+    def strangers(self) -> tuple[Given, ...]:
+        """Addresses among those given at which another cluster answers."""
+        return tuple(one for one in self.given if one.cluster not in (None, self.membership.cluster))
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -201,7 +229,7 @@ class Survey:
 
 def _of_all(survey: Survey) -> list[str]:
     membership = survey.membership
-    lines = []
+    lines = [line for given in survey.given for line in of_given(survey, given)]
     answering = [report.member for report in survey.reports if report.status is not None]
     voters = [one for one in answering if one.voter]
     if len(voters) < membership.needed:
@@ -209,14 +237,35 @@ def _of_all(survey: Survey) -> list[str]:
                      f"{membership.needed} are needed")  # fmt: skip
     if membership.leader is None:
         lines.append("there is no leader: writes and linearizable reads are refused")
+    count = len(membership.voters)
+    if survey.expected is not None and count < survey.expected:
+        learners = len(membership.members) - count
+        note = f"; {learners} more have no vote yet" if learners else ""
+        lines.append(f"{count} of {survey.expected} expected members vote{note}")
     return lines
+
+
+def of_given(survey: Survey, given: Given) -> list[str]:
+    """Return what is wrong with an address that the client was given."""
+    if given.problem:
+        return [f"{given.address}: {given.problem}"]
+    if given in survey.strangers:
+        members = f"{given.members} member{'' if given.members == 1 else 's'}"
+        return [
+            f"{given.address} is of another cluster ({given.node}, {members}) than the others: each address leads to "
+            "one of the two; was --bootstrap given to more than one node?"
+        ]
+    if survey.membership.find(given.member or "") is None:
+        return [f"{given.address}: {given.node} answers there, and is no member of the cluster (any more)"]
+    return []
 
 
 def _of_one(survey: Survey, report: Report) -> list[str]:
     member, status = report.member, report.status
     if status is None:
         heard = member.silent is not None and member.silent < SILENT and not member.leader
-        return [f"{member.name}: {report.problem}" + (" (but the leader hears it)" if heard else "")]
+        note = f" (the leader heard it {member.silent:.1f} s ago)" if heard else ""
+        return [f"{member.name}: {report.problem}{note}"]
     lines = [f"{member.name}: {alarm}" for alarm in report.alarms]
     leader = survey.membership.find(survey.membership.leader or "")
     if leader is not None and status.get("leader") != leader.name:

@@ -166,6 +166,11 @@ class Driver:
 
     # -- what the client uses -------------------------------------------------------------------------
     @property
+    def learned(self) -> tuple[Address, ...]:
+        """Where the members of the cluster listen, as its nodes told."""
+        return self._session.learned
+
+    @property
     def cluster(self) -> str | None:
         """The cluster's id, once known."""
         return self._session.cluster

@@ -14,11 +14,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from visor._address import parse
+from visor._address import Address, parse
 from visor._public import public
 from visor.errors import DeadlineExceeded, NoQuorum, Unsettled, VisorError
 from visor.members import (
     Comparison,
+    Given,
     Member,
     Membership,
     Report,
@@ -72,7 +73,7 @@ class Admin:
         return comparison_from_wire(self._do("hash", rev, timeout))
 
     def survey(self, *, timeout: float = PROBE_SECONDS) -> Survey:
-        """Ask every member by itself how it is; `timeout` is for each."""
+        """Ask every member by itself how it is, and who else is at the addresses given; `timeout` is for each."""
         try:
             membership = self.members(timeout=max(timeout, PROBE_SECONDS) + 1)
         except (NoQuorum, DeadlineExceeded):
@@ -80,7 +81,23 @@ class Admin:
         reports = []
         for member in membership.members:
             reports.append(self._ask_one(member, membership.cluster, timeout))
-        return Survey(membership, tuple(reports))
+        known = {self._client.address, *(member.client for member in membership.members)}
+        given = []
+        for address in self._client._settings.addresses:
+            if str(address) not in known:
+                given.append(self._ask_given(address, timeout))
+        return Survey(membership, tuple(reports), tuple(given))
+
+    def _ask_given(self, address: Address, timeout: float) -> Given:
+        """Ask who is at an address that no member advertises: it may be another cluster's."""
+        try:
+            status = self._status_at((address,), timeout)
+        except VisorError as error:
+            return Given(str(address), problem=f"no answer: {error}")
+        members = status.get("members")
+        count = len(members) if isinstance(members, list) else 0
+        node, cluster, member = (status.get(name) for name in ("node", "cluster", "member"))
+        return Given(str(address), str(cluster), str(node), str(member), count)
 
     def _ask_one(self, member: Member, cluster: str, timeout: float) -> Report:
         client = self._client
@@ -90,9 +107,20 @@ class Admin:
                 return Report(member, status)
         if not member.client:
             return Report(member, None, "it advertises no address for clients")
+        try:
+            status = self._status_at(parse(member.client), timeout)
+        except VisorError as error:
+            return Report(member, None, f"no answer at {member.client}: {error}")
+        if (status.get("cluster"), status.get("member")) != (cluster, member.id):
+            return Report(member, None, f"somebody else answers at {member.client}: {status.get('node')}")
+        return Report(member, status)
+
+    def _status_at(self, addresses: tuple[Address, ...], timeout: float) -> dict[str, Any]:
+        """Return the status of whoever is at these addresses, by a connection of its own."""
+        client = self._client
         settings = replace(
             client._settings,
-            addresses=parse(member.client),
+            addresses=addresses,
             discover=False,
             persistent=False,
             connect_timeout=timeout,
@@ -102,14 +130,9 @@ class Admin:
         probe = type(client)(settings, client._codec)
         try:
             probe.connect(timeout=timeout)
-            status = (probe.status(timeout=timeout)).told
-        except VisorError as error:
-            return Report(member, None, f"no answer at {member.client}: {error}")
+            return dict((probe.status(timeout=timeout)).told)
         finally:
             probe.close()
-        if (status.get("cluster"), status.get("member")) != (cluster, member.id):
-            return Report(member, None, f"somebody else answers at {member.client}: {status.get('node')}")
-        return Report(member, status)
 
     def _do(self, action: str, argument: object, timeout: float | None) -> dict[str, Any]:
         message = [verbs.ADMIN, 0, action, [argument]]

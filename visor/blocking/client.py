@@ -40,6 +40,7 @@ from visor.values import (
 )
 
 if TYPE_CHECKING:  # a program that only reads and writes never loads them
+    from visor._clusters import Asking
     from visor.blocking._keeper import Keeper
     from visor.blocking.admin import Admin
     from visor.blocking.lease import Lease
@@ -77,12 +78,17 @@ class Client(Generic[T]):
         self._codec: Codec[T] = codec
         self._driver = Driver(settings)
         self._keepers: dict[float, Keeper] = {}
+        self._asking: Asking | None = None
         self._call = self._driver.call if settings.on_request is None else self._driver.observed_call
 
     # -- life -----------------------------------------------------------------------------------------
     def connect(self, *, timeout: float | None = None) -> None:
         """Make sure that there is a connection; `dial` has done it."""
         self._driver.connect(timeout)
+        if self._asking is None and len(self._settings.addresses) > 1:
+            from visor._clusters import look
+
+            self._asking = look(self._settings, self._driver.cluster, self._driver.learned)
 
     def close(self) -> None:
         """End the client: idempotent, bounded (two seconds), silent.
@@ -90,6 +96,8 @@ class Client(Generic[T]):
         Leases that it keeps alive are revoked, if that can be done in a second. Calls under way and watches end
         with ClientClosed. May be called from a callback.
         """
+        if self._asking is not None:
+            self._asking.end()
         if self._keepers:
             self._end_leases()
         self._driver.close()

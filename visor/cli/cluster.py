@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from visor.cli.views import Cells, View, line
-from visor.members import Member, Membership, Replica, Report, Survey, lag
+from visor.members import Given, Member, Membership, Replica, Report, Survey, lag
 
 
 def _known(value: object) -> str:
@@ -129,6 +129,18 @@ def survey_shape(survey: Survey) -> dict[str, Any]:
         "problems": list(survey.problems),
         **head(survey.membership),
         "members": [report_shape(report) for report in survey.reports],
+        "given": [given_shape(given) for given in survey.given],
+    }
+
+
+def given_shape(given: Given) -> dict[str, Any]:
+    """Return the JSON of who is at an address that was given and that no member advertises."""
+    return {
+        "address": given.address,
+        "cluster": given.cluster,
+        "node": given.node or None,
+        "members": given.members,
+        "problem": given.problem,
     }
 
 

@@ -17,7 +17,7 @@ from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
 from visor.errors import NoMember
-from visor.members import Member, Membership
+from visor.members import Member, Membership, of_given
 
 if TYPE_CHECKING:
     from visor.blocking import Client
@@ -41,24 +41,37 @@ def cluster_command() -> None:
 @cluster_command.command("status")
 @click.pass_obj
 def status_command(settings: Settings) -> None:
-    """Ask every member how it is, and print a line for each."""
-    output = Output(settings)
-    with connect(settings) as client:
-        survey = client.admin.survey(timeout=settings.deadline(PROBE_SECONDS) or PROBE_SECONDS)
-    head = {**shapes.head(survey.membership), "healthy": survey.healthy}
-    output.rows(head, "members", survey.reports, shapes.reports())
+    """Ask every member how it is, and print a line for each.
 
-
-@cluster_command.command("health")
-@click.pass_obj
-def health_command(settings: Settings) -> None:
-    """Exit 0 only when every member answers, follows one leader, is not far behind and has no alarm.
-
-    Each problem is a line; exit code 1 when there is one.
+    Exit code 1 when another cluster answers at one of the addresses given: the lines are of one of the two.
     """
     output = Output(settings)
     with connect(settings) as client:
         survey = client.admin.survey(timeout=settings.deadline(PROBE_SECONDS) or PROBE_SECONDS)
+    head = {**shapes.head(survey.membership), "healthy": survey.healthy}
+    head["given"] = [shapes.given_shape(given) for given in survey.given]
+    output.rows(head, "members", survey.reports, shapes.reports())
+    if survey.strangers:
+        if not output.is_json:
+            output.flush()
+            for stranger in survey.strangers:
+                settings.streams.stderr.write(f"visor: {of_given(survey, stranger)[0]}\n")
+        click.get_current_context().exit(exits.FAILED)
+
+
+@cluster_command.command("health")
+@click.option("--expect", type=click.IntRange(1, 64), metavar="N", help="So many members should vote.")
+@click.pass_obj
+def health_command(settings: Settings, expect: int | None) -> None:
+    """Exit 0 only when every member answers, follows one leader, is not far behind and has no alarm.
+
+    All addresses that were given are asked: another cluster at one of them is a problem, too. Each problem is a line;
+    exit code 1 when there is one.
+    """
+    output = Output(settings)
+    with connect(settings) as client:
+        survey = client.admin.survey(timeout=settings.deadline(PROBE_SECONDS) or PROBE_SECONDS)
+    survey = survey.expecting(expect)
     if output.is_json:
         output.document(shapes.survey_shape(survey))
     else:
