@@ -167,6 +167,10 @@ class NodeProcess:
         # pread: the child shares the position and may be writing.
         return os.pread(self._stderr.fileno(), 1 << 24, 0).decode("utf-8", "replace")
 
+    def complaints(self) -> str:
+        """What its runs wrote to stderr beside alarms: these tell how full the machine, or the node, is."""
+        return "".join(line for line in self.errors().splitlines(keepends=True) if "visord.vigil" not in line)
+
     def rss(self) -> int:
         """Resident memory in bytes."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():

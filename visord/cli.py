@@ -8,6 +8,7 @@ import ctypes
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,27 +22,21 @@ except ModuleNotFoundError:  # a client-only install
     sys.stderr.write("visord: the server is not installed: pip install 'visor-registry[server]'\n")
     raise SystemExit(2) from None
 
-from visord import config
-from visord.logs import set_up_logging
+from visord import config, exits
+from visord.exits import EXIT_CONFIG, EXIT_DAMAGE, EXIT_FAILED, EXIT_REFUSED
+from visord.logs import Whose, set_up_logging
+from visord.meanings import meaning
 from visord.members.joining import Start
-from visord.node import RemovedError
-from visord.raft.configuration import UnknownConfiguration
-from visord.server import StartRefusedError, serve
+from visord.naming import not_an_address
+from visord.progress import Progress, amount
+from visord.server import serve
 from visord.settings import Settings
-from visord.state.command import UnknownFormat
 from visord.storage import collector
-from visord.storage.errors import UNSAFE, DamageError, FormatError, IdentityError, LockedError
-from visord.storage.opening import UnsafeFileError
+from visord.storage.errors import IdentityError, LockedError
 
 SWITCH_SECONDS = 0.0001
 M_MMAP_THRESHOLD = -3
 MAPPED_BYTES = 1 << 20
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_DAMAGE = 9
-EXIT_REFUSED = 75
-EXIT_VERSION = 76
-EXIT_CONFIG = 78
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,8 +101,7 @@ def serve_command(
     if bootstrap and join:
         raise click.UsageError("--bootstrap founds a cluster, --join joins one: give one of them")
     settings, _ = _settings(flags, os.environ, file)
-    members = tuple(part.strip() for part in (join or "").split(",") if part.strip())
-    _run(settings, settings.node.data_dir, Start(bootstrap, members, learner))
+    _run(settings, settings.node.data_dir, Start(bootstrap, _addresses(join or ""), learner))
 
 
 @main.command()
@@ -118,7 +112,7 @@ def check(directory: str, as_json: bool) -> None:
     from visord.storage.check import check_directory
 
     try:
-        report = check_directory(Path(directory))
+        report = check_directory(Path(directory), Progress(time.monotonic, _tell_reading))
     except LockedError as error:
         _end(EXIT_REFUSED, str(error))
     except IdentityError as error:
@@ -134,13 +128,18 @@ def check(directory: str, as_json: bool) -> None:
         raise SystemExit(EXIT_DAMAGE)
 
 
+def _tell_reading(done: int, of: int) -> None:
+    click.echo(f"visord: reading: {amount(done, of)}", err=True)
+
+
 @main.command("recover")
 @click.option("--data-dir", "directory", required=True, type=click.Path(exists=True, file_okay=False))
 @click.option("--i-have-lost-the-majority", "sure", is_flag=True, help="Do it.")
 def recover_command(directory: str, sure: bool) -> None:
     """Go on with this stopped node alone, after the majority of its cluster was lost for ever.
 
-    Acknowledged writes may be lost by that. Without the flag it only says what would be done.
+    Acknowledged writes may be lost by that. Without the flag it only says what would be done, changes nothing, and
+    exits 0. Exit 1: there is nothing to recover here.
     """
     path = Path(directory).resolve()
     with _exit_codes(path):
@@ -154,15 +153,17 @@ def _recover(directory: str, sure: bool) -> None:
     from visord.storage.disk import OsDisk
 
     try:
-        found = survey(OsDisk(), directory)
+        found = survey(OsDisk(), directory, Progress(time.monotonic, _tell_reading))
         for line in found.lines():
             click.echo(harmless(line))
         if not sure:
-            _end(
-                EXIT_USAGE,
+            click.echo(
                 "nothing was changed; stop ALL other members for good, then say --i-have-lost-the-majority",
+                err=True,
             )
-        found = recover(OsDisk(), directory, random.SystemRandom())
+            return
+        tell = Progress(time.monotonic, _tell_reading)
+        found = recover(OsDisk(), directory, random.SystemRandom(), tell)
     except NothingToRecoverError as error:
         _end(EXIT_FAILED, str(error))
     click.echo(f"DONE: this is cluster {found.identity.cluster} now, generation {found.identity.generation}")
@@ -185,9 +186,13 @@ def config_check(file: str | None) -> None:
 @config_group.command("show")
 @click.option("--config", "file", metavar="FILE")
 def config_show(file: str | None) -> None:
-    """Print every setting with its value and where it came from."""
+    """Print every setting: what it means [unit and bounds], then its value and where it came from.
+
+    The lines of meanings begin with #.
+    """
     settings, sources = _settings({}, os.environ, file)
     for key, value in config.effective(settings).items():
+        click.echo(f"# {meaning(key).line}")
         click.echo(f"{key} = {_toml(value)}  # {sources.get(key, 'default')}")
 
 
@@ -195,6 +200,16 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value) if isinstance(value, int | float) else json_text("" if value is None else str(value))
+
+
+def _addresses(join: str) -> tuple[str, ...]:
+    """Return the addresses of `--join`. A wrong one is no better tomorrow: it ends the start."""
+    members = tuple(part.strip() for part in join.split(",") if part.strip())
+    for member in members:
+        wrong = not_an_address(member)
+        if wrong is not None:
+            _end(EXIT_CONFIG, f"--join {member}: {wrong}: the peer address of a member was expected")
+    return members
 
 
 def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,7 +236,8 @@ def _settings(
 
 
 def _run(settings: Settings, data_dir: Path, start: Start | None = None) -> None:
-    set_up_logging(settings.log.level, settings.log.format)
+    whose = Whose(node=settings.node.name)
+    set_up_logging(settings.log.level, settings.log.format, whose)
     # The operator may reach it through a link; in it, none is followed.
     data_dir = data_dir.resolve()
 
@@ -232,7 +248,7 @@ def _run(settings: Settings, data_dir: Path, start: Start | None = None) -> None
     with _exit_codes(data_dir):
         _tune_interpreter()
         _tune_allocator()
-        _runner()(serve(settings, data_dir, ready, start))
+        _runner()(serve(settings, data_dir, ready, start, whose))
 
 
 @contextlib.contextmanager
@@ -240,23 +256,11 @@ def _exit_codes(data_dir: Path) -> Iterator[None]:
     """End with the code that belongs to a failure, and its words."""
     try:
         yield
-    except (StartRefusedError, LockedError) as error:
-        _end(EXIT_REFUSED, str(error))
-    except DamageError as error:
-        _end(EXIT_DAMAGE, str(error))
-    except UnsafeFileError as error:
-        _end(EXIT_CONFIG, f"{error}. {UNSAFE}")
-    except IdentityError as error:
-        _end(EXIT_CONFIG, str(error))
-    except RemovedError as error:
-        _end(
-            EXIT_CONFIG,
-            f"{error}; its data is not needed any more, a new member starts with an empty directory",
-        )
-    except (FormatError, UnknownFormat, UnknownConfiguration) as error:
-        _end(EXIT_VERSION, f"{error}; it was written by a later version: install that one here")
-    except OSError as error:
-        _end(EXIT_FAILED, f"{error}" if error.filename else f"{data_dir}: {error}")
+    except Exception as error:
+        found = exits.ending(error, str(data_dir))
+        if found is None:
+            raise  # a defect, whose traceback is wanted
+        _end(*found)
 
 
 def _tune_interpreter() -> None:

@@ -10,12 +10,13 @@ worse than a refusal. `VISORD_CONFIG` names the file.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from visord.meanings import similar
 from visord.settings import Section, Settings
 
 PREFIX = "VISORD_"
@@ -119,7 +120,9 @@ def _from_environment(environment: Mapping[str, str], problems: list[str]) -> Fl
         if key in known:
             flat[key] = value
         else:
-            problems.append(f"{name}: no such setting (environment; names are VISORD_<SECTION>__<KEY>)")
+            variables = [PREFIX + one.upper().replace(".", "__") for one in (*known, "config")]
+            hint = _meant(name, variables)
+            problems.append(f"{name}: no such setting{hint} (environment; names are VISORD_<SECTION>__<KEY>)")
     return flat
 
 
@@ -142,9 +145,15 @@ def _validate(values: Flat, sources: Mapping[str, str], problems: list[str]) -> 
         return None
 
 
+def _meant(name: str, names: Iterable[str]) -> str:
+    found = similar(name, names)
+    return f"; did you mean {found}?" if found else ""
+
+
 def _problem(one: Any, sources: Mapping[str, str]) -> str:
     key = ".".join(str(part) for part in one["loc"])
     source = sources.get(key) or next((s for k, s in sources.items() if k.startswith(key + ".")), "settings")
     if one["type"] == "extra_forbidden":
-        return f"{key}: no such setting ({source})"
+        sections = list(Settings.model_fields)
+        return f"{key}: no such setting{_meant(key, [*keys(), *sections])} ({source})"
     return f"{key}: {one['msg']}, got {one['input']!r:.80} ({source})"

@@ -21,6 +21,7 @@ from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
 from visord.environment import Environment, Timer
 from visord.leases import Leases, Reply
+from visord.logs import about
 from visord.members import divergence
 from visord.members.abdication import Abdication
 from visord.members.callers import CLIENT, Caller
@@ -39,6 +40,7 @@ from visord.members.proof import Proof
 from visord.members.reads import Reads
 from visord.members.standing import LEADING, OF_THE_LEADER, Standing
 from visord.peers import messages as msg
+from visord.progress import Progress, amount, percent
 from visord.proposer import HOLD_SECONDS, Group, Proposer
 from visord.raft.configuration import MARK as CONFIGURATION
 from visord.raft.configuration import Configuration, Member, UnknownConfiguration
@@ -52,6 +54,7 @@ from visord.serving.greeting import Greeting
 from visord.serving.owners import counted_as
 from visord.serving.shares import Patience, Shares
 from visord.serving.turns import Turns
+from visord.serving.vigil import Space
 from visord.settings import Settings
 from visord.state import command as commands
 from visord.state import growth
@@ -87,6 +90,11 @@ MODE_OF_REV: Final = 2
 CONFIRM: Final = 0
 """Instead of a rev to wait for: the read needs a confirmation."""
 WITH_AT: Final = frozenset((verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN))
+
+
+def _tell_loading(done: int, of: int) -> None:
+    known = about(bytes=done, of_bytes=of, percent=percent(done, of))
+    logger.info("loading the checkpoint: %s", amount(done, of), extra=known)
 
 
 class RemovedError(Exception):
@@ -133,6 +141,8 @@ class Node:
         """This node must not serve any more."""
         self.divergence: Divergence | None = None
         """This node's state was seen to differ from that of the others."""
+        self.space: Space | None = None
+        """How full the data directory's disk was when it was looked at last (`serving/lookout`)."""
         self.exposure = ""
         """Why anybody who reaches the peers' port may act as a member; "" when nobody may."""
         self.failure: BaseException | None = None
@@ -166,7 +176,7 @@ class Node:
             segment_bytes=storage.history_segment_bytes,
             config=lambda: encode_configuration(self.engine.committed_configuration),
         )
-        self.checkpointer.load(self.machine)
+        self.checkpointer.load(self.machine, Progress(environment.stopwatch, _tell_loading))
         self.log = RaftLog.open(
             disk,
             self.directory.log,
@@ -403,6 +413,27 @@ class Node:
         """Send a message to one member; false when it is away."""
         return self.peers.send(member, msg.pack(message))
 
+    def name_of(self, member: str) -> str:
+        """Return the name of the member with this id, "" when it is not known."""
+        newest, committed = self.engine.configuration, self.engine.committed_configuration
+        return next((one.name for one in (*newest.members, *committed.members) if one.id == member), "")
+
+    def named(self, member: str) -> str:
+        """Return what to call this member in words: its name and its id."""
+        name = self.name_of(member)
+        return f"{name} ({member})" if name else member
+
+    def whose(self) -> dict[str, Any]:
+        """Return what each line of the log says of this node: who it is, and where it stands."""
+        return {"node": self.name, "node_id": self.me.id, "term": self.engine.term, "rev": self.store.rev}
+
+    @property
+    def little_space(self) -> int:
+        """Free bytes of the disk below which it is an alarm; 0: never, or the disk was not looked at yet."""
+        if self.space is None:
+            return 0
+        return min(self._settings.storage.alarm_free_bytes, self.space.total // 10)
+
     def _hear(self, member: str, message: list[Any]) -> None:
         if self._closed or self.failure is not None:
             return
@@ -435,7 +466,9 @@ class Node:
         try:
             receiver(member, message)
         except Exception as error:  # a defect here: what one member says must not cost the others theirs
-            logger.error("a message of kind %d from member %s", message[0], member, exc_info=error)
+            known = about(member=self.name_of(member) or None, member_id=member)
+            who = self.named(member)
+            logger.error("a message of kind %d from member %s", message[0], who, exc_info=error, extra=known)
             self.conduct.bad(member, message[0], f"taking it failed: {type(error).__name__}")
 
     def _reachable(self, member: str, yes: bool) -> None:
@@ -470,6 +503,16 @@ class Node:
             self._loop.call_soon(self._use_members)
         return why
 
+    def removed(self, member: str) -> bool:
+        """Tell whether this member was removed from the cluster, as far as is committed here."""
+        return member in self.engine.committed_configuration.removed
+
+    def dismissed(self, member: str) -> None:
+        """This member refuses this node: it was removed. It counts as when he says GONE."""
+        if not self._closed and self.failure is None:
+            self.dismissal.hear(member)
+            self._leave_when_removed()
+
     def answer(self, message: list[Any], reply: Callable[[bytes], None], host: str) -> None:
         """Answer a question of a node that is no member, from `host`."""
         if not msg.well_formed(message):
@@ -484,7 +527,11 @@ class Node:
 
     def _leadership(self, leader: str | None, term: int) -> None:
         """The leader or the term changed. Called by the engine within its turn: act when that is over."""
-        logger.info("term %d: the leader is %s", term, leader or "not known")
+        if leader is None:
+            logger.info("term %d: no leader is known yet", term, extra=about(term=term))
+        else:
+            known = about(term=term, leader=self.name_of(leader) or None, leader_id=leader)
+            logger.info("term %d: %s leads", term, self.named(leader), extra=known)
         self._update_readable()
         self._loop.call_soon(self._after_change)
 
@@ -627,7 +674,8 @@ class Node:
             return
         self.failure = error
         self.readable = False
-        logger.critical("the node stops: %s", error, exc_info=error)
+        expected = isinstance(error, RemovedError | OSError)
+        logger.critical("the node stops: %s", error, exc_info=None if expected else error)
         self.proposer.abandon(
             Refusal("closing", "the node failed and stops", {}),
             Refusal("internal", f"the node failed while this write was under way: {error}", {}),

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from visord.members.divergence import check as check_divergence
+from visord.progress import Tell, untold
 from visord.raft import recovery
 from visord.raft.configuration import MARK, Configuration, Member, decode, encode
 from visord.raft.log import RaftLog
@@ -102,24 +103,24 @@ class Survivor(NamedTuple):
         ]
 
 
-def survey(disk: Disk, path: str) -> Survivor:
-    """Look at a stopped node's directory without changing it.
+def survey(disk: Disk, path: str, tell: Tell = untold) -> Survivor:
+    """Look at a stopped node's directory without changing it; `tell` hears how far the reading is, in bytes.
 
     Raises `LockedError`, `DamageError`, `FormatError`, `IdentityError` (also for a directory of another user),
     `UnknownFormat` or `UnknownConfiguration` as a start would, and `NothingToRecoverError`.
     """
     lock = _lock(disk, path, lock_to_read)
     try:
-        return _survey(disk, DataDirectory(disk, path, lock, require_identity(disk, path)))
+        return _survey(disk, DataDirectory(disk, path, lock, require_identity(disk, path)), tell)
     finally:
         lock.release()
 
 
-def recover(disk: Disk, path: str, rng: RandomBits) -> Survivor:
+def recover(disk: Disk, path: str, rng: RandomBits, tell: Tell = untold) -> Survivor:
     """Make the node in `path` a cluster of its own. Raises like `survey`, and `OSError`; it may be repeated then."""
     lock = _lock(disk, path, lock_directory)
     try:
-        found = _survey(disk, DataDirectory(disk, path, lock, require_identity(disk, path)))
+        found = _survey(disk, DataDirectory(disk, path, lock, require_identity(disk, path)), tell)
         identity = _next_generation(found.identity, rng)
         write_identity(disk, path, identity)
         if found.manifest is not None:
@@ -147,13 +148,13 @@ def _next_generation(identity: Identity, rng: RandomBits) -> Identity:
     )
 
 
-def _survey(disk: Disk, directory: DataDirectory) -> Survivor:
+def _survey(disk: Disk, directory: DataDirectory, tell: Tell) -> Survivor:
     identity = directory.identity
     check_divergence(disk, directory.path)
     manifest = _manifest(disk, directory)
     machine = Machine()
     if manifest is not None:
-        loading.load(disk, directory, manifest, machine)
+        loading.load(disk, directory, manifest, machine, tell)
     applied = max((machine.index, machine.term), (1, 0))
     entries = _entries_after(recovery.read(disk, directory.log).entries, applied, directory.log)
     before = _configuration(identity, manifest)

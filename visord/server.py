@@ -13,10 +13,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from visor._version import __version__
 from visor.protocol.limits import DEFAULT, Limits
 from visord import addresses, descriptors
 from visord.environment import Environment
-from visord.members.joining import NoClusterError, Start, cluster_to_join, is_his_own, join
+from visord.exits import StartRefusedError, refused
+from visord.logs import Whose, about
+from visord.members.joining import (
+    JoinRefusedError,
+    NoClusterError,
+    Start,
+    cluster_to_join,
+    compare,
+    is_his_own,
+    join,
+    tell_unused,
+)
 from visord.node import Node
 from visord.peers.errors import PeersStartError
 from visord.peers.handshake import Hello, outdated
@@ -28,6 +40,7 @@ from visord.peers.tcp import TcpPeers
 from visord.serving import unix_socket
 from visord.serving.door import Door
 from visord.serving.listener import Connection
+from visord.serving.lookout import Lookout
 from visord.serving.notify import Notifier
 from visord.serving.places import Places
 from visord.serving.status import summary, why_not_ready
@@ -36,6 +49,7 @@ from visord.settings import Settings
 from visord.state.refusal import Refusal
 from visord.storage.directory import read_identity
 from visord.storage.disk import OsDisk
+from visord.system_errors import listening_fault, stays
 
 logger = logging.getLogger("visord")
 
@@ -51,10 +65,6 @@ HAND_OVER_SECONDS = 1.5
 BACKLOG = 1024
 
 
-class StartRefusedError(Exception):
-    """The server cannot start for a reason that may pass: port in use, data directory locked."""
-
-
 class Server:
     """One node and its listening sockets. Use `start`, then `stop`; both on the running loop."""
 
@@ -64,6 +74,7 @@ class Server:
         """What the operator said of the cluster; None: this node is alone and opens no port for members."""
         self._peers: TcpPeers | None = None
         self._joining: asyncio.Task[None] | None = None
+        self._comparing: asyncio.Task[None] | None = None
         self._data_dir = data_dir
         self._door: Door | None = None
         self._servers: list[asyncio.AbstractServer] = []
@@ -93,8 +104,7 @@ class Server:
             listening.close()
             for server in self._servers:
                 server.close()
-            if self._joining is not None:
-                self._joining.cancel()
+            self._cancel()
             if self.node is not None:
                 self.node.close()
             elif self._peers is not None:
@@ -114,26 +124,32 @@ class Server:
 
     async def _start_member(self, start: Start, listening: socket.socket) -> None:
         """Serve as a member: clients may come at once, and the node is ready when it has caught up."""
-        keeping = self._keeping(start)
+        fresh = self._is_new()
+        keeping = self._keeping(start, fresh=fresh)
         peers = self._peers = self._make_peers(keeping.security)
         try:
             cluster = await cluster_to_join(
                 start, OsDisk(), str(self._data_dir), peers, lambda: peers.secure(keeping.search())
             )
         except NoClusterError as error:
-            raise StartRefusedError(str(error)) from error
+            raise refused(error) from error
         client = self._settings.listen.advertise or self._found_at()
         node = self.node = self._make_node((peers.advertised, client), cluster)
         self._secure(keeping, node, peers)
         peers.admit = lambda member, hello: node.admit(member, hello.address)
+        peers.removed, peers.dismissed, peers.name = node.removed, node.dismissed, node.name_of
         peers.answer = lambda *asked: _answer(node, *asked)
         await peers.start()
         await self._listen_http(node)
         node.start()
         await self._listen(node, listening)
+        if not fresh:
+            tell_unused(start, node)
         if start.join and node.proof.joining:
             self._joining = asyncio.ensure_future(join(start, node, peers))
             self._joining.add_done_callback(self._joined)
+        elif not fresh:
+            self._comparing = asyncio.ensure_future(compare(start, node, peers))
         await self._wait_until_caught_up(node)
 
     def _found_at(self) -> str:
@@ -146,11 +162,21 @@ class Server:
     def _joined(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            self.fail(StartRefusedError(str(error)))
+            self.fail(refused(error) if isinstance(error, JoinRefusedError) else error)
 
-    def _keeping(self, start: Start) -> Keeping:
+    def _cancel(self) -> None:
+        """End what goes on beside the node."""
+        for task in (self._joining, self._comparing):
+            if task is not None:
+                task.cancel()
+
+    def _is_new(self) -> bool:
+        """Tell whether the data directory belongs to no cluster yet."""
+        path = str(self._data_dir)
+        return not OsDisk().exists(path) or read_identity(OsDisk(), path) is None
+
+    def _keeping(self, start: Start, *, fresh: bool) -> Keeping:
         data_dir = self._data_dir
-        fresh = not OsDisk().exists(str(data_dir)) or read_identity(OsDisk(), str(data_dir)) is None
         try:
             return Keeping(
                 self._settings.peers,
@@ -161,7 +187,7 @@ class Server:
                 joins=start.join,
             )
         except PeersStartError as error:
-            raise StartRefusedError(str(error)) from error
+            raise refused(error) from error
 
     def _secure(self, keeping: Keeping, node: Node, peers: TcpPeers) -> None:
         """Keep the cluster's secret, now that there is a directory for it."""
@@ -169,7 +195,7 @@ class Server:
         try:
             peers.secure(keeping.opened(peers.advertised, alone=alone))
         except PeersStartError as error:
-            raise StartRefusedError(str(error)) from error
+            raise refused(error) from error
         node.exposure = keeping.exposure
 
     def _make_peers(self, security: Security) -> TcpPeers:
@@ -184,7 +210,7 @@ class Server:
                 security=security,
             )
         except PeersStartError as error:
-            raise StartRefusedError(str(error)) from error
+            raise refused(error) from error
 
     async def _wait_until_caught_up(self, node: Node) -> None:
         """Return when the node has once been current, or is to stop. No limit: a majority may come late."""
@@ -210,7 +236,8 @@ class Server:
         if late:
             full = node.log.full
             why = "its first entry" if full is None else f"space: {full.path}: {full.free} bytes are free"
-            raise StartRefusedError(f"the node is not ready: it waited {READY_SECONDS:g} s for {why}")
+            text = f"the node is not ready: it waited {READY_SECONDS:g} s for {why}"
+            raise StartRefusedError(text, passes=True)
 
     def _bind(self, address: str) -> socket.socket:
         listening = self._bind_clients(address)
@@ -224,7 +251,8 @@ class Server:
             if not listen.insecure:
                 raise StartRefusedError(
                     f"listen.client is {listen.client}: anybody on that network could read and write "
-                    "everything; listen on loopback, or set listen.insecure to accept that"
+                    "everything; listen on loopback, or set listen.insecure to accept that",
+                    passes=False,
                 )
             logger.warning("insecure: %s is open to its network, nothing is encrypted", listen.client)
         return _listen_on(address)
@@ -249,7 +277,8 @@ class Server:
         if not self._settings.listen.http_insecure:
             raise StartRefusedError(
                 f"listen.http is {address}: anybody on that network could read names, addresses and figures of this "
-                "cluster; listen on loopback, or set listen.http_insecure to accept that"
+                "cluster; listen on loopback, or set listen.http_insecure to accept that",
+                passes=False,
             )
         logger.warning("http_insecure: health and metrics on %s are open to its network", address)
 
@@ -281,7 +310,7 @@ class Server:
         try:
             room = descriptors.plan(limit, wanted)
         except ValueError as error:
-            raise StartRefusedError(str(error)) from error
+            raise StartRefusedError(str(error), passes=False) from error
         if room.connections < wanted:
             logger.warning(
                 "only %d of %d connections (listen.connections) fit under the limit of %d open files; raise it "
@@ -299,7 +328,7 @@ class Server:
         try:
             bound = unix_socket.bind(path, int(self._settings.listen.unix_mode, 8))
         except unix_socket.UnixSocketError as error:
-            raise StartRefusedError(str(error)) from error
+            raise StartRefusedError(str(error), passes=error.passes) from error
         self._unix = unix_socket.inode_of(path)
         return bound
 
@@ -310,6 +339,10 @@ class Server:
     def _send_away(self, why: Refusal) -> None:
         for connection in self._connections():
             connection.conversation.leave(why.code, why.text)
+
+    def whose(self) -> dict[str, Any]:
+        """Return what lines of the log say of the node, as far as there is one."""
+        return {"node": self._settings.node.name} if self.node is None else self.node.whose()
 
     def limits(self) -> Limits:
         """The limits that clients are told."""
@@ -347,8 +380,7 @@ class Server:
         node, self.node = self.node, None
         if node is None:
             return
-        if self._joining is not None:
-            self._joining.cancel()
+        self._cancel()
         if self.failure is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(node.hand_over(), HAND_OVER_SECONDS)
@@ -393,9 +425,10 @@ def _listen_on(address: str) -> socket.socket:
         family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(where, family=family, backlog=BACKLOG)
     except OSError as error:
-        raise StartRefusedError(
-            f"cannot listen on {address}: {error.strerror}; is another server running?"
-        ) from error
+        text = f"cannot listen on {address}: {listening_fault(error)}"
+        raise StartRefusedError(text, passes=not stays(error)) from error
+    except ValueError as error:  # a host that is no name
+        raise StartRefusedError(f"cannot listen on {address}: {error}", passes=False) from error
 
 
 def _name(listening: socket.socket) -> str:
@@ -419,14 +452,37 @@ async def _started(server: Server) -> bool:
 
 
 async def serve(
-    settings: Settings, data_dir: Path, ready: Callable[[str], None], start: Start | None = None
+    settings: Settings,
+    data_dir: Path,
+    ready: Callable[[str], None],
+    start: Start | None = None,
+    whose: Whose | None = None,
 ) -> None:
     """Run a server until SIGTERM or SIGINT; `ready(address)` is called when it accepts clients.
 
-    SIGUSR1 makes a checkpoint now. Raises what made the node fail.
+    SIGUSR1 makes a checkpoint now. `whose` learns what lines of the log say of the node. Raises what made it fail.
     """
     server = Server(settings, data_dir, start)
+    if whose is not None:
+        whose.use(server.whose)
     loop = asyncio.get_running_loop()
+    name, pid = settings.node.name, os.getpid()
+    logger.info(
+        "visord %s starts as %s, data in %s",
+        __version__,
+        name,
+        data_dir,
+        extra=about(version=__version__, pid=pid),
+    )
+    lookout = Lookout(loop, lambda: server.node)
+    lookout.start()
+    try:
+        await _serve(server, loop, ready)
+    finally:
+        lookout.close()
+
+
+async def _serve(server: Server, loop: asyncio.AbstractEventLoop, ready: Callable[[str], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.shutdown)
     # Left alone, it would kill a node that still starts.
@@ -437,8 +493,8 @@ async def serve(
         return
     node = server.node
     assert node is not None
-    loop.add_signal_handler(signal.SIGUSR1, node.checkpoint_now)
-    logger.info("ready on %s, pid %d, data in %s", server.address, os.getpid(), data_dir)
+    loop.add_signal_handler(signal.SIGUSR1, node.upkeep.asked)
+    logger.info("ready on %s, pid %d", server.address, os.getpid(), extra=about(address=server.address))
     ready(server.address)
     notifier = Notifier(os.environ, loop, lambda: summary(node))
     notifier.ready()

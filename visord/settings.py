@@ -37,16 +37,19 @@ Address = Annotated[str, AfterValidator(_address)]
 
 
 class Section(BaseModel):
-    """A part of the settings: unknown keys are errors, values never change afterwards."""
+    """A part of the settings: unknown keys are errors, values never change afterwards.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    What stands below a field is its meaning, which `visord config show` prints: one for each (a test).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class ListenSettings(Section):
     """Where clients connect."""
 
-    client: str = "127.0.0.1:8046"
-    """HOST:PORT; port 0 picks a free one."""
+    client: Address = "127.0.0.1:8046"
+    """HOST:PORT where clients connect; port 0 picks a free one."""
     advertise: Annotated[str, AfterValidator(_reachable)] | None = None
     """HOST:PORT that clients of a cluster are told; by default what `client` is bound to."""
     http: Address | None = None
@@ -58,9 +61,10 @@ class ListenSettings(Section):
     unix_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "0660"
     """Permissions of the Unix socket, in octal: whoever may write to it may connect."""
     connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    """Over all clients; fewer where there are too few file descriptors. Unix sockets have places of their own."""
+    """Connections at a time, over all clients; fewer where there are too few file descriptors. Those of the Unix socket
+    have places of their own."""
     connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 4096
-    """Of one host (IPv6: of one /64). Beyond it, and beyond `connections`, who is idle goes for who comes."""
+    """Connections of one host (IPv6: one /64). Beyond it, and beyond `connections`, who is idle goes for who comes."""
     idle_seconds: Annotated[float, Field(ge=0)] = 900.0
     """A connection that asks for nothing and watches nothing is closed after this time; 0: never."""
     message_seconds: Annotated[float, Field(gt=0)] = 60.0
@@ -89,12 +93,13 @@ class PeerSettings(Section):
     """Where the other members of the cluster connect, and how they are told from strangers."""
 
     listen: Address = "127.0.0.1:8047"
-    """HOST:PORT; port 0 picks a free one."""
+    """HOST:PORT where other members connect; port 0 picks a free one."""
     advertise: Annotated[str, AfterValidator(_reachable)] | None = None
     """HOST:PORT that other members dial; by default what `listen` is bound to."""
     tls_cert: Path | None = None
     """PEM file with this node's certificate (and those between it and the authority's)."""
     tls_key: Path | None = None
+    """PEM file with its private key; nobody else's (mode 0600)."""
     tls_ca: Path | None = None
     """PEM file with the authority whose certificates members have."""
     tls_names: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
@@ -127,14 +132,19 @@ class StorageSettings(Section):
     """How the log and checkpoints use the disk."""
 
     log_segment_bytes: Annotated[int, Field(ge=256 * 1024, le=1 << 30)] = 64 << 20
+    """Size of one file of the log; at least two are there."""
     log_chunk_bytes: Annotated[int, Field(ge=64 * 1024, le=1 << 28)] = 4 << 20
     """Log space that is allocated and written in advance at a time."""
     log_keep_bytes: Bytes = 16 << 20
     """Log that is kept after a checkpoint, so that a replica which lags a little needs no checkpoint."""
     history_segment_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 32)] = 64 << 20
+    """Size at which a file of history is full, and a checkpoint begins the next one."""
     reserve_bytes: Bytes = 8 << 20
     """Disk that the log leaves free, so that a checkpoint can still be made on a full disk. As much as
     checkpoint_log_bytes makes sure of it, whatever was written."""
+    alarm_free_bytes: Bytes = 1 << 30
+    """Raise the alarm `little space` when the disk has fewer free bytes, while there is time to act; on a small disk,
+    when less than a tenth of it is free. 0: never."""
     spare_log_bytes: Bytes = 4 << 20
     """Prepared log that is kept for deletions, REVOKE and RETAIN, which go on when the disk is full. At most a
     quarter of a segment is."""
@@ -153,15 +163,18 @@ class LogSettings(Section):
     """The server's own log lines (on standard error)."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged. info: also normal work; warning: only trouble that somebody should look at."""
     format: Literal["auto", "text", "json"] = "auto"
-    """auto: text on a terminal, JSON lines elsewhere."""
+    """How lines are written. auto: text on a terminal, JSON lines elsewhere."""
 
 
 class NodeSettings(Section):
     """One node."""
 
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=NAME_PATTERN)] = "n1"
+    """What people call this member; no two members of a cluster have the same. A data directory keeps its own."""
     data_dir: Path = Path("/var/lib/visord")
+    """Where everything is kept; it belongs to the user that runs the node, and to nobody else."""
 
 
 class Settings(Section):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from visord.environment import Loop, Timer
+from visord.logs import about
 from visord.settings import StorageSettings
 from visord.storage import collector
 
@@ -110,6 +111,16 @@ class Upkeep:
         while self._trim():
             yield
 
+    def asked(self) -> None:
+        """An operator asks for a checkpoint (SIGUSR1): make one, or say why not."""
+        index = self._node.checkpointer.index
+        if self._steps is not None:
+            logger.info("no checkpoint by request: one is being made, or history trimmed, already")
+        elif self._node.machine.index <= index:
+            logger.info("no checkpoint by request: the last one, at index %d, has everything", index)
+        else:
+            self.checkpoint_now()
+
     def checkpoint_now(self) -> None:
         """Begin a checkpoint unless something is being done already."""
         if self._steps is None and not self._closed and self._node.failure is None:
@@ -119,6 +130,7 @@ class Upkeep:
 
     def _checkpoint_steps(self) -> Iterator[None]:
         node = self._node
+        began, written, before = self._loop.time(), node.checkpointer.written, node.checkpointer.index
         try:
             yield from node.checkpointer.steps(node.machine)
         except OSError as error:
@@ -128,10 +140,20 @@ class Upkeep:
             return
         self._failed = ""
         self._made += 1
+        if node.checkpointer.index > before:
+            self._tell(self._loop.time() - began, node.checkpointer.written - written)
         while node.log.trim(node.checkpointer.index, FREED_BYTES):
             yield
         node.engine.trimmed()
         collector.hide()
+
+    def _tell(self, seconds: float, written: int) -> None:
+        manifest = self._node.checkpointer.manifest
+        known = about(index=manifest.index, rev=manifest.rev, seconds=round(seconds, 3), bytes=written)
+        logger.info(
+            "checkpoint made at index %d, rev %d: %.1f MB in %.2f s",
+            manifest.index, manifest.rev, written / 1e6, seconds, extra=known,
+        )  # fmt: skip
 
     def do(self, steps: Iterator[None]) -> None:
         """Take these steps, with hardly a pause between them, as soon as nothing else is being done."""

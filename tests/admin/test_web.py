@@ -86,6 +86,8 @@ def test_the_figures_are_there_and_well_formed(watched: Members) -> None:
         (b"POST /metrics HTTP/1.1\r\n\r\n", b"405"),
         (b"GET /livez\r\n\r\n", b"400"),
         (b"\x00\xff\r\n\r\n", b"400"),
+        (b"\x00\x00\x00\xaf\x93\xaavisor-peer", b"400"),  # a member, which waits for an answer
+        (b"\x93\x00\x01\x80", b"400"),  # a client
         (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", b"431"),
         (b"HEAD /livez HTTP/1.0\r\nHost: x\r\n\r\n", b"200"),
     ],
@@ -120,7 +122,7 @@ def test_beyond_loopback_it_needs_a_word(folder: Path) -> None:
     words += ["--data-dir", str(folder / "data")]
     for address in ("0.0.0.0:0", "[::]:0", "localhost.example:0"):
         refused = run(*words, "--set", f"listen.http={address}")
-        assert refused.returncode == 75 and "listen.http_insecure" in refused.stderr
+        assert refused.returncode == 78 and "listen.http_insecure" in refused.stderr
     accepted = [*words, "--set", "listen.http=0.0.0.0:0", "--set", "listen.http_insecure=true"]
     with NodeProcess(None, arguments=accepted) as node:
         assert "open to its network" in node.errors()

@@ -2,7 +2,7 @@
 
 - The client's sets and gets are right, and none takes longer than `PATIENCE` seconds.
 - The node's memory does not grow after the warm-up, its descriptors are given back.
-- Nothing but messages of the protocol leaves it, and nothing at all its stderr.
+- Nothing but messages of the protocol leaves it, and nothing but alarms its stderr.
 """
 
 from __future__ import annotations
@@ -174,5 +174,5 @@ def _check_end(node: NodeProcess, files: int, outcome: Outcome) -> None:
         outcome.problems.append("the node has ended")
     elif (code := node.stop()) != 0:
         outcome.problems.append(f"the node ended with {code}")
-    if node.errors():
-        outcome.problems.append(f"the node wrote: {node.errors()[:3000]}")
+    if node.complaints():
+        outcome.problems.append(f"the node wrote: {node.complaints()[:3000]}")

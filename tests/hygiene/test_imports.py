@@ -32,18 +32,21 @@ ALLOWED: dict[str, set[str]] = {
         "visord.raft", "visord.peers.messages", "visord.peers.network", "visord.storage", "visord.state",
         "visord.naming", "visor.protocol", "visor._version",
     },
-    "visord/storage": {"visord.storage", "visord.state", "visor.protocol", "visor._version"},
+    "visord/storage": {
+        "visord.storage", "visord.state", "visord.progress", "visor.protocol", "visor._version",
+    },
     "visord/peers": {
         "visord.peers", "visord.addresses", "visord.naming", "visord.private_file", "visord.settings",
-        "visord.state.refusal", "visord.state.formats",
+        "visord.logs", "visord.system_errors", "visord.state.refusal", "visord.state.formats",
         "visor.protocol", "visor._version",
     },
     "visord/members": {
         "visord.members", "visord.peers", "visord.raft", "visord.state", "visord.storage", "visord.watch",
-        "visord.environment", "visord.proposer", "visord.addresses", "visord.naming", "visor.protocol",
+        "visord.environment", "visord.proposer", "visord.addresses", "visord.naming", "visord.logs", "visor.protocol",
     },
     "visord/serving": {
-        "visord.serving", "visord.members", "visord.state", "visor.protocol", "visor._harmless", "visor._version",
+        "visord.serving", "visord.members", "visord.state", "visord.logs", "visord.progress", "visord.system_errors",
+        "visor.protocol", "visor._harmless", "visor._version",
     },
 }
 # fmt: on

@@ -28,7 +28,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
         with Wire(node.address) as wire:
             wire.set("/large", b"x" * MIB)
         yield node
-        assert node.errors() == ""
+        assert node.complaints() == ""
 
 
 @contextlib.contextmanager

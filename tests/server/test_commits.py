@@ -140,7 +140,7 @@ def test_checkpoints_while_writing_and_a_start_from_the_last(tmp_path: Path, end
             node.kill()
         else:
             assert node.stop() == 0
-        assert node.errors() == ""
+        assert node.complaints() == ""
         report = run("check", str(tmp_path / "data"))
         assert report.returncode == 0, report.stdout
         node.start()

@@ -8,7 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from visord import config
-from visord.cli import EXIT_CONFIG, main
+from visord.cli import main
+from visord.exits import EXIT_CONFIG
+from visord.meanings import meaning
 
 
 def write(folder: Path, text: str) -> Path:
@@ -79,3 +81,56 @@ def test_config_check_exits_78_and_show_names_sources(tmp_path: Path) -> None:
     assert shown.exit_code == 0
     assert f"listen.watches = 5  # {right}" in shown.output
     assert "listen.connections = 10000  # default" in shown.output
+
+
+@pytest.mark.parametrize(
+    "written,meant",
+    [
+        ("node.nmae", "node.name"),
+        ("listen.client_adress", "listen.client"),
+        ("listen.watchs", "listen.watches"),
+        ("storage.checkpoint_second", "storage.checkpoint_seconds"),
+        ("lsiten", "listen"),
+        ("nothing", None),
+    ],
+)
+def test_a_mistyped_setting_is_told_with_the_one_that_is_meant(written: str, meant: str | None) -> None:
+    with pytest.raises(config.ConfigError) as caught:
+        config.load({written: "1"}, {})
+    hint = f"; did you mean {meant}?" if meant else ""
+    assert f"{written}: no such setting{hint} (flag)" in caught.value.problems
+
+
+def test_a_mistyped_variable_is_told_with_the_one_that_is_meant() -> None:
+    with pytest.raises(config.ConfigError, match=r"did you mean VISORD_NODE__NAME\?"):
+        config.load({}, {"VISORD_NODE__NMAE": "n1"})
+    with pytest.raises(config.ConfigError, match=r"did you mean VISORD_CONFIG\?"):
+        config.load({}, {"VISORD_CONFGI": "/etc/visord.toml"})
+
+
+@pytest.mark.parametrize("key", config.keys())
+def test_each_setting_says_what_it_means(key: str) -> None:
+    found = meaning(key)
+    assert len(found.text) >= 10, "a docstring below the field"
+    assert found.text.endswith(".")
+    assert "\n" not in found.line
+
+
+def test_units_and_bounds_are_told() -> None:
+    assert meaning("listen.waiting").bounds == "1024 to 1048576"
+    assert meaning("listen.idle_seconds")[1:] == ("seconds", "at least 0")
+    assert meaning("storage.checkpoint_seconds")[1:] == ("seconds", "above 0")
+    assert meaning("storage.state_bytes")[1:] == ("bytes", f"at least {1 << 20}")
+    assert meaning("log.level").bounds == "one of debug, info, warning, error"
+    assert meaning("listen.insecure").bounds == "true or false"
+    assert meaning("node.name").bounds == "1 to 64 characters"
+
+
+def test_show_prints_a_meaning_before_each_setting() -> None:
+    shown = CliRunner().invoke(main, ["config", "show"], env={"VISORD_LISTEN__WATCHES": "7"})
+    assert shown.exit_code == 0
+    lines = shown.output.splitlines()
+    assert len(lines) == 2 * len(config.keys())
+    assert all(line.startswith("# ") for line in lines[::2])
+    at = lines.index("listen.watches = 7  # environment")
+    assert lines[at - 1] == "# Watches of one connection. [0 to 1000000]"

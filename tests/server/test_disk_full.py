@@ -180,7 +180,7 @@ def test_a_first_start_without_space_is_refused_in_words(small_disk: SmallDisk) 
         *("serve", "--bootstrap", "--peer-listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"),
         *("--data-dir", str(small_disk.place / "data"), "--set", "log.level=error"),
     )
-    assert result.returncode in (1, 75)
+    assert result.returncode == 75  # it may pass
     assert result.stdout == ""
     assert "space" in result.stderr
     assert str(small_disk.place) in result.stderr

@@ -39,7 +39,7 @@ def test_connections_over_the_limit_are_sent_away_and_room_is_given_back(tmp_pat
                 time.sleep(0.02)
         for wire in wires:
             wire.close()
-        assert node.errors() == ""
+        assert node.complaints() == ""
 
 
 def test_who_is_idle_gives_way_to_who_comes(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_one_exact_line_when_clients_are_accepted_and_nothing_else(tmp_path: Pat
         with Wire(node.address) as wire:
             assert wire.set("/a", b"1") == 1
         assert node.stop() == 0
-        assert node.errors() == ""
+        assert node.complaints() == ""
         with pytest.raises(NotReady):  # nothing more on stdout until its end
             node.line(1)
 
@@ -82,7 +82,7 @@ def test_a_data_directory_in_use_is_refused_with_75_path_and_pid(tmp_path: Path)
 def test_an_address_beyond_loopback_needs_insecure(tmp_path: Path) -> None:
     arguments = (*SERVE, "--listen", "0.0.0.0:0", "--data-dir", str(tmp_path / "d"))
     code, out, err = refused_start(*arguments)
-    assert code == EXIT_REFUSED
+    assert code == EXIT_CONFIG
     assert out == ""
     assert "insecure" in err
     with NodeProcess(None, arguments=[*arguments, "--set", "listen.insecure=true"]) as node:
@@ -206,7 +206,7 @@ def test_a_signal_under_load_ends_it_cleanly(tmp_path: Path, number: signal.Sign
             assert writer.goaway[0] == "closing"
             assert set(writer.refused) <= {"closing"}
             assert len(writer.acknowledged) > 10
-        assert node.errors() == ""
+        assert node.complaints() == ""
         with pytest.raises(OSError):
             Wire(node.address)
         highest = max(max(writer.acknowledged.values()) for writer in writers)
@@ -341,7 +341,7 @@ def test_a_socket_path_that_is_something_else_is_refused(tmp_path: Path, what: s
     if what == "a file":
         path.write_text("dear")
     code, out, err = refused_start(*serve_arguments(tmp_path / "d", "--set", f"listen.unix={path}"))
-    assert (code, out) == (EXIT_REFUSED, "")
+    assert (code, out) == (EXIT_CONFIG, "")
     assert str(path) in err
     assert "Traceback" not in err
     if what == "a file":

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from visord.logs import about
 from visord.raft.engine import Engine
 
 logger = logging.getLogger("visord.node")
@@ -34,4 +35,11 @@ class Abdication:
             self._next = now + PAUSE_SECONDS
             self._term = engine.term
             heir = engine.transfer(None)
-            logger.warning("no space: leadership goes to %s", heir or "nobody: no other voter is reachable")
+            if heir is None:
+                logger.warning("no space: leadership stays here, no other voter is reachable")
+            else:
+                logger.warning(
+                    "no space: leadership goes to %s",
+                    engine.configuration.named(heir),
+                    extra=about(member_id=heir),
+                )

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from visord.logs import about
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration, UnknownConfiguration
 from visord.raft.configuration import decode as decode_configuration
@@ -105,6 +106,9 @@ class Catchup:
         here, whole = self.incoming.progress()
         return {"from": self._source, "bytes": here, "of": whole, "installing": self._installing}
 
+    def _about(self, member: str, index: int) -> dict[str, Any]:
+        return about(member=self._node.name_of(member) or None, member_id=member, index=index)
+
     # -- fetching -------------------------------------------------------------------------------------
 
     def needed(self, leader: str, index: int) -> None:
@@ -112,9 +116,11 @@ class Catchup:
         if self._installing or self._time() < self._not_before:
             return
         if not self._source:
-            logger.warning(
-                "too far behind for the leader's log, which begins at %d: fetching a checkpoint", index
-            )
+            named = self._node.named(leader)
+            logger.info(
+                "too far behind for the log of %s, which begins at %d: fetching a checkpoint",
+                named, index, extra=self._about(leader, index),
+            )  # fmt: skip
         if self._source != leader:
             self._source, self._asked = leader, None
             self.incoming.gone = True  # another member has other files: ask what it offers
@@ -221,7 +227,11 @@ class Catchup:
             node.engine.installed(machine.index, machine.term, new.configuration)
             node.proposer.lose(machine.index)
             node.reads.applied(machine.index)
-            logger.warning("took over a checkpoint of %s at index %d", self._source, machine.index)
+            logger.info(
+                "took over a checkpoint of %s at index %d, rev %d",
+                node.named(self._source), machine.index, machine.store.rev,
+                extra=self._about(self._source, machine.index),
+            )  # fmt: skip
         finally:
             node.engine.paused = False
             self._installing = False

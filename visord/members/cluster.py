@@ -23,6 +23,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
+from visord.logs import about
 from visord.members import actions
 from visord.members.callers import ME, MEMBER, OPERATOR, PASSED, PASSED_KEPT, Caller, Callers
 from visord.members.newcomers import Newcomers
@@ -359,8 +360,18 @@ class Cluster:
             self._callers.took_turn(action)
             if _moves(now, after, action):
                 self._note_move(now, action.arguments[0])
-            logger.warning("%s %s: the members are now %s", action.name, action.arguments, _shown(after))
+            self._tell(action, now, after)
         self._actions.append(action)
+
+    def _tell(self, action: _Action, now: Configuration, after: Configuration) -> None:
+        """Log a change of the members: normal work, in words."""
+        member = action.arguments[0]
+        found = after.find(member) or now.find(member)
+        name = None if found is None else found.name
+        logger.info(
+            "%s: the members are now %s", _done(action.name, now, found, member), _shown(after),
+            extra=about(member=name, member_id=member if found is None else found.id, term=self._engine.term),
+        )  # fmt: skip
 
     def _moves_too_often(self, now: Configuration, after: Configuration, action: _Action) -> bool:
         """Tell whether an action changes addresses that were changed a moment ago."""
@@ -481,7 +492,9 @@ class Cluster:
                 return
         after = self._newcomers.settle(engine.configuration)
         if after != engine.configuration and engine.propose(encode(after)) is not None:
-            logger.info("of those that joined: the members are now %s", _shown(after))
+            logger.info(
+                "of those that joined: the members are now %s", _shown(after), extra=about(term=engine.term)
+            )
 
     def _updated(self, ok: bool, result: Any) -> None:
         self._updating = False
@@ -537,6 +550,21 @@ def _moves(now: Configuration, after: Configuration, action: _Action) -> bool:
     """The action changes addresses of somebody who is a member."""
     known = any(one.id == action.arguments[0] for one in now.members)
     return action.name in ("add", "update") and known and after.members != now.members
+
+
+def _done(action: str, now: Configuration, found: Member | None, member: str) -> str:
+    """Return what an action does to a member, in words."""
+    who = member if found is None else f"{found.name} ({found.id})"
+    at = "" if found is None else f"at {found.peer}, for clients {found.client or 'nowhere'}"
+    if action == "add" and found is not None and not any(one.id == found.id for one in now.members):
+        return f"{who} {at} is added, without a vote yet"
+    words = {
+        "add": f"{who} is {at} now",
+        "update": f"{who} is {at} now",
+        "promote": f"{who} gets its vote",
+        "remove": f"{who} is removed for ever",
+    }
+    return words.get(action, f"{action} {who}")
 
 
 def _has_moved(action: _Action, leader: str | None) -> bool:

@@ -1,9 +1,14 @@
 """Being told that one was removed: by how many a member must be told before it stops for good.
 
-A removed member gets no more entries, not even the one that removes it; all members tell it (`farewell`). One of them
-may lie, and a member that believed him would stop for good. So it takes a majority of the other voters that it knows by
-its committed configuration (whom they vouch for counts nowhere here), and a node that leads does not stop at all: a
-leader is removed when he has handed on. Of two voters the other one is that majority: he may decide it alone, too.
+A removed member gets no more entries, not even the one that removes it; all members tell it (`farewell`): with GONE, or
+when it was away meanwhile and dials them, by refusing it as `removed`. One of them may lie, and a member that believed
+him would stop for good. So it takes a majority of the other voters that it knows (whom they vouch for counts nowhere
+here), and a node that leads does not stop at all: a leader is removed when he has handed on. Of two voters the other
+one is that majority: he may decide it alone, too.
+
+Whom it knows: by its committed configuration and by the newest one in its log, a majority of each. A member that was
+killed knows neither how much of its log is committed nor, by what it has applied, more than who founded the cluster,
+perhaps nobody: then the log's counts alone. Only a leader can put something there, who can have it committed as well.
 
 A member that was away for so long that it knows few of today's voters may never hear enough of them. It has no leader
 then, serves stale reads only, and says in an alarm what it was told.
@@ -27,6 +32,9 @@ class Consensus(Protocol):
 
     @property
     def is_leader(self) -> bool: ...
+
+    @property
+    def configuration(self) -> Configuration: ...
 
     @property
     def committed_configuration(self) -> Configuration: ...
@@ -53,19 +61,20 @@ class Dismissal:
 
     def hear(self, member: str) -> None:
         """A voter says that this node was removed."""
-        self._told = (self._told | {member}) & self._others()
+        self._told = (self._told | {member}) & set[str]().union(*self._others())
 
     @property
     def complete(self) -> bool:
         """Enough voters have said so."""
-        return (
-            bool(self._told)
-            and not self._consensus.is_leader
-            and len(self._told & self._others()) > len(self._others()) // 2
-        )
+        juries = self._others()
+        agreed = all(len(self._told & jury) > len(jury) // 2 for jury in juries)
+        return bool(juries) and agreed and not self._consensus.is_leader
 
-    def _others(self) -> set[str]:
-        return set(self._consensus.committed_configuration.voters) - {self._consensus.member}
+    def _others(self) -> list[set[str]]:
+        """Return the other voters of each configuration that has any."""
+        newest, committed = self._consensus.configuration, self._consensus.committed_configuration
+        others = [set(one.voters) - {self._consensus.member} for one in (newest, committed)]
+        return [one for one in others if one]
 
     @property
     def told(self) -> str | None:

@@ -3,7 +3,7 @@
 A configuration counts from when it is in the log, and who is not in it gets no more entries: a removed member would
 never learn of the very entry that removes it. So its connection is kept for a moment, and when the entry is committed
 every member says GONE on it, with the configuration. One that was away meanwhile hears it when it comes back: nobody
-lets it in.
+lets it in, and each says why (the refusal `removed`, which counts as GONE does: `dismissal`).
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from visord.environment import Loop, Timer
+from visord.logs import about
 from visord.members import marks
 from visord.members.cluster import Answer, Service
 from visord.members.marks import Places, Question
@@ -119,6 +120,8 @@ class Digests:
         self._now: tuple[_Wanted, int, int]
         """What is being computed: (wanted, the rev at its entry, the rev that is hashed)."""
         self._timer: Timer | None = None
+        self._hashed = 0
+        """Files of it that are done, about."""
         self.known: OrderedDict[tuple[int, int | None], str] = OrderedDict()
         """(index, rev that was asked for) -> what this node told of it, the newest last."""
 
@@ -152,6 +155,7 @@ class Digests:
             rev = place.rev if wanted.rev is None else wanted.rev
             self._now = (wanted, place.rev, rev)
             self._steps = digest(machine.store, rev, slice_size=SLICE)
+            self._hashed = 0
             self._step()
             return
 
@@ -180,7 +184,16 @@ class Digests:
             self._steps = None
             self._settle(wanted, Held(at, None, f"failed: {type(error).__name__}"))
         else:
+            self._hashed += SLICE
             self._timer = self._loop.call_later(PAUSE_SECONDS, self._step)
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """How many files are hashed, of about how many; None while nothing is."""
+        if self._steps is None:
+            return None
+        files = len(self._machine().store.files)
+        return min(self._hashed, files), files
 
     def _settle(self, wanted: _Wanted, held: Held) -> None:
         self._waiting.pop((wanted.index, wanted.rev), None)
@@ -290,6 +303,11 @@ class Hashing:
     def service(self) -> Service:
         """For operators: the arguments are [rev or None]."""
         return Service(PATIENCE_SECONDS + LAG_SECONDS, self._asked)
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """How many files of this node's state are hashed, of about how many; None while nothing is compared."""
+        return self._digests.progress
 
     def applied(self) -> None:
         """An entry has just been applied."""
@@ -466,8 +484,9 @@ class Hashing:
 
     def _suspect(self, marking: _Marking) -> None:
         """Two stood elsewhere at the same entry: find out who is right, from all that they hold."""
-        told = "; ".join(f"{member}: {mark}" for member, mark in sorted(marking.answers.items()))
-        logger.error("members differ at entry %d: %s", marking.question.entry, told)
+        named, entry = self._consensus.configuration.named, marking.question.entry
+        told = "; ".join(f"{named(member)}: {mark}" for member, mark in sorted(marking.answers.items()))
+        logger.error("members differ at entry %d: %s", entry, told, extra=about(index=entry))
         now = self._loop.time()
         if self._running is None and now - self._suspected >= SUSPECT_SECONDS:
             self._suspected = now
@@ -535,7 +554,9 @@ class Hashing:
         me = self._consensus.member
         self.differing = {member: rev for member in differing if member != me}
         if differing:
-            logger.critical("replicas differ at entry %d, rev %d: %s", index, rev, ", ".join(differing))
+            named = ", ".join(map(self._consensus.configuration.named, differing))
+            known = about(index=index, rev=rev)
+            logger.critical("replicas differ at entry %d, rev %d: %s", index, rev, named, extra=known)
         elif majority is not None:
             self.compared = max(self.compared, min(rev, self._machine().store.rev))
 

@@ -3,8 +3,10 @@
 a new directory, --bootstrap      founds a cluster of one
 a new directory, --join A,B,...   asks A (or B ...) which cluster that is, opens the directory with its id, then
                                   asks to be added until somebody has done it
-a known directory                 goes on as it was; --join is only used while the node does not find itself among the
-                                  members that it knows: whoever took it in says who may lead it (`proof`)
+a known directory                 goes on as it was, and says so; --join is only used while the node does not find
+                                  itself among the members that it knows: whoever took it in says who may lead it
+                                  (`proof`).
+                                  Where --join names members of another cluster, that is a warning (`compare`)
 a new directory and neither       refused: founding a second cluster by mistake is worse than not starting
 """
 
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from visor.protocol import codes
+from visord.logs import about
 from visord.members.actions import is_view
 from visord.peers import messages as msg
 from visord.peers.errors import AnswerLostError, PeerRefusedError, PeerUnavailableError
@@ -42,6 +45,10 @@ class JoinRefusedError(Exception):
 
 class NoClusterError(Exception):
     """A new directory, and nothing said whether to found a cluster or to join one."""
+
+
+CLUSTER: Final = "cluster"
+"""The code of a refusal between members of two clusters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,10 @@ async def cluster_to_join(
         raise NoClusterError(
             f"{path} is new: --bootstrap founds a cluster there, --join HOST:PORT joins the one of that member"
         )
+    if all(address == peers.advertised for address in start.join):
+        raise NoClusterError(
+            f"{path} is new, and --join {start.join[0]} is this node's own address: name another's"
+        )
     answer = await _ask_any(peers, start.join, (msg.WHO,), prepare)
     while answer[0] != msg.IS:
         logger.warning("an answer that is none to the question for the cluster's id")
@@ -88,6 +99,8 @@ async def cluster_to_join(
 async def join(start: Start, node: Node, peers: TcpPeers) -> None:
     """Ask to be taken in until the node is a member. Raises `JoinRefusedError`."""
     me = node.me
+    if all(address == peers.advertised for address in start.join):
+        raise JoinRefusedError(f"--join {start.join[0]} is this node's own address: name another member's")
     request = (msg.JOIN, me.id, me.name, me.peer, me.client, not start.learner)
     members = deque(start.join)
     while node.proof.joining:
@@ -103,8 +116,40 @@ async def join(start: Start, node: Node, peers: TcpPeers) -> None:
         code, text, _ = answer[2]
         if codes.FAMILY.get(code) == codes.REJECTED:
             raise JoinRefusedError(f"the cluster does not take {me.name} ({me.id}) in: {text}")
-        logger.warning("not taken in yet: %s", text)
+        logger.warning("not taken in yet: %s", text, extra=about(code=code))
         members.rotate(-1)  # this one may be cut off from the others
+
+
+def tell_unused(start: Start, node: Node) -> None:
+    """Say that a directory which has belonged to a cluster for long goes on there, whatever the operator said."""
+    where = f"{node.directory.path} is {node.name} ({node.me.id}) of cluster {node.cluster} already"
+    known = about(member=node.name, member_id=node.me.id, cluster=node.cluster)
+    if start.bootstrap:
+        advice = "start it without: with an emptied disk it would found a second cluster"
+        logger.warning("--bootstrap is not used: %s; %s", where, advice, extra=known)
+    elif start.join and not node.proof.joining:
+        logger.info("--join is not used: %s", where, extra=known)
+
+
+async def compare(start: Start, node: Node, peers: TcpPeers) -> None:
+    """Ask everybody that --join names for his cluster, once, and warn of those that are of another one."""
+    for address in start.join:
+        if address == peers.advertised:
+            continue
+        try:
+            answer = await peers.ask(address, msg.pack([msg.WHO]), ASK_SECONDS)
+        except PeerRefusedError as error:
+            found = error.text if error.code == CLUSTER else ""
+        except (PeerUnavailableError, AnswerLostError):
+            continue  # he is away, which is no news
+        else:
+            other = msg.well_formed(answer) and answer[0] == msg.IS and answer[1] != node.cluster
+            found = f"it is of {answer[1]}" if other else ""
+        if found:
+            logger.warning(
+                "--join %s is not used, and is of another cluster: this directory is %s (%s) of cluster %s; there: %s",
+                address, node.name, node.me.id, node.cluster, found, extra=about(address=address),
+            )  # fmt: skip
 
 
 def _hint(error: Exception) -> str:
@@ -126,13 +171,17 @@ async def _ask_any(
     while True:
         prepare()
         for address in addresses:
+            if address == peers.advertised:
+                continue  # the same list is given to all machines
             try:
                 answer = await peers.ask(address, msg.pack(list(message)), ASK_SECONDS)
             except (PeerUnavailableError, PeerRefusedError, AnswerLostError) as error:
                 text = f"{error}{_hint(error)}"
                 if told.get(address) != text:
                     told[address] = text
-                    logger.warning("cannot join through %s: %s; trying on", address, text)
+                    logger.warning(
+                        "cannot join through %s: %s; trying on", address, text, extra=about(address=address)
+                    )
                 continue
             if msg.well_formed(answer):
                 return answer

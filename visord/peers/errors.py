@@ -4,7 +4,14 @@ from __future__ import annotations
 
 
 class PeersStartError(Exception):
-    """The network between members cannot be opened as it is set: bind, certificate, secret, insecure address."""
+    """The network between members cannot be opened as it is set: bind, certificate, secret, insecure address.
+
+    `passes`: for a reason that may pass, as a port in use does.
+    """
+
+    def __init__(self, text: str, *, passes: bool = False) -> None:
+        super().__init__(text)
+        self.passes = passes
 
 
 class HandshakeError(Exception):
@@ -14,7 +21,7 @@ class HandshakeError(Exception):
 class PeerRefusedError(Exception):
     """One side does not want the other. It will not change by itself soon: retried slowly.
 
-    `code`: `version`, `cluster`, `member`, `self`, `secret`, `certificate`, `not_admitted`, `overloaded`,
+    `code`: `version`, `cluster`, `member`, `self`, `secret`, `certificate`, `not_admitted`, `removed`, `overloaded`,
     `format`, `hello`.
     `proven`: the refusal came from a node that holds the shared secret, so nobody else made it up.
     """

@@ -36,6 +36,8 @@ CHALLENGE: Final = 1
 PROOF: Final = 2
 WELCOME: Final = 3
 REFUSED: Final = 4
+REMOVED: Final = "removed"
+"""The code by which a member that comes back learns that it was removed meanwhile."""
 TEXT_LIMIT: Final = 300
 ELEMENTS: Final = 32
 MOST_FORMATS: Final = 255
@@ -261,7 +263,7 @@ class Accepter:
             raise HandshakeError("no proof came after the challenge")
         if self._secrets:
             self._secret = self._matching(message[1] if len(message) > 1 else None)
-        reason = self._admit(self.hello)
+        reason = self._admit(self.hello)  # may raise a refusal of its own
         if reason is not None:
             raise PeerRefusedError("not_admitted", reason)
         self.keys = _keys(self._secret, self._transcript)

@@ -23,6 +23,7 @@ from visord.peers.crowd import Crowd
 from visord.peers.errors import HandshakeError, PeerRefusedError
 from visord.peers.frames import HANDSHAKE_LIMIT, MessageReader, Seal, cut, frame
 from visord.peers.handshake import ASK, Accepter, Hello, refusal
+from visord.peers.mistaken import what_dials
 from visord.peers.outgoing import tune
 from visord.peers.probation import Probation
 from visord.peers.security import Security
@@ -151,9 +152,20 @@ class Incoming(asyncio.Protocol):
             self._refuse(error)
             return
         except (HandshakeError, ValueError) as error:
-            self.abort(str(error))
+            self._no_member(str(error))
             return
         self._welcomed()
+
+    def _no_member(self, why: str) -> None:
+        """Hang up; a client that was given the wrong port is told so in its own words."""
+        answer = what_dials(bytes(self._buffer))
+        if answer is None:
+            self.abort(why)
+            return
+        self._door.complain(self, "a client dialled the port of the members")
+        self._refused = True
+        self._write(answer)
+        self._set_timer(LINGER_SECONDS, self.close)
 
     def _refuse(self, error: PeerRefusedError) -> None:
         """Say why, and leave it to the dialler to hang up: closing with unread bytes would lose the reason."""

@@ -37,6 +37,7 @@ from visord import addresses
 from visord.peers.errors import PeersStartError
 from visord.peers.security import Security, from_settings
 from visord.settings import PeerSettings
+from visord.system_errors import stays
 
 logger = logging.getLogger("visord.peers")
 
@@ -123,7 +124,8 @@ class Keeping:
         try:
             keep(self._data_dir, secret)
         except OSError as error:
-            raise PeersStartError(f"{self._data_dir / NAME} cannot be written: {error.strerror}") from error
+            text = f"{self._data_dir / NAME} cannot be written: {error.strerror}"
+            raise PeersStartError(text, passes=not stays(error)) from error
         self._stored = secret
         logger.info("the cluster's secret is in %s: who joins from elsewhere needs it", self._data_dir / NAME)
 
@@ -143,7 +145,7 @@ def kept(data_dir: Path) -> bytes | None:
     except NotADirectoryError:
         return None
     except OSError as error:
-        raise PeersStartError(f"{path} cannot be used: {error.strerror}") from error
+        raise PeersStartError(f"{path} cannot be used: {error.strerror}", passes=not stays(error)) from error
 
 
 def keep(data_dir: Path, secret: bytes) -> None:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from visord.logs import about
 from visord.peers.errors import HandshakeError, PeerRefusedError
 from visord.peers.outgoing import Outgoing
 from visord.peers.telling import Telling
@@ -61,8 +62,10 @@ class Link:
         rng: random.Random,
         up: Callable[[str, Outgoing], None],
         down: Callable[[str, Outgoing], None],
+        name: Callable[[str], str],
     ) -> None:
         self._loop = loop
+        self._name = name
         self.member = member
         self.address = address
         self._dial = dial
@@ -100,17 +103,14 @@ class Link:
         self.problem = ""
         self._taken, self._moved = connection.taken, began
         self._told.clear()
-        if self._telling.may():
-            logger.info("connected to member %s at %s%s", self.member, self.address, self._telling.note)
+        self._tell(logging.INFO, "connected to %s")
         self._up(self.member, connection)
         try:
             self.problem = await connection.lost
         finally:
             self.connection = None
             self._down(self.member, connection)
-        if self._telling.may():
-            note = self._telling.note
-            logger.info("lost member %s at %s: %s%s", self.member, self.address, self.problem, note)
+        self._tell(logging.WARNING, "lost %s", self.problem)
         if self._loop.time() - began >= STEADY_SECONDS:
             self._pauses.reset()
 
@@ -120,13 +120,17 @@ class Link:
         if why in self._told or len(self._told) >= TOLD:
             return
         self._told.add(why)
+        self._tell(logging.WARNING, "no connection to %s" if refused else "cannot reach %s", why)
+
+    def _tell(self, level: int, words: str, why: str = "") -> None:
+        """Log what became of this connection, unless there was too much of that within this minute."""
         if not self._telling.may():
             return
-        note = self._telling.note
-        if refused:
-            logger.warning("no connection to member %s at %s: %s%s", self.member, self.address, why, note)
-        else:
-            logger.info("cannot reach member %s at %s: %s%s", self.member, self.address, why, note)
+        name = self._name(self.member)
+        who = f"member {name} ({self.member})" if name else f"member {self.member}"
+        text = words % f"{who} at {self.address}" + (f": {why}" if why else "") + self._telling.note
+        known = about(member=name or None, member_id=self.member, address=self.address)
+        logger.log(level, "%s", text, extra=known)
 
     async def _wait(self, seconds: float) -> None:
         self._hurry.clear()

@@ -13,6 +13,7 @@ from visord import addresses
 from visord.peers.errors import HandshakeError, PeerRefusedError
 from visord.peers.frames import HANDSHAKE_LIMIT, MessageReader, Seal, cut, frame
 from visord.peers.handshake import Dialler
+from visord.peers.mistaken import what_answers
 from visord.peers.security import Security
 
 DIAL_SECONDS: Final = 3.0
@@ -77,7 +78,7 @@ class Outgoing(asyncio.Protocol):
             self._fail(error)
             return
         except ValueError as error:
-            self._fail(HandshakeError(str(error)))
+            self._fail(HandshakeError(what_answers(bytes(self._buffer)) or str(error)))
             return
         self._welcome()
 

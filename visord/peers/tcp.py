@@ -24,11 +24,12 @@ from visord import addresses
 from visord.peers.asking import ask
 from visord.peers.binding import misbound
 from visord.peers.certificates import Certificates
-from visord.peers.errors import PeersStartError
+from visord.peers.errors import PeerRefusedError, PeersStartError
 from visord.peers.handshake import (
     ASK,
     MEMBER,
     NONCE,
+    REMOVED,
     Accepter,
     Admit,
     Dialler,
@@ -41,6 +42,7 @@ from visord.peers.link import Link
 from visord.peers.outgoing import QUEUE_LIMIT, Outgoing, dial
 from visord.peers.security import NOTHING, Security
 from visord.state.formats import OLDEST
+from visord.system_errors import listening_fault, stays
 
 logger = logging.getLogger("visord.peers")
 
@@ -101,6 +103,12 @@ class TcpPeers:
         self._queue_limit = queue_limit
         self.receive = lambda member, message: None
         self.changed = lambda member, reachable: None
+        self.removed: Callable[[str], bool] = lambda member: False
+        """Tells whether a member was removed for ever: it is told so, and by whom it counts (`members/dismissal`)."""
+        self.dismissed: Callable[[str], None] = lambda member: None
+        """Called with the member that was dialled, and refuses this one as removed."""
+        self.name: Callable[[str], str] = lambda member: ""
+        """Returns a member's name, for people; "" when it is not known."""
         self._socket = bind(listen, security) if isinstance(listen, str) else listen
         self.address = _name(self._socket)
         """What is bound, HOST:PORT."""
@@ -147,7 +155,7 @@ class TcpPeers:
         for member, address in addresses.items():
             if member not in self._links and member != self.member:
                 self._links[member] = Link(
-                    self._loop, member, address, self._dial, self._rng, self._up, self._down
+                    self._loop, member, address, self._dial, self._rng, self._up, self._down, self._named
                 )
         self._reads = {one: form for one, form in self._reads.items() if one in self._links}
         self._door.review(self._why_not)
@@ -262,7 +270,13 @@ class TcpPeers:
     def _admit(self, hello: Hello) -> str | None:
         if self._closed:
             return "the node is stopping"
-        return None if hello.purpose == ASK else self._why_not(hello.member or "", hello)
+        if hello.purpose == ASK:
+            return None
+        member = hello.member or ""
+        why = self._why_not(member, hello)
+        if why is not None and self.removed(member):
+            raise PeerRefusedError(REMOVED, why)
+        return why
 
     def _why_not(self, member: str, hello: Hello) -> str | None:
         if hello.reads < self._least:
@@ -281,10 +295,22 @@ class TcpPeers:
             nonce=self._rng.randbytes(NONCE),
             least=self._least,
         )
-        connection = await dial(self._loop, address, dialler, self._security, queue_limit=self._queue_limit)
+        try:
+            connection = await dial(
+                self._loop, address, dialler, self._security, queue_limit=self._queue_limit
+            )
+        except PeerRefusedError as error:
+            # Who answered proved who he is, as far as members do that here: with the secret, where there is one.
+            proven = error.proven or self._security.secret is None
+            if error.code == REMOVED and proven and dialler.accepter is not None:
+                self.dismissed(member)
+            raise
         if dialler.accepter is not None:
             self._reads[member] = dialler.accepter.reads
         return connection
+
+    def _named(self, member: str) -> str:
+        return self.name(member)
 
     def _up(self, member: str, connection: Outgoing) -> None:
         self._senders[member] = connection.send
@@ -321,9 +347,10 @@ def bind(address: str, security: Security) -> socket.socket:
         family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(where, family=family, backlog=BACKLOG)
     except OSError as error:
-        raise PeersStartError(
-            f"cannot listen for members on {address}: {error.strerror}; is another node running there?"
-        ) from error
+        text = f"cannot listen for members on {address}: {listening_fault(error)}"
+        raise PeersStartError(text, passes=not stays(error)) from error
+    except ValueError as error:  # a host that is no name
+        raise PeersStartError(f"cannot listen for members on {address}: {error}") from error
 
 
 def _name(listening: socket.socket) -> str:

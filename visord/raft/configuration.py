@@ -64,6 +64,10 @@ class Configuration(NamedTuple):
         named = [one for one in self.members if one.name == member]
         return named[0] if len(named) == 1 else None
 
+    def named(self, member: str) -> str:
+        """Return what to call the member with this id where people read it: its name and the id, or the id alone."""
+        return next((f"{one.name} ({one.id})" for one in self.members if one.id == member), member)
+
     @property
     def voters(self) -> list[str]:
         """The ids of those who vote, sorted."""

@@ -47,6 +47,11 @@ def _alarms(node: Node) -> Iterator[str]:
     full = node.log.full
     if full is not None:
         yield f"no space: {full.path}: {full.why}, {full.free} bytes free"
+    elif node.space is not None and node.space.free < node.little_space:
+        yield (
+            f"little space: {node.directory.path}: {node.space.free} of {node.space.total} bytes are free; below about "
+            "storage.reserve_bytes writes are refused: free some space, or RETAIN less history"
+        )
     taken, limit = node.state_bytes, node.state_limit
     if taken >= limit * STATE_ALARM:
         yield (

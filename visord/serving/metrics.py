@@ -29,6 +29,7 @@ ALARMS: Final = (
     "nobody to follow",
     "removed",
     "no space",
+    "little space",
     "state bytes",
     "connections",
     "held bytes",
@@ -38,6 +39,7 @@ ALARMS: Final = (
     "replica differs",
     "peers open",
     "globs",
+    "newcomers",
 )
 
 
@@ -95,6 +97,12 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
     yield _gauge("log_entries", "Log entries that are kept.", figures["log_entries"])
     yield _count("log_syncs", "Syncs of the log since the start.", node.log.syncs)
     yield _count("log_written_bytes", "Bytes written to the log since the start.", node.log.written)
+    if node.space is not None:
+        yield _gauge("disk_free_bytes", "Free bytes of the data directory's disk.", node.space.free)
+        yield _gauge("disk_bytes", "Bytes of the data directory's disk.", node.space.total)
+        yield _gauge(
+            "disk_alarm_bytes", "The alarm `little space` is raised with fewer free bytes.", node.little_space
+        )
     yield _gauge("rev", "The latest rev.", figures["rev"])
     yield _gauge("floor", "The lowest rev that can be read.", figures["floor"])
     yield _gauge("files", "Files that exist.", figures["files"])

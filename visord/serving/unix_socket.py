@@ -18,11 +18,17 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from visord.system_errors import stays
+
 PROBE_SECONDS: Final = 1.0
 
 
 class UnixSocketError(Exception):
-    """The socket cannot be had; the text says why."""
+    """The socket cannot be had; the text says why. `passes`: for a reason that may pass, as another server does."""
+
+    def __init__(self, text: str, *, passes: bool = False) -> None:
+        super().__init__(text)
+        self.passes = passes
 
 
 def bind(path: Path, mode: int) -> socket.socket:
@@ -42,7 +48,9 @@ def bind(path: Path, mode: int) -> socket.socket:
             raise
         finally:
             os.umask(before)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UnixSocketError(f"cannot listen on {path}: {error}", passes=_passes(error)) from error
+    except ValueError as error:
         raise UnixSocketError(f"cannot listen on {path}: {error}") from error
     return bound
 
@@ -90,4 +98,8 @@ def _clear(path: Path) -> None:
         except ConnectionRefusedError:
             path.unlink()
             return
-    raise UnixSocketError(f"cannot listen on {path}: another server is running there")
+    raise UnixSocketError(f"cannot listen on {path}: another server is running there", passes=True)
+
+
+def _passes(error: OSError) -> bool:
+    return error.errno is not None and not stays(error)  # without a number: a path that is too long

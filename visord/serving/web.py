@@ -119,6 +119,11 @@ class WebConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._received += data
+        if not self._received[
+            :1
+        ].isalpha():  # a member, or a client of the registry: it shall hear at once who is here
+            self._answer("GET", *_text(400, "not a request: this is the port of health and metrics (HTTP)"))
+            return
         head, end, _ = self._received.partition(b"\r\n\r\n")
         if len(head) > HEADER_BYTES:
             self._answer("GET", *_text(431, "the request is too large"))

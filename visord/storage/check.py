@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from visord.progress import Tell, untold
 from visord.storage import guard, pending
 from visord.storage import manifest as manifests
 from visord.storage.directory import HISTORY, IDENTITY, LOG, lock_to_read, require_identity
@@ -26,7 +27,7 @@ from visord.storage.disk import Disk, join
 from visord.storage.errors import UNSAFE, DamageError, IdentityError, StorageError
 from visord.storage.manifest import Manifest
 from visord.storage.opening import UnsafeFileError
-from visord.storage.segments import COMMITS, Part, commits_of, read_part, rows_of
+from visord.storage.segments import COMMITS, HEAD_SIZE, Part, commits_of, read_part, rows_of
 
 
 class LogSummary(Protocol):
@@ -90,16 +91,20 @@ def _as_dict(problem: StorageError) -> dict[str, Any]:
     return {"text": str(problem), **{name: getattr(problem, name) for name in names}}
 
 
-def check_directory(path: str | Path) -> Report:
+def check_directory(path: str | Path, tell: Tell = untold) -> Report:
     """Verify every file of a data directory on the operating system's disk; see `check`."""
     from visord.raft.inspection import inspect_log  # the log's own reader lies above storage
     from visord.storage.disk import OsDisk
 
-    return check(OsDisk(), str(Path(path).resolve()), inspect_log)
+    return check(OsDisk(), str(Path(path).resolve()), inspect_log, tell)
 
 
-def check(disk: Disk, path: str, inspect_log: Callable[[Disk, str], LogSummary]) -> Report:
+def check(
+    disk: Disk, path: str, inspect_log: Callable[[Disk, str], LogSummary], tell: Tell = untold
+) -> Report:
     """Verify every file of a data directory. `inspect_log(disk, directory)` reads the log.
+
+    `tell` hears how far the reading of the checkpoint is, in bytes: the log is small beside it.
 
     Raises `LockedError` when a node uses it, `IdentityError` when it is no data directory, `OSError`.
     """
@@ -111,7 +116,7 @@ def check(disk: Disk, path: str, inspect_log: Callable[[Disk, str], LogSummary])
         return report
     lock = lock_to_read(disk, path)
     try:
-        _read(disk, report, inspect_log)
+        _read(disk, report, inspect_log, tell)
     except UnsafeFileError as error:
         report.problems.append(_unsafe(error))
     finally:
@@ -124,9 +129,9 @@ def _unsafe(error: UnsafeFileError) -> DamageError:
     return DamageError(str(error.filename), None, expected, f"what {error.strerror}", UNSAFE)
 
 
-def _read(disk: Disk, report: Report, inspect_log: Callable[[Disk, str], LogSummary]) -> None:
+def _read(disk: Disk, report: Report, inspect_log: Callable[[Disk, str], LogSummary], tell: Tell) -> None:
     _identity(disk, report)
-    _checkpoint(disk, report)
+    _checkpoint(disk, report, tell)
     _log(disk, report, inspect_log)
 
 
@@ -137,7 +142,7 @@ def _identity(disk: Disk, report: Report) -> None:
         report.problems.append(error)
 
 
-def _checkpoint(disk: Disk, report: Report) -> None:
+def _checkpoint(disk: Disk, report: Report, tell: Tell) -> None:
     try:
         manifest = report.manifest = manifests.read(disk, report.path, report.cluster or None)
     except StorageError as error:
@@ -148,8 +153,15 @@ def _checkpoint(disk: Disk, report: Report) -> None:
         what = f"checkpoint at index {manifest.index}, term {manifest.term}, rev {manifest.rev}"
     report.files.append((manifests.NAME, what))
     history, parts = join(report.path, HISTORY), [] if manifest is None else manifest.files()
+    done, size = 0, sum(part.size for part in parts)
     for part in parts:
-        _part(disk, report, history, part)
+        before = done
+
+        def told(read: int, before: int = before) -> None:
+            tell(before + read, size)
+
+        _part(disk, report, history, part, told)
+        done += part.size
     known = {part.name for part in parts}
     note = pending.read(disk, report.path)
     fetched = set() if note is None else note.names()
@@ -161,10 +173,12 @@ def _checkpoint(disk: Disk, report: Report) -> None:
             report.files.append((f"{HISTORY}/{name}", what))
 
 
-def _part(disk: Disk, report: Report, history: str, part: Part) -> None:
-    rows = 0
+def _part(disk: Disk, report: Report, history: str, part: Part, read: Callable[[int], None]) -> None:
+    rows = done = 0
     try:
         for block in read_part(disk, history, part):
+            done += HEAD_SIZE + len(block.payload)
+            read(done)
             rows += len(rows_of(block)) if part.kind != COMMITS else commits_of(block).size
     except StorageError as error:
         report.problems.append(error)

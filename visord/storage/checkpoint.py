@@ -29,6 +29,7 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
+from visord.progress import Tell, untold
 from visord.state.machine import Machine
 from visord.state.store import Store
 from visord.state.tables import Export
@@ -140,8 +141,8 @@ class Checkpointer:
 
     # -- loading ----------------------------------------------------------------------------------------
 
-    def load(self, machine: Machine) -> None:
-        """Load the checkpoint, if there is one, into a new machine.
+    def load(self, machine: Machine, tell: Tell = untold) -> None:
+        """Load the checkpoint, if there is one, into a new machine; `tell` hears how far that is, in bytes.
 
         Everything is verified. Raises `DamageError`, `FormatError` or `IdentityError`; the machine is of no
         use then.
@@ -152,7 +153,7 @@ class Checkpointer:
         self._take_over(
             found, read_all(self._disk, join(self._path, manifests.NAME), manifests.MANIFEST_BYTES)
         )
-        loading.load(self._disk, self._directory, found, machine)
+        loading.load(self._disk, self._directory, found, machine, tell)
         self.index = found.index
 
     def load_steps(self, manifest: Manifest, machine: Machine) -> Iterator[None]:

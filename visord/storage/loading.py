@@ -23,6 +23,7 @@ from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any, Final
 
+from visord.progress import Tell, untold
 from visord.state.columns import part_of
 from visord.state.command import UnknownFormat
 from visord.state.machine import Machine
@@ -45,8 +46,14 @@ FREEZE: Final = 64
 """Steps after which what was imported is hidden from the garbage collector, which would walk through all of it."""
 
 
-def load(disk: Disk, directory: DataDirectory, manifest: Manifest, machine: Machine) -> None:
-    """Load a checkpoint into a new machine. Raises `DamageError` or `FormatError`; the machine is of no use then."""
+def load(
+    disk: Disk, directory: DataDirectory, manifest: Manifest, machine: Machine, tell: Tell = untold
+) -> None:
+    """Load a checkpoint into a new machine; `tell` hears how far that is, in bytes.
+
+    Raises `DamageError` or `FormatError`; the machine is of no use then.
+    """
+    done, size = 0, sum(part.size for part in manifest.files())
     collecting = gc.isenabled()
     gc.disable()  # millions of new objects, none of them garbage
     try:
@@ -55,6 +62,8 @@ def load(disk: Disk, directory: DataDirectory, manifest: Manifest, machine: Mach
             for block in segments.read_part(disk, directory.history, part):
                 for _ in progress.add(part, block, EVERYTHING):
                     pass
+                done += segments.HEAD_SIZE + len(block.payload)
+                tell(done, size)
         for _ in progress.finish():
             pass
     finally:
