@@ -30,7 +30,7 @@ class Requests:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self, verb: str, seconds: float, error: BaseException | None) -> None:
+    def __call__(self, verb: str, path: str | None, seconds: float, error: BaseException | None) -> None:
         self.count += 1
 
 

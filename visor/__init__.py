@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from visor._contenders import Contender
     from visor._dial import dial, embedded
+    from visor._state import ClientState
     from visor._tenure import LeaseState
     from visor.blocking import (
         Admin,
@@ -102,6 +103,7 @@ _MODULES = (
 _PLACES = {
     "_contenders": ("Contender",),
     "_dial": ("dial", "embedded"),
+    "_state": ("ClientState",),
     "_tenure": ("LeaseState",),
     "blocking": (
         *(
@@ -163,6 +165,7 @@ __all__ = [
     "dial",
     "embedded",
     "Client",
+    "ClientState",
     "Snapshot",
     "File",
     "Transaction",

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 DEFAULT_PORT = 8046
 DEFAULT = f"localhost:{DEFAULT_PORT}"
+NO_HOST = frozenset(" ,/\\?#@\"'<>|^`{}[]")
+"""What no name and no number of a host has in it: whoever writes that means something else."""
 MAX_LEARNED = 64
 """Addresses that a node may tell of."""
 
@@ -75,19 +77,23 @@ def _one(text: str) -> Address:
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"not an address: {text!r}; write [HOST]:PORT")
-        return Address(host, _port(rest[1:] if rest else "", text))
+            raise ValueError(f"not an address: {text!a}; write [HOST]:PORT")
+        return Address(_host(host, text), _port(rest[1:] if rest else "", text))
     if text.count(":") > 1:  # a bare IPv6 number
-        return Address(text, DEFAULT_PORT)
+        return Address(_host(text, text), DEFAULT_PORT)
     host, _, port = text.partition(":")
-    if not host:
-        raise ValueError(f"not an address: {text!r}; write HOST:PORT")
-    return Address(host, _port(port, text))
+    return Address(_host(host, text), _port(port, text))
+
+
+def _host(text: str, whole: str) -> str:
+    if not text or not text.isprintable() or any(character in NO_HOST for character in text):
+        raise ValueError(f"not an address: {whole!a}; write HOST:PORT")
+    return text
 
 
 def _port(text: str, whole: str) -> int:
     if not text:
         return DEFAULT_PORT
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise ValueError(f"not a port: {text!r} in {whole!r}")
+        raise ValueError(f"not a port: {text!a} in {whole!a}; write HOST:PORT, with a port from 1 to 65535")
     return int(text)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import cast
+
+from visor._shown import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,39 @@ class Deadline:
     def left(self) -> float:
         """Return the seconds that are left, at least 0."""
         return max(0.0, self.when - self.clock())
+
+    __float__ = left
+
+    @property
+    def timeout(self) -> float:
+        """What several calls take as their `timeout` to share it: as a number it is what is left just then."""
+        return cast(float, self)
+
+
+def in_seconds(timeout: object) -> float:
+    """Return the timeout that a caller gave, 0.0 for one that is over already.
+
+    TypeError or ValueError unless it is a number of seconds.
+    """
+    if not isinstance(timeout, str | bytes | bytearray):
+        try:
+            number = float(timeout)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            pass
+        else:
+            if number == number:
+                return max(0.0, number)
+            raise ValueError("a timeout must be a number of seconds, not nan")
+    raise TypeError(f"a timeout must be a number of seconds, not {shown(timeout)}")
+
+
+def in_milliseconds(seconds: float, what: str) -> int:
+    """Return the whole milliseconds of `seconds`; TypeError or ValueError, naming `what`, unless it is finite."""
+    if isinstance(seconds, str | bytes | bytearray):
+        raise TypeError(f"{what} must be a number of seconds, not {shown(seconds)}")
+    try:
+        return int(seconds * 1000)
+    except (OverflowError, ValueError):  # infinite, or not a number
+        raise ValueError(f"{what} must be a finite number of seconds, not {shown(seconds)}") from None
+    except TypeError:
+        raise TypeError(f"{what} must be a number of seconds, not {shown(seconds)}") from None

@@ -36,3 +36,11 @@ class Call:
             self.result = result
             self.error = error
             self.done = True
+
+
+def ends(error: BaseException) -> bool:
+    """Whether what a callback raised asks for the end of its program, thread or task.
+
+    All else is an accident of the callback, also a cancellation that it met elsewhere: the next event follows.
+    """
+    return isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit)

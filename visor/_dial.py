@@ -60,7 +60,7 @@ def dial(
     default of every call, in seconds (`VISOR_TIMEOUT`, then 10). `actor` is named in the history of
     what this client writes (`VISOR_ACTOR`, then user@host), `token` proves who that is (`VISOR_TOKEN`,
     `VISOR_TOKEN_FILE`; "" is none): it is said over a Unix socket only, and no server of this version takes one.
-    `on_request(verb, seconds, error)` is called after every request,
+    `on_request(verb, path, seconds, error)` is called after every request,
     `on_reconnect(address)` after every connection but the first. With `discover` (`VISOR_DISCOVER`, then true) the
     client also learns where the other members of the cluster listen, and goes there when none of `addr` answers.
 

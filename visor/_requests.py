@@ -8,6 +8,7 @@ from typing import Any
 from visor import paths
 from visor._generic import F
 from visor._root import Root
+from visor._shown import shown
 from visor.codecs import Codec
 from visor.guard import Guard
 from visor.op import Op
@@ -15,10 +16,20 @@ from visor.protocol import verbs
 from visor.select import Selector
 from visor.values import NODES, Node
 
+REQUIRED: Any = object()
+"""No default: what is not there is an error."""
+
 
 def plain_guard(guard: Guard) -> bool:
     """Whether SET and DELETE know this guard themselves; the others need a transaction."""
-    return guard.kind <= verbs.G_EXISTS
+    return check_guard(guard).kind <= verbs.G_EXISTS
+
+
+def check_guard(guard: Guard) -> Guard:
+    """Return the guard; TypeError when it is none."""
+    if not isinstance(guard, Guard):
+        raise TypeError(f"a guard (visor.guard) is expected, not {shown(guard)}")
+    return guard
 
 
 def txn_message(
@@ -35,15 +46,23 @@ def txn_message(
         verbs.TXN,
         0,
         0,
-        [[guard.kind, root.path(path), guard.arg] for path, guard in pairs],
+        [guard_row(root, path, guard, codec) for path, guard in pairs],
         [op_row(root, op, codec) for op in then],
         [op_row(root, op, codec) for op in orelse],
         note,
     ]
 
 
+def guard_row(root: Root, path: str, guard: Guard, codec: Codec[Any]) -> list[Any]:
+    """Return a guard of a transaction as it goes on the wire; TypeError when it is none."""
+    check_guard(guard)
+    return [guard.kind, root.path(path), guard.arg if guard.encoded else codec.encode(guard.arg)]
+
+
 def op_row(root: Root, op: Op, codec: Codec[Any]) -> list[Any]:
-    """Return one operation as it goes on the wire."""
+    """Return one operation as it goes on the wire; TypeError when it is none."""
+    if not isinstance(op, Op):
+        raise TypeError(f"an operation (visor.op) is expected, not {shown(op)}")
     path = root.path(op.path)
     if op.kind == verbs.T_SET:
         return set_operation(path, codec.encode(op.value), op.lease)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from visor import paths
+from visor._shown import shown
 from visor.errors import BadGlob, BadPath
 from visor.protocol import verbs
 from visor.select import Selector
@@ -24,7 +25,7 @@ _PATH_DETAILS = ("path", "directory", "start", "end")
 class Root:
     """One root; `text` is how it was given, without a slash at the end ("/" for the whole registry)."""
 
-    __slots__ = ("_cut", "_prefix", "text")
+    __slots__ = ("_cut", "_end", "_prefix", "text")
 
     def __init__(self, text: str = "/") -> None:
         if not text.startswith("/"):
@@ -35,6 +36,8 @@ class Root:
             raise BadPath(path=text, why=why)
         self._cut = len(self._prefix)
         self.text = self._prefix or "/"
+        # Right behind all that is below the root: "!" is the first character that a name may hold.
+        self._end = f"{self._prefix}!" if self._prefix else None
 
     def path(self, path: str) -> str:
         """Return the path as the server knows it; BadPath when it does not begin with a slash."""
@@ -48,10 +51,12 @@ class Root:
         """Return the selector as it goes on the wire."""
         if isinstance(what, str):
             return [verbs.SEL_GLOB, self._glob(what)]
+        if not isinstance(what, Selector):
+            raise TypeError(f"a glob or a selector (visor.select) is expected, not {shown(what)}")
         if what.kind == verbs.SEL_GLOB:
             return [what.kind, self._glob(what.text)]
         if what.kind == verbs.SEL_RANGE:
-            return [what.kind, self.path(what.text), self.path(what.end or "/")]
+            return [what.kind, self.path(what.text), self._end if what.end is None else self.path(what.end)]
         return [what.kind, self.path(what.text)]
 
     def _glob(self, glob: str) -> str:

@@ -30,6 +30,7 @@ from visor._calls import Call
 from visor._feed import Feed
 from visor._inbound import Inbound
 from visor._log import log
+from visor._sendable import check_shape, plain, unsendable
 from visor._settings import Settings
 from visor._token import may_be_told
 from visor.errors import (
@@ -51,6 +52,12 @@ ERROR = verbs.ERROR
 
 OFFLINE, GREETING, READY, LEAVING = range(4)
 
+SILENT = (
+    "something takes connections there and does not greet: no Visor client port (a peer's or the metrics port?), "
+    "or a node that hangs"
+)
+CLOSED = "the connection was closed before a greeting: the node is stopping, or that is no Visor client port"
+
 REPEATED = frozenset(("overloaded", "not_leader", "closing", "lost_leadership", "diverged"))
 """Failures that the client itself meets with another attempt, within the deadline."""
 LOCAL = frozenset(("no_quorum", "no_space"))
@@ -60,6 +67,12 @@ A write that may have happened is asked for there: at once nothing could be told
 """
 MOVING = frozenset(("not_leader", "closing", "lost_leadership", "diverged"))
 """Those of them that another node may not have."""
+
+
+COMMITS = frozenset((verbs.LOG, verbs.WATCH))
+"""Requests for commits, not for a state."""
+STATES = frozenset((verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN))
+"""Reads of a state, whose third field is its rev."""
 
 
 class Watching(Call):
@@ -105,6 +118,8 @@ class Session:
         self._outgoing: list[bytes] = []
         self._inbound = Inbound()
         self._last_id = 0
+        self._latest = 0
+        """The highest rev that was heard of: any node may be behind it."""
         self._born: int | None = None
         """A rev that there was before this session wrote anything: a node that has not forgotten any session since then
         knows that what it does not know of this one has not happened."""
@@ -130,54 +145,62 @@ class Session:
         """A node that sent this client away, or could not serve it: to be tried last."""
         self._reads_too = False
         """The node that is being left is to answer reads as well."""
+        self._going = ""
+        """Why it is being left."""
         self._guess = False
         """This connection leads to a learned address: who answers there may be anybody."""
 
     # -- requests -------------------------------------------------------------------------------------
     def submit(self, call: Call, now: float) -> None:
-        """Give the call an id and send it, or keep it until it can be sent."""
-        pending = self.pending
-        self._last_id = request = self._last_id + 1
-        call.id = request
+        """Give the call an id and send it, or keep it until it can be sent.
+
+        Unsendable or TooLarge when no server would read it: then nothing here knows of it.
+        """
         message = call.message
-        message[1] = request
+        message[1] = request = self._last_id + 1
+        if call.write:
+            message[2] = next(iter(self._writes), request)
+        data = self._bytes(message)
+        self._last_id = call.id = request
+        pending = self.pending
         if not pending:
             self.heard = now  # nobody was listening before: silence counts from here
         pending[request] = call
         if call.write:
             self._writes[request] = call
-            message[2] = next(iter(self._writes))
         if self.state == READY and not self._backlog and len(pending) <= self.limits.in_flight:
-            data = self._pack(message)
-            if len(data) > self.limits.frame:
-                self._too_large(call, len(data))
-                return
             call.sent = True
             self._packed = request
             self._outgoing.append(data)
         else:
             self._backlog.append(call)
 
-    def _too_large(self, call: Call, size: int) -> None:
-        """Settle a call whose message no server would read: it would end the connection instead."""
-        call.settle(None, TooLarge(what="a message", limit=self.limits.frame, actual=size))
-        self._drop(call)
+    def _bytes(self, message: Any) -> bytes:
+        """Return the bytes of a request; Unsendable or TooLarge when no server would read it."""
+        try:
+            data = self._pack(message)
+        except Exception as error:  # the packer raises many kinds
+            raise unsendable(message, error) from error
+        if not plain(map(type, message)):
+            check_shape(message)
+        if len(data) > self._frame:
+            # It would end the connection instead.
+            raise TooLarge(what="a message", limit=self._frame, actual=len(data))
+        return data
 
     def begin(self, message: list[Any], write: bool) -> bytes | None:
         """Return the bytes of a request that goes out at once; None when it cannot, and `submit` must queue it.
 
         The bytes count as sent. `register` must follow, and may follow when they are on their way: what is
-        done then costs no time. TooLarge when no server would read it.
+        done then costs no time. Unsendable or TooLarge when no server would read it.
         """
         if self.state != READY or self._backlog or len(self.pending) >= self._in_flight:
             return None
-        self._last_id = self._packed = self._flushed = request = self._last_id + 1
-        message[1] = request
+        message[1] = request = self._last_id + 1
         if write:
             message[2] = next(iter(self._writes), request)
-        data = self._pack(message)
-        if len(data) > self._frame:
-            raise TooLarge(what="a message", limit=self.limits.frame, actual=len(data))
+        data = self._bytes(message)
+        self._last_id = self._packed = self._flushed = request
         return data
 
     def register(self, call: Call, now: float) -> None:
@@ -277,8 +300,10 @@ class Session:
             self._wrong_cluster(welcome["cluster"])
             return
         self.cluster = welcome["cluster"]
-        if self._born is None and type(welcome.get("rev")) is int:
-            self._born = welcome["rev"]
+        if type(welcome.get("rev")) is int:
+            self._latest = welcome["rev"]
+            if self._born is None:
+                self._born = welcome["rev"]
         self.node = welcome.get("node")
         self.server = str(welcome.get("server", ""))
         self.learned = learned(welcome.get("addresses")) or self.learned
@@ -301,9 +326,9 @@ class Session:
         held = {id(item) for _, item in self.delayed}
         self._backlog = deque(call for call in calls if id(call) not in held)
         self.refill()
-        for feed in self.feeds:
+        for feed in list(self.feeds):
             if not feed.wire and feed.call is None and id(feed) not in held:
-                self.subscribe(feed, math.inf, 0.0, self.heard)
+                self._ask_again(feed, self.heard)
 
     def refill(self) -> None:
         """Send from the backlog while there is room in flight."""
@@ -322,9 +347,13 @@ class Session:
         message = call.message
         if call.write:
             message[2] = next(iter(self._writes))
-        data = self._pack((verbs.RETRY, call.id, message, self._born) if call.uncertain else message)
-        if len(data) > self.limits.frame:
-            self._too_large(call, len(data))
+        try:
+            data = self._bytes((verbs.RETRY, call.id, message, self._born) if call.uncertain else message)
+        except (
+            Rejected
+        ) as error:  # this node takes less than the one before: one call must not hold up the others
+            call.settle(None, error)
+            self._drop(call)
             return
         call.sent = True
         self._packed = max(self._packed, call.id)
@@ -398,6 +427,9 @@ class Session:
             # The decoder raises many kinds, odd fields as many; each means that no message can be trusted.
             self.urgent = True
             self.broken = f"a message cannot be read: {type(error).__name__}: {error}"
+            if self.state == GREETING:
+                what = "HTTP" if data.startswith(b"HTTP/") else f"{data[:16]!r}"
+                self.broken = f"something answers there, but it is not a Visor client port: it says {what}"
             log.debug("a message cannot be read", exc_info=True)
         if self.state != READY:
             self._leave_when_done()
@@ -416,7 +448,7 @@ class Session:
             for call in self.pending.values()
         ):
             self.urgent = True
-            self.broken = "the node is leaving"
+            self.broken = self._going
 
     def _other(self, message: list[Any], now: float) -> None:
         if type(message) is not list:
@@ -462,6 +494,11 @@ class Session:
             self.state = LEAVING
             self._left = self._here
             self._reads_too = code == "closing"
+            self._going = (
+                f"the node is about to stop: {text}"
+                if code == "closing"
+                else f"this node cannot serve now, another one may: {code}: {text}"
+            )
         self._leave_when_done()
 
     # -- refusals -------------------------------------------------------------------------------------
@@ -471,13 +508,14 @@ class Session:
 
     def _refused(self, message: list[Any], now: float) -> None:
         request, code, text = message[1:4]
-        error = self._error(code, text, message[4] if len(message) > 4 else None)
+        details = message[4] if len(message) > 4 else None
         if request == self._hello_id and self.state == GREETING:
-            self._greeting_refused(error)
+            self._greeting_refused(self._error(code, text, details))
             return
         call = self.pending.get(request)
         if call is None:
             return
+        error = self._error(code, text, _first_commit(details) if call.message[0] in COMMITS else details)
         self.useful = True
         call.sent = False
         elsewhere = code in LOCAL and len(self.candidates()) > 1
@@ -541,7 +579,7 @@ class Session:
             self.urgent = True  # nobody else is about to flush
             if isinstance(item, Feed):
                 if not item.closed and not item.ended and item.call is None and self.state == READY:
-                    self.subscribe(item, math.inf, 0.0, now)
+                    self._ask_again(item, now)
             elif item.done:
                 continue
             elif item.uncertain:
@@ -550,7 +588,13 @@ class Session:
                 else:
                     self._backlog.append(item)
             else:
-                self.submit(item, now)
+                self._submit_again(item, now)
+
+    def _submit_again(self, call: Call, now: float) -> None:
+        try:
+            self.submit(call, now)
+        except Rejected as error:
+            call.settle(None, error)
 
     def expire(self, call: Call) -> None:
         """The call's deadline has passed: settle it with what can be said."""
@@ -560,12 +604,23 @@ class Session:
         if call.write and (call.uncertain or call.sent):  # also when its bytes still wait: they will leave
             error = WriteTimeout(seconds=call.seconds)
         else:
-            error = DeadlineExceeded(*_because(call), seconds=call.seconds)
+            error = DeadlineExceeded(*self._why_late(call), seconds=call.seconds)
         error.__cause__ = call.cause
         self._cancel(call)
         call.settle(None, error)
         self._drop(call)
         self.delayed = [(when, item) for when, item in self.delayed if item is not call]
+
+    def _why_late(self, call: Call) -> tuple[str, ...]:
+        """Return the text of a DeadlineExceeded where more can be said than that there was no answer."""
+        asked = call.message[3] if call.message[0] in STATES and len(call.message) > 3 else None
+        latest = max(self.rev, self._latest)
+        if type(asked) is int and asked > latest and call.sent and self.state == READY:
+            wait = f"rev {asked} has not come within {call.seconds:g} s"
+            return (
+                f"{wait}: a read of a rev that is not there yet waits for it, and the latest known is {latest}",
+            )
+        return _because(call)
 
     def _keep_alive(self, now: float) -> float:
         if self.state not in (READY, LEAVING) or not (self.pending or self._wired):
@@ -583,11 +638,20 @@ class Session:
 
     # -- watches --------------------------------------------------------------------------------------
     def subscribe(self, feed: Feed, deadline: float, seconds: float, now: float) -> None:
-        """Ask for the feed, from where its user is."""
-        self.feeds.add(feed)
+        """Ask for the feed, from where its user is; Unsendable or TooLarge as `submit`."""
+        call = Watching(self, feed, deadline, seconds)
+        self.submit(call, now)
         self._inbound.measure()
-        feed.call = Watching(self, feed, deadline, seconds)
-        self.submit(feed.call, now)
+        self.feeds.add(feed)
+        feed.call = call
+
+    def _ask_again(self, feed: Feed, now: float) -> None:
+        """Ask for a feed of before on this connection."""
+        try:
+            self.subscribe(feed, math.inf, 0.0, now)
+        except Rejected as error:
+            self.feeds.discard(feed)
+            feed.end(error)
 
     def watch_answered(self, call: Watching) -> None:
         """The server has answered WATCH, or it will not any more."""
@@ -642,7 +706,17 @@ class Session:
                 self._told_to_go(code, text)
             return
         self.feeds.discard(feed)
-        feed.end(None if code == "cancelled" else self._error(code, text, message[4]))
+        feed.end(None if code == "cancelled" else self._error(code, text, _first_commit(message[4])))
+
+
+def _first_commit(details: Any) -> Any:
+    """Return the details with a floor from which commits can be had: that of a server is the lowest *state* there is.
+
+    The commit that made that state is gone; the next one is the first that is known.
+    """
+    if isinstance(details, dict) and type(details.get("floor")) is int:
+        return {**details, "floor": details["floor"] + 1}
+    return details
 
 
 def _because(call: Call) -> tuple[str, ...]:

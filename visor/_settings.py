@@ -11,15 +11,18 @@ from dataclasses import dataclass, field
 
 from visor import _address, _token
 from visor._address import Address
-from visor._backoff import Backoff
+from visor._backoff import Backoff, in_seconds
 from visor._root import Root
+from visor._shown import shown
 from visor._version import __version__
 
 DEFAULT_TIMEOUT = 10.0
 DEFAULT_BACKOFF = Backoff()
+ACTOR_LIMIT = 256
+"""Characters of an actor, as servers take them."""
 
-RequestHook = Callable[[str, float, "BaseException | None"], None]
-"""Called after each request: the verb's name, seconds, and the error or None."""
+RequestHook = Callable[[str, "str | None", float, "BaseException | None"], None]
+"""Called after each request: the verb's name, the path (or glob) that it is about, seconds, and the error or None."""
 
 ReconnectHook = Callable[[str], None]
 """Called with the node's address after each connection but the first."""
@@ -75,7 +78,7 @@ def gather(
         addresses=addresses,
         root=Root(root if root is not None else env.get("VISOR_ROOT") or "/"),
         timeout=_timeout(timeout, env),
-        actor=actor if actor is not None else env.get("VISOR_ACTOR") or _default_actor(),
+        actor=_actor(actor, env),
         token=_token.check(token if token is not None else _token_of(env), addresses),
         discover=discover if discover is not None else _yes("VISOR_DISCOVER", env, True),
         on_request=on_request,
@@ -86,11 +89,12 @@ def gather(
 def _timeout(given: float | None, env: Mapping[str, str]) -> float:
     text = env.get("VISOR_TIMEOUT")
     try:
-        timeout = given if given is not None else float(text) if text else DEFAULT_TIMEOUT
+        told = given if given is not None else float(text) if text else DEFAULT_TIMEOUT
     except ValueError:
         raise ValueError(f"VISOR_TIMEOUT must be seconds, not {text!r}") from None
+    timeout = in_seconds(told)
     if not timeout > 0:
-        raise ValueError(f"a timeout must be a positive number of seconds, not {timeout!r}")
+        raise ValueError(f"a timeout must be a positive number of seconds, not {shown(told)}")
     return timeout
 
 
@@ -108,6 +112,24 @@ def _token_of(env: Mapping[str, str]) -> str | None:
     return _token.read(file) if file else None
 
 
+def _actor(given: str | None, env: Mapping[str, str]) -> str:
+    actor = given if given is not None else env.get("VISOR_ACTOR")
+    if not actor and given is None:
+        return _default_actor()
+    if type(actor) is not str or len(actor) > ACTOR_LIMIT or not _is_text(actor):
+        name = "actor" if given is not None else "VISOR_ACTOR"
+        raise ValueError(f"{name} must be text of at most {ACTOR_LIMIT} characters, not {shown(actor)}")
+    return actor
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a character, as the environment and file names may have
+        return False
+    return True
+
+
 def _name_of_user() -> str:
     try:
         import pwd
@@ -121,4 +143,5 @@ def _default_actor() -> str:
     # As `getpass` finds it, which reads from terminals too and is not loaded for that.
     named = (os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME"))
     user = next((name for name in named if name), "") or _name_of_user()
-    return f"{user}@{socket.gethostname()}"
+    actor = f"{user}@{socket.gethostname()}"[:ACTOR_LIMIT]
+    return actor.encode("utf-8", "replace").decode()

@@ -29,7 +29,10 @@ def shown(value: object, most: int = MOST) -> str:
         return head if len(value) <= most else f"{head}... ({len(value)} bytes)"
     if isinstance(value, str):
         return repr(value) if len(value) <= most else f"{value[:most]!r}... ({len(value)} characters)"
-    return harmless(_SHORT.repr(value))
+    try:
+        return harmless(_SHORT.repr(value))
+    except Exception:  # a number of thousands of digits, or the repr of a user's own class
+        return f"<{type(value).__name__}>"
 
 
 def word(text: str, most: int = PATH) -> str:

@@ -24,6 +24,7 @@
     │   ├── Unsupported         .supported
     │   ├── NoMember            .member
     │   ├── Unsafe              .voters .needed .reachable .behind
+    │   ├── Unsendable          .what .why   (also a ValueError; told by the client itself, nothing was sent)
     │   └── DecodeError         .path .codec   (also a ValueError)
     ├── Unavailable         it was not accepted; sending it again is safe
     │   ├── NoSpace             .path .free
@@ -40,10 +41,11 @@
     │   ├── SessionLost
     │   ├── Unsettled
     │   └── InternalError
-    └── ClientUnusable      this client object cannot be used here and now; nothing was sent
-        ├── ClientClosed
-        ├── ForkedClient        .opened_in .used_in
-        └── Detached
+    ├── ClientUnusable      this client object cannot be used here and now; nothing was sent
+    │   ├── ClientClosed
+    │   ├── ForkedClient        .opened_in .used_in
+    │   └── Detached
+    └── CallbackEnded       .what .event   a callback raised SystemExit or the like: it is called no more
 
 Every error carries what the registry said as plain attributes (None where it said nothing), is
 pickle-able, and takes `add_note` as every exception does. Paths and globs are those of the client,
@@ -238,6 +240,20 @@ class NotDirectory(Rejected):
     path: str
 
 
+ALLOWED = "letters and digits of all scripts, . - _ ~ @ : + = , % ! $ & #"
+"""What a component of a path may hold, in short: `visor.paths` has the grammar."""
+
+
+def _allowed(why: Detail, allowed: str) -> str:
+    """Return what is allowed, where the reason is a character that is not."""
+    found = re.search("holds U\\+([0-9A-F]{4,6}) at", why) if isinstance(why, str) else None
+    if found is None:
+        return ""
+    character = chr(int(found[1], 16))
+    named = f" ({character!r})" if character.isascii() and character.isprintable() else ""
+    return f"{named}: a name may hold {allowed}"
+
+
 class BadPath(Rejected):
     """The path breaks the grammar."""
 
@@ -246,6 +262,9 @@ class BadPath(Rejected):
     wording = "{path!r} is not a path: {why}"
     path: str
     why: str
+
+    def _describe(self) -> str:
+        return super()._describe() + _allowed(self.details.get("why"), ALLOWED)
 
 
 class BadGlob(Rejected):
@@ -257,9 +276,16 @@ class BadGlob(Rejected):
     glob: str
     why: str
 
+    def _describe(self) -> str:
+        return super()._describe() + _allowed(self.details.get("why"), f"{ALLOWED}, and a glob ? * **")
+
 
 class Compacted(Rejected):
-    """History below `floor` is gone; `rev` was asked for."""
+    """History below `floor` is gone; `rev` was asked for.
+
+    `floor` can be used as it is where `rev` was: for a read it is the lowest rev whose state there is, for a watch and
+    a history the first rev whose commit there is (one more), for a store the lowest version to go on after.
+    """
 
     code = "compacted"
     fields = ("floor", "rev")
@@ -345,6 +371,19 @@ class Unsafe(Rejected):
     needed: int | None
     reachable: int | None
     behind: int | None
+
+
+class Unsendable(Rejected, ValueError):
+    """An argument cannot be written in a message: half a character, a number that is too large, an odd type.
+
+    Told by the client itself: nothing was sent, and nothing remembers the call.
+    """
+
+    code = "unsendable"
+    fields = ("what", "why")
+    wording = "{what} cannot be sent: {why}"
+    what: str
+    why: str
 
 
 class DecodeError(Rejected, ValueError):
@@ -504,6 +543,19 @@ class Detached(ClientUnusable):
 
     def _describe(self) -> str:
         return self.wording
+
+
+class CallbackEnded(VisorError):
+    """A callback ended with what ends a program or a task, not with an error: it is not called any more.
+
+    `__cause__` is what it raised.
+    """
+
+    code = "callback_ended"
+    fields = ("what", "event")
+    wording = "a callback ended with {what} at {event}: it is not called any more"
+    what: str
+    event: str
 
 
 # -- from the wire ------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
     client.set("/leader", b"me", guard=guard.missing())
     client.set("/leader", b"me", guard=guard.rev(file.mod_rev))
     client.txn({"/leader": guard.value(b"me")}, then=[op.delete("/leader")])
+    client.set("/state", "up", codec=codecs.JSON, guard=guard.value("starting"))
 
 A guard says nothing about its path: the write or the transaction names it. A deleted file is seen by
 `rev`, `missing` and `since` through its tombstone.
@@ -13,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from visor._shown import shown
+from visor.codecs import BYTES
 from visor.protocol import verbs
 
 
@@ -21,10 +23,12 @@ class Guard:
     """One condition on one path; make it with the functions of this module."""
 
     kind: int
-    arg: int | bytes = 0
+    arg: object = 0
+    encoded: bool = True
+    """`arg` is as the registry stores it; False: it is a value, for the codec of the call."""
 
     def __repr__(self) -> str:
-        word = _WORDS.get(self.kind, "Guard")
+        word = "data" if self.kind == verbs.G_VALUE and self.encoded else _WORDS.get(self.kind, "Guard")
         return f"guard.{word}({'' if self.kind in (verbs.G_MISSING, verbs.G_EXISTS) else shown(self.arg)})"
 
 
@@ -48,9 +52,14 @@ def since(number: int) -> Guard:
     return Guard(verbs.G_SINCE, number)
 
 
-def value(data: bytes) -> Guard:
-    """The file exists and holds exactly these bytes (encoded: `codec.encode(value)`)."""
-    return Guard(verbs.G_VALUE, bytes(data))
+def value(value: object) -> Guard:
+    """The file exists and holds this value, as the codec of the call (default: the client's) encodes it."""
+    return Guard(verbs.G_VALUE, value, encoded=False)
+
+
+def data(data: bytes) -> Guard:
+    """The file exists and holds exactly these bytes, whatever the codec."""
+    return Guard(verbs.G_VALUE, BYTES.encode(data))
 
 
 def below(number: int) -> Guard:
@@ -80,6 +89,7 @@ __all__ = [
     "exists",
     "since",
     "value",
+    "data",
     "below",
     "above",
 ]

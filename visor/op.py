@@ -26,6 +26,8 @@ def lease_id(lease: Leased | int | None) -> int:
     """Return the number of a lease as it goes on the wire; LeaseLost when it is known to be over."""
     if lease is None or isinstance(lease, int):
         return lease or 0
+    if not hasattr(lease, "check"):
+        raise TypeError(f"a lease, a session or the number of a lease is expected, not {shown(lease)}")
     lease.check()
     return lease.id
 

@@ -45,8 +45,18 @@ def glob(pattern: str) -> Selector:
     return Selector(verbs.SEL_GLOB, pattern)
 
 
-def range(start: str, end: str) -> Selector:
-    """The files from `start` (inclusive) to `end` (exclusive); components compare one by one."""
+def range(start: str, end: str | None = None) -> Selector:
+    """The files from `start` (inclusive) to `end` (exclusive; None: to the last one); components compare one by one.
+
+    ValueError unless `end` comes after `start`: nothing would ever match.
+    """
+    from visor.paths import sort_key  # the grammar of paths takes a while to load, and ranges are seldom
+
+    if end is not None and sort_key(end) <= sort_key(start):
+        raise ValueError(
+            f"the range from {start!a} to {end!a} is empty: the end must come after the start "
+            "(leave it out for all from the start on)"
+        )
     return Selector(verbs.SEL_RANGE, start, end)
 
 

@@ -57,7 +57,9 @@ def instant(ms: int) -> datetime:
 def milliseconds(moment: datetime | float) -> int:
     """Return `moment` (an aware datetime, or seconds since 1970) in ms since 1970, rounded down."""
     if not isinstance(moment, datetime):
-        return int(moment * 1000)
+        from visor._backoff import in_milliseconds
+
+        return in_milliseconds(moment, "a time")
     if moment.tzinfo is None:
         raise ValueError(f"a time must carry its time zone: {moment!r}")
     return (moment - _EPOCH) // timedelta(milliseconds=1)

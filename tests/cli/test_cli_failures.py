@@ -42,6 +42,7 @@ CODES = {
     "LockLost": 10,
     "BadPath": 2,
     "BadGlob": 2,
+    "Unsendable": 2,
     "Denied": 5,
     "Compacted": 8,
     "FutureRev": 8,

@@ -83,6 +83,7 @@ class TestReading:
         assert len(list(client.scan(select.tree("/n")))) == 11
         assert len(list(client.scan(select.children("/n")))) == 10
         assert [file.path for file in client.scan(select.range("/n/2", "/n/4"))] == ["/n/2", "/n/3"]
+        assert [file.path for file in client.scan(select.range("/n/8"))] == ["/n/8", "/n/9", "/n/deep/x"]
         assert [file.path for file in client.scan("/n/*", reverse=True, limit=2)] == ["/n/9", "/n/8"]
         assert [file.path for file in client.scan("/n/*", at=2)] == ["/n/0", "/n/1"]
         assert client.count("/n/**") == 11
@@ -436,11 +437,13 @@ class TestWatching:
         assert client.compact(4) == 4
         with pytest.raises(errors.Compacted) as caught:
             client.watch("/**", 2)
-        assert caught.value.floor == 4
-        with pytest.raises(errors.Compacted):
-            client.get("/a", at=2)
-        with client.watch("/**", 5) as watch:
+        assert caught.value.floor == 5, "the first commit that is left"
+        with client.watch("/**", caught.value.floor) as watch:
             assert watch.next(timeout=5).rev == 5
+        with pytest.raises(errors.Compacted) as caught:
+            client.get("/a", at=2)
+        assert caught.value.floor == 4, "the first state that is left"
+        assert client.get("/a", at=caught.value.floor).mod_rev == 4
 
     def test_wait_returns_the_first_matching_commit(self, client: visor.Client[bytes]) -> None:
         client.set("/a", b"")
@@ -574,14 +577,27 @@ class TestDialling:
             assert [commit.actor for commit in client.history()] == ["deploy-7"]
 
     def test_hooks_see_requests_and_their_errors(self, visor_server: Server) -> None:
-        seen: list[tuple[str, bool, BaseException | None]] = []
-        hook = lambda verb, seconds, error: seen.append((verb, seconds >= 0, error))  # noqa: E731
-        with visor.dial(visor_server.address, on_request=hook) as client:
+        seen: list[tuple[str, str | None, bool, BaseException | None]] = []
+        hook = lambda verb, path, seconds, error: seen.append((verb, path, seconds >= 0, error))  # noqa: E731
+        with visor.dial(visor_server.address, "/root", on_request=hook) as client:
             client.set("/a", b"")
             with pytest.raises(errors.NotFound):
                 client.delete("/b")
-        assert [row[:2] for row in seen] == [("set", True), ("delete", True)]
-        assert isinstance(seen[1][2], errors.NotFound)
+            client.get("/a")
+            client.names("/")
+            list(client.scan("/a*"))
+            list(client.scan(select.range("/a")))
+            list(client.history(select.tree("/a")))
+            client.txn({"/g": guard.missing()}, then=[op.get("/c"), op.get("/d")])
+            client.txn({"/g": guard.missing()})
+            client.txn()
+            client.ping()
+        assert [row[:2] for row in seen] == [
+            ("set", "/a"), ("delete", "/b"), ("get", "/a"), ("list", "/"), ("scan", "/a*"), ("scan", "/a"),
+            ("rev", None), ("log", "/a"), ("txn", "/c"), ("txn", "/g"), ("txn", None), ("ping", None),
+        ]  # fmt: skip
+        assert all(row[2] for row in seen)
+        assert [row[1] for row in seen if isinstance(row[3], errors.NotFound)] == ["/b"]
 
     def test_the_users_own_codec(self, visor_server: Server) -> None:
         class Upper:

@@ -257,7 +257,7 @@ class TestContention:
         def contend() -> None:
             scanned = [0]
 
-            def count(verb: str, seconds: float, error: BaseException | None) -> None:
+            def count(verb: str, path: str | None, seconds: float, error: BaseException | None) -> None:
                 scanned[0] += verb == "scan"
 
             with visor.dial(visor_server.address, on_request=count) as mine, mine.session(20) as session:

@@ -459,7 +459,7 @@ class TestCallbacks:
         assert done.wait(5)
         subscription.close()
         assert seen == [1, 2]
-        assert "at rev 1" in caplog.text
+        assert "a callback raised at Commit(rev 1" in caplog.text
         assert subscription.error is None
 
     def test_a_subscription_that_ends_says_why(self, visor_client: visor.Client[bytes]) -> None:

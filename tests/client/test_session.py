@@ -138,6 +138,89 @@ class TestExactlyOnce:
         assert [message[1] for message in peer.connect()] == [kept.id]
 
 
+class TestWhatCannotBeSent:
+    """It is refused before anything knows of it: `submit`, `begin` and `subscribe` are the only ways in."""
+
+    ODD = ("\udcff", 2**70, object(), [[None] * 9000], {1: 2})
+
+    @pytest.mark.parametrize("connected", [True, False])
+    @pytest.mark.parametrize("odd", ODD, ids=["text", "number", "object", "long", "key"])
+    def test_nothing_is_left_of_it_and_the_next_call_goes_out(self, odd: Any, connected: bool) -> None:
+        peer = Peer()
+        if connected:
+            peer.connect()
+        session = peer.session
+        for write in (True, False):
+            with pytest.raises((errors.Unsendable, errors.TooLarge)):
+                session.submit(Call([verbs.SET, 0, 0, "/a", odd], write, peer.now + 10, 10), peer.now)
+        with pytest.raises((errors.Unsendable, errors.TooLarge)):
+            session.subscribe(Feed([verbs.SEL_GLOB, odd], None, 0, verbs.ALL_KINDS, 0), peer.now, 1, peer.now)
+        if connected:
+            with pytest.raises((errors.Unsendable, errors.TooLarge)):
+                session.begin([verbs.SET, 0, 0, "/a", odd], True)
+        assert not session.wanted
+        assert not session._writes
+        assert session.take() == b""
+        call = peer.write()
+        messages = peer.sent() if connected else peer.connect()
+        assert messages == [[verbs.SET, call.id, call.id, "/a", b""]]
+
+    def test_a_smaller_limit_of_the_next_node_costs_that_call_alone(self, peer: Peer) -> None:
+        large = Call([verbs.SET, 0, 0, "/large", b"x" * 5000], True, peer.now + 10, 10)
+        peer.session.submit(large, peer.now)
+        peer.session.lost()  # before a byte of it was taken
+        small = peer.write()
+        assert [message[3] for message in peer.connect(limits={"frame": 1000})] == ["/a"]
+        assert isinstance(large.error, errors.TooLarge)
+        assert list(peer.session.pending.values()) == [small]
+
+    def test_what_was_refused_for_now_and_has_become_too_large_is_settled(self, peer: Peer) -> None:
+        large = Call([verbs.SET, 0, 0, "/large", b"x" * 5000], True, peer.now + 10, 10)
+        peer.session.submit(large, peer.now)
+        peer.sent()
+        peer.receive([verbs.ERROR, large.id, "overloaded", "busy", {}])
+        peer.session.lost()
+        peer.connect(limits={"frame": 1000})
+        peer.pass_time(1.0)
+        assert isinstance(large.error, errors.TooLarge)
+        assert not peer.session.wanted
+
+
+class TestWhyANodeIsLeft:
+    def test_one_that_stops_is_said_to_stop(self, peer: Peer) -> None:
+        peer.receive([verbs.GOAWAY, "closing", "the server stops"])
+        assert peer.session.broken == "the node is about to stop: the server stops"
+
+    @pytest.mark.parametrize("code", ["not_leader", "lost_leadership", "diverged"])
+    def test_one_that_cannot_serve_is_not_said_to_stop(self, peer: Peer, code: str) -> None:
+        read = peer.read()
+        peer.sent()
+        peer.receive([verbs.ERROR, read.id, code, "the leader is not known", {}])
+        assert peer.session.broken is not None
+        assert peer.session.broken.startswith(f"this node cannot serve now, another one may: {code}")
+
+
+class TestReadsOfTheFuture:
+    @pytest.mark.parametrize("verb", [verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN])
+    def test_a_rev_that_does_not_come_is_named_with_the_latest(self, verb: int) -> None:
+        peer = Peer()
+        peer.connect(rev=39)
+        call = Call([verb, 0, "/a", 99999, 0], False, peer.now + 1, 1.0)
+        peer.session.submit(call, peer.now)
+        peer.pass_time(1.0)
+        assert isinstance(call.error, errors.DeadlineExceeded)
+        assert "rev 99999 has not come within 1 s" in str(call.error)
+        assert "the latest known is 39" in str(call.error)
+
+    def test_of_one_that_was_there_nothing_of_the_kind_is_said(self) -> None:
+        peer = Peer()
+        peer.connect(rev=39)
+        call = Call([verbs.GET, 0, "/a", 39, 0], False, peer.now + 1, 1.0)
+        peer.session.submit(call, peer.now)
+        peer.pass_time(1.0)
+        assert str(call.error) == "no answer within 1 s"
+
+
 class TestRefusals:
     def test_an_overloaded_write_is_repeated_under_a_new_id(self, peer: Peer) -> None:
         call = peer.write()
@@ -506,7 +589,7 @@ class TestWatches:
         peer.receive([verbs.ENDED, request[1], "compacted", "", {"floor": 9, "rev": 4}])
         assert feed.take() == commit(3)
         assert isinstance(feed.error, errors.Compacted)
-        assert feed.error.floor == 9
+        assert feed.error.floor == 10, "the first commit above the floor"
         peer.session.lost()
         assert peer.connect() == []
 

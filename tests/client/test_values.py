@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visor import codecs, errors, select
+from visor import codecs, errors, paths, select
 from visor._address import parse
 from visor._backoff import Backoff
 from visor._root import Root
@@ -95,11 +95,31 @@ def test_addresses(text: str | list[str], expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ",", ":1", "a:b", "a:0", "a:70000", "unix:", "[::1", "[::1]x", "doozer:?cn=x"]
-)
+    "text",
+    [
+        "", ",", ":1", "a:b", "a:0", "a:70000", "unix:", "[::1", "[::1]x", "doozer:?cn=x", "[]:1",
+        "http://a:1", "https://a", "tcp://a:1", "a/b", "a:1/x", "a b:1", "me@a:1", "a?x=1", "\udcff:1", "a\0:1",
+        "{a}:1",
+    ],
+)  # fmt: skip
 def test_what_is_no_address_is_said_to_be_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"address|port"):
         parse(text)
+
+
+def test_a_url_is_told_how_an_address_is_written() -> None:
+    with pytest.raises(ValueError, match=r"'http://host:1'; write HOST:PORT, without http://"):
+        parse("b:2,http://host:1")
+
+
+@given(st.text())
+def test_any_text_is_an_address_or_refused_by_name(text: str) -> None:
+    try:
+        addresses = parse(text)
+    except ValueError as error:
+        assert str(error).encode()  # it can be shown anywhere
+    else:
+        assert parse([str(address) for address in addresses]) == addresses
 
 
 def test_settings_come_from_arguments_then_the_environment_then_defaults(tmp_path: Path) -> None:
@@ -191,3 +211,25 @@ class TestRoot:
         assert root.details({"path": "/r/s/a", "rev": 1}) == {"path": "/a", "rev": 1}
         assert root.details({"path": "/r"}) == {"path": "/"}
         assert root.details({"glob": "/r/s/**", "why": "x"}) == {"glob": "/**", "why": "x"}
+
+
+class TestRanges:
+    @pytest.mark.parametrize(
+        ("start", "end"),
+        [("/z", "/a"), ("/a", "/a"), ("/a/b", "/a"), ("/a-b", "/a/b"), ("/a", ""), ("/a", "/")],
+    )
+    def test_one_in_which_nothing_can_lie_is_refused(self, start: str, end: str) -> None:
+        with pytest.raises(ValueError, match="is empty: the end must come after the start"):
+            select.range(start, end)
+
+    def test_one_without_an_end_goes_to_the_last_file_of_the_root(self) -> None:
+        assert Root().selector(select.range("/b")) == [verbs.SEL_RANGE, "/b", None]
+        assert Root("/r").selector(select.range("/b")) == [verbs.SEL_RANGE, "/r/b", "/r!"]
+
+    @given(st.text("ab-!~\U000dfffd/", min_size=1, max_size=8).map(lambda text: f"/{text}"))
+    def test_its_end_lies_right_behind_the_root(self, path: str) -> None:
+        if paths.check(path) is None:
+            end = paths.sort_key(str(Root("/r").selector(select.range("/"))[2]))
+            assert paths.sort_key(f"/r{path}") < end
+            assert paths.sort_key(f"/r!{path[1:]}") >= end
+            assert paths.check("/r!") is None

@@ -60,7 +60,7 @@ class Role:
                 self.took(time.monotonic() - self._since)
             self._since = None
 
-    def answered(self, verb: str, seconds: float, error: BaseException | None) -> None:
+    def answered(self, verb: str, path: str | None, seconds: float, error: BaseException | None) -> None:
         """A request was answered: note that there was no space for it."""
         if isinstance(error, NoSpace):
             self.refused.append(f"{self.name}: {type(error).__name__}: {error!s:.200}")

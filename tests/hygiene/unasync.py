@@ -23,6 +23,7 @@ TARGET = ROOT / "visor" / "blocking"
 BY_HAND = (
     "__init__.py",
     "_driver.py",
+    "_opening.py",
     "_signal.py",
     "views/_probing.py",
     "registry/_resolve.py",

@@ -170,7 +170,9 @@ def test_falling_behind_history_ends_with_the_floor(visor_server: visor.testing.
         client.compact(3)
         with pytest.raises(errors.Compacted) as caught, registry.watch_event(rev=1) as events:
             events.next(timeout=10)
-        assert caught.value.floor == 3
+        assert caught.value.floor == 4
+        with registry.watch_event(rev=caught.value.floor) as events:
+            assert events.rev == 3
 
 
 def test_files_beside_the_domain_give_no_events(registry: Registry) -> None:

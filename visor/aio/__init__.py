@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, overload
 
 from visor._generic import T
 from visor._settings import ReconnectHook, RequestHook, gather
+from visor._state import ClientState
 from visor._tenure import LeaseState
 from visor.aio.admin import Admin
 from visor.aio.client import Client
@@ -122,6 +123,7 @@ if not TYPE_CHECKING:  # or a checker would take any misspelt name for one that 
 __all__ = [
     "Admin",
     "Client",
+    "ClientState",
     "Dialling",
     "File",
     "Lease",

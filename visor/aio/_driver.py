@@ -14,12 +14,13 @@ import math
 import os
 import socket
 import weakref
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from visor import _session
 from visor._address import Address
-from visor._backoff import Deadline
+from visor._backoff import Deadline, in_seconds
 from visor._calls import Call
 from visor._feed import Feed
 from visor._log import log
@@ -27,8 +28,10 @@ from visor._memory import raise_mmap_threshold
 from visor._session import Session
 from visor._settings import Settings
 from visor._sockets import is_number, keep_alive
-from visor._verbs import NAMES
+from visor._state import ClientState
+from visor._verbs import NAMES, path_of
 from visor.errors import (
+    CallbackEnded,
     ClientClosed,
     DeadlineExceeded,
     ForkedClient,
@@ -100,7 +103,8 @@ class Connection(asyncio.Protocol):
         if not self.closed.done():
             self.closed.set_result(None)
         if not self.gone:
-            self._driver.dropped(str(exc) if exc is not None else "the node closed the connection")
+            lost = str(exc) if exc is not None else "the node closed the connection"
+            self._driver.dropped(lost if self.greeted.done() else _session.CLOSED)
 
     def abort(self) -> None:
         """Close at once, dropping what was not sent."""
@@ -149,8 +153,13 @@ class Driver:
         self._connections = 0
         self._up: set[asyncio.Future[None]] = set()
         self._subscriptions: set[Any] = set()
+        self._dropped: deque[Feed] = deque()
+        """Feeds whose watch was collected."""
         self._failure: BaseException | None = None
         self.address: str | None = None
+        self._told = ClientState.SUSPENDED
+        self.on_state: Callable[[ClientState], object] | None = None
+        """Called with the state when it has changed; must not wait."""
         self._pid = os.getpid()
         _drivers.add(self)
         raise_mmap_threshold()
@@ -166,13 +175,29 @@ class Driver:
         """The cluster's id, once known."""
         return self._session.cluster
 
+    @property
+    def state(self) -> ClientState:
+        """How it stands now."""
+        if self._fault is not None:
+            return ClientState.LOST
+        return ClientState.SUSPENDED if self.address is None else ClientState.CONNECTED
+
+    def _tell_state(self) -> None:
+        """Tell whoever listens if the state is another one than it was."""
+        state = self.state
+        if state is not self._told:
+            self._told = state
+            if self.on_state is not None:
+                self.on_state(state)
+
     def describe(self) -> str:
         """Return the addresses, for a repr."""
         return ",".join(str(address) for address in self._settings.addresses)
 
     def deadline(self, timeout: float | None) -> Deadline:
         """Return the deadline that is `timeout` (default: the client's) from now."""
-        return Deadline(self._clock, self._clock() + (self._timeout if timeout is None else timeout))
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
+        return Deadline(self._clock, self._clock() + seconds)
 
     def pauses(self, timeout: float | None) -> Pauses:
         """Return the pauses between attempts within `timeout`."""
@@ -185,7 +210,7 @@ class Driver:
         loop = self._loop
         if loop is not asyncio.get_running_loop():
             loop = self._bind()
-        seconds = self._timeout if timeout is None else timeout
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
         now = self._clock()
         call = Waiting(message, write, now + seconds, seconds, loop.create_future())
         self._session.submit(call, now)
@@ -214,7 +239,9 @@ class Driver:
             failure = error
             raise
         finally:
-            _run_hook(hook, NAMES.get(message[0], str(message[0])), self._clock() - began, failure)
+            verb, path = NAMES.get(message[0], str(message[0])), path_of(message)
+            inside = None if path is None else self._settings.root.relative(path)
+            _run_hook(hook, verb, inside, self._clock() - began, failure)
 
     async def connect(self, timeout: float | None) -> None:
         """Wait until there is a connection; DeadlineExceeded or the node's refusal otherwise."""
@@ -223,7 +250,7 @@ class Driver:
         loop = self._bind()
         if self._session.state == _session.READY:
             return
-        seconds = self._timeout if timeout is None else timeout
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
         up: asyncio.Future[None] = loop.create_future()
         self._up.add(up)
         self._start_connecting()
@@ -263,6 +290,7 @@ class Driver:
         self._fail(ClientClosed)
         self._session.lost()
         self.address = None
+        self._tell_state()
         return connection
 
     def _fail(self, make: Callable[[], VisorError]) -> None:
@@ -292,7 +320,7 @@ class Driver:
         if self._fault is not None:
             raise self._fault()
         self._bind()
-        seconds = self._timeout if timeout is None else timeout
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
         now = self._clock()
         self._session.subscribe(feed, now + seconds, seconds, now)
         self._set_alarm(now + min(seconds, self._ping_after), now)
@@ -309,13 +337,11 @@ class Driver:
 
     async def next(self, feed: Feed, timeout: float | None) -> list[Any] | None:
         """Return the feed's next commit; None when it was closed; None as `timeout` is for ever."""
-        item = feed.take()
-        if item is None:
-            await self._until(feed, lambda: bool(feed.queue), timeout)
-            item = feed.take()
-            while item is None and not feed.ended:  # it was a mark, or another task took it
-                await self._until(feed, lambda: bool(feed.queue), timeout)
-                item = feed.take()
+        seconds = None if timeout is None else in_seconds(timeout)
+        deadline = None if seconds is None else self._clock() + seconds
+        # Again when it was a mark, or another task took it.
+        while (item := feed.take()) is None and (not feed.ended or feed.error is not None):
+            await self._until(feed, lambda: bool(feed.queue), seconds, deadline)
         if self._session.credit(feed):
             self._flush_soon()
         return item
@@ -325,7 +351,7 @@ class Driver:
         marks = feed.marks
         self._session.progress(feed)
         self._flush_soon()
-        seconds = self._timeout if timeout is None else timeout
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
         await self._until(feed, lambda: feed.marks > marks, seconds)
         return feed.arrived
 
@@ -336,10 +362,31 @@ class Driver:
             if self._fault is None:
                 self._flush_soon()
 
-    async def _until(self, feed: Feed, true: Callable[[], bool], seconds: float | None) -> None:
-        """Wait until it is true; return as well when the feed was closed; raise why it ended."""
+    def drop(self, feed: Feed) -> None:
+        """End the feed, which nobody has any more; from wherever the collector finds that out."""
+        self._dropped.append(feed)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and the connection with it
+                self._loop.call_soon_threadsafe(self._end_dropped)
+
+    def _end_dropped(self) -> None:
+        while self._dropped:
+            feed = self._dropped.popleft()
+            if not feed.closed:
+                self._session.unwatch(feed)
+        if self._fault is None:
+            self._flush_soon()
+
+    async def _until(
+        self, feed: Feed, true: Callable[[], bool], seconds: float | None, deadline: float | None = None
+    ) -> None:
+        """Wait until it is true; return as well when the feed was closed; raise why it ended.
+
+        `deadline` is by the clock (default: `seconds` from now), `seconds` how the user named it; None is for ever.
+        """
         assert self._loop is not None
-        deadline = None if seconds is None else self._clock() + seconds
+        if deadline is None and seconds is not None:
+            deadline = self._clock() + seconds
         while not true() and not feed.ended:
             notice = Notice(self._loop.create_future())
             feed.waiters.append(notice)
@@ -375,6 +422,16 @@ class Driver:
         if asyncio.iscoroutine(result):
             return await result
         return result
+
+    def is_cancelled(self) -> bool:
+        """Whether somebody ends the task that asks."""
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+
+    def pass_on(self, error: BaseException | None) -> None:
+        """Let what a callback asked for happen, once it was reported: the loop ends the program."""
+        if isinstance(error, CallbackEnded) and isinstance(error.__cause__, SystemExit | KeyboardInterrupt):
+            raise error.__cause__
 
     # -- loop and timer -------------------------------------------------------------------------------
     def _bind(self) -> asyncio.AbstractEventLoop:
@@ -461,12 +518,18 @@ class Driver:
             if not connection.greeted.done():
                 connection.greeted.set_exception(ConnectionError(why))
         if session.fatal is not None:
-            self._fault = session.fatal
-            self._fail(session.fatal)
+            self._give_up(session.fatal)
             return
+        self._tell_state()
         self._failure = ConnectionError(why)
         if self._fault is None and (session.wanted or self._up):
             self._start_connecting()
+
+    def _give_up(self, fault: Callable[[], VisorError]) -> None:
+        """No connection will do any more."""
+        self._fault = fault
+        self._fail(fault)
+        self._tell_state()
 
     def _start_connecting(self) -> None:
         if self._connector is None and self._connection is None and self._loop is not None:
@@ -485,8 +548,7 @@ class Driver:
                     if await self._try(address, guess):
                         return
                     if session.fatal is not None:
-                        self._fault = session.fatal
-                        self._fail(session.fatal)
+                        self._give_up(session.fatal)
                         return
                 if session.refused is not None:
                     self._rejected(session.refused)
@@ -528,7 +590,12 @@ class Driver:
                 raise
             if not isinstance(error, OSError):
                 log.exception("connecting to %s failed in an unforeseen way", address)
-            self._failure = error if str(error) else TimeoutError(f"no greeting from {address}")
+            connected = connection.transport is not None
+            self._failure = (
+                error
+                if str(error)
+                else TimeoutError(_session.SILENT if connected else f"no answer from {address}")
+            )
             log.info("%s: %s", address, self._failure)
             return False
         self._established(connection, address)
@@ -541,7 +608,10 @@ class Driver:
             return
         hosts = [(address.host, address.port)]
         if not is_number(address.host):
-            found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            try:
+                found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            except UnicodeError as error:  # a label that no name can have
+                raise OSError(f"{address.host!r} cannot be resolved: {error}") from None
             hosts = list(dict.fromkeys((str(where[0]), int(where[1])) for *_, where in found))
         until = self._clock() + self._settings.connect_timeout
         for number, (host, port) in enumerate(hosts, 1):
@@ -564,6 +634,7 @@ class Driver:
             if not up.done():
                 up.set_result(None)
         log.info("connected to %s", address)
+        self._tell_state()
         if self._connections > 1 and self._settings.on_reconnect is not None:
             _run_hook(self._settings.on_reconnect, self.address)
         self._after()

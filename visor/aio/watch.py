@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncIterator, Iterable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic
@@ -24,15 +25,22 @@ if TYPE_CHECKING:
 class Watch(Generic[T]):
     """An endless iterable of commits; made by `Client.watch`.
 
-        async with await client.watch("/apps/**") as watch:
+        async with client.watch("/apps/**") as watch:
             async for commit in watch:
                 for change in commit.changes: ...
+        async for commit in client.watch("/apps/**"): ...
 
     It survives lost connections and goes on exactly after the last commit that was handed out. It ends
     by `close` (iteration stops) or with an error that says why: `Compacted` when history below its
     position is gone, ClientClosed, Denied. Unread commits take at most one window of memory and never
     hold up other calls.
+
+    One that nobody holds any more is closed, too: without a word after a loop over it, otherwise with a
+    ResourceWarning.
     """
+
+    _open = False
+    _in_loop = False
 
     def __init__(
         self,
@@ -50,18 +58,22 @@ class Watch(Generic[T]):
         self._codec = codec
         self._strip = client._root.relative
         flags = verbs.W_PREVIOUS * previous + verbs.W_STATE * state + verbs.W_KEYS * keys
-        self._feed = Feed(client._root.selector(what), rev, flags, _mask(kinds), window)
+        # What `Client.rev` says of an empty registry: there is no commit 0, so it can only mean the beginning.
+        start = 1 if rev == 0 else rev
+        self._feed = Feed(client._root.selector(what), start, flags, _mask(kinds), window)
         self._state: dict[str, File[T]] = {}
 
-    async def start(self, timeout: float | None) -> None:
-        """Establish it; `Client.watch` has done it."""
+    async def open(self, timeout: float | None) -> Watch[T]:
+        """Establish it, and return it; `Client.watch` does it."""
         feed = self._feed
         await self._client._driver.subscribe(feed, timeout)
+        self._open = True
         if feed.state_rev is not None:
             for full, version in feed.rows:
                 path = self._strip(full)
                 self._state[path] = File(self._client, path, feed.state_rev, version, self._codec)
             feed.rows = []
+        return self
 
     @property
     def state(self) -> Mapping[str, File[T]]:
@@ -79,6 +91,7 @@ class Watch(Generic[T]):
         return self._feed.delivered
 
     def __aiter__(self) -> AsyncIterator[Commit[T]]:
+        self._in_loop = True
         return self
 
     async def __anext__(self) -> Commit[T]:
@@ -115,6 +128,13 @@ class Watch(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def __del__(self) -> None:
+        if self._open and not self._feed.ended:
+            self._client._driver.drop(self._feed)
+            if not self._in_loop:
+                text = f"unclosed {self!r}: use it in a with block, or close it"
+                warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
         return f"<visor watch, delivered up to {self.rev}>"

@@ -1,6 +1,6 @@
 """The blocking client; its names are exported by `visor` itself, and loaded when they are first asked for.
 
-All modules here but `_driver.py` and `_signal.py` are generated from `visor/aio`.
+All modules here but `_driver.py`, `_opening.py` and `_signal.py` are generated from `visor/aio`.
 """
 
 from __future__ import annotations

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from visor._log import log
+from visor.blocking._telling import tell
+from visor.errors import CallbackEnded
 
 if TYPE_CHECKING:
     from visor.blocking._driver import Driver
@@ -20,7 +23,7 @@ class Announcer(Generic[E]):
     """Calls every listener with every event, in order, in a thread (under asyncio: a task) of its own.
 
     It exists only while there is something to tell. So listeners may take their time, use the client and close what
-    tells them. One that raises is logged.
+    tells them. One that raises is logged; one that asks for the end (SystemExit and the like) is called no more.
     """
 
     def __init__(self, driver: Driver) -> None:
@@ -56,14 +59,28 @@ class Announcer(Generic[E]):
             self._driver.join(teller)
 
     def _run(self) -> None:
-        while True:
+        try:
+            while (told := self._next()) is not None:
+                event, listeners = told
+                for listener in listeners:
+                    self._tell(listener, event)
+        except BaseException:
             with self._lock:
-                if not self._events:
-                    self._teller = None
-                    return
-                event, listeners = self._events.popleft(), list(self._listeners)
-            for listener in listeners:
-                try:
-                    self._driver.outcome(listener(event))
-                except Exception:
-                    log.exception("a listener raised at %r", event)
+                self._teller = None  # the next event finds another one
+            raise
+
+    def _next(self) -> tuple[E, list[Callable[[E], object]]] | None:
+        with self._lock:
+            if self._events:
+                return self._events.popleft(), list(self._listeners)
+            self._teller = None
+            return None
+
+    def _tell(self, listener: Callable[[E], object], event: E) -> None:
+        try:
+            tell(self._driver, listener, event)
+        except CallbackEnded as error:
+            log.warning("%s", error)
+            with self._lock, contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+            self._driver.pass_on(error)

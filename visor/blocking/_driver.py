@@ -29,12 +29,13 @@ import socket
 import struct
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from visor import _session
 from visor._address import Address
-from visor._backoff import Deadline
+from visor._backoff import Deadline, in_seconds
 from visor._calls import Call
 from visor._feed import Feed
 from visor._log import log
@@ -42,7 +43,8 @@ from visor._memory import raise_mmap_threshold
 from visor._session import Session
 from visor._settings import Settings
 from visor._sockets import keep_alive, open_socket
-from visor._verbs import NAMES
+from visor._state import ClientState
+from visor._verbs import NAMES, path_of
 from visor.errors import (
     ClientClosed,
     DeadlineExceeded,
@@ -134,6 +136,9 @@ class Driver:
         self._clock = settings.clock
         self._timeout = settings.timeout
         self._quantum = settings.ping_after
+        self._told = ClientState.SUSPENDED
+        self.on_state: Callable[[ClientState], object] | None = None
+        """Called with the state when it has changed, under the lock; must not wait."""
         self._start()
         _drivers.add(self)
         raise_mmap_threshold()
@@ -161,6 +166,8 @@ class Driver:
         self._attempt = 0
         self._connections = 0
         self._subscriptions: set[Any] = set()
+        self._dropped: deque[Feed] = deque()
+        """Feeds whose watch was collected."""
         self._failure: BaseException | None = None
         self.address: str | None = None
 
@@ -175,13 +182,29 @@ class Driver:
         """The cluster's id, once known."""
         return self._session.cluster
 
+    @property
+    def state(self) -> ClientState:
+        """How it stands now."""
+        if self._fault is not None:
+            return ClientState.LOST
+        return ClientState.SUSPENDED if self.address is None else ClientState.CONNECTED
+
+    def _tell_state(self) -> None:
+        """Tell whoever listens if the state is another one than it was; under the lock."""
+        state = self.state
+        if state is not self._told:
+            self._told = state
+            if self.on_state is not None:
+                self.on_state(state)
+
     def describe(self) -> str:
         """Return the addresses, for a repr."""
         return ",".join(str(address) for address in self._settings.addresses)
 
     def deadline(self, timeout: float | None) -> Deadline:
         """Return the deadline that is `timeout` (default: the client's) from now."""
-        return Deadline(self._clock, self._clock() + (self._timeout if timeout is None else timeout))
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
+        return Deadline(self._clock, self._clock() + seconds)
 
     def pauses(self, timeout: float | None) -> Pauses:
         """Return the pauses between attempts within `timeout`."""
@@ -190,6 +213,7 @@ class Driver:
     def call(self, message: list[Any], write: bool, timeout: float | None) -> Any:
         """Do one request and return its result."""
         call: Waiting | None = None
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
         try:
             with self._lock:
                 session, sock = self._session, self._sock
@@ -197,7 +221,7 @@ class Driver:
                 if sock is not None and not self._sending:
                     data = session.begin(message, write)
                 if sock is None or data is None:
-                    call, now = self._queue(message, write, timeout)
+                    call, now = self._queue(message, write, seconds)
                 else:
                     self._sending = True
                     try:
@@ -206,7 +230,6 @@ class Driver:
                         taken = self._not_sent(error, data)
                     # From here on the server works as well.
                     now = self._clock()
-                    seconds = self._timeout if timeout is None else timeout
                     call = Waiting(message, write, now + seconds, seconds)
                     session.register(call, now)
                     if taken == len(data):
@@ -231,12 +254,11 @@ class Driver:
             raise call.error
         return call.result
 
-    def _queue(self, message: list[Any], write: bool, timeout: float | None) -> tuple[Waiting, float]:
+    def _queue(self, message: list[Any], write: bool, seconds: float) -> tuple[Waiting, float]:
         """Submit a request that cannot go out at once; under the lock."""
         if self._fault is not None:
             raise self._fault()
         now = self._clock()
-        seconds = self._timeout if timeout is None else timeout
         call = Waiting(message, write, now + seconds, seconds)
         self._session.submit(call, now)
         self._push()
@@ -254,11 +276,13 @@ class Driver:
             failure = error
             raise
         finally:
-            _run_hook(hook, NAMES.get(message[0], str(message[0])), self._clock() - began, failure)
+            verb, path = NAMES.get(message[0], str(message[0])), path_of(message)
+            inside = None if path is None else self._settings.root.relative(path)
+            _run_hook(hook, verb, inside, self._clock() - began, failure)
 
     def connect(self, timeout: float | None) -> None:
         """Wait until there is a connection; DeadlineExceeded or the node's refusal otherwise."""
-        seconds = self._timeout if timeout is None else timeout
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
         notice = Notice(self._clock() + seconds)
         with self._lock:
             if self._fault is not None:
@@ -307,11 +331,12 @@ class Driver:
     # -- watches --------------------------------------------------------------------------------------
     def subscribe(self, feed: Feed, timeout: float | None) -> None:
         """Establish the feed, with its state when it was asked for."""
-        seconds = self._timeout if timeout is None else timeout
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
         now = self._clock()
         with self._lock:
             if self._fault is not None:
                 raise self._fault()
+            self._end_dropped()
             self._session.subscribe(feed, now + seconds, seconds, now)
             self._push()
         state = bool(feed.flags & verbs.W_STATE)
@@ -328,7 +353,8 @@ class Driver:
 
     def next(self, feed: Feed, timeout: float | None) -> list[Any] | None:
         """Return the feed's next commit; None when it was closed; None as `timeout` is for ever."""
-        deadline = math.inf if timeout is None else self._clock() + timeout
+        seconds = None if timeout is None else in_seconds(timeout)
+        deadline = math.inf if seconds is None else self._clock() + seconds
         while True:
             with self._lock:
                 item = feed.take()
@@ -336,7 +362,7 @@ class Driver:
                     self._push()
                 if item is not None or (feed.ended and feed.error is None):
                     return item
-            self._until(feed, lambda: bool(feed.queue), deadline, timeout or 0.0)
+            self._until(feed, lambda: bool(feed.queue), deadline, seconds or 0.0)
 
     def progress(self, feed: Feed, timeout: float | None) -> int:
         """Ask for a mark, wait for it, and return the rev up to which everything has arrived."""
@@ -344,7 +370,7 @@ class Driver:
             marks = feed.marks
             self._session.progress(feed)
             self._push()
-        seconds = self._timeout if timeout is None else timeout
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
         self._until(feed, lambda: feed.marks > marks, self._clock() + seconds, seconds)
         return feed.arrived
 
@@ -354,6 +380,17 @@ class Driver:
             if not feed.closed:
                 self._session.unwatch(feed)
                 self._push()
+
+    def drop(self, feed: Feed) -> None:
+        """End the feed, which nobody has any more; from wherever the collector finds that out, the lock held or not."""
+        self._dropped.append(feed)
+
+    def _end_dropped(self) -> None:
+        """End what was dropped; under the lock."""
+        while self._dropped:
+            feed = self._dropped.popleft()
+            if not feed.closed:
+                self._session.unwatch(feed)
 
     def _push(self) -> None:
         """Send what the session has to say; under the lock."""
@@ -410,6 +447,13 @@ class Driver:
     def outcome(self, result: object) -> object:
         """Return what a callback returned."""
         return result
+
+    def is_cancelled(self) -> bool:
+        """Whether somebody ends the thread that asks, which nobody can."""
+        return False
+
+    def pass_on(self, error: BaseException | None) -> None:
+        """Let what a callback asked for happen, once it was reported: its thread has ended, nothing else can."""
 
     # -- waiting --------------------------------------------------------------------------------------
     def _wait(self, notice: Notice) -> None:
@@ -541,6 +585,8 @@ class Driver:
                     # For one call alone `now` will do: when the next one begins, silence counts from there.
                     alone = len(session.pending) < 2 and not session.feeds
                     session.receive(data, now if alone else self._clock())
+                    if self._dropped:
+                        self._end_dropped()
                     if session.urgent:
                         self._after()
                 elif data is None:
@@ -647,6 +693,7 @@ class Driver:
             self._doomed.append(sock)
         if session.fatal is not None and self._fault is None:
             self._end(session.fatal)
+        self._tell_state()
 
     def _bury(self) -> None:
         """Close the sockets that were given up; under the lock, when nobody receives from them."""
@@ -694,7 +741,9 @@ class Driver:
             keep_alive(sock)
             self._greet(sock, until, waiter, address, guess)
         except OSError as error:
-            self._failure = error if str(error) else TimeoutError(f"no greeting from {address}")
+            if self._failure is None or self._clock() < waiter.deadline:
+                # The last attempt is cut short by the deadline: those before it say more.
+                self._failure = error if str(error) else TimeoutError(f"no answer from {address}")
             log.info("%s: %s", address, self._failure)
             with self._lock:
                 if self._reader is waiter:
@@ -722,9 +771,14 @@ class Driver:
         sock.sendall(hello)
         while session.state == _session.GREETING:
             sock.settimeout(max(LEAST_WAIT, until - self._clock()))
-            data = sock.recv(RECEIVE)
+            try:
+                data = sock.recv(RECEIVE)
+            except TimeoutError:
+                raise TimeoutError(_session.SILENT) from None
+            except ConnectionResetError:
+                data = b""
             if not data:
-                raise ConnectionError("the node closed the connection before its greeting")
+                raise ConnectionError(_session.CLOSED)
             with self._lock:
                 self._check_office(waiter)
                 session.receive(data, self._clock())
@@ -756,6 +810,7 @@ class Driver:
             self._connections += 1
             again = self._connections > 1
             self._push()
+            self._tell_state()
             for notice in self._up:
                 notice.notify()
         log.info("connected to %s", address)

@@ -8,15 +8,17 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from visor._backoff import in_milliseconds
 from visor._generic import T
 from visor._public import public
-from visor._requests import op_result, plain_guard, set_operation, txn_message
+from visor._requests import REQUIRED, guard_row, op_result, plain_guard, set_operation, txn_message
 from visor._settings import Settings
+from visor._state import ClientState
 from visor._tenure import lease_clock
 from visor.blocking._driver import Driver
 from visor.blocking.snapshot import File, Snapshot
 from visor.codecs import Codec
-from visor.errors import Conflict, Exists, NotFound, RevMismatch
+from visor.errors import BadRequest, Conflict, Exists, NotFound, RevMismatch
 from visor.guard import Guard, missing
 from visor.guard import exists as must_exist
 from visor.op import Leased, Op, lease_id
@@ -41,7 +43,9 @@ from visor.values import (
 
 if TYPE_CHECKING:  # a program that only reads and writes never loads them
     from visor._clusters import Asking
+    from visor.blocking._announcer import Announcer
     from visor.blocking._keeper import Keeper
+    from visor.blocking._opening import Opening
     from visor.blocking.admin import Admin
     from visor.blocking.lease import Lease
     from visor.blocking.session import Session
@@ -54,6 +58,8 @@ U = TypeVar("U")
 R = TypeVar("R")
 
 EVERYTHING = "/**"
+OF_SESSIONS = frozenset(("lock", "read_lock", "write_lock", "semaphore", "election", "party"))
+"""What is looked for here, and is made by a session."""
 CLOSE_SECONDS = 1.0
 
 
@@ -79,7 +85,12 @@ class Client(Generic[T]):
         self._driver = Driver(settings)
         self._keepers: dict[float, Keeper] = {}
         self._asking: Asking | None = None
+        self._states: Announcer[ClientState] | None = None
         self._call = self._driver.call if settings.on_request is None else self._driver.observed_call
+
+    def _shared(self, timeout: float | None) -> float | None:
+        """Return the timeout for a call that takes several requests: they share it. None is the default for each."""
+        return None if timeout is None else self._driver.deadline(timeout).timeout
 
     # -- life -----------------------------------------------------------------------------------------
     def connect(self, *, timeout: float | None = None) -> None:
@@ -129,6 +140,16 @@ class Client(Generic[T]):
     def __repr__(self) -> str:
         return f"<visor client of {self._driver.describe()}, root {self._root.text}>"
 
+    if not TYPE_CHECKING:  # or a checker would take any misspelt name for one that is made here
+
+        def __getattr__(self, name):
+            if name in OF_SESSIONS:
+                what = f"client.session().{name}(...): locks and the like belong to a session"
+                raise AttributeError(f"a client has no {name}; write {what}", name=name, obj=self)
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+            )
+
     @property
     def root(self) -> str:
         """The path under which this client sees the registry."""
@@ -143,6 +164,33 @@ class Client(Generic[T]):
     def address(self) -> str | None:
         """The address of the node that the client is connected to now."""
         return self._driver.address
+
+    @property
+    def state(self) -> ClientState:
+        """How it stands: connected, suspended (no connection just now), or lost (none any more, without `reopen`).
+
+        A lost connection is noticed at once under asyncio and while something is waited for (a call, a watch, a
+        lease that is kept alive), otherwise by the next call.
+        """
+        return self._driver.state
+
+    def on_state(self, listener: Callable[[ClientState], object]) -> None:
+        """Call `listener(state)` at every change of `state` from now on, one after another.
+
+        Listeners have a thread (under asyncio: a task) of their own and may use the client.
+        """
+        from visor.blocking._announcer import Announcer
+
+        if self._states is None:
+            self._states = Announcer(self._driver)
+            self._driver.on_state = self._states.tell
+        self._states.add(listener)
+
+    def off_state(self, listener: Callable[[ClientState], object]) -> None:
+        """Call it no more; ValueError when it was not to be called."""
+        if self._states is None:
+            raise ValueError("this listener was not to be called")
+        self._states.remove(listener)
 
     @property
     def admin(self) -> Admin:
@@ -198,21 +246,48 @@ class Client(Generic[T]):
         stale: bool = False,
         timeout: float | None = None,
     ) -> File[U]: ...
+    @overload
     def get(
         self,
         path: str,
+        default: R,
+        *,
+        at: int | None = None,
+        stale: bool = False,
+        timeout: float | None = None,
+    ) -> File[T] | R: ...
+    @overload
+    def get(
+        self,
+        path: str,
+        default: R,
+        *,
+        codec: Codec[U],
+        at: int | None = None,
+        stale: bool = False,
+        timeout: float | None = None,
+    ) -> File[U] | R: ...
+    def get(
+        self,
+        path: str,
+        default: Any = REQUIRED,
         *,
         codec: Codec[Any] | None = None,
         at: int | None = None,
         stale: bool = False,
         timeout: float | None = None,
-    ) -> File[Any]:
-        """Return the file; NotFound when there is none, IsDirectory for a directory."""
+    ) -> Any:
+        """Return the file; `default` where there is none, or NotFound when none was given.
+
+        IsDirectory for a directory.
+        """
         message = [verbs.GET, 0, self._path(path)]
         if at is not None or stale:
             message += (at, int(stale))
         rev, version = self._call(message, False, timeout)
         if version is None:
+            if default is not REQUIRED:
+                return default
             raise NotFound(path=path, rev=at)
         return File(self, path, rev if at is None else at, version, codec or self._codec)
 
@@ -264,24 +339,26 @@ class Client(Generic[T]):
         at: int | None = None,
         stale: bool = False,
         limit: int | None = None,
+        missing_ok: bool = False,
         timeout: float | None = None,
     ) -> list[Entry]:
         """Return the direct entries in order, all at one rev, at most `limit`.
 
-        NotFound when there is no such directory (the root of an empty registry is an empty list),
-        NotDirectory for a file.
+        A directory is there as long as there are files below it: NotFound when there is none, or with `missing_ok`
+        an empty list (as for the root of an empty registry). NotDirectory for a file.
         """
         entries: list[Entry] = []
         cursor: object = None
-        below = path.rstrip("/") + "/"
+        below = str(path).rstrip("/") + "/"
+        timeout = self._shared(timeout)
         while limit is None or len(entries) < limit:
             page = 0 if limit is None else limit - len(entries)
             message = [verbs.LIST, 0, self._path(path), at, int(stale), cursor, page]
             try:
                 at, rows, cursor = self._call(message, False, timeout)
             except NotFound:
-                if path == "/":
-                    return []  # the root is there also when nothing is in it
+                if path == "/" or missing_ok:
+                    return []
                 raise
             entries += [Entry(row[0], below + row[0], NODES[row[1]], row[2], row[3]) for row in rows]
             if cursor is None:
@@ -289,10 +366,17 @@ class Client(Generic[T]):
         return entries
 
     def names(
-        self, path: str = "/", *, at: int | None = None, stale: bool = False, timeout: float | None = None
+        self,
+        path: str = "/",
+        *,
+        at: int | None = None,
+        stale: bool = False,
+        missing_ok: bool = False,
+        timeout: float | None = None,
     ) -> list[str]:
-        """Return the names of the direct entries in order."""
-        return [entry.name for entry in self.ls(path, at=at, stale=stale, timeout=timeout)]
+        """Return the names of the direct entries in order; NotFound, NotDirectory and `missing_ok` as for `ls`."""
+        entries = self.ls(path, at=at, stale=stale, missing_ok=missing_ok, timeout=timeout)
+        return [entry.name for entry in entries]
 
     @overload
     def scan(
@@ -361,10 +445,15 @@ class Client(Generic[T]):
         stale: bool = False,
         timeout: float | None = None,
     ) -> int:
-        """Return how many files match. `timeout` is for each page: what is much to look at is counted in several."""
+        """Return how many files match.
+
+        What is much to look at is counted in several requests: a `timeout` is for all of them, left out each has that
+        of `dial`.
+        """
         selector = self._root.selector(what)
         cursor: object = None
         count = 0
+        timeout = self._shared(timeout)
         while True:
             message = [verbs.SCAN, 0, selector, at, int(stale), cursor, 0, {"count": True}]
             at, _, cursor, more = self._call(message, False, timeout)
@@ -414,14 +503,15 @@ class Client(Generic[T]):
         RevMismatch, Exists, NotFound or GuardFailed by the kind of guard; IsDirectory, NotDirectory
         and TooLarge as they say; LeaseNotFound, or LeaseLost when that is known here.
         """
-        data = (codec or self._codec).encode(value)
+        chosen = codec or self._codec
+        data = chosen.encode(value)
         full = self._path(path)
         message: list[Any] = [verbs.SET, 0, 0, full, data]
         if guard is None and note is None and lease is None:
             return int(self._call(message, True, timeout))
         number = lease_id(lease)
         if guard is not None and not plain_guard(guard):
-            return self._guarded(path, guard, set_operation(full, data, number), note, timeout)
+            return self._guarded(path, guard, set_operation(full, data, number), note, timeout, chosen)
         # A guard alone stays at seven fields, which the server takes on its fast path.
         message += (guard.kind, guard.arg) if guard is not None else (0, 0)
         if number or note is not None:
@@ -514,17 +604,24 @@ class Client(Generic[T]):
         """
         full = self._path(path)
         if guard is not None and not plain_guard(guard):
-            return self._guarded(path, guard, [verbs.T_DELETE, full, recursive], note, timeout)
+            operation = [verbs.T_DELETE, full, recursive]
+            return self._guarded(path, guard, operation, note, timeout, self._codec)
         kind, arg = (guard.kind, guard.arg) if guard is not None else (0, 0)
         rev: int = self._call([verbs.DELETE, 0, 0, full, recursive, kind, arg, note], True, timeout)
         return rev
 
     def _guarded(
-        self, path: str, guard: Guard, operation: list[Any], note: str | None, timeout: float | None
+        self,
+        path: str,
+        guard: Guard,
+        operation: list[Any],
+        note: str | None,
+        timeout: float | None,
+        codec: Codec[Any],
     ) -> int:
         """Do one operation under a guard that only transactions know."""
-        full = self._path(path)
-        message = [verbs.TXN, 0, 0, [[guard.kind, full, guard.arg]], [operation], [[verbs.T_GET, full]], note]
+        row = guard_row(self._root, path, guard, codec)
+        message = [verbs.TXN, 0, 0, [row], [operation], [[verbs.T_GET, row[1]]], note]
         rev, succeeded, results = self._call(message, True, timeout)
         if not succeeded:
             found = results[0]
@@ -656,7 +753,12 @@ class Client(Generic[T]):
         return Session(self, number, seconds, sent, self._keeper(seconds))
 
     def _grant(self, ttl: float, wanted: int, timeout: float | None) -> tuple[int, float]:
-        message = [verbs.GRANT, 0, 0, int(ttl * 1000), wanted]
+        limits = self._driver._session.limits
+        ttl_ms = in_milliseconds(ttl, "ttl")
+        if not limits.lease_ttl_least <= ttl_ms <= limits.lease_ttl_most:
+            least, most = limits.lease_ttl_least / 1000, limits.lease_ttl_most / 1000
+            raise BadRequest(field="ttl", expected=f"from {least:g} to {most:.0f} seconds", actual=ttl)
+        message = [verbs.GRANT, 0, 0, ttl_ms, wanted]
         _, number, granted = self._call(message, True, timeout)
         return number, granted / 1000
 
@@ -711,7 +813,7 @@ class Client(Generic[T]):
         keys: bool = False,
         window: int = 0,
         timeout: float | None = None,
-    ) -> Watch[T]: ...
+    ) -> Opening[T]: ...
     @overload
     def watch(
         self,
@@ -725,7 +827,7 @@ class Client(Generic[T]):
         keys: bool = False,
         window: int = 0,
         timeout: float | None = None,
-    ) -> Watch[U]: ...
+    ) -> Opening[U]: ...
     def watch(
         self,
         what: str | Selector = EVERYTHING,
@@ -738,19 +840,20 @@ class Client(Generic[T]):
         keys: bool = False,
         window: int = 0,
         timeout: float | None = None,
-    ) -> Watch[Any]:
-        """Follow the commits that change what matches, from `rev` on (default: from the next one on).
+    ) -> Opening[Any]:
+        """Follow the commits that change what matches, from `rev` on (default: the next one; 0: the very first).
 
-        It is established when this returns. With `state` the matching files at `rev - 1` (default: the
-        latest) are in `.state`, and the commits after it follow. `previous` asks for replaced values,
-        `kinds` for these kinds of change only, `keys` for no values; `window` is how many bytes may wait
-        unread (0: the server's choice). Reconnecting is invisible: no gap, no repeat.
+        Iterate over it at once, or use it in `with`, or keep it and `close` it. It is established when this returns
+        (under asyncio: when it is awaited, entered or first iterated over). With `state` the matching files at
+        `rev - 1` (default: the latest) are in `.state`, and the commits after it follow. `previous` asks for
+        replaced values, `kinds` for these kinds of change only, `keys` for no values; `window` is how many bytes
+        may wait unread (0: the server's choice). Reconnecting is invisible: no gap, no repeat.
         """
+        from visor.blocking._opening import opening
         from visor.blocking.watch import Watch
 
         watch: Watch[Any] = Watch(self, codec or self._codec, what, rev, previous, kinds, state, keys, window)
-        watch.start(timeout)
-        return watch
+        return opening(watch.open(timeout))
 
     def wait(
         self,
@@ -792,7 +895,7 @@ class Client(Generic[T]):
         self,
         what: str | Selector = ...,
         *,
-        first: int = 1,
+        first: int | None = None,
         last: int | None = None,
         reverse: bool = False,
         previous: bool = False,
@@ -806,7 +909,7 @@ class Client(Generic[T]):
         what: str | Selector = ...,
         *,
         codec: Codec[U],
-        first: int = 1,
+        first: int | None = None,
         last: int | None = None,
         reverse: bool = False,
         previous: bool = False,
@@ -819,7 +922,7 @@ class Client(Generic[T]):
         what: str | Selector = EVERYTHING,
         *,
         codec: Codec[Any] | None = None,
-        first: int = 1,
+        first: int | None = None,
         last: int | None = None,
         reverse: bool = False,
         previous: bool = False,
@@ -827,16 +930,17 @@ class Client(Generic[T]):
         limit: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[Commit[Any]]:
-        """Iterate over the commits from rev `first` to `last` that changed what matches, oldest first.
+        """Iterate over the commits from rev `first` (default: the oldest that is known) to `last`, oldest first.
 
-        `reverse` begins with the newest. Compacted when `first` is below the floor.
+        Only those that changed what matches. `reverse` begins with the newest. Compacted when `first` is given and
+        that commit is gone: its `.floor` is the first that is not. `timeout` is for each page.
         """
         flags = (("previous", previous), ("keys", keys), ("reverse", reverse))
         options = {name: True for name, on in flags if on}
         selector = self._root.selector(what)
         last = self.rev(timeout=timeout) if last is None else last
         left = limit
-        while first <= last and (left is None or left > 0):
+        while (first or 1) <= last and (left is None or left > 0):
             message = [verbs.LOG, 0, selector, first, last, left or 0, options]
             _, commits, cursor = self._call(message, False, timeout)
             for commit in commits:
@@ -852,8 +956,10 @@ class Client(Generic[T]):
     ) -> list[Blame]:
         """Return, for each file that matches, who changed it last, in path order.
 
-        A file whose last change is below the floor of history is left out.
+        A file whose last change is below the floor of history is left out. What is much to look at takes several
+        requests: a `timeout` is for all of them, left out each has that of `dial`.
         """
+        timeout = self._shared(timeout)
         files = {file.path: file for file in self.scan(what, at=at, keys=True, timeout=timeout)}
         found: dict[str, Blame] = {}
         last = max((file.rev for file in files.values()), default=0)
@@ -934,7 +1040,7 @@ class Client(Generic[T]):
         `revs` keeps that many of the latest revs, `age` those of the last seconds (0: no bound);
         `compact_to` raises the floor now. None leaves a setting as it is.
         """
-        keep_ms = None if age is None else int(age * 1000)
+        keep_ms = None if age is None else in_milliseconds(age, "age")
         floor: int = self._call([verbs.RETAIN, 0, 0, revs, keep_ms, compact_to], True, timeout)
         return floor
 

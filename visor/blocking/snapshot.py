@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from visor._detached import NO_CLIENT
 from visor._generic import T
 from visor._public import public
-from visor._requests import create_message, set_message
+from visor._requests import REQUIRED, create_message, set_message
 from visor._shown import shown, word
 from visor.codecs import Codec
 from visor.errors import Exists, RevMismatch
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from visor.blocking.client import Client
 
 U = TypeVar("U")
+R = TypeVar("R")
 
 
 class File(Generic[T]):
@@ -173,10 +174,21 @@ class Snapshot(Generic[T]):
     def get(self, path: str, *, timeout: float | None = None) -> File[T]: ...
     @overload
     def get(self, path: str, *, codec: Codec[U], timeout: float | None = None) -> File[U]: ...
-    def get(self, path: str, *, codec: Codec[Any] | None = None, timeout: float | None = None) -> File[Any]:
-        """Return the file; NotFound when there is none at this rev."""
+    @overload
+    def get(self, path: str, default: R, *, timeout: float | None = None) -> File[T] | R: ...
+    @overload
+    def get(self, path: str, default: R, *, codec: Codec[U], timeout: float | None = None) -> File[U] | R: ...
+    def get(
+        self,
+        path: str,
+        default: Any = REQUIRED,
+        *,
+        codec: Codec[Any] | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Return the file; `default` where there is none at this rev, or NotFound when none was given."""
         client = self._client
-        return client.get(path, codec=codec or client._codec, at=self._rev, timeout=timeout)
+        return client.get(path, default, codec=codec or client._codec, at=self._rev, timeout=timeout)
 
     def stat(self, path: str, *, timeout: float | None = None) -> Stat:
         """Return what the path is."""
@@ -186,13 +198,20 @@ class Snapshot(Generic[T]):
         """Whether there is a file or directory."""
         return self._client.exists(path, at=self._rev, timeout=timeout)
 
-    def ls(self, path: str = "/", *, limit: int | None = None, timeout: float | None = None) -> list[Entry]:
-        """Return the direct entries in order; NotFound, NotDirectory as `Client.ls`."""
-        return self._client.ls(path, at=self._rev, limit=limit, timeout=timeout)
+    def ls(
+        self,
+        path: str = "/",
+        *,
+        limit: int | None = None,
+        missing_ok: bool = False,
+        timeout: float | None = None,
+    ) -> list[Entry]:
+        """Return the direct entries in order; NotFound, NotDirectory and `missing_ok` as for `Client.ls`."""
+        return self._client.ls(path, at=self._rev, limit=limit, missing_ok=missing_ok, timeout=timeout)
 
-    def names(self, path: str = "/", *, timeout: float | None = None) -> list[str]:
-        """Return the names of the direct entries in order."""
-        return self._client.names(path, at=self._rev, timeout=timeout)
+    def names(self, path: str = "/", *, missing_ok: bool = False, timeout: float | None = None) -> list[str]:
+        """Return the names of the direct entries in order; see `ls`."""
+        return self._client.names(path, at=self._rev, missing_ok=missing_ok, timeout=timeout)
 
     @overload
     def scan(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic
 from visor._generic import T
 from visor._log import log
 from visor._public import public
+from visor.blocking._telling import tell
 from visor.errors import ClientUnusable, VisorError
 from visor.values import Commit
 
@@ -30,7 +31,10 @@ class Subscription(Generic[T]):
 
     @property
     def error(self) -> VisorError | None:
-        """Why the watch ended, when neither `close` nor the callback ended it."""
+        """Why it ended, when neither `close` nor a callback that returned False ended it.
+
+        CallbackEnded when the callback raised SystemExit, KeyboardInterrupt or GeneratorExit.
+        """
         return self._error
 
     @property
@@ -54,21 +58,16 @@ class Subscription(Generic[T]):
     def _run(self) -> None:
         try:
             for commit in self._watch:
-                if self._tell(commit) is False:
+                if tell(self._driver, self._callback, commit) is False:
                     break
         except ClientUnusable:
             pass
         except VisorError as error:
             self._error = error
             log.warning("a subscription ended: %s", error)
-        self._watch.close()
-
-    def _tell(self, commit: Commit[T]) -> object:
-        try:
-            return self._driver.outcome(self._callback(commit))
-        except Exception:
-            log.exception("a callback for changes raised at rev %d", commit.rev)
-            return None
+        finally:
+            self._watch.close()
+        self._driver.pass_on(self._error)
 
     def __repr__(self) -> str:
         return f"<visor subscription, called back up to rev {self.rev}>"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from visor._generic import T
 from visor._public import public
-from visor._requests import guards_of_reads, literal_part, set_operation
+from visor._requests import REQUIRED, guards_of_reads, literal_part, set_operation
 from visor.blocking.snapshot import File
 from visor.codecs import Codec
 from visor.errors import Conflict, Exists, NotFound, VisorError
@@ -40,7 +40,8 @@ class Transaction(Generic[T]):
     """One attempt; made by `Client.transaction`, `attempts` or `update`. Not for use by several threads or tasks.
 
     Reads see the buffered writes of the same transaction; a directory must be listed before anything is
-    written below it.
+    written below it. Once it was committed, or has failed, or its block was left, it takes nothing any more:
+    RuntimeError.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class Transaction(Generic[T]):
         self._operations: list[list[Any]] = []
         self._buffer: dict[str, tuple[bytes, Any] | None] = {}
         self._committed: int | None = None
+        self._over: str | None = None
+        """Why it takes nothing any more."""
         self.conflict: Conflict | None = None
         """What kept it from committing."""
 
@@ -70,20 +73,33 @@ class Transaction(Generic[T]):
         """The rev that it was committed at (the latest, if it wrote nothing); None before."""
         return self._committed
 
+    def _check_open(self) -> None:
+        if self._over is not None:
+            raise RuntimeError(
+                f"this transaction {self._over}: nothing more can be done in it; begin another one"
+            )
+
     # -- reading --------------------------------------------------------------------------------------
     @overload
     def get(self, path: str) -> File[T]: ...
     @overload
     def get(self, path: str, *, codec: Codec[U]) -> File[U]: ...
-    def get(self, path: str, *, codec: Codec[Any] | None = None) -> File[Any]:
-        """Return the file; NotFound, IsDirectory as `Client.get`."""
-        chosen = codec or self._client._codec
+    @overload
+    def get(self, path: str, default: R) -> File[T] | R: ...
+    @overload
+    def get(self, path: str, default: R, *, codec: Codec[U]) -> File[U] | R: ...
+    def get(self, path: str, default: Any = REQUIRED, *, codec: Codec[Any] | None = None) -> Any:
+        """Return the file; `default` where there is none, or NotFound when none was given; IsDirectory."""
+        self._check_open()
         if path in self._buffer or self._written_over(path):
-            return self._buffered(path, chosen)
-        version = self._read(path, "get", lambda: self._version(path))
-        if version is None:
-            raise NotFound(path=path, rev=self._rev)
-        return File(self._client, path, self._rev or 0, version, chosen)
+            version = self._buffered(path)
+        else:
+            version = self._read(path, "get", lambda: self._version(path))
+        if version is not None:
+            return File(self._client, path, self._rev or 0, version, codec or self._client._codec)
+        if default is not REQUIRED:
+            return default
+        raise NotFound(path=path, rev=self._rev)
 
     @overload
     def get_value(self, path: str, default: R) -> T | R: ...
@@ -98,24 +114,32 @@ class Transaction(Generic[T]):
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or directory."""
+        self._check_open()
         if any(below(other, path) and kept is not None for other, kept in self._buffer.items()):
             return True
         if self._written_over(path):
             return False
         return path == "/" or bool(self._read(path, "exists", lambda: self._exists(path)))
 
-    def ls(self, path: str = "/") -> list[Entry]:
-        """Return the direct entries, guarded by everything below; NotFound, NotDirectory as `Client.ls`."""
+    def ls(self, path: str = "/", *, missing_ok: bool = False) -> list[Entry]:
+        """Return the direct entries, guarded by everything below, also where there is nothing.
+
+        NotFound, NotDirectory and `missing_ok` as for `Client.ls`.
+        """
+        self._check_open()
         self._refuse_late_listing(path)
         rows = self._read(path, "ls", lambda: self._names(path), tree=True)
-        return [Entry(*row) for row in rows]
+        if rows is None and not missing_ok:
+            raise NotFound(path=path, rev=self._rev)
+        return [Entry(*row) for row in rows or ()]
 
-    def names(self, path: str = "/") -> list[str]:
-        """Return the names of the direct entries, guarded by everything below."""
-        return [entry.name for entry in self.ls(path)]
+    def names(self, path: str = "/", *, missing_ok: bool = False) -> list[str]:
+        """Return the names of the direct entries, guarded by everything below; see `ls`."""
+        return [entry.name for entry in self.ls(path, missing_ok=missing_ok)]
 
     def scan(self, what: str | Selector) -> list[File[T]]:
         """Return the files that match, guarded by everything below the fixed part of the path."""
+        self._check_open()
         base = literal_part(what)
         self._refuse_late_listing(base)
         rows = self._read(base, what, lambda: self._files(what), tree=True)
@@ -143,9 +167,12 @@ class Transaction(Generic[T]):
         self._at(rev)
         return bool(kind != verbs.N_MISSING)
 
-    def _names(self, path: str) -> list[tuple[Any, ...]]:
+    def _names(self, path: str) -> list[tuple[Any, ...]] | None:
         self._fix_rev()
-        entries = self._client.ls(path, at=self._rev, timeout=self._timeout)
+        try:
+            entries = self._client.ls(path, at=self._rev, timeout=self._timeout)
+        except NotFound:
+            return None
         return [(entry.name, entry.path, entry.kind, entry.size, entry.mod_rev) for entry in entries]
 
     def _files(self, what: str | Selector) -> list[tuple[str, list[Any]]]:
@@ -164,11 +191,9 @@ class Transaction(Generic[T]):
     def _call(self, message: list[Any]) -> Any:
         return self._client._call(message, False, self._timeout)
 
-    def _buffered(self, path: str, codec: Codec[Any]) -> File[Any]:
+    def _buffered(self, path: str) -> list[Any] | None:
         kept = self._buffer.get(path)
-        if kept is None:
-            raise NotFound(path=path, rev=self._rev)
-        return File(self._client, path, self._rev or 0, [self._rev or 0, kept[0], 0, 0, 0], codec)
+        return None if kept is None else [self._rev or 0, kept[0], 0, 0, 0]
 
     def _written_over(self, path: str) -> bool:
         """Whether a recursive delete in this transaction took the path away."""
@@ -195,6 +220,7 @@ class Transaction(Generic[T]):
         lease: Leased | int | None = None,
     ) -> None:
         """Write the file at commit, attached to `lease` if one is given."""
+        self._check_open()
         chosen = codec or self._client._codec
         data = chosen.encode(value)
         self._operations.append(set_operation(self._client._root.path(path), data, lease_id(lease)))
@@ -252,21 +278,36 @@ class Transaction(Generic[T]):
 
     # -- the end --------------------------------------------------------------------------------------
     def commit(self) -> int:
-        """Commit now (leaving the block does), return the rev; Conflict when what was read has changed."""
+        """Commit now (leaving the block does), return the rev; Conflict when what was read has changed.
+
+        Whatever it raises, the transaction is over. Called again, it returns the same rev.
+        """
         if self._committed is not None:
             return self._committed
+        self._check_open()
+        self._over = "has failed to commit"
+        try:
+            rev = self._commit()
+        except Conflict as conflict:
+            self.conflict = conflict
+            raise
+        self._over = f"was committed at rev {rev}"
+        self._committed = rev
+        return rev
+
+    def _commit(self) -> int:
         if not self._operations:
             self._fix_rev()
-            self._committed = self._rev or 0
-            return self._committed
-        pause = self._client._driver.pauses(self._timeout)
+            return self._rev or 0
+        # From here on all requests share it, also those that do the reads again.
+        self._timeout = timeout = self._client._driver.deadline(self._timeout).timeout
+        pause = self._client._driver.pauses(timeout)
         while True:
             guards = guards_of_reads(self._client._root, self._guarded, self._rev)
             message = [verbs.TXN, 0, 0, guards, self._operations, [], self._note]
-            rev, succeeded, _ = self._client._call(message, True, self._timeout)
+            rev, succeeded, _ = self._client._call(message, True, timeout)
             if succeeded:
-                self._committed = rev
-                return self._committed
+                return int(rev)
             self._look_again(rev)
             if not pause.next():
                 raise Conflict(f"others kept changing what was read until rev {rev}", path=None)
@@ -289,14 +330,16 @@ class Transaction(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if error is not None:
+            self._over = self._over or "was left with an error"
             if isinstance(error, Conflict) and self._keep_conflict and not isinstance(error, Exists):
                 self.conflict = error
                 return True
             return False
+        if self._over is not None:
+            return False  # committed in the block, or it failed there and the body knows
         try:
             self.commit()
-        except Conflict as conflict:
-            self.conflict = conflict
+        except Conflict:
             if not self._keep_conflict:
                 raise
         return False

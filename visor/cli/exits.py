@@ -54,6 +54,7 @@ TABLE: Final[dict[type[errors.VisorError], int]] = {
     errors.BadPath: USAGE,
     errors.BadGlob: USAGE,
     errors.BadRequest: USAGE,
+    errors.Unsendable: USAGE,
     errors.Denied: DENIED,
     errors.Compacted: HISTORY,
     errors.FutureRev: HISTORY,

@@ -17,6 +17,7 @@ from visor._follow.picture import View
 from visor._generic import B, E
 from visor._log import log
 from visor._public import public
+from visor.aio._telling import tell
 from visor.aio.following.replica import Replica
 from visor.errors import DeadlineExceeded, VisorError
 
@@ -151,7 +152,10 @@ class Callback(Generic[B]):
 
     @property
     def error(self) -> VisorError | None:
-        """Why it ended, when neither `close` nor the callback nor the end of what is followed ended it."""
+        """Why it ended, when not by `close`, by a callback that returned False or with what is followed.
+
+        CallbackEnded when the callback raised SystemExit, KeyboardInterrupt or GeneratorExit.
+        """
         return self._error
 
     async def close(self) -> None:
@@ -170,21 +174,16 @@ class Callback(Generic[B]):
     async def _run(self) -> None:
         try:
             async for batch in self._reader:
-                if await self._tell(batch) is False:
+                if await tell(self._driver, self._callback, batch) is False:
                     break
         except Stopped:
             pass
         except VisorError as error:
             self._error = error
             log.warning("a callback ended: %s", error)
-        await self._reader.close()
-
-    async def _tell(self, batch: B) -> object:
-        try:
-            return await self._driver.outcome(self._callback(batch))
-        except Exception:
-            log.exception("a callback for changes raised")
-            return None
+        finally:
+            await self._reader.close()
+        self._driver.pass_on(self._error)
 
     def __repr__(self) -> str:
         return f"<visor callback for {self._reader!r}>"

@@ -38,7 +38,7 @@ from visor.aio.following.replica import Replica
 from visor.aio.store.batch import Batcher
 from visor.aio.store.collection import Collection
 from visor.aio.store.watching import CHUNK, Events
-from visor.errors import Conflict, FutureRev, TooLarge, VisorError
+from visor.errors import Compacted, Conflict, FutureRev, TooLarge, VisorError
 from visor.protocol.limits import DEFAULT
 
 if TYPE_CHECKING:
@@ -338,9 +338,14 @@ class Store:
         commits = self._client.history(
             self._what, codec=codecs.BYTES, first=first + 1, last=last, previous=True
         )
-        async for commit in commits:
-            batches.append(batch_of(commit, first, self._decode))
-            first = commit.rev
+        try:
+            async for commit in commits:
+                batches.append(batch_of(commit, first, self._decode))
+                first = commit.rev
+        except (
+            Compacted
+        ) as error:  # it names the first commit there is; whoever counts in versions goes on after one
+            raise Compacted(floor=error.floor - 1, rev=first) from error
         return batches
 
     # -- as a whole -----------------------------------------------------------------------------------

@@ -86,8 +86,10 @@ class Following(Generic[N]):
     def _run(self) -> None:
         try:
             self.run()
-        except Exception as error:
+        except BaseException as error:
             log.info("following ended at rev %d: %r", self._rev, error)
+            if not isinstance(error, Exception):
+                raise
 
     def run(self) -> None:
         """Follow until it is closed; raise what ended it otherwise."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
 from visor._follow.delta import Batch
 from visor._follow.outlet import LIMIT, Outlet
@@ -98,6 +98,20 @@ class Files(Generic[T]):
         return f"<{len(self)} files at rev {self.rev}>"
 
 
+class _NotStarted:
+    """The files of a mirror that has not been started: to read it as empty would be a lie."""
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise RuntimeError(
+            "this mirror is not started, so it has nothing yet: use it in a with block, or call start()"
+        )
+
+    __getitem__ = __iter__ = __len__ = __contains__ = get = _refuse
+
+
+NOT_STARTED: Any = _NotStarted()
+
+
 class Mirror(Generic[T]):
     """The files that match, as of `rev`, kept in sync while the mirror is open.
 
@@ -105,9 +119,10 @@ class Mirror(Generic[T]):
     `confirm` seconds the registry is asked how far it is, so that `staleness` can tell the truth.
 
     Reading never waits and never fails, also when the registry is out of reach: it gives the last known
-    state, and `staleness` says how old that may be. Lost connections, changes of leader and compaction are
-    survived: what was missed is found by comparing, never passed over. Only an error that no retry can
-    mend (Denied, WrongCluster, the client was closed) ends it: see `error`.
+    state, and `staleness` says how old that may be (before the start there is none: RuntimeError). Lost
+    connections, changes of leader and compaction are survived: what was missed is found by comparing, never
+    passed over. Only an error that no retry can mend (Denied, WrongCluster, the client was closed) ends it: see
+    `error`.
 
     A mirror may be read by any number of threads. Its dict of files moves on between two reads; for
     several reads at one rev, take a `snapshot`.
@@ -135,7 +150,7 @@ class Mirror(Generic[T]):
             return File(client, path, rev, version, chosen)
 
         self._replica: Replica[File[T]] = Replica(client, what, make, File.__eq__, confirm=confirm)
-        self._files = self._replica.picture.entries
+        self._files: dict[str, File[T]] = NOT_STARTED
         self._driver = client._driver
         self._clock = client._settings.clock
 
@@ -146,6 +161,7 @@ class Mirror(Generic[T]):
         DeadlineExceeded when no node answers within `timeout` (default: that of `dial`).
         """
         self._replica.start(timeout)
+        self._files = self._replica.picture.entries
         return self
 
     def close(self) -> None:
@@ -203,6 +219,7 @@ class Mirror(Generic[T]):
 
     def snapshot(self) -> Files[T]:
         """Return the files held still at the present rev, as long as the result is kept."""
+        len(self._files)  # RuntimeError before the start
         return Files(self._replica.view())
 
     # -- time -----------------------------------------------------------------------------------------
@@ -267,6 +284,8 @@ class Mirror(Generic[T]):
         return self.changes(backlog=True, coalesce=coalesce)
 
     def __repr__(self) -> str:
+        if self._files is NOT_STARTED:
+            return "<visor mirror, not started>"
         return f"<visor mirror of {len(self)} files, {self.staleness}>"
 
 

@@ -93,7 +93,7 @@ class Lock(Holding):
     def _leave(self, place: Place, timeout: float | None) -> None:
         if self._marked and not self._session.over:
             mark = f"{self._directory}/{DELAY}"
-            guards = {place.path: guard.exists(), mark: guard.value(delay_text(place.name, self._delay))}
+            guards = {place.path: guard.exists(), mark: guard.data(delay_text(place.name, self._delay))}
             try:
                 then = [op.delete(mark), op.delete(place.path)]
                 if (self._client.txn(guards, then=then, timeout=timeout)).succeeded:

@@ -46,7 +46,7 @@ class Semaphore(Holding):
         agreed = f"{self._directory}/{LIMIT}"
         while True:
             try:
-                place.enter(patience, ((agreed, guard.value(b"%d" % self._limit)),))
+                place.enter(patience, ((agreed, guard.data(b"%d" % self._limit)),))
                 break
             except LookupError:
                 self._agree(agreed, patience)

@@ -38,7 +38,7 @@ from visor.blocking.following.replica import Replica
 from visor.blocking.store.batch import Batcher
 from visor.blocking.store.collection import Collection
 from visor.blocking.store.watching import CHUNK, Events
-from visor.errors import Conflict, FutureRev, TooLarge, VisorError
+from visor.errors import Compacted, Conflict, FutureRev, TooLarge, VisorError
 from visor.protocol.limits import DEFAULT
 
 if TYPE_CHECKING:
@@ -338,9 +338,14 @@ class Store:
         commits = self._client.history(
             self._what, codec=codecs.BYTES, first=first + 1, last=last, previous=True
         )
-        for commit in commits:
-            batches.append(batch_of(commit, first, self._decode))
-            first = commit.rev
+        try:
+            for commit in commits:
+                batches.append(batch_of(commit, first, self._decode))
+                first = commit.rev
+        except (
+            Compacted
+        ) as error:  # it names the first commit there is; whoever counts in versions goes on after one
+            raise Compacted(floor=error.floor - 1, rev=first) from error
         return batches
 
     # -- as a whole -----------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def ls_command(
     """Print the events from rev N to the latest one, and end."""
     output = Output(settings)
     with domain(settings) as registry:
-        first = max(rev, registry.client.horizon().floor, 1)
+        first = max(rev, registry.client.horizon().floor + 1)
         with registry.watch_event(first, types=types or None, app=app) as events:
             found = _until(events, registry.client.rev())
             # The latest ones are known when the last one is there.

@@ -105,7 +105,7 @@ def tail_command(settings: Settings, identity: int) -> None:
         found = view.identity(identity)
         if found is None:
             raise NotFound(f"instance {identity}: not found", path=layout.identity(identity), rev=view.rev)
-        first = max(identity // BLOCK, registry.client.horizon().floor, 1)
+        first = max(identity // BLOCK, registry.client.horizon().floor + 1)
         with registry.watch_event(first, app=found.app) as events:
             for event in events:
                 if event.path.instance != identity:
