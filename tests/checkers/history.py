@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from visor.protocol import verbs
+
 Version = tuple[int, bytes | None, int, int, int]
 """(mod_rev, value, created, count, lease), as on the wire; value None: deleted."""
 Change = tuple[int, str, Version, Version | None]
@@ -148,6 +150,13 @@ class Lease:
     """When anybody first saw that it had expired."""
 
 
+class Grant(NamedTuple):
+    """A lease was granted, to whomever, by a command after which the state was at `rev` (a grant takes none)."""
+
+    lease: int
+    rev: int
+
+
 OUTSIDER: Final = "hostile"
 """The actor of those who mean harm: nobody keeps count of what they write."""
 
@@ -165,6 +174,8 @@ class History:
     digests: list[Digest] = field(default_factory=list)
     watches: list[Watch] = field(default_factory=list)
     leases: list[Lease] = field(default_factory=list)
+    grants: list[Grant] = field(default_factory=list)
+    """All of them, in the order in which they were applied."""
     goals: list[Goal] = field(default_factory=list)
 
     def last_rev(self) -> int:
@@ -184,6 +195,14 @@ def token_of(commit: Commit) -> str | None:
             token, dot, _ = version[1].partition(b".")
             return token.decode() if dot else None
     return None
+
+
+def expired_lease(commit: Commit) -> int:
+    """Return the lease whose expiry a commit is; 0: it is none."""
+    for kind, _, _, previous in commit[4]:
+        if kind == verbs.EXPIRE and previous is not None:
+            return previous[4]
+    return 0
 
 
 def by_token(commits: Iterable[Commit]) -> dict[str, list[Commit]]:

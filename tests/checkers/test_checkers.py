@@ -36,6 +36,7 @@ from tests.checkers.history import (
     Digest,
     Event,
     Goal,
+    Grant,
     History,
     Lease,
     Operation,
@@ -186,6 +187,43 @@ def test_a_write_applied_twice_is_found() -> None:
     history = two_writes()
     history.commits.append(again)
     finds(exactly_once.check, history, r"t1 was applied as revs \[1, 3\]")
+
+
+CHOSEN = 1 << 48
+
+
+def expiries(lease: int, grants: list[int], *revs: int) -> History:
+    """A history in which a lease was granted at some revs, and expired at others."""
+    history = History(grants=[Grant(lease, rev) for rev in grants])
+    for rev in revs:
+        gone = (verbs.EXPIRE, "/a", (rev, None, 0, 0, 0), (rev - 1, b"x", rev - 1, 1, lease))
+        history.commits.append((rev, 1000 + rev, "visord", f"lease {lease} expired", [gone]))
+    return history
+
+
+@pytest.mark.parametrize("lease", [7, CHOSEN], ids=["by the registry", "by a client"])
+@pytest.mark.parametrize("grants", [[], [1], [8], [1, 8]], ids=str)
+def test_a_lease_that_expires_twice_is_found(lease: int, grants: list[int]) -> None:
+    # Granted again only when it had expired for the second time: that makes good for nothing.
+    history = expiries(lease, grants, 4, 8)
+    finds(exactly_once.check, history, "was granted at" if lease == 7 and len(grants) > 1 else r"\[4, 8\]")
+
+
+def test_a_chosen_id_may_expire_once_for_each_time_that_it_was_granted() -> None:
+    exactly_once.check(expiries(CHOSEN, [1], 4))
+    exactly_once.check(
+        expiries(CHOSEN, [1, 4, 9], 4, 8, 12)
+    )  # a grant takes no rev: the second one is after rev 4
+    finds(exactly_once.check, expiries(CHOSEN, [1, 2, 4], 4, 8, 12), r"\[4, 8, 12\]")
+    finds(exactly_once.check, expiries(7, [1, 4], 4), r"lease 7 was granted at revs \[1, 4\]")
+
+
+def test_a_write_that_was_applied_once_as_an_expiry_is_found() -> None:
+    history = two_writes()
+    history.grants = [Grant(CHOSEN, 1)]
+    gone = (verbs.EXPIRE, "/a", (3, None, 0, 0, 0), (2, value("t2"), 1, 2, CHOSEN))
+    history.commits.append(commit(3, "t2", gone))
+    finds(exactly_once.check, history, r"t2 was applied as revs \[2, 3\]")
 
 
 def test_half_a_transaction_is_found() -> None:

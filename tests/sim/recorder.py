@@ -7,9 +7,8 @@ from typing import Final
 
 import msgpack
 
-from tests.checkers.history import Commit, Digest, History, Violation
+from tests.checkers.history import Commit, Digest, Grant, History, Violation, expired_lease
 from tests.sim.scheduler import Scheduler
-from visor.protocol import verbs
 from visord.node import Node
 from visord.state.digest import state_hash
 
@@ -27,6 +26,8 @@ class Recorder:
         """The rev up to which each running node's commits were looked at."""
         self.highest = 0
         """The highest index that anybody applied."""
+        self._noted = 0
+        """The highest index whose grants were noted."""
 
     def began(self, name: str, node: Node) -> None:
         """A node was started (or took over a checkpoint): what it has now came from its disk, or from another."""
@@ -63,13 +64,16 @@ class Recorder:
                 self._look_for_expiry(commit)
                 self._history.seen_at[commit[0]] = self._scheduler.now
         machine = node.machine
+        if machine.index > self._noted:
+            self._noted = machine.index
+            self._history.grants += [Grant(lease, store.rev) for lease, ttl in store.leases.news if ttl]
         if machine.index % TABLES_EVERY == 0:
             self.tables(name, node)
 
     def _look_for_expiry(self, commit: Commit) -> None:
-        for kind, _, _, previous in commit[4]:
-            if kind == verbs.EXPIRE and previous is not None:
-                self.expired(previous[4])
+        lease = expired_lease(commit)
+        if lease:
+            self.expired(lease)
 
     def expired(self, number: int) -> None:
         """Somebody sees that a lease is gone."""

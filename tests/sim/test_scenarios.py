@@ -11,9 +11,12 @@ from typing import Any
 import msgpack
 import pytest
 
+from tests.checkers.history import OUTSIDER, expired_lease
 from tests.sim.disk import SimDisk
 from tests.sim.host import ROOM, Host
+from tests.sim.wires import Connection
 from tests.sim.world import Plan, World
+from visor.protocol import verbs
 from visord.peers import messages as msg
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
@@ -419,4 +422,28 @@ def test_a_new_leader_takes_nobody_for_dead_whom_it_has_not_heard() -> None:
     go_on(world, 2.0)
     assert [done for done, _ in answers] == [True]
     old.retired = True
+    come_to_rest(world)
+
+
+class _Deaf:
+    """A client's end that listens to nothing."""
+
+    def heard(self, connection: Connection, data: bytes) -> None: ...
+
+    def hung_up(self, connection: Connection) -> None: ...
+
+
+def test_an_id_that_a_client_chose_expires_once_for_each_time_that_it_was_granted() -> None:
+    # Seed 469 of 39d6290: granted, expired, granted again and expired again was taken for one expiry done twice.
+    world, chosen = begun(), 1 << 48
+    connection = world.accept(leads(world), _Deaf())
+    assert connection is not None
+    hello = {"versions": [verbs.VERSION], "client": "sim", "session": None, "actor": OUTSIDER, "min_rev": 0}
+    connection.send(msgpack.packb([verbs.HELLO, 1, hello]))
+    for request in (2, 4):
+        connection.send(msgpack.packb([verbs.GRANT, request, 0, 1000, chosen]))
+        connection.send(msgpack.packb([verbs.SET, request + 1, 0, "/chosen", b"x", 0, 0, chosen]))
+        go_on(world, 4.0)
+    expired = [one for one in world.history.commits if expired_lease(one) == chosen]
+    assert len(expired) == 2
     come_to_rest(world)
