@@ -110,6 +110,7 @@ class Process:
         node.engine.max_batch = host.world.max_batch
         assert self.peers is not None
         self.peers.admit = node.admit
+        self.peers.removed, self.peers.dismissed = node.removed, node.dismissed
         node.start()
 
     def _stopwatch(self) -> float:

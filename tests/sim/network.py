@@ -189,22 +189,31 @@ class Connection:
         self._after(2 * link.delay(network.rng, 0), self._accepted)
 
     def _accepted(self) -> None:
-        peer = self._network.endpoints.get(self.address)
-        if self._closed or self._owner.closed:
+        owner, peer = self._owner, self._network.endpoints.get(self.address)
+        if self._closed or owner.closed:
             return
         if (
             peer is None
             or peer.closed
             or self._cut()
             or peer.member != self.member
-            or peer.cluster != self._owner.cluster
-            or peer.admit(self._owner.member, self._owner.address) is not None
+            or peer.cluster != owner.cluster
+            or not self._admitted(peer)
         ):
             self._dial_soon()
             return
         self.up, self.peer = True, peer
         self.epoch += 1
-        self._owner.tell(self.member, self.epoch)
+        owner.tell(self.member, self.epoch)
+
+    def _admitted(self, peer: SimPeers) -> bool:
+        """Tell whether a process lets this one in; where not because it was removed, it hears so."""
+        owner = self._owner
+        if peer.admit(owner.member, owner.address) is None:
+            return True
+        if peer.removed(owner.member):
+            owner.refused(self.member)
+        return False
 
     def _cut(self) -> bool:
         network, here, there = self._network, self._owner.address, self.address
@@ -359,6 +368,10 @@ class SimPeers:
         self.closed = False
         self.admit: Callable[[str, str], str | None] = lambda member, address: None
         """Why a member may not connect; None when it may."""
+        self.removed: Callable[[str], bool] = lambda member: False
+        """Whether a member was removed: it is told so."""
+        self.dismissed: Callable[[str], None] = lambda member: None
+        """Called with who was dialled and says that this process was removed."""
         network.listen(self)
 
     def set_members(self, addresses: Mapping[str, str]) -> None:
@@ -428,6 +441,14 @@ class SimPeers:
     def tell(self, member: str, epoch: int) -> None:
         """A connection was made, the member's so-manieth, or broke (0)."""
         self._loop.call_soon(self._changed, member, epoch)
+
+    def refused(self, member: str) -> None:
+        """A member does not let this process in: it was removed."""
+        self._loop.call_soon(self._refused, member)
+
+    def _refused(self, member: str) -> None:
+        if not self.closed and member in self._connections:
+            self.dismissed(member)
 
     def _changed(self, member: str, epoch: int) -> None:
         if self.closed or member not in self._connections:

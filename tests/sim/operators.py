@@ -19,6 +19,7 @@ AGAIN_SECONDS: Final = (0.2, 1.0)
 ANSWER_SECONDS: Final = 9.0
 SPARE_HOSTS: Final = 4
 """Machines beyond those of the beginning."""
+STOPPED: Final = "removed member stopped"
 FINAL: Final = frozenset({"bad_request", "unsafe", "not_found", "denied"})
 """Refusals that will not pass."""
 
@@ -93,6 +94,11 @@ class Operator:
         """Nobody that this member knows to vote is left to vouch for today's leader: the runbook says to replace it."""
         self._world.count("stuck member removed")
         self._ask("remove", [host.member_id], lambda: self._retire(host))
+
+    def stop_removed(self, host: Host) -> None:
+        """It says `removed: ...`, and the leader does not list it: the runbook says to stop it."""
+        self._world.count(STOPPED)
+        self._retire(host)
 
     def transfer(self) -> bool:
         """Hand leadership to somebody, or to a certain member."""

@@ -304,6 +304,20 @@ def test_who_is_not_admitted_gets_no_connection() -> None:
     assert pair.ends["b"].reachable("a")
 
 
+@pytest.mark.parametrize("removed", [True, False], ids=["removed", "unknown"])
+def test_who_is_not_admitted_hears_whether_it_was_removed(removed: bool) -> None:
+    pair, heard = Pair(), list[str]()
+    pair.ends["b"].admit = lambda member, address: "not let in"
+    pair.ends["b"].removed = lambda member: removed and member == "a"
+    pair.ends["a"].dismissed = heard.append
+    pair.network.cut("b", "a")
+    pair.go_on(2.0)
+    assert heard == []
+    pair.network.heal("b", "a")
+    pair.go_on(2.0)
+    assert set(heard) == ({"b"} if removed else set())
+
+
 # -- campaigns ----------------------------------------------------------------------------------------------
 
 

@@ -12,14 +12,18 @@ import msgpack
 import pytest
 
 from tests.checkers.history import OUTSIDER, expired_lease
+from tests.sim.client import Client
 from tests.sim.disk import SimDisk
 from tests.sim.host import ROOM, Host
+from tests.sim.operators import STOPPED
 from tests.sim.wires import Connection
 from tests.sim.world import Plan, World
 from visor.protocol import verbs
+from visord.node import RemovedError
 from visord.peers import messages as msg
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
+from visord.serving import health
 from visord.settings import StorageSettings
 from visord.storage.errors import StorageError
 from visord.storage.worker import Inline
@@ -447,3 +451,73 @@ def test_an_id_that_a_client_chose_expires_once_for_each_time_that_it_was_grante
     expired = [one for one in world.history.commits if expired_lease(one) == chosen]
     assert len(expired) == 2
     come_to_rest(world)
+
+
+def attend(world: World, client: Client, host: Host) -> None:
+    """Let a client with a watch connect to this host."""
+    if not client.subscribers:
+        client._ask_watch()
+    assert host.process is not None
+    deadline = world.scheduler.now + 20.0
+    while client.connection not in host.process.connections or not client.greeted:
+        assert world.scheduler.now < deadline
+        client._leave()
+        go_on(world, 0.4)
+
+
+def remove(world: World, host: Host) -> None:
+    answers = act(world, leads(world), "remove", host.member_id)
+    go_on(world, 2.0)
+    assert [done for done, _ in answers] == [True]
+
+
+def test_who_was_removed_while_it_was_down_stops_when_all_others_refuse_it() -> None:
+    world = begun()
+    away = replica(world)
+    away.crash(power=False)
+    go_on(world, 1.0)
+    remove(world, away)
+    away.start()
+    go_on(world, 3.0)
+    assert isinstance(away.failure, RemovedError)
+    come_to_rest(world)
+    assert not world.counts[STOPPED]
+
+
+def test_who_was_removed_and_hears_it_from_too_few_says_so_until_it_is_stopped() -> None:
+    # Seed 802 of 39d6290: of three members two were removed, one right after the other. Of the two others that one of
+    # them knows, one is left to say so. It does not stop by one's word, and whoever watches there waits until the
+    # operator has read the alarm and stopped it.
+    world = begun()
+    away = replica(world)
+    isolate(world, away)
+    attend(world, world.clients[0], away)
+    go_on(world, 1.0)
+    remove(world, away)
+    other = next(host for host in world.members() if host is not leads(world))
+    remove(world, other)
+    other.retired = True
+    other.crash(power=False)
+    world.network.heal_all()
+    go_on(world, 3.0)
+    assert away.node is not None
+    (told,) = [line for line in health.alarms(away.node) if line.startswith("removed: ")]
+    assert leads(world).member_id in told
+    come_to_rest(world)
+    assert world.counts[STOPPED] == 1
+    assert away.retired
+
+
+def test_who_says_that_it_was_removed_and_was_not_is_left_alone() -> None:
+    world = begun()
+    host = replica(world)
+    assert host.node is not None
+    isolate(world, host)
+    go_on(world, 3.0)
+    host.node.dismissed(leads(world).member_id)
+    assert host.node.engine.leader is None and host.node.dismissal.told is not None
+    world._care()
+    assert not host.retired
+    world.network.heal_all()
+    come_to_rest(world)
+    assert not world.counts[STOPPED]

@@ -300,7 +300,7 @@ class World:
         self._last_looks()
 
     def _care(self) -> None:
-        """Start whoever is down, from now on."""
+        """Start whoever is down, and do as the runbook says about alarms, from now on."""
         self.scheduler.after(CARE_SECONDS, self._care)
         for host in self.hosts:
             host.start()
@@ -308,6 +308,14 @@ class World:
             if host.node is not None and host.node.proof.stuck and host.name not in self._given_up:
                 self._given_up.add(host.name)
                 self.operator.give_up(host)
+        for host in self.running():
+            if host.node is not None and host.node.dismissal.told is not None and self._was_removed(host):
+                self.operator.stop_removed(host)
+
+    def _was_removed(self, host: Host) -> bool:
+        """As `visor cluster members` at the leader shows."""
+        leader = self.leader()
+        return leader is not None and leader.node is not None and leader.node.removed(host.member_id)
 
     def _stop_or(self, reached: Callable[[], bool]) -> bool:
         return self._stop() or reached()
