@@ -17,7 +17,7 @@ import pytest
 from fake_disk import FakeDisk
 
 from visord.peers import messages as msg
-from visord.raft.configuration import Configuration
+from visord.raft.configuration import Configuration, encode
 from visord.raft.configuration import Member as Who
 from visord.raft.core import Timing
 from visord.raft.engine import Engine
@@ -334,3 +334,31 @@ def test_members_hear_of_a_commit_before_it_is_applied_here_where_that_takes_lon
     for _ in range(600):
         world.step(faults=False)
     assert told == [long]
+
+
+def test_who_is_removed_has_heard_of_all_that_was_committed_before() -> None:
+    # What there is to say is said when a turn of the loop is over. An entry is committed in it, and the next one takes
+    # a member out, who hears nothing more.
+    world = World(1)
+    while not any(member.engine.reads_are_current for member in world.up.values()):
+        world.step(faults=False)
+    for _ in range(400):
+        world.step(faults=False)
+    leader = next(member for member in world.up.values() if member.engine.is_leader)
+    gone = next(member for member in world.up.values() if member is not leader)
+    turn: list[Callable[[], None]] = []
+    leader.engine._soon = turn.append
+    position = leader.engine.propose(b"\0x")
+    assert position is not None
+    while leader.engine.commit_index < position[0]:
+        while turn:
+            turn.pop(0)()
+        world.step(faults=False)
+    assert gone.engine.commit_index < position[0]
+    leader.engine.propose(encode(EVERYBODY.remove(gone.me)))
+    while turn:
+        turn.pop(0)()
+    for _ in range(60):
+        world.step(faults=False)
+    assert gone.engine.commit_index == position[0]
+    assert gone.engine.configuration == EVERYBODY
