@@ -30,6 +30,7 @@ from visor._calls import Call
 from visor._feed import Feed
 from visor._inbound import Inbound
 from visor._log import log
+from visor._reach import greeting_seconds
 from visor._sendable import check_shape, plain, unsendable
 from visor._settings import Settings
 from visor._token import may_be_told
@@ -126,6 +127,12 @@ class Session:
         self._packed = 0
         self._flushed = 0
         self.heard = 0.0
+        self._owing = math.nan
+        """`heard` when a call went unanswered: nothing was heard since then as long as they are equal."""
+        self._silence = 0.0
+        """Seconds of silence up to then. Calls that are given up one after the other must not hide it."""
+        self._ready = 0.0
+        """When this connection was greeted."""
         self._pinged = False
         self.broken: str | None = None
         """Why this connection must be given up."""
@@ -164,7 +171,10 @@ class Session:
         self._last_id = call.id = request
         pending = self.pending
         if not pending:
-            self.heard = now  # nobody was listening before: silence counts from here
+            if self.heard != self._owing:
+                self.heard = now  # nobody was listening before: silence counts from here
+            else:
+                self._count_on(now)
         pending[request] = call
         if call.write:
             self._writes[request] = call
@@ -188,6 +198,10 @@ class Session:
             raise TooLarge(what="a message", limit=self._frame, actual=len(data))
         return data
 
+    def _count_on(self, now: float) -> None:
+        """Count silence from here, and add what an unanswered call has seen of it before."""
+        self._owing = self.heard = now - self._silence
+
     def begin(self, message: list[Any], write: bool) -> bytes | None:
         """Return the bytes of a request that goes out at once; None when it cannot, and `submit` must queue it.
 
@@ -208,7 +222,10 @@ class Session:
         call.id = request = call.message[1]
         call.sent = True
         if not self.pending:
-            self.heard = now
+            if self.heard != self._owing:
+                self.heard = now
+            else:
+                self._count_on(now)
         self.pending[request] = call
         if call.write:
             self._writes[request] = call
@@ -254,13 +271,47 @@ class Session:
         return bool(self.pending or self.feeds or self.delayed)
 
     # -- a connection begins and ends -----------------------------------------------------------------
+    def _addresses(self) -> tuple[list[Address], list[Address]]:
+        """Return the own addresses, and those that were learned besides."""
+        own = list(self._settings.addresses)
+        more = [address for address in self.learned if address not in own] if self._settings.discover else []
+        return own, more
+
+    def greeting_seconds(self, now: float, surely: float, attempt: int) -> float:
+        """Return how long the next address may take to accept and greet, in a round `attempt` (from 1 on).
+
+        `surely` is how long what must be kept alive lives for sure.
+        """
+        own, more = self._addresses()
+        left = min((call.deadline for call in self.pending.values()), default=math.inf) - now
+        most = self._settings.connect_timeout
+        return greeting_seconds(min(left, surely), most, len(own) + len(more), attempt)
+
+    def forsake(self, now: float, seconds: float, *, again: bool) -> bool:
+        """Give up a connection that is `seconds` old, for it does not answer what must be answered.
+
+        Where there is no other address, a new connection to the same node helps seldom: it is made only `again`. Says
+        whether `broken` is set.
+        """
+        own, more = self._addresses()
+        if self.state not in (READY, LEAVING) or now - self._ready < seconds:
+            return False
+        if len(own) + len(more) < 2 and not again:
+            return False
+        self._give_up("the node does not answer in time what keeps leases alive")
+        return True
+
+    def _give_up(self, why: str) -> None:
+        """Leave a node that does not answer, and try it last from now on."""
+        self._left = self._here
+        self.urgent = True
+        self.broken = why
+
     def candidates(self) -> list[tuple[Address, bool]]:
         """Return where to connect to, in order: the own addresses shuffled, then (true) those that were learned."""
-        settings = self._settings
-        own = list(settings.addresses)
-        settings.random.shuffle(own)
-        more = [address for address in self.learned if address not in own] if settings.discover else []
-        settings.random.shuffle(more)
+        own, more = self._addresses()
+        self._settings.random.shuffle(own)
+        self._settings.random.shuffle(more)
         rows = [(address, False) for address in own] + [(address, True) for address in more]
         return sorted(rows, key=lambda row: row[0] == self._left)
 
@@ -276,6 +327,7 @@ class Session:
         self.useful = False
         self._pinged = False
         self.heard = now
+        self._owing = math.nan
         self.state = GREETING
         self._hello_id = self._new_id()
         settings = self._settings
@@ -310,6 +362,7 @@ class Session:
         self.limits = _limits(welcome.get("limits"))
         self._in_flight, self._frame = self.limits.in_flight, self.limits.frame
         self.state = READY
+        self._ready = self.heard
         self._resume()
 
     def _wrong_cluster(self, actual: str | None) -> None:
@@ -606,6 +659,8 @@ class Session:
         else:
             error = DeadlineExceeded(*self._why_late(call), seconds=call.seconds)
         error.__cause__ = call.cause
+        if call.sent:
+            self._owing, self._silence = self.heard, call.deadline - self.heard
         self._cancel(call)
         call.settle(None, error)
         self._drop(call)
@@ -623,11 +678,15 @@ class Session:
         return _because(call)
 
     def _keep_alive(self, now: float) -> float:
-        if self.state not in (READY, LEAVING) or not (self.pending or self._wired):
+        if self.state not in (READY, LEAVING):
+            return math.inf
+        if not (self.pending or self._wired):
+            if self.heard == self._owing and self._silence >= self._settings.dead_after:
+                self._give_up(f"the node has been silent for {self._silence:.1f} s")
             return math.inf
         settings = self._settings
         if now - self.heard >= settings.dead_after:
-            self.broken = f"the node has been silent for {now - self.heard:.1f} s"
+            self._give_up(f"the node has been silent for {now - self.heard:.1f} s")
             return math.inf
         if now - self.heard >= settings.ping_after:
             if not self._pinged:

@@ -20,6 +20,8 @@ from visor._public import public
 
 SHARE = 3.0
 """A lease is kept alive three times in its time to live: two attempts may fail."""
+LEAST_ATTEMPT = 0.01
+"""Seconds that an attempt may take at least."""
 LEAST_PAUSE = 0.05
 MOST_PAUSE = 1.0
 """Seconds between two attempts that failed at once."""
@@ -46,6 +48,15 @@ def boot_clock() -> float:
 def lease_clock(clock: Callable[[], float]) -> Callable[[], float]:
     """Return what to measure leases with: a clock that was given, or in the place of the usual one a better one."""
     return boot_clock if clock is time.monotonic else clock
+
+
+def attempt_seconds(ttl: float, surely: float) -> float:
+    """Return how long an attempt may take that begins when a lease is held for `surely` seconds more.
+
+    A third of the time to live, and never more than half of what is sure: however many attempts fail, there is
+    time for another, with another node.
+    """
+    return max(LEAST_ATTEMPT, min(ttl / SHARE, surely / 2))
 
 
 class Tenure:

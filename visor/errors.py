@@ -11,6 +11,7 @@
     │   ├── LeaseNotFound       .lease
     │   ├── LeaseLost           .lease   (told by the client itself, before anything is sent)
     │   │   └── LockLost            .path .fence
+    │   ├── WrongQueue          .path .wanted .found   (also a ValueError; told by the client itself)
     │   ├── IsDirectory         .path
     │   ├── NotDirectory        .path   (the file that is in the way)
     │   ├── BadPath             .path .why
@@ -206,6 +207,17 @@ class LockLost(LeaseLost):
     wording = "{path}: not held any more (fencing number {fence})"
     path: str
     fence: int | None
+
+
+class WrongQueue(Rejected, ValueError):
+    """The directory is the queue of something else: a lock's, not a semaphore's, or a semaphore's of another limit."""
+
+    code = "wrong_queue"
+    fields = ("path", "wanted", "found")
+    wording = "{path}: the queue of {found} stands there, not of {wanted}"
+    path: str
+    wanted: str
+    found: str
 
 
 class NotFound(Rejected):

@@ -25,6 +25,8 @@ from visor.testing import Server
 from .fake_server import FakeServer
 
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
+STRIKES = int(300 * SOAK)
+"""Interrupts of a hail, and calls that end well in it, each at least."""
 
 
 @contextlib.contextmanager
@@ -199,7 +201,7 @@ class TestCtrlC:
             client.close()
             reader.join(5)
 
-    @pytest.mark.timeout(60)
+    @pytest.mark.timeout(240)
     def test_a_hail_of_interrupts_leaves_the_client_usable_and_counts_right(
         self, visor_server: Server
     ) -> None:
@@ -207,20 +209,17 @@ class TestCtrlC:
         done = attempts = 0
         with visor_server.dial() as client, visor_server.dial() as witness:
             with Hail(seed=7) as hail:
-                end = time.monotonic() + 2 * SOAK
-                while time.monotonic() < end:
+                while hail.interrupts < STRIKES or done < STRIKES:
                     attempts += 1
                     number = b"%d" % attempts
                     done += hail.strikes(lambda number=number: client.set("/n", number)) is not None
-            assert hail.interrupts > 20
-            assert done > 20
             assert client.set("/end", b"1") > 0
             written = [int(commit.changes[0].value or b"0") for commit in witness.history("/n")]
             assert len(written) == len(set(written))  # never twice
             assert done <= len(written) <= attempts
             assert not client._driver._session.pending
 
-    @pytest.mark.timeout(60)
+    @pytest.mark.timeout(240)
     def test_a_hail_of_interrupts_in_a_watch_brings_nothing_twice(self, visor_server: Server) -> None:
         revs, stop = list[int](), threading.Event()
 
@@ -234,8 +233,7 @@ class TestCtrlC:
             thread = threading.Thread(target=write)
             thread.start()
             with Hail(seed=8) as hail:
-                end = time.monotonic() + 2 * SOAK
-                while time.monotonic() < end:
+                while hail.interrupts < STRIKES or len(revs) < STRIKES:
                     commit = hail.strikes(lambda: watch.next(timeout=10))
                     if commit is not None:
                         revs.append(commit.rev)
@@ -245,7 +243,6 @@ class TestCtrlC:
         assert revs == sorted(set(revs))
         # What is lost was handed out: the interrupt struck between the watch and the variable.
         assert revs[-1] - len(revs) <= hail.interrupts
-        assert len(revs) > 20
 
 
 def _up_to_the_end(watch: visor.Watch[bytes]) -> Iterator[visor.Commit[bytes]]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visor import codecs
-from visor._views.endpoint import Endpoint, decode, encode, file_name
+from visor._views.endpoint import Endpoint, decode, encode, file_name, wrong
 from visor._views.partition import LAST, HashRange, Partition, cover, covers
 from visor._views.roster import Health, Reported, Roster, Schedule, View
 
@@ -80,7 +80,7 @@ def test_a_range_that_is_none_is_refused(ends: tuple[int, int]) -> None:
 
 ENDPOINTS = st.builds(
     Endpoint,
-    st.text(min_size=1, max_size=8),
+    st.text(min_size=1, max_size=8) | st.from_regex(r"[a-z0-9][a-z0-9.-]{0,8}", fullmatch=True),
     st.none() | st.integers(1, 65535),
     st.sampled_from(["tcp", "unix"]),
     st.integers(0, 2**40),
@@ -91,7 +91,12 @@ ENDPOINTS = st.builds(
 
 @given(ENDPOINTS)
 def test_what_is_announced_is_read(endpoint: Endpoint) -> None:
-    assert decode(encode(endpoint)) == endpoint
+    if wrong(endpoint) is None:
+        assert decode(encode(endpoint)) == endpoint
+    else:
+        with pytest.raises(ValueError, match=r"host|port|network|endpoint") as caught:
+            decode(encode(endpoint))
+        assert str(caught.value) == wrong(endpoint)
 
 
 @given(st.binary() | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(codecs.JSON.encode))

@@ -25,6 +25,7 @@ BY_HAND = (
     "_driver.py",
     "_opening.py",
     "_signal.py",
+    "_turn.py",
     "views/_probing.py",
     "registry/_resolve.py",
     "registry/_control.py",

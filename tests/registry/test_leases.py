@@ -31,6 +31,23 @@ def test_an_attending_host_is_a_process_manager(web: Registry, host: Presence) -
     assert web.snapshot().leases() == web.snapshot().process_managers() == []
 
 
+def test_what_says_that_a_host_attends_comes_back_while_its_lease_lives(
+    web: Registry, host: Presence
+) -> None:
+    (instance,) = running(web, host)
+    for path in ("/leases", "/pms"):
+        web.client.delete(path, recursive=True)
+    assert web.instance(instance.id).state is State.LOST
+    host._lease._look_after(20.0)
+    assert web.instance(instance.id).state is State.RUNNING
+    assert [(each.host, each.lease) for each in web.snapshot().leases()] == [("10.0.0.1", host.lease)]
+    assert [each.addr for each in web.snapshot().process_managers()] == ["10.0.0.1"]
+    with web.attend("10.0.0.1", 60) as later:
+        host._lease._look_after(20.0)  # the process manager of the host is the later one now
+        assert len(web.snapshot().leases()) == 2
+        assert web.client.get("/pms/10.0.0.1").lease == later.lease
+
+
 def test_everything_of_a_host_is_lost_in_one_rev(web: Registry, host: Presence) -> None:
     waiting, stopping, first, second = running(web, host, 4)
     stopping = stopping.stop()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from visor import paths
 from visor._public import public
@@ -67,6 +69,47 @@ class Found:
     """Announcements that cannot be read: id and why."""
 
 
+_HOST: Final = re.compile(r"[^\s\x00-\x20\x7f/@\[\]?#\"'<>\\^`{|},;]{1,255}").fullmatch
+
+
+def wrong(endpoint: Endpoint) -> str | None:
+    """Return why nobody could use the endpoint, or None: the same for who announces it and for who reads it."""
+    host, port, network = endpoint.host, endpoint.port, endpoint.network
+    if type(network) is not str or not network.isprintable() or not network:
+        return f"the network of an endpoint is a word (tcp, udp, unix), not {network!r}"
+    if type(host) is not str or not host:
+        return f"the host of an endpoint is a name or an address, not {host!r}"
+    if not network.startswith("unix") and not _is_host(host):
+        return f"{host!r} is neither the name of a host nor an IP address"
+    if port is not None and (type(port) is not int or not 0 < port < 65536):
+        return f"{port!r} is no port: a port is a whole number from 1 to 65535, or None"
+    return _wrong_details(endpoint)
+
+
+def _is_host(host: str) -> bool:
+    if _HOST(host) is None or not host.isprintable():
+        return False
+    if ":" not in host:
+        return True
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _wrong_details(endpoint: Endpoint) -> str | None:
+    features, partition = endpoint.features, endpoint.partition
+    if type(features) is not int or features < 0:
+        return f"the features of an endpoint are bits, a whole number of 0 or more, not {features!r}"
+    if partition is not None and (type(partition) is not Partition or type(partition.space) is not str):
+        return f"the partition of an endpoint is a visor.views.Partition, not {partition!r}"
+    for key, value in endpoint.annotations.items():
+        if type(key) is not str or type(value) is not str:
+            return f"annotations of an endpoint are text for text, not {key!r}: {value!r}"
+    return None
+
+
 def file_name(id: str) -> str:
     """Return the component of a path that stands for a server."""
     name = "".join(
@@ -110,22 +153,21 @@ def decode(data: bytes) -> Endpoint:
 def _decoded(told: Any) -> Endpoint:
     if told["format"] != FORMAT:
         raise ValueError(f"an announcement of format {told['format']}, known is {FORMAT}")
-    host, port, features = told["host"], told["port"], told["features"]
-    if type(host) is not str or not host or type(features) is not int or features < 0:
-        raise ValueError("an announcement needs a host, and features that are bits")
-    if port is not None and (type(port) is not int or not 0 < port < 65536):
-        raise ValueError(f"{port!r} is no port")
     partition = told["partition"]
-    return Endpoint(
-        host,
-        port,
-        str(told["network"]),
-        features,
+    endpoint = Endpoint(
+        told["host"],
+        told["port"],
+        told["network"],
+        told["features"],
         None
         if partition is None
         else Partition(str(partition["space"]), HashRange(int(partition["first"]), int(partition["last"]))),
         FrozenDict({str(key): str(value) for key, value in told["annotations"].items()}),
     )
+    why = wrong(endpoint)
+    if why is not None:
+        raise ValueError(why)
+    return endpoint
 
 
 public("visor.views", Endpoint, Found)

@@ -160,6 +160,8 @@ class Driver:
         self._told = ClientState.SUSPENDED
         self.on_state: Callable[[ClientState], object] | None = None
         """Called with the state when it has changed; must not wait."""
+        self.hurry: Callable[[], float] = lambda: math.inf
+        """Says for how many seconds what must be kept alive lives for sure."""
         self._pid = os.getpid()
         _drivers.add(self)
         raise_mmap_threshold()
@@ -263,6 +265,13 @@ class Driver:
             raise _unreachable(self.describe(), seconds, self._failure) from self._failure
         finally:
             self._up.discard(up)
+
+    def forsake(self, seconds: float, *, again: bool) -> None:
+        """Give up a connection that is `seconds` old and did not answer in time; see `Session.forsake`."""
+        session = self._session
+        if self._fault is None and session.forsake(self._clock(), seconds, again=again):
+            assert session.broken is not None
+            self.dropped(session.broken)
 
     async def close(self) -> None:
         """End everything; see `Client.close`."""
@@ -573,9 +582,10 @@ class Driver:
         loop = asyncio.get_running_loop()
         connection = Connection(self, loop)
         session = self._session
+        seconds = session.greeting_seconds(self._clock(), self.hurry(), self._attempt)
         try:
-            async with asyncio.timeout(self._settings.connect_timeout):
-                await self._open(loop, connection, address)
+            async with asyncio.timeout(seconds):
+                await self._open(loop, connection, address, seconds)
                 assert connection.transport is not None
                 self._connection = connection
                 connection.transport.write(session.hello(self._clock(), address, guess=guess))
@@ -601,7 +611,9 @@ class Driver:
         self._established(connection, address)
         return True
 
-    async def _open(self, loop: asyncio.AbstractEventLoop, connection: Connection, address: Address) -> None:
+    async def _open(
+        self, loop: asyncio.AbstractEventLoop, connection: Connection, address: Address, seconds: float
+    ) -> None:
         """Connect; a name is resolved here, at every attempt, and its addresses share the time that is left."""
         if address.unix is not None:
             await loop.create_unix_connection(lambda: connection, address.unix)
@@ -613,7 +625,7 @@ class Driver:
             except UnicodeError as error:  # a label that no name can have
                 raise OSError(f"{address.host!r} cannot be resolved: {error}") from None
             hosts = list(dict.fromkeys((str(where[0]), int(where[1])) for *_, where in found))
-        until = self._clock() + self._settings.connect_timeout
+        until = self._clock() + seconds
         for number, (host, port) in enumerate(hosts, 1):
             share = max(0.0, until - self._clock()) / (len(hosts) - number + 1)
             try:

@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -770,9 +771,14 @@ class Client(Generic[T]):
         _, number, granted = await self._call(message, True, timeout)
         return number, granted / 1000
 
+    def _surely(self) -> float:
+        """Return for how many seconds all leases that are kept alive are held for sure; math.inf without any."""
+        return min((keeper.surely() for keeper in list(self._keepers.values())), default=math.inf)
+
     def _keeper(self, seconds: float) -> Keeper:
         from visor.aio._keeper import Keeper
 
+        self._driver.hurry = self._surely
         return self._keepers.setdefault(seconds, Keeper(self, seconds))
 
     async def keep_alive(self, leases: Iterable[int], *, timeout: float | None = None) -> dict[int, float]:

@@ -139,6 +139,8 @@ class Driver:
         self._told = ClientState.SUSPENDED
         self.on_state: Callable[[ClientState], object] | None = None
         """Called with the state when it has changed, under the lock; must not wait."""
+        self.hurry: Callable[[], float] = lambda: math.inf
+        """Says for how many seconds what must be kept alive lives for sure."""
         self._start()
         _drivers.add(self)
         raise_mmap_threshold()
@@ -301,6 +303,16 @@ class Driver:
             raise self._fault()
         if self._session.state != _session.READY and self._clock() >= notice.deadline:
             raise _unreachable(self.describe(), seconds, self._failure) from self._failure
+
+    def forsake(self, seconds: float, *, again: bool) -> None:
+        """Give up a connection that is `seconds` old and did not answer in time; see `Session.forsake`."""
+        with self._lock:
+            session = self._session
+            if self._sock is not None and session.forsake(self._clock(), seconds, again=again):
+                assert session.broken is not None
+                self._drop(session.broken)
+                if self._reader is None:
+                    self._bury()
 
     def close(self) -> None:
         """End everything; see `Client.close`."""
@@ -733,7 +745,10 @@ class Driver:
 
     def _try(self, address: Address, waiter: Waiter, guess: bool) -> bool:
         """Connect and greet; say whether there is a connection now, or none is wanted any more."""
-        until = min(waiter.deadline, self._clock() + self._settings.connect_timeout)
+        surely = self.hurry()
+        with self._lock:
+            now = self._clock()
+            until = min(waiter.deadline, now + self._session.greeting_seconds(now, surely, self._attempt))
         self._connecting_until = until + NAP_SECONDS
         sock: socket.socket | None = None
         try:

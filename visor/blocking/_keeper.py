@@ -2,27 +2,33 @@
 """Keeps leases alive: one runner for all leases of a client that have the same time to live.
 
 Three times in a time to live it sends one KEEPALIVE for all of them. An attempt that is not answered in a third of the
-time to live is given up and made again; when the time that is sure is over, the lease is lost, whether or not anything
-was heard. Leases of another time to live have another runner, so a long attempt for one never costs another its life.
+time to live is given up, with the node that did not answer it, whatever else that node says, and made again elsewhere;
+when the time that is sure is over, the lease is lost, whether or not anything was heard. Leases of another time to live
+have another runner, so a long attempt for one never costs another its life.
+
+    0 s          3.3 s              6.7 s           8.3 s   9.2 s       10 s        (time to live: 10 s)
+    confirmed    sent to node A     to B            to C    ...         lost
+
+So one silent node costs no lease while another one answers.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from visor._log import log
-from visor._tenure import SHARE, lease_clock
+from visor._tenure import LEAST_ATTEMPT, SHARE, attempt_seconds, lease_clock
 from visor.blocking._signal import Signal
-from visor.errors import ClientUnusable, VisorError
+from visor.errors import ClientUnusable, DeadlineExceeded, VisorError
 from visor.protocol import verbs
 
 if TYPE_CHECKING:
     from visor.blocking.client import Client
     from visor.blocking.lease import Lease
 
-LEAST_TIMEOUT = 0.01
 MOST_LEASES = 4096
 """In one message."""
 CLOSE_SECONDS = 1.0
@@ -40,6 +46,8 @@ class Keeper:
         self._runner: Any = None
         self._signal = Signal()
         self._changes = 0
+        self._silences = 0
+        """How many attempts in a row were not answered in time."""
 
     def add(self, lease: Lease) -> None:
         """Keep the lease alive from now on."""
@@ -63,6 +71,10 @@ class Keeper:
         with self._lock:
             return list(self._leases.values())
 
+    def surely(self) -> float:
+        """Return for how many seconds all of them are held for sure; math.inf when there are none."""
+        return min((lease.time_left() for lease in self.leases()), default=math.inf)
+
     def close(self) -> None:
         """Keep nothing any more; called by the driver at its end."""
         with self._lock:
@@ -82,8 +94,13 @@ class Keeper:
                 if not leases:
                     self._runner = None
                     return
+            over = [lease for lease in leases if lease.over]
+            if over:
+                self._drop(over)
+                continue
             now = self._clock()
-            wait = min(lease._tenure.due for lease in leases) - now
+            # Also when they end: whoever listens is told then, whatever the next attempt waits for.
+            wait = min(min(lease._tenure.due, lease._tenure.deadline) for lease in leases) - now
             if wait > 0:
                 self._signal.until(self._changed_since(seen), wait)
             else:
@@ -97,26 +114,49 @@ class Keeper:
         """Send one KEEPALIVE and note what came of it."""
         sent = self._clock()
         surely = min(lease._tenure.deadline for lease in leases) - sent
-        timeout = max(LEAST_TIMEOUT, min(self._ttl / SHARE, surely))
+        timeout = attempt_seconds(self._ttl, surely)
         message = [verbs.KEEPALIVE, 0, [lease.id for lease in batch]]
         try:
-            rows = self._client._call(message, False, timeout)
+            kept = dict(self._client._call(message, False, timeout))
         except ClientUnusable:
             self._drop(leases)
-        except VisorError as error:
-            log.info("leases were not kept alive: %s", error)
-            for lease in batch:
-                lease._missed(sent)
+        except Exception as error:
+            self._missed(batch, sent, timeout, error)
         else:
-            for lease, (_, ttl) in zip(batch, rows, strict=True):
+            self._silences = 0
+            for lease in batch:
+                ttl = kept.get(lease.id)
                 if ttl:
                     lease._confirmed(sent, ttl / 1000)
+                elif ttl is None:
+                    lease._missed(sent)
                 else:
                     lease._gone()
-            until = self._clock() + self._ttl / (2 * SHARE)
-            for lease in batch:
-                lease._look_after(max(LEAST_TIMEOUT, until - self._clock()))
+            self._look_after(batch)
         self._drop(lease for lease in leases if lease.over)
+
+    def _missed(self, batch: list[Lease], sent: float, timeout: float, error: Exception) -> None:
+        """Note that an attempt has failed, and give up a node that has not answered it."""
+        if isinstance(error, VisorError):
+            log.info("leases were not kept alive: %s", error)
+        else:  # the leases live on, with the next attempt
+            log.error("leases were not kept alive, in an unforeseen way", exc_info=error)
+        if isinstance(error, DeadlineExceeded):
+            self._silences += 1
+            # A connection that is younger than that may just be about to answer.
+            self._client._driver.forsake(timeout / 2, again=self._silences > 1)
+        for lease in batch:
+            lease._missed(sent)
+
+    def _look_after(self, batch: list[Lease]) -> None:
+        """See to what is built on the leases; each has its share of the time, and none is in another's way."""
+        until = self._clock() + self._ttl / (2 * SHARE)
+        for number, lease in enumerate(batch):
+            share = (until - self._clock()) / (len(batch) - number)
+            try:
+                lease._look_after(max(LEAST_ATTEMPT, share))
+            except Exception:
+                log.exception("lease %d cannot be looked after", lease.id)
 
     def _drop(self, leases: Iterable[Lease]) -> None:
         for lease in leases:

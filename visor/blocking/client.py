@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -762,9 +763,14 @@ class Client(Generic[T]):
         _, number, granted = self._call(message, True, timeout)
         return number, granted / 1000
 
+    def _surely(self) -> float:
+        """Return for how many seconds all leases that are kept alive are held for sure; math.inf without any."""
+        return min((keeper.surely() for keeper in list(self._keepers.values())), default=math.inf)
+
     def _keeper(self, seconds: float) -> Keeper:
         from visor.blocking._keeper import Keeper
 
+        self._driver.hurry = self._surely
         return self._keepers.setdefault(seconds, Keeper(self, seconds))
 
     def keep_alive(self, leases: Iterable[int], *, timeout: float | None = None) -> dict[int, float]:

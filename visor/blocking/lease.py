@@ -99,7 +99,12 @@ class Lease:
     def check(self) -> None:
         """Raise LeaseLost unless it is held, as far as this client can know without asking."""
         if self.time_left() <= 0:
-            raise LeaseLost(lease=self._id)
+            raise self._loss()
+
+    def _loss(self) -> LeaseLost:
+        if self._tenure.state is LeaseState.ENDED and os.getpid() == self._pid:
+            return LeaseLost(f"lease {self._id} has ended: it was revoked or closed here", lease=self._id)
+        return LeaseLost(lease=self._id)
 
     def on_change(self, listener: Callable[[LeaseState], object]) -> None:
         """Call `listener(state)` at every change of `state` from now on, one after another.

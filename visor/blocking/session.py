@@ -14,6 +14,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
+from visor._backoff import Deadline
 from visor._log import log
 from visor._public import public
 from visor._tenure import LeaseState
@@ -23,11 +24,15 @@ from visor.blocking.recipes.election import Election
 from visor.blocking.recipes.lock import Lock
 from visor.blocking.recipes.party import Party
 from visor.blocking.recipes.semaphore import Semaphore
-from visor.errors import LeaseNotFound, NotFound, VisorError
+from visor.errors import LeaseNotFound, NotFound, Rejected, VisorError
 
 if TYPE_CHECKING:
     from visor.blocking._keeper import Keeper
     from visor.blocking.client import Client
+
+LEAST_TIMEOUT = 0.01
+MOST_LEFT_AT_ONCE = 64
+"""Files that were left behind and are deleted in one look after the session."""
 
 
 class Held(Protocol):
@@ -35,6 +40,9 @@ class Held(Protocol):
 
     def _taken_away(self, path: str) -> None:
         """The file at `path` is not attached to the session's lease any more."""
+
+    def _restore(self, path: str, timeout: float) -> None:
+        """Bring it back in `timeout` seconds, where it is of a kind that comes back; called until it is there."""
 
 
 class Session(Lease):
@@ -100,6 +108,10 @@ class Session(Lease):
         with contextlib.suppress(ValueError):
             self._over.remove(listener)
 
+    def _ask(self, timeout: float) -> None:
+        """Ask the registry whether the session lives; LeaseLost when it does not, and then whoever listens is told."""
+        self.keep_alive(timeout=timeout)
+
     def _hold(self, path: str, held: Held) -> None:
         self._held[path] = held
 
@@ -113,24 +125,53 @@ class Session(Lease):
     def _changed(self, state: LeaseState) -> None:
         super()._changed(state)
         if state in (LeaseState.LOST, LeaseState.ENDED):
+            self._leaving.clear()  # it went with the lease, or will
             self._over.tell(state)
 
     def _look_after(self, timeout: float) -> None:
-        """See whether what is held is still there, and delete what was left behind."""
-        try:
-            for path in list(self._leaving):
-                with contextlib.suppress(NotFound):
-                    self._client.delete(path, timeout=timeout)
-                self._leaving.discard(path)
-            held = self._held.copy()  # while the answer is under way, some are released, and others acquired
-            if held:
+        """See whether what is held is still there, bring back what comes back, and delete what was left behind.
+
+        One that fails stands in nobody's way: each is dealt with by itself, what is held first.
+        """
+        deadline = self._client._driver.deadline(timeout)
+        held = self._held.copy()  # while the answer is under way, some are released, and others acquired
+        if held:
+            try:
                 info = self._client.lease_info(self.id, timeout=timeout)
-                for path in held.keys() - set(info.files or ()):
-                    held[path]._taken_away(path)
-        except LeaseNotFound:
-            self._gone()
+            except LeaseNotFound:
+                self._gone()
+                return
+            except VisorError as error:
+                log.info("session %d: %s", self.id, error)
+                return
+            for path in held.keys() - set(info.files or ()):
+                self._look_after_missing(path, held[path], deadline)
+        for path in list(self._leaving)[:MOST_LEFT_AT_ONCE]:
+            if not self._delete_left(path, deadline):
+                return
+
+    def _look_after_missing(self, path: str, held: Held, deadline: Deadline) -> None:
+        try:
+            held._taken_away(path)
+            held._restore(path, max(LEAST_TIMEOUT, deadline.left()))
         except VisorError as error:
             log.info("session %d: %s", self.id, error)
+        except Exception:
+            log.exception("session %d: %s cannot be looked after", self.id, path)
+
+    def _delete_left(self, path: str, deadline: Deadline) -> bool:
+        """Delete a file that was left behind; false when the registry cannot do it now, nor anything else."""
+        try:
+            self._client.delete(path, timeout=max(LEAST_TIMEOUT, deadline.left()))
+        except NotFound:
+            pass
+        except Rejected as error:  # nor will it ever
+            log.warning("session %d: %s cannot be deleted, it goes with the lease: %s", self.id, path, error)
+        except VisorError as error:
+            log.info("session %d: %s", self.id, error)
+            return False
+        self._leaving.discard(path)
+        return True
 
 
 public("visor", Session)

@@ -16,10 +16,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from visor import guard, op
-from visor._contenders import Contender, in_order
+from visor._contenders import QUEUES, Contender
 from visor._tenure import LeaseState
 from visor.aio._announcer import Announcer
-from visor.aio.recipes._place import Patience, Place, files_in
+from visor.aio._turn import Turn
+from visor.aio.recipes._guarded import LOST, Guarded, Outcome
+from visor.aio.recipes._place import Patience, Place, check_data, check_directory, standing_at
 from visor.codecs import BYTES
 from visor.errors import LockLost, NotFound
 from visor.guard import Guard
@@ -43,9 +45,12 @@ class Holding:
     def __init__(self, session: Session, path: str, data: bytes) -> None:
         self._session = session
         self._client = session._client
-        self._directory = path
-        self._data = data
+        self._directory = check_directory(path, self._word)
+        self._data = check_data(data)
         self._mutex = threading.Lock()
+        """Guards what is known here of the hold."""
+        self._turn = Turn()
+        """Whose turn it is to write the file of the hold, and to write again what met such a write."""
         self._busy = False
         self._place: Place | None = None
         self._lost = False
@@ -84,11 +89,9 @@ class Holding:
 
     async def verify(self, *, timeout: float | None = None) -> None:
         """Ask the registry, and raise LockLost unless it was held at that moment."""
-        self.check()
-        place = self._mine()
+        place = self._held_place()
         try:
-            file = await self._client.get(place.path, codec=BYTES, timeout=timeout)
-            there = file.created == place.fence and file.lease == self._session.id
+            there = place.holds(await self._client.get(place.path, codec=BYTES, timeout=timeout))
         except NotFound:
             there = False
         if not there:
@@ -100,25 +103,32 @@ class Holding:
         self._announcer.add(listener)
 
     async def contenders(self, *, timeout: float | None = None) -> list[Contender]:
-        """Return who holds it and who waits, in order."""
-        return in_order(await files_in(self._client, self._directory, timeout), data=True)
+        """Return who holds it and who waits, in order; WrongQueue when something else stands there."""
+        return await standing_at(self._client, self._directory, QUEUES[self._kind], timeout)
 
     # -- acquiring ------------------------------------------------------------------------------------
     async def acquire(self, timeout: float | None = None) -> int:
         """Wait until it is held, `timeout` seconds at most (None: for ever), and return the fencing number.
 
-        DeadlineExceeded when it was not to be had in time, LeaseLost when the session ends meanwhile. Whatever is
-        raised, also an interruption, this contender does not stand in the queue any more.
+        With a `timeout` of 0 it is taken if it is free. DeadlineExceeded, which names who holds it, when it was not to
+        be had in time, LeaseLost when the session ends meanwhile, WrongQueue when something else stands there. Whatever
+        is raised, also an interruption, this contender does not stand in the queue any more.
         """
+        if timeout is not None and timeout <= 0:
+            patience = self._patience(None)
+            fence = await self._try(patience)
+            if fence is None:
+                raise patience.late(0.0)
+            return fence
         self._begin()
-        place = Place(self._session, self._directory, self._kind, self._data)
+        place: Place | None = None
         try:
-            await self._take(place, Patience(self._session, timeout), wait=True)
+            place = Place(self._session, self._directory, self._kind, self._data)
+            await self._take(place, Patience(self._session, self._directory, timeout), wait=True)
             self._got(place)
             return place.fence
         except BaseException:
-            self._end()
-            await place.leave()
+            await self._give_up(place)
             raise
 
     async def try_acquire(self, *, timeout: float | None = None) -> int | None:
@@ -126,27 +136,40 @@ class Holding:
 
         `timeout` is for the requests (default: the client's).
         """
-        if not self._free(await self.contenders(timeout=timeout)):
+        return await self._try(self._patience(timeout))
+
+    def _patience(self, timeout: float | None) -> Patience:
+        """Return how long requests may take where nobody is waited for."""
+        seconds = self._client._settings.timeout if timeout is None else timeout
+        return Patience(self._session, self._directory, seconds)
+
+    async def _try(self, patience: Patience) -> int | None:
+        queue = await self.contenders(timeout=patience.left())
+        if not self._free(queue):
+            patience.meet(self._holders(queue), queue)
             return None
         self._begin()
-        place = Place(self._session, self._directory, self._kind, self._data)
+        place: Place | None = None
         taken = False
         try:
-            patience = Patience(self._session, self._client._settings.timeout if timeout is None else timeout)
+            place = Place(self._session, self._directory, self._kind, self._data)
             taken = await self._take(place, patience, wait=False)
             if taken:
                 self._got(place)
+            return place.fence if taken else None
         except BaseException:
             taken = False
             raise
         finally:
             if not taken:
-                self._end()
-                await place.leave()
-        return place.fence if taken else None
+                await self._give_up(place)
 
     def _free(self, queue: Sequence[Contender]) -> bool:
         """Say whether a newcomer would hold it at once."""
+        raise NotImplementedError
+
+    def _holders(self, queue: Sequence[Contender]) -> list[Contender]:
+        """Return those of the queue that hold it."""
         raise NotImplementedError
 
     async def _take(self, place: Place, patience: Patience, *, wait: bool) -> bool:
@@ -155,12 +178,13 @@ class Holding:
 
     # -- holding --------------------------------------------------------------------------------------
     def guards(self) -> dict[str, Guard]:
-        """Return what a transaction demands so that it happens only while this is held; LockLost, RuntimeError.
+        """Return what a transaction demands so that it happens only while this is held; else LockLost.
 
         `client.txn(lock.guards() | {...}, then=[...])`: `succeeded` is false when this, or another guard, failed.
+        They hold until the holder writes its own file (`Election.proclaim`): take them anew after that. When the
+        outcome of such a write is not known, `verify` finds it.
         """
-        self.check()
-        place = self._mine()
+        place = self._held_place()
         return {place.path: guard.rev(place.rev)}
 
     async def txn(
@@ -172,31 +196,60 @@ class Holding:
         note: str | None = None,
         timeout: float | None = None,
     ) -> Result:
-        """Do a transaction (see `Client.txn`) that happens only while this is held; else LockLost."""
-        self.check()
-        place = self._mine()
-        pairs = list(guards.items() if isinstance(guards, Mapping) else guards)
-        pairs.append((place.path, guard.rev(place.rev)))
-        # Whether it was the hold that failed is read in the same instant, before `orelse` can change anything.
-        asked = [op.get(place.path), *orelse]
-        result = await self._client.txn(pairs, then, asked, note=note, timeout=timeout)
-        if result.succeeded:
-            return result
-        mine: Any = result.results[0]
-        if mine is None or mine.mod_rev != place.rev:
-            self._taken_away(place.path)
+        """Do a transaction (see `Client.txn`) that happens only while this is held, in either branch; else LockLost."""
+        place = self._held_place()
+        attempt = self._guarded(place, guards, then, orelse, note, timeout)
+        outcome = await attempt.once()
+        if not isinstance(outcome, Result) and outcome != LOST:
+            await attempt.take(self._turn)
+            try:
+                outcome = await self._settled(attempt)
+            finally:
+                self._turn.give()
+        return self._result(outcome, place)
+
+    def _guarded(
+        self,
+        place: Place,
+        guards: Mapping[str, Guard] | Iterable[tuple[str, Guard]],
+        then: Sequence[Op],
+        orelse: Sequence[Op],
+        note: str | None,
+        timeout: float | None,
+    ) -> Guarded:
+        pairs = tuple(guards.items() if isinstance(guards, Mapping) else guards)
+        seconds = self._client._settings.timeout if timeout is None else timeout
+        deadline = self._client._driver.deadline(seconds)
+        return Guarded(self._client, place, pairs, then, orelse, note, deadline, seconds)
+
+    async def _settled(self, attempt: Guarded) -> Outcome:
+        """Attempt it until it is decided. In turn: no other write of this holder is under way meanwhile."""
+        while True:
+            outcome = await attempt.once()
+            if isinstance(outcome, Result) or outcome == LOST:
+                return outcome
+
+    def _result(self, outcome: Outcome, place: Place) -> Result:
+        if isinstance(outcome, Result):
+            return outcome
+        self._taken_away(place.path)
+        raise self._loss()
+
+    def _done(self, result: Result) -> int:
+        """Return the rev of what was done; a write that was not done has none."""
+        if not result.succeeded:
             raise self._loss()
-        return Result(result.rev, False, result.results[1:])
+        return result.rev
 
     async def set(
         self, path: str, value: Any, *, note: str | None = None, timeout: float | None = None
     ) -> int:
         """Write a file while this is held, and return the rev of that; else LockLost, and nothing is written."""
-        return (await self.txn(then=[op.set(path, value)], note=note, timeout=timeout)).rev
+        return self._done(await self.txn(then=[op.set(path, value)], note=note, timeout=timeout))
 
     async def delete(self, path: str, *, note: str | None = None, timeout: float | None = None) -> int:
         """Delete a file while this is held, and return the rev of that; else LockLost, and nothing is done."""
-        return (await self.txn(then=[op.delete(path)], note=note, timeout=timeout)).rev
+        return self._done(await self.txn(then=[op.delete(path)], note=note, timeout=timeout))
 
     # -- letting go -----------------------------------------------------------------------------------
     async def release(self, *, timeout: float | None = None) -> None:
@@ -205,7 +258,8 @@ class Holding:
         When the registry cannot be reached, that is done in the background, at the latest when the session ends.
         """
         place = self._mine()
-        self._end()
+        if not self._end(place):
+            raise self._never()  # another thread or task was faster
         await self._leave(place, timeout)
 
     async def _leave(self, place: Place, timeout: float | None) -> None:
@@ -233,13 +287,25 @@ class Holding:
     def _mine(self) -> Place:
         place = self._place
         if place is None:
-            raise RuntimeError(f"the {self._word} {self._directory} was not acquired")
+            raise self._never()
+        return place
+
+    def _never(self) -> RuntimeError:
+        return RuntimeError(f"the {self._word} {self._directory} was not acquired")
+
+    def _held_place(self) -> Place:
+        """Return the place that is held; LockLost when none is, for whatever reason."""
+        place = self._place
+        if place is None or self.lost:
+            raise self._loss()
         return place
 
     def _loss(self) -> LockLost:
-        place = self._place
-        fence = place.fence if place is not None else None
-        return LockLost(path=self._directory, fence=fence, lease=self._session.id)
+        place, lease = self._place, self._session.id
+        if place is None:
+            text = f"{self._directory}: not held: it was not acquired, or was released"
+            return LockLost(text, path=self._directory, fence=None, lease=lease)
+        return LockLost(path=self._directory, fence=place.fence, lease=lease)
 
     def _begin(self) -> None:
         with self._mutex:
@@ -252,18 +318,30 @@ class Holding:
             self._lost = False
 
     def _got(self, place: Place) -> None:
-        self._place = place
+        with self._mutex:
+            self._place = place
         self._session._hold(place.path, self)
         self._session._on_over(self._session_over)
         self._session.check()
 
-    def _end(self) -> None:
+    def _end(self, place: Place) -> bool:
+        """Hold `place` no more; false when that is so already. What is held since then through this object stays."""
         with self._mutex:
-            if self._place is not None:
-                self._session._let_go(self._place.path)
-                self._session._off_over(self._session_over)
+            if self._place is not place:
+                return False
             self._place = None
             self._busy = False
+        self._session._let_go(place.path)
+        self._session._off_over(self._session_over)
+        return True
+
+    async def _give_up(self, place: Place | None) -> None:
+        """End an attempt that `_begin` began: stand in the queue no more."""
+        if place is None or not self._end(place):
+            with self._mutex:
+                self._busy = False
+        if place is not None:
+            await place.leave()
 
     def _session_over(self, state: LeaseState) -> None:
         place = self._place
@@ -278,3 +356,6 @@ class Holding:
                 self._lost = True
         if first:
             self._announcer.tell(self)
+
+    async def _restore(self, path: str, timeout: float) -> None:
+        """What was taken away does not come back by itself: somebody else may hold it by now."""

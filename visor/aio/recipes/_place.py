@@ -7,20 +7,24 @@ in the queue twice, and what it may have left there is found again, or goes with
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from visor import op, select
+from visor import op, paths, select
 from visor._backoff import Deadline
-from visor._contenders import Contender, in_order
+from visor._contenders import MARK, QUEUES, Contender, queue_at, queue_of, told
+from visor._log import log
 from visor.aio.snapshot import File
 from visor.codecs import BYTES
 from visor.errors import (
+    BadPath,
     ClientClosed,
     Compacted,
     DeadlineExceeded,
+    LeaseLost,
     LockLost,
     NotFound,
+    Rejected,
     Unavailable,
     VisorError,
     WriteTimeout,
@@ -40,6 +44,25 @@ LEAVE_SECONDS = 2.0
 GOING = (Kind.DELETE, Kind.EXPIRE)
 
 
+def check_directory(path: object, word: str) -> str:
+    """Return the path of a queue; BadPath when it is none, so that nothing is ever sent, or left behind, there."""
+    if not isinstance(path, str):
+        raise BadPath(path=path, why=f"the directory of a {word} is text, not {type(path).__name__}")
+    why = paths.check(path)
+    if why is None and path == paths.ROOT:
+        why = f"a {word} needs a directory of its own"
+    if why is not None:
+        raise BadPath(path=path, why=why)
+    return path
+
+
+def check_data(data: object) -> bytes:
+    """Return what a contender says of itself; TypeError when that is not bytes."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"what a contender says of itself must be bytes, not {type(data).__name__}")
+    return bytes(data)
+
+
 async def files_in(client: Client[Any], directory: str, timeout: float | None) -> list[File[bytes]]:
     """Return the files directly in a directory, all at one rev."""
     files = []
@@ -48,15 +71,29 @@ async def files_in(client: Client[Any], directory: str, timeout: float | None) -
     return files
 
 
+async def standing_at(
+    client: Client[Any], directory: str, queue: str, timeout: float | None
+) -> list[Contender]:
+    """Return who stands in the queue at `directory`, the first one first; WrongQueue when it is another's."""
+    return queue_at(directory, await files_in(client, directory, timeout), queue)
+
+
 class Patience:
     """How long an acquisition may take: until its deadline, and no longer than its session lives."""
 
-    def __init__(self, session: Session, timeout: float | None) -> None:
+    def __init__(self, session: Session, directory: str, timeout: float | None) -> None:
         self._session = session
+        self._directory = directory
         self._timeout = timeout
         self._deadline: Deadline | None = (
             None if timeout is None else session._client._driver.deadline(timeout)
         )
+        self.holders: Sequence[Contender] = ()
+        """Who held it when this contender looked last, where that was in the way."""
+        self.waiting = 0
+        """How many waited before this contender then."""
+        self.pause = 0.0
+        """Seconds to be waited for the sake of a holder that was lost, as was seen last."""
 
     def left(self) -> float:
         """Return the seconds that the next request may take; LeaseLost, DeadlineExceeded when there are none."""
@@ -65,8 +102,28 @@ class Patience:
         if self._deadline is not None:
             left = min(left, self._deadline.left())
             if left <= 0:
-                raise DeadlineExceeded(seconds=self._timeout or 0.0)
+                raise self.late(self._timeout or 0.0)
         return left
+
+    def late(self, seconds: float) -> DeadlineExceeded:
+        """Return the error for an acquisition that took all of its time: who was in the way."""
+        if self.holders:
+            why = f"held by {told(self.holders)}"
+            if self.waiting:
+                why += f"; {self.waiting} waited before this one"
+        elif self.pause:
+            why = f"its last holder was lost, and asked for a delay of {self.pause:g} s"
+        else:
+            return DeadlineExceeded(seconds=seconds)
+        return DeadlineExceeded(
+            f"{self._directory}: not acquired within {seconds:g} s, {why}", seconds=seconds
+        )
+
+    def meet(self, holders: Sequence[Contender], ahead: Sequence[Contender], pause: float = 0.0) -> None:
+        """Note who holds it, who else is in the way, and how long to wait for the sake of a holder that was lost."""
+        self.holders = holders
+        self.waiting = len(ahead) - len(holders)
+        self.pause = pause
 
     def wait(self) -> float | None:
         """Return the seconds for which something may be waited for; None for ever."""
@@ -74,38 +131,61 @@ class Patience:
 
     async def do(self, request: Callable[[float], Awaitable[R]]) -> R:
         """Make a request that may be repeated, until it is answered or there is no time left."""
+        left = self.left()
         while True:
             try:
-                return await request(self.left())
+                return await request(left)
             except (Unavailable, WriteTimeout) as error:
-                try:
-                    self.left()
-                except DeadlineExceeded as late:
-                    raise late from error
+                cause = error
             await self._session.wait_over(PAUSE_SECONDS)
+            self._session.check()
+            if self._deadline is not None and not self._deadline.left():
+                # It was not a contender that was in the way.
+                raise DeadlineExceeded(seconds=self._timeout or 0.0) from cause
+            left = self.left()
+
+
+def _squatted(result: Result, lease: int) -> bool:
+    """Say whether a place that could not be entered is taken by a file of another lease, or of none."""
+    found: Any = result.results[0]
+    return found is not None and found.lease != lease
 
 
 class Place:
     """One contender of `session` in the queue `directory`."""
 
     def __init__(self, session: Session, directory: str, kind: str, data: bytes) -> None:
-        if directory in ("", "/"):
-            raise ValueError("a lock needs a directory of its own")
         self._session = session
         self._client = session._client
         self.directory = directory
+        self._kind = kind
+        self._queue = QUEUES[kind]
         self.name = session._contender(kind)
         self.path = f"{directory}/{self.name}"
         self.data = data
         self.fence = 0
         """The rev at which it entered; 0 before."""
         self.rev = 0
-        """The rev that wrote its file last."""
+        """The rev that wrote its file last, as far as is known here: what a write compares with."""
+
+    def holds(self, file: Any) -> bool:
+        """Say whether the file (None: there is none) is this contender's: judged by what stays while it stands.
+
+        That is when it was created and the lease that it is attached to; its rev moves whenever it is written.
+        """
+        mine = file is not None and file.created == self.fence and file.lease == self._session.id
+        if mine:
+            self.wrote(file.mod_rev)
+        return mine
+
+    def wrote(self, rev: int) -> None:
+        """The file was written at `rev`, if that is news."""
+        self.rev = max(self.rev, rev)
 
     async def enter(self, patience: Patience, guards: tuple[tuple[str, Guard], ...] = ()) -> bool:
         """Enter the queue, or find the place that an earlier attempt took; return whether it is alone there.
 
-        LookupError when `guards` do not hold.
+        LookupError when `guards` do not hold, WrongQueue when something else stands there.
         """
 
         async def request(timeout: float) -> Result:
@@ -118,33 +198,42 @@ class Place:
             )
 
         result = await patience.do(request)
+        while not result.succeeded and _squatted(result, self._session.id):
+            # Somebody has put a file of his own where this contender's would be.
+            self.name = self._session._contender(self._kind)
+            self.path = f"{self.directory}/{self.name}"
+            result = await patience.do(request)
         if result.succeeded:
             self.fence = self.rev = result.rev
             names: Any = result.results[1]
+            if any(queue_of(name) not in (None, self._queue) for name, _ in names):
+                await self.look(patience)  # raises if they stand before this one
             return len(names) == 1
         mine: Any = result.results[0]
         if mine is None:
             raise LookupError("a guard does not hold")
         self.fence, self.rev = mine.created, mine.mod_rev
+        await self.look(patience)
         return False
 
     async def look(self, patience: Patience) -> tuple[int, list[Contender], dict[str, File[bytes]]]:
         """Return a rev, and at that rev the queue in order and the other files of its directory by name.
 
-        LockLost when this contender is not in the queue any more.
+        LockLost when this contender is not in the queue any more, LeaseLost when that is because the session has ended,
+        WrongQueue when it is the queue of something else.
         """
 
         async def request(timeout: float) -> list[File[bytes]]:
             return await files_in(self._client, self.directory, timeout)
 
         files = await patience.do(request)
-        queue = in_order(files)
+        queue = queue_at(self.directory, files, self._queue)
         if not any(one.path == self.path and one.fence == self.fence for one in queue):
-            self._session.check()
+            # If the session has ended, so has all else that it holds: that is to be known before anybody hears of this.
+            await patience.do(self._session._ask)
             raise LockLost(path=self.directory, fence=self.fence or None, lease=self._session.id)
-        marks = {
-            file.path.rpartition("/")[2]: file for file in files if file.path.rpartition("/")[2][0] == "@"
-        }
+        named = {file.path.rpartition("/")[2]: file for file in files}
+        marks = {name: file for name, file in named.items() if name.startswith(MARK)}
         return files[0].rev, queue, marks
 
     async def wait_gone(self, path: str, rev: int, patience: Patience) -> None:
@@ -179,6 +268,8 @@ class Place:
                         return
         except Compacted:
             return
+        except DeadlineExceeded:
+            patience.left()  # raises, and says who was in the way
         except ClientClosed:
             session.check()
             raise
@@ -192,8 +283,10 @@ class Place:
             return  # it went with the lease, or will
         try:
             await self._client.delete(self.path, timeout=LEAVE_SECONDS if timeout is None else timeout)
-        except NotFound:
+        except (NotFound, LeaseLost):
             pass
+        except Rejected as error:
+            log.warning("%s cannot be deleted, it goes with its lease: %s", self.path, error)
         except VisorError:
             self._session._leave_later(self.path)
         except BaseException:

@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from visor import op
-from visor._contenders import Contender, in_order
+from visor._contenders import LOCK, Contender
 from visor._public import public
-from visor.aio.recipes._place import files_in
+from visor.aio.recipes._place import check_data, check_directory, standing_at
 from visor.aio.recipes._roll import Roll
 from visor.aio.recipes.lock import Lock
 
@@ -65,12 +65,19 @@ class Election(Lock):
     async def proclaim(self, data: bytes, *, timeout: float | None = None) -> int:
         """Change what others see of this leader, and return the rev of that; LockLost when it does not lead any more.
 
-        Guards that were taken before fail from now on: take them anew.
+        `guards` that were taken before fail from now on: take them anew. `set` and `txn` know of it.
         """
-        place = self._mine()
-        result = await self.txn(then=[op.set(place.path, data, lease=self._session)], timeout=timeout)
-        place.rev, self._data = result.rev, data
-        return result.rev
+        place, said = self._held_place(), check_data(data)
+        then = [op.set(place.path, said, lease=self._session.id)]
+        attempt = self._guarded(place, (), then, (), None, timeout)
+        await attempt.take(self._turn)
+        try:
+            rev = self._done(self._result(await self._settled(attempt), place))
+            place.wrote(rev)
+            self._data = said
+        finally:
+            self._turn.give()
+        return rev
 
     async def leader(self, *, timeout: float | None = None) -> Contender | None:
         """Return who leads now; None when nobody stands."""
@@ -78,9 +85,11 @@ class Election(Lock):
 
     @staticmethod
     async def leader_at(client: Client[Any], path: str, *, timeout: float | None = None) -> Contender | None:
-        """Return who leads at `path` now, without standing; None when nobody does."""
-        queue = in_order(await files_in(client, path, timeout), data=True)
-        return _first(queue)
+        """Return who leads at `path` now, without standing; None when nobody does.
+
+        WrongQueue when something else than an election (or a lock) stands there.
+        """
+        return _first(await standing_at(client, check_directory(path, "election"), LOCK, timeout))
 
     def observe(self, *, timeout: float | None = None) -> AsyncIterator[Contender | None]:
         """Iterate over the leaders: who leads now, and then every change (another leader, other data, nobody).
@@ -94,7 +103,7 @@ class Election(Lock):
         client: Client[Any], path: str, *, timeout: float | None = None
     ) -> AsyncIterator[Contender | None]:
         """Iterate over the leaders at `path` as `observe` does, without standing."""
-        roll = Roll(client, path, timeout)
+        roll = Roll(client, check_directory(path, "election"), LOCK, timeout)
         try:
             leader = _first(await roll.next())
             yield leader

@@ -12,11 +12,12 @@ See `_holding.py` for why a lock alone is not enough.
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from visor import guard, op
-from visor._contenders import DELAY, EXCLUSIVE, SHARED, Contender, blocker, delay_text, read_delay
+from visor._contenders import DELAY, EXCLUSIVE, SHARED, Contender, blocker, delay_text, holders, read_delay
 from visor._public import public
 from visor.aio.recipes._holding import Holding
 from visor.aio.recipes._place import Patience, Place
@@ -41,6 +42,8 @@ class Lock(Holding):
 
     def __init__(self, session: Session, path: str, *, shared: bool, delay: float, data: bytes) -> None:
         super().__init__(session, path, data)
+        if not isinstance(delay, int | float) or not 0 <= delay < math.inf:
+            raise ValueError(f"a lock's delay must be seconds, 0 or more, not {delay!r}")
         self._kind = SHARED if shared else EXCLUSIVE
         self._shared = shared
         self._delay = delay
@@ -48,6 +51,9 @@ class Lock(Holding):
 
     def _free(self, queue: Sequence[Contender]) -> bool:
         return all(one.shared and self._shared for one in queue)
+
+    def _holders(self, queue: Sequence[Contender]) -> list[Contender]:
+        return holders(queue)
 
     async def _take(self, place: Place, patience: Patience, *, wait: bool) -> bool:
         self._marked = False
@@ -57,6 +63,8 @@ class Lock(Holding):
             rev, queue, marks = await place.look(patience)
             mine = next(one for one in queue if one.path == place.path)
             before, pause = blocker(queue, mine), _pending(queue, marks)
+            ahead = [one for one in queue if one.fence < mine.fence] if before is not None else []
+            patience.meet(self._holders(ahead), ahead, pause)
             if not wait and (before is not None or pause):
                 return False
             if before is not None:

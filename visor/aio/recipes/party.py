@@ -12,11 +12,20 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from visor._contenders import MEMBER, Contender, in_order
+from visor._contenders import MEMBER, PARTY, Contender
 from visor._public import public
 from visor._shown import word
-from visor.aio.recipes._place import Patience, Place, files_in
+from visor.aio._turn import Turn
+from visor.aio.recipes._place import (
+    LEAVE_SECONDS,
+    Patience,
+    Place,
+    check_data,
+    check_directory,
+    standing_at,
+)
 from visor.aio.recipes._roll import Roll
+from visor.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
     from visor.aio.session import Session
@@ -25,50 +34,104 @@ if TYPE_CHECKING:
 class Party:
     """A membership of one session in a directory; made by `Session.party`.
 
-    A member that goes without a word stays a member until its lease has expired.
+    A member that goes without a word stays a member until its lease has expired. One whose file somebody took away
+    becomes a member again by itself, behind the others, as long as its session lives. One object is one member, however
+    many threads or tasks use it.
     """
 
     def __init__(self, session: Session, path: str, *, data: bytes) -> None:
         self._session = session
         self._client = session._client
-        self._directory = path
-        self._data = data
+        self._directory = check_directory(path, "party")
+        self._data = check_data(data)
+        self._turn = Turn()
+        """Whose turn it is to join or to leave."""
         self._place: Place | None = None
+        self._gone = False
+        """The file of the place was taken away."""
 
     @property
     def joined(self) -> bool:
-        """This member has joined, not left, and its session lives."""
-        return self._place is not None and not self._session.over
+        """This member has joined, not left, is still there as far as is known here, and its session lives."""
+        return self._place is not None and not self._gone and not self._session.over
 
     async def join(self, *, timeout: float | None = None) -> int:
-        """Become a member (again, if the session has ended: LeaseLost), and return the rev of that."""
-        if self._place is None:
-            place = Place(self._session, self._directory, MEMBER, self._data)
-            patience = Patience(self._session, self._client._settings.timeout if timeout is None else timeout)
-            try:
-                await place.enter(patience)
-            except BaseException:
-                await place.leave()
-                raise
-            self._place = place
-        return self._place.fence
+        """Become a member, and return the rev of that; of one that it is already, where it is one.
+
+        LeaseLost when the session has ended, WrongQueue when something else than a party stands there.
+        """
+        seconds = self._client._settings.timeout if timeout is None else timeout
+        patience = Patience(self._session, self._directory, seconds)
+        await self._take_turn(patience.left(), seconds)
+        try:
+            place = self._place
+            if place is None or self._gone:
+                place = await self._enter(patience)
+            return place.fence
+        finally:
+            self._turn.give()
 
     async def leave(self, *, timeout: float | None = None) -> None:
         """Be a member no more; silent when it was none."""
-        place, self._place = self._place, None
-        if place is not None:
-            await place.leave(timeout=timeout)
+        seconds = LEAVE_SECONDS if timeout is None else timeout
+        await self._take_turn(seconds, seconds)
+        try:
+            place, self._place = self._place, None
+            if place is not None:
+                self._session._let_go(place.path)
+                await place.leave(timeout=seconds)
+        finally:
+            self._turn.give()
+
+    async def _take_turn(self, left: float, seconds: float) -> None:
+        if not await self._turn.take(left):
+            raise DeadlineExceeded(
+                f"{self._directory}: another join or leave of this member was not done within {seconds:g} s",
+                seconds=seconds,
+            )
+
+    async def _enter(self, patience: Patience) -> Place:
+        """Enter, in turn: in a new place, where the former one was taken away."""
+        former, place = self._place, Place(self._session, self._directory, MEMBER, self._data)
+        try:
+            await place.enter(patience)
+        except BaseException:
+            await place.leave()
+            raise
+        self._place, self._gone = place, False
+        self._session._hold(place.path, self)
+        if former is not None:
+            self._session._let_go(former.path)
+            self._session._leave_later(former.path)  # somebody may have written over it
+        return place
+
+    def _taken_away(self, path: str) -> None:
+        place = self._place
+        if place is not None and place.path == path:
+            self._gone = True
+
+    async def _restore(self, path: str, timeout: float) -> None:
+        """Become a member again after the file at `path` was taken away."""
+        patience = Patience(self._session, self._directory, timeout)
+        if not await self._turn.take(timeout):
+            return  # the next look at the session comes soon
+        try:
+            place = self._place
+            if place is not None and place.path == path and self._gone:
+                await self._enter(patience)
+        finally:
+            self._turn.give()
 
     async def members(self, *, timeout: float | None = None) -> list[Contender]:
-        """Return who is there, in the order of joining."""
-        return in_order(await files_in(self._client, self._directory, timeout), data=True)
+        """Return who is there, in the order of joining; WrongQueue when it is the queue of something else."""
+        return await standing_at(self._client, self._directory, PARTY, timeout)
 
     async def observe(self, *, timeout: float | None = None) -> AsyncIterator[list[Contender]]:
         """Iterate over the members: who is there now, and again after every change.
 
         `timeout` is for the beginning; then it waits for ever.
         """
-        roll = Roll(self._client, self._directory, timeout)
+        roll = Roll(self._client, self._directory, PARTY, timeout)
         try:
             while True:
                 yield await roll.next()

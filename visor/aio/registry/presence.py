@@ -3,6 +3,7 @@
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -15,15 +16,26 @@ from visor.registry.stored import encode
 
 if TYPE_CHECKING:
     from visor.aio.lease import Lease
+    from visor.aio.registry.access import Access
     from visor.aio.registry.snapshot import Snapshot
+    from visor.aio.session import Session
 
 
 class Presence:
-    """A host and its lease; made by `Registry.attend`. Leaving the block, or `leave`, gives both up."""
+    """A host and its lease; made by `Registry.attend`. Leaving the block, or `leave`, gives both up.
 
-    def __init__(self, host: str, lease: Lease) -> None:
+    While the lease lives, what says that the host is there comes back by itself when somebody deletes it. When the
+    lease is lost, so is all that was claimed with it, and that is final: attend again.
+    """
+
+    def __init__(self, access: Access, host: str, session: Session, files: Mapping[str, bytes]) -> None:
         self.host = host
-        self._lease = lease
+        self._access = access
+        self._lease = session
+        self._files = files
+        """What says that the host is there."""
+        for path in files:
+            session._hold(path, self)
 
     @property
     def lease(self) -> int:
@@ -38,6 +50,16 @@ class Presence:
     async def leave(self, *, timeout: float | None = None) -> None:
         """Give the lease up: what the host still has is lost at once. Idempotent."""
         await self._lease.close(timeout=timeout)
+
+    def _taken_away(self, path: str) -> None:
+        """The file at `path` is not attached to the lease any more."""
+
+    async def _restore(self, path: str, timeout: float) -> None:
+        """Write the file again, unless another one is there."""
+        plan = Plan(note=f"attend {self.host} again")
+        plan.missing(path)
+        plan.put(path, self._files[path], self.lease)
+        await self._access.commit(plan, timeout)
 
     async def __aenter__(self) -> Presence:
         return self
@@ -56,20 +78,23 @@ async def attend(
 ) -> Presence:
     """Take a lease, and register the host and its process manager on it."""
     access = view._access
-    member = encode(
-        MemberRecord("pm", host, None, version, access.time())
-    )  # before there is a lease to give back
-    lease = await access.client.lease(ttl, timeout=timeout)
+    # Made before there is a lease to give back.
+    member = encode(MemberRecord("pm", host, None, version, access.time()))
+    session = await access.client.session(ttl, timeout=timeout)
+    files = {
+        layout.lease(session.id): encode(LeaseRecord(session.id, host, access.time())),
+        layout.pm(host): member,
+    }
     plan = Plan(note=f"attend {host}")
-    plan.put(layout.lease(lease.id), encode(LeaseRecord(lease.id, host, access.time())), lease.id)
-    plan.put(layout.pm(host), member, lease.id)
+    for path, data in files.items():
+        plan.put(path, data, session.id)
     try:
         done = await access.commit(plan, timeout)
         assert not isinstance(done, Refused)  # it guards nothing
     except VisorError:
-        await lease.close()
+        await session.close()
         raise
-    return Presence(host, lease)
+    return Presence(access, host, session, files)
 
 
 public("visor.aio.registry", Presence)

@@ -15,6 +15,8 @@ from visor._views.roster import Reported
 Probe = Callable[[Endpoint, float], Awaitable["Reported | None"]]
 """Asks a server how it is, within so many seconds; raises when it is not well."""
 
+AWAITED = True
+"""What a probe returns is awaited."""
 AT_ONCE = 64
 """Probes under way at once."""
 

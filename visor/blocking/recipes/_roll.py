@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from visor import select
-from visor._contenders import Contender, in_order
+from visor._contenders import Contender, in_order, queue_at
 from visor.blocking.watch import Watch
 from visor.codecs import BYTES
 from visor.errors import Compacted
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 
 class Roll:
-    """The contenders of a directory. `timeout` is for the beginning; then it waits for ever. To be closed."""
+    """The contenders of a directory. `timeout` is for the beginning; then it waits for ever. To be closed.
 
-    def __init__(self, client: Client[Any], directory: str, timeout: float | None) -> None:
+    It is begun with WrongQueue when the directory is the queue of something else.
+    """
+
+    def __init__(self, client: Client[Any], directory: str, queue: str, timeout: float | None) -> None:
         self._client = client
         self._directory = directory
+        self._queue = queue
         self._timeout = timeout
         self._watch: Watch[bytes] | None = None
         self._standing: dict[str, Contender] = {}
@@ -49,11 +53,12 @@ class Roll:
     def _begin(self) -> None:
         what = select.children(self._directory)
         self._watch = self._client.watch(what, codec=BYTES, state=True, timeout=self._timeout)
-        self._standing = {one.path: one for one in in_order(self._watch.state.values(), data=True)}
+        files = self._watch.state.values()
+        self._standing = {one.path: one for one in queue_at(self._directory, files, self._queue)}
 
     def _apply(self, commit: Commit[bytes]) -> None:
         for change in commit.changes:
-            if change.kind in (Kind.DELETE, Kind.EXPIRE):
-                self._standing.pop(change.path, None)
-            else:
-                self._standing.update({one.path: one for one in in_order([change], data=True)})
+            self._standing.pop(change.path, None)
+            if change.kind not in (Kind.DELETE, Kind.EXPIRE):
+                standing = in_order([change], data=True)
+                self._standing.update({one.path: one for one in standing if one.queue == self._queue})

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from visor import guard, op, select
-from visor._contenders import LIMIT, SLOT, Contender
+from visor._contenders import LIMIT, SEMAPHORE, SLOT, Contender, queue_at, told
 from visor._public import public
 from visor.blocking.recipes._holding import Holding
-from visor.blocking.recipes._place import Patience, Place
+from visor.blocking.recipes._place import Patience, Place, files_in
+from visor.blocking.snapshot import File
 from visor.codecs import BYTES
+from visor.errors import WrongQueue
 from visor.values import Result
 
 if TYPE_CHECKING:
@@ -21,18 +24,17 @@ if TYPE_CHECKING:
 class Semaphore(Holding):
     """One of `limit` slots of a directory; made by `Session.semaphore`.
 
-    All contenders must name the same limit (ValueError); the first one's is kept in the directory. One object is one
-    contender, as for a lock. A slot's fencing number is higher than those of all who came before.
+    All contenders must name the same limit (WrongQueue); it is kept in the directory, and forgotten when nobody stands
+    there any more. One object is one contender, as for a lock. A slot's fencing number is higher than those of all who
+    came before.
     """
 
     _word = "semaphore"
 
     def __init__(self, session: Session, path: str, limit: int, *, data: bytes) -> None:
-        if limit < 1:
-            raise ValueError(f"a semaphore has one slot at least, not {limit}")
         super().__init__(session, path, data)
         self._kind = SLOT
-        self._limit = limit
+        self._limit = _slots(limit)
 
     @property
     def limit(self) -> int:
@@ -41,6 +43,9 @@ class Semaphore(Holding):
 
     def _free(self, queue: Sequence[Contender]) -> bool:
         return len(queue) < self._limit
+
+    def _holders(self, queue: Sequence[Contender]) -> list[Contender]:
+        return list(queue[: self._limit])
 
     def _take(self, place: Place, patience: Patience, *, wait: bool) -> bool:
         agreed = f"{self._directory}/{LIMIT}"
@@ -52,7 +57,9 @@ class Semaphore(Holding):
                 self._agree(agreed, patience)
         while True:
             rev, queue, _ = place.look(patience)  # raises if this contender was taken out meanwhile
-            ahead = {one.path for one in queue if one.fence < place.fence}
+            before = [one for one in queue if one.fence < place.fence]
+            patience.meet(self._holders(before), before)
+            ahead = {one.path for one in before}
             if len(ahead) < self._limit:
                 return True
             if not wait:
@@ -70,29 +77,54 @@ class Semaphore(Holding):
         place.follow(select.children(self._directory), rev, patience, gone)
 
     def _agree(self, agreed: str, patience: Patience) -> None:
-        """Set the limit if nobody has, or find that it is another one."""
+        """Set the limit if nobody has, or if it is that of others who are all gone.
 
-        def request(timeout: float) -> Result:
-            return self._client.txn(
-                {agreed: guard.missing()},
-                then=[op.set(agreed, b"%d" % self._limit)],
-                orelse=[op.get(agreed)],
-                codec=BYTES,
-                timeout=timeout,
-            )
+        WrongQueue if they are there, or if it is the queue of something else. Whoever was faster is found when this
+        contender tries again.
+        """
 
-        result = patience.do(request)
-        if not result.succeeded:
-            found = getattr(result.results[0], "data", b"")
-            if found != b"%d" % self._limit:
-                shown = found.decode("utf-8", "replace")
-                raise ValueError(
-                    f"{self._directory}: the others hold a semaphore of {shown}, not of {self._limit}"
-                )
+        def look(timeout: float) -> list[File[bytes]]:
+            return files_in(self._client, self._directory, timeout)
+
+        files = patience.do(look)
+        standing = queue_at(self._directory, files, SEMAPHORE)
+        found = next((file for file in files if file.path == agreed), None)
+        text = b"%d" % self._limit
+        if found is not None and found.data == text:
+            return
+        if found is not None and standing:
+            raise self._other_limit(found.data, standing)
+        # A limit that nobody uses is replaced, unless anybody comes meanwhile.
+        guards = {agreed: guard.missing()} if found is None else {self._directory: guard.since(found.rev)}
+
+        def set_it(timeout: float) -> Result:
+            return self._client.txn(guards, then=[op.set(agreed, text)], codec=BYTES, timeout=timeout)
+
+        patience.do(set_it)
+
+    def _other_limit(self, found: bytes, standing: Sequence[Contender]) -> WrongQueue:
+        shown = found.decode("utf-8", "replace")
+        return WrongQueue(
+            f"{self._directory}: the others hold a semaphore of {shown}, not of {self._limit}: {told(standing)}",
+            path=self._directory,
+            wanted=f"a semaphore of {self._limit}",
+            found=f"a semaphore of {shown}",
+        )
 
     def __enter__(self) -> Semaphore:
         self.acquire()
         return self
+
+
+def _slots(limit: object) -> int:
+    """Return the limit; TypeError when it is no whole number, ValueError when it is none of a semaphore."""
+    try:
+        slots = operator.index(limit)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"a semaphore's limit must be a whole number of slots, not {limit!r}") from None
+    if slots < 1:
+        raise ValueError(f"a semaphore has one slot at least, not {slots}")
+    return slots
 
 
 public("visor", Semaphore)

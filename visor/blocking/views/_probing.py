@@ -16,6 +16,8 @@ from visor._views.roster import Reported
 Probe = Callable[[Endpoint, float], "Reported | None"]
 """Asks a server how it is, within so many seconds; raises when it is not well."""
 
+AWAITED = False
+"""What a probe returns is its report."""
 AT_ONCE = 32
 """Probes under way at once."""
 IDLE_SECONDS = 1.0

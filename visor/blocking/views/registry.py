@@ -23,8 +23,9 @@ from visor._log import log
 from visor._public import public
 from visor._views.partition import WHOLE, HashRange, covers
 from visor._views.roster import Metrics, Reported, Roster, Schedule, Summary, View
+from visor._views.shape import check_probe
 from visor.blocking._signal import Signal
-from visor.blocking.views._probing import Probe, Prober, join, spawn
+from visor.blocking.views._probing import AWAITED, Probe, Prober, join, spawn
 from visor.blocking.views.locator import Locator
 from visor.errors import DeadlineExceeded, VisorError
 
@@ -38,8 +39,9 @@ class Registry:
 
     `features` is the enum (an IntFlag) whose members views provide; without it they are numbers. With a `probe`
     every view is asked every `period` seconds how it is, and has `patience` seconds to answer; a view is
-    healthy when it is announced and its last probe has passed. Without a probe it is healthy as long as it is
-    announced. Lists are copies, views do not change: ask again for what is true now.
+    healthy when it is announced and its last probe has passed. A probe that cannot be called with (endpoint, timeout)
+    is refused here (TypeError). Without a probe a view is healthy as long as it is announced. Lists are copies, views
+    do not change: ask again for what is true now.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class Registry:
         now: Callable[[], datetime] = _now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        if probe is not None:
+            check_probe(probe, awaited=AWAITED)
         self._locator = locator
         self._clock = clock
         self._roster = Roster(now, clock, features, probe is not None)
