@@ -10,6 +10,7 @@ import click
 
 from visor.cli import cluster as shapes
 from visor.cli import exits
+from visor.cli.aloud import timed_aloud
 from visor.cli.connect import connect
 from visor.cli.consent import obtain
 from visor.cli.options import REV, VisorGroup, consent_options
@@ -229,7 +230,7 @@ def hash_command(settings: Settings, rev: int | None) -> None:
     differs from the majority stops serving.
     """
     output = Output(settings)
-    with connect(settings) as client:
+    with connect(settings) as client, timed_aloud(_comparing, output):
         found = client.admin.compare(rev, timeout=settings.deadline(HASH_SECONDS) or HASH_SECONDS)
     output.rows(
         {"index": found.index, "rev": found.rev, "equal": found.equal},
@@ -239,6 +240,10 @@ def hash_command(settings: Settings, rev: int | None) -> None:
     )
     if not found.equal:
         click.get_current_context().exit(exits.DAMAGE)
+
+
+def _comparing(seconds: int) -> str:
+    return f"comparing for {seconds} s: each member reads all that it holds, and its log says how far it is"
 
 
 def _print(output: Output, membership: Membership) -> None:

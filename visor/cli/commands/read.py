@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +130,9 @@ def find_command(
     display = Display(settings.codec)
     with connect(settings) as client:
         at = _fixed(client, past(client, settings, rev, moment), stale, output)
-        found = client.scan(select.tree(path), at=at, stale=stale, keys=not values)
+        what = select.tree(path)
+        found = client.scan(what, at=at, stale=stale, keys=not values)
+        found = _aloud(found, lambda: client.count(what, at=at, stale=stale), output)
         if path != "/":
             found = _not_empty(found, path, at)
         rows = _first(_within(found, path, depth), limit)
@@ -209,7 +211,18 @@ def scan_command(settings: Settings, **options: Any) -> None:
         files = client.scan(
             what, at=at, stale=stale, keys=not values, reverse=options["reverse"], limit=options["limit"]
         )
+        if options["limit"] is None:
+            files = _aloud(files, lambda: client.count(what, at=at, stale=stale), output)
         output.rows({"rev": at}, "files", files, views.files(Display(settings.codec), values))
+
+
+def _aloud(files: Iterator[File[bytes]], count: Callable[[], int], output: Output) -> Iterator[File[bytes]]:
+    """Return the same files; say how far it is where nothing is shown before all are there."""
+    if output.form != "table":
+        return files
+    from visor.cli.aloud import counted_aloud
+
+    return counted_aloud(files, count, output)
 
 
 def _fixed(client: Client[bytes], at: int | None, stale: bool, output: Output) -> int | None:
