@@ -58,6 +58,7 @@ def settings_file(folder: Path, number: int, ports: tuple[int, int]) -> Path:
     return file
 
 
+@pytest.mark.soak
 def test_three_machines_with_a_shared_secret(folder: Path, ports: tuple[int, int]) -> None:
     (folder / "secret").write_text("a secret of more than 16 characters\n")
     (folder / "secret").chmod(0o600)

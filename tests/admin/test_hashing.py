@@ -64,6 +64,7 @@ def test_the_command_shows_every_replica(three: Members) -> None:
     assert len({row[2] for row in answer.rows}) == 1
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("role", ["replica", "leader"])
 def test_a_member_that_differs_stops_serving_and_all_are_told(three: Members, role: str) -> None:
     rev = fill(three)

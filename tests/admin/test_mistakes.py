@@ -17,6 +17,8 @@ from tests.admin.command import visor
 from tests.cluster import ports
 from tests.node_process import ROOT, NodeProcess, run
 
+pytestmark = pytest.mark.soak
+
 PAGE = ROOT / "visord" / "MISTAKES.md"
 PATIENCE = 60.0
 STILL_SECONDS = 8.0
@@ -201,7 +203,6 @@ def three(folder: Path) -> list[Node]:
     return nodes
 
 
-@pytest.mark.soak
 @pytest.mark.timeout(600)  # thirty starts, one after another
 def test_each_mistake_is_said_as_the_page_says(folder: Path) -> None:
     mistakes = Mistakes()

@@ -281,6 +281,7 @@ class TestContention:
         # Each waiter is woken by the one before it alone: it looks once when it enters and once when that one goes.
         assert sum(scans) <= 2 * 100
 
+    @pytest.mark.soak
     def test_holders_that_die_give_way_and_their_writes_are_refused(self, visor_server: Server) -> None:
         """Three of thirteen stop answering while they hold the lock; the others go on after their leases."""
         order: list[int] = []

@@ -16,6 +16,8 @@ from tests.cluster.verdict import judge, read_history
 from tests.peers.world import until
 from tests.wire import Wire
 
+pytestmark = pytest.mark.soak
+
 
 def contend(seed: int, *, fenced: bool) -> Journal:
     """Let four contend for two locks of one server until ten holders were robbed; return what was seen."""

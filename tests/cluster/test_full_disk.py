@@ -13,6 +13,8 @@ from tests.cluster.processes import Cluster, Member, Plan
 from tests.small_disk import can_mount
 from visor.errors import NoSpace
 
+pytestmark = pytest.mark.soak
+
 SIZE = 128 << 20
 SECONDS = 10.0
 

@@ -19,6 +19,8 @@ from tests.cluster.run import NEW_LOOP, Load, Outcome, report, run
 from tests.cluster.verdict import judge
 from tests.wire import Refused
 
+pytestmark = pytest.mark.soak
+
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 PLAIN = (
     "log.level=info",
@@ -35,7 +37,6 @@ def disturbed(folder: Path, nodes: int, seed: int, seconds: float) -> Outcome:
         return run(cluster, seed, seconds, Load(rate=300.0), adversary.disturb)
 
 
-@pytest.mark.soak
 @pytest.mark.timeout(120 + 60 * SOAK)
 def test_nothing_is_broken_while_everything_goes_wrong(tmp_path: Path) -> None:
     outcome = disturbed(tmp_path, 3, 7, 14.0 * SOAK)

@@ -24,6 +24,8 @@ from tests.crash.damage import (
 )
 from tests.node_process import run
 
+pytestmark = pytest.mark.soak
+
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 SEED = int(os.environ.get("VISOR_SEED", "1"))
 
@@ -50,7 +52,6 @@ def test_an_undamaged_copy_starts_with_everything(sample: Sample) -> None:
     assert not (sample.data / "log" / f"{1:020d}.log").exists()  # segments were used again
 
 
-@pytest.mark.soak
 @pytest.mark.timeout(120 * max(1, SOAK))
 def test_the_last_records_cut_at_every_byte(sample: Sample) -> None:
     outcomes = judge(sample, cuts_of_the_last_records(sample.data, Random(SEED)))
@@ -59,7 +60,6 @@ def test_the_last_records_cut_at_every_byte(sample: Sample) -> None:
     assert set(outcomes) == {"refused"}
 
 
-@pytest.mark.soak
 @pytest.mark.timeout(120 * max(1, SOAK))
 def test_flipped_bits_anywhere(sample: Sample) -> None:
     outcomes = judge(sample, flips(sample.data, Random(SEED), int(24 * SOAK)))

@@ -9,10 +9,11 @@ import pytest
 
 from tests.crash.campaign import Campaign
 
+pytestmark = pytest.mark.soak
+
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize(("seed", "trim"), [(1, False), (2, True)], ids=["whole history", "trimmed history"])
 @pytest.mark.timeout(120 * max(1, SOAK))
 def test_a_killed_node_keeps_its_promises(tmp_path: Path, seed: int, trim: bool) -> None:

@@ -92,6 +92,7 @@ class TestReading:
             assert (mirror.names("/d"), mirror.paths("/e"), mirror.paths("/none")) == (["a", "c"], ["/e"], [])
             assert ("/d/b" in snapshot, "/d/b" in mirror) == (True, False)
 
+    @pytest.mark.soak
     def test_snapshots_show_whole_commits_only(self, visor_server: Server) -> None:
         """Two files always written together: no snapshot ever sees them apart, whatever the timing."""
         with opened(visor_server.address) as (client, mirror):

@@ -9,11 +9,12 @@ import pytest
 
 from tests.fuzz.siege import besiege
 
+pytestmark = pytest.mark.soak
+
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 SEED = int(os.environ.get("VISOR_SEED", "1"))
 
 
-@pytest.mark.soak
 @pytest.mark.timeout(120 + 20 * SOAK)
 def test_a_node_under_attack_serves_others_and_does_not_grow(tmp_path: Path) -> None:
     outcome = besiege(tmp_path / "data", 10 * SOAK, SEED)

@@ -25,6 +25,7 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.soak
 def test_who_applies_and_who_reads_the_log_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twins, "LIFE", 600)
     found = twins.run(FOR_EVER, 11, lives=1)

@@ -11,6 +11,8 @@ import visor
 from tests.cluster.processes import Cluster, Plan
 from visor import Kind, LeaseState
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:

@@ -22,6 +22,8 @@ from visor.protocol import verbs as v
 from visord.state.command import encode
 from visord.state.formats import OLDEST
 
+pytestmark = pytest.mark.soak
+
 APPLYING = Path(__file__).with_name("applying.py")
 Entry = bytes | str
 

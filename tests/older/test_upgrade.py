@@ -20,6 +20,8 @@ from tests.older import ROOT
 from tests.wire import Closed, Refused, Wire
 from visor.protocol import verbs
 
+pytestmark = pytest.mark.soak
+
 PATIENCE = 30.0
 """Seconds for what takes a moment: the machine may be busy."""
 SETTLED_CODES = ("lost_leadership", "unsettled", "session_lost")

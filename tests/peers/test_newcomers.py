@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgpack
+import pytest
 
 from tests.peers.lone import LEARNER, VOTER, Lone
 from visord.members.callers import FEW
@@ -52,6 +53,7 @@ def made_up(world: Lone, count: int, host: str = "10.9.9.9") -> None:
         world.node.answer(request, lambda data: None, host)
 
 
+@pytest.mark.soak
 def test_members_that_never_answer_are_few_and_go_again() -> None:
     world = led()
     for _ in range(70):

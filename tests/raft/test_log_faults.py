@@ -199,6 +199,7 @@ def written_world() -> World:
     return world
 
 
+@pytest.mark.soak
 def test_a_flipped_bit_anywhere_is_found_or_harmless() -> None:
     world = written_world()
     refused = harmless = 0

@@ -22,6 +22,8 @@ import pytest
 import visor
 from tests.node_process import ROOT, NodeProcess
 
+pytestmark = pytest.mark.soak
+
 NOT_RUN = {
     "Run it": "sets up the environment that these tests run in; `.ci/run` runs both commands",
     "Three machines": "needs root on three machines",

@@ -20,6 +20,8 @@ from .test_storm import (
     test_scalers_and_claimers_together,
 )
 
+pytestmark = pytest.mark.soak
+
 __all__ = [
     "fleet",
     "seconds",

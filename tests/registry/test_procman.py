@@ -27,7 +27,10 @@ from visor.registry.procman.manager import Manager
 from visor.registry.procman.scheduler import Scheduler
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are counted in /proc")
+pytestmark = [
+    pytest.mark.soak,
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are counted in /proc"),
+]
 
 
 def sleeping(seconds: str) -> set[int]:

@@ -21,6 +21,8 @@ from visor.registry import Registry as BlockingRegistry
 from visor.registry import State, Status
 from visor.registry.errors import IllegalMove
 
+pytestmark = pytest.mark.soak
+
 Dial = Callable[[], visor.aio.Dialling[bytes]]
 
 CLIENTS = 8

@@ -117,6 +117,7 @@ def checkpoint(node: NodeProcess, wire: Wire) -> int:
     return int(status["index"])
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_checkpoints_while_writing_and_a_start_from_the_last(tmp_path: Path, end: str) -> None:
     settings = (*SMALL, "storage.log_keep_bytes=100000")
@@ -172,6 +173,7 @@ def test_a_checkpoint_is_made_after_so_much_time(tmp_path: Path) -> None:
         assert wire.status()["checkpoint"]["made"] == 1  # nothing has changed since
 
 
+@pytest.mark.soak
 def test_restarts_keep_counting(tmp_path: Path) -> None:
     with NodeProcess(tmp_path / "data") as node:
         for round_ in range(4):

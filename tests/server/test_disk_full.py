@@ -158,6 +158,7 @@ def try_set(wire: Wire, value: bytes) -> bool:
     return True
 
 
+@pytest.mark.soak
 def test_stopping_on_a_full_disk_loses_nothing(small_disk: SmallDisk) -> None:
     data = small_disk.place / "data"
     with NodeProcess(data, settings=SETTINGS) as node:

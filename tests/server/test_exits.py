@@ -151,6 +151,7 @@ STAYS: dict[str, tuple[Made, int, str]] = {
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("what", STAYS)
 def test_what_is_wrong_and_stays_wrong_is_not_tried_again(tmp_path: Path, what: str) -> None:
     made, code, says = STAYS[what]

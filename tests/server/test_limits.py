@@ -69,6 +69,7 @@ def test_a_crowd_of_one_address_costs_no_other_address_its_connection(tmp_path: 
             assert other.call(v.PING) is None
 
 
+@pytest.mark.soak
 def test_an_idle_connection_is_closed_and_one_that_watches_is_not(tmp_path: Path) -> None:
     settings = (*SMALL, "listen.idle_seconds=0.1")
     with (

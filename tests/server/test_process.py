@@ -187,6 +187,7 @@ class Writer(threading.Thread):
             self.unanswered = len(ids)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_under_load_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     # At addresses that it gets again: that they had changed would be an entry more.

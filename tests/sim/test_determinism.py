@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = """
 import hashlib, logging
@@ -30,6 +32,7 @@ def told() -> str:
     return done.stdout
 
 
+@pytest.mark.soak
 def test_a_seed_is_a_run() -> None:
     first, second = told(), told()
     assert first == second

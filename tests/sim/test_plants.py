@@ -17,6 +17,8 @@ import pytest
 
 from tests.sim.plants import PLANTS
 
+pytestmark = pytest.mark.soak
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 MOST = 500
 AT_A_TIME = 25

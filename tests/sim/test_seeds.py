@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.soak
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 
 
-@pytest.mark.soak
 @pytest.mark.timeout(300 * max(1, SOAK))
 @pytest.mark.parametrize(("nodes", "seeds"), [(3, 16), (5, 4)], ids=["three members", "five members"])
 def test_all_promises_are_kept(nodes: int, seeds: int) -> None:

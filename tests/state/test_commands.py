@@ -212,6 +212,7 @@ WIRE = st.recursive(
 )
 
 
+@pytest.mark.soak
 @settings(max_examples=EXAMPLES)
 @given(
     st.lists(st.tuples(st.sampled_from([b"\x1e", b"\x20", b"\x27"]), st.lists(WIRE, max_size=5)), max_size=4)
@@ -234,6 +235,7 @@ def test_all_that_the_door_lets_in_is_carried_as_it_was_or_refused(messages):
         assert msgpack.packb(one.apply(1, 1, made)) == msgpack.packb(two.apply(1, 1, bytes(made)))
 
 
+@pytest.mark.soak
 @settings(max_examples=EXAMPLES)
 @given(st.lists(st.lists(GROUPS, max_size=3), max_size=6))
 @example([[[None, "me", [[32, 1, 0, [], [[3, "/"]] * 4096]], ""]]])

@@ -191,6 +191,7 @@ def test_small_sessions_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None
     assert log.sessions.held >= 50_000 - 2 * SESSION_BYTES - OUTCOME_BYTES
 
 
+@pytest.mark.soak
 def test_what_goes_does_not_depend_on_a_checkpoint_between(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_SESSIONS", 12)
     monkeypatch.setattr(limits, "MAX_OWNER_SESSIONS", 6)

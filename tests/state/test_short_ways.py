@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from driving import Driven
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,6 +67,7 @@ def played(transactions: list[list[object]]) -> tuple[list[object], bytes]:
     return told, (state_hash(driven.store), driven.store.held)
 
 
+@pytest.mark.soak
 @settings(max_examples=300)
 @given(TRANSACTIONS)
 def test_short_ways_change_nothing(transactions):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import msgpack
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -16,6 +17,8 @@ from visord.state.machine import Machine
 from visord.state.query import answer
 from visord.state.reads import diff, page
 from visord.state.refusal import Refusal
+
+pytestmark = pytest.mark.soak
 
 NAMES = ["a", "b", "a-b", "é"]
 PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map(lambda names: "/" + "/".join(names))

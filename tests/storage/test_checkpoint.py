@@ -143,6 +143,7 @@ def history_of(scenario_: Callable[[World], None]) -> dict[int, Any]:
     return after
 
 
+@pytest.mark.soak
 def test_a_power_cut_at_every_call_leaves_a_checkpoint_whole() -> None:
     good = history_of(scenario)
     calls = 0
@@ -241,6 +242,7 @@ def test_a_slow_worker_holds_the_checkpoint_not_the_loop() -> None:
     assert world.checkpointer.index == 30
 
 
+@pytest.mark.soak
 def test_a_flipped_bit_anywhere_is_found_or_harmless() -> None:
     world = World()
     for round_ in range(4):
