@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from visor._backoff import Backoff
-from visor.errors import NotFound
+from visor._backoff import Backoff, Deadline, in_seconds
+from visor.errors import DeadlineExceeded, NotFound
 from visor.protocol import verbs
 from visor.registry.ids import block
 from visor.registry.layout import UID
@@ -34,10 +34,37 @@ Row = tuple[str, Version]
 """(path, version) of a file."""
 
 
+class Hurry:
+    """What the requests of one call share: the moment until which all must be done."""
+
+    def __init__(self, deadline: Deadline, seconds: float) -> None:
+        self._deadline = deadline
+        self._seconds = seconds
+
+    def left(self) -> float:
+        """Return the seconds for the next request; DeadlineExceeded when there are none: nothing is sent."""
+        left = self._deadline.left()
+        if left <= 0:
+            raise DeadlineExceeded(
+                f"not done within {self._seconds:g} s: what was done until then stays", seconds=self._seconds
+            )
+        return left
+
+
 class Access:
     """A client, a clock and dice. `time` says now as RFC 3339; `actor` is who writes."""
 
-    __slots__ = ("_clock", "_contest", "_path", "_relative", "actor", "client", "random")
+    __slots__ = (
+        "_clock",
+        "_contest",
+        "_hurry",
+        "_path",
+        "_relative",
+        "actor",
+        "client",
+        "random",
+        "unhurried",
+    )
 
     def __init__(self, client: Client[Any], clock: Callable[[], float], random: Random) -> None:
         self.client = client
@@ -47,6 +74,21 @@ class Access:
         self._path = client._root.path
         self._relative = client._root.relative
         self._contest = replace(client._settings, backoff=CONTEST)
+        self._hurry: Hurry | None = None
+        self.unhurried: Access = self
+        """The same without the deadline of one call: what a call returns works with that."""
+
+    def within(self, timeout: float | None) -> Access:
+        """Return this for one call of several requests: all of them together have `timeout` seconds.
+
+        Itself for None: then each request has the time that was given to `dial`.
+        """
+        if timeout is None:
+            return self
+        hurried = Access(self.client, self._clock, self.random)
+        hurried._hurry = Hurry(self.client._driver.deadline(timeout), in_seconds(timeout))
+        hurried.unhurried = self.unhurried
+        return hurried
 
     def time(self) -> str:
         """Return the time as RFC 3339 in UTC with milliseconds."""
@@ -61,21 +103,32 @@ class Access:
         """Return who did something, when (now) and why. BadValue for what is no text."""
         return Mark(self.who(by), text("reason", reason), self.time())
 
-    def pauses(self, timeout: float | None) -> Pauses:
-        """Return the pauses between attempts within `timeout`."""
-        pauses = self.client._driver.pauses(timeout)
+    def pauses(self) -> Pauses:
+        """Return the pauses between attempts within the deadline of the call (without one: in the time of `dial`)."""
+        pauses = self.client._driver.pauses(self.left())
         pauses._settings = self._contest
         return pauses
+
+    def left(self) -> float | None:
+        """Return the seconds that the call has left, None when it has no deadline; DeadlineExceeded for none left."""
+        return None if self._hurry is None else self._hurry.left()
+
+    def _seconds(self, timeout: float | None) -> float | None:
+        """Return how long a request may take for which the caller gave `timeout`."""
+        return self.left() if timeout is None else timeout
+
+    async def _ask(self, message: list[Any]) -> Any:
+        return await self.client._call(message, False, self.left())
 
     # -- reading --------------------------------------------------------------------------------------
     async def rev(self) -> int:
         """Return the latest rev."""
-        return await self.client.rev()
+        return await self.client.rev(timeout=self.left())
 
     async def get(self, path: str, at: int | None = None) -> tuple[int, Version | None]:
         """Return the rev that was read and the file's version, None when there is none."""
         message = [verbs.GET, 0, self._path(path), at]
-        rev, version = await self.client._call(message, False, None)
+        rev, version = await self._ask(message)
         return rev if at is None else at, version
 
     async def scan(
@@ -109,7 +162,7 @@ class Access:
         left = limit
         while True:
             message = [verbs.SCAN, 0, selector, at, 0, cursor, left or 0, options]
-            at, rows, cursor = (await self.client._call(message, False, None))[:3]
+            at, rows, cursor = (await self._ask(message))[:3]
             if self.client.root != "/":
                 rows = [(self._relative(path), version) for path, version in rows]
             yield (at if at is not None else 0), rows
@@ -125,7 +178,7 @@ class Access:
         count = 0
         while True:
             message = [verbs.SCAN, 0, selector, at, 0, cursor, 0, {"count": True}]
-            rev, _, cursor, more = await self.client._call(message, False, None)
+            rev, _, cursor, more = await self._ask(message)
             at = rev if at is None else at
             count += more
             if cursor is None:
@@ -138,7 +191,7 @@ class Access:
         while True:
             message = [verbs.LIST, 0, self._path(directory), at, 0, cursor, 0]
             try:
-                at, rows, cursor = await self.client._call(message, False, None)
+                at, rows, cursor = await self._ask(message)
             except NotFound:
                 return sizes
             sizes.update({row[0]: row[2] for row in rows if row[1] == verbs.N_DIRECTORY})
@@ -158,14 +211,15 @@ class Access:
             [[verbs.T_GET, full(path)] for path in plan.look],
             plan.note,
         ]
-        rev, succeeded, results = await self.client._call(message, True, timeout)
+        rev, succeeded, results = await self.client._call(message, True, self._seconds(timeout))
         if succeeded:
             return int(rev)
         return Refused(rev, dict(zip(plan.look, results, strict=True)))
 
     async def uid(self, timeout: float | None = None) -> int:
         """Return a number that nobody else gets: the rev of a write that cannot fail for others' sake."""
-        rev: int = await self.client._call([verbs.SET, 0, 0, self._path(UID), b""], True, timeout)
+        message = [verbs.SET, 0, 0, self._path(UID), b""]
+        rev: int = await self.client._call(message, True, self._seconds(timeout))
         return rev
 
     async def ids(self, count: int, timeout: float | None = None) -> list[int]:

@@ -108,20 +108,22 @@ class App(Registered):
         path = layout.app(self.name)
         if not self.is_registered:
             raise NotFound(f"app {self.name}: not registered", path=path, rev=self.rev)
-        pauses = self._access.pauses(timeout)
-        mark = self._access.mark(None, reason)
+        view = self._view._within(timeout)
+        access = view._access
+        pauses = access.pauses()
+        mark = access.mark(None, reason)
         while True:
-            now = self._view.at(await self._access.rev())
+            now = view.at(await access.rev())
             found = await now.instances_seen(select.tree(layout.instances(self.name)))
             if found.damaged and cascade:
-                await mend_or_raise(now, found.damaged[0], pauses, timeout)
+                await mend_or_raise(now, found.damaged[0], pauses)
                 continue
             live = sum(seen.state not in ENDED for seen in found) + len(found.damaged)
             if (live and not cascade) or len(found) > entries.CASCADE:
                 raise entries.in_use(f"app {self.name}", live or len(found))
             procs = [proc._record for proc in await now.procs(self.name)]
             plan = entries.unregister_app(self.name, self._mod_rev, now.rev, found, procs, mark)
-            done = await self._access.commit(plan, timeout)
+            done = await access.commit(plan)
             if not isinstance(done, Refused):
                 return self._at(done, replace(self._record, registered=None), 0)
             error = entries.why(f"app {self.name}", path, self.rev, done)

@@ -128,21 +128,29 @@ class EventWatch:
         self._watch = watch
         self._types = types
         self._ready: list[Event] = []
+        self._taken: Commit[bytes] | None = None
+        """A commit whose events could not be made yet: it must not be lost."""
         self._from = watch.rev
 
     @property
     def rev(self) -> int:
         """The rev up to which every event has been handed out; go on from the next one."""
+        if self._taken is not None:
+            return self._taken.rev - 1
         return self._ready[-1].rev - 1 if self._ready else max(self._watch.rev, self._from)
 
     async def next(self, *, timeout: float | None = None) -> Event:
         """Return the next event; DeadlineExceeded when none comes in `timeout` seconds (None: wait for ever)."""
         deadline = self._view._access.client._driver.deadline(1e9 if timeout is None else timeout)
         while not self._ready:
-            left = None if timeout is None else deadline.left()
-            commit = await self._watch.next(timeout=left)
-            self._ready = (await self._events(commit))[::-1]
+            if self._taken is None:
+                self._taken = await self._watch.next(timeout=None if timeout is None else deadline.left())
+            await self._make_ready(self._taken, None if timeout is None else deadline.left())
         return self._ready.pop()
+
+    async def _make_ready(self, commit: Commit[bytes], timeout: float | None) -> None:
+        self._ready = (await self._events(commit, timeout))[::-1]
+        self._taken = None
 
     async def next_commit(self, *, timeout: float | None = None) -> list[Event]:
         """Return the rest of the events of one commit, at least one."""
@@ -156,13 +164,13 @@ class EventWatch:
             rest, self._ready = self._ready[::-1], []
             yield [first, *rest]
 
-    async def _events(self, commit: Commit[bytes]) -> list[Event]:
+    async def _events(self, commit: Commit[bytes], timeout: float | None) -> list[Event]:
         changes = [changed(change) for change in commit.changes]
         found = happenings(commit.rev, changes)
         if self._types is not None:
             found = [each for each in found if each.type in self._types]
         then = self._view.at(commit.rev)
-        fetched = await fetch(then, found)
+        fetched = await fetch(then._within(timeout), found)
         return [Event(then, commit, each) for each in fetched]
 
     def __aiter__(self) -> AsyncIterator[Event]:
@@ -170,8 +178,9 @@ class EventWatch:
 
     async def __anext__(self) -> Event:
         while not self._ready:
-            commit = await self._watch.__anext__()
-            self._ready = (await self._events(commit))[::-1]
+            if self._taken is None:
+                self._taken = await self._watch.__anext__()
+            await self._make_ready(self._taken, None)
         return self._ready.pop()
 
     async def progress(self, *, timeout: float | None = None) -> int:

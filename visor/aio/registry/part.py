@@ -47,19 +47,20 @@ async def unregister_part(
     if not part.is_registered:
         raise NotFound(f"{what}: not registered", path=path, rev=part.rev)
     app = components(path)[1]
-    pauses = part._access.pauses(timeout)
+    access = part._access.within(timeout)
+    pauses = access.pauses()
     while True:
-        rev, scales = await part._access.scan(_glob(app, "scale", group), keys=True)
+        rev, scales = await access.scan(_glob(app, "scale", group), keys=True)
         count = 0
         for kind in ("live", "stopping"):
-            count += (await part._access.count(_glob(app, kind, f"{group}/*"), rev))[1]
+            count += (await access.count(_glob(app, kind, f"{group}/*"), rev))[1]
         if count:
             raise entries.in_use(what, count)
         plan = entries.unregister_part(app, path, part.mod_rev, rev, [each for each, _ in scales])
         plan.note = f"unregister {what}"
         if proc is not None:
             entries.give_back(plan, proc)
-        done = await part._access.commit(plan, timeout)
+        done = await access.commit(plan)
         if not isinstance(done, Refused):
             return done
         version = done.found[path]

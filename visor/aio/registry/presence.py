@@ -73,14 +73,12 @@ class Presence:
         return f"<visor presence of {self.host}, lease {self.lease}>"
 
 
-async def attend(
-    view: Snapshot, host: str, ttl: float, version: str | None, timeout: float | None
-) -> Presence:
+async def attend(view: Snapshot, host: str, ttl: float, version: str | None) -> Presence:
     """Take a lease, and register the host and its process manager on it."""
     access = view._access
     # Made before there is a lease to give back.
     member = encode(MemberRecord("pm", host, None, version, access.time()))
-    session = await access.client.session(ttl, timeout=timeout)
+    session = await access.client.session(ttl, timeout=access.left())
     files = {
         layout.lease(session.id): encode(LeaseRecord(session.id, host, access.time())),
         layout.pm(host): member,
@@ -89,12 +87,12 @@ async def attend(
     for path, data in files.items():
         plan.put(path, data, session.id)
     try:
-        done = await access.commit(plan, timeout)
+        done = await access.commit(plan)
         assert not isinstance(done, Refused)  # it guards nothing
     except VisorError:
         await session.close()
         raise
-    return Presence(access, host, session, files)
+    return Presence(access.unhurried, host, session, files)
 
 
 public("visor.aio.registry", Presence)

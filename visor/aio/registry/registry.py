@@ -85,6 +85,11 @@ class Registry:
             rev = await self._access.rev()
         return Snapshot(self._access, rev)
 
+    async def _now(self, timeout: float | None) -> Snapshot:
+        """Return the domain at the latest rev, for one call of several requests, which share `timeout`."""
+        view = Snapshot(self._access.within(timeout), 0)
+        return view.at(await view._access.rev())
+
     # -- setting up -----------------------------------------------------------------------------------
     async def init(self, *, timeout: float | None = None) -> int:
         """Write the schema's version and the first port where they are missing, and return the schema.
@@ -94,26 +99,24 @@ class Registry:
         plan = Plan(note=f"init schema {SCHEMA}")
         plan.missing(layout.SCHEMA)
         plan.put(layout.SCHEMA, b"%d" % SCHEMA)
-        _, port = await self._access.get(layout.NEXT_PORT)
+        access = self._access.within(timeout)
+        _, port = await access.get(layout.NEXT_PORT)
         if port is None:
             plan.missing(layout.NEXT_PORT)
             plan.put(layout.NEXT_PORT, b"%d" % entries.FIRST_PORT)
-        pauses = self._access.pauses(timeout)
-        while isinstance(await self._access.commit(plan, timeout), Refused):
+        pauses = access.pauses()
+        while isinstance(await access.commit(plan), Refused):
             try:
-                return await self.verify_schema()
+                return await _verified(access)
             except NotFound:  # somebody claimed the first port meanwhile
                 if not await pauses.next():
                     raise
-                return await self.init(timeout=timeout)
+                return await self.init(timeout=access.left())
         return SCHEMA
 
     async def verify_schema(self) -> int:
         """Return the schema's version; NotFound when there is none, SchemaMismatch when it is another one."""
-        _, version = await self._access.get(layout.SCHEMA)
-        if version is None:
-            raise NotFound("the registry has no schema: run init", path=layout.SCHEMA, rev=None)
-        return _schema(version[1])
+        return await _verified(self._access)
 
     async def watch_schema(self) -> AsyncIterator[int]:
         """Iterate over the schema's version: the present one (0 for none), then after every change.
@@ -144,9 +147,10 @@ class Registry:
 
         TooLarge where there is too much for one rev: unregister apps first.
         """
+        access = self._access.within(timeout)
         while True:
-            rev, rows = await self._access.scan(select.tree("/"), keys=True, limit=1)
-            names = await self._client.names("/") if rows else []
+            rev, rows = await access.scan(select.tree("/"), keys=True, limit=1)
+            names = await self._client.names("/", timeout=access.left()) if rows else []
             plan = Plan(note="reset")
             for root in layout.ROOTS:
                 if root[1:] in names:
@@ -154,7 +158,7 @@ class Registry:
             if not plan.writes:
                 return rev
             with contextlib.suppress(NotFound):  # somebody deletes as well: look again
-                done = await self._access.commit(plan, timeout)
+                done = await access.commit(plan)
                 if not isinstance(done, Refused):
                     return done
 
@@ -170,7 +174,7 @@ class Registry:
         and the object can be registered anew; a process type's port is not given back then. NotFound when there is
         no such file, Conflict when it can be read, or others keep changing it.
         """
-        return await repair(await self.snapshot(), path, timeout)
+        return await repair(await self._now(timeout), path)
 
     # -- apps (seed 001) ------------------------------------------------------------------------------
     async def apps(self) -> Listed[App]:
@@ -193,17 +197,18 @@ class Registry:
     ) -> App:
         """Register an app; its name is the last part of the repository's address unless it is given. Exists."""
         chosen = name if name is not None else names.app_of_url(repo_url)
-        view = await self.snapshot()
+        view = await self._now(timeout)
         app = view.new_app(chosen, repo_url, stack, deploy_type=deploy_type, env=env)
-        return await app.register(timeout=timeout)
+        return await app.register(timeout=view._access.left())
 
     async def unregister_app(
         self, app: App | str, *, cascade: bool = False, timeout: float | None = None
     ) -> App:
         """Take an app out: see `App.unregister`. With `cascade` an app whose own record cannot be read goes, too."""
         if isinstance(app, str):
-            view = await self.snapshot()
+            view = await self._now(timeout)
             app = await (view.app_in_any_case(app) if cascade else view.app(app))
+            timeout = view._access.left()
         return await app.unregister(cascade=cascade, timeout=timeout)
 
     # -- instances and tickets (seed 001) -------------------------------------------------------------
@@ -223,7 +228,7 @@ class Registry:
         self, app: str | None = None, *, reason: str = "purged", timeout: float | None = None
     ) -> int:
         """Unregister all instances, of an app or of all, that have ended, and return how many."""
-        return await purge(await self.snapshot(), app, reason, timeout)
+        return await purge(await self._now(timeout), app, reason)
 
     async def ticket(self, identity: int) -> Ticket:
         """Return a ticket as it is now, also a processed one; NotFound."""
@@ -248,8 +253,8 @@ class Registry:
         timeout: float | None = None,
     ) -> Ticket:
         """Make a ticket that stands for itself: see `Snapshot.create_ticket`."""
-        view = await self.snapshot()
-        return await view.create_ticket(op, app, revision, proc, env, timeout=timeout)
+        view = await self._now(timeout)
+        return await view.create_ticket(op, app, revision, proc, env, timeout=view._access.left())
 
     async def claim_ticket(
         self,
@@ -323,7 +328,7 @@ class Registry:
         """
         names.host(host)
         fitting(NUMBER, "ttl", ttl)
-        return await attend(Snapshot(self._access, await self._access.rev()), host, ttl, version, timeout)
+        return await attend(await self._now(timeout), host, ttl, version)
 
     def __repr__(self) -> str:
         return f"<visor registry on {self._client!r}>"
@@ -345,6 +350,13 @@ async def connect(
         await client.close()
         raise
     return Registry(client)
+
+
+async def _verified(access: Access) -> int:
+    _, version = await access.get(layout.SCHEMA)
+    if version is None:
+        raise NotFound("the registry has no schema: run init", path=layout.SCHEMA, rev=None)
+    return _schema(version[1])
 
 
 def _schema(data: bytes) -> int:

@@ -1,6 +1,5 @@
 """Dealing with files of the domain that cannot be read: looking at what belongs together, and one transaction."""
 
-# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -17,13 +16,13 @@ if TYPE_CHECKING:
     from visor.aio.registry.snapshot import Snapshot
 
 
-async def repair(view: Snapshot, path: str, timeout: float | None) -> Repaired:
+async def repair(view: Snapshot, path: str) -> Repaired:
     """Bring back from its copies, or take out, what a file that cannot be read belongs to.
 
     NotFound, Conflict when it can be read, or others keep changing it.
     """
     access = view._access
-    pauses = access.pauses(timeout)
+    pauses = access.pauses()
     rev, version = await access.get(path)
     if version is None:
         raise NotFound(path=path, rev=rev)
@@ -33,7 +32,7 @@ async def repair(view: Snapshot, path: str, timeout: float | None) -> Repaired:
         )
     while True:
         plan, restored = await _plan(view.at(rev), path, version)
-        done = await access.commit(plan, timeout)
+        done = await access.commit(plan)
         if not isinstance(done, Refused):
             return Repaired(path, restored, done)
         if not await pauses.next():
@@ -57,10 +56,10 @@ async def _plan(view: Snapshot, path: str, version: Version) -> tuple[Plan, bool
     return mending.mend(found, layout.lease_numbers(each for each, _ in rows), mark)
 
 
-async def mend_or_raise(view: Snapshot, bad: BadRecord, pauses: Pauses, timeout: float | None) -> None:
+async def mend_or_raise(view: Snapshot, bad: BadRecord, pauses: Pauses) -> None:
     """Repair what stands in the way of somebody who then looks again; raise `bad` when there is no time left."""
     try:
-        await repair(view, bad.path, timeout)
+        await repair(view, bad.path)
     except (NotFound, Conflict):  # somebody else has dealt with it
         if not await pauses.next():
             raise bad from None

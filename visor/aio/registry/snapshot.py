@@ -85,6 +85,14 @@ class Snapshot:
         """Return the domain at another rev; nothing is asked."""
         return self if rev == self._rev else Snapshot(self._access, rev)
 
+    def _within(self, timeout: float | None) -> Snapshot:
+        """Return this for one call of several requests, which share `timeout`; itself for None."""
+        return self if timeout is None else Snapshot(self._access.within(timeout), self._rev)
+
+    def _unhurried(self) -> Snapshot:
+        """Return this as it outlives the call: without a deadline."""
+        return Snapshot(self._access.unhurried, self._rev)
+
     async def fast_forward(self, rev: int = -1) -> Snapshot:
         """Return the domain at `rev`, or at the latest; itself when that is not newer: never back in time."""
         if rev < 0:
@@ -324,7 +332,8 @@ class Snapshot:
         Up: pending instances are registered. Down: the lowest ids are stopped, those that nobody has claimed yet are
         taken back. Each 500 of them come and go in one rev. NotFound when app, revision, process type or
         environment is not registered, BadRequest for less than none, Conflict when others keep changing the
-        same group until the deadline.
+        same group until the deadline. `timeout` is for all of it: after DeadlineExceeded the steps that were done
+        stay, and asking for the same number again goes on from there.
         """
         group = Group.of(app, revision, proc, env)
         return await scale_group(self, group, scaling.parse(n), by, timeout)

@@ -218,10 +218,10 @@ def from_file(view: Snapshot, path: str, version: Version) -> Ticket:
 
 async def create_ticket(view: Snapshot, op: Operation, group: Group, timeout: float | None) -> Ticket:
     """Make a ticket that stands for itself. NotFound when a part of the group is not registered."""
-    access = view._access
-    (identity,) = await access.ids(1, timeout)
+    access = view._access.within(timeout)
+    (identity,) = await access.ids(1)
     record, plan = tickets.create(identity, op, group, access.time())
-    done = await access.commit(plan, timeout)
+    done = await access.commit(plan)
     if isinstance(done, Refused):
         missing = next((path for path, version in done.found.items() if version is None), None)
         raise NotFound(f"{group}: {missing} is not registered", path=missing, rev=done.rev)
@@ -258,14 +258,15 @@ async def claim_ticket(
     The older ones go first, but each claimer draws at random among some of them: if all took the oldest, one would win
     and all others would have to ask again. Who loses draws among more the next time.
     """
+    view = view._within(timeout)
     access = view._access
-    pauses = access.pauses(timeout)
+    pauses = access.pauses()
     page = PAGE
     while True:
         candidates = await _drawn(view, wanted, page)
         for ticket in candidates:
             try:
-                return await ticket.claim(host, lease=lease, timeout=timeout)
+                return await ticket.claim(host, lease=lease, timeout=access.left())
             except (Conflict, Unregistered):
                 continue  # somebody was faster
         if not candidates:

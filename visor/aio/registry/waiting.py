@@ -32,6 +32,7 @@ async def wait_until(
 
     DeadlineExceeded after `timeout` seconds (None: it waits for ever), in the words of `late` for what was seen last.
     """
+    view = view._within(timeout)
     client = view._access.client
     deadline = client._driver.deadline(FOREVER if timeout is None else timeout)
     while True:

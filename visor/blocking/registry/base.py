@@ -25,7 +25,7 @@ class Registered:
     __slots__ = ("_mod_rev", "_record", "_view")
 
     def __init__(self, view: Snapshot, record: Any, mod_rev: int) -> None:
-        self._view = view
+        self._view = view if view._access._hurry is None else view._unhurried()
         self._record = record
         self._mod_rev = mod_rev
 

@@ -47,19 +47,20 @@ def unregister_part(
     if not part.is_registered:
         raise NotFound(f"{what}: not registered", path=path, rev=part.rev)
     app = components(path)[1]
-    pauses = part._access.pauses(timeout)
+    access = part._access.within(timeout)
+    pauses = access.pauses()
     while True:
-        rev, scales = part._access.scan(_glob(app, "scale", group), keys=True)
+        rev, scales = access.scan(_glob(app, "scale", group), keys=True)
         count = 0
         for kind in ("live", "stopping"):
-            count += (part._access.count(_glob(app, kind, f"{group}/*"), rev))[1]
+            count += (access.count(_glob(app, kind, f"{group}/*"), rev))[1]
         if count:
             raise entries.in_use(what, count)
         plan = entries.unregister_part(app, path, part.mod_rev, rev, [each for each, _ in scales])
         plan.note = f"unregister {what}"
         if proc is not None:
             entries.give_back(plan, proc)
-        done = part._access.commit(plan, timeout)
+        done = access.commit(plan)
         if not isinstance(done, Refused):
             return done
         version = done.found[path]

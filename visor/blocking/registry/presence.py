@@ -73,12 +73,12 @@ class Presence:
         return f"<visor presence of {self.host}, lease {self.lease}>"
 
 
-def attend(view: Snapshot, host: str, ttl: float, version: str | None, timeout: float | None) -> Presence:
+def attend(view: Snapshot, host: str, ttl: float, version: str | None) -> Presence:
     """Take a lease, and register the host and its process manager on it."""
     access = view._access
     # Made before there is a lease to give back.
     member = encode(MemberRecord("pm", host, None, version, access.time()))
-    session = access.client.session(ttl, timeout=timeout)
+    session = access.client.session(ttl, timeout=access.left())
     files = {
         layout.lease(session.id): encode(LeaseRecord(session.id, host, access.time())),
         layout.pm(host): member,
@@ -87,12 +87,12 @@ def attend(view: Snapshot, host: str, ttl: float, version: str | None, timeout: 
     for path, data in files.items():
         plan.put(path, data, session.id)
     try:
-        done = access.commit(plan, timeout)
+        done = access.commit(plan)
         assert not isinstance(done, Refused)  # it guards nothing
     except VisorError:
         session.close()
         raise
-    return Presence(access, host, session, files)
+    return Presence(access.unhurried, host, session, files)
 
 
 public("visor.registry", Presence)

@@ -9,6 +9,7 @@ from typing import Any
 
 from visor import select
 from visor._public import public
+from visor.blocking.registry.access import Access
 from visor.blocking.registry.base import Registered
 from visor.blocking.registry.instance import Instance
 from visor.blocking.registry.part import unregister_part
@@ -89,38 +90,42 @@ class ProcType(Registered):
             raise AlreadyRegistered(
                 f"{self._what}: is registered already", path=self._path, actual=self._mod_rev
             )
-        pauses = self._access.pauses(timeout)
+        access = self._access.within(timeout)
+        pauses = access.pauses()
         while True:
-            record, plan = self._claim_port()
-            done = self._access.commit(plan, timeout)
+            record, plan = self._claim_port(access)
+            done = access.commit(plan)
             if not isinstance(done, Refused):
                 return ProcType(self._view.at(done), record, done)
             error = entries.why(self._what, self._path, self.rev, done, created=True)
             needs = (layout.app(self.app), done.found[layout.app(self.app)])
-            if needs[1] is None or done.found[self._path] is not None or self._came_and_went(done.rev):
+            if (
+                needs[1] is None
+                or done.found[self._path] is not None
+                or self._came_and_went(done.rev, access)
+            ):
                 raise error
             if not pauses.next():
                 raise Conflict(f"{self._what}: others kept claiming the port", path=layout.NEXT_PORT)
 
-    def _claim_port(self) -> tuple[ProcRecord, Plan]:
-        record = check(replace(self._record, registered=self._access.time()))
+    def _claim_port(self, access: Access) -> tuple[ProcRecord, Plan]:
+        record = check(replace(self._record, registered=access.time()))
         if record.port is None:
             return record, entries.register_proc(record, self.rev, None, given_back=False)
-        rev, following = self._access.get(layout.NEXT_PORT)
+        rev, following = access.get(layout.NEXT_PORT)
         free: list[int] = []
         if not entries.fresh_port_left(following):
-            _, rows = self._access.scan(
-                select.children(layout.FREE_PORTS), rev, keys=True, limit=FREE_LOOKED_AT
-            )
+            _, rows = access.scan(select.children(layout.FREE_PORTS), rev, keys=True, limit=FREE_LOOKED_AT)
             free = [int(name) for path, _ in rows if (name := path.rsplit("/", 1)[1]).isdecimal()]
-            self._access.random.shuffle(free)
+            access.random.shuffle(free)
         port, given_back = entries.pick_port(following, free)
         record = replace(record, port=port)
         return record, entries.register_proc(record, self.rev, following, given_back=given_back)
 
-    def _came_and_went(self, rev: int) -> bool:
+    def _came_and_went(self, rev: int, access: Access) -> bool:
         """Whether it was registered and unregistered by somebody since this object's rev."""
-        return (self._access.client.stat(self._path, at=rev)).mod_rev > self.rev
+        stat = access.client.stat(self._path, at=rev, timeout=access.left())
+        return stat.mod_rev > self.rev
 
     def unregister(self, *, timeout: float | None = None) -> ProcType:
         """Take it out and give its port back; InUse while instances of it are there."""

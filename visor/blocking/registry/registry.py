@@ -85,6 +85,11 @@ class Registry:
             rev = self._access.rev()
         return Snapshot(self._access, rev)
 
+    def _now(self, timeout: float | None) -> Snapshot:
+        """Return the domain at the latest rev, for one call of several requests, which share `timeout`."""
+        view = Snapshot(self._access.within(timeout), 0)
+        return view.at(view._access.rev())
+
     # -- setting up -----------------------------------------------------------------------------------
     def init(self, *, timeout: float | None = None) -> int:
         """Write the schema's version and the first port where they are missing, and return the schema.
@@ -94,26 +99,24 @@ class Registry:
         plan = Plan(note=f"init schema {SCHEMA}")
         plan.missing(layout.SCHEMA)
         plan.put(layout.SCHEMA, b"%d" % SCHEMA)
-        _, port = self._access.get(layout.NEXT_PORT)
+        access = self._access.within(timeout)
+        _, port = access.get(layout.NEXT_PORT)
         if port is None:
             plan.missing(layout.NEXT_PORT)
             plan.put(layout.NEXT_PORT, b"%d" % entries.FIRST_PORT)
-        pauses = self._access.pauses(timeout)
-        while isinstance(self._access.commit(plan, timeout), Refused):
+        pauses = access.pauses()
+        while isinstance(access.commit(plan), Refused):
             try:
-                return self.verify_schema()
+                return _verified(access)
             except NotFound:  # somebody claimed the first port meanwhile
                 if not pauses.next():
                     raise
-                return self.init(timeout=timeout)
+                return self.init(timeout=access.left())
         return SCHEMA
 
     def verify_schema(self) -> int:
         """Return the schema's version; NotFound when there is none, SchemaMismatch when it is another one."""
-        _, version = self._access.get(layout.SCHEMA)
-        if version is None:
-            raise NotFound("the registry has no schema: run init", path=layout.SCHEMA, rev=None)
-        return _schema(version[1])
+        return _verified(self._access)
 
     def watch_schema(self) -> Iterator[int]:
         """Iterate over the schema's version: the present one (0 for none), then after every change.
@@ -144,9 +147,10 @@ class Registry:
 
         TooLarge where there is too much for one rev: unregister apps first.
         """
+        access = self._access.within(timeout)
         while True:
-            rev, rows = self._access.scan(select.tree("/"), keys=True, limit=1)
-            names = self._client.names("/") if rows else []
+            rev, rows = access.scan(select.tree("/"), keys=True, limit=1)
+            names = self._client.names("/", timeout=access.left()) if rows else []
             plan = Plan(note="reset")
             for root in layout.ROOTS:
                 if root[1:] in names:
@@ -154,7 +158,7 @@ class Registry:
             if not plan.writes:
                 return rev
             with contextlib.suppress(NotFound):  # somebody deletes as well: look again
-                done = self._access.commit(plan, timeout)
+                done = access.commit(plan)
                 if not isinstance(done, Refused):
                     return done
 
@@ -170,7 +174,7 @@ class Registry:
         and the object can be registered anew; a process type's port is not given back then. NotFound when there is
         no such file, Conflict when it can be read, or others keep changing it.
         """
-        return repair(self.snapshot(), path, timeout)
+        return repair(self._now(timeout), path)
 
     # -- apps (seed 001) ------------------------------------------------------------------------------
     def apps(self) -> Listed[App]:
@@ -193,15 +197,16 @@ class Registry:
     ) -> App:
         """Register an app; its name is the last part of the repository's address unless it is given. Exists."""
         chosen = name if name is not None else names.app_of_url(repo_url)
-        view = self.snapshot()
+        view = self._now(timeout)
         app = view.new_app(chosen, repo_url, stack, deploy_type=deploy_type, env=env)
-        return app.register(timeout=timeout)
+        return app.register(timeout=view._access.left())
 
     def unregister_app(self, app: App | str, *, cascade: bool = False, timeout: float | None = None) -> App:
         """Take an app out: see `App.unregister`. With `cascade` an app whose own record cannot be read goes, too."""
         if isinstance(app, str):
-            view = self.snapshot()
+            view = self._now(timeout)
             app = view.app_in_any_case(app) if cascade else view.app(app)
+            timeout = view._access.left()
         return app.unregister(cascade=cascade, timeout=timeout)
 
     # -- instances and tickets (seed 001) -------------------------------------------------------------
@@ -219,7 +224,7 @@ class Registry:
 
     def purge(self, app: str | None = None, *, reason: str = "purged", timeout: float | None = None) -> int:
         """Unregister all instances, of an app or of all, that have ended, and return how many."""
-        return purge(self.snapshot(), app, reason, timeout)
+        return purge(self._now(timeout), app, reason)
 
     def ticket(self, identity: int) -> Ticket:
         """Return a ticket as it is now, also a processed one; NotFound."""
@@ -244,8 +249,8 @@ class Registry:
         timeout: float | None = None,
     ) -> Ticket:
         """Make a ticket that stands for itself: see `Snapshot.create_ticket`."""
-        view = self.snapshot()
-        return view.create_ticket(op, app, revision, proc, env, timeout=timeout)
+        view = self._now(timeout)
+        return view.create_ticket(op, app, revision, proc, env, timeout=view._access.left())
 
     def claim_ticket(
         self,
@@ -319,7 +324,7 @@ class Registry:
         """
         names.host(host)
         fitting(NUMBER, "ttl", ttl)
-        return attend(Snapshot(self._access, self._access.rev()), host, ttl, version, timeout)
+        return attend(self._now(timeout), host, ttl, version)
 
     def __repr__(self) -> str:
         return f"<visor registry on {self._client!r}>"
@@ -341,6 +346,13 @@ def connect(
         client.close()
         raise
     return Registry(client)
+
+
+def _verified(access: Access) -> int:
+    _, version = access.get(layout.SCHEMA)
+    if version is None:
+        raise NotFound("the registry has no schema: run init", path=layout.SCHEMA, rev=None)
+    return _schema(version[1])
 
 
 def _schema(data: bytes) -> int:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from visor.blocking.registry.snapshot import Snapshot
 
 
-def repair(view: Snapshot, path: str, timeout: float | None) -> Repaired:
+def repair(view: Snapshot, path: str) -> Repaired:
     """Bring back from its copies, or take out, what a file that cannot be read belongs to.
 
     NotFound, Conflict when it can be read, or others keep changing it.
     """
     access = view._access
-    pauses = access.pauses(timeout)
+    pauses = access.pauses()
     rev, version = access.get(path)
     if version is None:
         raise NotFound(path=path, rev=rev)
@@ -33,7 +33,7 @@ def repair(view: Snapshot, path: str, timeout: float | None) -> Repaired:
         )
     while True:
         plan, restored = _plan(view.at(rev), path, version)
-        done = access.commit(plan, timeout)
+        done = access.commit(plan)
         if not isinstance(done, Refused):
             return Repaired(path, restored, done)
         if not pauses.next():
@@ -57,10 +57,10 @@ def _plan(view: Snapshot, path: str, version: Version) -> tuple[Plan, bool]:
     return mending.mend(found, layout.lease_numbers(each for each, _ in rows), mark)
 
 
-def mend_or_raise(view: Snapshot, bad: BadRecord, pauses: Pauses, timeout: float | None) -> None:
+def mend_or_raise(view: Snapshot, bad: BadRecord, pauses: Pauses) -> None:
     """Repair what stands in the way of somebody who then looks again; raise `bad` when there is no time left."""
     try:
-        repair(view, bad.path, timeout)
+        repair(view, bad.path)
     except (NotFound, Conflict):  # somebody else has dealt with it
         if not pauses.next():
             raise bad from None

@@ -61,9 +61,10 @@ def scale_group(
     view: Snapshot, group: Group, amount: Amount, by: str | None, timeout: float | None
 ) -> Scaled:
     """Bring a group to an amount: up to 500 instances in one rev, more in steps that are whole each."""
+    view = view._within(timeout)
     access = view._access
     by = access.who(by)
-    pauses = access.pauses(timeout)
+    pauses = access.pauses()
     done: list[Instance] = []
     ids: list[int] = []
     previous: int | None = None
@@ -73,11 +74,11 @@ def scale_group(
         left = amount.change(count)
         step = max(-scaling.STEP, min(scaling.STEP, left))
         if step > 0 and len(ids) < step:
-            ids = access.ids(scaling.STEP if left > scaling.STEP else step, timeout)
+            ids = access.ids(scaling.STEP if left > scaling.STEP else step)
         try:
             result = _attempt(view, order, rev, count, step, ids)
         except BadRecord as bad:
-            mend_or_raise(view, bad, pauses, timeout)
+            mend_or_raise(view, bad, pauses)
             continue
         if isinstance(result, Refused):
             error = scaling.absent(group, result)
@@ -93,9 +94,10 @@ def scale_group(
 
 def top_up(view: Snapshot, group: Group, by: str | None, timeout: float | None) -> Scaled:
     """Register what a group lacks of what `scale` was last told, up to 500 in one rev; never stop anything."""
+    view = view._within(timeout)
     access = view._access
     by = access.who(by)
-    pauses = access.pauses(timeout)
+    pauses = access.pauses()
     path = group.directory("scale")
     while True:
         rev, version = access.get(path)
@@ -106,7 +108,7 @@ def top_up(view: Snapshot, group: Group, by: str | None, timeout: float | None) 
         if missing <= 0:
             return Scaled((), count, count, rev)
         order = Order(group, by, access.time(), version[0])
-        result = _attempt(view, order, rev, count, missing, access.ids(missing, timeout))
+        result = _attempt(view, order, rev, count, missing, access.ids(missing))
         if not isinstance(result, Refused):
             return Scaled(tuple(result[1]), count, count + missing, result[0])
         error = scaling.absent(group, result)
@@ -175,17 +177,17 @@ def register_one(
     view: Snapshot, group: Group, place: tuple[str, int] | None, timeout: float | None
 ) -> Instance:
     """Register one instance: pending, or running at HOST and PORT."""
-    access = view._access
+    access = view._access.within(timeout)
     time = access.time()
-    (identity,) = access.ids(1, timeout)
+    (identity,) = access.ids(1)
     record, plan = scaling.single(group, identity, place, time)
-    done = access.commit(plan, timeout)
+    done = access.commit(plan)
     if isinstance(done, Refused):
         raise scaling.absent(group, done)
     return Instance(view.at(done), Seen(record, done))
 
 
-def purge(view: Snapshot, app: str | None, reason: str, timeout: float | None) -> int:
+def purge(view: Snapshot, app: str | None, reason: str) -> int:
     """Unregister the instances that have ended, up to 500 in one rev, and return how many.
 
     Of one that cannot be read nobody knows whether it has ended: it stays.
@@ -197,11 +199,11 @@ def purge(view: Snapshot, app: str | None, reason: str, timeout: float | None) -
     for start in range(0, len(ended), scaling.STEP):
         mark = Mark(access.actor, reason, access.time())
         batch = [each.seen for each in ended[start : start + scaling.STEP]]
-        done = access.commit(scaling.purge(batch, mark), timeout)
+        done = access.commit(scaling.purge(batch, mark))
         if isinstance(done, Refused):  # somebody else tidies too: one by one
             for instance in ended[start : start + scaling.STEP]:
                 with contextlib.suppress(Conflict, Unregistered):
-                    instance.unregister(reason=reason, timeout=timeout)
+                    instance.unregister(reason=reason, timeout=access.left())
                     count += 1
         else:
             count += len(batch)

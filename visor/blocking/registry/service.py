@@ -100,7 +100,9 @@ class Service(Registered):
 
     def unregister_endpoint(self, addr: str, *, timeout: float | None = None) -> Endpoint:
         """Take out the endpoint at HOST:PORT; NotFound."""
-        return (self.endpoint(addr)).unregister(timeout=timeout)
+        view = self._view._within(timeout)
+        endpoint = view.endpoint(self.name, addr)
+        return endpoint.unregister(timeout=view._access.left())
 
     def fast_forward(self, rev: int = -1) -> Service:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""

@@ -212,10 +212,10 @@ def from_file(view: Snapshot, path: str, version: Version) -> Ticket:
 
 def create_ticket(view: Snapshot, op: Operation, group: Group, timeout: float | None) -> Ticket:
     """Make a ticket that stands for itself. NotFound when a part of the group is not registered."""
-    access = view._access
-    (identity,) = access.ids(1, timeout)
+    access = view._access.within(timeout)
+    (identity,) = access.ids(1)
     record, plan = tickets.create(identity, op, group, access.time())
-    done = access.commit(plan, timeout)
+    done = access.commit(plan)
     if isinstance(done, Refused):
         missing = next((path for path, version in done.found.items() if version is None), None)
         raise NotFound(f"{group}: {missing} is not registered", path=missing, rev=done.rev)
@@ -252,14 +252,15 @@ def claim_ticket(
     The older ones go first, but each claimer draws at random among some of them: if all took the oldest, one would win
     and all others would have to ask again. Who loses draws among more the next time.
     """
+    view = view._within(timeout)
     access = view._access
-    pauses = access.pauses(timeout)
+    pauses = access.pauses()
     page = PAGE
     while True:
         candidates = _drawn(view, wanted, page)
         for ticket in candidates:
             try:
-                return ticket.claim(host, lease=lease, timeout=timeout)
+                return ticket.claim(host, lease=lease, timeout=access.left())
             except (Conflict, Unregistered):
                 continue  # somebody was faster
         if not candidates:
