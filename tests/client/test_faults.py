@@ -14,6 +14,7 @@ import pytest
 
 import visor
 import visor.aio
+from tests.patience import PATIENCE
 from visor import codecs, errors, op
 from visor._settings import gather
 from visor.protocol import verbs
@@ -75,7 +76,7 @@ class TestExactlyOnce:
             began = time.monotonic()
             with pytest.raises(errors.WriteTimeout) as caught:
                 client.set("/a", b"1", timeout=0.1)
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < PATIENCE
             assert caught.value.seconds == 0.1
             fake.cut_all()
             assert client.rev() == 0
@@ -295,7 +296,7 @@ class TestNodes:
             visor.dial(fake.address)
         with pytest.raises(errors.Denied):
             asyncio.run(_dial(fake.address))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < PATIENCE
 
     def test_overload_is_met_with_pauses_within_the_deadline(self, fake: FakeServer) -> None:
         refusals = 3
@@ -474,7 +475,7 @@ class TestAsyncio:
                     client.get("/a", timeout=0.1), client.set("/a", b"", timeout=0.2), return_exceptions=True
                 )
                 assert [type(result) for result in results] == [errors.DeadlineExceeded, errors.WriteTimeout]
-                assert time.monotonic() - began < 1
+                assert time.monotonic() - began < PATIENCE
                 fake.cut_all()
                 assert await client.rev() == 0
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import visor
+from tests.patience import PATIENCE
 from visor import LeaseState, errors, guard, op
 from visor._contenders import Contender, blocker, delay_text, in_order, read_delay
 from visor.protocol import verbs
@@ -422,13 +423,13 @@ class TestDelay:
             lock.release()
 
     def test_a_release_needs_no_delay(self, session: visor.Session, client: visor.Client[bytes]) -> None:
-        lock = session.lock(NAME, delay=5.0)
+        lock = session.lock(NAME, delay=10 * PATIENCE)
         with lock:
             assert "@delay" in client.names(NAME)
         assert not client.exists(NAME)
         began = time.monotonic()
-        with session.lock(NAME, delay=5.0):
-            assert time.monotonic() - began < 2
+        with session.lock(NAME, delay=10 * PATIENCE):
+            assert time.monotonic() - began < PATIENCE
 
 
 HOLDER = """

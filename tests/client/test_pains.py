@@ -17,6 +17,7 @@ import pytest
 
 import visor
 import visor.aio
+from tests.patience import PATIENCE
 from visor import errors
 from visor._settings import gather
 from visor.protocol import verbs
@@ -96,7 +97,9 @@ class TestFork:
     def test_a_fork_while_another_thread_is_in_a_call(self, fake: FakeServer) -> None:
         fake.on(verbs.GET, lambda connection, message: None)
         with visor.dial(fake.address) as client:
-            waiting = threading.Thread(target=lambda: _ignore(lambda: client.get("/a", timeout=30)))
+            waiting = threading.Thread(
+                target=lambda: _ignore(lambda: client.get("/a", timeout=10 * PATIENCE))
+            )
             waiting.start()
             fake.wait(lambda: bool(fake.saw(verbs.GET)))
 
@@ -141,17 +144,17 @@ def _ignore(call: Callable[[], object]) -> None:
 
 
 BLOCKING: dict[str, Callable[[visor.Client[bytes]], object]] = {
-    "rev": lambda client: client.rev(timeout=30),
-    "get": lambda client: client.get("/a", timeout=30),
-    "set": lambda client: client.set("/a", b"", timeout=30),
-    "txn": lambda client: client.txn(timeout=30),
-    "ls": lambda client: client.ls(timeout=30),
-    "scan": lambda client: list(client.scan(timeout=30)),
-    "ping": lambda client: client.ping(timeout=30),
-    "watch": lambda client: client.watch(timeout=30),
-    "snapshot": lambda client: client.snapshot(timeout=30),
-    "history": lambda client: list(client.history(timeout=30)),
-    "status": lambda client: client.status(timeout=30),
+    "rev": lambda client: client.rev(timeout=10 * PATIENCE),
+    "get": lambda client: client.get("/a", timeout=10 * PATIENCE),
+    "set": lambda client: client.set("/a", b"", timeout=10 * PATIENCE),
+    "txn": lambda client: client.txn(timeout=10 * PATIENCE),
+    "ls": lambda client: client.ls(timeout=10 * PATIENCE),
+    "scan": lambda client: list(client.scan(timeout=10 * PATIENCE)),
+    "ping": lambda client: client.ping(timeout=10 * PATIENCE),
+    "watch": lambda client: client.watch(timeout=10 * PATIENCE),
+    "snapshot": lambda client: client.snapshot(timeout=10 * PATIENCE),
+    "history": lambda client: list(client.history(timeout=10 * PATIENCE)),
+    "status": lambda client: client.status(timeout=10 * PATIENCE),
 }
 
 
@@ -168,14 +171,14 @@ class TestCtrlC:
             began = time.monotonic()
             with pytest.raises(KeyboardInterrupt), interrupted_after(0.1):
                 BLOCKING[name](client)
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < PATIENCE
             silent = False
             assert client.set("/after", b"1") > 0
             assert client.get("/after").value == b"1"
 
     def test_it_works_in_a_watch_that_waits(self, visor_client: visor.Client[bytes]) -> None:
         with visor_client.watch("/**") as watch:
-            for how in (lambda: next(watch), lambda: watch.next(timeout=30), lambda: list(watch)):
+            for how in (lambda: next(watch), lambda: watch.next(timeout=10 * PATIENCE), lambda: list(watch)):
                 with pytest.raises(KeyboardInterrupt), interrupted_after(0.1):
                     how()
             visor_client.set("/a", b"1")
@@ -184,19 +187,21 @@ class TestCtrlC:
     def test_it_works_while_connecting(self, fake: FakeServer) -> None:
         fake.on(verbs.HELLO, lambda connection, message: None)
         with pytest.raises(KeyboardInterrupt), interrupted_after(0.1):
-            visor.dial(fake.address, timeout=30)
+            visor.dial(fake.address, timeout=10 * PATIENCE)
         fake.stop_listening()
         with pytest.raises(KeyboardInterrupt), interrupted_after(0.1):
-            visor.dial(fake.address, timeout=30)
+            visor.dial(fake.address, timeout=10 * PATIENCE)
 
     def test_it_works_for_a_thread_that_waits_behind_the_reader(self, fake: FakeServer) -> None:
         fake.on(verbs.GET, lambda connection, message: None)
         with visor.dial(fake.address) as client:
-            reader = threading.Thread(target=lambda: _ignore(lambda: client.get("/other", timeout=30)))
+            reader = threading.Thread(
+                target=lambda: _ignore(lambda: client.get("/other", timeout=10 * PATIENCE))
+            )
             reader.start()
             fake.wait(lambda: bool(fake.saw(verbs.GET)))
             with pytest.raises(KeyboardInterrupt), interrupted_after(0.1):
-                client.get("/mine", timeout=30)
+                client.get("/mine", timeout=10 * PATIENCE)
             assert client.rev() == 0
             client.close()
             reader.join(5)
@@ -324,8 +329,8 @@ class TestClosing:
 
         watch = client.watch("/**")
         calls = [
-            lambda: client.get("/a", timeout=60),
-            lambda: client.get("/b", timeout=60),
+            lambda: client.get("/a", timeout=10 * PATIENCE),
+            lambda: client.get("/b", timeout=10 * PATIENCE),
             lambda: next(watch),
         ]
         threads = [threading.Thread(target=wait, args=(call,)) for call in calls]
@@ -336,8 +341,8 @@ class TestClosing:
         client.close()
         client.close()
         for thread in threads:
-            thread.join(5)
-        assert time.monotonic() - began < 1
+            thread.join(PATIENCE)
+        assert time.monotonic() - began < PATIENCE
         assert len(ended) == 3
         for call in (client.rev, client.connect, lambda: client.watch("/**"), lambda: next(watch)):
             with pytest.raises(errors.ClientClosed):
@@ -351,7 +356,7 @@ class TestClosing:
             spoil()
             began = time.monotonic()
             client.close()
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < PATIENCE
 
     def test_a_closed_client_can_be_reopened(self, visor_server: Server) -> None:
         client = visor_server.dial()
@@ -364,7 +369,7 @@ class TestClosing:
         client = visor.dial(fake.address)
         fake.on(verbs.HELLO, lambda connection, message: None)
         fake.cut_all()
-        thread = threading.Thread(target=lambda: _ignore(lambda: client.rev(timeout=60)))
+        thread = threading.Thread(target=lambda: _ignore(lambda: client.rev(timeout=10 * PATIENCE)))
         thread.start()
         fake.wait(lambda: fake.accepted >= 2)
         client.close()
@@ -387,7 +392,7 @@ class TestClosing:
             await client.close()
             await client.close()
             results = await asyncio.gather(*tasks, return_exceptions=True)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < PATIENCE
             assert [type(result) for result in results] == [errors.ClientClosed] * 3
             with pytest.raises(errors.ClientClosed):
                 await client.rev()
@@ -558,11 +563,11 @@ class TestNames:
 
     def test_a_lookup_that_hangs_does_not_hang_the_call(self, monkeypatch: pytest.MonkeyPatch) -> None:
         release = threading.Event()
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **named: [][: release.wait(10)])
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **named: [][: release.wait(10 * PATIENCE)])
         began = time.monotonic()
         with pytest.raises(errors.DeadlineExceeded, match=r"slow\.example"):
             visor.dial("slow.example:1", timeout=0.2)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < PATIENCE
         release.set()
 
 

@@ -15,6 +15,7 @@ import visor
 import visor.aio
 import visor.aio.store
 from tests.client.proxy import Proxy
+from tests.patience import PATIENCE
 from visor import codecs, errors
 from visor.following import Follower, Following, WatcherClosed
 from visor.store import (
@@ -63,7 +64,7 @@ class TestTransactions:
             task = store.get(Task, "t1")
             assert task == Task(id="t1", service="web", networks=("a", "b"), annotations={"zone": "x"})
             assert task.meta.version == store.version == 1
-            assert abs((task.meta.created_at - before).total_seconds()) < 5
+            assert abs((task.meta.created_at - before).total_seconds()) < PATIENCE
             store.update(lambda tx: tx.update(replace(task, state=TaskState.RUNNING)))
             newer = store.get(Task, "t1")
             assert newer is not None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.node_process import SMALL, NodeProcess
+from tests.patience import PATIENCE
 from tests.wire import Refused, Wire
 from visor.protocol import verbs
 from visor.protocol.frames import encode
@@ -52,7 +53,7 @@ def growth_under(node: NodeProcess, limit: int) -> Iterator[None]:
     assert highest - before < limit, f"grew from {before / MIB:.0f} to {highest / MIB:.0f} MiB"
 
 
-def assert_served(node: NodeProcess, seconds: float = 5.0) -> None:
+def assert_served(node: NodeProcess, seconds: float = PATIENCE) -> None:
     """Somebody else is served in good time."""
     started = time.monotonic()
     with Wire(node.address) as other:
