@@ -17,6 +17,8 @@ from visord.storage.check import check_directory
 from visord.storage.disk import OsDisk
 from visord.storage.errors import IdentityError, LockedError
 
+pytestmark = pytest.mark.soak
+
 
 def recovered(path: Path) -> None:
     recover(OsDisk(), str(path), random.Random(1))

@@ -17,6 +17,8 @@ from tests.wire import Refused, Wire
 from visor.protocol import verbs
 from visor.protocol.frames import encode
 
+pytestmark = pytest.mark.soak
+
 MIB = 1 << 20
 LATE = 10**12
 """A rev that is never reached."""

@@ -17,6 +17,8 @@ from tests.patience import PATIENCE
 from tests.wire import Closed, Refused, Wire, new_session
 from visor.protocol import verbs
 
+pytestmark = pytest.mark.soak
+
 EXIT_DAMAGE, EXIT_REFUSED, EXIT_CONFIG = 9, 75, 78
 
 
@@ -188,7 +190,6 @@ class Writer(threading.Thread):
             self.unanswered = len(ids)
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_under_load_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     # At addresses that it gets again: that they had changed would be an entry more.

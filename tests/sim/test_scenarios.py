@@ -28,6 +28,8 @@ from visord.settings import StorageSettings
 from visord.storage.errors import StorageError
 from visord.storage.worker import Inline
 
+pytestmark = pytest.mark.soak
+
 STORAGE = StorageSettings.model_construct(
     log_segment_bytes=64 << 10,
     log_chunk_bytes=16 << 10,

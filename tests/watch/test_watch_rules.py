@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -19,6 +20,8 @@ from watch_world import Reader, World
 
 from visor.protocol import verbs
 from visord.state.refusal import Refusal
+
+pytestmark = pytest.mark.soak
 
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 SOCKET_BYTES = 4000
