@@ -377,10 +377,12 @@ class Server:
         self._servers.clear()
         if self._door is not None:
             self._door.close()
+        self._cancel()
+        if self._comparing is not None:  # it takes a turn to end, and the loop may be closed after this one
+            await asyncio.wait([self._comparing], timeout=1.0)
         node, self.node = self.node, None
         if node is None:
             return
-        self._cancel()
         if self.failure is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(node.hand_over(), HAND_OVER_SECONDS)
