@@ -29,7 +29,7 @@ WELCOME_BYTES: Final = 1 << 16
 MOST: Final = 64
 """Addresses of which it is remembered that they were asked."""
 
-_asked: dict[tuple[str, Address], None] = {}
+_asked: set[tuple[str, Address]] = set()
 _lock = threading.Lock()
 
 
@@ -86,7 +86,7 @@ def _first_time(cluster: str, address: Address) -> bool:
     with _lock:
         if (cluster, address) in _asked or len(_asked) >= MOST:
             return False
-        _asked[cluster, address] = None
+        _asked.add((cluster, address))
         return True
 
 

@@ -402,9 +402,8 @@ class Session:
             message[2] = next(iter(self._writes))
         try:
             data = self._bytes((verbs.RETRY, call.id, message, self._born) if call.uncertain else message)
-        except (
-            Rejected
-        ) as error:  # this node takes less than the one before: one call must not hold up the others
+        except Rejected as error:
+            # This node takes less than the one before: one call must not hold up the others.
             call.settle(None, error)
             self._drop(call)
             return

@@ -8,6 +8,7 @@ from typing import cast
 
 from visor.cli.aloud import counted_aloud, timed_aloud
 from visor.cli.output import Output
+from visor.errors import DeadlineExceeded
 
 
 class Told:
@@ -49,6 +50,18 @@ def test_what_is_quick_says_nothing_and_asks_nothing() -> None:
 
     assert list(counted_aloud(range(10), never, cast("Output", told), lambda: 0.0)) == list(range(10))
     assert told.lines == []
+
+
+def test_a_count_that_fails_or_is_overtaken_leaves_what_came_and_ends_nothing() -> None:
+    def fails() -> int:
+        raise DeadlineExceeded(seconds=1.0)
+
+    for count in (fails, lambda: 1):
+        told, now = Told(), iter(range(100))
+        items = counted_aloud(range(6), count, cast("Output", told), lambda now=now: float(next(now)))
+        assert list(items) == list(range(6))
+        assert told.lines
+        assert all(line.endswith("files so far") for line in told.lines)
 
 
 def test_a_call_without_steps_says_how_long_it_takes_until_it_ends() -> None:

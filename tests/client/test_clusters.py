@@ -19,7 +19,7 @@ from visord import embed
 
 @pytest.fixture(autouse=True)
 def _nothing_asked_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_clusters, "_asked", {})
+    monkeypatch.setattr(_clusters, "_asked", set())
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
 from visor.cli.output import Output
+from visor.errors import VisorError
 
 SECONDS: Final = 2.0
 
@@ -24,16 +25,30 @@ T = TypeVar("T")
 def counted_aloud(
     items: Iterable[T], of: Callable[[], int], output: Output, time: Callable[[], float] = clock.monotonic
 ) -> Iterator[T]:
-    """Return the same items; say every two seconds how many came. `of()` counts them all: asked once, if it must be."""
+    """Return the same items; say every two seconds how many came.
+
+    `of()` counts them all: asked once, if it must be. Where that fails, only what came is told.
+    """
     due, whole = time() + SECONDS, -1
     for done, item in enumerate(items, 1):
         yield item
         if time() < due:
             continue
         if whole < 0:
-            whole = max(of(), done)
-        output.notice(f"{done} of {whole} files, {100 * done // max(whole, 1)} %")
+            whole = _counted(of)
+        output.notice(_so_far(done, whole))
         due = time() + SECONDS
+
+
+def _counted(of: Callable[[], int]) -> int:
+    try:
+        return of()
+    except VisorError:  # a line about how far it is must not end what it tells of
+        return 0
+
+
+def _so_far(done: int, whole: int) -> str:
+    return f"{done} of {whole} files, {100 * done // whole} %" if whole >= done else f"{done} files so far"
 
 
 @contextlib.contextmanager

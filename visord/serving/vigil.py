@@ -19,6 +19,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from visord.progress import SECONDS as PROGRESS_SECONDS
 from visord.progress import amount, percent
 
 LOOK_SECONDS: Final = 1.0
@@ -32,7 +33,6 @@ LEADERLESS_SECONDS: Final = 3.0
 AGAIN_SECONDS: Final = 10.0
 AWAY_SECONDS: Final = 10.0
 SILENT_SECONDS: Final = 5.0
-PROGRESS_SECONDS: Final = 2.0
 
 Fields: TypeAlias = Mapping[str, Any]
 
