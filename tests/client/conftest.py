@@ -12,15 +12,28 @@ from typing import Any
 import pytest
 from _visor_pytest import visor_client, visor_server
 
+import visor
+
 from .fake_server import FakeServer
 
-__all__ = ["fake", "no_threads_left", "run", "visor_client", "visor_server"]
+__all__ = ["client", "fake", "no_threads_left", "run", "session", "visor_client", "visor_server"]
 
 
 @pytest.fixture
 def fake() -> Iterator[FakeServer]:
     with FakeServer() as server:
         yield server
+
+
+@pytest.fixture
+def client(visor_client: visor.Client[bytes]) -> visor.Client[bytes]:
+    return visor_client
+
+
+@pytest.fixture
+def session(client: visor.Client[bytes]) -> Iterator[visor.Session]:
+    with client.session(30) as session:
+        yield session
 
 
 @pytest.fixture

@@ -13,11 +13,6 @@ from visor import Kind, Node, codecs, errors, guard, op, select
 from visor.testing import Server
 
 
-@pytest.fixture
-def client(visor_client: visor.Client[bytes]) -> visor.Client[bytes]:
-    return visor_client
-
-
 class TestReading:
     def test_a_file_carries_its_versions_numbers(self, client: visor.Client[bytes]) -> None:
         client.set("/a", b"1")

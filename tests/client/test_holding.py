@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -24,17 +24,6 @@ from .proxy import Link, Proxy
 from .test_locks import run_all, until
 
 NAME = "/locks/db"
-
-
-@pytest.fixture
-def client(visor_client: visor.Client[bytes]) -> visor.Client[bytes]:
-    return visor_client
-
-
-@pytest.fixture
-def session(client: visor.Client[bytes]) -> Iterator[visor.Session]:
-    with client.session(30) as session:
-        yield session
 
 
 class TestProclaimBesideWrites:

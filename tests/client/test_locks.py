@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,6 @@ from .proxy import Link, Proxy
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "/locks/db"
-
-
-@pytest.fixture
-def client(visor_client: visor.Client[bytes]) -> visor.Client[bytes]:
-    return visor_client
-
-
-@pytest.fixture
-def session(client: visor.Client[bytes]) -> Iterator[visor.Session]:
-    with client.session(30) as session:
-        yield session
 
 
 def run_all(*bodies: Callable[[], None]) -> None:

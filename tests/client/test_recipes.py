@@ -18,17 +18,6 @@ from .proxy import Proxy
 from .test_locks import run_all, until
 
 
-@pytest.fixture
-def client(visor_client: visor.Client[bytes]) -> visor.Client[bytes]:
-    return visor_client
-
-
-@pytest.fixture
-def session(client: visor.Client[bytes]) -> Iterator[visor.Session]:
-    with client.session(30) as session:
-        yield session
-
-
 class TestSemaphore:
     def test_so_many_hold_it_and_no_more(self, visor_server: Server) -> None:
         inside: list[int] = []
