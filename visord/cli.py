@@ -109,7 +109,7 @@ def serve_command(
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def check(directory: str, as_json: bool) -> None:
     """Verify every byte of a data directory; exit 9 when anything is damaged."""
-    from visord.storage.check import check_directory
+    from visord.check import check_directory
 
     try:
         report = check_directory(Path(directory), Progress(time.monotonic, _tell_reading))

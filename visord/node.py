@@ -20,25 +20,26 @@ from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
 from visord.environment import Environment, Timer
-from visord.leases import Leases, Reply
+from visord.leases.service import LeaseService, Reply
 from visord.logs import about
+from visord.maintenance import Maintenance
 from visord.members import divergence
-from visord.members.abdication import Abdication
 from visord.members.callers import CLIENT, Caller
-from visord.members.catchup import Catchup
-from visord.members.cluster import Cluster
 from visord.members.conduct import Conduct
 from visord.members.contacts import Contacts
 from visord.members.dismissal import Dismissal
 from visord.members.divergence import Divergence
-from visord.members.farewell import Farewell
 from visord.members.formats import Formats
 from visord.members.forwarding import Forwarding
-from visord.members.hashing import Hashing
-from visord.members.passing import Passing
+from visord.members.install import Install
+from visord.members.leader_calls import LeaderCalls
+from visord.members.membership import Membership
 from visord.members.proof import Proof
-from visord.members.reads import Reads
+from visord.members.read_index import ReadIndex
+from visord.members.removal import Removal
+from visord.members.replica_check import ReplicaCheck
 from visord.members.standing import LEADING, OF_THE_LEADER, Standing
+from visord.members.step_down import StepDown
 from visord.peers import messages as msg
 from visord.progress import Progress, amount, percent
 from visord.proposer import HOLD_SECONDS, Group, Proposer
@@ -65,9 +66,8 @@ from visord.state.refusal import Refusal
 from visord.storage import collector
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
-from visord.upkeep import Upkeep
+from visord.waiting import Waiting
 from visord.watch.hub import Hub
-from visord.watch.waiting import Waiting
 
 if TYPE_CHECKING:
     from visord.serving.conversation import Conversation
@@ -225,7 +225,7 @@ class Node:
         """Put together what answers, around what was opened."""
         self.shares = self._make_shares()
         self.hub = Hub(self.store, limits)
-        self.upkeep = Upkeep(self, self._settings.storage, self._loop)
+        self.maintenance = Maintenance(self, self._settings.storage, self._loop)
         # Leaders may still answer what this node asked before it was killed: its numbers must not be met again.
         first = self._rng.getrandbits(48)
         self.forwarding = Forwarding(self.say, self._loop.time, first, self.peers.reads)
@@ -241,13 +241,15 @@ class Node:
             self._loop.call_later,
         )
         self.forwarding.proposer = self.proposer
-        self.reads = Reads(
+        self.read_index = ReadIndex(
             self.engine, self.say, lambda: self.machine.index, self._loop.time, self._loop.call_soon, first
         )
-        self.leases = Leases(self.machine, limits, self._reign, self.confirm, self.proposer, self._loop.time)
-        self.members = Cluster(self.engine, self.me, self.say, self._loop.time, first)
+        self.leases = LeaseService(
+            self.machine, limits, self._reign, self.confirm, self.proposer, self._loop.time
+        )
+        self.membership = Membership(self.engine, self.me, self.say, self._loop.time, first)
         cluster = self._settings.cluster
-        self.hashing = Hashing(
+        self.replica_check = ReplicaCheck(
             self.engine,
             lambda: self.machine,
             self.formats.say,
@@ -256,25 +258,25 @@ class Node:
             self._on_divergence,
             first,
         )
-        self.members.services["hash"] = self.hashing.service
+        self.membership.services["hash"] = self.replica_check.service
         self.admin = Admin(
-            self.members, lambda: {"cluster": self.cluster, "node": self.me.id, "rev": self.store.rev}
+            self.membership, lambda: {"cluster": self.cluster, "node": self.me.id, "rev": self.store.rev}
         )
-        self.passing = Passing(
+        self.leader_calls = LeaderCalls(
             lambda: (self.engine.leader, self.engine.is_leader),
             self.leases.request,
             self.say,
             self._loop.time,
             first,
         )
-        self.catchup = Catchup(self, first)
+        self.install = Install(self, first)
         self.dismissal = Dismissal(self.engine)
-        self.farewell = Farewell(self.say, self._loop.time)
-        self.contacts = Contacts(self.me.id, self.engine, self.farewell, self.peers.set_members)
+        self.removal = Removal(self.say, self._loop.time)
+        self.contacts = Contacts(self.me.id, self.engine, self.removal, self.peers.set_members)
         self.proof = Proof(self.engine, self.say, self._loop.time, first)
         self.standing = Standing(self.engine, self.contacts.knows, self.proof.votes)
         self.conduct = Conduct(self._loop.time, self.peers.hang_up)
-        self.abdication = Abdication(self.me.id, self.engine, self._loop.time)
+        self.step_down = StepDown(self.me.id, self.engine, self._loop.time)
         self._listen_to_members()
 
     def _make_shares(self) -> Shares:
@@ -298,24 +300,24 @@ class Node:
             ),
             msg.PLACED: self.forwarding.on_placed,
             msg.REFUSED: self.forwarding.on_refused,
-            msg.READ_INDEX: self.reads.on_read_index,
-            msg.READ_AT: self.reads.on_read_at,
-            msg.KEEP: self.passing.on_keep,
-            msg.KEPT: self.passing.on_kept,
-            msg.OFFER: self.catchup.on_offer,
-            msg.OFFERED: self.catchup.on_offered,
-            msg.FETCH: self.catchup.on_fetch,
-            msg.CHUNK: self.catchup.on_chunk,
-            msg.CALL: self.members.on_call,
-            msg.RESULT: self.members.on_result,
+            msg.READ_INDEX: self.read_index.on_read_index,
+            msg.READ_AT: self.read_index.on_read_at,
+            msg.KEEP: self.leader_calls.on_keep,
+            msg.KEPT: self.leader_calls.on_kept,
+            msg.OFFER: self.install.on_offer,
+            msg.OFFERED: self.install.on_offered,
+            msg.FETCH: self.install.on_fetch,
+            msg.CHUNK: self.install.on_chunk,
+            msg.CALL: self.membership.on_call,
+            msg.RESULT: self.membership.on_result,
             msg.GONE: self._on_gone,
-            msg.HASH: self.hashing.on_hash,
-            msg.HASHED: self.hashing.on_hashed,
-            msg.VERDICT: self.hashing.on_verdict,
-            msg.MARK: self.hashing.on_mark,
-            msg.MARKED: self.hashing.on_marked,
-            msg.DIGEST: self.hashing.on_digest,
-            msg.TOLD: self.hashing.on_told,
+            msg.HASH: self.replica_check.on_hash,
+            msg.HASHED: self.replica_check.on_hashed,
+            msg.VERDICT: self.replica_check.on_verdict,
+            msg.MARK: self.replica_check.on_mark,
+            msg.MARKED: self.replica_check.on_marked,
+            msg.DIGEST: self.replica_check.on_digest,
+            msg.TOLD: self.replica_check.on_told,
             msg.WHO_VOTES: self.proof.on_who_votes,
             msg.VOTERS: self.proof.on_voters,
         }
@@ -323,7 +325,7 @@ class Node:
         self.peers.changed = self._reachable
         engine.on_configuration(lambda configuration: self._use_members())
         engine.on_leadership(self._leadership)
-        engine.on_install(self.catchup.needed)
+        engine.on_install(self.install.needed)
 
     def _read_entry(self, entry: bytes) -> bytes:
         """Return an entry of the leader's with its decoded form. Raises `UnknownFormat` where it is not known."""
@@ -346,7 +348,7 @@ class Node:
     def start(self) -> None:
         """Begin to tick. A lone node leads, and is readable, once its first entry is durable."""
         self._tick()
-        self.upkeep.start()
+        self.maintenance.start()
 
     def _tick(self) -> None:
         if self._closed:
@@ -363,7 +365,7 @@ class Node:
             self.wake_hub()
             if self.log.full is not None:
                 self.log.retry()
-                self.abdication.look()
+                self.step_down.look()
 
     def _turn(self) -> None:
         try:
@@ -386,19 +388,19 @@ class Node:
             self.proposer.lose()
         self.forwarding.look()
         self.proposer.look()
-        self.reads.tick()
-        self.passing.look()
-        self.catchup.look()
-        self.members.look()
+        self.read_index.tick()
+        self.leader_calls.look()
+        self.install.look()
+        self.membership.look()
         self.formats.look()
-        self.hashing.look()
+        self.replica_check.look()
         if self.divergence is not None and self.engine.is_leader and not self.engine.transferring:
             self.engine.transfer(None)  # who leads decides when leases end, and others take its checkpoints
-        if self.farewell.over():
+        if self.removal.over():
             self._use_members()
         if not self._checked and not self._checking and self.engine.leader is not None:
             self._checking = True
-            self.reads.ask(self._has_checked)
+            self.read_index.ask(self._has_checked)
 
     def _has_checked(self, yes: bool) -> None:
         """After a start, a node serves when it has caught up with what was committed then."""
@@ -477,7 +479,7 @@ class Node:
         self.engine.reachable(member, yes)
         if not yes:
             self.forwarding.lose(member)
-            self.hashing.lose(member)
+            self.replica_check.lose(member)
         self._look_after_waiting()
 
     def _use_members(self) -> None:
@@ -488,7 +490,7 @@ class Node:
             self._update_readable()
 
     def contact(self, members: list[dict[str, Any]]) -> None:
-        """This node joins, and is to answer these (rows of `Cluster.members`)."""
+        """This node joins, and is to answer these (rows of `Membership.members`)."""
         self.contacts.meet(members)
         self.proof.joined(members)
         self._use_members()
@@ -521,7 +523,7 @@ class Node:
             reply(msg.pack([msg.IS, self.cluster, self.me.id]))
         elif message[0] == msg.JOIN:
             caller = Caller(CLIENT, counted_as(host))
-            self.members.act(
+            self.membership.act(
                 "add", message[1:], lambda ok, result: reply(msg.pack([msg.JOINED, ok, result])), caller
             )
 
@@ -585,14 +587,14 @@ class Node:
         outcomes = self.machine.apply(index, term, command)
         if self.machine.format > self.formats.in_force:
             self.formats.reached(self.machine.format)
-        self.hashing.applied()
+        self.replica_check.applied()
         if type(command) is Command:
             command.batch = None  # the log keeps the bytes; the decoded form has served
         if not self.readable:
             self._update_readable()
         self.leases.applied()
         self.proposer.applied(index, term, outcomes)
-        self.reads.applied(index)
+        self.read_index.applied(index)
         if command[:1] == CONFIGURATION:
             self._loop.call_soon(self._configuration_committed, decode_configuration(command))
         if self._sleepers:
@@ -602,16 +604,16 @@ class Node:
             self._drained.set()
 
     def _configuration_committed(self, configuration: Configuration) -> None:
-        self.members.look()
+        self.membership.look()
         self.on_addresses(self.addresses())
-        self.farewell.committed(configuration)
+        self.removal.committed(configuration)
         self._use_members()
         if self.me.id in configuration.removed:
             self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
 
     def replace_machine(self, machine: Machine) -> None:
         """Go on with the state of a checkpoint that came from elsewhere."""
-        self.hashing.places.forget()
+        self.replica_check.places.forget()
         self.formats.reached(machine.format)
         if machine is not self.machine:
             self.machine.become(machine)
@@ -680,14 +682,14 @@ class Node:
             Refusal("closing", "the node failed and stops", {}),
             Refusal("internal", f"the node failed while this write was under way: {error}", {}),
         )
-        self.reads.abandon()
+        self.read_index.abandon()
         self._fail_server(error)
 
     async def hand_over(self) -> None:
         """Give leadership to another voter, if there is one: what still comes here is forwarded to it."""
         if self.engine.is_leader and len(self.engine.configuration.voters) > 1:
             done = asyncio.Event()
-            self.members.act("transfer", [None], lambda ok, result: done.set())
+            self.membership.act("transfer", [None], lambda ok, result: done.set())
             await done.wait()
 
     async def drain(self) -> None:
@@ -701,11 +703,11 @@ class Node:
 
     async def last_checkpoint(self) -> None:
         """Make a checkpoint, so that the next start has no log to read. A failure is only logged."""
-        await self.upkeep.last_checkpoint()
+        await self.maintenance.last_checkpoint()
 
     def checkpoint_now(self) -> None:
         """Begin a checkpoint unless one is being made."""
-        self.upkeep.checkpoint_now()
+        self.maintenance.checkpoint_now()
 
     def give_back(self) -> None:
         """Give memory that is free back to the system, in a thread's time."""
@@ -717,8 +719,8 @@ class Node:
             return
         self._closed = True
         self.readable = False
-        self.upkeep.close()
-        self.hashing.close()
+        self.maintenance.close()
+        self.replica_check.close()
         if self._timer is not None:
             self._timer.cancel()
         self.peers.close()
@@ -839,7 +841,7 @@ class Node:
 
     def ask_leases(self, verb: int, arguments: list[Any], reply: Reply) -> None:
         """Have KEEPALIVE or LEASE answered by the leader."""
-        self.passing.ask(verb, arguments, reply)
+        self.leader_calls.ask(verb, arguments, reply)
 
     def forget(self, conversation: Conversation, requests: Iterable[int]) -> None:
         """The conversation has ended: its watches go with it, and the requests that wait."""

@@ -495,7 +495,7 @@ async def _serve(server: Server, loop: asyncio.AbstractEventLoop, ready: Callabl
         return
     node = server.node
     assert node is not None
-    loop.add_signal_handler(signal.SIGUSR1, node.upkeep.asked)
+    loop.add_signal_handler(signal.SIGUSR1, node.maintenance.asked)
     logger.info("ready on %s, pid %d", server.address, os.getpid(), extra=about(address=server.address))
     ready(server.address)
     notifier = Notifier(os.environ, loop, lambda: summary(node))

@@ -157,13 +157,13 @@ class Members:
     def silent(self, name: str) -> float:
         """Seconds since the leader heard of a member."""
         leader = self.leader()
-        rows = self.node(leader).members.members() if leader is not None else []
+        rows = self.node(leader).membership.members() if leader is not None else []
         return max((row.get("silent", 0.0) for row in rows if row["name"] == name), default=0.0)
 
     def behind(self, name: str) -> int | None:
         """Entries that a member lacks; None before the leader heard of it."""
         leader = self.leader()
-        rows = self.node(leader).members.members() if leader is not None else []
+        rows = self.node(leader).membership.members() if leader is not None else []
         return next((row.get("behind") for row in rows if row["name"] == name), None)
 
     def why_not(self, name: str) -> str:

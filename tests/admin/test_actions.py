@@ -9,7 +9,7 @@ import pytest
 
 from visord.members.actions import ARGUMENTS, LOOK, passed_by, problem
 from visord.members.callers import EACH, FEW, KEPT, PASSED, PASSED_KEPT, SOME, Caller, of_client
-from visord.members.cluster import SETTLED_SECONDS, Cluster, Service
+from visord.members.membership import SETTLED_SECONDS, Membership, Service
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration, Member, decode
 from visord.raft.engine import Engine
@@ -18,7 +18,7 @@ MEMBERS = [Member(name, name, f"{name}:1", f"{name}:2", True, False) for name in
 
 
 class MadeUp:
-    """What `Cluster` asks of an engine. Everybody lives and has answered; what is proposed is never committed."""
+    """What `Membership` asks of an engine. Everybody lives and has answered; what is proposed is never committed."""
 
     def __init__(self, leader: str) -> None:
         self.member = "n1"
@@ -62,7 +62,7 @@ class Told:
         self.engine = MadeUp(leader)
         self.now = 100.0
         self.said: list[list[Any]] = []
-        self.cluster = Cluster(cast(Engine, self.engine), MEMBERS[0], self._say, lambda: self.now, 0)
+        self.cluster = Membership(cast(Engine, self.engine), MEMBERS[0], self._say, lambda: self.now, 0)
 
     def _say(self, member: str, message: list[Any]) -> bool:
         self.said.append(message)

@@ -9,7 +9,7 @@ import pytest
 from tests.admin.command import visor as command
 from tests.admin.members import Members
 from visor import errors
-from visord.members.hashing import judge
+from visord.members.replica_check import judge
 from visord.raft.configuration import Configuration, Member
 from visord.serving.health import alarms
 from visord.settings import ClusterSettings
@@ -140,7 +140,9 @@ def test_members_compare_by_themselves(folder: Path) -> None:
         members.start("n1", "n2", "n3")
         rev = fill(members)
         for name in ("n1", "n2", "n3"):
-            members.until(lambda name=name: members.node(name).hashing.compared >= rev, f"{name} to compare")
+            members.until(
+                lambda name=name: members.node(name).replica_check.compared >= rev, f"{name} to compare"
+            )
         bad = members.replicas()[0]
         corrupt(members, bad)
         members.until(lambda: members.node(bad).divergence is not None, f"{bad} to be found")
@@ -169,13 +171,13 @@ def test_hashing_much_never_holds_up_the_node(members: Members) -> None:
                     tx.set(f"/f/{batch}/{number}", b"x" * 50)
         slices = []
         node = members.node(members.leader() or "")
-        step = node.hashing._digests._step
+        step = node.replica_check._digests._step
 
         def counted() -> None:
             slices.append(node.environment.loop.time())
             step()
 
-        node.hashing._digests._step = counted  # type: ignore[method-assign]
+        node.replica_check._digests._step = counted  # type: ignore[method-assign]
         assert client.admin.compare().equal
         assert len(slices) >= 20_000 / 200
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.peers.lone import TurnedLoop
 from visor.protocol import verbs
-from visord.members.hashing import LAG_SECONDS, Hashing
+from visord.members.replica_check import LAG_SECONDS, ReplicaCheck
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration, Member
 from visord.state.command import encode
@@ -41,11 +41,11 @@ class Cluster:
         self.full = 0
         """How often all was hashed."""
         self.index = 0
-        self.hashing = {name: self._make(name) for name in NAMES}
+        self.checks = {name: self._make(name) for name in NAMES}
         self._look()
 
-    def _make(self, name: str) -> Hashing:
-        return Hashing(
+    def _make(self, name: str) -> ReplicaCheck:
+        return ReplicaCheck(
             Consensus(name),
             lambda: self.machines[name],
             lambda to, message: self._say(name, to, message),
@@ -57,13 +57,13 @@ class Cluster:
 
     def _look(self) -> None:
         self.loop.call_later(0.05, self._look)
-        for one in self.hashing.values():
+        for one in self.checks.values():
             one.look()
 
     def _say(self, source: str, target: str, message: list[Any]) -> bool:
         assert msg.well_formed(message)
         self.full += message[0] == msg.HASH
-        to = self.hashing[target]
+        to = self.checks[target]
         take: dict[int, Callable[[str, list[Any]], None]] = {
             msg.HASH: to.on_hash,
             msg.HASHED: to.on_hashed,
@@ -82,7 +82,7 @@ class Cluster:
         for name in members or NAMES:
             frames = [] if name in skipped else [[verbs.SET, 1, 0, path, value]]
             self.machines[name].apply(self.index, 1, encode(self.index, [[None, "x", frames, ""]]))
-            self.hashing[name].applied()
+            self.checks[name].applied()
 
     def change(self, name: str, path: str) -> None:
         """Let one member hold another value."""
@@ -104,7 +104,7 @@ def test_equal_members_are_never_hashed_as_a_whole(cluster: Cluster) -> None:
         cluster.apply(f"/g/{number}", b"x" * (number % 50))
         cluster.loop.turn(0.01)
     assert (cluster.full, cluster.diverged) == (0, [])
-    assert cluster.hashing["a"].marked > 0
+    assert cluster.checks["a"].marked > 0
 
 
 @pytest.mark.parametrize("bad", NAMES)
@@ -114,7 +114,7 @@ def test_the_same_rev_with_other_content_is_found_within_two_periods(cluster: Cl
     cluster.loop.turn(2 * PERIOD)
     assert cluster.diverged == [bad]
     for name in NAMES:
-        assert list(cluster.hashing[name].differing) == ([] if name == bad else [bad])
+        assert list(cluster.checks[name].differing) == ([] if name == bad else [bad])
 
 
 @pytest.mark.parametrize("bad", NAMES)
@@ -137,7 +137,7 @@ def test_a_file_that_nobody_has_touched_for_long_has_its_turn(cluster: Cluster) 
 def test_who_never_gets_to_the_entry_says_what_it_has(cluster: Cluster) -> None:
     cluster.apply("/late", b"x", "a", "b")
     answers: list[Any] = []
-    cluster.hashing["a"].service.start([None], lambda ok, result: answers.append(result), lambda: None)
+    cluster.checks["a"].service.start([None], lambda ok, result: answers.append(result), lambda: None)
     cluster.loop.turn(LAG_SECONDS + 1.0)
     (result,) = answers
     assert (result["index"], result["rev"], result["equal"]) == (21, 21, True)
@@ -158,7 +158,7 @@ def test_portions_of_the_tree_are_equal_whatever_was_trimmed(cluster: Cluster) -
 
 
 def test_many_questions_at_once_are_bounded(cluster: Cluster) -> None:
-    one = cluster.hashing["b"]
+    one = cluster.checks["b"]
     for number in range(1000):
         one.on_mark("a", [msg.MARK, number, 1 << 40, 0, None, None])
         one.on_hash("a", [msg.HASH, number, 1 << 40, number])

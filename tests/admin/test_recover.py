@@ -10,10 +10,10 @@ import pytest
 from tests.admin.members import Members
 from tests.node_process import run
 from visor import errors
+from visord.check import check_directory
 from visord.raft.log import RaftLog
 from visord.recover import NothingToRecoverError, recover, survey
 from visord.serving.status import why_not_ready
-from visord.storage.check import check_directory
 from visord.storage.disk import OsDisk
 from visord.storage.errors import IdentityError, LockedError
 

@@ -27,13 +27,13 @@ from tests.node_process import NodeProcess
 from tests.wire import Wire, new_session
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
+from visord.check import check_directory
 from visord.environment import Environment
 from visord.node import Node
 from visord.raft import recovery
 from visord.raft.records import HEADER_SIZE
 from visord.settings import Settings, StorageSettings
 from visord.state.query import answer
-from visord.storage.check import check_directory
 from visord.storage.disk import OsDisk
 from visord.storage.errors import DamageError, StorageError
 from visord.storage.kernel_sync import KernelSync

@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     # layer -> packages of ours that it may import at module level
     "visor/protocol": {"visor.protocol"},
     "visord/state": {"visord.state", "visor.protocol", "visor.paths"},
-    "visord/watch": {"visord.watch", "visord.state", "visor.protocol", "visor.paths"},
+    "visord/watch": {"visord.watch", "visord.waiting", "visord.state", "visor.protocol", "visor.paths"},
     "visord/raft": {
         "visord.raft", "visord.peers.messages", "visord.peers.network", "visord.storage", "visord.state",
         "visord.naming", "visor.protocol", "visor._version",
@@ -41,9 +41,10 @@ ALLOWED: dict[str, set[str]] = {
         "visor.protocol", "visor._version",
     },
     "visord/members": {
-        "visord.members", "visord.peers", "visord.raft", "visord.state", "visord.storage", "visord.watch",
+        "visord.members", "visord.peers", "visord.raft", "visord.state", "visord.storage", "visord.waiting",
         "visord.environment", "visord.proposer", "visord.addresses", "visord.naming", "visord.logs", "visor.protocol",
     },
+    "visord/leases": {"visord.leases", "visord.state", "visord.serving.greeting", "visor.protocol"},
     "visord/serving": {
         "visord.serving", "visord.members", "visord.state", "visord.logs", "visord.progress", "visord.system_errors",
         "visor.protocol", "visor._harmless", "visor._version",

@@ -7,7 +7,7 @@ from typing import Any
 
 from visor.protocol import verbs as v
 from visor.protocol.limits import DEFAULT, Limits
-from visord.leases import Leases
+from visord.leases.service import LeaseService
 from visord.state import command
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
@@ -82,7 +82,7 @@ class Desk:
         self.confirming: list[Callable[[Refusal | None], None]] = []
         self.proposed: list[list[Any]] = []
         self.refused: Refusal | None = None
-        self.leases = Leases(
+        self.leases = LeaseService(
             self.clerk.machine, self.clerk.limits, lambda: self.reign, self._confirm, self, lambda: self.now
         )
         self.leases.look()

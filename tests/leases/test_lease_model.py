@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from visor._tenure import Tenure
 from visor.protocol import verbs as v
 from visor.protocol.limits import DEFAULT
-from visord.leases import Leases
+from visord.leases.service import LeaseService
 from visord.state import command
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
@@ -39,7 +39,7 @@ class Node:
         self.standing_still = False
         self.pending: list[tuple[int, list[Any]]] = []
         self.confirming: list[Callable[[Refusal | None], None]] = []
-        self.leases = Leases(
+        self.leases = LeaseService(
             self.machine,
             DEFAULT,
             lambda: self.term,

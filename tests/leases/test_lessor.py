@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from visord.lessor import AGAIN, STALL, Lessor
+from visord.leases.lessor import AGAIN, STALL, Lessor
 from visord.state.refusal import Refusal
 
 from .clerk import Clerk

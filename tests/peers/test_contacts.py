@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from visord.members.contacts import Contacts
-from visord.members.farewell import Farewell
+from visord.members.removal import Removal
 from visord.raft.configuration import MAX_MEMBERS, Configuration, Member
 from visord.raft.engine import Engine
 
@@ -17,9 +17,9 @@ def made() -> tuple[Contacts, list[dict[str, str]]]:
     configuration = Configuration((Member("a" * 16, "a", "10.0.0.1:1", "", True, False),))
     engine = SimpleNamespace(configuration=configuration, committed_configuration=configuration)
     dialled: list[dict[str, str]] = []
-    farewell = Farewell(lambda member, message: True, lambda: 0.0)
+    removal = Removal(lambda member, message: True, lambda: 0.0)
     contacts = Contacts(
-        "b" * 16, cast(Engine, engine), farewell, lambda addresses: dialled.append(dict(addresses))
+        "b" * 16, cast(Engine, engine), removal, lambda addresses: dialled.append(dict(addresses))
     )
     contacts.look()
     return contacts, dialled

@@ -213,7 +213,7 @@ def test_what_a_leader_of_the_older_version_compares_is_answered_and_no_fault() 
     assert world.node.conduct.total == 0
     assert world.wires.hung_up == []
     assert world.node.divergence is None
-    assert world.node.hashing.differing == {}
+    assert world.node.replica_check.differing == {}
 
 
 def test_earlier_forms_are_taken_from_nobody_else() -> None:
@@ -228,7 +228,7 @@ def test_earlier_forms_are_taken_from_nobody_else() -> None:
 def test_a_member_of_the_older_version_is_left_out_of_comparisons() -> None:
     world = mixed(c=OLDEST)
     assert written(world) == OLDEST
-    world.node.members.act("hash", [None], lambda ok, result: None)
+    world.node.membership.act("hash", [None], lambda ok, result: None)
     world.turn(2)
     asked = {member for member, message in world.said if message[0] in (msg.HASH, msg.MARK)}
     assert asked == {LEARNER}

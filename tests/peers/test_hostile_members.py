@@ -312,15 +312,17 @@ def test_who_says_nonsense_again_and_again_is_hung_up_on() -> None:
 
 def test_all_comparisons_that_wait_are_answered_by_one() -> None:
     world = led()
-    hashing = world.node.hashing
+    replica_check = world.node.replica_check
     answers: list[Any] = []
     for number in range(300):
         world.hear(LEARNER, [msg.CALL, number, "hash", [None]])
-        world.node.members.act("hash", [None], lambda ok, result: answers.append(ok), of_client("10.0.0.9"))
-    world.node.members.act("hash", [None], lambda ok, result: answers.append(ok), of_client("unix:0"))
+        world.node.membership.act(
+            "hash", [None], lambda ok, result: answers.append(ok), of_client("10.0.0.9")
+        )
+    world.node.membership.act("hash", [None], lambda ok, result: answers.append(ok), of_client("unix:0"))
     assert answers == [False] * (300 - FEW)  # one address has its share
     answers.clear()
-    running = hashing._running
+    running = replica_check._running
     assert running is not None
     assert len(running.askers) > 2 * FEW
     for member in (VOTER, LEARNER):
@@ -533,7 +535,7 @@ def test_a_node_stops_when_a_majority_of_the_voters_tells_that_it_was_removed() 
 def asked(world: Lone, *answers: tuple[str, str | None]) -> None:
     """The leader says that this node differs, and voters answer what they told."""
     engine, node = world.node.engine, world.node
-    node.hashing.places.note(node.machine)
+    node.replica_check.places.note(node.machine)
     index = node.machine.index
     world.hear(VOTER, [msg.HASH, 1, index, None])
     world.turn(0.2)
@@ -572,6 +574,6 @@ def test_a_node_that_holds_what_the_majority_holds_serves_on_whatever_the_leader
     world = followed(votes=False)
     node = world.node
     asked(world)
-    (own,) = node.hashing._digests.known.values()
+    (own,) = node.replica_check._digests.known.values()
     asked(world, (VOTER, own), (OTHER_VOTER, own))
     assert node.divergence is None

@@ -164,7 +164,7 @@ def test_clients_are_told_of_voters_and_of_learners_only_where_they_would_find_n
 
     def tell(member: str, client: str) -> None:
         peer = node.engine.configuration.require(member).peer
-        node.members.act("update", [member, peer, client], lambda ok, result: None)
+        node.membership.act("update", [member, peer, client], lambda ok, result: None)
         world.turn(6.0)
 
     assert node.addresses() == []

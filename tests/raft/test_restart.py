@@ -9,13 +9,13 @@ from typing import Any
 from fake_disk import FakeDisk, PowerCut
 
 from visor.protocol.verbs import DELETE, RETAIN, SET
+from visord.check import check
 from visord.raft.engine import Engine, alone
 from visord.raft.inspection import inspect_log
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.state.command import Command, encode
 from visord.state.machine import Machine
-from visord.storage.check import check
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
 from visord.storage.worker import Inline

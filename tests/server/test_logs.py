@@ -81,10 +81,10 @@ def test_what_is_logged_names_no_object_of_python() -> None:
         ("visord/peers/link.py", "lost %s", "WARNING"),
         ("visord/peers/link.py", "cannot reach %s", "WARNING"),
         ("visord/peers/link.py", "connected to %s", "INFO"),
-        ("visord/members/cluster.py", "the members are now", "info"),
-        ("visord/members/catchup.py", "took over a checkpoint", "info"),
-        ("visord/upkeep.py", "checkpoint made", "info"),
-        ("visord/upkeep.py", "no checkpoint: %s", "error"),
+        ("visord/members/membership.py", "the members are now", "info"),
+        ("visord/members/install.py", "took over a checkpoint", "info"),
+        ("visord/maintenance.py", "checkpoint made", "info"),
+        ("visord/maintenance.py", "no checkpoint: %s", "error"),
     ],
 )
 def test_trouble_is_a_warning_and_work_is_not(path: str, event: str, level: str) -> None:

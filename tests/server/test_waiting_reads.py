@@ -38,7 +38,7 @@ class Node:
         self.soon: deque[Callable[[], None]] = deque()
         self.now = 0.0
         self.shares = Shares(Turns(self.soon.append, self.clock), 1 << 20, 1 << 20, Patience())
-        self.hub = self.reads = self
+        self.hub = self.read_index = self
         self.asked: list[Callable[[bool], None]] = []
         self.sleeping: list[int] = []
 

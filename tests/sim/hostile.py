@@ -112,7 +112,7 @@ class Hostile:
         if leader.node.engine.configuration.find(self._learner) is not None:
             return True
         arguments = [self._learner, "hostile", ADDRESS, CLIENT_ADDRESS, False]
-        leader.process.loop.call_soon(leader.node.members.act, "add", arguments, lambda ok, result: None)
+        leader.process.loop.call_soon(leader.node.membership.act, "add", arguments, lambda ok, result: None)
         return False
 
     def _leap(self) -> None:

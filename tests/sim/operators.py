@@ -75,7 +75,7 @@ class Operator:
         voters = world.voters()
         if self._doomed is not None or len(voters) < 3 or len(world.hosts) >= world.nodes + SPARE_HOSTS:
             return False
-        if any(host.node is not None and host.node.members.busy for host in world.hosts):
+        if any(host.node is not None and host.node.membership.busy for host in world.hosts):
             # Who dies for good between the last look at a removal and its commit takes the new majority with him.
             return False
         host = self._doomed = self._rng.choice(voters)
@@ -161,7 +161,7 @@ class _Request:
         def answered(ok: bool, result: Any, /) -> None:
             self._answered(attempt, ok, result)
 
-        host.process.loop.call_soon(host.node.members.act, self._name, self._arguments, answered)
+        host.process.loop.call_soon(host.node.membership.act, self._name, self._arguments, answered)
 
     def _answered(self, attempt: int, ok: bool, result: Any) -> None:
         if self._over:

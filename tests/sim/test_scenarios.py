@@ -96,10 +96,10 @@ def test_a_member_whose_disk_was_full_gets_the_checkpoint_when_there_is_room() -
     host.disk.capacity = host.disk.used()
     lag(world, host, 15.0)
     go_on(world, 4.0)
-    assert host.node is not None and host.node.catchup.incoming.received == 0
+    assert host.node is not None and host.node.install.incoming.received == 0
     host.disk.capacity = ROOM
     come_to_rest(world)
-    assert host.node.catchup.incoming.received > 0
+    assert host.node.install.incoming.received > 0
 
 
 def test_a_member_that_lags_again_and_again_is_offered_a_newer_checkpoint() -> None:
@@ -116,7 +116,7 @@ def act(world: World, host: Host, name: str, *arguments: object) -> list[tuple[b
     answers: list[tuple[bool, object]] = []
     assert host.process is not None and host.node is not None
     host.process.loop.call_soon(
-        host.node.members.act, name, list(arguments), lambda ok, result: answers.append((ok, result))
+        host.node.membership.act, name, list(arguments), lambda ok, result: answers.append((ok, result))
     )
     return answers
 
@@ -207,15 +207,15 @@ def test_a_member_that_caught_up_through_the_log_does_not_install_what_it_fetche
     checkpoint = leader.node.checkpointer.index
     assert host.node.machine.index < checkpoint
     host.stuck_until = world.scheduler.now + 0.6
-    catchup = host.node.catchup
-    catchup._source = leader.member_id
-    assert catchup.incoming.begin(leader.node.catchup.outgoing.offer(), leader.member_id)
+    install = host.node.install
+    install._source = leader.member_id
+    assert install.incoming.begin(leader.node.install.outgoing.offer(), leader.member_id)
     world.network.heal_all()
     go_on(world, 0.5)
     assert host.node.machine.index > checkpoint > host.node.checkpointer.index
-    assert catchup.incoming.active
+    assert install.incoming.active
     go_on(world, 2.0)
-    assert not catchup.incoming.active
+    assert not install.incoming.active
     come_to_rest(world)
 
 
@@ -230,7 +230,7 @@ def test_a_member_that_was_given_a_checkpoint_that_cannot_be_loaded_starts_and_c
     lag(world, host, 9.0)
     leader = world.leader()
     assert leader is not None and leader.node is not None
-    outgoing = leader.node.catchup.outgoing
+    outgoing = leader.node.install.outgoing
     honest = outgoing.offer
 
     def lying() -> list[Any] | None:
@@ -258,7 +258,7 @@ def test_a_member_that_was_given_a_checkpoint_that_cannot_be_loaded_starts_and_c
         assert host.start()
     assert host.node is not None
     assert host.node.checkpointer.index == before
-    assert host.node.catchup.incoming.received > 0 or stopped
+    assert host.node.install.incoming.received > 0 or stopped
     outgoing.offer = honest  # type: ignore[method-assign]
     come_to_rest(world)
     assert host.node is not None and host.node.machine.index > before

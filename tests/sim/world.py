@@ -210,7 +210,7 @@ class World:
         me = node.me
         arguments = [me.id, me.name, me.peer, me.client, host.votes]
         self.count("join asked")
-        other.process.loop.call_soon(other.node.members.act, "add", arguments, _Contact(self, host, life))
+        other.process.loop.call_soon(other.node.membership.act, "add", arguments, _Contact(self, host, life))
 
     # -- the parts of a run ---------------------------------------------------------------------------------
 
@@ -253,7 +253,7 @@ class World:
         standstill.end()
         nodes = [host.node for host in self.hosts if host.node is not None]
         self.counts["states compared by the members themselves"] += any(
-            node.hashing.compared for node in nodes
+            node.replica_check.compared for node in nodes
         )
         self.counts["ms of standstill"] += int(standstill.longest * 1000)
         if faults is not None:

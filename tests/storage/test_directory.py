@@ -17,13 +17,13 @@ import pytest
 from fake_disk import FakeDisk, PowerCut
 
 from visor.protocol.verbs import SET
+from visord.check import check, check_directory
 from visord.raft.engine import Engine, alone
 from visord.raft.inspection import inspect_log
 from visord.raft.log import RaftLog
 from visord.raft.segments import SMALL
 from visord.state.command import encode
 from visord.state.machine import Machine
-from visord.storage.check import check, check_directory
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory, lock_to_read, read_identity
 from visord.storage.disk import OsDisk, read_all, write_atomic

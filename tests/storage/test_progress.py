@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from storage_world import World
 
+from visord.check import check
 from visord.progress import Progress, amount, percent
 from visord.raft.vote import Vote
 from visord.state.machine import Machine
-from visord.storage.check import check
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.worker import Inline
 

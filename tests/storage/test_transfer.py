@@ -28,10 +28,10 @@ from transfer_world import (
 )
 
 from visor.protocol.verbs import SET
+from visord.check import check
 from visord.state.command import encode
 from visord.storage import manifest as manifests
 from visord.storage import pending
-from visord.storage.check import check
 from visord.storage.errors import FormatError, StorageError
 from visord.storage.fetched import DifferentError, OfferError
 from visord.storage.incoming import Incoming

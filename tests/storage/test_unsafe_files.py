@@ -19,9 +19,9 @@ from types import FrameType
 import pytest
 
 from visord import embed
+from visord.check import check_directory
 from visord.raft.log import RaftLog
 from visord.recover import NothingToRecoverError, recover
-from visord.storage.check import check_directory
 from visord.storage.disk import OsDisk, read_all, write_atomic
 from visord.storage.errors import OwnerError, StorageError
 from visord.storage.guard import FILES

@@ -11,10 +11,10 @@ from watch_world import Reader, World
 
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
+from visord.waiting import SLACK
 from visord.watch.history import SEARCH
 from visord.watch.hub import KEPT_BYTES
 from visord.watch.live import MESSAGE_BYTES, PORTION
-from visord.watch.waiting import SLACK
 
 TREE, PATH = verbs.SEL_TREE, verbs.SEL_PATH
 

@@ -10,10 +10,10 @@ from watch_promises import selected
 
 from visor.protocol.limits import DEFAULT
 from visord.state.selector import Selector, parse
+from visord.waiting import SLACK, Waiting
 from visord.watch.index import REMEMBERED, Index
 from visord.watch.stabbing import RangeMap
 from visord.watch.subscription import Group
-from visord.watch.waiting import SLACK, Waiting
 
 names = st.sampled_from(["a", "b", "a-b", "ab", "é", "x"])
 paths = st.lists(names, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))

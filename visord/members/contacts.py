@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from visord.addresses import split
-from visord.members.farewell import Farewell
+from visord.members.removal import Removal
 from visord.naming import not_an_address, not_an_id
 from visord.raft.configuration import MAX_MEMBERS
 from visord.raft.engine import Engine
@@ -27,20 +27,20 @@ class Contacts:
     """The connections of the node `me`. `dial(addresses)` makes them: id -> peer address."""
 
     def __init__(
-        self, me: str, engine: Engine, farewell: Farewell, dial: Callable[[Mapping[str, str]], None]
+        self, me: str, engine: Engine, removal: Removal, dial: Callable[[Mapping[str, str]], None]
     ) -> None:
         self._me = me
         self._engine = engine
-        self._farewell = farewell
+        self._removal = removal
         self._dial = dial
         self._contacts: dict[str, str] = {}
         self._dialled: dict[str, str] = {}
 
     def look(self) -> None:
-        """Dial whom the configuration, the farewells and the contacts name now, and nobody else."""
+        """Dial whom the configuration, those that leave and the contacts name now, and nobody else."""
         configuration, committed = self._engine.configuration, self._engine.committed_configuration
         # Until a change is committed, those before it count too: whoever leads next may not know of it.
-        members = {one.id: one.peer for one in committed.members} | self._farewell.addresses(configuration)
+        members = {one.id: one.peer for one in committed.members} | self._removal.addresses(configuration)
         self._contacts = {
             member: address
             for member, address in self._contacts.items()
@@ -51,7 +51,7 @@ class Contacts:
         self._dial(self._dialled)
 
     def meet(self, members: list[dict[str, Any]]) -> None:
-        """This node joins: until it hears who the members are, it answers these (rows of `Cluster.members`)."""
+        """This node joins: until it hears who the members are, it answers these (rows of `Membership.members`)."""
         self._contacts = {one["id"]: one["peer"] for one in members[:MAX_MEMBERS] if one["id"] != self._me}
 
     def knows(self, member: str) -> bool:

@@ -1,6 +1,6 @@
 """Being told that one was removed: by how many a member must be told before it stops for good.
 
-A removed member gets no more entries, not even the one that removes it; all members tell it (`farewell`): with GONE, or
+A removed member gets no more entries, not even the one that removes it; all members tell it (`removal`): with GONE, or
 when it was away meanwhile and dials them, by refusing it as `removed`. One of them may lie, and a member that believed
 him would stop for good. So it takes a majority of the other voters that it knows (whom they vouch for counts nowhere
 here), and a node that leads does not stop at all: a leader is removed when he has handed on. Of two voters the other

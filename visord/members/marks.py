@@ -6,7 +6,8 @@
 The *mark* of an entry is the rev that it left, the time, how many sessions and leases there are, and a digest of two
 portions of the tree at that rev: what the last few revs changed, and the next few hundred files, so that all files
 have their turn. "The same rev with other content" in a file that was just written, "one rev less", and what only an
-outcome or a lease shows are seen with the next mark; then all hash everything (`hashing`), which decides who is wrong.
+outcome or a lease shows are seen with the next mark; then all hash everything (`replica_check`), which decides who is
+wrong.
 
     index 1041 -> rev 977       noted by every member when it applies the entry, for the last `NOTED` entries
     MARK 5, 1041, 850, "/a", "/f" -> "977 1764... 12 3 5f0a..." of all, or not

@@ -105,7 +105,7 @@ class Proof:
         return all(one.id != me for one in (*newest.members, *committed.members))
 
     def joined(self, members: Iterable[dict[str, Any]]) -> None:
-        """This node was taken in, by these (rows of `Cluster.members`): they are trusted while it knows no better."""
+        """This node was taken in by these (rows of `Membership.members`): trusted while it knows no better."""
         if self.joining:
             self._take(JOINED, [one["id"] for one in members if one.get("role") == "voter"])
 

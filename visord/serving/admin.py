@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from visor.protocol import verbs
 from visord.members import actions
 from visord.members.callers import Caller, of_client
-from visord.members.cluster import Cluster
+from visord.members.membership import Membership
 from visord.state.refusal import Refusal, bad_request
 
 Reply: TypeAlias = Callable[["dict[str, Any] | Refusal"], None]
@@ -20,7 +20,7 @@ Reply: TypeAlias = Callable[["dict[str, Any] | Refusal"], None]
 class Admin:
     """The operators' side of one node. `facts()` gives what every answer about the members tells besides them."""
 
-    def __init__(self, cluster: Cluster, facts: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, cluster: Membership, facts: Callable[[], dict[str, Any]]) -> None:
         self._cluster = cluster
         self._facts = facts
 

@@ -640,7 +640,7 @@ class Conversation:
     def _ask(self) -> None:
         """All reads of this arrival that need a confirmation are gathered: ask for it."""
         self._gathering = False
-        self._node.reads.ask(partial(self._confirmed, self._confirming[-1]))
+        self._node.read_index.ask(partial(self._confirmed, self._confirming[-1]))
 
     def _confirmed(self, batch: dict[int, Message], yes: bool) -> None:
         """This node is current (or nobody can tell): answer a batch of reads, the commonest right here."""

@@ -76,7 +76,7 @@ def _alarms(node: Node) -> Iterator[str]:
             f"waiting requests: {waiting.total} of {waiting.limit} requests wait (listen.waiting); beyond it those of "
             "an address that has its share are refused"
         )
-    failure = node.upkeep.status()["failure"]
+    failure = node.maintenance.status()["failure"]
     if failure:
         yield f"no checkpoint: {failure}; the log grows until one can be made"
     if node.exposure:
@@ -90,7 +90,7 @@ def _alarms(node: Node) -> Iterator[str]:
     crowd = node.hub.crowded
     if crowd is not None:
         yield f"globs: {crowd}"
-    for member, rev in node.hashing.differing.items():
+    for member, rev in node.replica_check.differing.items():
         one = node.engine.configuration.find(member)
         if one is not None:
             yield f"replica differs: {one.name} ({one.id}) at rev {rev}"

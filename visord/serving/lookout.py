@@ -94,11 +94,11 @@ def _others(node: Node) -> Iterator[Other]:
 
 
 def _work(node: Node) -> Iterator[Work]:
-    transfer = node.catchup.status()
+    transfer = node.install.status()
     if transfer is not None and transfer["of"]:  # else it is not known yet what there is to fetch
         doing = "loading" if transfer["installing"] else "fetching"
         what = f"{doing} a checkpoint of {node.named(transfer['from'])}"
         yield Work(what, transfer["bytes"], transfer["of"], "MB")
-    hashed = node.hashing.progress
+    hashed = node.replica_check.progress
     if hashed is not None:
         yield Work("hashing the state", *hashed, "files")

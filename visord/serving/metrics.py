@@ -128,7 +128,9 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
         "checkpoint_index", "The log entry of the newest checkpoint.", figures["checkpoint"]["index"]
     )
     yield _count("checkpoints", "Checkpoints made since the start.", figures["checkpoint"]["made"])
-    yield _gauge("compared_rev", "The rev at which replicas were last found equal.", node.hashing.compared)
+    yield _gauge(
+        "compared_rev", "The rev at which replicas were last found equal.", node.replica_check.compared
+    )
     yield _gauge("command_format", "The format of new commands: see Upgrade.", figures["format"])
     waits = len(figures["format_waits_for"])
     yield _gauge("command_format_waits", "Members that keep a newer format from being used.", waits)
@@ -163,7 +165,7 @@ def _shares(node: Node) -> Iterator[Row]:
 
 
 def _peers(node: Node) -> Iterator[Row]:
-    rows = [row for row in node.members.members() if not row["self"]]
+    rows = [row for row in node.membership.members() if not row["self"]]
     for row in rows:
         reachable = node.peers.reachable(row["id"])
         yield _gauge("peer_reachable", "1 while a member can be sent to.", reachable, peer=row["name"])
@@ -191,7 +193,7 @@ def _conduct(node: Node) -> Iterator[Row]:
     about = "Members that were added and have not answered yet."
     yield _gauge("members_newcomers", about, len(node.engine.configuration.newcomers))
     about = "Actions of operators and members that found no place, or had to give theirs to others."
-    yield _count("actions_refused", about, node.members.refused)
+    yield _count("actions_refused", about, node.membership.refused)
 
 
 def _process() -> Iterator[Row]:

@@ -4,7 +4,7 @@
     store      /nodes/a   (41, b"...", 41, 1, 7)       the version names its lease: `files` follows from the store
     news       [(7, 10_000)]                           what the command just applied granted (ttl) or ended (0)
 
-How long a lease has left is not here: that is measured by the leader alone (`visord/lessor.py`), because clocks
+How long a lease has left is not here: that is measured by the leader alone (`visord/leases/lessor.py`), because clocks
 differ and replicated state must not. Here are the leases that exist, and what is attached to them.
 """
 

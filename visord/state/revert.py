@@ -51,7 +51,7 @@ def _differences(store: Store, path: str, to_rev: int) -> list[Write] | Refusal:
     writes: list[Write] = []
     spent = 0
     for (entry, now, then), _ in rows_between(store, tree, store.rev, to_rev):
-        # Only files of either rev count: names that are in neither are there until this node's upkeep has forgotten
+        # Only files of either rev count: names that are in neither are there until this node has forgotten
         # them, and all members must come to the same answer.
         spent += COMPARED if now is not None or then is not None else 0
         if spent > store.bounds.compared:

@@ -28,6 +28,7 @@ from visor.protocol.limits import DEFAULT, Limits
 from visord.state.refusal import Refusal, bad_request, compacted, too_large
 from visord.state.selector import Selector, parse
 from visord.state.store import Store
+from visord.waiting import Waiting
 from visord.watch.history import FilePage, Slice, read_commits, read_files
 from visord.watch.live import MARK_SECONDS, MESSAGE_BYTES, SHARED_BYTES, Live
 from visord.watch.load import Load
@@ -43,7 +44,6 @@ from visord.watch.subscription import (
     Sink,
     Subscription,
 )
-from visord.watch.waiting import Waiting
 
 MOST: Final = 500_000
 """Watches of a node: at about 500 bytes each."""

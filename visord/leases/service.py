@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
 from visor.protocol.verbs import EXPIRE_LEASE, KEEPALIVE, LEASE
-from visord.lessor import STALL, Lessor
+from visord.leases.lessor import STALL, Lessor
 from visord.serving.greeting import Greeting
 from visord.state import fields
 from visord.state.machine import Machine
@@ -45,7 +45,7 @@ class Proposes(Protocol):
     def submit(self, author: Any, frames: list[Message], size: int) -> None: ...
 
 
-class Leases:
+class LeaseService:
     """The leases of one node. `term()` is the term in which it leads and is current, 0 when it does not."""
 
     owner: Final = ""

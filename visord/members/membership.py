@@ -116,7 +116,7 @@ class _Action:
         return not self.begun or self.name not in actions.CHANGES
 
 
-class Cluster:
+class Membership:
     """The members as one node sees them, and the actions that change them.
 
     Actions passed to a leader are numbered from behind `first`, which no other life of this node has.

@@ -29,8 +29,8 @@ from typing import Any, Final, NamedTuple, Protocol
 from visord.environment import Loop, Timer
 from visord.logs import about
 from visord.members import marks
-from visord.members.cluster import Answer, Service
 from visord.members.marks import Places, Question
+from visord.members.membership import Answer, Service
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration
 from visord.state.digest import digest
@@ -253,7 +253,7 @@ class _Marking:
         self.deadline = deadline
 
 
-class Hashing:
+class ReplicaCheck:
     """Comparing replicas: both sides of one node.
 
     `say(member, message)` sends; `diverged(rev, own, majority)` is called when this node is the one that differs;

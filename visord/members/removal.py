@@ -18,7 +18,7 @@ GRACE_SECONDS: Final = 3.0
 """How long the connection to a removed member is kept."""
 
 
-class Farewell:
+class Removal:
     """Who is leaving, as one node sees it."""
 
     def __init__(self, say: Callable[[str, list[Any]], bool], time: Callable[[], float]) -> None:

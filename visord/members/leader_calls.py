@@ -41,7 +41,7 @@ class _Question:
         """The leader that was asked."""
 
 
-class Passing:
+class LeaderCalls:
     """The questions of one node's clients to the leader, and those that other nodes pass to this one.
 
     They are numbered from behind `first`, which no other life of this node has.

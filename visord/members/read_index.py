@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from visord.members.owed import Owed
 from visord.peers import messages as msg
-from visord.watch.waiting import Waiting
+from visord.waiting import Waiting
 
 Reader: TypeAlias = Callable[[bool], None]
 
@@ -47,7 +47,7 @@ class _Batch:
         self.leader = ""
 
 
-class Reads:
+class ReadIndex:
     """The reads of one node that wait for a confirmation.
 
     Questions are numbered from behind `first`, which no other life of this node has: an answer to those would be older.

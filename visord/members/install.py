@@ -63,7 +63,7 @@ class _Installation:
             raise OfferError(f"the checkpoint of {self._source} cannot be loaded: {error}") from error
 
 
-class Catchup:
+class Install:
     """Both ends of one node: what it fetches, and what others fetch from it.
 
     Questions are numbered from `first`, which no other life of this node had.
@@ -147,7 +147,7 @@ class Catchup:
             self._ask([msg.OFFER, self._next()])
         elif incoming.complete:
             self._installing = True
-            self._node.upkeep.do(self._install())
+            self._node.maintenance.do(self._install())
         else:
             wanted = incoming.wanted()
             if wanted is not None:
@@ -226,7 +226,7 @@ class Catchup:
             node.replace_machine(machine)
             node.engine.installed(machine.index, machine.term, new.configuration)
             node.proposer.lose(machine.index)
-            node.reads.applied(machine.index)
+            node.read_index.applied(machine.index)
             logger.info(
                 "took over a checkpoint of %s at index %d, rev %d",
                 node.named(self._source), machine.index, machine.store.rev,

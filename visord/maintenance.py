@@ -41,7 +41,7 @@ FREED_BYTES: Final = 4 << 20
 """Of the log that are forgotten in one slice: the system takes memory back at some GB a second."""
 
 
-class Upkeep:
+class Maintenance:
     """Drives the checkpointer and the store's trimming of one node."""
 
     def __init__(self, node: Node, settings: StorageSettings, loop: Loop) -> None:

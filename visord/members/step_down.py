@@ -16,7 +16,7 @@ PAUSE_SECONDS: Final = 10.0
 A try that failed, so that the term is the same, is repeated with the next look: with another heir, who answers."""
 
 
-class Abdication:
+class StepDown:
     """When the node `member` tried last, and when it may try again."""
 
     def __init__(self, member: str, engine: Engine, time: Callable[[], float]) -> None:
