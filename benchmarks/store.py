@@ -20,8 +20,11 @@ from benchmarks.process import rss_mb
 from benchmarks.workload import ROOT, Workload, key
 from visor.protocol.verbs import GET, LIST, LOG, SCAN, SEL_TREE, STAT
 from visord.state.digest import state_hash
+from visord.state.exporting import export_commits
+from visord.state.importing import import_commits
 from visord.state.query import answer
 from visord.state.store import Store
+from visord.state.trim import trim
 
 KEYS = 1_000_000
 REVS_BY_KEY = 3
@@ -72,7 +75,7 @@ def _restart(store: Store, workload: Workload) -> Row:
         # Through msgpack, so that no object is shared that a restart would not share.
         block = msgpack.unpackb(msgpack.packb([commit(rev) for rev in range(first, last)]))
         start = process_time()
-        store.import_commits(block)
+        import_commits(store, block)
         spent += process_time() - start
     gc.freeze()
     gc.enable()
@@ -129,7 +132,7 @@ def _answer_all(store: Store, messages: list[list[Any]]) -> None:
 
 def _export(store: Store) -> None:
     for first in range(1, store.rev + 1, BLOCK):
-        store.export_commits(first, min(first + BLOCK - 1, store.rev))
+        export_commits(store, first, min(first + BLOCK - 1, store.rev))
 
 
 def _trim(store: Store) -> Row:
@@ -140,7 +143,7 @@ def _trim(store: Store) -> Row:
     more = True
     while more:
         start = process_time()
-        more = store.trim(1000)
+        more = trim(store, 1000)
         spent = process_time() - start
         longest, total = max(longest, spent), total + spent
     return ("trim", dropped, total, {"longest_ms": round(longest * 1e3, 1), "rss_mb": rss_mb(getpid())})

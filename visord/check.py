@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from visord.progress import Tell, untold
+from visord.raft.inspection import inspect_log
 from visord.storage import guard, pending
 from visord.storage import manifest as manifests
 from visord.storage.directory import HISTORY, IDENTITY, LOG, lock_to_read, require_identity
-from visord.storage.disk import Disk, join
+from visord.storage.disk import Disk, OsDisk, join
 from visord.storage.errors import UNSAFE, DamageError, IdentityError, StorageError
 from visord.storage.manifest import Manifest
 from visord.storage.opening import UnsafeFileError
@@ -93,9 +94,6 @@ def _as_dict(problem: StorageError) -> dict[str, Any]:
 
 def check_directory(path: str | Path, tell: Tell = untold) -> Report:
     """Verify every file of a data directory on the operating system's disk; see `check`."""
-    from visord.raft.inspection import inspect_log  # the log's own reader lies above storage
-    from visord.storage.disk import OsDisk
-
     return check(OsDisk(), str(Path(path).resolve()), inspect_log, tell)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from visord.environment import Loop, Timer
 from visord.logs import about
 from visord.settings import StorageSettings
+from visord.state.trim import trim
 from visord.storage import collector
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Maintenance:
         node = self._node
         # Without watches the hub follows nobody: its rev says nothing then.
         sent = not node.hub.watches or node.hub.rev == node.store.rev
-        return sent and node.store.trim(TRIM_BUDGET)
+        return sent and trim(node.store, TRIM_BUDGET)
 
     def _trim_steps(self) -> Iterator[None]:
         while self._trim():

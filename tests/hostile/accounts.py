@@ -17,6 +17,7 @@ import msgpack
 from visord.raft import recovery
 from visord.state.digest import state_hash
 from visord.state.machine import Machine
+from visord.state.tables import export_tables
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
 from visord.storage.disk import OsDisk
@@ -51,7 +52,7 @@ class Account:
 
 def tables_of(machine: Machine) -> int:
     """Return the digest of everything but the store."""
-    tables = {name: value for name, value in machine.export_tables().items() if name not in OWN}
+    tables = {name: value for name, value in export_tables(machine).items() if name not in OWN}
     return zlib.crc32(msgpack.packb(tables, default=plain))
 
 

@@ -9,8 +9,11 @@ from visor.protocol import verbs as v
 from visor.protocol.limits import DEFAULT, Limits
 from visord.leases.service import LeaseService
 from visord.state import command
+from visord.state.exporting import export_base, export_commits
+from visord.state.importing import import_base, import_commits
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
+from visord.state.tables import export_tables, import_tables
 
 
 class Clerk:
@@ -59,10 +62,10 @@ class Clerk:
         """Return a machine that was built from this one's rows, as a checkpoint does."""
         store, fresh = self.machine.store, Machine(self.limits)
         if store.floor:
-            rows, _ = store.export_base(None, 1 << 30)
-            fresh.store.import_base(store.floor, store.floor_time, rows)
-        fresh.store.import_commits(store.export_commits(store.floor + 1, store.rev))
-        fresh.import_tables(self.machine.export_tables())
+            rows, _ = export_base(store, None, 1 << 30)
+            import_base(fresh.store, store.floor, store.floor_time, rows)
+        import_commits(fresh.store, export_commits(store, store.floor + 1, store.rev))
+        import_tables(fresh, export_tables(self.machine))
         return fresh
 
 

@@ -10,8 +10,11 @@ import msgpack
 from tests.leases.clerk import Clerk
 from visor.protocol import verbs as v
 from visor.protocol.limits import Limits
-from visord.state.leases import Lease
+from visord.state.exporting import export_commits
+from visord.state.importing import import_commits
+from visord.state.lease import Lease
 from visord.state.refusal import Refusal
+from visord.state.tables import export_tables, import_tables
 
 
 def grant(clerk: Clerk, session: bytes | None, owner: str = "a", wanted: int = 0) -> Any:
@@ -106,15 +109,15 @@ def test_who_gives_does_not_depend_on_a_checkpoint_between() -> None:
                 restart(two)
             assert alive(one) == alive(two), step
             check(one)
-        assert one.machine.export_tables() == two.machine.export_tables()
+        assert export_tables(one.machine) == export_tables(two.machine)
 
 
 def restart(clerk: Clerk) -> None:
-    tables = msgpack.unpackb(msgpack.packb(clerk.machine.export_tables()), strict_map_key=False)
+    tables = msgpack.unpackb(msgpack.packb(export_tables(clerk.machine)), strict_map_key=False)
     machine, clerk.machine = clerk.machine, Clerk(clerk.limits).machine
     store = machine.store
-    clerk.machine.store.import_commits(store.export_commits(1, store.rev))
-    clerk.machine.import_tables(tables)
+    import_commits(clerk.machine.store, export_commits(store, 1, store.rev))
+    import_tables(clerk.machine, tables)
 
 
 def check(clerk: Clerk) -> None:
@@ -126,8 +129,8 @@ def check(clerk: Clerk) -> None:
 
 def test_rows_of_older_checkpoints_are_read() -> None:
     clerk = Clerk()
-    tables = clerk.machine.export_tables()
-    clerk.machine.import_tables({**tables, "format": 1, "leases": [7, [[5, 1000], [6, 2000]]]})
+    tables = export_tables(clerk.machine)
+    import_tables(clerk.machine, {**tables, "format": 1, "leases": [7, [[5, 1000], [6, 2000]]]})
     found: list[Lease] = list(clerk.machine.store.leases.by_id.values())
     assert [(lease.id, lease.ttl, lease.owner, lease.session) for lease in found] == [
         (5, 1000, "", None),

@@ -10,7 +10,11 @@ import pytest
 from visor.protocol import verbs as v
 from visor.protocol.limits import Limits
 from visord.state.digest import state_hash
+from visord.state.exporting import export_commits
+from visord.state.importing import import_commits
 from visord.state.refusal import Refusal
+from visord.state.tables import export_tables, import_tables
+from visord.state.trim import trim
 
 from .clerk import Clerk
 
@@ -239,7 +243,7 @@ def test_a_checkpoint_keeps_leases_and_what_is_attached(clerk: Clerk, floor: int
     clerk.expire(three)
     if floor:
         clerk.write(v.RETAIN, None, None, floor)
-        clerk.machine.store.trim(1000)
+        trim(clerk.machine.store, 1000)
     fresh = clerk.restarted()
     leases = fresh.store.leases
     assert {n: (lease.ttl, sorted(lease.files)) for n, lease in leases.by_id.items()} == {
@@ -248,18 +252,18 @@ def test_a_checkpoint_keeps_leases_and_what_is_attached(clerk: Clerk, floor: int
     }
     assert leases.next == 4
     assert state_hash(fresh.store) == state_hash(clerk.machine.store)
-    assert fresh.export_tables() == clerk.machine.export_tables()
+    assert export_tables(fresh) == export_tables(clerk.machine)
 
 
 def test_a_checkpoint_with_files_of_a_lease_that_is_not_there_is_refused(clerk: Clerk) -> None:
+    from visord.state.importing import CorruptHistory
     from visord.state.machine import Machine
-    from visord.state.transfer import CorruptHistory
 
     clerk.set("/a", clerk.grant())
     fresh = Machine()
-    fresh.store.import_commits(clerk.machine.store.export_commits(1, 1))
+    import_commits(fresh.store, export_commits(clerk.machine.store, 1, 1))
     with pytest.raises(CorruptHistory, match="lease"):
-        fresh.import_tables(clerk.machine.export_tables() | {"leases": [5, []]})
+        import_tables(fresh, export_tables(clerk.machine) | {"leases": [5, []]})
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -24,6 +24,7 @@ from visord.leases.service import LeaseService
 from visord.state import command
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
+from visord.state.tables import export_tables
 
 REFUSED = Refusal("no_quorum", "deposed", {})
 PATHS = ["/a", "/b", "/c/d", "/c/e"]
@@ -308,7 +309,7 @@ class Town(RuleBasedStateMachine):
         assert not self.truth.store.leases.by_id
         for node in self.nodes:
             node.catch_up()
-            assert node.machine.export_tables() == self.truth.export_tables()
+            assert export_tables(node.machine) == export_tables(self.truth)
 
 
 TestTown = Town.TestCase

@@ -14,6 +14,11 @@ from visord.state.digest import state_hash
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
 
+if not hasattr(Machine, "export_tables"):  # the version before has these as methods
+    from visord.state.tables import export_tables, import_tables
+
+    Machine.export_tables, Machine.import_tables = export_tables, import_tables
+
 
 def told(outcome):
     """Return what matters of an outcome: how a refusal is put into words may change."""

@@ -15,7 +15,10 @@ from visord.raft.inspection import inspect_log
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.state.command import Command, encode
+from visord.state.exporting import export_base, export_commits
 from visord.state.machine import Machine
+from visord.state.tables import export_tables
+from visord.state.trim import trim
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
 from visord.storage.worker import Inline
@@ -76,7 +79,7 @@ class Node:
         elif choice < 0.8:
             self.steps = self.checkpointer.steps(self.machine)
         else:
-            self.machine.store.trim(20)
+            trim(self.machine.store, 20)
 
     def command(self, rng: random.Random) -> Command:
         number = self.machine.index + 1
@@ -96,8 +99,8 @@ class Node:
 
 def contents(machine: Machine) -> Any:
     store = machine.store
-    rows = store.export_base(None, 1 << 30, store.rev)[0] if store.rev else []
-    return rows, store.export_commits(store.floor + 1, store.rev), machine.export_tables()
+    rows = export_base(store, None, 1 << 30, store.rev)[0] if store.rev else []
+    return rows, export_commits(store, store.floor + 1, store.rev), export_tables(machine)
 
 
 def replayed(entries: dict[int, Entry]) -> Machine:

@@ -11,6 +11,7 @@ from tests.checkers.history import Commit, Digest, Grant, History, Violation, ex
 from tests.sim.scheduler import Scheduler
 from visord.node import Node
 from visord.state.digest import state_hash
+from visord.state.tables import export_tables
 
 TABLES_EVERY: Final = 32
 """Entries between two digests of a machine's tables."""
@@ -83,7 +84,7 @@ class Recorder:
 
     def tables(self, name: str, node: Node) -> None:
         """Note everything of a node's machine that is no file: sessions, leases, retention."""
-        digest = zlib.crc32(msgpack.packb(node.machine.export_tables()))
+        digest = zlib.crc32(msgpack.packb(export_tables(node.machine)))
         self._history.digests.append(Digest(name, "tables", node.machine.index, digest))
 
     @staticmethod

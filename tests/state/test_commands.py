@@ -14,7 +14,10 @@ from visor.protocol.frames import Decoder
 from visord.state import command, sessions
 from visord.state.command import UnknownFormat
 from visord.state.digest import state_hash
+from visord.state.exporting import export_commits
+from visord.state.importing import import_commits
 from visord.state.machine import Machine
+from visord.state.tables import export_tables, import_tables
 
 EXAMPLES = int(300 * float(os.environ.get("VISOR_SOAK", "1")))
 
@@ -249,9 +252,9 @@ def test_random_messages_never_raise_and_never_part_two_nodes(batches):
         first, second = one.apply(index, 1, bytes(made)), two.apply(index, 1, made)
         assert first == second
         assert "internal" not in [getattr(outcome, "code", None) for group in first for outcome in group]
-    assert one.export_tables() == two.export_tables()
+    assert export_tables(one) == export_tables(two)
     assert state_hash(one.store) == state_hash(two.store)
-    msgpack.packb(one.export_tables())
+    msgpack.packb(export_tables(one))
 
 
 def test_an_entry_is_applied_once():
@@ -301,8 +304,8 @@ def test_outcomes_survive_a_restart():
     driven = Driven()
     driven.send([30, 1, 0, "/a", b"x"], [32, 2, 0, [], [[2, "/a"]]], [30, 3, 0, "/", b""], session=SESSION)
     fresh = Machine()
-    fresh.store.import_commits(driven.store.export_commits(1, 1))
-    fresh.import_tables(msgpack.unpackb(msgpack.packb(driven.machine.export_tables())))
+    import_commits(fresh.store, export_commits(driven.store, 1, 1))
+    import_tables(fresh, msgpack.unpackb(msgpack.packb(export_tables(driven.machine))))
     data = command.encode(
         1, [[SESSION, "me", [[39, 9, [30, 1, 0, "/a", b"x"]], [39, 9, [30, 3, 0, "/", b""]]], ""]]
     )

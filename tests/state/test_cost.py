@@ -15,6 +15,7 @@ from visord.state.listing import Deferred, Listing
 from visord.state.overlay import Overlay
 from visord.state.plan import Plan
 from visord.state.refusal import Refusal
+from visord.state.trim import trim
 from visord.state.txn import _Run
 
 NAMES = ("a", "b", "c")
@@ -186,7 +187,7 @@ def test_a_listing_that_is_asked_for_too_late_is_lost_and_says_what_was_committe
     driven.set("/a"), driven.set("/b")
     driven.write(35, None, None, driven.store.rev)
     assert outcome.told(driven.store)[0] == 2, "not trimmed yet"
-    while driven.store.trim(1000):
+    while trim(driven.store, 1000):
         pass
     lost = outcome.told(driven.store)
     assert (lost.code, lost.details) == ("session_lost", {"rev": 2})
@@ -377,7 +378,7 @@ def test_a_revert_costs_the_same_whatever_a_node_has_forgotten():
             driven.delete(f"/d/gone{number:05}")
         driven.floor = driven.store.rev
         driven.machine.retention.set(driven.store, 10**6, [35, 1, 0, None, None, driven.floor])
-    while two.store.trim(1 << 20):
+    while trim(two.store, 1 << 20):
         pass
     answers = []
     for driven in (one, two):

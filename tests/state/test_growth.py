@@ -11,7 +11,11 @@ import pytest
 from visor.protocol import verbs as v
 from visord.state import growth
 from visord.state.command import encode
+from visord.state.exporting import export_commits
+from visord.state.importing import import_commits
 from visord.state.machine import Machine
+from visord.state.tables import export_tables, import_tables
+from visord.state.trim import trim
 from visord.state.version import BYTES, ENTRY
 
 
@@ -52,7 +56,7 @@ def test_it_is_counted_as_it_changes_and_given_back_by_trimming(seed: int) -> No
         machine.apply(index, 1, encode(index, [[None, f"me{index % 5}", [change(rng, index)], ""]]))
         if rng.random() < 0.1:
             machine.store.raise_floor(rng.randint(machine.store.floor, machine.store.rev))
-            while machine.store.trim(rng.choice([3, 500])):
+            while trim(machine.store, rng.choice([3, 500])):
                 pass
     assert machine.store.held == counted(machine)
     assert growth.held(machine) > machine.store.held
@@ -60,7 +64,7 @@ def test_it_is_counted_as_it_changes_and_given_back_by_trimming(seed: int) -> No
     for file in list(machine.store.files):
         machine.apply(machine.index + 1, 1, encode(1000, [[None, "me", [[v.DELETE, 1, 0, file]], ""]]))
     machine.store.raise_floor(machine.store.rev)
-    while machine.store.trim(10_000):
+    while trim(machine.store, 10_000):
         pass
     assert machine.store.rev > rev
     assert machine.store.held == counted(machine) == 0
@@ -75,8 +79,8 @@ def test_it_is_counted_after_a_checkpoint_as_before() -> None:
         frame = [v.SET, index, 0, path, b"x" * 50] if rng.random() < 0.8 else [v.DELETE, index, 0, path]
         machine.apply(index, 1, encode(index, [[None, "me", [frame], ""]]))
     fresh = Machine()
-    fresh.store.import_commits(machine.store.export_commits(1, machine.store.rev))
-    fresh.import_tables(msgpack.unpackb(msgpack.packb(machine.export_tables()), strict_map_key=False))
+    import_commits(fresh.store, export_commits(machine.store, 1, machine.store.rev))
+    import_tables(fresh, msgpack.unpackb(msgpack.packb(export_tables(machine)), strict_map_key=False))
     assert fresh.store.held == machine.store.held == counted(machine)
 
 

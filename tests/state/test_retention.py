@@ -6,12 +6,15 @@ import msgpack
 import pytest
 from driving import Driven
 
-from visord.state import trim
+from visord.state import trim as trimming
 from visord.state.digest import digest, state_hash
+from visord.state.exporting import export_base, export_commits
+from visord.state.importing import CorruptHistory, import_base, import_commits
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
 from visord.state.store import Store
-from visord.state.transfer import CorruptHistory
+from visord.state.tables import export_tables, import_tables
+from visord.state.trim import trim
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def driven():
 
 def drain(store, budget=7):
     turns = 1
-    while store.trim(budget):
+    while trim(store, budget):
         turns += 1
     return turns
 
@@ -30,7 +33,7 @@ def test_everything_is_kept_by_default(driven):
     for _ in range(50):
         driven.set("/a")
     assert driven.store.floor == 0
-    assert not driven.store.trim(1000)
+    assert not trim(driven.store, 1000)
     assert driven.get("/a", 1)[0] == 1
 
 
@@ -106,7 +109,7 @@ def test_a_hot_file_is_cut_without_moving_all_of_it_each_time(driven):
     driven.write(35, 100)
     for i in range(1000):
         driven.send([30, i + 1, 0, "/hot", b"x"])
-        driven.store.trim(4)
+        trim(driven.store, 4)
     store = driven.store
     assert 101 <= len(store.files["/hot"].versions) <= 120
     assert 100 <= len(store.history.times) <= 120
@@ -114,8 +117,8 @@ def test_a_hot_file_is_cut_without_moving_all_of_it_each_time(driven):
 
 
 def test_long_lists_go_in_parts(driven, monkeypatch):
-    monkeypatch.setattr(trim, "_MOST", 10)
-    monkeypatch.setattr(trim, "_CHEAP", 1)
+    monkeypatch.setattr(trimming, "_MOST", 10)
+    monkeypatch.setattr(trimming, "_CHEAP", 1)
     for i in range(300):
         driven.send([30, i + 1, 0, "/d/hot", b"x"])
     driven.delete("/d/hot"), driven.set("/other")
@@ -160,7 +163,7 @@ def filled():
 
 def test_commit_rows_are_compact(driven):
     driven.set("/a", b"1"), driven.delete("/a", False, 0, 0, "bye")
-    assert driven.store.export_commits(1, 2) == [
+    assert export_commits(driven.store, 1, 2) == [
         [1, 1000, "tester", None, [[1, "/a", b"1", 0]]],
         [2, 1000, "tester", "bye", [[3, "/a", None, 0]]],
     ]
@@ -169,21 +172,21 @@ def test_commit_rows_are_compact(driven):
 def test_expiry_is_told_from_deletion_and_survives(driven):
     driven.set("/a"), driven.set("/b")
     driven.store.commit(5, "lease", None, [("/a", None, 0), ("/b", None, 0)], expired=True)
-    rows = driven.store.export_commits(1, 3)
+    rows = export_commits(driven.store, 1, 3)
     assert [change[0] for change in rows[2][4]] == [4, 4]
     fresh = Store()
-    fresh.import_commits(rows)
+    import_commits(fresh, rows)
     assert list(fresh.commits(1, 3)) == list(driven.store.commits(1, 3))
 
 
 def test_trimmed_commits_cannot_be_exported():
     driven = filled()
     driven.write(35, None, None, 3)
-    assert len(driven.store.export_commits(1, 6)) == 6, "below the floor, as long as nothing was cut"
-    driven.store.trim(1)
+    assert len(export_commits(driven.store, 1, 6)) == 6, "below the floor, as long as nothing was cut"
+    trim(driven.store, 1)
     with pytest.raises(ValueError, match="only 4 to 6"):
-        driven.store.export_commits(3, 6)
-    assert len(driven.store.export_commits(4, 6)) == 3
+        export_commits(driven.store, 3, 6)
+    assert len(export_commits(driven.store, 4, 6)) == 3
 
 
 def test_a_base_of_a_past_rev_in_slices():
@@ -191,12 +194,12 @@ def test_a_base_of_a_past_rev_in_slices():
     for limit in (1, 3, 1000):
         fresh, cursor = Store(), None
         while True:
-            rows, cursor = driven.store.export_base(cursor, limit, 3)
-            fresh.import_base(3, 1000, rows)
+            rows, cursor = export_base(driven.store, cursor, limit, 3)
+            import_base(fresh, 3, 1000, rows)
             if cursor is None:
                 break
         assert state_hash(fresh, 3) == state_hash(driven.store, 3)
-        fresh.import_commits(driven.store.export_commits(4, 6))
+        import_commits(fresh, export_commits(driven.store, 4, 6))
         for rev in (3, 4, 5, 6):
             assert state_hash(fresh, rev) == state_hash(driven.store, rev)
         assert list(fresh.commits(4, 6)) == list(driven.store.commits(4, 6))
@@ -205,10 +208,10 @@ def test_a_base_of_a_past_rev_in_slices():
 def test_a_base_below_the_floor_is_refused_once_it_was_trimmed():
     driven = filled()
     driven.write(35, None, None, 3)
-    assert driven.store.export_base(None, 1 << 30, 2)[0]
-    driven.store.trim(1)
+    assert export_base(driven.store, None, 1 << 30, 2)[0]
+    trim(driven.store, 1)
     with pytest.raises(ValueError, match="rev 2"):
-        driven.store.export_base(None, 10, 2)
+        export_base(driven.store, None, 10, 2)
 
 
 GOOD = [[1, 5, "me", None, [[1, "/a/b", b"x", 0]]]]
@@ -241,9 +244,9 @@ GOOD = [[1, 5, "me", None, [[1, "/a/b", b"x", 0]]]]
 )
 def test_nonsense_is_refused_with_its_rev(bad):
     store = Store()
-    store.import_commits(GOOD)
+    import_commits(store, GOOD)
     with pytest.raises(CorruptHistory) as caught:
-        store.import_commits([bad])
+        import_commits(store, [bad])
     assert caught.value.rev == 2
 
 
@@ -264,22 +267,22 @@ def test_nonsense_is_refused_with_its_rev(bad):
 )
 def test_a_bad_base_is_refused(rows):
     with pytest.raises(CorruptHistory):
-        Store().import_base(5, 1000, rows)
+        import_base(Store(), 5, 1000, rows)
 
 
 def test_a_base_does_not_go_over_a_history(driven):
     driven.set("/a")
     with pytest.raises(CorruptHistory):
-        driven.store.import_base(5, 1000, [])
+        import_base(driven.store, 5, 1000, [])
 
 
 def test_tables_must_fit_the_store(driven):
     driven.set("/a")
-    tables = driven.machine.export_tables()
+    tables = export_tables(driven.machine)
     with pytest.raises(CorruptHistory):
-        Machine().import_tables(tables)
+        import_tables(Machine(), tables)
     with pytest.raises(Exception, match="format 9"):
-        Machine().import_tables({**tables, "format": 9})
+        import_tables(Machine(), {**tables, "format": 9})
 
 
 def test_settings_survive_a_restart(driven):
@@ -287,11 +290,11 @@ def test_settings_survive_a_restart(driven):
     for _ in range(9):
         driven.set("/a")
     fresh = Machine()
-    fresh.store.import_commits(driven.store.export_commits(1, 9))
-    fresh.import_tables(msgpack.unpackb(msgpack.packb(driven.machine.export_tables())))
+    import_commits(fresh.store, export_commits(driven.store, 1, 9))
+    import_tables(fresh, msgpack.unpackb(msgpack.packb(export_tables(driven.machine))))
     assert fresh.store.floor == 4
     assert (fresh.retention.keep_revs, fresh.retention.keep_ms) == (5, 7000)
-    assert fresh.export_tables() == driven.machine.export_tables()
+    assert export_tables(fresh) == export_tables(driven.machine)
 
 
 # -- digest --------------------------------------------------------------------------------------------
@@ -340,7 +343,7 @@ def test_memory_is_given_back_by_so_many_bytes_at_a_time(driven):
     driven.set("/two")
     driven.write(35, 1)
     held, slices = driven.store.held, 0
-    while driven.store.trim(500):
+    while trim(driven.store, 500):
         assert held - driven.store.held < most * len(value)
         held, slices = driven.store.held, slices + 1
     assert slices > 5

@@ -14,6 +14,7 @@ from visord.state.command import encode
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal, is_directory, rev_mismatch
 from visord.state.sessions import LARGE, OUTCOME_BYTES, SESSION_BYTES, Sessions, abridged, weigh
+from visord.state.tables import export_tables, import_tables
 
 MINUTE = limits.YOUNG
 
@@ -219,11 +220,11 @@ def test_what_goes_does_not_depend_on_a_checkpoint_between(monkeypatch: pytest.M
             command = encode(time, groups)
             assert one.apply(index, 1, command) == two.apply(index, 1, bytes(command))
             if rng.random() < 0.2:  # one of them starts again
-                tables = msgpack.unpackb(msgpack.packb(two.export_tables()), strict_map_key=False)
+                tables = msgpack.unpackb(msgpack.packb(export_tables(two)), strict_map_key=False)
                 store, two = two.store, Machine()
                 two.store = store
-                two.import_tables(tables)
-        assert one.export_tables() == two.export_tables()
+                import_tables(two, tables)
+        assert export_tables(one) == export_tables(two)
         check(one.sessions)
         check(two.sessions)
 
@@ -282,7 +283,7 @@ def test_a_large_transaction_that_reads_nothing_is_told_again_as_it_was() -> Non
     operations = [[v.T_SET, f"/d/{number}", b"x"] for number in range(4096)]
     write = [v.TXN, 1, 0, [], operations]
     first = machine.apply(2, 1, encode(1, [[b"s" * 16, "me", [write], "a"]]))
-    tables = machine.export_tables()
+    tables = export_tables(machine)
     restored = Machine()
     restored.sessions = Sessions.load(msgpack.unpackb(msgpack.packb(tables["sessions"])), tables["forgotten"])
     for one in (machine, restored):

@@ -9,6 +9,7 @@ from visord.state import sessions as limits
 from visord.state.command import encode
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
+from visord.state.tables import export_tables, import_tables
 
 ME = b"m" * 16
 
@@ -25,10 +26,10 @@ class Log:
         return self.machine.apply(self.machine.index + 1, 1, bytes(command))[0]
 
     def restart(self) -> None:
-        tables, store = self.machine.export_tables(), self.machine.store
+        tables, store = export_tables(self.machine), self.machine.store
         self.machine = Machine()
         self.machine.store = store
-        self.machine.import_tables(tables)
+        import_tables(self.machine, tables)
 
 
 def first_write(path: str = "/a") -> list[Any]:

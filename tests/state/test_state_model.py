@@ -11,12 +11,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from naive import Naive
 
-from visord.state import command, names, trim
+from visord.state import command, names
+from visord.state import trim as trimming
 from visord.state.digest import state_hash
+from visord.state.exporting import export_base, export_commits
+from visord.state.importing import import_base, import_commits
 from visord.state.machine import Machine
 from visord.state.query import answer
 from visord.state.reads import diff, page
 from visord.state.refusal import Refusal
+from visord.state.tables import export_tables, import_tables
+from visord.state.trim import trim
 
 pytestmark = pytest.mark.soak
 
@@ -175,7 +180,7 @@ class Registry(RuleBasedStateMachine):
     @rule(budget=st.integers(1, 20))
     def trim(self, budget):
         # Only one of the two: nothing that can be seen may depend on it.
-        self.machine.store.trim(budget)
+        trim(self.machine.store, budget)
 
     @rule(block=st.integers(1, 7), based=st.booleans())
     def restart(self, block, based):
@@ -292,7 +297,7 @@ class Registry(RuleBasedStateMachine):
         assert [
             [r, t, a, n, list(map(list, c))] for r, t, a, n, c in store.commits(naive.floor + 1, naive.rev)
         ] == [[r, t, a, n, list(map(list, c))] for r, t, a, n, c in naive.commits[naive.floor + 1 :]]
-        assert packed(self.machine.export_tables()) == packed(self.twin.export_tables())
+        assert packed(export_tables(self.machine)) == packed(export_tables(self.twin))
 
 
 def packed(tables):
@@ -309,13 +314,13 @@ def restarted(machine, block, based):
     if based or store.cut:
         cursor, first = None, store.floor + 1
         while True:
-            rows, cursor = store.export_base(cursor, block)
-            fresh.store.import_base(store.floor, store.floor_time, through(rows))
+            rows, cursor = export_base(store, cursor, block)
+            import_base(fresh.store, store.floor, store.floor_time, through(rows))
             if cursor is None:
                 break
     for rev in range(first, store.rev + 1, block):
-        fresh.store.import_commits(through(store.export_commits(rev, min(rev + block - 1, store.rev))))
-    fresh.import_tables(through(machine.export_tables()))
+        import_commits(fresh.store, through(export_commits(store, rev, min(rev + block - 1, store.rev))))
+    import_tables(fresh, through(export_tables(machine)))
     return fresh
 
 
@@ -330,8 +335,8 @@ class Cramped(Registry):
         (names, "_SMALL", 1),
         (page, "BUDGET", 3),
         (diff, "FEW", 2),
-        (trim, "_MOST", 2),
-        (trim, "_SHARE", 4),
+        (trimming, "_MOST", 2),
+        (trimming, "_SHARE", 4),
     )
 
     @initialize()

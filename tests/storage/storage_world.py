@@ -10,7 +10,9 @@ from fake_disk import FakeDisk
 
 from visor.protocol.verbs import DELETE, GRANT, RETAIN, SET, TXN
 from visord.state.command import encode
+from visord.state.exporting import export_base, export_commits
 from visord.state.machine import Machine
+from visord.state.tables import export_tables
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
 from visord.storage.worker import Done, Inline, Job
@@ -110,10 +112,10 @@ class World:
 def contents(machine: Machine) -> Any:
     """Everything that a machine answers from."""
     store = machine.store
-    rows, cursor = store.export_base(None, 1 << 30, store.rev) if store.rev else ([], None)
+    rows, cursor = export_base(store, None, 1 << 30, store.rev) if store.rev else ([], None)
     assert cursor is None
-    tables = machine.export_tables()
-    history = store.export_commits(store.floor + 1, store.rev)
+    tables = export_tables(machine)
+    history = export_commits(store, store.floor + 1, store.rev)
     return rows, history, tables
 
 

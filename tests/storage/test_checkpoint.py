@@ -15,6 +15,8 @@ from storage_world import Later, World, contents, files, same
 from visor.protocol.verbs import DELETE, GRANT, SET
 from visord.state.command import encode
 from visord.state.sessions import MAX_AGE
+from visord.state.tables import export_tables
+from visord.state.trim import trim
 from visord.storage import manifest as manifests
 from visord.storage.directory import DataDirectory
 from visord.storage.errors import DamageError, FormatError, IdentityError
@@ -82,7 +84,7 @@ def test_retention_drops_dead_files_for_a_base() -> None:
         if round_ % 3 == 2:
             world.writer.retain(world.machine.store.rev - 40)
         world.checkpoint()
-        while world.machine.store.trim(50):
+        while trim(world.machine.store, 50):
             pass
         same(world.restart().machine, world.machine)
     names = files(world.disk)
@@ -96,7 +98,7 @@ def test_a_floor_beyond_all_that_is_on_disk() -> None:
     world.checkpoint()
     world.writer.write(200)
     world.writer.retain(world.machine.store.rev - 5)
-    while world.machine.store.trim(50):
+    while trim(world.machine.store, 50):
         pass
     world.checkpoint()
     same(world.restart().machine, world.machine)
@@ -107,7 +109,7 @@ def test_everything_deleted_and_below_the_floor() -> None:
     world.writer.apply([SET, 1, 0, "/a", b"x"])
     world.writer.apply([DELETE, 2, 0, "/a"])
     world.writer.retain(2)
-    while world.machine.store.trim(50):
+    while trim(world.machine.store, 50):
         pass
     world.checkpoint()
     again = world.restart()
@@ -122,7 +124,7 @@ def scenario(world: World) -> None:
         if round_ in (3, 5):
             world.writer.retain(world.machine.store.rev - 10)
         world.checkpoint()
-        while world.machine.store.trim(50):
+        while trim(world.machine.store, 50):
             pass
 
 
@@ -249,7 +251,7 @@ def test_a_flipped_bit_anywhere_is_found_or_harmless() -> None:
         world.writer.write(15)
         if round_ == 2:
             world.writer.retain(world.machine.store.rev - 3)
-            world.machine.store.trim(1000)
+            trim(world.machine.store, 1000)
             # all that is on disk lies below the floor: a base is written
             world.checkpointer.manifest = world.checkpointer.manifest.__class__(world.directory.cluster)
         world.checkpoint()
@@ -351,7 +353,7 @@ def test_the_floor_may_rise_while_a_checkpoint_is_made() -> None:
 
     for _ in range(4):
         world.checkpoint(between)
-        while world.machine.store.trim(50):
+        while trim(world.machine.store, 50):
             pass
         world.checkpoint()
         same(world.restart().machine, world.machine)
@@ -427,7 +429,7 @@ def test_a_base_is_written_while_the_floor_goes_on_rising() -> None:
     world.checkpoint(between)
     assert world.checkpointer.manifest.base is not None
     assert world.checkpointer.manifest.base_rev < world.machine.store.floor
-    while world.machine.store.trim(50):
+    while trim(world.machine.store, 50):
         pass
     world.checkpoint()
     same(world.restart().machine, world.machine)
@@ -440,7 +442,7 @@ def test_tables_in_the_manifest_as_earlier_versions_wrote_them_are_read() -> Non
     old = msgpack.unpackb(world.disk.read("data/manifest")[8:-4], strict_map_key=False)
     for name in ("config", "rows"):
         del old[name]
-    tables = msgpack.unpackb(msgpack.packb(world.machine.export_tables()))
+    tables = msgpack.unpackb(msgpack.packb(export_tables(world.machine)))
     data = b"VISORMAN" + msgpack.packb({**old, "format": 1, "tables": tables})
     world.disk.put("data/manifest", data + zlib.crc32(data).to_bytes(4, "little"))
     again = world.restart()

@@ -13,10 +13,13 @@ from storage_world import Writer, contents
 from visor.protocol.verbs import SET
 from visord.state.columns import Columns, from_rows, packable, part_of, to_rows, unpacked
 from visord.state.command import encode
+from visord.state.exporting import export_base, export_columns, export_commits
 from visord.state.history import MAX_RECENT
+from visord.state.importing import CorruptHistory, import_base, import_columns
 from visord.state.machine import Machine
 from visord.state.store import Store
-from visord.state.transfer import CorruptHistory
+from visord.state.tables import export_tables, import_tables
+from visord.state.trim import trim
 
 
 def written(seed: int, count: int = 600, odd: float = 0.02) -> Store:
@@ -40,7 +43,7 @@ def all_columns(store: Store, rows: int, most: int = 1 << 20) -> list[Columns]:
     """Return the whole history, packed and unpacked as on disk."""
     found, rev = [], 1
     while rev <= store.rev:
-        columns = store.export_columns(rev, min(store.rev, rev + rows - 1), most)
+        columns = export_columns(store, rev, min(store.rev, rev + rows - 1), most)
         assert columns.first == rev and columns.size > 0
         found.append(unpacked(rev, msgpack.unpackb(msgpack.packb(packable(columns)))))
         rev += columns.size
@@ -48,7 +51,7 @@ def all_columns(store: Store, rows: int, most: int = 1 << 20) -> list[Columns]:
 
 
 def known(store: Store) -> Any:
-    return store.export_base(None, 1 << 30, store.rev), store.export_commits(store.cut + 1, store.rev)
+    return export_base(store, None, 1 << 30, store.rev), export_commits(store, store.cut + 1, store.rev)
 
 
 WAYS: list[Callable[[Store], None]] = [
@@ -63,7 +66,7 @@ WAYS: list[Callable[[Store], None]] = [
 def test_the_three_ways_to_export_tell_the_same(prepare: Callable[[Store], None], odd: float) -> None:
     for seed in range(4):
         store = written(seed, odd=odd)
-        expected = store.export_commits(1, store.rev)
+        expected = export_commits(store, 1, store.rev)
         prepare(store)
         for rows in (1, 7, 100, 256):
             columns = all_columns(store, rows)
@@ -83,7 +86,7 @@ def test_a_store_is_built_again_from_pieces_of_any_size() -> None:
                 position = 0
                 while position < piece.size:
                     stop = position + rng.randrange(1, 300)
-                    fresh.import_columns(part_of(piece, position, stop))
+                    import_columns(fresh, part_of(piece, position, stop))
                     position = min(stop, piece.size)
             assert known(fresh) == expected
 
@@ -95,9 +98,9 @@ def test_columns_stop_at_the_bytes_that_are_asked_for() -> None:
         assert store.create(f"/d/f{number:03}", bytes(1000), 1, "me")
     for prepare in WAYS[:2]:
         prepare(store)
-        assert store.export_columns(2, 250, 20_000).size == 20
-        assert store.export_columns(2, 250, 1).size == 1
-        assert store.export_columns(2, 11, 1 << 20).size == 10
+        assert export_columns(store, 2, 250, 20_000).size == 20
+        assert export_columns(store, 2, 250, 1).size == 1
+        assert export_columns(store, 2, 11, 1 << 20).size == 10
 
 
 def test_history_goes_on_above_a_base_whose_files_are_found_by_path() -> None:
@@ -105,14 +108,14 @@ def test_history_goes_on_above_a_base_whose_files_are_found_by_path() -> None:
         machine = Machine()
         machine.store = store = written(seed, 300, odd=0.0)
         at = 150
-        rows, _ = store.export_base(None, 1 << 30, at)
+        rows, _ = export_base(store, None, 1 << 30, at)
         fresh = Store()
-        fresh.import_base(at, store.history.time(at), rows)
+        import_base(fresh, at, store.history.time(at), rows)
         for piece in all_columns(store, 100):
             if piece.first + piece.size > at + 1:
-                fresh.import_columns(part_of(piece, max(0, at + 1 - piece.first), 1000))
-        assert fresh.export_commits(at + 1, store.rev) == store.export_commits(at + 1, store.rev)
-        assert fresh.export_base(None, 1 << 30, store.rev) == store.export_base(None, 1 << 30, store.rev)
+                import_columns(fresh, part_of(piece, max(0, at + 1 - piece.first), 1000))
+        assert export_commits(fresh, at + 1, store.rev) == export_commits(store, at + 1, store.rev)
+        assert export_base(fresh, None, 1 << 30, store.rev) == export_base(store, None, 1 << 30, store.rev)
 
 
 def test_a_file_that_came_with_others_and_one_that_came_again() -> None:
@@ -128,7 +131,7 @@ def test_a_file_that_came_with_others_and_one_that_came_again() -> None:
         prepare(store)
         fresh = Store()
         for piece in all_columns(store, 256):
-            fresh.import_columns(piece)
+            import_columns(fresh, piece)
         assert known(fresh) == known(store)
 
 
@@ -137,14 +140,14 @@ def test_a_trimmed_store_imports_what_goes_on_from_it() -> None:
     behind = Store()
     pieces = all_columns(store, 50)
     for piece in pieces[:6]:
-        behind.import_columns(piece)
+        import_columns(behind, piece)
     behind.raise_floor(behind.rev - 3)
-    while behind.trim(100):
+    while trim(behind, 100):
         pass
     for piece in pieces[6:]:
-        behind.import_columns(piece)
-    assert behind.export_commits(301, store.rev) == store.export_commits(301, store.rev)
-    assert behind.export_base(None, 1 << 30, store.rev) == store.export_base(None, 1 << 30, store.rev)
+        import_columns(behind, piece)
+    assert export_commits(behind, 301, store.rev) == export_commits(store, 301, store.rev)
+    assert export_base(behind, None, 1 << 30, store.rev) == export_base(store, None, 1 << 30, store.rev)
 
 
 def test_what_is_recent_is_bounded_without_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,8 +161,8 @@ def test_what_is_recent_is_bounded_without_checkpoints(monkeypatch: pytest.Monke
         assert len(machine.store.history.recent) <= 100
     fresh = Machine()
     for piece in all_columns(machine.store, 256):
-        fresh.store.import_columns(piece)
-    fresh.import_tables(machine.export_tables())
+        import_columns(fresh.store, piece)
+    import_tables(fresh, export_tables(machine))
     assert contents(fresh) == contents(machine)
 
 
@@ -168,7 +171,7 @@ def plain() -> Columns:
     store.commit(1, "me", None, [("/d/a", b"1", 0)])
     for _ in range(40):
         store.overwrite(store.files["/d/a"], store.files["/d/a"].versions[-1], b"2", 1, "me")
-    return store.export_columns(1, store.rev, 1 << 20)
+    return export_columns(store, 1, store.rev, 1 << 20)
 
 
 @pytest.mark.parametrize(
@@ -214,21 +217,21 @@ def test_columns_that_contradict_themselves_are_refused(change: dict[str, Any]) 
         content[names.index(name)] = value
     store = Store()
     with pytest.raises((ValueError, TypeError, LookupError, CorruptHistory)):
-        store.import_columns(unpacked(1, msgpack.unpackb(msgpack.packb(content))))
+        import_columns(store, unpacked(1, msgpack.unpackb(msgpack.packb(content))))
 
 
 def test_columns_that_do_not_go_on_from_the_store_are_refused() -> None:
     with pytest.raises(CorruptHistory):
-        Store().import_columns(part_of(plain(), 1, 5))
+        import_columns(Store(), part_of(plain(), 1, 5))
     store = Store()
-    store.import_columns(plain())
+    import_columns(store, plain())
     with pytest.raises(CorruptHistory):
-        store.import_columns(plain())
-    short = store.export_columns(1, 41, 1 << 20)
+        import_columns(store, plain())
+    short = export_columns(store, 1, 41, 1 << 20)
     assert short.born is not None
     wrong = part_of(short, 40, 41)._replace(first=42, paths=[], born=(5).to_bytes(8, "little"))
     with pytest.raises(CorruptHistory, match="not created by"):
-        store.import_columns(wrong)
+        import_columns(store, wrong)
 
 
 def test_rows_become_columns_and_rows_again() -> None:

@@ -30,6 +30,8 @@ from transfer_world import (
 from visor.protocol.verbs import SET
 from visord.check import check
 from visord.state.command import encode
+from visord.state.tables import export_tables
+from visord.state.trim import trim
 from visord.storage import manifest as manifests
 from visord.storage import pending
 from visord.storage.errors import FormatError, StorageError
@@ -61,7 +63,7 @@ def leader_of(count: int, every: int = 40) -> World:
 def trimmed(world: World, keep: int = 10) -> None:
     """Raise the floor and let everything below it go, in memory and on disk."""
     world.writer.retain(world.machine.store.rev - keep)
-    while world.machine.store.trim(100):
+    while trim(world.machine.store, 100):
         pass
     world.checkpoint()
 
@@ -116,7 +118,7 @@ def test_a_member_lags_again_and_again() -> None:
         world.follow(leader)
         if round_ % 2:
             world.checkpoint()
-            while world.machine.store.trim(100):
+            while trim(world.machine.store, 100):
                 pass
         equal(world.machine, leader.machine)
         world = world.reopen()
@@ -660,7 +662,7 @@ def test_everything_at_once_in_any_order() -> None:
             elif choice < 0.82:
                 leader.writer.retain(max(0, leader.machine.store.rev - 20))
             elif choice < 0.84 and not steps:
-                leader.machine.store.trim(100)
+                trim(leader.machine.store, 100)
             elif choice < 0.86:
                 clock.advance(4.0)
                 source.look()
@@ -967,7 +969,7 @@ def made_up(kind: int, content: Any, first: int = 0, last: int = 0, codec: int =
 
 def lies(leader: World) -> dict[str, tuple[dict[str, Any], bytes]]:
     """Return fields of a manifest that no start could load, each with the file that belongs to it (or none)."""
-    head, rev = leader.machine.export_tables() | {"sessions": [], "leases": [1, []]}, leader.machine.store.rev
+    head, rev = export_tables(leader.machine) | {"sessions": [], "leases": [1, []]}, leader.machine.store.rev
     found: dict[str, tuple[dict[str, Any], bytes]] = {
         "tables: none": ({"tables": None}, b""),
         "tables: no map": ({"tables": [1]}, b""),

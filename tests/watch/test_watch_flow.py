@@ -11,6 +11,7 @@ from watch_world import Reader, World
 
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
+from visord.state.trim import trim
 from visord.waiting import SLACK
 from visord.watch.history import SEARCH
 from visord.watch.hub import KEPT_BYTES
@@ -293,7 +294,7 @@ def test_a_live_watch_survives_a_floor_that_rises_in_the_batch_it_has_not_seen(w
         world.set("/a")
     world.compact(50)
     world.pump()
-    world.store.trim(1000)
+    trim(world.store, 1000)
     world.set("/a")
     world.pump()
     assert reader.revs(1) == list(range(1, 52))
@@ -306,7 +307,7 @@ def test_a_live_watch_ends_when_trimming_overtakes_the_publication(world: World)
     for _ in range(50):
         world.set("/a")
     world.compact(50)
-    world.store.trim(1000)
+    trim(world.store, 1000)
     world.pump()
     ended = reader.ended(1)
     assert ended is not None

@@ -20,6 +20,7 @@ from watch_world import Reader, World
 
 from visor.protocol import verbs
 from visord.state.refusal import Refusal
+from visord.state.trim import trim
 
 pytestmark = pytest.mark.soak
 
@@ -142,7 +143,7 @@ class WatchRules(RuleBasedStateMachine):
     @rule(budget=st.sampled_from([1, 3, 1000]))
     def trim(self, budget: int) -> None:
         """Retention gives back memory, in slices, at any moment."""
-        self.world.store.trim(budget)
+        trim(self.world.store, budget)
 
     # -- readers --------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from watch_world import Reader, World
 
 from visor.protocol import verbs
 from visord.state.refusal import Refusal
+from visord.state.trim import trim
 from visord.watch.live import MESSAGE_BYTES
 
 TREE, STATE = verbs.SEL_TREE, verbs.W_STATE
@@ -139,7 +140,7 @@ def test_the_rev_at_the_floor_is_still_a_state(world: World) -> None:
     for _ in range(3):
         world.set("/a")
     world.compact(3)
-    world.store.trim(100)
+    trim(world.store, 100)
     reader = Reader()
     world.watch(reader, [TREE, "/"], 4, flags=STATE)
     world.pump()

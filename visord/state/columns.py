@@ -23,7 +23,7 @@ order knows the file without looking for its path. `paths` has those of created 
 
     rev 7 create /a, rev 8 update /b (since 3), rev 9 update /a      born 7 3 7    paths ["/a"]    again ["/b", "/a"]
 
-`packable` and `unpacked` turn columns into what msgpack carries and back. Rows are those of `transfer.py`.
+`packable` and `unpacked` turn columns into what msgpack carries and back. Rows are those of `exporting`.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from visor.paths import sort_key
+from visord.state.exporting import WHOLE
 from visord.state.reads.walk import walk
 from visord.state.refusal import Refusal
 from visord.state.store import Store
-from visord.state.transfer import WHOLE
 from visord.state.version import Version, in_force
 
 _SLICE: Final = 1000

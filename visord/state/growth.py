@@ -12,12 +12,10 @@ is an estimate, for a limit that is one node's; nothing replicated depends on it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from visor.protocol.verbs import GRANT, RETRY, REVERT, SET, T_SET, TXN
-
-if TYPE_CHECKING:
-    from visord.state.machine import Machine
+from visord.state.machine import Machine
 
 FILE: Final = 320
 """A file beside its versions and its path."""

@@ -21,14 +21,12 @@ that has loaded a checkpoint makes the same ones. Every step takes logarithmic t
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from visor.protocol.limits import Limits
 from visord.state import refusal
+from visord.state.lease import Lease
 from visord.state.refusal import Refusal
-
-if TYPE_CHECKING:
-    from visord.state.leases import Lease
 
 _SLACK: Final = 64
 """Outdated entries of a heap beyond which it is made anew."""

@@ -10,44 +10,25 @@ differ and replicated state must not. Here are the leases that exist, and what i
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sortedcontainers import SortedList
 
 from visor.protocol.limits import Limits
 from visord.state import cost, fields, refusal
 from visord.state.holders import Holders
+from visord.state.lease import Lease
 from visord.state.refusal import Refusal
-
-if TYPE_CHECKING:
-    from visord.state.store import Store, Write
+from visord.state.tree import File
+from visord.state.version import Write
 
 LEAST_WANTED: Final = 1 << 48
 """The lowest id that a client may choose itself: below are the ones that the machine hands out, each once for ever, so
 that nobody keeps alive by mistake what has become somebody else's."""
 MAX_LEASES_PAGE: Final = cost.PAGE // (cost.VISIT + cost.ROW)
 _SLICE: Final = 500
-
-
-class Lease:
-    """One lease: its id, its time to live in ms, who asked for it, and the paths of the files attached to it."""
-
-    __slots__ = ("files", "id", "order", "owner", "session", "ttl")
-
-    def __init__(self, lease: int, ttl: int, owner: str = "", session: bytes | None = None) -> None:
-        self.id = lease
-        self.ttl = ttl
-        self.owner = owner
-        self.session = session
-        self.order = 0
-        """Rises from lease to lease as they are made; -1 when it has ended."""
-        self.files: dict[str, None] = {}
-
-    def row(self) -> list[Any]:
-        """Return what a checkpoint keeps."""
-        return [self.id, self.ttl, self.owner, self.session]
 
 
 class Leases:
@@ -66,7 +47,7 @@ class Leases:
         self.next = 1
         """The next id to hand out."""
         self.named: dict[str, None] = {}
-        """Paths that imported versions attached to some lease: where `load` has to look."""
+        """Paths that imported versions attached to some lease: where `load_steps` has to look."""
         self.news: list[tuple[int, int]] = []
         """`(lease, ttl)` of what the last applied command granted, `(lease, 0)` of what it ended."""
 
@@ -130,14 +111,14 @@ class Leases:
         """Return why nothing can be attached to `lease`; 0, no lease, is always right."""
         return None if not lease or lease in self.by_id else refusal.lease_not_found(lease)
 
-    def overfull(self, store: Store, writes: list[Write]) -> Refusal | None:
+    def overfull(self, files: Mapping[str, File], writes: list[Write]) -> Refusal | None:
         """Return why these writes attach too much to one lease.
 
         What a lease holds must go in one rev, so it may hold what one transaction may change, and no more.
         """
         grown: dict[int, int] = {}
         for path, _, lease in writes:
-            file = store.files.get(path)
+            file = files.get(path)
             before = file.versions[-1][4] if file is not None and file.versions else 0
             if before != lease:
                 grown[lease] = grown.get(lease, 0) + 1
@@ -176,22 +157,15 @@ class Leases:
         """Return `[next id, [[lease, ttl, owner, session], ...]]`; what is attached follows from the store."""
         return [self.next, [lease.row() for lease in self.by_id.values()]]
 
-    def load(self, store: Store, exported: list[Any]) -> str | None:
-        """Take over what `export` gave, and look in the store for what is attached; return what does not fit."""
-        steps = self.load_steps(store, exported)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                unfit: str | None = done.value
-                return unfit
+    def load_steps(self, files: Mapping[str, File], exported: list[Any]) -> Generator[None, None, str | None]:
+        """Take over what `export` gave, and look in the store's files for what is attached; return what does not fit.
 
-    def load_steps(self, store: Store, exported: list[Any]) -> Generator[None, None, str | None]:
-        """Do the same in slices; the leases are there after the last one."""
+        In slices; the leases are there after the last one.
+        """
         by_id = {lease: Lease(lease, *rest) for lease, *rest in exported[1]}  # older rows have no owner
         attached = (path for lease in self.by_id.values() for path in lease.files)
         for count, path in enumerate(chain(self.named, attached)):
-            file = store.files.get(path)
+            file = files.get(path)
             if file is not None and file.versions and file.versions[-1][4]:
                 lease = by_id.get(file.versions[-1][4])
                 if lease is None:

@@ -29,7 +29,7 @@ from visor.protocol.verbs import (
     SET,
 )
 from visord.state import command as commands
-from visord.state import cost, fields, refusal, tenure, writes
+from visord.state import cost, fields, lease_commands, refusal, writes
 from visord.state.command import (
     MARK,
     MAX_ACTOR,
@@ -47,7 +47,6 @@ from visord.state.refusal import Refusal, bad_request
 from visord.state.retention import Retention
 from visord.state.sessions import FEW, MAX_KEPT, Outcome, Session, Sessions, abridged, weigh
 from visord.state.store import Store
-from visord.state.tables import Import, head_of, lease_row, session_row
 
 
 class Machine:
@@ -109,29 +108,6 @@ class Machine:
         store.limits = limits
         self.index, self.term, self.time, self.format = other.index, other.term, other.time, other.format
         self.sessions, self.retention = other.sessions, other.retention
-
-    def export_tables(self) -> dict[str, Any]:
-        """Return everything but the store as what msgpack carries, at once; `Export` gives the same in slices.
-
-        `{"format", "index", "term", "time", "rev", "floor", "retention": [keep_revs, keep_ms], "sessions":
-        rows, "forgotten", "leases": [next id, rows]}`
-        """
-        return {
-            **head_of(self),
-            "sessions": [session_row(row, self.format) for row in self.sessions.export()],
-            "leases": [
-                self.store.leases.next,
-                [lease_row(lease, self.format) for lease in self.store.leases.by_id.values()],
-            ],
-        }
-
-    def import_tables(self, tables: dict[str, Any]) -> None:
-        """Take over what `export_tables` gave, after the store was imported up to its rev.
-
-        Raises UnknownFormat for tables of a later format, CorruptHistory when they do not fit the store.
-        """
-        for _ in Import(self, tables).finish():
-            pass
 
     def _group(self, group: list[Any]) -> list[Outcome]:
         session_id, actor, frames, owner = self._asking = group
@@ -270,7 +246,7 @@ class Machine:
             floor = self.retention.set(self.store, self.time, frame)
             return floor, floor
         if frame[0] == GRANT:
-            lease = tenure.grant(self.store, self._asking[3], self._asking[0], frame)
+            lease = lease_commands.grant(self.store, self._asking[3], self._asking[0], frame)
             return lease, lease
         if frame[0] in _TENURE:
             answer = _TENURE[frame[0]](self.store, self.time, actor, frame)
@@ -308,8 +284,8 @@ class Machine:
 
 # They change the leases themselves, not only files.
 _TENURE: Final[dict[int, Callable[[Store, int, str, list[Any]], Outcome]]] = {
-    REVOKE: tenure.revoke,
-    EXPIRE_LEASE: tenure.expire,
+    REVOKE: lease_commands.revoke,
+    EXPIRE_LEASE: lease_commands.expire,
 }
 
 

@@ -20,8 +20,8 @@ from visord.state.latest import Latest
 from visord.state.listing import Listing
 from visord.state.plan import cannot_set
 from visord.state.refusal import Refusal
-from visord.state.store import Store, Write
-from visord.state.version import Version
+from visord.state.store import Store
+from visord.state.version import Version, Write
 
 Staged: TypeAlias = tuple[bytes, int] | None
 """`(value, lease)`, None when deleted."""

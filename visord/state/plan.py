@@ -8,7 +8,8 @@ from visor.paths import size
 from visord.state import refusal
 from visord.state.latest import View, obstacle
 from visord.state.refusal import Refusal
-from visord.state.store import Store, Write
+from visord.state.store import Store
+from visord.state.version import Write
 
 
 class Plan(NamedTuple):

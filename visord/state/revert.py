@@ -14,7 +14,8 @@ from visord.state.plan import Plan, too_much
 from visord.state.reads.diff import rows_between
 from visord.state.refusal import Refusal
 from visord.state.selector import parse
-from visord.state.store import Store, Write
+from visord.state.store import Store
+from visord.state.version import Write
 
 COMPARED: Final = 2 * cost.VISIT
 """Units of a file that is compared."""

@@ -11,39 +11,25 @@ before: they cannot fail.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import TypeAlias
 
 from visor.paths import ROOT, check, parent, sort_key
 from visor.protocol.limits import DEFAULT, Limits
 from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, UPDATE
 from visord.state import refusal
-from visord.state.columns import Columns
 from visord.state.cost import TODAY
 from visord.state.history import History
 from visord.state.leases import Leases
 from visord.state.refusal import Refusal
-from visord.state.transfer import (
-    BaseCursor,
-    export_base,
-    export_columns,
-    export_commits,
-    import_base,
-    import_columns,
-    import_commits,
-)
 from visord.state.tree import Directory, File
-from visord.state.trim import trim
-from visord.state.version import BYTES, ENTRY, Version, in_force, position_after, tombstone
+from visord.state.version import BYTES, ENTRY, Version, Write, in_force, position_after, tombstone
 
 Change: TypeAlias = tuple[int, str, Version, Version | None]
 """`(kind, path, version, previous)`."""
 
 Commit: TypeAlias = tuple[int, int, str, str | None, list[Change]]
 """`(rev, time_ms, actor, note, changes)`, the changes in path order."""
-
-Write: TypeAlias = tuple[str, bytes | None, int]
-"""`(path, value, lease)`, the value None to delete."""
 
 
 class Store:
@@ -291,7 +277,7 @@ class Store:
         return rev
 
     def raise_floor(self, rev: int) -> None:
-        """Make `rev`, which is readable, the lowest readable one. Memory is given back by `trim`."""
+        """Make `rev`, which is readable, the lowest readable one. Memory is given back by `trim.trim`."""
         if rev > self.floor:
             self.floor_time = self.history.time(rev)
             self.floor = rev
@@ -302,41 +288,6 @@ class Store:
         self.time = self.floor_time = time
         self.history.base = self.history.recent_base = rev
         self.trimmed = (rev, 0)
-
-    # -- memory and storage: see trim.py and transfer.py ----------------------------------------------
-
-    def trim(self, budget: int) -> bool:
-        """Free what lies below the floor, about `budget` changes of it; return whether there is more."""
-        return trim(self, budget)
-
-    def export_commits(self, first: int, last: int) -> list[list[Any]]:
-        """Return rows `[rev, time, actor, note, [[kind, path, value, lease], ...]]`.
-
-        All commits above `cut` can be had, also below the floor. ValueError for any other.
-        """
-        return export_commits(self, first, last)
-
-    def import_commits(self, rows: Iterable[Any]) -> None:
-        """Add such rows; they continue at `rev + 1`. Raises CorruptHistory."""
-        import_commits(self, rows)
-
-    def export_columns(self, first: int, last: int, most: int) -> Columns:
-        """Return the commits from `first` on, up to `last` or about `most` bytes; ValueError for trimmed ones."""
-        return export_columns(self, first, last, most)
-
-    def import_columns(self, columns: Columns) -> None:
-        """Add such commits; they continue at `rev + 1`. Raises CorruptHistory."""
-        import_columns(self, columns)
-
-    def export_base(
-        self, cursor: BaseCursor | None, limit: int, rev: int | None = None
-    ) -> tuple[list[list[Any]], BaseCursor | None]:
-        """Return `(rows, cursor)` of the state at `rev` (None: the floor); see `transfer.export_base`."""
-        return export_base(self, cursor, limit, rev)
-
-    def import_base(self, floor: int, time: int, rows: Iterable[Any]) -> None:
-        """Add such rows to a store without commits. Raises CorruptHistory."""
-        import_base(self, floor, time, rows)
 
     # -- inside ---------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 Out of a running machine:
 
     export = Export(machine)                what the tables are now, whatever is applied from here on
-    export.head                             the small things: `Machine.export_tables` without its rows
+    export.head                             the small things: `export_tables` without its rows
     for row in export.rows(): ...           [SESSION, ...] or [LEASE, id, ttl, owner, session]; a little work for each
     export.close()
 
@@ -17,19 +17,17 @@ And into one:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from visord.state.command import UnknownFormat
 from visord.state.formats import FORMAT as COMMANDS
 from visord.state.formats import OLDEST
-from visord.state.leases import Lease
+from visord.state.importing import CorruptHistory
+from visord.state.lease import Lease
+from visord.state.machine import Machine
 from visord.state.retention import Retention
 from visord.state.sessions import Sessions
-from visord.state.transfer import CorruptHistory
 from visord.state.version import ENTRY
-
-if TYPE_CHECKING:
-    from visord.state.machine import Machine
 
 FORMAT: Final = 2
 """Of the tables."""
@@ -43,7 +41,7 @@ SLICE: Final = 500
 
 
 def head_of(machine: Machine) -> dict[str, Any]:
-    """Return the tables without rows; see `Machine.export_tables`."""
+    """Return the tables without rows; see `export_tables`."""
     store, retention = machine.store, machine.retention
     return {
         "format": FORMAT if machine.format > OLDEST else 1,
@@ -76,6 +74,31 @@ def _whole(kept: Any) -> Any:
 def lease_row(lease: Lease, form: int) -> list[Any]:
     """Return the row of a lease, likewise."""
     return lease.row() if form > OLDEST else [lease.id, lease.ttl]
+
+
+def export_tables(machine: Machine) -> dict[str, Any]:
+    """Return everything but the store as what msgpack carries, at once; `Export` gives the same in slices.
+
+    `{"format", "index", "term", "time", "rev", "floor", "retention": [keep_revs, keep_ms], "sessions":
+    rows, "forgotten", "leases": [next id, rows]}`
+    """
+    return {
+        **head_of(machine),
+        "sessions": [session_row(row, machine.format) for row in machine.sessions.export()],
+        "leases": [
+            machine.store.leases.next,
+            [lease_row(lease, machine.format) for lease in machine.store.leases.by_id.values()],
+        ],
+    }
+
+
+def import_tables(machine: Machine, tables: dict[str, Any]) -> None:
+    """Take over what `export_tables` gave, after the store was imported up to its rev.
+
+    Raises UnknownFormat for tables of a later format, CorruptHistory when they do not fit the store.
+    """
+    for _ in Import(machine, tables).finish():
+        pass
 
 
 class Export:
@@ -145,7 +168,7 @@ class Import:
                 directory.gone.settle()
             if count % SLICE == 0:
                 yield
-        unfit = yield from store.leases.load_steps(store, self._leases)
+        unfit = yield from store.leases.load_steps(store.files, self._leases)
         if unfit is not None:
             raise CorruptHistory(rev, unfit)
         machine.index, machine.term, machine.time = head["index"], head["term"], head["time"]

@@ -13,15 +13,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from visord.state.history import FREED_BYTES
+from visord.state.store import Store
 from visord.state.tree import Directory, File
 from visord.state.version import BYTES, ENTRY, Version, position_after
-
-if TYPE_CHECKING:
-    from visord.state.store import Store
-
 
 _SHARE: Final = 64
 _MOST: Final = 32_768

@@ -78,7 +78,7 @@ def _run(
     if changes > run.bounds.changes:
         return refusal.too_large("changes and new directories", run.bounds.changes, changes)
     if run.leased:
-        overfull = store.leases.overfull(store, writes)
+        overfull = store.leases.overfull(store.files, writes)
         if overfull is not None:
             return overfull
     return Plan(writes, note, [succeeded, results], run.shown, run.deferred)

@@ -18,6 +18,9 @@ ENTRY: Final = 8
 
 Version: TypeAlias = tuple[int, bytes | None, int, int, int]
 
+Write: TypeAlias = tuple[str, bytes | None, int]
+"""What makes the next one: `(path, value, lease)`, the value None to delete."""
+
 
 def tombstone(rev: int) -> Version:
     """Return the version that says: deleted at `rev`."""

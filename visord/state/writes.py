@@ -14,8 +14,9 @@ from visord.state.latest import Latest
 from visord.state.plan import Plan, cannot_delete, cannot_set, too_much
 from visord.state.refusal import Refusal, bad_request
 from visord.state.revert import plan_revert
-from visord.state.store import Store, Write
+from visord.state.store import Store
 from visord.state.txn import plan_txn
+from visord.state.version import Write
 
 
 def plan(store: Store, frame: list[Any]) -> Plan | Refusal:
@@ -43,7 +44,7 @@ def _set(store: Store, frame: list[Any]) -> Plan | Refusal:
         or store.leases.unknown(lease)
     )
     if refused is None and lease:
-        refused = store.leases.overfull(store, [(path, value, lease)])
+        refused = store.leases.overfull(store.files, [(path, value, lease)])
     return refused if refused is not None else Plan([(path, value, lease)], note)
 
 

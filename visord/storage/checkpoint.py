@@ -30,6 +30,7 @@ from itertools import islice
 from typing import Final
 
 from visord.progress import Tell, untold
+from visord.state.exporting import export_base, export_columns
 from visord.state.machine import Machine
 from visord.state.store import Store
 from visord.state.tables import Export
@@ -318,7 +319,7 @@ class Checkpointer:
         cursor, limit, more = None, 32, True
         while more:
             try:
-                rows, cursor = store.export_base(cursor, limit, rev)
+                rows, cursor = export_base(store, cursor, limit, rev)
             except ValueError:
                 raise _FloorMoved from None
             more, size = cursor is not None, 0
@@ -343,7 +344,7 @@ class Checkpointer:
                 fresh = not done or done[-1].size >= self._segment_bytes
                 number += fresh
                 writer = self._writer(new_part(COMMITS, number) if fresh else done.pop(), fresh=fresh)
-            columns = store.export_columns(rev, min(last, rev + COMMITS_OF_BLOCK - 1), BLOCK)
+            columns = export_columns(store, rev, min(last, rev + COMMITS_OF_BLOCK - 1), BLOCK)
             writer.add(pack_commits(columns))
             rev += columns.size
             yield

@@ -44,6 +44,7 @@ from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any, Final
 
+from visord.state.exporting import export_commits
 from visord.state.machine import Machine
 from visord.storage import manifest as manifests
 from visord.storage import pending
@@ -360,7 +361,7 @@ def _follows(own: Manifest, theirs: Manifest) -> bool:
 def _newest(machine: Machine) -> list[Any] | None:
     """Return the row of the newest commit, None where it is not known (an empty store, or a base)."""
     store = machine.store
-    return store.export_commits(store.rev, store.rev)[0] if store.rev > store.cut else None
+    return export_commits(store, store.rev, store.rev)[0] if store.rev > store.cut else None
 
 
 def _read_offer(offer: Any, cluster: str) -> tuple[str, Manifest, bytes]:

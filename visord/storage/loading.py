@@ -26,9 +26,9 @@ from typing import Any, Final
 from visord.progress import Tell, untold
 from visord.state.columns import part_of
 from visord.state.command import UnknownFormat
+from visord.state.importing import CorruptHistory, import_base, import_columns
 from visord.state.machine import Machine
 from visord.state.tables import Import
-from visord.state.transfer import CorruptHistory
 from visord.storage import collector, segments
 from visord.storage import manifest as manifests
 from visord.storage.directory import DataDirectory
@@ -177,12 +177,12 @@ class _Progress:
             return
         columns = segments.commits_of(block)
         for start in range(max(0, self._expected - block.first), columns.size, size):
-            self._store.import_columns(part_of(columns, start, start + size))
+            import_columns(self._store, part_of(columns, start, start + size))
             self._expected = self._store.rev + 1
             yield
 
     def _begin(self, rows: list[Any]) -> None:
-        self._store.import_base(self._manifest.base_rev, self._manifest.base_time, rows)
+        import_base(self._store, self._manifest.base_rev, self._manifest.base_time, rows)
 
     def finish(self) -> Iterator[None]:
         """Let the machine have the tables, and see that it is where the manifest says."""

@@ -9,16 +9,14 @@ on behind it later.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from visor.paths import ROOT, below, components, join, name, sort_key
 from visord.state.names import merged
 from visord.state.selector import Level, Selector
+from visord.state.store import Store
 from visord.state.tree import Directory
 from visord.state.version import Version, in_force
-
-if TYPE_CHECKING:
-    from visord.state.store import Store
 
 Passed: TypeAlias = Callable[[Directory], bool]
 """Whether a directory may be passed by: looked at as one entry, and not entered."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from visord.state import fields
-from visord.state.leases import Lease
+from visord.state.lease import Lease
 from visord.state.refusal import Refusal
 from visord.state.sessions import Outcome
 from visord.state.store import Store
