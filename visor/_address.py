@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from visor._dataclass import dataclass
 
 DEFAULT_PORT = 8046
 DEFAULT = f"localhost:{DEFAULT_PORT}"

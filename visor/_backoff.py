@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from typing import cast
 
+from visor._dataclass import dataclass
 from visor._shown import shown
 
 

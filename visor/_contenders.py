@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+from visor._dataclass import dataclass
 from visor._public import public
 from visor.errors import WrongQueue
 

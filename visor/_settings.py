@@ -7,11 +7,12 @@ import random
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from visor import _address, _token
 from visor._address import Address
 from visor._backoff import Backoff, in_seconds
+from visor._dataclass import dataclass
 from visor._root import Root
 from visor._shown import shown
 from visor._version import __version__

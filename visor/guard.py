@@ -11,8 +11,7 @@ A guard says nothing about its path: the write or the transaction names it. A de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from visor._dataclass import dataclass
 from visor._shown import shown
 from visor.codecs import BYTES
 from visor.protocol import verbs

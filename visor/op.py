@@ -5,9 +5,9 @@ client.txn({"/a": guard.rev(3)}, then=[op.set("/a", b"x"), op.get("/b")], orelse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from visor._dataclass import dataclass
 from visor._shown import PATH, shown
 from visor.protocol import verbs
 

@@ -7,11 +7,11 @@ They are shared by the blocking and the asyncio client. What reads or writes by 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic
 
+from visor._dataclass import dataclass
 from visor._generic import F, T
 from visor._public import public
 from visor._shown import listed, several, shown, word

@@ -25,7 +25,7 @@ IMPURE = {
 # fmt: off
 ALLOWED: dict[str, set[str]] = {
     # layer -> packages of ours that it may import at module level
-    "visor/protocol": {"visor.protocol"},
+    "visor/protocol": {"visor.protocol", "visor._dataclass"},
     "visord/state": {"visord.state", "visor.protocol", "visor.paths"},
     "visord/watch": {"visord.watch", "visord.waiting", "visord.state", "visor.protocol", "visor.paths"},
     "visord/raft": {

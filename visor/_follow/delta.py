@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from visor._dataclass import dataclass
 from visor._generic import E_co
 from visor._public import public
 from visor._shown import several, word

@@ -15,10 +15,10 @@ A node that a follower's `filter` does not let through does not exist for it: on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
 from visor import paths
+from visor._dataclass import dataclass
 from visor._follow.delta import Batch, Origin
 from visor._generic import N, N_contra
 from visor._public import public

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from visor._dataclass import dataclass
 from visor._public import public
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 
+from visor._dataclass import dataclass
 from visor._store.errors import BadArchive, UnknownKind
 from visor._store.kind import pack, unpack
 from visor._store.reading import Reading

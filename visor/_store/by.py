@@ -9,9 +9,9 @@ index (InvalidFind otherwise); a watch may check any field.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from visor._dataclass import dataclass
 from visor._shown import several, shown
 from visor._store.kind import CUSTOM, NAME, Kind, folded
 from visor._store.record import Record

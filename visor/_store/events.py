@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntFlag
 
+from visor._dataclass import dataclass
 from visor._follow.delta import Batch, Delta, Origin
 from visor._public import public
 from visor._shown import PATH, several, word

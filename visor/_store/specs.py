@@ -9,9 +9,10 @@ An event is checked as the object is now, a removed one as it was last.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from visor._dataclass import dataclass
 from visor._follow.delta import Batch, Delta
 from visor._public import public
 from visor._store.by import By

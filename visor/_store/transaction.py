@@ -13,12 +13,13 @@ different objects never meet. Unique values are guarded by a file each:
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
 from visor import guard, op
+from visor._dataclass import dataclass
 from visor._follow.picture import View
 from visor._public import public
 from visor._store import by

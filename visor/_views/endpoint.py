@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from visor import paths
+from visor._dataclass import dataclass
 from visor._public import public
 from visor._store.record import FrozenDict
 from visor._views.partition import HashRange, Partition

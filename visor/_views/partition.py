@@ -12,9 +12,9 @@ A space is hashed onto 0 .. 2**64 - 1; a view serves a range of it, both ends in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from visor._dataclass import dataclass
 from visor._public import public
 
 LAST = 2**64 - 1

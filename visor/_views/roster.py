@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag, StrEnum
 from typing import Any
 
+from visor._dataclass import dataclass
 from visor._public import public
 from visor._store.record import FrozenDict
 from visor._views.endpoint import Endpoint

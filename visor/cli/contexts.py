@@ -21,11 +21,12 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from visor import _token
+from visor._dataclass import dataclass
 from visor.cli import place
 from visor.cli.problem import Problem
 

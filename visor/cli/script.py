@@ -32,10 +32,11 @@ import binascii
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from visor import guard, op
+from visor._dataclass import dataclass
 from visor.cli import payload
 from visor.cli.problem import Problem
 from visor.cli.settings import MOST

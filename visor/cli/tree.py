@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from visor._dataclass import dataclass
 from visor._harmless import harmless
 from visor.cli.screen import BLUE, BOLD, DIM, colour_wanted, columns, cut, painted, width
 from visor.cli.settings import Settings

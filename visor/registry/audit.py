@@ -7,9 +7,9 @@ there, an index without its object, or a count that no instance stands behind ca
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from visor._dataclass import dataclass
 from visor._public import public
 from visor.paths import components
 from visor.registry import layout, placement

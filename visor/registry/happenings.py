@@ -13,10 +13,11 @@ the commit, and `fetch` says where it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Final
 
+from visor._dataclass import dataclass
 from visor._public import public
 from visor.errors import DecodeError
 from visor.paths import components

@@ -11,10 +11,11 @@ Any other object is one file, which goes; what the next port is can be counted a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from visor import select
+from visor._dataclass import dataclass
 from visor._public import public
 from visor.paths import components
 from visor.registry import layout, placement, tickets

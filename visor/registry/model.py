@@ -7,10 +7,11 @@ it was read at.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from visor._dataclass import dataclass
 from visor._public import public
 from visor.registry.states import LIVE, Operation, State, Status
 

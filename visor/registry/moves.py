@@ -11,9 +11,10 @@ a former claimer cannot finish an instance that was claimed again, nor a manager
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from visor._dataclass import dataclass
 from visor._unfit import Unfit
 from visor.errors import NotFound, RevMismatch, VisorError
 from visor.registry import layout, names, placement

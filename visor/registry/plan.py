@@ -11,9 +11,10 @@ same for the blocking and the asyncio side, which only send it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
+from visor._dataclass import dataclass
 from visor.protocol import verbs
 from visor.registry.schema import LEASE, fitting
 

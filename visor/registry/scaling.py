@@ -14,9 +14,10 @@ claimers and scalers do not hold each other up.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from visor._dataclass import dataclass
 from visor._public import public
 from visor._unfit import shown
 from visor.errors import BadRequest, Conflict, NotFound, VisorError

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
+from visor._dataclass import dataclass
 from visor._unfit import Unfit, shown
 from visor.registry.errors import BadValue
 

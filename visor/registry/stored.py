@@ -12,9 +12,10 @@ version of the layout, is a BadRecord with the field and the reason.
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, fields
 from typing import Any, Final, NoReturn, TypeVar
 
+from visor._dataclass import dataclass
 from visor._unfit import Unfit
 from visor.registry.errors import BadRecord
 from visor.registry.model import (

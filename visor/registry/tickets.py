@@ -6,9 +6,10 @@ one listing show all work that is to be done.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from visor._dataclass import dataclass
 from visor._unfit import Unfit
 from visor.errors import RevMismatch, VisorError
 from visor.registry import layout, names, placement

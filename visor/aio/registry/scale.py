@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from visor import select
+from visor._dataclass import dataclass
 from visor._public import public
 from visor.aio.registry.instance import Instance
 from visor.aio.registry.repair import mend_or_raise

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from visor import select
+from visor._dataclass import dataclass
 from visor._follow.delta import Batch
 from visor._follow.errors import Stopped
 from visor._follow.staleness import Staleness

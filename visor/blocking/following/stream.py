@@ -15,9 +15,9 @@ that failed) is met here, by looking at the whole again.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from visor._dataclass import dataclass
 from visor._feed import Feed
 from visor._follow.errors import WatcherClosed
 from visor._follow.marked import MarkedFeed, Sink
