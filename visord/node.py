@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
+from visord.admission import CLOSING, Admission
 from visord.environment import Environment, Timer
 from visord.leases.service import LeaseService, Reply
 from visord.logs import about
@@ -42,7 +43,7 @@ from visord.members.standing import LEADING, OF_THE_LEADER, Standing
 from visord.members.step_down import StepDown
 from visord.peers import messages as msg
 from visord.progress import Progress, amount, percent
-from visord.proposer import HOLD_SECONDS, Group, Proposer
+from visord.proposer import HOLD_SECONDS, Proposer
 from visord.raft.configuration import MARK as CONFIGURATION
 from visord.raft.configuration import Configuration, Member, UnknownConfiguration
 from visord.raft.configuration import decode as decode_configuration
@@ -51,14 +52,12 @@ from visord.raft.engine import Engine, is_for_engine
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.serving.admin import Admin
-from visord.serving.greeting import Greeting
 from visord.serving.owners import counted_as
 from visord.serving.shares import Patience, Shares
 from visord.serving.turns import Turns
 from visord.serving.vigil import Space
 from visord.settings import Settings
 from visord.state import command as commands
-from visord.state import growth
 from visord.state.command import Command
 from visord.state.estimate import Estimates
 from visord.state.machine import Machine
@@ -133,7 +132,6 @@ class Node:
         self._checking = False
         self._drained: asyncio.Event = asyncio.Event()
         self._ready: asyncio.Event = asyncio.Event()
-        self._draining = False
         self._closed = False
         self.on_addresses: Callable[[list[str]], None] = lambda addresses: None
         """The members that clients find have changed."""
@@ -228,11 +226,15 @@ class Node:
         self.maintenance = Maintenance(self, self._settings.storage, self._loop)
         # Leaders may still answer what this node asked before it was killed: its numbers must not be met again.
         first = self._rng.getrandbits(48)
-        self.forwarding = Forwarding(self.say, self._loop.time, first, self.peers.reads)
+        self.admission = Admission(
+            lambda: self.engine.is_leader, self.log, self.machine, self._settings.storage.state_bytes
+        )
+        self.forwarding = Forwarding(self.engine, self.say, self._loop.time, first, self.peers.reads)
         self.proposer = Proposer(
             self.engine.propose,
             self.log.has_room,
-            self,
+            self.admission,
+            self.forwarding,
             self._loop.call_soon,
             self.environment.clock_ms,
             self._loop.time,
@@ -295,9 +297,7 @@ class Node:
     def _listen_to_members(self) -> None:
         engine = self.engine
         self._receivers: dict[int, Callable[[str, list[Any]], None]] = {
-            msg.FORWARD: lambda member, message: self.forwarding.on_forward(
-                member, message, engine.is_leader
-            ),
+            msg.FORWARD: self.forwarding.on_forward,
             msg.PLACED: self.forwarding.on_placed,
             msg.REFUSED: self.forwarding.on_refused,
             msg.READ_INDEX: self.read_index.on_read_index,
@@ -558,23 +558,6 @@ class Node:
 
     # -- the proposer's way ---------------------------------------------------------------------------
 
-    def leads(self) -> bool:
-        """This node is the leader."""
-        return self.engine.is_leader
-
-    def forward(self, groups: list[Group]) -> bool:
-        """Send writes to the leader; false when there is none."""
-        leader = self.engine.leader
-        return leader is not None and self.forwarding.send(leader, groups)
-
-    def placed(self, groups: list[Group], index: int, term: int) -> None:
-        """A command was appended: tell those whose writes are in it."""
-        self.forwarding.placed(groups, index, term)
-
-    def applies_long(self, index: int) -> None:
-        """The members hear of the commit of this entry before it is applied here."""
-        self.engine.applies_long(index)
-
     def _on_durable(self) -> None:
         # Answers first: the next command then holds what came meanwhile, and fewer syncs do the same work. The
         # processor is what is short, not the disk.
@@ -600,7 +583,7 @@ class Node:
         if self._sleepers:
             self._wake_sleepers()
         self.wake_hub()
-        if self._draining and self.proposer.idle and not self.forwarding.outstanding:
+        if self.admission.closing and self.proposer.idle and not self.forwarding.outstanding:
             self._drained.set()
 
     def _configuration_committed(self, configuration: Configuration) -> None:
@@ -647,6 +630,7 @@ class Node:
         found = self.divergence = Divergence(rev, own, majority)
         logger.critical("%s; %s", found.refusal.text, divergence.ADVICE)
         self.readable = False
+        self.admission.diverged = found.refusal
         self.on_divergence(found.refusal)
 
         def noted(result: None, error: BaseException | None) -> None:
@@ -659,7 +643,7 @@ class Node:
     @property
     def draining(self) -> bool:
         """The node accepts no more writes: it is about to stop."""
-        return self._draining or self._closed
+        return self.admission.closing
 
     @property
     def has_been_ready(self) -> bool:
@@ -694,10 +678,8 @@ class Node:
 
     async def drain(self) -> None:
         """Accept no more writes; return when all that were accepted are answered."""
-        self._draining = True
-        refusal = self.admission()
-        if refusal is not None:
-            self.proposer.abandon_queue(refusal)  # what is queued and not on its way yet
+        self.admission.closing = True
+        self.proposer.abandon_queue(CLOSING)  # what is queued and not on its way yet
         if not self.proposer.idle or self.forwarding.outstanding:
             await self._drained.wait()
 
@@ -717,7 +699,7 @@ class Node:
         """Give everything back. Idempotent."""
         if self._closed:
             return
-        self._closed = True
+        self._closed = self.admission.closing = True
         self.readable = False
         self.maintenance.close()
         self.replica_check.close()
@@ -747,56 +729,7 @@ class Node:
         leader = self.engine.leader
         return None if leader is None else self.engine.configuration.find(leader)
 
-    def admission(self) -> Refusal | None:
-        """Why this node takes no writes; None when it does."""
-        if self._draining or self._closed:
-            return Refusal("closing", "the server is stopping", {})
-        if self.divergence is not None:
-            return self.divergence.refusal
-        return None if self.engine.is_leader else self.full()
-
-    def full(self) -> Refusal | None:
-        """Why there is no room on this node's disk; None when there is. What makes room goes on at a leader."""
-        full = self.log.full
-        if full is None:
-            return None
-        return Refusal(
-            "no_space",
-            f"the disk of {full.path} is full ({full.why}): free some space, writes resume by themselves; deletions, "
-            "REVOKE and RETAIN go on, from a reserve",
-            {"path": full.path, "free": full.free},
-        )
-
-    def growth(self) -> Refusal | None:
-        """Why nothing is taken now that makes the state grow; None when it is. Judged where this node leads."""
-        full = self.full()
-        if full is not None:
-            return full
-        limit, taken = self._settings.storage.state_bytes, self.state_bytes
-        if taken < limit:
-            return None
-        return Refusal(
-            "no_space",
-            f"the state takes {taken} bytes of memory, storage.state_bytes is {limit}: delete what is not needed and "
-            "RETAIN less history, or set a higher limit; writes resume by themselves",
-            {"what": "storage.state_bytes", "limit": limit, "actual": taken},
-        )
-
-    def known(self, session: Any, frame: Message) -> bool:
-        """Tell whether a RETRY of a session will be told what became of its write, and do nothing."""
-        return type(session) is bytes and self.machine.sessions.known(session, frame)
-
-    @property
-    def state_bytes(self) -> int:
-        """About how many bytes of memory the state takes."""
-        return growth.held(self.machine)
-
-    @property
-    def state_limit(self) -> int:
-        """`storage.state_bytes`."""
-        return self._settings.storage.state_bytes
-
-    def must_wait(self, message: Message, greeting: Greeting | None) -> int | None:
+    def must_wait(self, message: Message, min_rev: int) -> int | None:
         """Return what a read has to wait for: a rev, `CONFIRM` (that this node is current), or nothing: answer it."""
         at = mode = None
         if message[0] in WITH_AT:
@@ -807,8 +740,8 @@ class Node:
         rev = self.store.rev
         if type(at) is int and at > rev:
             return at
-        if greeting is not None and greeting.min_rev > rev:
-            return greeting.min_rev
+        if min_rev > rev:
+            return min_rev
         if at is None and mode != verbs.STALE and not self.readable:
             return CONFIRM
         return None

@@ -65,12 +65,30 @@ HOLD_SECONDS = 2.0
 """How long writes wait for a leader, and writes under way for news of them, before they fail."""
 
 
-class Author(Protocol):
-    """Who submitted writes and waits for their outcomes. Who uses `submit` has `greeting` and `owner`, too."""
+class Waiter(Protocol):
+    """Who waits for the outcomes of writes."""
 
-    def settle(self, frames: list[Message], outcomes: list[Any]) -> None: ...
+    def settle(self, frames: list[Message], outcomes: list[Any]) -> None:
+        """`outcomes[i]` is what became of `frames[i]`."""
 
-    def settle_all(self, frames: list[Message], refusal: Refusal) -> None: ...
+    def settle_all(self, frames: list[Message], refusal: Refusal) -> None:
+        """All of them met the same end."""
+
+
+class Author(Waiter, Protocol):
+    """Who submits writes, and waits for their outcomes."""
+
+    @property
+    def session(self) -> bytes | None:
+        """Its identity for exactly-once; None: a repeated write may be executed twice."""
+
+    @property
+    def actor(self) -> str:
+        """Who is named in history."""
+
+    @property
+    def owner(self) -> str:
+        """Whose what it has counts as; "" for the node itself."""
 
 
 class Group:
@@ -84,7 +102,7 @@ class Group:
 
     def __init__(
         self,
-        author: Author,
+        author: Waiter,
         content: list[Any],
         frames: list[Message],
         size: int,
@@ -109,10 +127,10 @@ class Group:
         return Group(self.author, [session, actor, frames, *more], frames, size, self.judged)
 
 
-class Route(Protocol):
-    """Where commands go. The node's side of the proposer."""
+class Admission(Protocol):
+    """What is taken: see `visord.admission`."""
 
-    def admission(self) -> Refusal | None:
+    def refusal(self) -> Refusal | None:
         """Why nothing can be accepted now; None when it can."""
 
     def growth(self) -> Refusal | None:
@@ -123,6 +141,10 @@ class Route(Protocol):
 
     def full(self) -> Refusal | None:
         """Why the log gets no more room, beyond what is prepared for deletions and the like; None when it does."""
+
+
+class Route(Protocol):
+    """Where commands go: see `visord.members.forwarding`."""
 
     def leads(self) -> bool:
         """This node is the leader."""
@@ -174,6 +196,7 @@ class Proposer:
         self,
         propose: Callable[[Command], tuple[int, int] | None],
         has_room: Callable[[int], bool],
+        admission: Admission,
         route: Route,
         call_soon: Callable[[Callable[[], None]], object],
         clock_ms: Callable[[], int],
@@ -186,6 +209,7 @@ class Proposer:
         self.form = form
         self._propose = propose
         self._has_room = has_room
+        self._admission = admission
         self._route = route
         self._call_soon = call_soon
         self._clock_ms = clock_ms
@@ -225,13 +249,12 @@ class Proposer:
             )
         if self._held_since is not None and self._time() - self._held_since > HOLD_SECONDS:
             return NO_LEADER
-        return self._route.admission()
+        return self._admission.refusal()
 
-    def submit(self, author: Any, frames: list[Message], size: int) -> None:
+    def submit(self, author: Author, frames: list[Message], size: int) -> None:
         """Queue writes of one connection, which its door has judged; `author.settle` gets their outcomes."""
-        greeting = author.greeting
         owner = author.owner
-        content = [greeting.session, greeting.actor, frames, owner]
+        content = [author.session, author.actor, frames, owner]
         if owner != self._pace.last:
             self._pace.came(owner, self._time())
         self._queue.append(Group(author, content, frames, size, True))
@@ -264,7 +287,7 @@ class Proposer:
         """Propose or send on what is queued, unless something is on its way already."""
         if self._syncing or not len(self._queue):
             return
-        refusal = self._route.admission()
+        refusal = self._admission.refusal()
         if refusal is not None:
             self.abandon_queue(refusal)  # what is paused, too
         elif not self._queue.ready:
@@ -291,7 +314,7 @@ class Proposer:
     def _start_command(self) -> None:
         groups: list[Group]
         command: Command | None
-        growth = self._route.growth()
+        growth = self._admission.growth()
         if growth is not None:
             self._encoded = None  # it may hold what is refused now
         encoded = self._take_encoded()
@@ -315,7 +338,7 @@ class Proposer:
             return
         # `propose` gives None when leadership is being handed on, or went within this turn.
         position = self._propose(command) if self._has_room(len(command)) else None
-        full = self._route.full() if position is None else None
+        full = self._admission.full() if position is None else None
         if full is not None:  # and what was prepared is used up, or this grows
             for group in groups:
                 group.author.settle_all(group.frames, full)
@@ -489,7 +512,7 @@ class Proposer:
 
     def _growing(self, group: Group) -> list[bool]:
         """Tell which of its writes let the state grow. What became of a write is told whatever room there is."""
-        session, known = group.content[0], self._route.known
+        session, known = group.content[0], self._admission.known
         return [grows(one) and not (one[0] == RETRY and known(session, one)) for one in group.frames]
 
     def _refuse_growing(self, groups: list[Group], why: Refusal) -> list[Group]:

@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
         "visord.members", "visord.peers", "visord.raft", "visord.state", "visord.storage", "visord.waiting",
         "visord.environment", "visord.proposer", "visord.addresses", "visord.naming", "visord.logs", "visor.protocol",
     },
-    "visord/leases": {"visord.leases", "visord.state", "visord.serving.greeting", "visor.protocol"},
+    "visord/leases": {"visord.leases", "visord.proposer", "visord.state", "visor.protocol"},
     "visord/serving": {
         "visord.serving", "visord.members", "visord.state", "visord.logs", "visord.progress", "visord.system_errors",
         "visor.protocol", "visor._harmless", "visor._version",

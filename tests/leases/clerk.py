@@ -102,7 +102,7 @@ class Desk:
         return self.refused
 
     def submit(self, author: Any, frames: list[Any], size: int) -> None:
-        assert author.greeting.session is None
+        assert author.session is None
         self.proposed.append(frames)
         if self.prompt:
             self.apply()

@@ -16,6 +16,7 @@ from visord.state import command
 from visord.state.refusal import Refusal
 
 GOOD = [30, 1, 0, "/good", b"x"]
+LEADER: Any = SimpleNamespace(leader="me", is_leader=True)
 
 
 def deep(levels: int) -> list[Any]:
@@ -29,7 +30,7 @@ class Client:
     """An author that remembers what it was told."""
 
     def __init__(self, session: bytes | None = None) -> None:
-        self.greeting = SimpleNamespace(session=session, actor="me")
+        self.session, self.actor = session, "me"
         self.owner = "10.0.0.7"
         self.told: list[tuple[Any, Any]] = []
 
@@ -52,14 +53,14 @@ class World:
         self.soon: list[Any] = []
         self.now = 1000
         self.proposer = Proposer(
-            self._propose, lambda size: self.room, self, self.soon.append, lambda: self.now, lambda: 0.0
+            self._propose, lambda size: self.room, self, self, self.soon.append, lambda: self.now, lambda: 0.0
         )
 
     def _propose(self, made: command.Command) -> tuple[int, int]:
         self.log.append(made)
         return len(self.log), 1
 
-    def admission(self) -> Refusal | None:
+    def refusal(self) -> Refusal | None:
         return None
 
     def growth(self) -> Refusal | None:
@@ -211,10 +212,12 @@ def test_what_another_node_sent_is_refused_as_a_whole() -> None:
     world = World()
     world.short = NO_SPACE
     said: list[list[Any]] = []
-    forwarding = Forwarding(lambda member, message: bool(said.append(message)) or True, lambda: 0.0, 0)
+    forwarding = Forwarding(
+        LEADER, lambda member, message: bool(said.append(message)) or True, lambda: 0.0, 0
+    )
     forwarding.proposer = world.proposer
     forwarding.on_forward(
-        "r", [msg.FORWARD, [[1, None, "me", [DELETE, GOOD], ""], [2, None, "me", [DELETE], ""]]], True
+        "r", [msg.FORWARD, [[1, None, "me", [DELETE, GOOD], ""], [2, None, "me", [DELETE], ""]]]
     )
     world.run()
     assert [message[1:3] for message in said] == [[[1], "no_space"]]
@@ -241,7 +244,9 @@ def test_a_replica_sends_on_nothing_that_the_leader_could_not_read() -> None:
 def test_a_leader_takes_only_groups_as_a_door_makes_them() -> None:
     world = World()
     said: list[list[Any]] = []
-    forwarding = Forwarding(lambda member, message: bool(said.append(message)) or True, lambda: 0.0, 0)
+    forwarding = Forwarding(
+        LEADER, lambda member, message: bool(said.append(message)) or True, lambda: 0.0, 0
+    )
     forwarding.proposer = world.proposer
     right = [1, None, "me", [GOOD], "10.0.0.7"]
     wrong = [
@@ -258,7 +263,7 @@ def test_a_leader_takes_only_groups_as_a_door_makes_them() -> None:
         [13, None, "me", ["odd"], ""],
         [10],
     ]
-    forwarding.on_forward("r", [msg.FORWARD, [right, *wrong]], True)
+    forwarding.on_forward("r", [msg.FORWARD, [right, *wrong]])
     world.run()
     assert [made.batch[1] for made in world.log] == [[right[1:]]]  # type: ignore[index]
     assert [message[1] for message in said] == [[2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 10]]
@@ -337,10 +342,10 @@ def test_a_write_that_costs_more_than_a_command_goes_alone() -> None:
 def test_a_group_of_another_node_is_never_split() -> None:
     world, client = Shop(), Client()
     world.proposer.submit(client, [priced(1, 9_000)], 10)
-    forwarding = Forwarding(lambda member, message: True, lambda: 0.0, 1)
+    forwarding = Forwarding(LEADER, lambda member, message: True, lambda: 0.0, 1)
     forwarding.proposer = world.proposer
     group = [7, b"s", "me", [priced(2, 6_000), priced(3, 6_000)], "owner"]
-    forwarding.on_forward("n2", [msg.FORWARD, [group]], True)
+    forwarding.on_forward("n2", [msg.FORWARD, [group]])
     assert world.commands() == [[[1]], [[2, 3]]]
 
 

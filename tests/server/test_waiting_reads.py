@@ -17,7 +17,6 @@ from visor.protocol.frames import Decoder, encode
 from visor.protocol.limits import DEFAULT
 from visord.node import CONFIRM
 from visord.serving.conversation import PIECE, Conversation
-from visord.serving.greeting import Greeting
 from visord.serving.shares import FEW_WAITING, Patience, Shares
 from visord.serving.turns import Turns
 from visord.state.command import encode as command
@@ -46,7 +45,7 @@ class Node:
         self.now += 0.001
         return self.now
 
-    def must_wait(self, message: list[Any], greeting: Any) -> int | None:
+    def must_wait(self, message: list[Any], min_rev: int) -> int | None:
         at = message[3] if len(message) > 3 else None
         if at is None:
             return CONFIRM
@@ -119,7 +118,7 @@ def wire() -> Wire:
 @pytest.fixture
 def conversation(node: Node, wire: Wire) -> Conversation:
     conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
-    conversation.greeting = Greeting("c", None, "me", 0)
+    conversation.greeted = True
     return conversation
 
 
@@ -211,7 +210,7 @@ def test_all_connections_of_an_address_have_so_many_requests_wait_and_others_get
     def joins(owner: str) -> tuple[Conversation, Wire]:
         wire = Wire()
         made = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
-        made.greeting, made.owner = Greeting("c", None, "me", 0), owner
+        made.greeted, made.owner = True, owner
         return made, wire
 
     def waits(conversation: Conversation, count: int) -> None:
@@ -278,7 +277,7 @@ def test_a_large_answer_leaves_in_pieces_and_all_of_them_count_as_unsent(node: N
 
     wire = Deaf()
     conversation = wire.conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
-    conversation.greeting, conversation.owner = Greeting("c", None, "me", 0), "10.0.0.1"
+    conversation.greeted, conversation.owner = True, "10.0.0.1"
     conversation.receive(encode([v.GET, 2, "/a"]))
     assert max(wire.kept) <= PIECE
     assert node.shares.unsent.total == sum(wire.kept) > 900_000
@@ -288,7 +287,7 @@ def test_a_large_answer_leaves_in_pieces_and_all_of_them_count_as_unsent(node: N
 def test_all_pieces_of_a_message_of_a_watch_count_as_unsent(node: Node) -> None:
     wire = Deaf()
     conversation = wire.conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
-    conversation.greeting, conversation.owner = Greeting("c", None, "me", 0), "10.0.0.1"
+    conversation.greeted, conversation.owner = True, "10.0.0.1"
     message = encode([v.COMMITS, 1, [b"1" * (3 * PIECE)]])
     for start in range(0, len(message), PIECE):
         conversation.send(message[start : start + PIECE])
@@ -311,7 +310,7 @@ def test_what_is_answered_at_once_loses_no_answer_behind_it(node: Node, message:
     node.shares.turns.clock = lambda: 0.0
     wire = Wire()
     conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
-    conversation.greeting, conversation.owner = Greeting("c", None, "me", 0), "h"
+    conversation.greeted, conversation.owner = True, "h"
     conversation.receive(
         b"".join(map(encode, ([v.GET, 2, "/a"], message, [v.GET, 4, "/b"], [v.GET, 5, "/b"], [v.PING, 6])))
     )
@@ -323,7 +322,7 @@ def test_who_is_sent_away_takes_nobody_else_with_it(node: Node) -> None:
     both = []
     for owner, count in (("10.0.0.9", 150), ("10.0.0.9", 40), ("10.0.0.1", 60)):
         conversation = Conversation(node, Wire(), DEFAULT)  # type: ignore[arg-type]
-        conversation.greeting, conversation.owner = Greeting("c", None, "me", 0), owner
+        conversation.greeted, conversation.owner = True, owner
         both.append(conversation)
         for number in range(2, 2 + count):
             conversation.receive(encode([v.GET, number, "/a", 1 << 40]))

@@ -16,7 +16,7 @@ from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
 from visor.protocol.verbs import EXPIRE_LEASE, KEEPALIVE, LEASE
 from visord.leases.lessor import STALL, Lessor
-from visord.serving.greeting import Greeting
+from visord.proposer import Author
 from visord.state import fields
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal, bad_request
@@ -42,12 +42,14 @@ class Proposes(Protocol):
 
     def refusal(self) -> Refusal | None: ...
 
-    def submit(self, author: Any, frames: list[Message], size: int) -> None: ...
+    def submit(self, author: Author, frames: list[Message], size: int) -> None: ...
 
 
 class LeaseService:
     """The leases of one node. `term()` is the term in which it leads and is current, 0 when it does not."""
 
+    session: Final = None
+    actor: Final = "visord"
     owner: Final = ""
     """As an author of writes: nobody's client."""
 
@@ -70,8 +72,6 @@ class LeaseService:
         self._asked: float | None = None  # since when a confirmation for expiries is under way
         self._parked: list[tuple[int, list[Any], Reply]] = []
         self.lessor = Lessor(machine.store.leases)
-        self.greeting: Final = Greeting(client="visord", session=None, actor="visord", min_rev=0)
-        """Who this is as an author of writes."""
 
     # -- what the node tells --------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from visor.protocol.frames import Message
 from visor.protocol.verbs import WRITES
@@ -16,6 +16,18 @@ from visord.state.refusal import Refusal, bad_request
 NO_GROUP: Final = bad_request("group", "[number, session, actor, writes, owner]", [])
 NEVER_ACCEPTED: Final = frozenset({"not_leader", "closing"})
 """Refusals by a leader after which the next one is simply asked."""
+
+
+class Consensus(Protocol):
+    """What of the engine is used."""
+
+    @property
+    def leader(self) -> str | None: ...
+
+    @property
+    def is_leader(self) -> bool: ...
+
+    def applies_long(self, index: int, /) -> None: ...
 
 
 class Remote:
@@ -41,7 +53,7 @@ class Remote:
 
 
 class Forwarding:
-    """Both ends: groups of this node that a leader has, and groups of others that this leader gets.
+    """The route of writes, both ends: groups of this node that a leader has, and others' groups that this leader gets.
 
     Groups are numbered from behind `first`, which no other life of this node has: a leader may still answer those.
     `reads(member)`: the format of commands that it reads, see `formats`.
@@ -49,11 +61,13 @@ class Forwarding:
 
     def __init__(
         self,
+        consensus: Consensus,
         say: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
         first: int,
         reads: Callable[[str], int] = lambda member: FORMAT,
     ) -> None:
+        self._consensus = consensus
         self._say = say
         self._time = time
         self._reads = reads
@@ -62,11 +76,37 @@ class Forwarding:
         """Groups that no place is known of: number -> (the leader, group)."""
         self._sent_at = 0.0
         self.proposer: Proposer
+        """Whose route this is."""
+
+    # -- the route --------------------------------------------------------------------------------------
+
+    def leads(self) -> bool:
+        """This node is the leader: it proposes by itself."""
+        return self._consensus.is_leader
+
+    def forward(self, groups: list[Group]) -> bool:
+        """Send groups to the leader; false when there is none, or it cannot be reached."""
+        leader = self._consensus.leader
+        return leader is not None and self._send(leader, groups)
+
+    def placed(self, groups: list[Group], index: int, term: int) -> None:
+        """The groups of a command have a place: tell those that came from elsewhere."""
+        places: dict[str, list[list[int]]] = {}
+        for position, group in enumerate(groups):
+            author = group.author
+            if type(author) is Remote:
+                author.placed = True
+                places.setdefault(author.member, []).append([author.number, index, term, position])
+        for member, rows in places.items():
+            self._say(member, [msg.PLACED, rows])
+
+    def applies_long(self, index: int) -> None:
+        """The members hear of the commit of this entry before it is applied here."""
+        self._consensus.applies_long(index)
 
     # -- as replica -----------------------------------------------------------------------------------
 
-    def send(self, leader: str, groups: list[Group]) -> bool:
-        """Send groups to the leader. False when that cannot be."""
+    def _send(self, leader: str, groups: list[Group]) -> bool:
         rows = []
         fields = 4 if self._reads(leader) >= FORMAT else 3  # a leader of the older version knows no owners
         for group in groups:
@@ -131,10 +171,10 @@ class Forwarding:
 
     # -- as leader ------------------------------------------------------------------------------------
 
-    def on_forward(self, member: str, message: list[Any], leads: bool) -> None:
+    def on_forward(self, member: str, message: list[Any]) -> None:
         """A replica sends groups."""
         rows = message[1]
-        if not leads:
+        if not self.leads():
             self._refuse(member, rows, Refusal("not_leader", "this node does not lead", {}))
             return
         if self.proposer.form() == OLDEST:  # members of the older version know no owners
@@ -155,17 +195,6 @@ class Forwarding:
         if not numbers:
             return
         self._say(member, [msg.REFUSED, numbers, refusal.code, refusal.text, refusal.details])
-
-    def placed(self, groups: list[Group], index: int, term: int) -> None:
-        """The groups of a command have a place: tell those that came from elsewhere."""
-        places: dict[str, list[list[int]]] = {}
-        for position, group in enumerate(groups):
-            author = group.author
-            if type(author) is Remote:
-                author.placed = True
-                places.setdefault(author.member, []).append([author.number, index, term, position])
-        for member, rows in places.items():
-            self._say(member, [msg.PLACED, rows])
 
 
 def _is_group(row: list[Any]) -> bool:

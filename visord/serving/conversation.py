@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder, Encoder, Message
 from visor.protocol.limits import Limits
-from visord.serving.greeting import Greeting, read_hello
+from visord.serving.greeting import read_hello
 from visord.serving.shape import TOO_DEEP, WEIGHT, elements, transaction
 from visord.serving.shares import FEW_WAITING, Patience
 from visord.serving.status import status, welcome
@@ -140,13 +140,15 @@ class Conversation:
         "_stuck_since",
         "_waiting",
         "_wire",
+        "actor",
         "blocked",
         "closed",
-        "greeting",
+        "greeted",
         "in_flight",
         "limits",
         "owner",
         "peer",
+        "session",
     )
 
     def __init__(self, node: Node, wire: Wire, limits: Limits) -> None:
@@ -158,7 +160,10 @@ class Conversation:
         """Where the client is, for log lines."""
         self.owner = ""
         """Whose what this client has counts as: its host, or its user where it is on this machine."""
-        self.greeting: Greeting | None = None
+        self.greeted = False
+        """The client has said who it is."""
+        self.session: bytes | None = None
+        self.actor = ""
         self.in_flight = 0
         self.blocked = False
         """The peer does not take what was sent; the hub keeps its watches back meanwhile."""
@@ -168,6 +173,7 @@ class Conversation:
         self._queued = False
         """It waits for a turn to go on with what has arrived."""
         self._min_rev = 0
+        """The highest rev that the client has seen: it is answered no read below it."""
         self._decoder = Decoder(HELLO_BYTES, elements=HELLO_ELEMENTS)
         self._shares = node.shares
         self._held = 0
@@ -204,7 +210,7 @@ class Conversation:
             or self._due
             or self._paused
             or self.blocked
-            or self.greeting is None
+            or not self.greeted
             or self.in_flight >= self.limits.in_flight
             or self._owed_bytes > OWED_BYTES
         ):
@@ -255,7 +261,7 @@ class Conversation:
         room = self._room()
         while room > 0:
             before = decoder.held
-            messages = decoder.take(min(BATCH, room) if self.greeting is not None else 1)
+            messages = decoder.take(min(BATCH, room) if self.greeted else 1)
             if not messages:
                 break
             self._begun = self._heard
@@ -343,7 +349,7 @@ class Conversation:
 
         The hot path: the commonest read is answered right here.
         """
-        if self.greeting is None:
+        if not self.greeted:
             messages = self._greet(messages)
             self._flush()
         node, store, pack = self._node, self._store, self._encoder.pack
@@ -473,7 +479,7 @@ class Conversation:
 
     def tell_addresses(self, addresses: list[str]) -> None:
         """Tell the client where the members are now."""
-        if self.greeting is not None and not self.closed:
+        if self.greeted and not self.closed:
             self._encoder.pack((verbs.ADDRESSES, addresses))
             self._flush()
 
@@ -547,8 +553,8 @@ class Conversation:
             self._refuse(request, greeting)
             self.leave(greeting.code, greeting.text)
             return []
-        self.greeting = greeting
-        self._min_rev = greeting.min_rev
+        self.greeted = True
+        self.session, self.actor, self._min_rev = greeting.session, greeting.actor, greeting.min_rev
         self._decoder.limit, self._decoder.elements = self.limits.frame, ELEMENTS
         self._wire.greeted()
         self._ok(first[1], welcome(self._node, self.limits))
@@ -614,7 +620,7 @@ class Conversation:
         if self._node.divergence is not None:
             self._refuse(message[1], self._node.divergence.refusal)
             return
-        wait = self._node.must_wait(message, self.greeting)
+        wait = self._node.must_wait(message, self._min_rev)
         if wait is None:
             self._answer(message)
         elif wait:

@@ -52,7 +52,7 @@ def _alarms(node: Node) -> Iterator[str]:
             f"little space: {node.directory.path}: {node.space.free} of {node.space.total} bytes are free; below about "
             "storage.reserve_bytes writes are refused: free some space, or RETAIN less history"
         )
-    taken, limit = node.state_bytes, node.state_limit
+    taken, limit = node.admission.state_bytes, node.admission.state_limit
     if taken >= limit * STATE_ALARM:
         yield (
             f"state bytes: the state takes {taken} of {limit} bytes of memory (storage.state_bytes); at the limit "

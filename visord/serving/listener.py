@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(seconds, callback)
 
     def _expect_hello(self) -> None:
-        if self.conversation.greeting is None:
+        if not self.conversation.greeted:
             self.conversation.leave("deadline", f"no HELLO within {HELLO_SECONDS:g} s")
 
     def pause(self) -> None:

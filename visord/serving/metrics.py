@@ -108,9 +108,11 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
     yield _gauge("files", "Files that exist.", figures["files"])
     yield _gauge("sessions", "Client sessions that are remembered.", figures["sessions"])
     yield _gauge("session_bytes", "Memory that sessions take, by estimate.", node.machine.sessions.held)
-    yield _gauge("state_bytes", "Memory that the state takes, by estimate.", node.state_bytes)
+    yield _gauge("state_bytes", "Memory that the state takes, by estimate.", node.admission.state_bytes)
     yield _gauge(
-        "state_bytes_limit", "storage.state_bytes: writes that grow are refused there.", node.state_limit
+        "state_bytes_limit",
+        "storage.state_bytes: writes that grow are refused there.",
+        node.admission.state_limit,
     )
     yield _gauge("leases", "Leases that are alive.", len(node.store.leases))
     yield _gauge("connections", "Open connections of clients.", connections)
