@@ -12,16 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from visor.protocol import verbs
-from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
 from visord.admission import CLOSING, Admission
 from visord.environment import Environment, Timer
-from visord.leases.service import LeaseService, Reply
+from visord.leases.service import LeaseService
 from visord.logs import about
 from visord.maintenance import Maintenance
 from visord.members import divergence
@@ -51,7 +49,7 @@ from visord.raft.configuration import encode as encode_configuration
 from visord.raft.engine import Engine, is_for_engine
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
-from visord.serving.admin import Admin
+from visord.readiness import Readiness
 from visord.serving.owners import counted_as
 from visord.serving.shares import Patience, Shares
 from visord.serving.turns import Turns
@@ -65,11 +63,8 @@ from visord.state.refusal import Refusal
 from visord.storage import collector
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
-from visord.waiting import Waiting
 from visord.watch.hub import Hub
-
-if TYPE_CHECKING:
-    from visord.serving.conversation import Conversation
+from visord.watch.pump import Pump
 
 logger = logging.getLogger("visord.node")
 
@@ -77,18 +72,6 @@ NO_QUORUM: Final = Refusal("no_quorum", "no leader confirms that this node is cu
 TICK_SECONDS: Final = 0.05
 """The engine's own pace; everything that matters is driven by events, not by this."""
 MARK_SECONDS: Final = 1.0
-PUMP_SECONDS: Final = 0.003
-"""For which the hub publishes in one turn of the loop, if it has so much to do. With one portion a turn, watches would
-be late by as many of somebody's long commands."""
-MOST_PUMPS: Final = 4
-HUB_BUDGET: Final = 2048
-"""Units (about a microsecond each) of catching-up work that the hub does at once."""
-AT: Final = 3
-MODE: Final = 4
-MODE_OF_REV: Final = 2
-CONFIRM: Final = 0
-"""Instead of a rev to wait for: the read needs a confirmation."""
-WITH_AT: Final = frozenset((verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN))
 
 
 def _tell_loading(done: int, of: int) -> None:
@@ -123,16 +106,13 @@ class Node:
         self._loop = environment.loop
         self._fail_server = fail
         self._rng = environment.rng
-        self._sleepers: Waiting[tuple[Conversation, int]] = Waiting()
-        """Reads that wait for a rev: (conversation, id)."""
-        self._hub_scheduled = False
         self._timer: Timer | None = None
         self._next_marks = 0.0
         self._leaderless_since: float | None = None
-        self._checking = False
         self._drained: asyncio.Event = asyncio.Event()
-        self._ready: asyncio.Event = asyncio.Event()
         self._closed = False
+        self.on_applied: Callable[[], None] = lambda: None
+        """Something was applied, or another state was taken over."""
         self.on_addresses: Callable[[list[str]], None] = lambda addresses: None
         """The members that clients find have changed."""
         self.on_divergence: Callable[[Refusal], None] = lambda refusal: None
@@ -144,10 +124,6 @@ class Node:
         self.exposure = ""
         """Why anybody who reaches the peers' port may act as a member; "" when nobody may."""
         self.failure: BaseException | None = None
-        self.readable = False
-        """Linearizable reads can be answered from the store right now: this node is alone."""
-        self._checked = False
-        """This node has confirmed once that it knows all that was committed."""
         try:
             self._open(data_dir, limits)
         except BaseException:
@@ -223,6 +199,7 @@ class Node:
         """Put together what answers, around what was opened."""
         self.shares = self._make_shares()
         self.hub = Hub(self.store, limits)
+        self.pump = Pump(self.hub, self._loop.call_soon, self.environment.stopwatch)
         self.maintenance = Maintenance(self, self._settings.storage, self._loop)
         # Leaders may still answer what this node asked before it was killed: its numbers must not be met again.
         first = self._rng.getrandbits(48)
@@ -246,6 +223,7 @@ class Node:
         self.read_index = ReadIndex(
             self.engine, self.say, lambda: self.machine.index, self._loop.time, self._loop.call_soon, first
         )
+        self.readiness = Readiness(self.engine, self.read_index.ask)
         self.leases = LeaseService(
             self.machine, limits, self._reign, self.confirm, self.proposer, self._loop.time
         )
@@ -261,9 +239,6 @@ class Node:
             first,
         )
         self.membership.services["hash"] = self.replica_check.service
-        self.admin = Admin(
-            self.membership, lambda: {"cluster": self.cluster, "node": self.me.id, "rev": self.store.rev}
-        )
         self.leader_calls = LeaderCalls(
             lambda: (self.engine.leader, self.engine.is_leader),
             self.leases.request,
@@ -362,7 +337,7 @@ class Node:
             self._next_marks = now + MARK_SECONDS
             self.shares.sweep(now)
             self.hub.marks(now)
-            self.wake_hub()
+            self.pump.wake()
             if self.log.full is not None:
                 self.log.retry()
                 self.step_down.look()
@@ -398,16 +373,7 @@ class Node:
             self.engine.transfer(None)  # who leads decides when leases end, and others take its checkpoints
         if self.removal.over():
             self._use_members()
-        if not self._checked and not self._checking and self.engine.leader is not None:
-            self._checking = True
-            self.read_index.ask(self._has_checked)
-
-    def _has_checked(self, yes: bool) -> None:
-        """After a start, a node serves when it has caught up with what was committed then."""
-        self._checking = False
-        if yes:
-            self._checked = True
-            self._ready.set()
+        self.readiness.check()
 
     # -- members --------------------------------------------------------------------------------------
 
@@ -487,7 +453,7 @@ class Node:
             self.contacts.look()
             self.standing.use()
             self.proof.use()
-            self._update_readable()
+            self.readiness.look()
 
     def contact(self, members: list[dict[str, Any]]) -> None:
         """This node joins, and is to answer these (rows of `Membership.members`)."""
@@ -534,7 +500,7 @@ class Node:
         else:
             known = about(term=term, leader=self.name_of(leader) or None, leader_id=leader)
             logger.info("term %d: %s leads", term, self.named(leader), extra=known)
-        self._update_readable()
+        self.readiness.look()
         self._loop.call_soon(self._after_change)
 
     def _after_change(self) -> None:
@@ -545,16 +511,6 @@ class Node:
             self.forwarding.lose(member)
         self.proposer.synced()
         self._look_after_waiting()
-
-    def _update_readable(self) -> None:
-        """Reads need no round while this node is the only voter and knows all that was committed."""
-        engine = self.engine
-        alone = engine.configuration.voters == [self.me.id]
-        sound = self.failure is None and self.divergence is None
-        self.readable = alone and engine.reads_are_current and sound
-        if self.readable:
-            self._checked = True
-            self._ready.set()
 
     # -- the proposer's way ---------------------------------------------------------------------------
 
@@ -573,16 +529,15 @@ class Node:
         self.replica_check.applied()
         if type(command) is Command:
             command.batch = None  # the log keeps the bytes; the decoded form has served
-        if not self.readable:
-            self._update_readable()
+        if not self.readiness.readable:
+            self.readiness.look()
         self.leases.applied()
         self.proposer.applied(index, term, outcomes)
         self.read_index.applied(index)
         if command[:1] == CONFIGURATION:
             self._loop.call_soon(self._configuration_committed, decode_configuration(command))
-        if self._sleepers:
-            self._wake_sleepers()
-        self.wake_hub()
+        self.on_applied()
+        self.pump.wake()
         if self.admission.closing and self.proposer.idle and not self.forwarding.outstanding:
             self._drained.set()
 
@@ -601,9 +556,8 @@ class Node:
         if machine is not self.machine:
             self.machine.become(machine)
             self.leases.use(self.machine)
-        if self._sleepers:
-            self._wake_sleepers()
-        self.wake_hub()
+        self.on_applied()
+        self.pump.wake()
 
     def _on_gone(self, member: str, message: list[Any]) -> None:
         """A voter tells that this node was removed: it gets no more entries, and stops when enough have told it."""
@@ -629,7 +583,7 @@ class Node:
             return
         found = self.divergence = Divergence(rev, own, majority)
         logger.critical("%s; %s", found.refusal.text, divergence.ADVICE)
-        self.readable = False
+        self.readiness.end()
         self.admission.diverged = found.refusal
         self.on_divergence(found.refusal)
 
@@ -645,21 +599,12 @@ class Node:
         """The node accepts no more writes: it is about to stop."""
         return self.admission.closing
 
-    @property
-    def has_been_ready(self) -> bool:
-        """Since its start this node has once known all that was committed."""
-        return self._ready.is_set()
-
-    async def ready(self) -> None:
-        """Return when reads and writes are accepted."""
-        await self._ready.wait()
-
     def fail(self, error: BaseException) -> None:
         """Stop for good: the disk failed or the log holds what this version does not know."""
         if self.failure is not None:
             return
         self.failure = error
-        self.readable = False
+        self.readiness.end()
         expected = isinstance(error, RemovedError | OSError)
         logger.critical("the node stops: %s", error, exc_info=None if expected else error)
         self.proposer.abandon(
@@ -700,7 +645,8 @@ class Node:
         if self._closed:
             return
         self._closed = self.admission.closing = True
-        self.readable = False
+        self.readiness.end()
+        self.pump.close()
         self.maintenance.close()
         self.replica_check.close()
         if self._timer is not None:
@@ -729,35 +675,6 @@ class Node:
         leader = self.engine.leader
         return None if leader is None else self.engine.configuration.find(leader)
 
-    def must_wait(self, message: Message, min_rev: int) -> int | None:
-        """Return what a read has to wait for: a rev, `CONFIRM` (that this node is current), or nothing: answer it."""
-        at = mode = None
-        if message[0] in WITH_AT:
-            at = message[AT] if len(message) > AT else None
-            mode = message[MODE] if len(message) > MODE else verbs.LINEARIZABLE
-        elif message[0] == verbs.REV and len(message) > MODE_OF_REV:
-            mode = message[MODE_OF_REV]
-        rev = self.store.rev
-        if type(at) is int and at > rev:
-            return at
-        if min_rev > rev:
-            return min_rev
-        if at is None and mode != verbs.STALE and not self.readable:
-            return CONFIRM
-        return None
-
-    def wait_for_rev(self, rev: int, conversation: Conversation, request: int) -> None:
-        """Wake the conversation's `request` when the store has reached `rev`."""
-        self._sleepers.add((conversation, request), rev)
-
-    def stop_waiting(self, conversation: Conversation, request: int) -> None:
-        """The request waits no more."""
-        self._sleepers.discard((conversation, request))
-
-    def _wake_sleepers(self) -> None:
-        for conversation, request in self._sleepers.pop_through(self.store.rev):
-            conversation.wake(request)
-
     # -- leases ---------------------------------------------------------------------------------------
 
     def _reign(self) -> int:
@@ -771,41 +688,3 @@ class Node:
                 NO_QUORUM if index is None or index > self.machine.index else None,
             )
         )
-
-    def ask_leases(self, verb: int, arguments: list[Any], reply: Reply) -> None:
-        """Have KEEPALIVE or LEASE answered by the leader."""
-        self.leader_calls.ask(verb, arguments, reply)
-
-    def forget(self, conversation: Conversation, requests: Iterable[int]) -> None:
-        """The conversation has ended: its watches go with it, and the requests that wait."""
-        self.hub.drop(conversation)
-        for request in requests:
-            self.stop_waiting(conversation, request)
-
-    # -- watches --------------------------------------------------------------------------------------
-
-    def subscribe(self, conversation: Conversation, watch: int, fields: list[Any]) -> int | Refusal:
-        """Begin a watch; return the first rev that it may deliver, or why not."""
-        selector, start, flags, kinds, window = fields
-        first = self.hub.subscribe(
-            conversation, watch, selector, start, flags, kinds, window, self._loop.time()
-        )
-        self.wake_hub()
-        return first
-
-    def wake_hub(self) -> None:
-        """Let the hub deliver in this turn of the loop."""
-        if not self._hub_scheduled and self.hub.busy:
-            self._hub_scheduled = True
-            self._loop.call_soon(self._pump)
-
-    def _pump(self) -> None:
-        self._hub_scheduled = False
-        stopwatch = self.environment.stopwatch
-        end = stopwatch() + PUMP_SECONDS
-        for _ in range(MOST_PUMPS):
-            if self._closed or not self.hub.pump(HUB_BUDGET):
-                return
-            if stopwatch() >= end:
-                break
-        self.wake_hub()

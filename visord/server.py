@@ -38,6 +38,7 @@ from visord.peers.messages import JOIN, JOINED, pack
 from visord.peers.security import Security
 from visord.peers.tcp import TcpPeers
 from visord.serving import unix_socket
+from visord.serving.backend import Backend
 from visord.serving.door import Door
 from visord.serving.listener import Connection
 from visord.serving.lookout import Lookout
@@ -215,7 +216,7 @@ class Server:
     async def _wait_until_caught_up(self, node: Node) -> None:
         """Return when the node has once been current, or is to stop. No limit: a majority may come late."""
         stopped = asyncio.ensure_future(self.wait())
-        ready = asyncio.ensure_future(node.ready())
+        ready = asyncio.ensure_future(node.readiness.wait())
         while not stopped.done() and not ready.done():
             await asyncio.wait({stopped, ready}, timeout=NEWS_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if not stopped.done() and not ready.done():
@@ -228,7 +229,7 @@ class Server:
     async def _wait_until_ready(self, node: Node) -> None:
         """Return when the node serves, or is to stop before it does."""
         stopped = asyncio.ensure_future(self.wait())
-        ready = asyncio.ensure_future(node.ready())
+        ready = asyncio.ensure_future(node.readiness.wait())
         await asyncio.wait({stopped, ready}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         late = all([ready.cancel(), stopped.cancel()])
         if self.failure is not None:
@@ -289,8 +290,9 @@ class Server:
         node.on_divergence = self._send_away
         room = self._plan_descriptors()
         door = self._door = Door(
-            node,
+            Backend(node),
             self.limits(),
+            node.give_back,
             total=room.connections,
             each=min(listen.connections_per_address, room.connections),
             idle=listen.idle_seconds,

@@ -92,7 +92,7 @@ class Members:
             self._tasks[name].result()
             raise AssertionError(f"{name} has ended")
         node = self._servers[name].node
-        if node is None or not node._ready.is_set():
+        if node is None or not node.readiness.reached:
             return False
         ports = [int(address.rpartition(":")[2]) for address in (node.me.client, node.me.peer)]
         self._ports[name] = (ports[0], ports[1])

@@ -260,7 +260,7 @@ async def _start(data: Path, sample: Sample) -> None:
         node = Node(Settings(storage=STORAGE), data, Environment.real(loop), DEFAULT, failures.append)
     try:
         node.start()
-        await asyncio.wait_for(node.ready(), 20)
+        await asyncio.wait_for(node.readiness.wait(), 20)
         _compare(node, sample)
     finally:
         node.close()

@@ -46,7 +46,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "visord/leases": {"visord.leases", "visord.proposer", "visord.state", "visor.protocol"},
     "visord/serving": {
-        "visord.serving", "visord.members", "visord.state", "visord.logs", "visord.progress", "visord.system_errors",
+        "visord.serving", "visord.members", "visord.watch", "visord.waiting", "visord.state", "visord.logs",
+        "visord.progress", "visord.system_errors",
         "visor.protocol", "visor._harmless", "visor._version",
     },
 }

@@ -1,6 +1,6 @@
 """Reads that waited are answered in turns, and what answers and waiting requests take is counted.
 
-A conversation beside a stub of its node.
+A conversation before a stub of its backend.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from visor.protocol import verbs as v
 from visor.protocol.frames import Decoder, encode
 from visor.protocol.limits import DEFAULT
-from visord.node import CONFIRM
+from visord.serving.backend import CONFIRMATION, UntilRev, Wait
 from visord.serving.conversation import PIECE, Conversation
 from visord.serving.shares import FEW_WAITING, Patience, Shares
 from visord.serving.turns import Turns
@@ -24,10 +24,8 @@ from visord.state.machine import Machine
 
 
 class Node:
-    """What a conversation asks of its node: one that has to be confirmed, whose clock goes on when it is looked at."""
+    """What a conversation asks: a node that has to be confirmed, whose clock goes on when it is looked at."""
 
-    divergence = None
-    readable = False
     cluster = "c"
 
     def __init__(self) -> None:
@@ -37,7 +35,8 @@ class Node:
         self.soon: deque[Callable[[], None]] = deque()
         self.now = 0.0
         self.shares = Shares(Turns(self.soon.append, self.clock), 1 << 20, 1 << 20, Patience())
-        self.hub = self.read_index = self
+        self.admission = SimpleNamespace(diverged=None)
+        self.readiness = SimpleNamespace(readable=False)
         self.asked: list[Callable[[bool], None]] = []
         self.sleeping: list[int] = []
 
@@ -45,16 +44,16 @@ class Node:
         self.now += 0.001
         return self.now
 
-    def must_wait(self, message: list[Any], min_rev: int) -> int | None:
+    def wait(self, message: list[Any], min_rev: int) -> Wait | None:
         at = message[3] if len(message) > 3 else None
         if at is None:
-            return CONFIRM
-        return at if at > self.store.rev else None
+            return CONFIRMATION
+        return UntilRev(at) if at > self.store.rev else None
 
-    def ask(self, callback: Callable[[bool], None]) -> None:
+    def confirm(self, callback: Callable[[bool], None]) -> None:
         self.asked.append(callback)
 
-    def wait_for_rev(self, rev: int, conversation: Conversation, request: int) -> None:
+    def wake_at(self, rev: int, conversation: Conversation, request: int) -> None:
         self.sleeping.append(request)
 
     def stop_waiting(self, conversation: Conversation, request: int) -> None:
@@ -63,8 +62,6 @@ class Node:
     def forget(self, conversation: Conversation, requests: Any) -> None: ...
 
     def resume(self, conversation: Conversation) -> None: ...
-
-    def wake_hub(self) -> None: ...
 
     def watched_by(self, conversation: Conversation) -> bool:
         return False
@@ -273,7 +270,7 @@ def test_a_large_answer_leaves_in_pieces_and_all_of_them_count_as_unsent(node: N
     machine = Machine()
     machine.apply(1, 1, command(1, [[None, "me", [[v.SET, 1, 0, "/a", b"1" * 900_000]], ""]]))
     node.store = machine.store
-    node.readable = True
+    node.readiness.readable = True
 
     wire = Deaf()
     conversation = wire.conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
@@ -300,13 +297,12 @@ def test_what_is_answered_at_once_loses_no_answer_behind_it(node: Node, message:
     machine = Machine()
     frames = [[v.SET, 1, 0, "/a", b"1" * 90_000], [v.SET, 2, 0, "/b", b"s"]]
     machine.apply(1, 1, command(1, [[None, "me", frames, ""]]))
-    node.store, node.readable = machine.store, True
+    node.store, node.readiness.readable = machine.store, True
 
     def at_once(*arguments: Any) -> None:
         arguments[-1]({"members": []})
 
-    node.ask_leases = at_once  # type: ignore[attr-defined]
-    node.admin = SimpleNamespace(request=at_once)  # type: ignore[attr-defined]
+    node.ask_leader = node.operate = at_once  # type: ignore[attr-defined]
     node.shares.turns.clock = lambda: 0.0
     wire = Wire()
     conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]

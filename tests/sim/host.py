@@ -21,6 +21,7 @@ from visor.protocol.limits import DEFAULT, Limits
 from visord.environment import Environment
 from visord.node import Node, RemovedError
 from visord.server import DRAIN_SECONDS, HAND_OVER_SECONDS
+from visord.serving.backend import Backend
 from visord.settings import ClusterSettings, NodeSettings, Settings, StorageSettings
 from visord.storage.directory import Identity, write_identity
 
@@ -78,6 +79,7 @@ class Process:
         self.background = SimWorker(self.loop, host.job_delay)
         self.stopping = False
         self.node: Node | None = None
+        self.backend: Backend | None = None
         self.peers: SimPeers | None = None
 
     def start(self) -> None:
@@ -107,6 +109,7 @@ class Process:
             (host.address, host.client_address),
         )
         node.host = host
+        self.backend = Backend(node)
         node.engine.max_batch = host.world.max_batch
         assert self.peers is not None
         self.peers.admit = node.admit
@@ -121,7 +124,7 @@ class Process:
     @property
     def serves(self) -> bool:
         """Clients can connect: a server listens once its node is ready."""
-        return self.node is not None and self.node._ready.is_set() and not self.stopping
+        return self.node is not None and self.node.readiness.reached and not self.stopping
 
     def _make_peers(self, member: str, cluster: str) -> SimPeers:
         world = self.host.world

@@ -34,7 +34,7 @@ class Connection:
     """One connection of a client to a process. The node sees it as `visord.serving.conversation.Wire`."""
 
     def __init__(self, process: Process, client: ClientEnd, rng: random.Random) -> None:
-        assert process.node is not None
+        assert process.backend is not None
         self._process = process
         self.number = process.host.world.next_number()
         self._scheduler = process.scheduler
@@ -49,7 +49,7 @@ class Connection:
         """The client takes what is sent only now and then."""
         self.client_gone = False
         self.node_gone = False
-        self.conversation = Conversation(process.node, self, process.limits)
+        self.conversation = Conversation(process.backend, self, process.limits)
         process.connections.add(self)
 
     # -- the client's side ----------------------------------------------------------------------------------

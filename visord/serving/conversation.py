@@ -18,24 +18,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder, Encoder, Message
 from visor.protocol.limits import Limits
+from visord.serving.backend import Backend, UntilRev
 from visord.serving.greeting import read_hello
 from visord.serving.shape import TOO_DEEP, WEIGHT, elements, transaction
 from visord.serving.shares import FEW_WAITING, Patience
-from visord.serving.status import status, welcome
 from visord.serving.turns import NOTICE, SLICE
-from visord.state import fields
 from visord.state.command import MAX_DEPTH, WRITE_WEIGHT
 from visord.state.listing import Deferred
 from visord.state.query import answer as answer_query
 from visord.state.refusal import Refusal, bad_request, too_large
-
-if TYPE_CHECKING:
-    from visord.node import Node
 
 logger = logging.getLogger("visord.serving")
 
@@ -117,9 +113,10 @@ class Wire(Protocol):
 
 
 class Conversation:
-    """A conversation with one client. `receive` takes bytes; the node calls `settle`, the hub `send`."""
+    """A conversation with one client. `receive` takes bytes; the proposer calls `settle`, the hub `send`."""
 
     __slots__ = (
+        "_backend",
         "_begun",
         "_confirming",
         "_decoder",
@@ -129,7 +126,6 @@ class Conversation:
         "_heard",
         "_held",
         "_min_rev",
-        "_node",
         "_noted",
         "_owed",
         "_owed_bytes",
@@ -151,9 +147,9 @@ class Conversation:
         "session",
     )
 
-    def __init__(self, node: Node, wire: Wire, limits: Limits) -> None:
-        self._node = node
-        self._store = node.store
+    def __init__(self, backend: Backend, wire: Wire, limits: Limits) -> None:
+        self._backend = backend
+        self._store = backend.store
         self._wire = wire
         self.limits = limits
         self.peer = ""
@@ -175,10 +171,10 @@ class Conversation:
         self._min_rev = 0
         """The highest rev that the client has seen: it is answered no read below it."""
         self._decoder = Decoder(HELLO_BYTES, elements=HELLO_ELEMENTS)
-        self._shares = node.shares
+        self._shares = backend.shares
         self._held = 0
         """Bytes of it that the ledger knows."""
-        self._begun = self._heard = self._stuck_since = node.shares.now
+        self._begun = self._heard = self._stuck_since = backend.shares.now
         """When the message that is not whole yet began, when something arrived, when the peer stopped reading."""
         self._encoder = Encoder()
         self._owed_bytes = 0
@@ -352,7 +348,7 @@ class Conversation:
         if not self.greeted:
             messages = self._greet(messages)
             self._flush()
-        node, store, pack = self._node, self._store, self._encoder.pack
+        readiness, store, pack = self._backend.readiness, self._store, self._encoder.pack
         clock = self._shares.turns.clock
         writes: list[Message] = []
         left: list[Message] = []
@@ -372,7 +368,7 @@ class Conversation:
             if len(message) < 2 or type(message[1]) is not int or message[1] <= 0:
                 self.violate("a message's second field must be a positive integer, its id")
                 return []
-            if verb == GET and len(message) == 3 and type(message[2]) is str and node.readable:
+            if verb == GET and len(message) == 3 and type(message[2]) is str and readiness.readable:
                 rev = store.rev
                 version = store.get(message[2], rev)
                 if type(version) is not Refusal and rev >= self._min_rev:
@@ -431,7 +427,7 @@ class Conversation:
     def idle_since(self) -> float | None:
         """Since when it has asked for nothing and waits for nothing; None while that is not so."""
         busy = self.in_flight or self._due or self._waiting or self._confirming or self._held
-        return None if busy or self._node.hub.watched_by(self) else self._heard
+        return None if busy or self._backend.watched_by(self) else self._heard
 
     def overdue(self, limits: Patience) -> str:
         """Return what takes too long here; "" when nothing does."""
@@ -489,8 +485,7 @@ class Conversation:
         self._stuck_since = self._shares.now
         self._shares.note_unsent(self, 0 if yes or self.closed else self._wire.unsent())
         if yes and not self.closed:
-            self._node.hub.resume(self)
-            self._node.wake_hub()
+            self._backend.resume(self)
             self._release()
 
     def violate(self, why: str) -> None:
@@ -525,7 +520,7 @@ class Conversation:
         self._shares.forget(self)
         self._owed.clear()
         self._due.clear()
-        self._node.forget(self, self._waiting)
+        self._backend.forget(self, self._waiting)
         self._waiting.clear()
         self._confirming.clear()
 
@@ -547,7 +542,7 @@ class Conversation:
                 f"HELLO has more than {HELLO_ELEMENTS} elements, or more than {MAX_DEPTH} levels of them"
             )
             return []
-        greeting = read_hello(first, self._node.cluster)
+        greeting = read_hello(first, self._backend.cluster)
         if isinstance(greeting, Refusal):
             request = first[1] if len(first) > 1 and type(first[1]) is int else 0
             self._refuse(request, greeting)
@@ -557,13 +552,13 @@ class Conversation:
         self.session, self.actor, self._min_rev = greeting.session, greeting.actor, greeting.min_rev
         self._decoder.limit, self._decoder.elements = self.limits.frame, ELEMENTS
         self._wire.greeted()
-        self._ok(first[1], welcome(self._node, self.limits))
+        self._ok(first[1], self._backend.welcome(self.limits))
         return messages[1:]
 
     # -- writes ---------------------------------------------------------------------------------------
 
     def _submit(self, writes: list[Message], size: int) -> None:
-        refusal = self._node.proposer.refusal(self.owner)
+        refusal = self._backend.proposer.refusal(self.owner)
         if refusal is not None:
             for write in writes:
                 self._refuse(write[1], refusal)
@@ -571,7 +566,7 @@ class Conversation:
             return
         self.in_flight += len(writes)
         self._owed_bytes += size
-        self._node.proposer.submit(self, writes, size)
+        self._backend.proposer.submit(self, writes, size)
 
     def settle(self, frames: list[Message], outcomes: list[Any]) -> None:
         """Answer writes, in one piece: `outcomes[i]` is what became of `frames[i]`."""
@@ -617,14 +612,16 @@ class Conversation:
     # -- reads ----------------------------------------------------------------------------------------
 
     def _query(self, message: Message) -> None:
-        if self._node.divergence is not None:
-            self._refuse(message[1], self._node.divergence.refusal)
+        backend = self._backend
+        if backend.admission.diverged is not None:
+            self._refuse(message[1], backend.admission.diverged)
             return
-        wait = self._node.must_wait(message, self._min_rev)
+        wait = backend.wait(message, self._min_rev)
         if wait is None:
             self._answer(message)
-        elif wait:
-            self._wait(message, wait)
+        elif isinstance(wait, UntilRev):
+            if self._may_wait(message):
+                backend.wake_at(wait.rev, self, message[1])
         else:
             self._confirm(message)
 
@@ -646,7 +643,7 @@ class Conversation:
     def _ask(self) -> None:
         """All reads of this arrival that need a confirmation are gathered: ask for it."""
         self._gathering = False
-        self._node.read_index.ask(partial(self._confirmed, self._confirming[-1]))
+        self._backend.confirm(partial(self._confirmed, self._confirming[-1]))
 
     def _confirmed(self, batch: dict[int, Message], yes: bool) -> None:
         """This node is current (or nobody can tell): answer a batch of reads, the commonest right here."""
@@ -670,11 +667,6 @@ class Conversation:
         self._finish()
         if self._due:
             self._line_up()
-
-    def _wait(self, message: Message, rev: int) -> None:
-        """Keep a read until `rev`."""
-        if self._may_wait(message):
-            self._node.wait_for_rev(rev, self, message[1])
 
     def _may_wait(self, message: Message) -> bool:
         """Note a request that waits. It does not count as in flight: a CANCEL must always get through."""
@@ -735,7 +727,7 @@ class Conversation:
     def _cancel(self, message: Message) -> None:
         target = message[2] if len(message) > 2 else None
         if type(target) is int and self._waits_no_more(target) is not None:
-            self._node.stop_waiting(self, target)
+            self._backend.stop_waiting(self, target)
             self._refuse(target, CANCELLED)
         for place, (message_due, _) in enumerate(self._due):
             if message_due[1] == target:
@@ -751,19 +743,20 @@ class Conversation:
         self._ok(message[1], None)
 
     def _status(self, message: Message) -> None:
-        self._ok(message[1], status(self._node))
+        self._ok(message[1], self._backend.status())
 
     # -- leases ---------------------------------------------------------------------------------------
 
     def _lease(self, message: Message) -> None:
         """KEEPALIVE or LEASE: the leader answers, at once or later."""
         asked, most = message[2] if len(message) > 2 else None, self.limits.operations
-        if self._node.divergence is not None:
-            self._refuse(message[1], self._node.divergence.refusal)
+        diverged = self._backend.admission.diverged
+        if diverged is not None:
+            self._refuse(message[1], diverged)
         elif type(asked) is list and len(asked) > most:
             self._refuse(message[1], too_large("leases", most, len(asked)))
         elif self._may_wait(message):
-            self._node.ask_leases(message[0], message[2:], partial(self._leased, message[1]))
+            self._backend.ask_leader(message[0], message[2:], partial(self._leased, message[1]))
 
     def _leased(self, request: int, result: Any) -> None:
         if self._waits_no_more(request) is None:
@@ -780,19 +773,12 @@ class Conversation:
         """MEMBERS or ADMIN: answered when it is done."""
         if self._may_wait(message):
             answer = partial(self._leased, message[1])
-            self._node.admin.request(message[0], message[2:], self.owner, answer)
+            self._backend.operate(message[0], message[2:], self.owner, answer)
 
     # -- watches --------------------------------------------------------------------------------------
 
     def _watch(self, message: Message) -> None:
-        wrong = fields.length(message, 3, 2 + len(WATCH_DEFAULTS))
-        if self._node.divergence is not None:
-            wrong = self._node.divergence.refusal
-        if wrong is not None:
-            self._refuse(message[1], wrong)
-            return
-        asked = [*message[2:], *WATCH_DEFAULTS[len(message) - 2 :]]
-        first = self._node.subscribe(self, message[1], asked)
+        first = self._backend.watch(self, message)
         if type(first) is Refusal:
             self._refuse(message[1], first)
         else:
@@ -801,23 +787,18 @@ class Conversation:
     def _unwatch(self, message: Message) -> None:
         self._flush()
         if len(message) > 2 and type(message[2]) is int:
-            self._node.hub.unsubscribe(self, message[2])
+            self._backend.unwatch(self, message[2])
         self._ok(message[1], None)
 
     def _credit(self, message: Message) -> None:
         self._flush()
         size: Any = message[2] if len(message) > 2 else None
-        self._node.hub.credit(self, message[1], size)
-        self._node.wake_hub()
+        self._backend.credit(self, message[1], size)
 
     def _progress(self, message: Message) -> None:
         self._flush()
-        self._node.hub.progress(self, message[1])
-        self._node.wake_hub()
+        self._backend.progress(self, message[1])
 
-
-WATCH_DEFAULTS: Final[tuple[Any, ...]] = (None, None, 0, verbs.ALL_KINDS, 0)
-"""selector, from, flags, kinds, window."""
 
 HANDLERS: Final[dict[int, Callable[[Conversation, Message], None]]] = {
     verbs.PING: Conversation._ping,

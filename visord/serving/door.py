@@ -8,16 +8,14 @@ whatever comes from the network.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from visor.protocol.limits import Limits
+from visord.serving.backend import Backend
 from visord.serving.listener import Connection
 from visord.serving.memory import Memory, resident
 from visord.serving.places import Places
-
-if TYPE_CHECKING:
-    from visord.node import Node
 
 UNIX_CONNECTIONS: Final = 64
 LOOK_SECONDS: Final = 2.0
@@ -27,15 +25,28 @@ IDLE_LOOKS: Final = 5
 
 
 class Door:
-    """All connections of clients to one node. `each`: places of one address; `idle`: seconds, 0 never."""
+    """All connections of clients to one node. `each`: places of one address; `idle`: seconds, 0 never.
 
-    def __init__(self, node: Node, limits: Limits, *, total: int, each: int, idle: float) -> None:
-        self._node = node
+    `give_back()` gives memory that is free back to the system.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        limits: Limits,
+        give_back: Callable[[], None],
+        *,
+        total: int,
+        each: int,
+        idle: float,
+    ) -> None:
+        self._backend = backend
+        self._give_back = give_back
         self._limits = limits
         self._idle = idle
         self.tcp: Places[Connection] = Places(total, each)
         self.unix: Places[Connection] = Places(UNIX_CONNECTIONS, UNIX_CONNECTIONS)
-        node.shares.places = self.tcp
+        backend.shares.places = self.tcp
         self.idled = 0
         """Connections that were closed because they were idle, since the start."""
         self._memory = Memory(resident())
@@ -49,13 +60,13 @@ class Door:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop.call_later(LOOK_SECONDS, self._look, loop)
         if self._memory.due(resident(), self.tcp.left):
-            self._node.give_back()
+            self._give_back()
         self._looks += 1
         if self._idle and self._looks % IDLE_LOOKS == 0:
             self._close_idle()
 
     def _close_idle(self) -> None:
-        before = self._node.shares.now - self._idle
+        before = self._backend.shares.now - self._idle
         for connection in self:
             since = connection.idle_since
             if since is not None and since < before:
@@ -64,11 +75,11 @@ class Door:
 
     def make_tcp(self) -> Connection:
         """Return the protocol of a new connection over TCP."""
-        return Connection(self._node, self._limits, self.tcp)
+        return Connection(self._backend, self._limits, self.tcp)
 
     def make_unix(self) -> Connection:
         """Return the protocol of a new connection to the Unix socket."""
-        return Connection(self._node, self._limits, self.unix)
+        return Connection(self._backend, self._limits, self.unix)
 
     def __iter__(self) -> Iterator[Connection]:
         yield from self.tcp

@@ -106,5 +106,5 @@ def checks(node: Node) -> dict[str, str]:
         "applied": "" if behind <= LAG else f"{behind} committed entries are not applied yet",
         "open": "the node is stopping" if node.draining else "",
         "state": "" if node.divergence is None else node.divergence.refusal.text,
-        "started": "" if node.has_been_ready else "never was current since it started",
+        "started": "" if node.readiness.reached else "never was current since it started",
     }

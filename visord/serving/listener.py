@@ -10,15 +10,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from visor.protocol.limits import Limits
+from visord.serving.backend import Backend
 from visord.serving.conversation import Conversation
 from visord.serving.owners import owner_of
 from visord.serving.places import Places
-
-if TYPE_CHECKING:
-    from visord.node import Node
 
 HELLO_SECONDS = 5.0
 """A connection that has not said HELLO by then is closed."""
@@ -36,12 +34,12 @@ class Connection(asyncio.Protocol):
     write: Callable[[bytes], None]
     """The transport's `write`, from `connection_made` on."""
 
-    def __init__(self, node: Node, limits: Limits, places: Places[Connection]) -> None:
+    def __init__(self, backend: Backend, limits: Limits, places: Places[Connection]) -> None:
         self._places = places
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._gone: asyncio.Event | None = None
-        self.conversation = Conversation(node, self, limits)
+        self.conversation = Conversation(backend, self, limits)
         # Arrivals go straight to the conversation, without a call in between. Loops look the method up before
         # `connection_made`, so this is the place.
         self.data_received = self.conversation.receive  # type: ignore[method-assign]

@@ -77,7 +77,7 @@ def sight(node: Node) -> Sight:
         tuple(health.alarms(node)),
         engine.leader,
         node.me.id in engine.configuration.voters,
-        node.has_been_ready,
+        node.readiness.reached,
         tuple(_others(node)),
         tuple(_work(node)),
     )

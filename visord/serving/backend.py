@@ -1,0 +1,170 @@
+"""What a conversation may ask of the node behind it. Here the fields of clients' messages end: the node knows none.
+
+reads       wait      for what a read has to wait: nothing, a rev (`wake_at`), a confirmation (`confirm`)
+writes      proposer  refusal, submit
+watches     watch, unwatch, credit, progress, resume
+leases      ask_leader
+operators   operate, status
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
+
+from visor.protocol import verbs
+from visor.protocol.frames import Message
+from visor.protocol.limits import Limits
+from visord.serving import status
+from visord.serving.admin import Admin
+from visord.state import fields
+from visord.state.refusal import Refusal
+from visord.waiting import Waiting
+from visord.watch.subscription import Sink
+
+if TYPE_CHECKING:
+    from visord.node import Node
+
+AT: Final = 3
+MODE: Final = 4
+WITH_AT: Final = frozenset((verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN))
+"""Reads that may name a rev, and a mode after it."""
+MODE_OF_REV: Final = 2
+WATCH_DEFAULTS: Final[tuple[Any, ...]] = (None, None, 0, verbs.ALL_KINDS, 0)
+"""selector, from, flags, kinds, window."""
+
+
+class UntilRev(NamedTuple):
+    """A read waits until the store has reached `rev`."""
+
+    rev: int
+
+
+class UntilConfirmed:
+    """A read waits until this node is confirmed to be current."""
+
+    __slots__ = ()
+
+
+Wait: TypeAlias = UntilRev | UntilConfirmed
+CONFIRMATION: Final = UntilConfirmed()
+
+
+class Sleeper(Protocol):
+    """Whose requests wait for a rev."""
+
+    def wake(self, request: int) -> None:
+        """The rev that the request waits for is here."""
+
+
+class Client(Sleeper, Sink, Protocol):
+    """A conversation, as it is known behind it."""
+
+
+class Backend:
+    """One node, for all its conversations."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._hub = node.hub
+        self._pump = node.pump
+        self._sleepers: Waiting[tuple[Sleeper, int]] = Waiting()
+        """Requests that wait for a rev: (who asked, id)."""
+        self.cluster = node.cluster
+        self.store = node.store
+        self.shares = node.shares
+        self.admission = node.admission
+        self.readiness = node.readiness
+        self.proposer = node.proposer
+        self.confirm = node.read_index.ask
+        """`confirm(reader)`: `reader(True)` when the store is as new as any was, `reader(False)` if nobody can tell."""
+        self.watched_by = node.hub.watched_by
+        self.ask_leader = node.leader_calls.ask
+        """`ask_leader(verb, arguments, reply)`: have KEEPALIVE or LEASE answered by the leader."""
+        self.operate = Admin(node.membership, self._facts).request
+        """`operate(verb, fields, owner, reply)`: do MEMBERS or ADMIN."""
+        node.on_applied = self._applied
+
+    # -- reads ----------------------------------------------------------------------------------------
+
+    def wait(self, message: Message, min_rev: int) -> Wait | None:
+        """Return what a read has to wait for, of a client that has seen `min_rev`; None: answer it."""
+        at = mode = None
+        if message[0] in WITH_AT:
+            at = message[AT] if len(message) > AT else None
+            mode = message[MODE] if len(message) > MODE else verbs.LINEARIZABLE
+        elif message[0] == verbs.REV and len(message) > MODE_OF_REV:
+            mode = message[MODE_OF_REV]
+        rev = self.store.rev
+        if type(at) is int and at > rev:
+            return UntilRev(at)
+        if min_rev > rev:
+            return UntilRev(min_rev)
+        if at is None and mode != verbs.STALE and not self.readiness.readable:
+            return CONFIRMATION
+        return None
+
+    def wake_at(self, rev: int, sleeper: Sleeper, request: int) -> None:
+        """Wake the sleeper's `request` when the store has reached `rev`."""
+        self._sleepers.add((sleeper, request), rev)
+
+    def stop_waiting(self, sleeper: Sleeper, request: int) -> None:
+        """The request waits no more."""
+        self._sleepers.discard((sleeper, request))
+
+    def _applied(self) -> None:
+        if self._sleepers:
+            for sleeper, request in self._sleepers.pop_through(self.store.rev):
+                sleeper.wake(request)
+
+    def forget(self, client: Client, requests: Iterable[int]) -> None:
+        """A conversation has ended: its watches go with it, and the requests that wait."""
+        self._hub.drop(client)
+        for request in requests:
+            self.stop_waiting(client, request)
+
+    # -- watches --------------------------------------------------------------------------------------
+
+    def watch(self, client: Client, message: Message) -> int | Refusal:
+        """Begin a watch; return the first rev that it may deliver, or why not."""
+        wrong = self.admission.diverged or fields.length(message, 3, 2 + len(WATCH_DEFAULTS))
+        if wrong is not None:
+            return wrong
+        selector, start, flags, kinds, window = [*message[2:], *WATCH_DEFAULTS[len(message) - 2 :]]
+        now = self._node.environment.loop.time()
+        first = self._hub.subscribe(client, message[1], selector, start, flags, kinds, window, now)
+        self._pump.wake()
+        return first
+
+    def unwatch(self, client: Client, watch: int) -> None:
+        """End a watch."""
+        self._hub.unsubscribe(client, watch)
+
+    def credit(self, client: Client, watch: int, size: Any) -> None:
+        """The client has taken so many bytes of a watch."""
+        self._hub.credit(client, watch, size)
+        self._pump.wake()
+
+    def progress(self, client: Client, watch: int) -> None:
+        """The client wants to know how far a watch is."""
+        self._hub.progress(client, watch)
+        self._pump.wake()
+
+    def resume(self, client: Client) -> None:
+        """The client takes bytes again."""
+        self._hub.resume(client)
+        self._pump.wake()
+
+    # -- the node itself --------------------------------------------------------------------------------
+
+    def welcome(self, limits: Limits) -> dict[str, Any]:
+        """Return the answer to HELLO."""
+        return status.welcome(self._node, limits)
+
+    def status(self) -> dict[str, Any]:
+        """Return the answer to STATUS."""
+        return status.status(self._node)
+
+    def _facts(self) -> dict[str, Any]:
+        node = self._node
+        return {"cluster": node.cluster, "node": node.me.id, "rev": self.store.rev}
