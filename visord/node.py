@@ -23,34 +23,35 @@ from visord.leases.service import LeaseService
 from visord.logs import about
 from visord.maintenance import Maintenance
 from visord.members import divergence
-from visord.members.callers import CLIENT, Caller
 from visord.members.conduct import Conduct
 from visord.members.contacts import Contacts
 from visord.members.dismissal import Dismissal
 from visord.members.divergence import Divergence
 from visord.members.formats import Formats
 from visord.members.forwarding import Forwarding
+from visord.members.inbox import Inbox
 from visord.members.install import Install
 from visord.members.leader_calls import LeaderCalls
 from visord.members.membership import Membership
+from visord.members.names import Names
 from visord.members.proof import Proof
 from visord.members.read_index import ReadIndex
 from visord.members.removal import Removal
 from visord.members.replica_check import ReplicaCheck
-from visord.members.standing import LEADING, OF_THE_LEADER, Standing
+from visord.members.standing import Standing
 from visord.members.step_down import StepDown
+from visord.members.strangers import Strangers
 from visord.peers import messages as msg
 from visord.progress import Progress, amount, percent
 from visord.proposer import HOLD_SECONDS, Proposer
 from visord.raft.configuration import MARK as CONFIGURATION
-from visord.raft.configuration import Configuration, Member, UnknownConfiguration
+from visord.raft.configuration import Configuration, Member
 from visord.raft.configuration import decode as decode_configuration
 from visord.raft.configuration import encode as encode_configuration
-from visord.raft.engine import Engine, is_for_engine
+from visord.raft.engine import Engine
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.readiness import Readiness
-from visord.serving.owners import counted_as
 from visord.serving.shares import Patience, Shares
 from visord.serving.turns import Turns
 from visord.serving.vigil import Space
@@ -246,15 +247,38 @@ class Node:
             self._loop.time,
             first,
         )
+        self._assemble_members(first)
+
+    def _assemble_members(self, first: int) -> None:
+        """Put together what has to do with the other members, and hear them from here on."""
+        self.strangers = Strangers(self.cluster, self.me.id, self.membership)
+        self.names = Names(self.engine)
         self.install = Install(self, first)
-        self.dismissal = Dismissal(self.engine)
         self.removal = Removal(self.say, self._loop.time)
         self.contacts = Contacts(self.me.id, self.engine, self.removal, self.peers.set_members)
         self.proof = Proof(self.engine, self.say, self._loop.time, first)
         self.standing = Standing(self.engine, self.contacts.knows, self.proof.votes)
         self.conduct = Conduct(self._loop.time, self.peers.hang_up)
+        self.dismissal = Dismissal(self.engine, self.conduct.bad, self._leave)
         self.step_down = StepDown(self.me.id, self.engine, self._loop.time)
-        self._listen_to_members()
+        rooms = (
+            self.forwarding,
+            self.read_index,
+            self.leader_calls,
+            self.install,
+            self.membership,
+            self.dismissal,
+            self.replica_check,
+            self.proof,
+        )
+        self.inbox = Inbox(
+            self.engine, self.standing, self.conduct, self.formats, self.proof, self.names, self.fail, rooms
+        )
+        self.peers.receive = self.inbox.hear
+        self.peers.changed = self._reachable
+        self.engine.on_configuration(lambda configuration: self._use_members())
+        self.engine.on_leadership(self._leadership)
+        self.engine.on_install(self.install.needed)
 
     def _make_shares(self) -> Shares:
         listen = self._settings.listen
@@ -268,39 +292,6 @@ class Node:
         if stored is not None:
             return decode_configuration(stored)
         return Configuration((self.me,)) if self.directory.identity.founder else Configuration()
-
-    def _listen_to_members(self) -> None:
-        engine = self.engine
-        self._receivers: dict[int, Callable[[str, list[Any]], None]] = {
-            msg.FORWARD: self.forwarding.on_forward,
-            msg.PLACED: self.forwarding.on_placed,
-            msg.REFUSED: self.forwarding.on_refused,
-            msg.READ_INDEX: self.read_index.on_read_index,
-            msg.READ_AT: self.read_index.on_read_at,
-            msg.KEEP: self.leader_calls.on_keep,
-            msg.KEPT: self.leader_calls.on_kept,
-            msg.OFFER: self.install.on_offer,
-            msg.OFFERED: self.install.on_offered,
-            msg.FETCH: self.install.on_fetch,
-            msg.CHUNK: self.install.on_chunk,
-            msg.CALL: self.membership.on_call,
-            msg.RESULT: self.membership.on_result,
-            msg.GONE: self._on_gone,
-            msg.HASH: self.replica_check.on_hash,
-            msg.HASHED: self.replica_check.on_hashed,
-            msg.VERDICT: self.replica_check.on_verdict,
-            msg.MARK: self.replica_check.on_mark,
-            msg.MARKED: self.replica_check.on_marked,
-            msg.DIGEST: self.replica_check.on_digest,
-            msg.TOLD: self.replica_check.on_told,
-            msg.WHO_VOTES: self.proof.on_who_votes,
-            msg.VOTERS: self.proof.on_voters,
-        }
-        self.peers.receive = self._hear
-        self.peers.changed = self._reachable
-        engine.on_configuration(lambda configuration: self._use_members())
-        engine.on_leadership(self._leadership)
-        engine.on_install(self.install.needed)
 
     def _read_entry(self, entry: bytes) -> bytes:
         """Return an entry of the leader's with its decoded form. Raises `UnknownFormat` where it is not known."""
@@ -354,7 +345,7 @@ class Node:
             return
         now = self._loop.time()
         self.proof.look()
-        self._leave_when_removed()
+        self.dismissal.look()
         if self.engine.leader is not None:
             self._leaderless_since = None
         elif self._leaderless_since is None:
@@ -381,16 +372,6 @@ class Node:
         """Send a message to one member; false when it is away."""
         return self.peers.send(member, msg.pack(message))
 
-    def name_of(self, member: str) -> str:
-        """Return the name of the member with this id, "" when it is not known."""
-        newest, committed = self.engine.configuration, self.engine.committed_configuration
-        return next((one.name for one in (*newest.members, *committed.members) if one.id == member), "")
-
-    def named(self, member: str) -> str:
-        """Return what to call this member in words: its name and its id."""
-        name = self.name_of(member)
-        return f"{name} ({member})" if name else member
-
     def whose(self) -> dict[str, Any]:
         """Return what each line of the log says of this node: who it is, and where it stands."""
         return {"node": self.name, "node_id": self.me.id, "term": self.engine.term, "rev": self.store.rev}
@@ -401,43 +382,6 @@ class Node:
         if self.space is None:
             return 0
         return min(self._settings.storage.alarm_free_bytes, self.space.total // 10)
-
-    def _hear(self, member: str, message: list[Any]) -> None:
-        if self._closed or self.failure is not None:
-            return
-        kind = message[0]
-        if not msg.well_formed(message):
-            if msg.earlier(message) and self.standing.may(member, kind):
-                self.formats.on_earlier(member, message)
-            else:
-                self.conduct.bad(member, kind, "it is not what a message of this kind is")
-        elif not self.standing.may(member, kind):
-            self.conduct.unbidden(member, kind, early=kind in OF_THE_LEADER and self.engine.leader is None)
-            if kind in LEADING:
-                self.proof.claimed(member)
-        elif is_for_engine(kind):
-            try:
-                refused = self.engine.receive(member, message)
-            except Exception as error:  # the log holds what this version does not know, or an invariant broke
-                self.fail(error)
-                return
-            if refused:
-                self.conduct.bad(member, kind, refused)
-        elif self.divergence is None or kind not in (msg.OFFER, msg.FETCH):
-            # A node that differs: nobody shall take over its state.
-            self._take(member, message)
-
-    def _take(self, member: str, message: list[Any]) -> None:
-        receiver = self._receivers.get(message[0])
-        if receiver is None:
-            return
-        try:
-            receiver(member, message)
-        except Exception as error:  # a defect here: what one member says must not cost the others theirs
-            known = about(member=self.name_of(member) or None, member_id=member)
-            who = self.named(member)
-            logger.error("a message of kind %d from member %s", message[0], who, exc_info=error, extra=known)
-            self.conduct.bad(member, message[0], f"taking it failed: {type(error).__name__}")
 
     def _reachable(self, member: str, yes: bool) -> None:
         if self._closed:
@@ -479,27 +423,14 @@ class Node:
         """This member refuses this node: it was removed. It counts as when he says GONE."""
         if not self._closed and self.failure is None:
             self.dismissal.hear(member)
-            self._leave_when_removed()
-
-    def answer(self, message: list[Any], reply: Callable[[bytes], None], host: str) -> None:
-        """Answer a question of a node that is no member, from `host`."""
-        if not msg.well_formed(message):
-            return
-        if message[0] == msg.WHO:
-            reply(msg.pack([msg.IS, self.cluster, self.me.id]))
-        elif message[0] == msg.JOIN:
-            caller = Caller(CLIENT, counted_as(host))
-            self.membership.act(
-                "add", message[1:], lambda ok, result: reply(msg.pack([msg.JOINED, ok, result])), caller
-            )
 
     def _leadership(self, leader: str | None, term: int) -> None:
         """The leader or the term changed. Called by the engine within its turn: act when that is over."""
         if leader is None:
             logger.info("term %d: no leader is known yet", term, extra=about(term=term))
         else:
-            known = about(term=term, leader=self.name_of(leader) or None, leader_id=leader)
-            logger.info("term %d: %s leads", term, self.named(leader), extra=known)
+            known = about(term=term, leader=self.names.of(leader) or None, leader_id=leader)
+            logger.info("term %d: %s leads", term, self.names.told(leader), extra=known)
         self.readiness.look()
         self._loop.call_soon(self._after_change)
 
@@ -547,7 +478,10 @@ class Node:
         self.removal.committed(configuration)
         self._use_members()
         if self.me.id in configuration.removed:
-            self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
+            self._leave()
+
+    def _leave(self) -> None:
+        self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
 
     def replace_machine(self, machine: Machine) -> None:
         """Go on with the state of a checkpoint that came from elsewhere."""
@@ -559,24 +493,6 @@ class Node:
         self.on_applied()
         self.pump.wake()
 
-    def _on_gone(self, member: str, message: list[Any]) -> None:
-        """A voter tells that this node was removed: it gets no more entries, and stops when enough have told it."""
-        try:
-            configuration = decode_configuration(message[1])
-        except UnknownConfiguration as error:
-            self.conduct.bad(member, message[0], str(error))
-            return
-        wrong = self.dismissal.fault(configuration)
-        if wrong:
-            self.conduct.bad(member, message[0], wrong)
-        else:
-            self.dismissal.hear(member)
-            self._leave_when_removed()
-
-    def _leave_when_removed(self) -> None:
-        if self.dismissal.complete:
-            self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
-
     def _on_divergence(self, rev: int, own: str, majority: str) -> None:
         """Serve nobody any more, and remember that. The node stays up: to be looked into, and to vote."""
         if self.divergence is not None:
@@ -584,6 +500,7 @@ class Node:
         found = self.divergence = Divergence(rev, own, majority)
         logger.critical("%s; %s", found.refusal.text, divergence.ADVICE)
         self.readiness.end()
+        self.inbox.diverged = True
         self.admission.diverged = found.refusal
         self.on_divergence(found.refusal)
 
@@ -604,6 +521,7 @@ class Node:
         if self.failure is not None:
             return
         self.failure = error
+        self.inbox.close()
         self.readiness.end()
         expected = isinstance(error, RemovedError | OSError)
         logger.critical("the node stops: %s", error, exc_info=None if expected else error)
@@ -646,6 +564,7 @@ class Node:
             return
         self._closed = self.admission.closing = True
         self.readiness.end()
+        self.inbox.close()
         self.pump.close()
         self.maintenance.close()
         self.replica_check.close()

@@ -138,7 +138,7 @@ class Server:
         node = self.node = self._make_node((peers.advertised, client), cluster)
         self._secure(keeping, node, peers)
         peers.admit = lambda member, hello: node.admit(member, hello.address)
-        peers.removed, peers.dismissed, peers.name = node.removed, node.dismissed, node.name_of
+        peers.removed, peers.dismissed, peers.name = node.removed, node.dismissed, node.names.of
         peers.answer = lambda *asked: _answer(node, *asked)
         await peers.start()
         await self._listen_http(node)
@@ -417,7 +417,7 @@ def _answer(node: Node, hello: Hello, message: list[Any], reply: Reply, host: st
     if is_his_own(hello, message) and message[0] == JOIN and hello.reads < least:
         reply(pack([JOINED, False, ["bad_request", outdated(hello.member, hello.reads, least), {}]]))
     elif is_his_own(hello, message):
-        node.answer(message, reply, host)
+        node.strangers.answer(message, reply, host)
     else:
         text = "a node asks for itself only, at the address that it says in its handshake"
         reply(pack([JOINED, False, ["bad_request", text, {}]]))

@@ -46,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "visord/leases": {"visord.leases", "visord.proposer", "visord.state", "visor.protocol"},
     "visord/serving": {
+        "visord.addresses",
         "visord.serving", "visord.members", "visord.watch", "visord.waiting", "visord.state", "visord.logs",
         "visord.progress", "visord.system_errors",
         "visor.protocol", "visor._harmless", "visor._version",

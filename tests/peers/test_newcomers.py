@@ -35,7 +35,7 @@ class Joining:
         self._ask()
 
     def _ask(self) -> None:
-        self._world.node.answer(self._request, self._answered, self._host)
+        self._world.node.strangers.answer(self._request, self._answered, self._host)
 
     def _answered(self, data: bytes) -> None:
         _, self.done, result = msgpack.unpackb(data)
@@ -50,7 +50,7 @@ def made_up(world: Lone, count: int, host: str = "10.9.9.9") -> None:
     for number in range(count):
         id_ = f"{0xFEED0000 + number:016x}"
         request = [msg.JOIN, id_, f"fake{number}", f"10.8.{number % 250}.1:{1000 + number}", "", True]
-        world.node.answer(request, lambda data: None, host)
+        world.node.strangers.answer(request, lambda data: None, host)
 
 
 @pytest.mark.soak

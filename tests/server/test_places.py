@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visord import descriptors
+from visord.addresses import counted_as
 from visord.serving.ledger import Ledger
-from visord.serving.owners import counted_as
 from visord.serving.places import Places
 
 

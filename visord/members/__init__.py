@@ -1,6 +1,9 @@
 """What a node has to do with the other members of its cluster, beyond Raft itself (`visord.raft`).
 
+inbox          who hears what members say
 joining        how a node comes to its cluster
+strangers      what it answers those that come
+names          what members are called
 actions        what can be asked of a cluster, and with which arguments
 standing       who may say what to this node
 proof          who votes, by the word of those who vote

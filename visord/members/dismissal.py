@@ -16,9 +16,12 @@ then, serves stale reads only, and says in an alarm what it was told.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from visord.raft.configuration import Configuration
+from visord.peers import messages as msg
+from visord.peers.messages import Handler
+from visord.raft.configuration import Configuration, UnknownConfiguration, decode
 
 
 class Consensus(Protocol):
@@ -41,12 +44,41 @@ class Consensus(Protocol):
 
 
 class Dismissal:
-    """What one node was told about its removal."""
+    """What one node was told about its removal.
 
-    def __init__(self, consensus: Consensus) -> None:
+    `bad(member, kind, why)`: a member said what no honest one says; `leave()`: enough voters told it, this node has to
+    stop (called again and again then).
+    """
+
+    def __init__(
+        self,
+        consensus: Consensus,
+        bad: Callable[[str, int, str], None],
+        leave: Callable[[], None],
+    ) -> None:
         self._consensus = consensus
+        self._bad = bad
+        self._leave = leave
         self._told: set[str] = set()
         """Voters who said that this node was removed."""
+
+    @property
+    def handlers(self) -> dict[int, Handler]:
+        """What is heard here, by kind."""
+        return {msg.GONE: self.on_gone}
+
+    def on_gone(self, member: str, message: list[Any]) -> None:
+        """A voter tells that this node was removed: it gets no more entries, and stops when enough have told it."""
+        try:
+            configuration = decode(message[1])
+        except UnknownConfiguration as error:
+            self._bad(member, message[0], str(error))
+            return
+        wrong = self.fault(configuration)
+        if wrong:
+            self._bad(member, message[0], wrong)
+        else:
+            self.hear(member)
 
     def fault(self, configuration: Configuration) -> str:
         """Return why these cannot be the members after those that are known; "" when they can."""
@@ -60,8 +92,14 @@ class Dismissal:
         return ""
 
     def hear(self, member: str) -> None:
-        """A voter says that this node was removed."""
+        """A voter says that this node was removed, or refuses it for that."""
         self._told = (self._told | {member}) & set[str]().union(*self._others())
+        self.look()
+
+    def look(self) -> None:
+        """From time to time: what it takes may have become less."""
+        if self.complete:
+            self._leave()
 
     @property
     def complete(self) -> bool:

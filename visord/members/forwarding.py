@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from visor.protocol.frames import Message
 from visor.protocol.verbs import WRITES
 from visord.peers import messages as msg
+from visord.peers.messages import Handler
 from visord.proposer import HOLD_SECONDS, LOST, Group, Proposer
 from visord.state.command import WRITE_WEIGHT, too_deep, well_formed
 from visord.state.formats import FORMAT, OLDEST
@@ -77,6 +78,15 @@ class Forwarding:
         self._sent_at = 0.0
         self.proposer: Proposer
         """Whose route this is."""
+
+    @property
+    def handlers(self) -> dict[int, Handler]:
+        """What is heard here, by kind."""
+        return {
+            msg.FORWARD: self.on_forward,
+            msg.PLACED: self.on_placed,
+            msg.REFUSED: self.on_refused,
+        }
 
     # -- the route --------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from visord.logs import about
 from visord.peers import messages as msg
+from visord.peers.messages import Handler
 from visord.raft.configuration import Configuration, UnknownConfiguration
 from visord.raft.configuration import decode as decode_configuration
 from visord.state.machine import Machine
@@ -99,6 +100,16 @@ class Install:
             changed=self._go_on,
         )
 
+    @property
+    def handlers(self) -> dict[int, Handler]:
+        """What is heard here, by kind."""
+        return {
+            msg.OFFER: self.on_offer,
+            msg.OFFERED: self.on_offered,
+            msg.FETCH: self.on_fetch,
+            msg.CHUNK: self.on_chunk,
+        }
+
     def status(self) -> dict[str, Any] | None:
         """Return how far a transfer is; None when there is none."""
         if not self._source:
@@ -107,7 +118,7 @@ class Install:
         return {"from": self._source, "bytes": here, "of": whole, "installing": self._installing}
 
     def _about(self, member: str, index: int) -> dict[str, Any]:
-        return about(member=self._node.name_of(member) or None, member_id=member, index=index)
+        return about(member=self._node.names.of(member) or None, member_id=member, index=index)
 
     # -- fetching -------------------------------------------------------------------------------------
 
@@ -116,7 +127,7 @@ class Install:
         if self._installing or self._time() < self._not_before:
             return
         if not self._source:
-            named = self._node.named(leader)
+            named = self._node.names.told(leader)
             logger.info(
                 "too far behind for the log of %s, which begins at %d: fetching a checkpoint",
                 named, index, extra=self._about(leader, index),
@@ -229,7 +240,7 @@ class Install:
             node.read_index.applied(machine.index)
             logger.info(
                 "took over a checkpoint of %s at index %d, rev %d",
-                node.named(self._source), machine.index, machine.store.rev,
+                node.names.told(self._source), machine.index, machine.store.rev,
                 extra=self._about(self._source, machine.index),
             )  # fmt: skip
         finally:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from visord.members.owed import Owed
 from visord.peers import messages as msg
+from visord.peers.messages import Handler
 from visord.state.refusal import Refusal
 
 Reply: TypeAlias = Callable[[Any], None]
@@ -63,6 +64,14 @@ class LeaderCalls:
         self._last = first
         self._owed = Owed(MAX_OWED)
         self._open: dict[int, _Question] = {}
+
+    @property
+    def handlers(self) -> dict[int, Handler]:
+        """What is heard here, by kind."""
+        return {
+            msg.KEEP: self.on_keep,
+            msg.KEPT: self.on_kept,
+        }
 
     def ask(self, verb: int, arguments: list[Any], reply: Reply) -> None:
         """Have a question answered by the leader, whoever that is."""

@@ -28,6 +28,7 @@ from visord.members import actions
 from visord.members.callers import ME, MEMBER, OPERATOR, PASSED, PASSED_KEPT, Caller, Callers
 from visord.members.newcomers import Newcomers
 from visord.peers import messages as msg
+from visord.peers.messages import Handler
 from visord.raft.configuration import (
     MAX_MEMBERS,
     Configuration,
@@ -151,6 +152,14 @@ class Membership:
         """The term in which this node leads, and since when."""
         self.services: dict[str, Service] = {"members": Service(PATIENCE_SECONDS, self._tell_members)}
         """What can be asked of the leader, besides the actions."""
+
+    @property
+    def handlers(self) -> dict[int, Handler]:
+        """What is heard here, by kind."""
+        return {
+            msg.CALL: self.on_call,
+            msg.RESULT: self.on_result,
+        }
 
     # -- what anybody may ask -------------------------------------------------------------------------
 

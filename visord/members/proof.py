@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 
 from visord.naming import not_an_id
 from visord.peers import messages as msg
+from visord.peers.messages import Handler
 from visord.raft.configuration import MAX_MEMBERS, Configuration
 
 logger = logging.getLogger("visord.peers")
@@ -78,6 +79,14 @@ class Proof:
         self._claim: tuple[str, float] | None = None
         """Who was the last to claim what was not proven, and when."""
         self._said = False
+
+    @property
+    def handlers(self) -> dict[int, Handler]:
+        """What is heard here, by kind."""
+        return {
+            msg.WHO_VOTES: self.on_who_votes,
+            msg.VOTERS: self.on_voters,
+        }
 
     # -- what is known --------------------------------------------------------------------------------
 

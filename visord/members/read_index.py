@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from visord.members.owed import Owed
 from visord.peers import messages as msg
+from visord.peers.messages import Handler
 from visord.waiting import Waiting
 
 Reader: TypeAlias = Callable[[bool], None]
@@ -76,6 +77,14 @@ class ReadIndex:
         self._last = first
         self._sleepers: Waiting[_Batch] = Waiting()
         """Confirmed, but not applied here yet."""
+
+    @property
+    def handlers(self) -> dict[int, Handler]:
+        """What is heard here, by kind."""
+        return {
+            msg.READ_INDEX: self.on_read_index,
+            msg.READ_AT: self.on_read_at,
+        }
 
     def ask(self, reader: Reader) -> None:
         """Call `reader(True)` when the store is at least as new as it was anywhere when this was called."""

@@ -32,6 +32,7 @@ from visord.members import marks
 from visord.members.marks import Places, Question
 from visord.members.membership import Answer, Service
 from visord.peers import messages as msg
+from visord.peers.messages import Handler
 from visord.raft.configuration import Configuration
 from visord.state.digest import digest
 from visord.state.machine import Machine
@@ -298,6 +299,19 @@ class ReplicaCheck:
         """The rev at which replicas were compared last, and a majority was equal."""
         self.marked = 0
         """The rev of the last mark that all members had."""
+
+    @property
+    def handlers(self) -> dict[int, Handler]:
+        """What is heard here, by kind."""
+        return {
+            msg.HASH: self.on_hash,
+            msg.HASHED: self.on_hashed,
+            msg.VERDICT: self.on_verdict,
+            msg.MARK: self.on_mark,
+            msg.MARKED: self.on_marked,
+            msg.DIGEST: self.on_digest,
+            msg.TOLD: self.on_told,
+        }
 
     @property
     def service(self) -> Service:

@@ -32,7 +32,7 @@ life, which must not take it for one to a question of its own.
 To be a member is no licence: `well_formed` judges a whole message before anything acts on it. Every integer has a
 range (terms and indexes below 2**62, so that what is stored or added to them always fits 64 bits), every text and every
 list a length and elements of one form, and what belongs together must fit: the terms of entries never fall and are none
-later than their leader's. What `node.Node` does with a message that is none: `members/conduct.py`. Who may say what:
+later than their leader's. What becomes of a message that is none: `members/conduct.py`. Who may say what:
 `members/standing.py`.
 """
 
@@ -107,6 +107,9 @@ MAX_CONFIGURATION: Final = 4 << 20
 
 Check: TypeAlias = Callable[[Any], bool]
 """Tells whether a field can be what it should be."""
+
+Handler: TypeAlias = Callable[[str, list[Any]], None]
+"""Takes a well-formed message of one kind: (member, message)."""
 
 
 def _index(field: Any) -> bool:

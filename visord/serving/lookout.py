@@ -97,7 +97,7 @@ def _work(node: Node) -> Iterator[Work]:
     transfer = node.install.status()
     if transfer is not None and transfer["of"]:  # else it is not known yet what there is to fetch
         doing = "loading" if transfer["installing"] else "fetching"
-        what = f"{doing} a checkpoint of {node.named(transfer['from'])}"
+        what = f"{doing} a checkpoint of {node.names.told(transfer['from'])}"
         yield Work(what, transfer["bytes"], transfer["of"], "MB")
     hashed = node.replica_check.progress
     if hashed is not None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from ipaddress import IPv6Address
 from typing import Any, Final
 
+from visord.addresses import counted_as
 from visord.state.command import MAX_OWNER
 
 _CREDENTIALS: Final = struct.Struct("3i")
@@ -25,19 +25,6 @@ def owner_of(transport: asyncio.BaseTransport) -> str:
     if isinstance(peer, tuple):
         return counted_as(str(peer[0]))[:MAX_OWNER]
     return _user(transport.get_extra_info("socket"))
-
-
-def counted_as(host: str) -> str:
-    """Return whom an address counts for: itself, and with IPv6 its /64, of which one machine may have any."""
-    if ":" not in host:
-        return host
-    try:
-        address = IPv6Address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return f"{IPv6Address(int(address) >> 64 << 64)}/64"
 
 
 def _user(sock: Any) -> str:
