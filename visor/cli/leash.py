@@ -17,10 +17,13 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 import time
-from collections.abc import Sequence
+
+try:  # without what `signal` makes of it: enums take longer to make than all that is done here
+    import _signal as signal  # type: ignore[import-not-found]
+except ImportError:
+    import signal
 
 GRACE = 5.0
 """Seconds that the command gets to end by itself."""
@@ -29,7 +32,7 @@ PR_SET_PDEATHSIG = 1
 NOT_RUN = 127
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Become the command; return only when that cannot be."""
     status, life, parent = (int(each) for each in arguments[:3])
     blocked = [int(each) for each in arguments[3].split(",") if each]

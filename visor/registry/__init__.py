@@ -17,17 +17,8 @@ operation promises; `errors` what is refused. The modules here are the pure part
 
 from __future__ import annotations
 
-import importlib
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
-
-from visor.registry import errors
-from visor.registry.audit import Fault
-from visor.registry.happenings import EventPath, EventType
-from visor.registry.listed import Listed, Mapped
-from visor.registry.mending import Repaired
-from visor.registry.model import Heartbeat, Limits, Mark
-from visor.registry.scaling import Group
-from visor.registry.states import ENDED, MOVES, TERMINAL, Move, Operation, State, Status
 
 if TYPE_CHECKING:
     from visor.blocking.registry import (
@@ -54,21 +45,40 @@ if TYPE_CHECKING:
         TicketWatch,
         connect,
     )
+    from visor.registry import errors
+    from visor.registry.audit import Fault
+    from visor.registry.happenings import EventPath, EventType
+    from visor.registry.listed import Listed, Mapped
+    from visor.registry.mending import Repaired
+    from visor.registry.model import Heartbeat, Limits, Mark
+    from visor.registry.scaling import Group
+    from visor.registry.states import ENDED, MOVES, TERMINAL, Move, Operation, State, Status
 
-_BLOCKING = (
-    "SCHEMA", "App", "Endpoint", "Env", "Event", "EventWatch", "Instance", "Lock", "Member", "Presence", "ProcType",
-    "Registry", "Revision", "Runner", "RunnerWatch", "ScaleCount", "Scaled", "Service", "Snapshot", "Ticket",
-    "TicketWatch", "connect",
-)  # fmt: skip
-
+_PLACES = {
+    "visor.blocking.registry": (
+        "SCHEMA", "App", "Endpoint", "Env", "Event", "EventWatch", "Instance", "Lock", "Member", "Presence",
+        "ProcType", "Registry", "Revision", "Runner", "RunnerWatch", "ScaleCount", "Scaled", "Service", "Snapshot",
+        "Ticket", "TicketWatch", "connect",
+    ),
+    "visor.registry.audit": ("Fault",),
+    "visor.registry.happenings": ("EventPath", "EventType"),
+    "visor.registry.listed": ("Listed", "Mapped"),
+    "visor.registry.mending": ("Repaired",),
+    "visor.registry.model": ("Heartbeat", "Limits", "Mark"),
+    "visor.registry.scaling": ("Group",),
+    "visor.registry.states": ("ENDED", "MOVES", "TERMINAL", "Move", "Operation", "State", "Status"),
+}  # fmt: skip
+"""What each module brings. It is loaded when one of its names is first asked for, as those of `visor`."""
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 
 if not TYPE_CHECKING:  # or a checker would take any misspelt name for one that is made here
 
     def __getattr__(name):
-        # The blocking side is made of the modules here, so it cannot come first.
-        if name not in _BLOCKING:
+        if name == "errors":
+            return _import_module("visor.registry.errors")
+        if name not in _PLACE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module("visor.blocking.registry"), name)
+        value = getattr(_import_module(_PLACE_OF[name]), name)
         globals()[name] = value
         return value
 

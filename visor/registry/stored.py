@@ -19,22 +19,9 @@ from visor._dataclass import dataclass
 from visor._unfit import Unfit
 from visor.registry.errors import BadRecord
 from visor.registry.model import (
-    AppRecord,
-    EndpointRecord,
-    EnvRecord,
     Heartbeat,
-    IdRecord,
-    InstanceRecord,
-    LeaseRecord,
     Limits,
-    LockRecord,
     Mark,
-    MemberRecord,
-    ProcRecord,
-    RevisionRecord,
-    RunnerRecord,
-    ScaleRecord,
-    ServiceRecord,
     TicketRecord,
 )
 from visor.registry.schema import NUMBER, PORT, TEXT, TEXTS, WHOLE, Form, bad_value, one_of
@@ -193,31 +180,24 @@ def _fields(kind: type) -> tuple[_Field, ...]:
     )
 
 
-_LAYOUT: Final[dict[type, tuple[_Field, ...]]] = {
-    kind: _fields(kind)
-    for kind in (
-        AppRecord,
-        RevisionRecord,
-        Limits,
-        Heartbeat,
-        ProcRecord,
-        EnvRecord,
-        InstanceRecord,
-        TicketRecord,
-        IdRecord,
-        ScaleRecord,
-        ServiceRecord,
-        EndpointRecord,
-        RunnerRecord,
-        MemberRecord,
-        LeaseRecord,
-        LockRecord,
-    )
-}
+class _Layouts(dict[type, tuple[_Field, ...]]):
+    """The fields of each kind of record, read from `model.py` when the kind is first met."""
 
-_BY_KEY: Final[dict[type, dict[str, _Field]]] = {
-    kind: {field.key: field for field in layout} for kind, layout in _LAYOUT.items()
-}
+    def __missing__(self, kind: type) -> tuple[_Field, ...]:
+        found = self[kind] = _fields(kind)
+        return found
+
+
+class _Keys(dict[type, dict[str, _Field]]):
+    """The same by the key in the file."""
+
+    def __missing__(self, kind: type) -> dict[str, _Field]:
+        found = self[kind] = {field.key: field for field in _LAYOUT[kind]}
+        return found
+
+
+_LAYOUT: Final = _Layouts()
+_BY_KEY: Final = _Keys()
 
 _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 

@@ -11,15 +11,9 @@ from typing import TYPE_CHECKING, Any
 from visor import select
 from visor._public import public
 from visor.aio.registry.base import Registered
-from visor.aio.registry.env import Env
-from visor.aio.registry.instance import Instance
-from visor.aio.registry.proc import ProcType
-from visor.aio.registry.repair import mend_or_raise
-from visor.aio.registry.revision import Revision
 from visor.errors import Conflict, NotFound, RevMismatch
-from visor.registry import entries, layout, names
+from visor.registry import layout, names
 from visor.registry.errors import AlreadyRegistered
-from visor.registry.happenings import EventType
 from visor.registry.listed import Listed, Mapped
 from visor.registry.model import NOTHING, AppRecord
 from visor.registry.plan import Refused
@@ -28,8 +22,13 @@ from visor.registry.states import ENDED
 from visor.registry.stored import encode
 
 if TYPE_CHECKING:
+    from visor.aio.registry.env import Env
     from visor.aio.registry.events import EventWatch
+    from visor.aio.registry.instance import Instance
+    from visor.aio.registry.proc import ProcType
+    from visor.aio.registry.revision import Revision
     from visor.aio.registry.snapshot import Snapshot
+    from visor.registry.happenings import EventType
 
 
 class App(Registered):
@@ -84,6 +83,8 @@ class App(Registered):
 
         Exists when it is registered, also by others since this rev; RevMismatch when it came and went since.
         """
+        from visor.registry import entries
+
         path = layout.app(self.name)
         if self.is_registered:
             raise AlreadyRegistered(
@@ -105,6 +106,9 @@ class App(Registered):
         they go too (their hosts see them go, and end the processes). NotFound when this object is not registered,
         RevMismatch when the app has changed since.
         """
+        from visor.aio.registry.repair import mend_or_raise
+        from visor.registry import entries
+
         path = layout.app(self.name)
         if not self.is_registered:
             raise NotFound(f"app {self.name}: not registered", path=path, rev=self.rev)
@@ -146,6 +150,8 @@ class App(Registered):
 
     async def set_head(self, ref: str, *, timeout: float | None = None) -> App:
         """Say which revision is the latest; RevMismatch when the app has changed since this rev."""
+        from visor.registry import entries
+
         record = replace(self._record, head=names.name("revision", ref))
         path = layout.app(self.name)
         if not self.is_registered:
@@ -178,6 +184,8 @@ class App(Registered):
         RevMismatch when the same variable has changed since this rev; others do not matter. Of an app that is not
         registered yet, it is kept until `register`.
         """
+        from visor.registry import entries
+
         names.variable(key)
         text(f"variable {key}", value)
         if not self.is_registered:
@@ -192,6 +200,8 @@ class App(Registered):
 
     async def del_environment_variable(self, key: str, *, timeout: float | None = None) -> App:
         """Delete a variable, and return the app without it; NotFound when there is none at this rev."""
+        from visor.registry import entries
+
         path = layout.variable(self.name, names.variable(key))
         if not self.is_registered:
             if key not in self._given:

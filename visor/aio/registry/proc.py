@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from visor import select
 from visor._public import public
 from visor.aio.registry.access import Access
 from visor.aio.registry.base import Registered
-from visor.aio.registry.instance import Instance
 from visor.aio.registry.part import unregister_part
 from visor.errors import Conflict
 from visor.registry import entries, layout
@@ -22,6 +21,10 @@ from visor.registry.plan import Plan, Refused
 from visor.registry.schema import texts
 from visor.registry.states import State
 from visor.registry.stored import check, encode
+
+if TYPE_CHECKING:
+    from visor.aio.registry.instance import Instance
+
 
 FREE_LOOKED_AT = 64
 

@@ -8,35 +8,35 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from random import Random
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from visor import select
 from visor._public import public
 from visor._settings import gather
 from visor.aio.client import Client
 from visor.aio.registry.access import Access
-from visor.aio.registry.app import App
-from visor.aio.registry.events import EventWatch, watch_event
-from visor.aio.registry.instance import Instance, claimer
-from visor.aio.registry.member import RunnerWatch, watch_runner
-from visor.aio.registry.presence import Presence, attend
-from visor.aio.registry.repair import repair
-from visor.aio.registry.scale import ScaleCount, Scaled, purge
 from visor.aio.registry.snapshot import Snapshot
-from visor.aio.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
 from visor.codecs import BYTES
 from visor.errors import Compacted, NotFound
-from visor.registry import entries, layout, names
-from visor.registry.audit import Fault
+from visor.registry import layout, names
 from visor.registry.errors import BadRecord, SchemaMismatch
-from visor.registry.happenings import EventType
-from visor.registry.listed import Listed
-from visor.registry.mending import Repaired
 from visor.registry.model import NOTHING
 from visor.registry.plan import Plan, Refused
 from visor.registry.schema import LEASE, NUMBER, fitting
-from visor.registry.states import Operation
-from visor.registry.tickets import operation
+
+if TYPE_CHECKING:
+    from visor.aio.registry.app import App
+    from visor.aio.registry.events import EventWatch
+    from visor.aio.registry.instance import Instance
+    from visor.aio.registry.member import RunnerWatch
+    from visor.aio.registry.presence import Presence
+    from visor.aio.registry.scale import ScaleCount, Scaled
+    from visor.aio.registry.ticket import Ticket, TicketWatch
+    from visor.registry.audit import Fault
+    from visor.registry.happenings import EventType
+    from visor.registry.listed import Listed
+    from visor.registry.mending import Repaired
+    from visor.registry.states import Operation
 
 SCHEMA = 4
 """The layout of the tree. The ancestors' last one was 3."""
@@ -96,6 +96,8 @@ class Registry:
 
         Idempotent. SchemaMismatch when the tree is laid out by another version.
         """
+        from visor.registry.entries import FIRST_PORT
+
         plan = Plan(note=f"init schema {SCHEMA}")
         plan.missing(layout.SCHEMA)
         plan.put(layout.SCHEMA, b"%d" % SCHEMA)
@@ -103,7 +105,7 @@ class Registry:
         _, port = await access.get(layout.NEXT_PORT)
         if port is None:
             plan.missing(layout.NEXT_PORT)
-            plan.put(layout.NEXT_PORT, b"%d" % entries.FIRST_PORT)
+            plan.put(layout.NEXT_PORT, b"%d" % FIRST_PORT)
         pauses = access.pauses()
         while isinstance(await access.commit(plan), Refused):
             try:
@@ -174,6 +176,8 @@ class Registry:
         and the object can be registered anew; a process type's port is not given back then. NotFound when there is
         no such file, Conflict when it can be read, or others keep changing it.
         """
+        from visor.aio.registry.repair import repair
+
         return await repair(await self._now(timeout), path)
 
     # -- apps (seed 001) ------------------------------------------------------------------------------
@@ -228,6 +232,8 @@ class Registry:
         self, app: str | None = None, *, reason: str = "purged", timeout: float | None = None
     ) -> int:
         """Unregister all instances, of an app or of all, that have ended, and return how many."""
+        from visor.aio.registry.scale import purge
+
         return await purge(await self._now(timeout), app, reason)
 
     async def ticket(self, identity: int) -> Ticket:
@@ -271,6 +277,10 @@ class Registry:
 
         DeadlineExceeded when others were faster with every single one.
         """
+        from visor.aio.registry.instance import claimer
+        from visor.aio.registry.ticket import Wanted, claim_ticket
+        from visor.registry.tickets import operation
+
         name, lease = claimer(host, lease)
         wanted = Wanted(app, revision, proc, None if op is None else operation(op))
         fitting(LEASE, "lease", lease)
@@ -305,6 +315,8 @@ class Registry:
         app: str | None = None,
     ) -> EventWatch:
         """Follow what happens, from `rev` on (default: from now on), of all apps or of one."""
+        from visor.aio.registry.events import watch_event
+
         return await watch_event(Snapshot(self._access, rev or 0), rev, types, app)
 
     async def watch_ticket(self, rev: int | None = None, *, host: str | None = None) -> TicketWatch:
@@ -312,10 +324,14 @@ class Registry:
 
         Open ones, whether new or given back, and stop tickets, with `host` only its own.
         """
+        from visor.aio.registry.ticket import watch_ticket
+
         return await watch_ticket(Snapshot(self._access, rev or 0), rev, host)
 
     async def watch_runner(self, host: str | None = None, rev: int | None = None) -> RunnerWatch:
         """Follow the runners of a host, or of all, that start and stop, from `rev` on (default: from now on)."""
+        from visor.aio.registry.member import watch_runner
+
         return await watch_runner(Snapshot(self._access, rev or 0), host, rev)
 
     # -- hosts ----------------------------------------------------------------------------------------
@@ -326,6 +342,8 @@ class Registry:
 
         What it claims becomes lost by itself when it dies.
         """
+        from visor.aio.registry.presence import attend
+
         names.host(host)
         fitting(NUMBER, "ttl", ttl)
         return await attend(await self._now(timeout), host, ttl, version)

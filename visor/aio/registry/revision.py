@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from visor import select
 from visor._public import public
 from visor.aio.registry.base import Registered
-from visor.aio.registry.instance import Instance
 from visor.aio.registry.part import register_part, unregister_part
-from visor.aio.registry.scale import Scaled
 from visor.errors import NotFound
 from visor.registry import entries, layout
 from visor.registry.listed import Listed
 from visor.registry.model import RevisionRecord
 from visor.registry.plan import Refused
 from visor.registry.stored import check, encode
+
+if TYPE_CHECKING:
+    from visor.aio.registry.instance import Instance
+    from visor.aio.registry.scale import Scaled
 
 
 class Revision(Registered):

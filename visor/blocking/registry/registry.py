@@ -8,35 +8,35 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from visor import select
 from visor._public import public
 from visor._settings import gather
 from visor.blocking.client import Client
 from visor.blocking.registry.access import Access
-from visor.blocking.registry.app import App
-from visor.blocking.registry.events import EventWatch, watch_event
-from visor.blocking.registry.instance import Instance, claimer
-from visor.blocking.registry.member import RunnerWatch, watch_runner
-from visor.blocking.registry.presence import Presence, attend
-from visor.blocking.registry.repair import repair
-from visor.blocking.registry.scale import ScaleCount, Scaled, purge
 from visor.blocking.registry.snapshot import Snapshot
-from visor.blocking.registry.ticket import Ticket, TicketWatch, Wanted, claim_ticket, watch_ticket
 from visor.codecs import BYTES
 from visor.errors import Compacted, NotFound
-from visor.registry import entries, layout, names
-from visor.registry.audit import Fault
+from visor.registry import layout, names
 from visor.registry.errors import BadRecord, SchemaMismatch
-from visor.registry.happenings import EventType
-from visor.registry.listed import Listed
-from visor.registry.mending import Repaired
 from visor.registry.model import NOTHING
 from visor.registry.plan import Plan, Refused
 from visor.registry.schema import LEASE, NUMBER, fitting
-from visor.registry.states import Operation
-from visor.registry.tickets import operation
+
+if TYPE_CHECKING:
+    from visor.blocking.registry.app import App
+    from visor.blocking.registry.events import EventWatch
+    from visor.blocking.registry.instance import Instance
+    from visor.blocking.registry.member import RunnerWatch
+    from visor.blocking.registry.presence import Presence
+    from visor.blocking.registry.scale import ScaleCount, Scaled
+    from visor.blocking.registry.ticket import Ticket, TicketWatch
+    from visor.registry.audit import Fault
+    from visor.registry.happenings import EventType
+    from visor.registry.listed import Listed
+    from visor.registry.mending import Repaired
+    from visor.registry.states import Operation
 
 SCHEMA = 4
 """The layout of the tree. The ancestors' last one was 3."""
@@ -96,6 +96,8 @@ class Registry:
 
         Idempotent. SchemaMismatch when the tree is laid out by another version.
         """
+        from visor.registry.entries import FIRST_PORT
+
         plan = Plan(note=f"init schema {SCHEMA}")
         plan.missing(layout.SCHEMA)
         plan.put(layout.SCHEMA, b"%d" % SCHEMA)
@@ -103,7 +105,7 @@ class Registry:
         _, port = access.get(layout.NEXT_PORT)
         if port is None:
             plan.missing(layout.NEXT_PORT)
-            plan.put(layout.NEXT_PORT, b"%d" % entries.FIRST_PORT)
+            plan.put(layout.NEXT_PORT, b"%d" % FIRST_PORT)
         pauses = access.pauses()
         while isinstance(access.commit(plan), Refused):
             try:
@@ -174,6 +176,8 @@ class Registry:
         and the object can be registered anew; a process type's port is not given back then. NotFound when there is
         no such file, Conflict when it can be read, or others keep changing it.
         """
+        from visor.blocking.registry.repair import repair
+
         return repair(self._now(timeout), path)
 
     # -- apps (seed 001) ------------------------------------------------------------------------------
@@ -224,6 +228,8 @@ class Registry:
 
     def purge(self, app: str | None = None, *, reason: str = "purged", timeout: float | None = None) -> int:
         """Unregister all instances, of an app or of all, that have ended, and return how many."""
+        from visor.blocking.registry.scale import purge
+
         return purge(self._now(timeout), app, reason)
 
     def ticket(self, identity: int) -> Ticket:
@@ -267,6 +273,10 @@ class Registry:
 
         DeadlineExceeded when others were faster with every single one.
         """
+        from visor.blocking.registry.instance import claimer
+        from visor.blocking.registry.ticket import Wanted, claim_ticket
+        from visor.registry.tickets import operation
+
         name, lease = claimer(host, lease)
         wanted = Wanted(app, revision, proc, None if op is None else operation(op))
         fitting(LEASE, "lease", lease)
@@ -301,6 +311,8 @@ class Registry:
         app: str | None = None,
     ) -> EventWatch:
         """Follow what happens, from `rev` on (default: from now on), of all apps or of one."""
+        from visor.blocking.registry.events import watch_event
+
         return watch_event(Snapshot(self._access, rev or 0), rev, types, app)
 
     def watch_ticket(self, rev: int | None = None, *, host: str | None = None) -> TicketWatch:
@@ -308,10 +320,14 @@ class Registry:
 
         Open ones, whether new or given back, and stop tickets, with `host` only its own.
         """
+        from visor.blocking.registry.ticket import watch_ticket
+
         return watch_ticket(Snapshot(self._access, rev or 0), rev, host)
 
     def watch_runner(self, host: str | None = None, rev: int | None = None) -> RunnerWatch:
         """Follow the runners of a host, or of all, that start and stop, from `rev` on (default: from now on)."""
+        from visor.blocking.registry.member import watch_runner
+
         return watch_runner(Snapshot(self._access, rev or 0), host, rev)
 
     # -- hosts ----------------------------------------------------------------------------------------
@@ -322,6 +338,8 @@ class Registry:
 
         What it claims becomes lost by itself when it dies.
         """
+        from visor.blocking.registry.presence import attend
+
         names.host(host)
         fitting(NUMBER, "ttl", ttl)
         return attend(self._now(timeout), host, ttl, version)

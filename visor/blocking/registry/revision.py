@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from visor import select
 from visor._public import public
 from visor.blocking.registry.base import Registered
-from visor.blocking.registry.instance import Instance
 from visor.blocking.registry.part import register_part, unregister_part
-from visor.blocking.registry.scale import Scaled
 from visor.errors import NotFound
 from visor.registry import entries, layout
 from visor.registry.listed import Listed
 from visor.registry.model import RevisionRecord
 from visor.registry.plan import Refused
 from visor.registry.stored import check, encode
+
+if TYPE_CHECKING:
+    from visor.blocking.registry.instance import Instance
+    from visor.blocking.registry.scale import Scaled
 
 
 class Revision(Registered):

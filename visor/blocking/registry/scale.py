@@ -11,7 +11,6 @@ from visor import select
 from visor._dataclass import dataclass
 from visor._public import public
 from visor.blocking.registry.instance import Instance
-from visor.blocking.registry.repair import mend_or_raise
 from visor.errors import Conflict, NotFound
 from visor.registry import layout, scaling
 from visor.registry.errors import BadRecord, Unregistered
@@ -61,6 +60,8 @@ def scale_group(
     view: Snapshot, group: Group, amount: Amount, by: str | None, timeout: float | None
 ) -> Scaled:
     """Bring a group to an amount: up to 500 instances in one rev, more in steps that are whole each."""
+    from visor.blocking.registry.repair import mend_or_raise
+
     view = view._within(timeout)
     access = view._access
     by = access.who(by)

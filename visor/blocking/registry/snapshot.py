@@ -4,28 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from visor import select
 from visor._public import public
 from visor.blocking.registry.access import Access, Row
-from visor.blocking.registry.app import App
-from visor.blocking.registry.audit import verify
-from visor.blocking.registry.env import Env
-from visor.blocking.registry.events import EventWatch, watch_event
-from visor.blocking.registry.instance import Instance
-from visor.blocking.registry.lock import Lock, take
-from visor.blocking.registry.member import DIRECTORIES, Member, Runner, member_kind
-from visor.blocking.registry.proc import ProcType
-from visor.blocking.registry.revision import Revision
-from visor.blocking.registry.scale import ScaleCount, Scaled, count_group, register_one, scale_group, top_up
-from visor.blocking.registry.service import Endpoint, Service
-from visor.blocking.registry.ticket import Ticket, create_ticket, from_file
 from visor.errors import NotFound
-from visor.registry import layout, moves, names, placement, scaling, srv
-from visor.registry.audit import Fault
+from visor.registry import layout, names
 from visor.registry.errors import BadRecord
-from visor.registry.happenings import EventType
 from visor.registry.listed import Listed, Mapped, told
 from visor.registry.model import (
     NOTHING,
@@ -44,14 +30,29 @@ from visor.registry.model import (
     ScaleRecord,
     ServiceRecord,
 )
-from visor.registry.moves import Seen
-from visor.registry.plan import Version
-from visor.registry.scaling import Group
 from visor.registry.schema import texts
-from visor.registry.states import TAKEN, Operation
+from visor.registry.states import TAKEN
 from visor.registry.stored import check, decode
-from visor.registry.tickets import operation
 from visor.select import Selector
+
+if TYPE_CHECKING:
+    from visor.blocking.registry.app import App
+    from visor.blocking.registry.env import Env
+    from visor.blocking.registry.events import EventWatch
+    from visor.blocking.registry.instance import Instance
+    from visor.blocking.registry.lock import Lock
+    from visor.blocking.registry.member import Member, Runner
+    from visor.blocking.registry.proc import ProcType
+    from visor.blocking.registry.revision import Revision
+    from visor.blocking.registry.scale import ScaleCount, Scaled
+    from visor.blocking.registry.service import Endpoint, Service
+    from visor.blocking.registry.ticket import Ticket
+    from visor.registry.audit import Fault
+    from visor.registry.happenings import EventType
+    from visor.registry.moves import Seen
+    from visor.registry.plan import Version
+    from visor.registry.scaling import Group
+    from visor.registry.states import Operation
 
 T = TypeVar("T")
 
@@ -110,6 +111,8 @@ class Snapshot:
         env: Mapping[str, str] = NOTHING,
     ) -> App:
         """Return an app that is not registered yet; `env` is stored with it. BadName."""
+        from visor.blocking.registry.app import App
+
         record = check(AppRecord(names.name("app", name), repo_url, stack, deploy_type))
         given = texts("env", env)
         for key in given:
@@ -118,11 +121,15 @@ class Snapshot:
 
     def app(self, name: str) -> App:
         """Return an app; NotFound."""
+        from visor.blocking.registry.app import App
+
         record, mod_rev = self._one(AppRecord, layout.app(name), f"app {name}")
         return App(self, record, mod_rev)
 
     def app_in_any_case(self, name: str) -> App:
         """Return an app, also one whose record cannot be read: then only its name is known. NotFound."""
+        from visor.blocking.registry.app import App
+
         try:
             return self.app(name)
         except BadRecord:
@@ -131,6 +138,8 @@ class Snapshot:
 
     def apps(self) -> Listed[App]:
         """Return all apps, by name."""
+        from visor.blocking.registry.app import App
+
         found = self._list(AppRecord, select.glob("/apps/*/app"))
         return Listed((App(self, *each) for each in found), found.damaged)
 
@@ -154,16 +163,22 @@ class Snapshot:
 
     def new_revision(self, app: str, ref: str, archive_url: str = "") -> Revision:
         """Return a revision that is not registered yet. BadName."""
+        from visor.blocking.registry.revision import Revision
+
         record = check(RevisionRecord(names.name("app", app), names.name("revision", ref), archive_url))
         return Revision(self, record, 0)
 
     def revision(self, app: str, ref: str) -> Revision:
         """Return a revision; NotFound."""
+        from visor.blocking.registry.revision import Revision
+
         path = layout.revision(app, ref)
         return Revision(self, *self._one(RevisionRecord, path, f"revision {app} {ref}"))
 
     def revisions(self, app: str | None = None) -> Listed[Revision]:
         """Return the revisions of an app, or of all."""
+        from visor.blocking.registry.revision import Revision
+
         found = self._list(RevisionRecord, _parts("revs", app))
         return Listed((Revision(self, *each) for each in found), found.damaged)
 
@@ -180,6 +195,8 @@ class Snapshot:
         attrs: Mapping[str, str] = NOTHING,
     ) -> ProcType:
         """Return a process type that is not registered yet. `with_port`: it claims a port then. BadName."""
+        from visor.blocking.registry.proc import ProcType
+
         record = ProcRecord(
             names.name("app", app),
             names.proc(name),
@@ -194,15 +211,21 @@ class Snapshot:
 
     def proc(self, app: str, name: str) -> ProcType:
         """Return a process type; NotFound."""
+        from visor.blocking.registry.proc import ProcType
+
         return ProcType(self, *self._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
 
     def procs(self, app: str | None = None) -> Listed[ProcType]:
         """Return the process types of an app, or of all."""
+        from visor.blocking.registry.proc import ProcType
+
         found = self._list(ProcRecord, _parts("procs", app))
         return Listed((ProcType(self, *each) for each in found), found.damaged)
 
     def new_env(self, app: str, ref: str, vars: Mapping[str, str]) -> Env:
         """Return an immutable environment that is not registered yet. BadName, also for a variable's name."""
+        from visor.blocking.registry.env import Env
+
         given = texts("vars", vars)
         for key in given:
             names.variable(key)
@@ -211,16 +234,24 @@ class Snapshot:
 
     def env(self, app: str, ref: str) -> Env:
         """Return an immutable environment; NotFound."""
+        from visor.blocking.registry.env import Env
+
         return Env(self, *self._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
 
     def envs(self, app: str | None = None) -> Listed[Env]:
         """Return the immutable environments of an app, or of all."""
+        from visor.blocking.registry.env import Env
+
         found = self._list(EnvRecord, _parts("envs", app))
         return Listed((Env(self, *each) for each in found), found.damaged)
 
     # -- instances ------------------------------------------------------------------------------------
     def instance(self, identity: int) -> Instance:
         """Return an instance; NotFound for none such, Unregistered for one that is gone."""
+        from visor.blocking.registry.instance import Instance
+        from visor.registry import moves, placement
+        from visor.registry.moves import Seen
+
         found = self.identity(identity)
         path = layout.identity(identity)
         if found is None or found.ticket is not None:
@@ -247,6 +278,8 @@ class Snapshot:
         env: str | None = None,
     ) -> Listed[Instance]:
         """Return the instances, ended ones too, of everything or of what is given ("" is "no environment")."""
+        from visor.blocking.registry.instance import Instance
+
         names_ = [app or "*", "instances", revision or "*", proc or "*"]
         if app is None and revision is None and proc is None and env is None:
             what = select.glob(layout.instances())
@@ -260,11 +293,16 @@ class Snapshot:
 
     def host_instances(self, host: str) -> Listed[Instance]:
         """Return the instances that run on a host, the stopping ones too, by id. One request a page of 10 000."""
+        from visor.blocking.registry.instance import Instance
+
         found = self.instances_seen(select.children(layout.host(host)))
         return Listed((Instance(self, seen) for seen in found), found.damaged)
 
     def instances_seen(self, what: Selector) -> Listed[Seen]:
         """Return the records of the instances that match."""
+        from visor.registry import placement
+        from visor.registry.moves import Seen
+
         records: list[tuple[InstanceRecord, int]] = []
         bad: list[BadRecord] = []
         # By pages, so that other tasks of this loop have a turn between them.
@@ -312,6 +350,10 @@ class Snapshot:
 
         NotFound when app, revision, process type or environment is not registered.
         """
+        from visor.blocking.registry.scale import register_one
+        from visor.registry import srv
+        from visor.registry.scaling import Group
+
         group = Group.of(app, revision, proc, env)
         place = None if addr is None else srv.address(addr)
         return register_one(self, group, place, timeout)
@@ -335,6 +377,10 @@ class Snapshot:
         same group until the deadline. `timeout` is for all of it: after DeadlineExceeded the steps that were done
         stay, and asking for the same number again goes on from there.
         """
+        from visor.blocking.registry.scale import scale_group
+        from visor.registry import scaling
+        from visor.registry.scaling import Group
+
         group = Group.of(app, revision, proc, env)
         return scale_group(self, group, scaling.parse(n), by, timeout)
 
@@ -353,14 +399,21 @@ class Snapshot:
         Any number of schedulers may do that at once, and whoever scales meanwhile is not overruled. Nothing is ever
         stopped. NotFound when nobody has scaled the group, or a part of it is not registered.
         """
+        from visor.blocking.registry.scale import top_up
+        from visor.registry.scaling import Group
+
         return top_up(self, Group.of(app, revision, proc, env), by, timeout)
 
     def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
         """Count the instances, of all environments or of one ("" for those without); unknown names count 0."""
+        from visor.blocking.registry.scale import count_group
+
         return count_group(self, app, revision, proc, env)
 
     def targets(self, app: str | None = None) -> Mapped[Group, ScaleRecord]:
         """Return what `scale` was last told, by group: what a scheduler compares the counts with."""
+        from visor.registry.scaling import Group
+
         what = select.glob(f"/apps/{app or '*'}/scale/*/*/*")
         _, rows = self._access.scan(what, self._rev)
         targets: dict[Group, ScaleRecord] = {}
@@ -377,6 +430,8 @@ class Snapshot:
     # -- tickets --------------------------------------------------------------------------------------
     def ticket(self, identity: int) -> Ticket:
         """Return a ticket, also one that is done or dead; NotFound. The id of an instance gives its ticket."""
+        from visor.blocking.registry.ticket import Ticket
+
         path = layout.identity(identity)
         _, version = self._access.get(path, self._rev)
         if version is None:
@@ -400,6 +455,8 @@ class Snapshot:
 
     def _tickets(self, what: Selector) -> Listed[Ticket]:
         _, rows = self._access.scan(what, self._rev)
+        from visor.blocking.registry.ticket import from_file
+
         found: list[Ticket] = []
         bad: list[BadRecord] = []
         for path, version in rows:
@@ -420,55 +477,81 @@ class Snapshot:
         timeout: float | None = None,
     ) -> Ticket:
         """Make a ticket that stands for itself. NotFound when app, revision or process type is not registered."""
+        from visor.blocking.registry.ticket import create_ticket
+        from visor.registry.scaling import Group
+        from visor.registry.tickets import operation
+
         return create_ticket(self, operation(op), Group.of(app, revision, proc, env), timeout)
 
     # -- services -------------------------------------------------------------------------------------
     def new_service(self, name: str) -> Service:
         """Return a service that is not registered yet. BadName."""
+        from visor.blocking.registry.service import Service
+
         return Service(self, ServiceRecord(names.name("service", name)), 0)
 
     def service(self, name: str) -> Service:
         """Return a service; NotFound."""
+        from visor.blocking.registry.service import Service
+
         return Service(self, *self._one(ServiceRecord, layout.service(name), f"service {name}"))
 
     def services(self) -> Listed[Service]:
         """Return all services, by name."""
+        from visor.blocking.registry.service import Service
+
         found = self._list(ServiceRecord, select.glob("/services/*/service"))
         return Listed((Service(self, *each) for each in found), found.damaged)
 
     def endpoint(self, service: str, addr: str) -> Endpoint:
         """Return an endpoint; NotFound."""
+        from visor.blocking.registry.service import Endpoint
+
         path = layout.endpoint(service, addr)
         return Endpoint(self, *self._one(EndpointRecord, path, f"endpoint {addr} of {service}"))
 
     def endpoints(self, service: str) -> Listed[Endpoint]:
         """Return the endpoints of a service, by address."""
+        from visor.blocking.registry.service import Endpoint
+
         found = self._list(EndpointRecord, select.children(layout.endpoints(service)))
         return Listed((Endpoint(self, *each) for each in found), found.damaged)
 
     # -- members --------------------------------------------------------------------------------------
     def new_runner(self, addr: str, instance: int) -> Runner:
         """Return the runner of an instance, at HOST:PORT, not registered yet. BadName."""
+        from visor.blocking.registry.member import Runner
+        from visor.registry import srv
+
         host, port = srv.address(addr)
         return Runner(self, check(RunnerRecord(host, port, instance)), 0)
 
     def runner(self, addr: str) -> Runner:
         """Return the runner at HOST:PORT; NotFound."""
+        from visor.blocking.registry.member import Runner
+        from visor.registry import srv
+
         host, port = srv.address(addr)
         return Runner(self, *self._one(RunnerRecord, layout.runner(host, port), f"runner {addr}"))
 
     def runners(self, host: str | None = None) -> Listed[Runner]:
         """Return the runners of a host, or of all."""
+        from visor.blocking.registry.member import Runner
+
         what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
         found = self._list(RunnerRecord, what)
         return Listed((Runner(self, *each) for each in found), found.damaged)
 
     def new_member(self, kind: str, host: str, port: int | None = None, version: str | None = None) -> Member:
         """Return a "logger", "proxy" or "pm" (process manager) that is not registered yet. BadName."""
+        from visor.blocking.registry.member import Member, member_kind
+
         return Member(self, check(MemberRecord(member_kind(kind), names.host(host), port, version)), 0)
 
     def members(self, kind: str) -> Listed[Member]:
         """Return all loggers, proxies or process managers ("logger", "proxy", "pm"), by address."""
+        from visor.blocking.registry.member import DIRECTORIES, Member, member_kind
+
         found = self._list(MemberRecord, select.children(DIRECTORIES[member_kind(kind)]))
         return Listed((Member(self, *each) for each in found), found.damaged)
 
@@ -492,10 +575,14 @@ class Snapshot:
     # -- other ----------------------------------------------------------------------------------------
     def lock(self, key: str, value: str = "", *, lease: int = 0, timeout: float | None = None) -> Lock:
         """Take the lock `key`; Locked when somebody has it, RevMismatch when it came and went since this rev."""
+        from visor.blocking.registry.lock import take
+
         return take(self, key, value, lease, timeout)
 
     def verify(self) -> list[Fault]:
         """Look at every file of the domain and return what is wrong: nothing may be half there or left over."""
+        from visor.blocking.registry.audit import verify
+
         return verify(self._access, self._rev)
 
     def watch_event(
@@ -506,6 +593,8 @@ class Snapshot:
         app: str | None = None,
     ) -> EventWatch:
         """Follow what happens, from the rev after this one on, or from `rev`; of all apps or of one."""
+        from visor.blocking.registry.events import watch_event
+
         return watch_event(self, self._rev + 1 if rev is None else rev, types, app)
 
     # -- reading --------------------------------------------------------------------------------------

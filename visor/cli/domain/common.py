@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,7 +15,11 @@ from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.reading import past
 from visor.cli.settings import Settings
-from visor.registry import Registry, Snapshot, errors
+from visor.registry import errors
+
+if TYPE_CHECKING:
+    from visor.registry import Registry, Snapshot
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,6 +42,8 @@ failure.HINTS.update(
 @contextmanager
 def domain(settings: Settings) -> Iterator[Registry]:
     """Give the domain for one command."""
+    from visor.blocking.registry.registry import Registry
+
     with connect(settings, settings.flags.get("actor")) as client:
         yield Registry(client)
 

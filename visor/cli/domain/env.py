@@ -10,7 +10,7 @@ from visor.cli.options import VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
-from visor.registry import Listed
+from visor.registry.listed import Listed
 
 
 @click.group("env", cls=VisorGroup)

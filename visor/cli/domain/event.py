@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,11 @@ from visor.cli.options import POSITIVE, REV, VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.settings import Settings
 from visor.errors import DeadlineExceeded
-from visor.registry import Event, EventType, EventWatch
+from visor.registry.happenings import EventType
+
+if TYPE_CHECKING:
+    from visor.registry import Event, EventWatch
+
 
 TYPES = tuple(each.value for each in EventType)
 

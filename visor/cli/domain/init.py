@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +15,9 @@ from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
 from visor.errors import Conflict, NotFound
-from visor.registry import Registry
+
+if TYPE_CHECKING:
+    from visor.registry import Registry
 
 
 @command("init")

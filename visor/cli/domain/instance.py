@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from visor.cli.consent import obtain
-from visor.cli.domain import live, rows
+from visor.cli.domain import rows
 from visor.cli.domain.common import actor_option, changed, domain, env_option, moment_options, seen
 from visor.cli.options import PORT, POSITIVE, VisorGroup, command
 from visor.cli.output import Output
@@ -16,8 +16,13 @@ from visor.cli.problem import Problem
 from visor.cli.settings import Settings
 from visor.cli.wording import counted
 from visor.errors import NotFound
-from visor.registry import Instance, Listed, Snapshot, State, layout
+from visor.registry import layout
 from visor.registry.ids import BLOCK
+from visor.registry.states import State
+
+if TYPE_CHECKING:
+    from visor.registry import Instance, Listed, Snapshot
+
 
 ID = POSITIVE
 STATES = tuple(state.value for state in State)
@@ -51,6 +56,8 @@ def ls_command(settings: Settings, watch: bool, **options: Any) -> None:
         if watch:
             if options["rev"] is not None or options["moment"] is not None:
                 raise Problem("--watch shows what is there now: it excludes --rev and --at")
+            from visor.cli.domain import live
+
             live.instances(
                 settings, output, registry, lambda: _read(registry.snapshot(), options, wanted), wanted, view
             )

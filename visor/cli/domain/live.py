@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from visor.cli.output import Output
 from visor.cli.settings import Settings
 from visor.cli.views import View
 from visor.errors import DeadlineExceeded
-from visor.registry import EventType, Instance, Registry
+from visor.registry.happenings import EventType
+
+if TYPE_CHECKING:
+    from visor.registry import Instance, Registry
 
 T = TypeVar("T")
 
@@ -45,6 +48,8 @@ def instances(
 def _told(
     first: list[Instance], later: Iterable[object], wanted: Callable[[Instance], bool]
 ) -> Iterator[Instance]:
+    from visor.blocking.registry.instance import Instance
+
     yield from first
     for each in later:
         if isinstance(each, Instance) and wanted(each):

@@ -9,7 +9,7 @@ from visor.cli.domain.common import actor_option, changed, domain, moment_option
 from visor.cli.options import POSITIVE, VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.settings import Settings
-from visor.registry import Limits
+from visor.registry.model import Limits
 
 
 @click.group("proc", cls=VisorGroup)

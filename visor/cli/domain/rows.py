@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from visor._harmless import harmless
 from visor.cli.moment import age
 from visor.cli.views import View, line
-from visor.registry import (
-    App,
-    Endpoint,
-    Env,
-    Event,
-    Instance,
-    Member,
-    ProcType,
-    Revision,
-    Runner,
-    Service,
-    Ticket,
-)
 from visor.values import milliseconds
+
+if TYPE_CHECKING:
+    from visor.registry import (
+        App,
+        Endpoint,
+        Env,
+        Event,
+        Instance,
+        Member,
+        ProcType,
+        Revision,
+        Runner,
+        Service,
+        Ticket,
+    )
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:
@@ -214,7 +216,7 @@ def members(now: datetime) -> View[Member]:
 def events() -> View[Event]:
     """Rows of `event tail` and `event ls`."""
     return View(
-        Event.to_dict,
+        shape,
         lambda each: line(str(each)),
         ("event",),
         lambda each: [(harmless(str(each)),)],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from visor.cli.domain import rows
@@ -9,7 +11,10 @@ from visor.cli.domain.common import actor_option, changed, domain, moment_option
 from visor.cli.options import POSITIVE, VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.settings import Settings
-from visor.registry import Snapshot
+
+if TYPE_CHECKING:
+    from visor.registry import Snapshot
+
 
 KINDS = ("logger", "proxy", "pm")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from visor.cli import exits
@@ -11,7 +13,11 @@ from visor.cli.options import POSITIVE, VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
-from visor.registry import Operation, Ticket
+from visor.registry.states import Operation
+
+if TYPE_CHECKING:
+    from visor.registry import Ticket
+
 
 ID = POSITIVE
 host_option = click.option("--host", metavar="HOST", help="The claimer [whoever has claimed it].")
