@@ -102,16 +102,20 @@ def create_message(root: Root, path: str, data: bytes, rev: int, note: str | Non
     return [verbs.TXN, 0, 0, guards, [[verbs.T_SET, full, data]], [[verbs.T_GET, full]], note]
 
 
-def literal_part(what: str | Selector) -> str:
-    """Return the deepest directory (or file) that holds everything the selector can match."""
+def literal_parts(what: str | Selector) -> list[str]:
+    """Return, for each glob or selector in it, the deepest directory (or file) that holds all it can match."""
     if isinstance(what, str):
-        text = what
-    elif what.kind == verbs.SEL_RANGE:
-        return "/"
-    elif what.kind == verbs.SEL_GLOB:
-        text = what.text
-    else:
-        return what.text
+        from visor._braces import expand  # for transactions that scan alone
+
+        return [_literal(text) for text in expand(what)]
+    if what.parts:
+        return [literal for part in what.parts for literal in literal_parts(part)]
+    if what.kind == verbs.SEL_RANGE:
+        return ["/"]
+    return literal_parts(what.text) if what.kind == verbs.SEL_GLOB else [what.text]
+
+
+def _literal(text: str) -> str:
     cut = min((at for at in (text.find("*"), text.find("?")) if at >= 0), default=-1)
     return text if cut < 0 else text[:cut].rpartition("/")[0] or "/"
 

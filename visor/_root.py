@@ -17,6 +17,7 @@ from visor import paths
 from visor._shown import shown
 from visor.errors import BadGlob, BadPath
 from visor.protocol import verbs
+from visor.protocol.limits import SELECTORS
 from visor.select import Selector
 
 _PATH_DETAILS = ("path", "directory", "start", "end")
@@ -50,14 +51,39 @@ class Root:
     def selector(self, what: str | Selector) -> list[Any]:
         """Return the selector as it goes on the wire."""
         if isinstance(what, str):
-            return [verbs.SEL_GLOB, self._glob(what)]
+            return self._together(self._globs(what))
         if not isinstance(what, Selector):
             raise TypeError(f"a glob or a selector (visor.select) is expected, not {shown(what)}")
+        if what.parts:
+            return self._together([raw for part in what.parts for raw in self._raws(part)])
+        return self._together(self._raws(what))
+
+    def _raws(self, what: Selector) -> list[list[Any]]:
         if what.kind == verbs.SEL_GLOB:
-            return [what.kind, self._glob(what.text)]
+            return self._globs(what.text)
         if what.kind == verbs.SEL_RANGE:
-            return [what.kind, self.path(what.text), self._end if what.end is None else self.path(what.end)]
-        return [what.kind, self.path(what.text)]
+            return [[what.kind, self.path(what.text), self._end if what.end is None else self.path(what.end)]]
+        return [[what.kind, self.path(what.text)]]
+
+    def _globs(self, text: str) -> list[list[Any]]:
+        if "{" not in text and "}" not in text:
+            return [[verbs.SEL_GLOB, self._glob(text)]]
+        from visor._braces import expand  # most globs have none
+
+        try:
+            globs = expand(text)
+        except ValueError as error:
+            raise BadGlob(glob=text, why=str(error)) from None
+        return [[verbs.SEL_GLOB, self._glob(glob)] for glob in globs]
+
+    def _together(self, raws: list[list[Any]]) -> list[Any]:
+        if len(raws) == 1:
+            return raws[0]
+        if len(raws) > SELECTORS:
+            raise ValueError(
+                f"{len(raws)} selectors, braces spelled out, are over the {SELECTORS} of one request"
+            )
+        return [verbs.SEL_ANY, raws]
 
     def _glob(self, glob: str) -> str:
         if glob[:1] != "/":

@@ -43,7 +43,8 @@ _SELECTOR_FIRST = frozenset((verbs.SCAN, verbs.LOG, verbs.DIFF))
 def path_of(message: list[Any]) -> str | None:
     """Return the path that a request is about, with the root; None where there is none.
 
-    Of a selector it is its text (of a range: where it begins), of a transaction its first operation's, or guard's.
+    Of a selector it is its text (of a range: where it begins, of several: that of the first), of a transaction its
+    first operation's, or guard's.
     """
     verb = message[0]
     if verb in _PATH_FIRST:
@@ -51,7 +52,8 @@ def path_of(message: list[Any]) -> str | None:
     if verb in _PATH_OF_WRITE:
         return str(message[3])
     if verb in _SELECTOR_FIRST:
-        return str(message[2][1])
+        selector = message[2]
+        return str(selector[1][0][1] if selector[0] == verbs.SEL_ANY else selector[1])
     if verb == verbs.TXN:
         rows = [*message[4], *message[3], *message[5]]
         return str(rows[0][1]) if rows else None

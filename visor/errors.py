@@ -289,7 +289,9 @@ class BadGlob(Rejected):
     why: str
 
     def _describe(self) -> str:
-        return super()._describe() + _allowed(self.details.get("why"), f"{ALLOWED}, and a glob ? * **")
+        return super()._describe() + _allowed(
+            self.details.get("why"), f"{ALLOWED}, and a glob ? * ** {{a,b}}"
+        )
 
 
 class Compacted(Rejected):

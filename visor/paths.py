@@ -10,6 +10,8 @@
                   *   any run within a component, also an empty one
                   **  any run, also across "/"
 
+and wherever a client takes a glob, `{web,db}` within it stands for either (`expand` tells which globs that makes).
+
 So `/a**` matches `/a`, `/ab` and `/a/b`; `/**` matches everything. Text is compared code point by code point:
 nothing is normalised, folded or trimmed, and no table of the running Python is asked, so that every
 node and every client judges a path alike for ever. **Path order** compares components, and a directory comes
@@ -23,7 +25,9 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Final, TypeAlias
 
+from visor._braces import expand
 from visor._matching import SHORT, Matches, compiled
+from visor._public import public
 from visor.protocol.limits import DEFAULT, Limits
 
 ROOT: Final = "/"
@@ -259,12 +263,15 @@ def _literal_directory(text: str) -> str:
     return text if wildcard is None else parent(text[: wildcard.start()])
 
 
+public("visor.paths", expand)
+
 __all__ = [
     "ROOT",
     "Glob",
     "below",
     "check",
     "components",
+    "expand",
     "join",
     "name",
     "parent",

@@ -1,7 +1,11 @@
 """Which files a scan, a watch or a history is about.
 
 Wherever a selector is expected, plain text is a glob: `?` is one character and `*` a run of them within
-a component, `**` a run across components (`/a/**` is everything below `/a`).
+a component, `**` a run across components (`/a/**` is everything below `/a`), `{web,db}` is either. What several
+selectors mean together is `any_of` them:
+
+    client.watch("/{queue,claims}/**")
+    client.scan(select.any_of("/queue/*", select.path("/limit")))
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from dataclasses import dataclass
 
 from visor._shown import PATH, shown
 from visor.protocol import verbs
+from visor.protocol.limits import SELECTORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +24,11 @@ class Selector:
     kind: int
     text: str
     end: str | None = None
+    parts: tuple[Selector, ...] = ()
 
     def __repr__(self) -> str:
+        if self.parts:
+            return f"select.any_of({', '.join(map(repr, self.parts))})"
         end = "" if self.end is None else f", {shown(self.end, PATH)}"
         return f"select.{_WORDS.get(self.kind, 'Selector')}({shown(self.text, PATH)}{end})"
 
@@ -45,6 +53,23 @@ def glob(pattern: str) -> Selector:
     return Selector(verbs.SEL_GLOB, pattern)
 
 
+def any_of(*selectors: str | Selector) -> Selector:
+    """The files that at least one of these means, each once: a selector each, or the text of a glob.
+
+    At most 32 of them, with those that braces stand for. ValueError when there are more, or none.
+    """
+    parts: list[Selector] = []
+    for each in selectors:
+        if isinstance(each, str):
+            each = glob(each)
+        if not isinstance(each, Selector):
+            raise TypeError(f"a glob or a selector (visor.select) is expected, not {shown(each)}")
+        parts += each.parts or (each,)
+    if not 1 <= len(parts) <= SELECTORS:
+        raise ValueError(f"1 to {SELECTORS} selectors make one, not {len(parts)}")
+    return Selector(verbs.SEL_ANY, parts[0].text, parts=tuple(parts))
+
+
 def range(start: str, end: str | None = None) -> Selector:
     """The files from `start` (inclusive) to `end` (exclusive; None: to the last one); components compare one by one.
 
@@ -66,6 +91,7 @@ _WORDS = {
     verbs.SEL_CHILDREN: "children",
     verbs.SEL_GLOB: "glob",
     verbs.SEL_RANGE: "range",
+    verbs.SEL_ANY: "any_of",
 }
 
 __all__ = [
@@ -75,6 +101,7 @@ __all__ = [
     "children",
     "glob",
     "range",
+    "any_of",
 ]
 
 

@@ -197,7 +197,8 @@ def test_watch_from_a_rev(visor: Visor) -> None:
     ).lines
     assert [json.loads(line)["changes"][0]["kind"] for line in updates] == ["create", "update"]
     assert visor("watch", "--kinds", "move").code == 2
-    assert visor("watch", "/a", "--path", "/b").code == 2
+    both = visor.ok("watch", "/b", "--path", "/a", "--rev", first, "--count", "3", "--json").lines
+    assert [json.loads(line)["rev"] for line in both] == [first, second, third]
 
 
 def test_watch_with_state_and_previous(visor: Visor) -> None:

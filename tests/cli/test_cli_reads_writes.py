@@ -126,7 +126,13 @@ def test_ls_stat_find_walk(visor: Visor) -> None:
     assert visor.ok("scan", "--prefix", "/s/a").lines == ["/s/a/port"]
     assert visor.ok("scan", "--path", "/top").lines == ["/top"]
     assert visor.ok("scan", "/none/*").lines == []
-    assert visor("scan").code == visor("scan", "/a", "--prefix", "/b").code == 2
+    assert visor.ok("scan", "/{top,none}", "--children", "/s/a", "--path", "/s/b/host").lines == [
+        "/s/a/port",
+        "/s/b/host",
+        "/top",
+    ]
+    assert visor("scan").code == 2
+    assert "has a { at position 1 without a }" in visor("scan", "/{top").err
     assert visor.ok("stat", "/top").text == f"file\t4\t{rev}\t/top\n"
     assert visor.json("stat", "/s")["kind"] == "directory"
     assert visor("find", "/none").code == visor("ls", "/none").code == visor("stat", "/none").code == 3

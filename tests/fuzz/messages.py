@@ -114,6 +114,8 @@ class Maker:
 
     def selector(self) -> list[Any]:
         pick = self.rng.choice
+        if self.rng.random() < 0.1:
+            return [v.SEL_ANY, [self.selector() for _ in range(pick([1, 2, 3, 40]))]]
         return pick([
             [v.SEL_PATH, pick(PATHS)],
             [v.SEL_TREE, pick(["/", "/fuzz", *BRANCHES])],

@@ -50,6 +50,8 @@ def glob_matches(pattern, path):
 
 def selects(selector, path):
     kind, text = selector[0], selector[1]
+    if kind == 5:
+        return any(selects(part, path) for part in text)
     if kind == 0:
         return path == text
     if kind == 1:

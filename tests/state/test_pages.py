@@ -16,12 +16,15 @@ from visord.state.selector import Selector, parse
 
 NAMES = ("a", "b", "a-b", "aa")
 PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
-SELECTORS = st.one_of(
+ONE_SELECTOR = st.one_of(
     PATHS.map(lambda path: [0, path]),
     st.one_of(PATHS, st.just("/")).map(lambda path: [1, path]),
     st.one_of(PATHS, st.just("/")).map(lambda path: [2, path]),
     st.sampled_from(["/**", "/a/*", "/*/*", "/**a", "/a**b*", "/*/a/**", "/?/b"]).map(lambda text: [3, text]),
     st.tuples(PATHS, st.one_of(PATHS, st.none())).map(lambda pair: [4, *pair]),
+)
+SELECTORS = st.one_of(
+    ONE_SELECTOR, ONE_SELECTOR, st.lists(ONE_SELECTOR, min_size=1, max_size=4).map(lambda some: [5, some])
 )
 STEPS = st.lists(
     st.one_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from driving import Driven
 
+from visor.paths import sort_key
 from visor.protocol.limits import Limits
 from visord.state.reads import diff as diff_module
 from visord.state.reads import page
@@ -108,6 +109,19 @@ def test_diffs_of_many_and_of_few_changes_agree(crowded, monkeypatch):
     assert [len(rows) for rows in few][2:] == [2, 2]
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_what_several_selectors_mean_comes_once_and_in_order(driven, reverse):
+    for path in ("/a/x", "/a-b", "/b/x", "/c"):
+        driven.set(path)
+    several = [5, [[1, "/b"], [3, "/*/x"], [4, "/b", "/d"], [0, "/a-b"], [2, "/b"]]]
+    rows = [row[0] for row in driven.ask(13, several, None, 0, None, 0, {"reverse": reverse})[1]]
+    assert rows == sorted(["/a/x", "/a-b", "/b/x", "/c"], key=sort_key, reverse=reverse)
+    assert counted(driven, several, None)[0] == 4
+    assert [commit[0] for commit in driven.ask(15, several, 1, None, 0, {"reverse": reverse})[1]] == (
+        [4, 3, 2, 1] if reverse else [1, 2, 3, 4]
+    )
+
+
 def test_globs_walk_only_where_matches_can_be(crowded, monkeypatch):
     monkeypatch.setattr(page, "BUDGET", 60)
     answer = crowded.ask(13, [3, "/apps/*/procs/web/port"], None, 0, None, 0)
@@ -191,6 +205,11 @@ def test_old_revs_are_read_as_fast_as_new_ones(driven):
         ([13, 1, "/"], "bad_request", "selector"),
         ([13, 1, []], "bad_request", "selector"),
         ([13, 1, [7, "/"]], "bad_request", "selector"),
+        ([13, 1, [5, "/"]], "bad_request", "selector"),
+        ([13, 1, [5, []]], "bad_request", "selector"),
+        ([13, 1, [5, [[1, "/"], [5, [[1, "/"]]]]]], "bad_request", "selector"),
+        ([13, 1, [5, [[0, "/a"]] * 33]], "bad_request", "selector"),
+        ([13, 1, [5, [[0, "/a"], [3, "/["]]]], "bad_glob", None),
         ([13, 1, [1]], "bad_request", "selector"),
         ([13, 1, [1, 5]], "bad_request", "selector"),
         ([13, 1, [3, 5]], "bad_request", "selector"),

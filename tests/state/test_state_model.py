@@ -51,11 +51,12 @@ NOTES = st.sampled_from([None, "note", "änderung"])
 
 
 def selectors(paths=PLACES):
-    return st.one_of(
+    one = st.one_of(
         st.tuples(st.sampled_from([0, 1, 2]), paths).map(list),
         GLOBS.map(lambda glob: [3, glob]),
         st.tuples(st.just(4), paths, st.one_of(st.none(), paths)).map(list),
     )
+    return st.one_of(one, one, st.lists(one, min_size=1, max_size=4).map(lambda some: [5, some]))
 
 
 def revs(limit=60):

@@ -10,6 +10,7 @@ from watch_world import Reader, World
 
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
+from visord.watch import index, live
 
 TREE, PATH, CHILDREN, GLOB, RANGE = 1, 0, 2, 3, 4
 
@@ -282,3 +283,19 @@ def test_groups_are_gone_with_their_last_member(world: World) -> None:
     assert (world.hub.watches, len(live._groups), len(live._quiet)) == (0, 0, 0)
     assert (len(live._index._anchors), len(live._index._ranges)) == (0, 0)
     assert not world.hub._readers
+
+
+@pytest.mark.parametrize("first", [1, 64])
+def test_a_change_that_several_ranges_of_one_watch_contain_comes_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    """Also when they are found one after the other, as there are more than are looked for at once."""
+    monkeypatch.setattr(index, "FIRST", first)
+    monkeypatch.setattr(live, "RANGES", first)
+    reader = Reader()
+    ranges = [[RANGE, f"/a/{number}", None] for number in range(4)]
+    world.watch(reader, [verbs.SEL_ANY, [*ranges, [TREE, "/"]]])
+    world.set("/a/9")
+    for _ in range(20):
+        world.pump()
+    assert [[change[1] for change in commit[4]] for commit in reader.commits(1)] == [["/a/9"]]

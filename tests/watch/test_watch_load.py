@@ -41,19 +41,31 @@ def test_no_path_costs_more_than_the_load(steps: list[tuple[int, Glob, bool]], p
     load = Load()
     kept: list[tuple[int, Glob]] = []
     for kinds, glob, stays in steps:
-        expected = load.after((glob.text, kinds), glob)
-        load.add((glob.text, kinds), glob)
-        assert load.total == expected
+        load.add((glob.text, kinds), [glob])
         kept.append((kinds, glob))
         if not stays:
             kept.pop()
-            load.remove((glob.text, kinds), glob)
+            load.remove((glob.text, kinds), [glob])
         assert load.total >= met(kept, path)
     for kinds, glob in kept:
-        load.remove((glob.text, kinds), glob)
+        load.remove((glob.text, kinds), [glob])
     assert (load.total, len(load)) == (0, 0)
     assert not load._classes
     assert not load._buckets
+
+
+def test_several_globs_of_one_watch_cost_what_they_cost_alone() -> None:
+    some = [Glob("/**/a*a*/**"), Glob("/**/b*b*/**"), Glob("/x/*")]
+    load, alone = Load(), Load()
+    load.add("together", some)
+    load.add("together", some)
+    for glob in some:
+        alone.add(glob.text, [glob])
+    assert load.total == alone.total
+    load.remove("together", some)
+    assert load.total == alone.total
+    load.remove("together", some)
+    assert (load.total, len(load)) == (0, 0)
 
 
 def small(cost: int, connection: int) -> World:

@@ -34,12 +34,17 @@ GLOBS = ["/**", "/*", "/a**", "/a/*", "/c/*/1", "/a/b", "/?", "/**/1", "/a*/**"]
 
 paths = st.sampled_from(PATHS)
 values = st.sampled_from([b"", b"1", b"2", b"x" * 400])
-selectors = st.one_of(
+one_selector = st.one_of(
     st.just((verbs.SEL_TREE, "/")),
     st.tuples(st.sampled_from([verbs.SEL_PATH, verbs.SEL_TREE, verbs.SEL_CHILDREN]), st.sampled_from(PLACES)),
     st.tuples(st.just(verbs.SEL_GLOB), st.sampled_from(GLOBS)),
     st.tuples(st.just(verbs.SEL_RANGE), st.sampled_from(PLACES), st.none() | st.sampled_from(PLACES)),
 ).map(list)
+selectors = st.one_of(
+    one_selector,
+    one_selector,
+    st.lists(one_selector, min_size=1, max_size=4).map(lambda some: [verbs.SEL_ANY, some]),
+)
 kinds = st.sampled_from([*[verbs.ALL_KINDS] * 6, *range(2, 32, 2)])
 windows = st.sampled_from([0, 1, 100, 1500, 100_000])
 choices = st.integers(0, 1 << 16)

@@ -54,6 +54,8 @@ def selected(selector: list[Any], path: str) -> bool:
     """Whether a selector wants a path, by its definition."""
     kind, text = selector[0], selector[1]
     mine = parts_of(path)
+    if kind == verbs.SEL_ANY:
+        return any(selected(part, path) for part in text)
     if kind == verbs.SEL_PATH:
         return path == text
     if kind == verbs.SEL_TREE:

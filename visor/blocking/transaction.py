@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from visor._generic import T
 from visor._public import public
-from visor._requests import REQUIRED, guards_of_reads, literal_part, set_operation
+from visor._requests import REQUIRED, guards_of_reads, literal_parts, set_operation
 from visor.blocking.snapshot import File
 from visor.codecs import Codec
 from visor.errors import Conflict, Exists, NotFound, VisorError
@@ -138,11 +138,17 @@ class Transaction(Generic[T]):
         return [entry.name for entry in self.ls(path, missing_ok=missing_ok)]
 
     def scan(self, what: str | Selector) -> list[File[T]]:
-        """Return the files that match, guarded by everything below the fixed part of the path."""
+        """Return the files that match, guarded by everything below the fixed part of the path.
+
+        Of several selectors, or globs in braces, by that of each.
+        """
         self._check_open()
-        base = literal_part(what)
-        self._refuse_late_listing(base)
-        rows = self._read(base, what, lambda: self._files(what), tree=True)
+        self._client._root.selector(what)  # what is none is refused here, in words
+        bases = literal_parts(what)
+        for base in bases:
+            self._refuse_late_listing(base)
+        rows = self._read(bases[0], what, lambda: self._files(what), tree=True)
+        self._guarded.update(dict.fromkeys(bases, True))
         codec = self._client._codec
         return [File(self._client, path, self._rev or 0, version, codec) for path, version in rows]
 

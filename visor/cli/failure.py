@@ -27,7 +27,7 @@ HINTS: dict[type[Exception], str] = {
     errors.IsDirectory: "look into it with 'visor ls', or delete it with 'visor del --recursive'",
     errors.NotDirectory: "a path is a file or a directory, never both",
     errors.BadPath: "a path looks like /service/name",
-    errors.BadGlob: "a glob looks like /service/*/port or /service/**; quote it from the shell",
+    errors.BadGlob: "a glob looks like /service/*/port, /service/** or /{web,db}/port; quote it from the shell",
     errors.Compacted: "ask for a rev from the floor on ('visor rev --json' tells it)",
     errors.FutureRev: "'visor rev' tells the latest",
     errors.Denied: "check the token (VISOR_TOKEN_FILE, or the context's token_file)",

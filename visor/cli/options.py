@@ -277,7 +277,7 @@ def stale_option(function: F) -> F:
 
 
 def selector_options(function: F) -> F:
-    """Add `--path`, `--prefix`, `--children`: other ways than a glob to say which files."""
+    """Add `--path`, `--prefix`, `--children`: other ways than a glob, or more, to say which files."""
     options = (
         click.option("--path", metavar="PATH", help="Exactly this file.", shell_complete=complete_path),
         click.option("--prefix", metavar="PATH", help="PATH and all below.", shell_complete=complete_path),

@@ -48,17 +48,19 @@ def rev_of(client: Client[bytes], settings: Settings, text: str) -> int:
 
 
 def subtree(text: str) -> Selector:
-    """Return what PATH selects: the path and all below it; with `*` or `?` in it, what it matches."""
-    return select.glob(text) if "*" in text or "?" in text else select.tree(text)
+    """Return what PATH selects: the path and all below it; of a glob, what it matches."""
+    return select.glob(text) if is_glob(text) else select.tree(text)
+
+
+def is_glob(text: str) -> bool:
+    """Tell whether the text has wildcards or braces."""
+    return any(character in text for character in "*?{}")
 
 
 def selection(
     glob: str | None, path: str | None, prefix: str | None, children: str | None
 ) -> Selector | None:
-    """Return what GLOB, `--path`, `--prefix` or `--children` selects; None when none is given.
-
-    Raises Problem when more than one is given.
-    """
+    """Return what any of GLOB, `--path`, `--prefix` and `--children` selects; None when none is given."""
     given = [
         make(text)
         for text, make in (
@@ -70,5 +72,5 @@ def selection(
         if text is not None
     ]
     if len(given) > 1:
-        raise Problem("GLOB, --path, --prefix and --children exclude each other: give one of them")
+        return select.any_of(*given)
     return given[0] if given else None

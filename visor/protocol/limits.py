@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from visor._dataclass import dataclass
 
 KIB = 1024
@@ -56,3 +58,6 @@ class Limits:
 
 
 DEFAULT = Limits()
+
+SELECTORS: Final = 32
+"""Selectors in one SEL_ANY. Each costs a changed path, and a visited one, as much as if it came alone."""

@@ -107,7 +107,7 @@ EXPIRE: Final = 4
 
 ALL_KINDS: Final = (1 << CREATE) | (1 << UPDATE) | (1 << REMOVE) | (1 << EXPIRE)
 
-# -- selectors: [kind, text] or [SEL_RANGE, start, end] -----------------------------------------------
+# -- selectors: [kind, text], [SEL_RANGE, start, end] or [SEL_ANY, [selector, ...]] --------------------
 SEL_PATH: Final = 0
 """Exactly this file."""
 SEL_TREE: Final = 1
@@ -118,6 +118,8 @@ SEL_GLOB: Final = 3
 """doozer's globs: `?` one character and `*` a run within a component, `**` a run across components."""
 SEL_RANGE: Final = 4
 """Files from `start` (inclusive) to `end` (exclusive) in path order."""
+SEL_ANY: Final = 5
+"""Files that any of several selectors means; none of these is such a list itself."""
 
 # -- node kinds in STAT and LIST ----------------------------------------------------------------------
 N_MISSING: Final = 0

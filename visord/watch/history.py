@@ -228,7 +228,7 @@ def _put_together(
 
 def _dear(selector: Selector) -> bool:
     """Tell whether matching a path takes noticeable time."""
-    return selector.glob is not None and selector.glob.rest is not None
+    return bool(selector.parts) or any(glob.rest is not None for glob in selector.globs)
 
 
 def _price(selector: Selector) -> Callable[[int], int]:

@@ -166,11 +166,11 @@ class Hub:
         if start <= self.store.floor:
             return compacted(self.store.floor, start)
         window = min(window, self._limits.watch_window) if window else self._limits.watch_window
-        # A glob without wildcards has become a path.
-        key = ((parsed.kind, *selector[1:]), flags & SHAPE, kinds)
-        refusal = self._check_load(sink, key, parsed.glob)
-        if refusal is not None:
-            return refusal
+        key = (parsed.form, flags & SHAPE, kinds)
+        if parsed.globs:
+            refusal = self._take_load(sink, key, parsed.globs)
+            if refusal is not None:
+                return refusal
         subscription = self._begin(sink, watch, parsed, key, start, window)
         if flags & verbs.W_STATE:
             subscription.page = ""
@@ -191,44 +191,55 @@ class Hub:
             return Refusal("overloaded", text, {"what": "watches", "limit": self._most})
         return None
 
-    def _check_load(self, sink: Sink, key: GroupKey, glob: Glob | None) -> Refusal | None:
-        """Say whether the glob would make every write too dear. Loads are tenths of a microsecond.
+    def _take_load(self, sink: Sink, key: GroupKey, globs: tuple[Glob, ...]) -> Refusal | None:
+        """Count the globs of one more watch, unless they would make every write too dear.
 
-        A connection leaves as much room as it takes, so that a few cannot fill the node for all others.
+        Loads are tenths of a microsecond. A connection leaves as much room as it takes, so that a few cannot fill the
+        node for all others.
         """
-        if glob is None:
-            return None
         reader = self._readers.get(sink)
-        own = (reader.load if reader is not None and reader.load is not None else Load()).after(key, glob)
+        own = reader.load if reader is not None and reader.load is not None else Load()
+        before = self.load.total
+        self.load.add(key, globs)
+        own.add(key, globs)
+        refusal = self._too_dear(own.total, before)
+        if refusal is not None:
+            own.remove(key, globs)
+            self.load.remove(key, globs)
+            return refusal
+        self._reader(sink).load = own
+        return None
+
+    def _too_dear(self, own: int, before: int) -> Refusal | None:
+        """Say whether a connection's globs, or all, cost too much, where those of all had cost `before`."""
         most = 10 * self._limits.glob_cost_connection
         if own > most:
             return too_large(COST_OF_CONNECTION, most // 10, -(-own // 10))
-        all_, limit = self.load.after(key, glob), self._limits.glob_cost
-        if all_ > self.load.total and all_ + own > 10 * limit:
+        all_, limit = self.load.total, self._limits.glob_cost
+        if all_ > before and all_ + own > 10 * limit:
             text = (
-                f"the globs of this node's watches cost up to {self.load.total // 10} us for each changed path "
+                f"the globs of this node's watches cost up to {before // 10} us for each changed path "
                 f"and those of this connection {own // 10}; together the limit is {limit}"
             )
             return Refusal("overloaded", text, {"what": "cost of globs", "limit": limit})
         return None
 
-    def _begin(
-        self, sink: Sink, watch: int, selector: Selector, key: GroupKey, start: int, window: int
-    ) -> Subscription:
+    def _reader(self, sink: Sink) -> Reader:
         reader = self._readers.get(sink)
         if reader is None:
             reader = self._readers[sink] = Reader(sink)
+        return reader
+
+    def _begin(
+        self, sink: Sink, watch: int, selector: Selector, key: GroupKey, start: int, window: int
+    ) -> Subscription:
+        reader = self._reader(sink)
         head = self._encoder.head(verbs.COMMITS, 3, watch)
         subscription = Subscription(reader, watch, selector, key, start, window, head, self._now)
         if not self._count:
             self._rest()  # nobody was there to publish for
         reader.subscriptions[watch] = subscription
         self._count += 1
-        if selector.glob is not None:
-            if reader.load is None:
-                reader.load = Load()
-            reader.load.add(key, selector.glob)
-            self.load.add(key, selector.glob)
         return subscription
 
     def watched_by(self, sink: Sink) -> bool:
@@ -630,10 +641,10 @@ class Hub:
         del reader.subscriptions[subscription.watch]
         if not reader.subscriptions:
             self._readers.pop(reader.sink, None)
-        glob = subscription.selector.glob
-        if glob is not None and reader.load is not None:
-            reader.load.remove(subscription.key, glob)
-            self.load.remove(subscription.key, glob)
+        globs = subscription.selector.globs
+        if globs and reader.load is not None:
+            reader.load.remove(subscription.key, globs)
+            self.load.remove(subscription.key, globs)
         self._count -= 1
 
 

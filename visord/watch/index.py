@@ -8,7 +8,8 @@ of the index). A change of `/a/b/c` asks for `/a/b/c`, `/a/b`, `/a` and `/`, and
     /a, /    trees; globs like `/a/**`
 
 What hangs at a directory and above it is remembered for the directories in use, so that most changes
-cost two look-ups. Ranges have an index of their own.
+cost two look-ups. Ranges have an index of their own. A group of several
+selectors hangs at the base of each.
 
 Globs of an anchor are found by what is literal at both ends, in one table for each pair of lengths:
 
@@ -28,6 +29,7 @@ from typing import Final, TypeAlias
 from visor import paths
 from visor.paths import Glob
 from visor.protocol import verbs
+from visord.state.selector import Selector
 from visord.watch.stabbing import Key, RangeMap
 from visord.watch.subscription import Group
 
@@ -144,7 +146,10 @@ class Index:
 
     def add(self, group: Group) -> None:
         """Take `group` in; it must not be in yet."""
-        selector = group.selector
+        for selector in group.selector.parts or (group.selector,):
+            self._hang(group, selector)
+
+    def _hang(self, group: Group, selector: Selector) -> None:
         if selector.kind == verbs.SEL_RANGE:
             start, end = selector.start or paths.ROOT, selector.end
             self._ranges.add(group, paths.sort_key(start), None if end is None else paths.sort_key(end))
@@ -153,20 +158,24 @@ class Index:
         if anchor is None:
             anchor = self._anchors[selector.base] = _Anchor()
             self._above.clear()
-        if selector.glob is not None:
-            anchor.add_glob(group, selector.glob)
+        if selector.globs:
+            anchor.add_glob(group, selector.globs[0])
         else:
             anchor.plain(selector.kind)[group] = None
 
     def remove(self, group: Group) -> None:
         """Take `group` out. Raises KeyError when it is not in."""
-        selector = group.selector
-        if selector.kind == verbs.SEL_RANGE:
+        selectors = group.selector.parts or (group.selector,)
+        for selector in selectors:
+            if selector.kind != verbs.SEL_RANGE:
+                self._take_down(group, selector)
+        if any(selector.kind == verbs.SEL_RANGE for selector in selectors):
             self._ranges.remove(group)
-            return
+
+    def _take_down(self, group: Group, selector: Selector) -> None:
         anchor = self._anchors[selector.base]
-        if selector.glob is not None:
-            anchor.remove_glob(group, selector.glob)
+        if selector.globs:
+            anchor.remove_glob(group, selector.globs[0])
         else:
             del anchor.plain(selector.kind)[group]
         if anchor.empty():
@@ -174,7 +183,10 @@ class Index:
             self._above.clear()
 
     def interested(self, path: str) -> list[Group]:
-        """Return the groups that select `path`, each once; but of ranges the `FIRST` only, and `more`."""
+        """Return the groups that select `path`; but of ranges the `FIRST` only, and `more`.
+
+        A group of several selectors comes once for each that means the path, one after the other or not.
+        """
         found: list[Group] = []
         here = self._anchors.get(path)
         if here is not None:

@@ -380,10 +380,11 @@ class Live:
             work += 1 + (len(groups) >> 4)
             for group in groups:
                 if group.kinds >> kind & 1:
-                    if group in selected:
-                        selected[group].append(position)
-                    else:
+                    positions = selected.get(group)
+                    if positions is None:
                         selected[group] = [position]
+                    elif positions[-1] != position:  # another of its selectors was first
+                        positions.append(position)
             if position < last and (index.more is not None or work + index.cost // UNIT_COST >= PORTION):
                 break
         else:
@@ -398,7 +399,9 @@ class Live:
         assert self._index.more is not None
         for group in self._index.ranges(path, self._index.more, RANGES):
             if group.kinds >> kind & 1:
-                selected.setdefault(group, []).append(position)
+                positions = selected.setdefault(group, [])
+                if not positions or positions[-1] != position:
+                    positions.append(position)
         self._work += RANGES >> 2
         self._pairs += RANGES
 

@@ -17,7 +17,7 @@ which bounds what any path can meet, is kept up to date at little cost, and does
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Final, TypeAlias
 
 from visor import paths
@@ -51,39 +51,31 @@ class Load:
         """How many different globs there are."""
         return len(self._globs)
 
-    def after(self, key: Hashable, glob: Glob) -> int:
-        """Return the total as it would be with one more watch."""
-        more = self._price(key, glob)
-        if not more:
-            return self.total
-        most = self._classes.get(_class(glob))
-        before = LOOK + most.value if most is not None else 0
-        bucket = LOOK + self._buckets.get(_bucket(glob), 0) + more
-        return self.total + max(bucket - before, 0)
-
-    def add(self, key: Hashable, glob: Glob) -> None:
-        """Count one more watch."""
-        more = self._price(key, glob)
-        if more:
+    def add(self, key: Hashable, globs: Iterable[Glob]) -> None:
+        """Count one more watch of all these globs; `key` is that of its group, all with one key have the same globs."""
+        watches = self._watches.get(key, 0)
+        self._watches[key] = watches + 1
+        if watches:
+            return
+        for glob in globs:
+            more = self._price(glob)
             self._globs[glob.text] = self._globs.get(glob.text, 0) + 1
             self._shift(glob, more)
-        self._watches[key] = self._watches.get(key, 0) + 1
 
-    def remove(self, key: Hashable, glob: Glob) -> None:
+    def remove(self, key: Hashable, globs: Iterable[Glob]) -> None:
         """Count one watch less."""
         self._watches[key] -= 1
         if self._watches[key]:
             return
         del self._watches[key]
-        self._globs[glob.text] -= 1
-        if not self._globs[glob.text]:
-            del self._globs[glob.text]
-        self._shift(glob, -self._price(key, glob))
+        for glob in globs:
+            self._globs[glob.text] -= 1
+            if not self._globs[glob.text]:
+                del self._globs[glob.text]
+            self._shift(glob, -self._price(glob))
 
-    def _price(self, key: Hashable, glob: Glob) -> int:
-        """Return what one more watch adds to its bucket."""
-        if key in self._watches:
-            return 0
+    def _price(self, glob: Glob) -> int:
+        """Return what one more group with this glob adds to its bucket."""
         if glob.text in self._globs or glob.rest is None:
             return ENTRY
         return ENTRY + 10 * glob.cost(LENGTH)

@@ -46,7 +46,7 @@ class RangeMap(Generic[T]):
     __slots__ = ("_keys", "_number", "root")
 
     def __init__(self) -> None:
-        self._keys: dict[T, Key] = {}
+        self._keys: dict[T, tuple[Key, ...]] = {}
         self._number = 0
         self.root: _Node[T] | None = None
         """None: there are no ranges."""
@@ -55,17 +55,19 @@ class RangeMap(Generic[T]):
         return len(self._keys)
 
     def add(self, value: T, start: Any, end: Any) -> None:
-        """Put `value` (hashable, not in the map yet) at `[start, end)`."""
+        """Put `value` (hashable) at `[start, end)`, and leave it where it is already."""
         self._number += 1
-        key = self._keys[value] = (start, self._number)
+        key = (start, self._number)
+        self._keys[value] = (*self._keys.get(value, ()), key)
         self.root = _insert(self.root, _Node(key, (end is None, end), value))
 
     def remove(self, value: T) -> None:
-        """Take `value` out. Raises KeyError when it is not there."""
-        self.root = _remove(self.root, self._keys.pop(value))
+        """Take `value` out, from all its ranges. Raises KeyError when it is not there."""
+        for key in self._keys.pop(value):
+            self.root = _remove(self.root, key)
 
     def at(self, point: Any) -> list[T]:
-        """Return the values whose range contains `point`, in order of their starts."""
+        """Return the values whose ranges contain `point`, in order of their starts: once for each of these."""
         return [node.value for node in self._containing(point, None)]
 
     def some(self, point: Any, most: int, behind: Key | None) -> tuple[list[T], Key | None]:

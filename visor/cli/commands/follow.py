@@ -64,6 +64,8 @@ kinds_option = click.option(
 def watch_command(settings: Settings, /, **options: Any) -> None:
     """Print the commits that change what matches GLOB [/**], as they come, until interrupted.
 
+    '/{queue,claims}/**' watches two subtrees as one; --path, --prefix and --children add to GLOB.
+
     No commit is missed or repeated, also when the connection breaks. With -- CMD ARGS at the end, CMD runs
     once for each commit, one after another, with the commit as JSON on its standard input and VISOR_EVENT,
     VISOR_REV, VISOR_TIME, VISOR_BY, VISOR_NOTE, VISOR_CHANGES, and of its first change VISOR_PATH and

@@ -23,7 +23,7 @@ from visor.cli.options import (
 )
 from visor.cli.output import Output
 from visor.cli.problem import Problem
-from visor.cli.reading import past, rev_of, subtree
+from visor.cli.reading import is_glob, past, rev_of, subtree
 from visor.cli.settings import Settings
 from visor.cli.wording import counted
 from visor.errors import FutureRev
@@ -155,7 +155,7 @@ def revert_command(settings: Settings, **options: Any) -> None:
 
 def subtree_only(path: str) -> Any:
     """Return the selector of a subtree. Raises Problem for a glob: only a whole subtree can be reverted."""
-    if "*" in path or "?" in path:
+    if is_glob(path):
         raise Problem(f"{path!r} is a glob; a revert takes one path, with all below it")
     return subtree(path)
 

@@ -194,8 +194,9 @@ def _not_empty(files: Iterator[File[bytes]], path: str, at: int | None) -> Itera
 def scan_command(settings: Settings, **options: Any) -> None:
     """Print the files that match GLOB, in path order, all at one rev.
 
-    `?` is one character and `*` a run of them within a name, `**` a run across names. Quote it from the
-    shell: visor scan '/service/*/port'. An empty result is no failure.
+    `?` is one character and `*` a run of them within a name, `**` a run across names, `{web,db}` either.
+    Quote it from the shell: visor scan '/service/*/port'. With --path, --prefix or --children too, the
+    files that any of them means. An empty result is no failure.
     """
     output = Output(settings)
     what = selection(options["glob"], options["path"], options["prefix"], options["children"])

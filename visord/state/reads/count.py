@@ -36,7 +36,7 @@ def count(store: Store, selector: Selector, rev: int, cursor: str | None = None)
         behind = directory.path
         return True
 
-    matches, price = selector.matches, selector.price if selector.glob is not None else None
+    matches, price = selector.matches, None if selector.plain else selector.price
     entries = visit(store, selector, rev, cursor, passed=passed if selector.kind == SEL_TREE else None)
     for path, version in entries:
         left -= VISIT if price is None else price(path)

@@ -50,7 +50,7 @@ def log(
     high = store.rev if last is None else last
     rows: list[list[Any]] = []
     most, room, left = page.rows(limit, store.limits), store.limits.page_bytes, page.BUDGET
-    matches, plain = selector.matches, selector.glob is None
+    matches, plain = selector.matches, selector.plain
     for rev in candidates(store, selector, low, high, reverse=reverse):
         if left <= 0:
             return [store.rev, rows, rev]
@@ -107,10 +107,13 @@ def change_row(change: Change, *, keys: bool, previous: bool) -> list[Any]:
 
 def candidates(store: Store, selector: Selector, low: int, high: int, *, reverse: bool) -> Iterator[int]:
     """Yield the revs from `low` to `high` that may have changed what the selector means."""
-    sources: list[Iterator[int]] = []
     base = selector.base
+    if selector.parts and not any(part.base == ROOT for part in selector.parts):
+        each = (candidates(store, part, low, high, reverse=reverse) for part in selector.parts)
+        return _distinct(merge(*each, reverse=reverse))
     if base == ROOT:
         return _span(range(low, high + 1), reverse)
+    sources: list[Iterator[int]] = []
     directory = store.directories.get(base)
     if directory is not None and selector.kind != SEL_PATH:
         changes = directory.changes
@@ -131,7 +134,8 @@ def _span(span: Sequence[int], reverse: bool) -> Iterator[int]:
 
 
 def _distinct(revs: Iterator[int]) -> Iterator[int]:
-    # A file deleted and a directory made in its place, by one commit, come from both sources.
+    # A file deleted and a directory made in its place, by one commit, come from both sources; so does what concerns two
+    # of several selectors.
     before = 0
     for rev in revs:
         if rev != before:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from visor.paths import ROOT, sort_key
@@ -32,7 +35,7 @@ def scan(
     """
     rows: list[list[Any]] = []
     most, room, left = page.rows(limit, store.limits), store.limits.page_bytes, page.BUDGET
-    matches, price = selector.matches, selector.price if selector.glob is not None else None
+    matches, price = selector.matches, None if selector.plain else selector.price
     for path, version in visit(store, selector, rev, cursor, reverse=reverse):
         left -= VISIT if price is None else price(path)
         if version is not None and matches(path):
@@ -61,11 +64,26 @@ def visit(
     reverse: bool = False,
     passed: Passed | None = None,
 ) -> Iterator[tuple[str, Version | None]]:
-    """Walk the selector from `cursor` on, only as far as a range goes (which passes no directory by)."""
+    """Walk the selector from `cursor` on, only as far as a range goes (which passes no directory by).
+
+    Of several selectors each is walked, and what two of them come to is yielded once: as a file when one says so.
+    """
+    if selector.parts:
+        each = (visit(store, part, rev, cursor, reverse=reverse, passed=passed) for part in selector.parts)
+        return _distinct(merge(*each, key=_order, reverse=reverse))
     if selector.kind != SEL_RANGE:
         first = cursor is None
         return walk(store, selector, rev, cursor, inclusive=first, reverse=reverse, passed=passed)
     return _visit_range(store, selector, rev, cursor, reverse=reverse)
+
+
+def _order(entry: tuple[str, Version | None]) -> str:
+    return sort_key(entry[0])
+
+
+def _distinct(entries: Iterator[tuple[str, Version | None]]) -> Iterator[tuple[str, Version | None]]:
+    for path, same in groupby(entries, key=itemgetter(0)):
+        yield path, next((version for _, version in same if version is not None), None)
 
 
 def _visit_range(
