@@ -19,6 +19,7 @@ from typing import Any, Final
 from visor.protocol.limits import Limits
 from visord.admission import CLOSING, Admission
 from visord.environment import Environment, Timer
+from visord.leases.questions import LeaseQuestions
 from visord.leases.service import LeaseService
 from visord.logs import about
 from visord.maintenance import Maintenance
@@ -31,7 +32,6 @@ from visord.members.formats import Formats
 from visord.members.forwarding import Forwarding
 from visord.members.inbox import Inbox
 from visord.members.install import Install
-from visord.members.leader_calls import LeaderCalls
 from visord.members.membership import Membership
 from visord.members.names import Names
 from visord.members.proof import Proof
@@ -240,12 +240,8 @@ class Node:
             first,
         )
         self.membership.services["hash"] = self.replica_check.service
-        self.leader_calls = LeaderCalls(
-            lambda: (self.engine.leader, self.engine.is_leader),
-            self.leases.request,
-            self.say,
-            self._loop.time,
-            first,
+        self.lease_questions = LeaseQuestions(
+            self.leases.request, self.engine, self.say, self._loop.time, first
         )
         self._assemble_members(first)
 
@@ -264,7 +260,7 @@ class Node:
         rooms = (
             self.forwarding,
             self.read_index,
-            self.leader_calls,
+            self.lease_questions,
             self.install,
             self.membership,
             self.dismissal,
@@ -354,8 +350,8 @@ class Node:
             self.proposer.lose()
         self.forwarding.look()
         self.proposer.look()
-        self.read_index.tick()
-        self.leader_calls.look()
+        self.read_index.look()
+        self.lease_questions.look()
         self.install.look()
         self.membership.look()
         self.formats.look()

@@ -90,7 +90,7 @@ def test_a_leader_of_a_later_term_is_asked_anew_although_it_is_the_same() -> Non
 def test_what_others_passed_on_is_forgotten_with_the_reign() -> None:
     told = Told(leader="n1")
     told.engine.reads_are_current = False
-    told.cluster.on_call("n2", [msg.CALL, 7, "remove", ["n2"]])
+    told.cluster.handlers[msg.CALL]("n2", [msg.CALL, 7, "remove", ["n2"]])
     assert told.cluster.busy
     told.engine.leader, told.engine.term = "n2", 2
     told.cluster.look()
@@ -114,7 +114,7 @@ def test_a_leader_does_all_else_before_it_steps_down() -> None:
     told.cluster.act("remove", ["n1"], nobody)
     told.cluster.look()
     told.now += 2 * SETTLED_SECONDS
-    told.cluster.on_call("n2", [msg.CALL, 7, "remove", ["n2"]])
+    told.cluster.handlers[msg.CALL]("n2", [msg.CALL, 7, "remove", ["n2"]])
     assert told.engine.done == ["propose"]
 
 
@@ -156,7 +156,7 @@ def test_odd_arguments_are_refused_before_anything_is_done_and_cost_nobody_else_
             arguments = [odd] * count
             if problem(name, arguments) is not None:
                 told.cluster.act(name, arguments, lambda ok, result: refused.append((ok, result[0])))
-                told.cluster.on_call("n2", [msg.CALL, 1, name, arguments])
+                told.cluster.handlers[msg.CALL]("n2", [msg.CALL, 1, name, arguments])
                 assert refused.pop() == (False, "bad_request")
                 assert not refused
     told.cluster.look()
@@ -232,9 +232,9 @@ def test_what_is_passed_on_never_exceeds_what_a_leader_takes_of_one_member() -> 
     assert ask(replica, "hash", OPERATOR, KEPT) == []
     assert replica.calls() == PASSED + PASSED_KEPT
     for message in replica.said:
-        leader.cluster.on_call("n2", message)
+        leader.cluster.handlers[msg.CALL]("n2", message)
     assert leader.said == []  # none is refused
-    leader.cluster.on_call("n2", [msg.CALL, 99, "hash", [None]])
+    leader.cluster.handlers[msg.CALL]("n2", [msg.CALL, 99, "hash", [None]])
     assert [row[3][0] for row in leader.said] == ["overloaded"]
     assert ask(leader, "remove", client(1)) == []
 
@@ -248,12 +248,12 @@ def test_answers_make_room_for_what_waits_in_turn_of_callers() -> None:
     replica.cluster.act("hash", [7], lambda ok, result: done.append(ok), client(100))
     assert [7] not in [row[3] for row in replica.said]
     for row in replica.said[: SOME // FEW]:
-        replica.cluster.on_result("n2", [msg.RESULT, row[1], True, {"members": []}])
+        replica.cluster.handlers[msg.RESULT]("n2", [msg.RESULT, row[1], True, {"members": []}])
         replica.cluster.look()
     assert replica.said[-1][3] == [
         7
     ]  # each of the others had one more turn, although dozens of theirs came before
-    replica.cluster.on_result("n2", [msg.RESULT, replica.said[-1][1], True, {"members": []}])
+    replica.cluster.handlers[msg.RESULT]("n2", [msg.RESULT, replica.said[-1][1], True, {"members": []}])
     assert done == [True]
 
 
@@ -285,7 +285,7 @@ def test_addresses_change_seldom_and_each_change_comes_in_time() -> None:
     told = Told(leader="n1")
     told.cluster._me = MEMBERS[0]
     for turn in range(1000):
-        told.cluster.on_call("n2", [msg.CALL, turn, "update", ["n2", f"n2:{turn % 2 + 3}", ""]])
+        told.cluster.handlers[msg.CALL]("n2", [msg.CALL, turn, "update", ["n2", f"n2:{turn % 2 + 3}", ""]])
         if told.engine.done:
             told.engine.configuration = decode(told.engine.proposed)
             told.engine.configuration_settled, told.engine.commit_index = True, 1

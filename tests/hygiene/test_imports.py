@@ -44,7 +44,10 @@ ALLOWED: dict[str, set[str]] = {
         "visord.members", "visord.peers", "visord.raft", "visord.state", "visord.storage", "visord.waiting",
         "visord.environment", "visord.proposer", "visord.addresses", "visord.naming", "visord.logs", "visor.protocol",
     },
-    "visord/leases": {"visord.leases", "visord.proposer", "visord.state", "visor.protocol"},
+    "visord/leases": {
+        "visord.leases", "visord.members.leader_calls", "visord.peers.messages", "visord.proposer", "visord.state",
+        "visor.protocol",
+    },
     "visord/serving": {
         "visord.addresses",
         "visord.serving", "visord.members", "visord.watch", "visord.waiting", "visord.state", "visord.logs",

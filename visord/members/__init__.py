@@ -14,7 +14,7 @@ dismissal      being told that
 step_down      handing leadership on when there is no space
 forwarding     writes on their way to the leader
 read_index     linearizable reads at any node
-leader_calls   other questions that only the leader can answer
+leader_calls   questions that only the leader can answer: one way to ask them
 install        taking over the leader's checkpoint
 replica_check  comparing the states of all members
 divergence     what a node remembers when its own was wrong

@@ -1,146 +1,218 @@
-"""Requests that only the leader can answer, passed on to it by the node that a client is connected to.
+"""Questions that only the leader can answer, whoever that is: one way to ask them, for all who have some.
 
-    client --KEEPALIVE--> replica --KEEP 7--> leader: lessor.keep --KEPT 7--> replica --> client
+    reads        READ_INDEX n            -->  READ_AT n, index             (`read_index`)
+    leases       KEEP n, verb, fields    -->  KEPT n, ok, result           (`visord/leases/questions.py`)
+    membership   CALL n, action, fields  -->  RESULT n, ok, result         (`membership`)
 
-They may be asked again of the next leader: keeping a lease alive twice does no harm, and describing one neither.
+A call has arguments, a reply and a deadline. It goes to the leader by message, or is answered right here where this
+node leads:
+
+    ask ------> asked (of a leader, under a number) --- the answer ---------------> reply(fields)
+      `-----> stuck: nobody leads, or the leader is out of reach, has changed, or says that it cannot tell
+                |  `look`: with a new number, of whoever leads by then
+                `-- `look`, after the deadline ----------------------------------> reply(None)
+
+That is for what may be asked again of the next leader without harm. What its owner repeats by itself is asked `once`:
+the first time that it would be stuck is the end of it.
+
+Every attempt has a number of its own, beyond those of all lives of this node: an answer that comes so late that another
+attempt is under way is not taken for that one's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from visord.members.owed import Owed
-from visord.peers import messages as msg
 from visord.peers.messages import Handler
-from visord.state.refusal import Refusal
 
-Reply: TypeAlias = Callable[[Any], None]
-"""Gets the `result` of OK, or a Refusal; once."""
-
-PATIENCE_SECONDS: Final = 2.0
-NO_LEADER: Final = Refusal("no_quorum", "no leader answers: most of the cluster's nodes are away", {})
-MAX_OWED: Final = 4096
-"""Questions of one replica that wait for their answer here: those of all its clients within one round."""
-OVERLOADED: Final = Refusal(
-    "overloaded",
-    f"{MAX_OWED} questions of this replica wait for the leader already",
-    {"what": "questions", "limit": MAX_OWED},
-)
-RETRIED: Final = frozenset({"not_leader", "no_quorum", "closing"})
+Fields: TypeAlias = list[Any]
+"""What follows the number in a question, or in an answer."""
+Reply: TypeAlias = Callable[[Fields | None], None]
+"""Gets the answer; None when nobody gave one. Called once."""
 
 
-class _Question:
-    __slots__ = ("arguments", "asked", "deadline", "reply", "verb")
+class Consensus(Protocol):
+    """What of the engine is used."""
 
-    def __init__(self, verb: int, arguments: list[Any], reply: Reply, deadline: float) -> None:
-        self.verb = verb
+    @property
+    def leader(self) -> str | None: ...
+
+    @property
+    def is_leader(self) -> bool: ...
+
+    @property
+    def term(self) -> int: ...
+
+
+class Kind(NamedTuple):
+    """What is asked, and how it is answered."""
+
+    question: int
+    answer: int
+    """Their kinds on the wire."""
+    serve: Callable[[str, Fields, Callable[[Fields], None]], None]
+    """`serve(member, arguments, reply)` answers as the leader, also where this node has asked itself ("")."""
+    again: Callable[[Fields], bool] = lambda fields: False
+    """An answer says that the next leader has to be asked."""
+    fits: Callable[[Fields], bool] = lambda fields: True
+    """An answer can be one; what is none is not heard."""
+    most: int = 0
+    """Answers that are owed to one member at once; what is beyond them is answered with `overloaded`. 0: `serve` bounds
+    them itself."""
+    overloaded: tuple[Any, ...] = ()
+
+
+class _Call:
+    __slots__ = ("arguments", "deadline", "leader", "once", "reply", "term")
+
+    def __init__(self, arguments: Fields, reply: Reply, deadline: float, *, once: bool) -> None:
         self.arguments = arguments
         self.reply = reply
         self.deadline = deadline
-        self.asked = ""
-        """The leader that was asked."""
+        self.once = once
+        self.leader = ""
+        """The leader that was asked, and in which term."""
+        self.term = 0
 
 
 class LeaderCalls:
-    """The questions of one node's clients to the leader, and those that other nodes pass to this one.
+    """The calls of one kind: those of this node to the leader, and those of other nodes to this one as the leader.
 
-    They are numbered from behind `first`, which no other life of this node has.
+    Attempts are numbered from behind `first`, which no other life of this node has.
     """
 
     def __init__(
         self,
-        leader: Callable[[], tuple[str | None, bool]],
-        answer: Callable[[int, list[Any], Reply], None],
+        kind: Kind,
+        consensus: Consensus,
         say: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
         first: int,
+        freed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._leader = leader
-        """Returns (the leader's id, whether that is this node)."""
-        self._answer = answer
+        self._kind = kind
+        self._consensus = consensus
         self._say = say
         self._time = time
         self._last = first
-        self._owed = Owed(MAX_OWED)
-        self._open: dict[int, _Question] = {}
+        self._freed = freed
+        """An attempt has failed, so that fewer are under way."""
+        self._owed = Owed(kind.most)
+        self._asked: dict[int, _Call] = {}
+        self._stuck: list[_Call] = []
 
     @property
     def handlers(self) -> dict[int, Handler]:
         """What is heard here, by kind."""
-        return {
-            msg.KEEP: self.on_keep,
-            msg.KEPT: self.on_kept,
-        }
+        return {self._kind.question: self.on_question, self._kind.answer: self.on_answer}
 
-    def ask(self, verb: int, arguments: list[Any], reply: Reply) -> None:
-        """Have a question answered by the leader, whoever that is."""
-        self._last += 1
-        number = self._last
-        self._open[number] = _Question(verb, arguments, reply, self._time() + PATIENCE_SECONDS)
-        self._pass_on(number)
+    @property
+    def under_way(self) -> int:
+        """How many calls a leader has, and has not answered."""
+        return len(self._asked)
 
-    def _pass_on(self, number: int) -> None:
-        question = self._open[number]
-        leader, here = self._leader()
-        question.asked = ""
+    # -- asking ---------------------------------------------------------------------------------------
+
+    def ask(self, arguments: Fields, reply: Reply, deadline: float) -> None:
+        """Have the leader answer, or the next one, until the deadline; `reply` may be called within this call."""
+        self._start(_Call(arguments, reply, deadline, once=False))
+
+    def ask_once(self, arguments: Fields, reply: Reply, deadline: float) -> bool:
+        """Ask the leader of this term, another member, and nobody else; false when it cannot be asked.
+
+        `reply(None)`: it does not lead that term any more, or the deadline has passed. It may have done what was asked.
+        """
+        call = _Call(arguments, reply, deadline, once=True)
+        leader = self._consensus.leader
+        return leader is not None and self._send(call, leader)
+
+    def _start(self, call: _Call) -> None:
+        leader = self._consensus.leader
         if leader is None:
-            return
-        if here:
-            question.asked = leader
-            self._answer(
-                question.verb, question.arguments, lambda result: self._settle(number, leader, result)
-            )
-        elif self._say(leader, [msg.KEEP, number, question.verb, question.arguments]):
-            question.asked = leader
+            self._stuck.append(call)
+        elif self._consensus.is_leader:
+            number = self._note(call, leader)
+            self._kind.serve("", call.arguments, lambda fields: self._answered(number, fields))
+        elif not self._send(call, leader):
+            self._stuck.append(call)
+            self._freed()
 
-    def _settle(self, number: int, leader: str, result: Any) -> None:
-        question = self._open.get(number)
-        if question is None or question.asked != leader:
-            return
-        if type(result) is Refusal and result.code in RETRIED and question.deadline > self._time():
-            question.asked = ""  # `look` asks again
-            return
-        del self._open[number]
-        question.reply(result)
+    def _send(self, call: _Call, leader: str) -> bool:
+        number = self._note(call, leader)
+        if self._say(leader, [self._kind.question, number, *call.arguments]):
+            return True
+        del self._asked[number]
+        return False
+
+    def _note(self, call: _Call, leader: str) -> int:
+        self._last += 1
+        self._asked[self._last] = call
+        call.leader, call.term = leader, self._consensus.term
+        return self._last
+
+    def _answered(self, number: int, fields: Fields) -> None:
+        call = self._asked.pop(number, None)
+        if call is None:
+            return  # another attempt is under way, or it was given up
+        if self._kind.again(fields) and call.deadline > self._time():
+            self._stuck.append(call)
+            self._freed()
+        else:
+            call.reply(fields)
 
     def look(self) -> None:
         """From time to time: ask the next leader what the last one did not answer; give up what is late."""
-        now, leader = self._time(), self._leader()[0]
-        for number, question in list(self._open.items()):
-            if number not in self._open:
-                continue
-            if question.deadline <= now:
-                del self._open[number]
-                question.reply(NO_LEADER)
-            elif question.asked != leader or not question.asked:
-                self._pass_on(number)
+        now = self._time()
+        for number, call in list(self._asked.items()):
+            if number in self._asked and (call.deadline <= now or not self._still_leads(call)):
+                del self._asked[number]
+                if call.once:
+                    call.reply(None)
+                else:
+                    self._stuck.append(call)
+                    self._freed()
+        stuck, self._stuck = self._stuck, []
+        for call in stuck:
+            if call.deadline <= now:
+                call.reply(None)
+            else:
+                self._start(call)
+
+    def _still_leads(self, call: _Call) -> bool:
+        """Tell whether the leader that was asked is the one; for what is asked once, in the same term."""
+        consensus = self._consensus
+        return call.leader == consensus.leader and (not call.once or call.term == consensus.term)
+
+    def abandon(self) -> None:
+        """The node stops: nobody gets an answer any more."""
+        calls = [*self._asked.values(), *self._stuck]
+        self._asked, self._stuck = {}, []
+        for call in calls:
+            call.reply(None)
 
     # -- what members say -----------------------------------------------------------------------------
 
-    def on_keep(self, member: str, message: list[Any]) -> None:
-        """A replica passes a question on."""
-        _, number, verb, arguments = message[:4]
-        if not self._owed.begin(member):
-            self._say_result(member, number, OVERLOADED)
-            return
-
-        def answer(result: Any) -> None:
-            self._owed.end(member)
-            self._say_result(member, number, result)
-
-        self._answer(verb, arguments, answer)
-
-    def _say_result(self, member: str, number: int, result: Any) -> None:
-        if type(result) is Refusal:
-            self._say(member, [msg.KEPT, number, False, [result.code, result.text, result.details]])
+    def on_question(self, member: str, message: list[Any]) -> None:
+        """Another node asks this one, as the leader."""
+        kind, number = self._kind, message[1]
+        if not kind.most:
+            kind.serve(member, message[2:], lambda fields: self._tell(member, number, fields))
+        elif self._owed.begin(member):
+            kind.serve(member, message[2:], lambda fields: self._pay(member, number, fields))
         else:
-            self._say(member, [msg.KEPT, number, True, result])
+            self._tell(member, number, [*kind.overloaded])
 
-    def on_kept(self, member: str, message: list[Any]) -> None:
+    def _pay(self, member: str, number: int, fields: Fields) -> None:
+        self._owed.end(member)
+        self._tell(member, number, fields)
+
+    def _tell(self, member: str, number: int, fields: Fields) -> None:
+        self._say(member, [self._kind.answer, number, *fields])
+
+    def on_answer(self, member: str, message: list[Any]) -> None:
         """The leader answers."""
-        _, number, ok, result = message[:4]
-        if ok:
-            self._settle(number, member, result)
-        elif type(result) is list and len(result) == 3:
-            self._settle(number, member, Refusal(*result))
+        call = self._asked.get(message[1])
+        if call is not None and call.leader == member and self._kind.fits(message[2:]):
+            self._answered(message[1], message[2:])

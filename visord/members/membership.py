@@ -26,6 +26,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from visord.logs import about
 from visord.members import actions
 from visord.members.callers import ME, MEMBER, OPERATOR, PASSED, PASSED_KEPT, Caller, Callers
+from visord.members.leader_calls import Fields, Kind, LeaderCalls
 from visord.members.newcomers import Newcomers
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
@@ -100,8 +101,6 @@ class _Action:
         self.caller = caller
         self.sent_to = ""
         """The leader that was asked."""
-        self.sent_in = 0
-        """The term in which it was asked."""
 
     @property
     def kind(self) -> str:
@@ -118,10 +117,7 @@ class _Action:
 
 
 class Membership:
-    """The members as one node sees them, and the actions that change them.
-
-    Actions passed to a leader are numbered from behind `first`, which no other life of this node has.
-    """
+    """The members as one node sees them, and the actions that change them."""
 
     def __init__(
         self,
@@ -133,15 +129,19 @@ class Membership:
     ) -> None:
         self._engine = engine
         self._me = me
-        self._say = say
         self._time = time
         self._actions: list[_Action] = []
         """To be done by this node as leader, or waiting for a leader."""
         self._callers: Callers[_Action] = Callers()
         """All actions that are not answered, also those that a service has."""
         self._newcomers = Newcomers(time, engine.has_answered)
-        self._asked: dict[int, _Action] = {}
-        self._last = first
+        kind = Kind(
+            msg.CALL, msg.RESULT, self._serve, fits=lambda fields: not fields[0] or actions.is_view(fields[1])
+        )
+        self._calls = LeaderCalls(kind, engine, say, time, first)
+        self.handlers: dict[int, Handler] = self._calls.handlers
+        self._asked: list[_Action] = []
+        """Actions that a leader has. All can be repeated; this node does that itself, in turn with the others."""
         self._transfer: tuple[str, list[_Action]] | None = None
         self._updating = self._promoting = False
         self._next_update = 0.0
@@ -152,14 +152,6 @@ class Membership:
         """The term in which this node leads, and since when."""
         self.services: dict[str, Service] = {"members": Service(PATIENCE_SECONDS, self._tell_members)}
         """What can be asked of the leader, besides the actions."""
-
-    @property
-    def handlers(self) -> dict[int, Handler]:
-        """What is heard here, by kind."""
-        return {
-            msg.CALL: self.on_call,
-            msg.RESULT: self.on_result,
-        }
 
     # -- what anybody may ask -------------------------------------------------------------------------
 
@@ -245,11 +237,7 @@ class Membership:
         """From time to time, and when leadership changed or an entry was applied: go on with everything."""
         now = self._time()
         self._finish_transfer()
-        for number, action in list(self._asked.items()):
-            if action.deadline <= now or (action.sent_to, action.sent_in) != self._leader():
-                del self._asked[number]
-                # All actions can be repeated. One that had to go for another was kept because the leader still has it.
-                self._actions.append(action)
+        self._calls.look()
         if self._engine.is_leader and self._reign[0] != self._engine.term:
             self._reign = (self._engine.term, now)
         self._newcomers.look(self._engine.configuration, self._reign[1])
@@ -263,9 +251,6 @@ class Membership:
             else:
                 self._end(action, False, refusal)
         self._mind_the_members()
-
-    def _leader(self) -> tuple[str | None, int]:
-        return self._engine.leader, self._engine.term
 
     def _steps_down(self, action: _Action) -> bool:
         """Tell whether this node has to hand leadership on for an action."""
@@ -307,18 +292,27 @@ class Membership:
         if leader is None or not self._may_pass_on(action):
             self._actions.append(action)
             return
-        self._last += 1
-        if not self._say(leader, [msg.CALL, self._last, action.name, action.arguments]):
+        asked = [action.name, action.arguments]
+        if not self._calls.ask_once(asked, partial(self._told, action), action.deadline):
             self._actions.append(action)
             return
         self._callers.took_turn(action)
-        action.sent_to, action.sent_in, action.begun = leader, engine.term, True
-        self._asked[self._last] = action
+        action.sent_to, action.begun = leader, True
+        self._asked.append(action)
+
+    def _told(self, action: _Action, fields: Fields | None) -> None:
+        """The leader tells how an action ended; None: it will not."""
+        self._asked.remove(action)
+        if fields is None:
+            # One that had to go for another was kept until now because the leader still had it.
+            self._actions.append(action)
+        else:
+            self._end(action, *fields[:2])
 
     def _may_pass_on(self, action: _Action) -> bool:
         """Tell whether the leader has room for one more of this kind from here: it gives each member so much."""
         most = PASSED if action.caller.sort not in (ME.sort, OPERATOR) else PASSED + PASSED_KEPT
-        return sum(one.kind == action.kind for one in self._asked.values()) < most
+        return sum(one.kind == action.kind for one in self._asked) < most
 
     def _lead(self, action: _Action) -> None:
         engine = self._engine
@@ -522,12 +516,12 @@ class Membership:
 
     # -- what members say -----------------------------------------------------------------------------
 
-    def on_call(self, member: str, message: list[Any]) -> None:
+    def _serve(self, member: str, fields: Fields, reply: Callable[[Fields], None]) -> None:
         """A member passes an action on."""
-        _, number, name, arguments = message[:4]
+        name, arguments = fields[:2]
 
         def answer(ok: bool, result: Any) -> None:
-            self._say(member, [msg.RESULT, number, ok, result])
+            reply([ok, result])
 
         if self._engine.is_leader:
             voter = member in self._engine.configuration.voters
@@ -540,14 +534,6 @@ class Membership:
                 return
             self.act(name, arguments, answer, Caller(MEMBER, member))
         # Not the leader: the caller notices by its own view of who leads, and asks the next.
-
-    def on_result(self, member: str, message: list[Any]) -> None:
-        """The leader tells how an action ended."""
-        _, number, ok, result = message[:4]
-        action = self._asked.get(number)
-        if action is not None and action.sent_to == member and (not ok or actions.is_view(result)):
-            del self._asked[number]
-            self._end(action, ok, result)
 
 
 def _ready(progress: tuple[int, float], behind: int) -> bool:

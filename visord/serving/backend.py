@@ -79,7 +79,7 @@ class Backend:
         self.confirm = node.read_index.ask
         """`confirm(reader)`: `reader(True)` when the store is as new as any was, `reader(False)` if nobody can tell."""
         self.watched_by = node.hub.watched_by
-        self.ask_leader = node.leader_calls.ask
+        self.ask_leader = node.lease_questions.ask
         """`ask_leader(verb, arguments, reply)`: have KEEPALIVE or LEASE answered by the leader."""
         self.operate = Admin(node.membership, self._facts).request
         """`operate(verb, fields, owner, reply)`: do MEMBERS or ADMIN."""
