@@ -9,7 +9,6 @@ timer, and jobs that come back from the worker threads. It never waits.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from visor.protocol.limits import Limits
-from visord.admission import CLOSING, Admission
+from visord.admission import Admission
 from visord.environment import Environment, Timer
 from visord.leases.questions import LeaseQuestions
 from visord.leases.service import LeaseService
@@ -56,6 +55,7 @@ from visord.serving.shares import Patience, Shares
 from visord.serving.turns import Turns
 from visord.serving.vigil import Space
 from visord.settings import Settings
+from visord.shutdown import Draining
 from visord.state import command as commands
 from visord.state.command import Command
 from visord.state.estimate import Estimates
@@ -110,7 +110,6 @@ class Node:
         self._timer: Timer | None = None
         self._next_marks = 0.0
         self._leaderless_since: float | None = None
-        self._drained: asyncio.Event = asyncio.Event()
         self._closed = False
         self.on_applied: Callable[[], None] = lambda: None
         """Something was applied, or another state was taken over."""
@@ -221,6 +220,7 @@ class Node:
             self._loop.call_later,
         )
         self.forwarding.proposer = self.proposer
+        self.draining = Draining(self.admission, self.proposer, self.forwarding)
         self.read_index = ReadIndex(
             self.engine, self.say, lambda: self.machine.index, self._loop.time, self._loop.call_soon, first
         )
@@ -465,8 +465,8 @@ class Node:
             self._loop.call_soon(self._configuration_committed, decode_configuration(command))
         self.on_applied()
         self.pump.wake()
-        if self.admission.closing and self.proposer.idle and not self.forwarding.outstanding:
-            self._drained.set()
+        if self.admission.closing:
+            self.draining.look()
 
     def _configuration_committed(self, configuration: Configuration) -> None:
         self.membership.look()
@@ -507,11 +507,6 @@ class Node:
         disk, path = self.environment.disk, self.directory.path
         self.environment.background.submit(lambda: divergence.write(disk, path, found), noted)
 
-    @property
-    def draining(self) -> bool:
-        """The node accepts no more writes: it is about to stop."""
-        return self.admission.closing
-
     def fail(self, error: BaseException) -> None:
         """Stop for good: the disk failed or the log holds what this version does not know."""
         if self.failure is not None:
@@ -527,24 +522,6 @@ class Node:
         )
         self.read_index.abandon()
         self._fail_server(error)
-
-    async def hand_over(self) -> None:
-        """Give leadership to another voter, if there is one: what still comes here is forwarded to it."""
-        if self.engine.is_leader and len(self.engine.configuration.voters) > 1:
-            done = asyncio.Event()
-            self.membership.act("transfer", [None], lambda ok, result: done.set())
-            await done.wait()
-
-    async def drain(self) -> None:
-        """Accept no more writes; return when all that were accepted are answered."""
-        self.admission.closing = True
-        self.proposer.abandon_queue(CLOSING)  # what is queued and not on its way yet
-        if not self.proposer.idle or self.forwarding.outstanding:
-            await self._drained.wait()
-
-    async def last_checkpoint(self) -> None:
-        """Make a checkpoint, so that the next start has no log to read. A failure is only logged."""
-        await self.maintenance.last_checkpoint()
 
     def checkpoint_now(self) -> None:
         """Begin a checkpoint unless one is being made."""

@@ -15,7 +15,8 @@ from typing import Any
 
 from visor._version import __version__
 from visor.protocol.limits import DEFAULT, Limits
-from visord import addresses, descriptors
+from visord import addresses, descriptors, shutdown
+from visord.admission import CLOSING
 from visord.environment import Environment
 from visord.exits import StartRefusedError, refused
 from visord.logs import Whose, about
@@ -54,15 +55,12 @@ from visord.system_errors import listening_fault, stays
 
 logger = logging.getLogger("visord")
 
-DRAIN_SECONDS = 5.0
-"""How long a stopping server waits for the writes it has accepted."""
 HANG_UP_SECONDS = 0.5
 """How long peers may take to read their last answers."""
 READY_SECONDS = 60.0
 """How long the first sync of a starting node may take."""
 NEWS_SECONDS = 10.0
 """A member that is not ready says why so often."""
-HAND_OVER_SECONDS = 1.5
 BACKLOG = 1024
 
 
@@ -385,20 +383,14 @@ class Server:
         node, self.node = self.node, None
         if node is None:
             return
-        if self.failure is None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(node.hand_over(), HAND_OVER_SECONDS)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(node.drain(), DRAIN_SECONDS)
-        for connection in self._connections():
-            connection.conversation.leave("closing", "the server is stopping")
-        if self.failure is None:
-            await node.last_checkpoint()
-        await self._hang_up()
-        node.close()
+        await shutdown.stop(node, self._say_goodbye, self._hang_up, failed=lambda: self.failure is not None)
         path = self._settings.listen.unix
         if path is not None:
             unix_socket.remove(path, self._unix)
+
+    def _say_goodbye(self) -> None:
+        for connection in self._connections():
+            connection.conversation.leave(CLOSING.code, CLOSING.text)
 
     async def _hang_up(self) -> None:
         """Give the peers a moment to take the last answers, then cut."""

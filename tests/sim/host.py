@@ -6,8 +6,6 @@ every node applies.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import random
 from collections import Counter
 from pathlib import Path
@@ -18,9 +16,10 @@ from tests.sim.network import SimPeers
 from tests.sim.randoms import log_uniform
 from tests.sim.scheduler import EPOCH_MS, NodeLoop, PowerCut
 from visor.protocol.limits import DEFAULT, Limits
+from visord import shutdown
+from visord.admission import CLOSING
 from visord.environment import Environment
 from visord.node import Node, RemovedError
-from visord.server import DRAIN_SECONDS, HAND_OVER_SECONDS
 from visord.serving.backend import Backend
 from visord.settings import ClusterSettings, NodeSettings, Settings, StorageSettings
 from visord.storage.directory import Identity, write_identity
@@ -290,13 +289,14 @@ class Host:
         return True
 
     async def _stop(self, process: Process, node: Node) -> None:
-        for patience, step in ((HAND_OVER_SECONDS, node.hand_over), (DRAIN_SECONDS, node.drain)):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(step(), patience)
-        for connection in sorted(process.connections, key=lambda one: one.number):
-            connection.conversation.leave("closing", "the server is stopping")
-        await node.last_checkpoint()
-        node.close()
+        def send_away() -> None:
+            for connection in sorted(process.connections, key=lambda one: one.number):
+                connection.conversation.leave(CLOSING.code, CLOSING.text)
+
+        async def hang_up() -> None:
+            """The connections end with the process."""
+
+        await shutdown.stop(node, send_away, hang_up)
         self.world.count("graceful stop")
         self.crash(power=False)
 

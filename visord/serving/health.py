@@ -104,7 +104,7 @@ def checks(node: Node) -> dict[str, str]:
         "running": "" if node.failure is None else f"failed: {node.failure}",
         "leader": "" if node.engine.leader is not None else "no leader is known",
         "applied": "" if behind <= LAG else f"{behind} committed entries are not applied yet",
-        "open": "the node is stopping" if node.draining else "",
+        "open": "the node is stopping" if node.admission.closing else "",
         "state": "" if node.divergence is None else node.divergence.refusal.text,
         "started": "" if node.readiness.reached else "never was current since it started",
     }
