@@ -23,6 +23,7 @@ from visord.logs import Whose, about
 from visord.members.joining import (
     JoinRefusedError,
     NoClusterError,
+    Reach,
     Start,
     cluster_to_join,
     compare,
@@ -126,9 +127,10 @@ class Server:
         fresh = self._is_new()
         keeping = self._keeping(start, fresh=fresh)
         peers = self._peers = self._make_peers(keeping.security)
+        reach = Reach(peers.advertised, peers.ask)
         try:
             cluster = await cluster_to_join(
-                start, OsDisk(), str(self._data_dir), peers, lambda: peers.secure(keeping.search())
+                start, OsDisk(), str(self._data_dir), reach, lambda: peers.secure(keeping.search())
             )
         except NoClusterError as error:
             raise refused(error) from error
@@ -145,10 +147,10 @@ class Server:
         if not fresh:
             tell_unused(start, node)
         if start.join and node.proof.joining:
-            self._joining = asyncio.ensure_future(join(start, node, peers))
+            self._joining = asyncio.ensure_future(join(start, node, reach))
             self._joining.add_done_callback(self._joined)
         elif not fresh:
-            self._comparing = asyncio.ensure_future(compare(start, node, peers))
+            self._comparing = asyncio.ensure_future(compare(start, node, reach))
         await self._wait_until_caught_up(node)
 
     def _found_at(self) -> str:

@@ -19,6 +19,7 @@ from visor.protocol.limits import DEFAULT, Limits
 from visord import shutdown
 from visord.admission import CLOSING
 from visord.environment import Environment
+from visord.members.joining import JoinRefusedError, Reach, Start, join
 from visord.node import Node, RemovedError
 from visord.serving.backend import Backend
 from visord.settings import ClusterSettings, NodeSettings, Settings, StorageSettings
@@ -113,6 +114,7 @@ class Process:
         assert self.peers is not None
         self.peers.admit = node.admit
         self.peers.removed, self.peers.dismissed = node.removed, node.dismissed
+        self.peers.answer = node.strangers.answer
         node.start()
 
     def _stopwatch(self) -> float:
@@ -142,6 +144,20 @@ class Process:
             self.host.world.broken(
                 f"{self.host.name}: a callback raised {type(error).__name__}: {error}", error
             )
+            self.host.crash(power=False)
+
+    def join(self, addresses: tuple[str, ...], *, learner: bool) -> None:
+        """Ask to be taken in, as `visord serve --join` does, unless this node is a member already."""
+        assert self.peers is not None
+        if self.node is not None and self.node.proof.joining:
+            start = Start(join=addresses, learner=learner)
+            self.loop.run_task(self._join(start, self.node, Reach(self.host.address, self.peers.ask)))
+
+    async def _join(self, start: Start, node: Node, reach: Reach) -> None:
+        try:
+            await join(start, node, reach)
+        except JoinRefusedError:
+            self.host.world.count("join refused")
             self.host.crash(power=False)
 
     def stop(self, *, silent: bool) -> None:

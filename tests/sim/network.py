@@ -16,15 +16,19 @@ does: the algorithm promises to bear it. All else relies on a connection that re
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgpack
 
 from tests.sim.randoms import log_uniform
 from tests.sim.scheduler import NodeLoop, Scheduler, Timer
+from visord.peers.errors import AnswerLostError, PeerUnavailableError
+from visord.peers.outgoing import DIAL_SECONDS
 from visord.raft.engine import is_for_engine
 from visord.state.formats import FORMAT
 
@@ -74,6 +78,7 @@ class Network:
         """Chance that a message of Raft's comes a second time."""
         self.silent_chance = 0.2
         """Chance that nobody is told when a process ends."""
+        self.questions = Questions(self)
         self.endpoints: dict[str, SimPeers] = {}
         """Who listens, by address."""
         self._links: dict[tuple[str, str], Link] = {}
@@ -346,6 +351,71 @@ class Connection:
         return self._network.scheduler.after(delay, callback, *args)
 
 
+class Questions:
+    """Questions of nodes that are no members, to an address: a connection each, as `visord.peers.asking` makes."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self.rng = network.rng
+        self._open: list[tuple[SimPeers, SimPeers, asyncio.Future[list[Any]]]] = []
+        """Who has it, who waits for the answer, and where that goes."""
+
+    async def ask(self, asker: SimPeers, address: str, data: bytes, seconds: float) -> list[Any]:
+        """Return the answer. Raises as `asking.ask` does."""
+        network = self._network
+        network.counts["join asked"] += 1
+        answer: asyncio.Future[list[Any]] = asker.loop.create_future()
+        there, back = network.link(asker.address, address), network.link(address, asker.address)
+        if there.cut or back.cut:
+            await asyncio.sleep(min(seconds, DIAL_SECONDS))
+            raise PeerUnavailableError(f"{address}: nothing is heard")
+        network.scheduler.after(there.delay(self.rng, len(data)), self._arrive, asker, address, data, answer)
+        try:
+            return await asyncio.wait_for(answer, seconds)
+        except TimeoutError:
+            raise AnswerLostError(f"{address}: no answer within {seconds:g} s") from None
+
+    def _arrive(self, asker: SimPeers, address: str, data: bytes, answer: asyncio.Future[list[Any]]) -> None:
+        found = self._network.endpoints.get(address)
+        if found is None:
+            self._fail(asker, answer, PeerUnavailableError(f"{address}: nobody listens"))
+            return
+        self._open.append((found, asker, answer))
+        host = asker.address.rpartition(":")[0]
+        reply = partial(self._answered, found, asker, answer)
+        found.loop.call_soon(found.answer, msgpack.unpackb(data, raw=False), reply, host)
+
+    def _answered(
+        self, found: SimPeers, asker: SimPeers, answer: asyncio.Future[list[Any]], data: bytes
+    ) -> None:
+        back = self._network.link(found.address, asker.address)
+        if (found, asker, answer) not in self._open or back.cut:
+            return  # the asker waits until its patience is over
+        self._open.remove((found, asker, answer))
+        delay = back.delay(self.rng, len(data))
+        asker.loop.call_later(delay, self._tell, answer, data)
+
+    def _tell(self, answer: asyncio.Future[list[Any]], data: bytes) -> None:
+        if not answer.done():
+            answer.set_result(msgpack.unpackb(data, raw=False))
+
+    def _fail(self, asker: SimPeers, answer: asyncio.Future[list[Any]], error: Exception) -> None:
+        delay = log_uniform(self.rng, *NOTICE_SECONDS)
+        asker.loop.call_later(delay, self._failed, answer, error)
+
+    def _failed(self, answer: asyncio.Future[list[Any]], error: Exception) -> None:
+        if not answer.done():
+            answer.set_exception(error)
+
+    def gone(self, endpoint: SimPeers) -> None:
+        """The process at an address ended: who waits for its answer notices."""
+        lost = [one for one in self._open if endpoint in one[:2]]
+        self._open = [one for one in self._open if endpoint not in one[:2]]
+        for found, asker, answer in lost:
+            if found is endpoint:
+                self._fail(asker, answer, AnswerLostError(f"{found.address}: the connection was lost"))
+
+
 class SimPeers:
     """One process's end of the network: `visord.peers.network.Peers`.
 
@@ -358,7 +428,7 @@ class SimPeers:
 
     def __init__(self, network: Network, loop: NodeLoop, member: str, cluster: str, address: str) -> None:
         self._network = network
-        self._loop = loop
+        self.loop = loop
         self._connections: dict[str, Connection] = {}
         self._believed: dict[str, int] = {}
         """The epoch of the connection that the process believes in; 0: none."""
@@ -372,6 +442,10 @@ class SimPeers:
         """Whether a member was removed: it is told so."""
         self.dismissed: Callable[[str], None] = lambda member: None
         """Called with who was dialled and says that this process was removed."""
+        self.answer: Callable[[list[Any], Callable[[bytes], None], str], None] = lambda message, reply, host: (
+            None
+        )
+        """Answers a question of a node that is no member: `answer(message, reply, host)`."""
         network.listen(self)
 
     def set_members(self, addresses: Mapping[str, str]) -> None:
@@ -398,6 +472,10 @@ class SimPeers:
             return True  # into a connection that is gone
         return connection.send(data)
 
+    async def ask(self, address: str, data: bytes, seconds: float) -> list[Any]:
+        """Ask whoever is at an address, as no member."""
+        return await self._network.questions.ask(self, address, data, seconds)
+
     def queued(self, member: str) -> int:
         connection = self._connections.get(member)
         return 0 if connection is None else connection.waiting
@@ -421,6 +499,7 @@ class SimPeers:
         if not self.closed:
             self.closed = True
             self._network.gone(self)
+            self._network.questions.gone(self)
             for connection in self._connections.values():
                 connection.close()
 
@@ -436,15 +515,15 @@ class SimPeers:
     def arrive(self, member: str, messages: list[bytes]) -> None:
         """Messages came in one piece: hand them over within one callback of the loop."""
         if not self.closed:
-            self._loop.call_soon(self._hand_over, member, messages)
+            self.loop.call_soon(self._hand_over, member, messages)
 
     def tell(self, member: str, epoch: int) -> None:
         """A connection was made, the member's so-manieth, or broke (0)."""
-        self._loop.call_soon(self._changed, member, epoch)
+        self.loop.call_soon(self._changed, member, epoch)
 
     def refused(self, member: str) -> None:
         """A member does not let this process in: it was removed."""
-        self._loop.call_soon(self._refused, member)
+        self.loop.call_soon(self._refused, member)
 
     def _refused(self, member: str) -> None:
         if not self.closed and member in self._connections:

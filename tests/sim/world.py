@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from tests.checkers import check
 from tests.checkers.history import Goal, History, Violation
@@ -30,7 +30,6 @@ from tests.sim.recorder import Recorder
 from tests.sim.scheduler import Scheduler
 from tests.sim.standstill import Standstill
 from tests.sim.wires import ClientEnd, Connection
-from visord.node import Node
 from visord.raft.configuration import Configuration
 from visord.raft.core.terms import WINDOW_SECONDS
 
@@ -40,7 +39,6 @@ REST_SECONDS: Final = 20.0
 """How long everything may take to come to rest once faults have stopped."""
 COMPARE_SECONDS: Final = 2.5
 CARE_SECONDS: Final = 0.3
-JOIN_SECONDS: Final = 0.4
 MIX: Final = {
     "set": 30,
     "delete": 6,
@@ -119,12 +117,11 @@ class World:
         self.client_hosts: list[Host] = []
         self.mix = (tuple(MIX), tuple(MIX.values()))
         self._number = 0
-        self._joining: set[str] = set()
         self._given_up: set[str] = set()
         """Members that were replaced because nobody could vouch for who leads them."""
         self.operator = Operator(self, self.randoms.stream("operator"))
         self._wires = self.randoms.stream("wires")
-        self._join_rng = self.randoms.stream("joins")
+        self.network.questions.rng = self.randoms.stream("joins")
 
     # -- what parts ask of the world ------------------------------------------------------------------------
 
@@ -171,7 +168,10 @@ class World:
                 lambda leader, term: self.note(f"{host.name}: term {term}, leader {leader}")
             )
         self.recorder.began(host.name, node)
-        self._join(host, host.lives)
+        assert host.process is not None
+        others = tuple(one.address for one in self.hosts if one is not host)
+        if others:
+            host.process.join(others, learner=not host.votes)
 
     # -- members --------------------------------------------------------------------------------------------
 
@@ -193,24 +193,6 @@ class World:
         self.hosts.append(host)
         host.start()
         return host
-
-    def _join(self, host: Host, life: int) -> None:
-        """As `visord serve --join` does: ask members to be taken in, until somebody speaks to this node."""
-        node = host.node
-        if node is None or host.lives != life or not node.proof.joining:
-            return
-        self.scheduler.after(JOIN_SECONDS * (0.5 + self._join_rng.random()), self._join, host, life)
-        others = [one for one in self.running() if one is not host and one.node is not None]
-        if not others:
-            return
-        other = self._join_rng.choice(others)
-        assert other.process is not None and other.node is not None
-        if not other.node.engine.configuration.members:
-            return
-        me = node.me
-        arguments = [me.id, me.name, me.peer, me.client, host.votes]
-        self.count("join asked")
-        other.process.loop.call_soon(other.node.membership.act, "add", arguments, _Contact(self, host, life))
 
     # -- the parts of a run ---------------------------------------------------------------------------------
 
@@ -397,24 +379,6 @@ class World:
             self.scheduler.steps,
             self.scheduler.now,
         )
-
-
-class _Contact:
-    """Gets the answer to a join, and tells the joining node whom to listen to."""
-
-    def __init__(self, world: World, host: Host, life: int) -> None:
-        self._world = world
-        self._host = host
-        self._life = life
-
-    def __call__(self, ok: bool, result: Any, /) -> None:
-        if ok:
-            self._world.scheduler.after(0.001, self._tell, result["members"])
-
-    def _tell(self, members: list[dict[str, Any]]) -> None:
-        process, node = self._host.process, self._host.node
-        if process is not None and isinstance(node, Node) and self._host.lives == self._life:
-            process.loop.call_soon(node.contact, members)
 
 
 def run(seed: int, plan: Plan = Plan()) -> Result:

@@ -15,9 +15,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from visor.protocol import codes
 from visord.logs import about
@@ -25,12 +25,9 @@ from visord.members.actions import is_view
 from visord.peers import messages as msg
 from visord.peers.errors import AnswerLostError, PeerRefusedError, PeerUnavailableError
 from visord.peers.handshake import Hello
-from visord.peers.tcp import TcpPeers
+from visord.raft.configuration import Member
 from visord.storage.directory import read_identity
 from visord.storage.disk import Disk
-
-if TYPE_CHECKING:
-    from visord.node import Node
 
 logger = logging.getLogger("visord.joining")
 
@@ -62,6 +59,52 @@ class Start:
     """Join without ever getting a vote by itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a node that is no member yet reaches others, and how it waits: the simulation brings its own."""
+
+    own: str
+    """Its own peer address, which it never asks."""
+    ask: Callable[[str, bytes, float], Awaitable[list[Any]]]
+    """`ask(address, message, seconds)` returns the answer; raises what `peers.asking.ask` does."""
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+
+
+class Vouched(Protocol):
+    """What of `Proof` is used."""
+
+    @property
+    def joining(self) -> bool: ...
+
+
+class Home(Protocol):
+    """What of the data directory is used."""
+
+    @property
+    def path(self) -> str: ...
+
+
+class Node(Protocol):
+    """What of the node is used."""
+
+    @property
+    def me(self) -> Member: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def cluster(self) -> str: ...
+
+    @property
+    def directory(self) -> Home: ...
+
+    @property
+    def proof(self) -> Vouched: ...
+
+    def contact(self, members: list[dict[str, Any]], /) -> None: ...
+
+
 def is_his_own(hello: Hello, message: list[Any]) -> bool:
     """Tell whether a question is about who asks it: what was proven of him must not serve to take another one in."""
     return message[0] != msg.JOIN or (
@@ -70,7 +113,7 @@ def is_his_own(hello: Hello, message: list[Any]) -> bool:
 
 
 async def cluster_to_join(
-    start: Start, disk: Disk, path: str, peers: TcpPeers, prepare: Callable[[], object] = lambda: None
+    start: Start, disk: Disk, path: str, reach: Reach, prepare: Callable[[], object] = lambda: None
 ) -> str | None:
     """Return the id of the cluster that a new directory joins; None when the directory (or the founder) says it.
 
@@ -84,34 +127,34 @@ async def cluster_to_join(
         raise NoClusterError(
             f"{path} is new: --bootstrap founds a cluster there, --join HOST:PORT joins the one of that member"
         )
-    if all(address == peers.advertised for address in start.join):
+    if all(address == reach.own for address in start.join):
         raise NoClusterError(
             f"{path} is new, and --join {start.join[0]} is this node's own address: name another's"
         )
-    answer = await _ask_any(peers, start.join, (msg.WHO,), prepare)
+    answer = await _ask_any(reach, start.join, (msg.WHO,), prepare)
     while answer[0] != msg.IS:
         logger.warning("an answer that is none to the question for the cluster's id")
-        await asyncio.sleep(PAUSE_SECONDS)
-        answer = await _ask_any(peers, start.join, (msg.WHO,), prepare)
+        await reach.sleep(PAUSE_SECONDS)
+        answer = await _ask_any(reach, start.join, (msg.WHO,), prepare)
     return str(answer[1])
 
 
-async def join(start: Start, node: Node, peers: TcpPeers) -> None:
+async def join(start: Start, node: Node, reach: Reach) -> None:
     """Ask to be taken in until the node is a member. Raises `JoinRefusedError`."""
     me = node.me
-    if all(address == peers.advertised for address in start.join):
+    if all(address == reach.own for address in start.join):
         raise JoinRefusedError(f"--join {start.join[0]} is this node's own address: name another member's")
     request = (msg.JOIN, me.id, me.name, me.peer, me.client, not start.learner)
     members = deque(start.join)
     while node.proof.joining:
-        answer = await _ask_any(peers, members, request)
+        answer = await _ask_any(reach, members, request)
         if answer[0] != msg.JOINED or (answer[1] and not is_view(answer[2])):
             logger.warning("an answer that is none to the question for membership")
-            await asyncio.sleep(PAUSE_SECONDS)
+            await reach.sleep(PAUSE_SECONDS)
             continue
         if answer[1] is True:
             node.contact(answer[2]["members"])
-            await asyncio.sleep(PAUSE_SECONDS)
+            await reach.sleep(PAUSE_SECONDS)
             continue
         code, text, _ = answer[2]
         if codes.FAMILY.get(code) == codes.REJECTED:
@@ -131,13 +174,13 @@ def tell_unused(start: Start, node: Node) -> None:
         logger.info("--join is not used: %s", where, extra=known)
 
 
-async def compare(start: Start, node: Node, peers: TcpPeers) -> None:
+async def compare(start: Start, node: Node, reach: Reach) -> None:
     """Ask everybody that --join names for his cluster, once, and warn of those that are of another one."""
     for address in start.join:
-        if address == peers.advertised:
+        if address == reach.own:
             continue
         try:
-            answer = await peers.ask(address, msg.pack([msg.WHO]), ASK_SECONDS)
+            answer = await reach.ask(address, msg.pack([msg.WHO]), ASK_SECONDS)
         except PeerRefusedError as error:
             found = error.text if error.code == CLUSTER else ""
         except (PeerUnavailableError, AnswerLostError):
@@ -161,7 +204,7 @@ def _hint(error: Exception) -> str:
 
 
 async def _ask_any(
-    peers: TcpPeers,
+    reach: Reach,
     addresses: Iterable[str],
     message: Sequence[Any],
     prepare: Callable[[], object] = lambda: None,
@@ -171,10 +214,10 @@ async def _ask_any(
     while True:
         prepare()
         for address in addresses:
-            if address == peers.advertised:
+            if address == reach.own:
                 continue  # the same list is given to all machines
             try:
-                answer = await peers.ask(address, msg.pack(list(message)), ASK_SECONDS)
+                answer = await reach.ask(address, msg.pack(list(message)), ASK_SECONDS)
             except (PeerUnavailableError, PeerRefusedError, AnswerLostError) as error:
                 text = f"{error}{_hint(error)}"
                 if told.get(address) != text:
@@ -186,4 +229,4 @@ async def _ask_any(
             if msg.well_formed(answer):
                 return answer
             logger.warning("%s gave an answer that is none", address)
-        await asyncio.sleep(PAUSE_SECONDS)
+        await reach.sleep(PAUSE_SECONDS)
