@@ -26,23 +26,40 @@ class Backoff:
         return random.random() * min(self.most, self.base * self.factor ** min(attempt, 32))
 
 
+class Left(float):
+    """Seconds that are left of a timeout: what a request may take. `whole` is the timeout, which its error names."""
+
+    __slots__ = ("whole",)
+    whole: float
+
+
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment of `clock` until which something must be done."""
+    """A moment of `clock` until which something must be done; `whole` is the timeout as the caller gave it."""
 
     clock: Callable[[], float]
     when: float
+    whole: float
 
     def left(self) -> float:
-        """Return the seconds that are left, at least 0."""
-        return max(0.0, self.when - self.clock())
+        """Return the seconds that are left, at least 0; as a timeout they stand for all of this one."""
+        left = Left(max(0.0, self.when - self.clock()))
+        left.whole = self.whole
+        return left
 
-    __float__ = left
+    def __float__(self) -> float:
+        return max(0.0, self.when - self.clock())
 
     @property
     def timeout(self) -> float:
         """What several calls take as their `timeout` to share it: as a number it is what is left just then."""
         return cast(float, self)
+
+
+def whole_of(timeout: object, seconds: float) -> float:
+    """Return the timeout of which this is what is left, `seconds`: as the caller gave it, for an error to name."""
+    whole: float = getattr(timeout, "whole", seconds)
+    return whole
 
 
 def in_seconds(timeout: object) -> float:

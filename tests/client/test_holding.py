@@ -399,7 +399,9 @@ class TestWaitingThatEnds:
             return False
 
         monkeypatch.setattr(
-            session._client._driver, "deadline", lambda seconds: Deadline(lambda: now[0], now[0] + seconds)
+            session._client._driver,
+            "deadline",
+            lambda seconds: Deadline(lambda: now[0], now[0] + seconds, seconds),
         )
         monkeypatch.setattr(Place, "follow", wait)
         monkeypatch.setattr(session, "wait_over", wait)

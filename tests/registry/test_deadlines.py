@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+import visor.aio.registry
+import visor.registry as registry_names
 from visor import errors
-from visor._backoff import Deadline, in_seconds
+from visor._backoff import Deadline, in_seconds, whole_of
 from visor.blocking.registry.base import Registered
 from visor.protocol import verbs
 from visor.registry import EventType, Presence, Registry, Scaled, Service, Snapshot
@@ -31,14 +34,15 @@ class SlowRequests:
         monkeypatch.setattr(driver, "deadline", self._deadline)
 
     def _deadline(self, timeout: float | None) -> Deadline:
-        return Deadline(lambda: self.now, self.now + in_seconds(30.0 if timeout is None else timeout))
+        seconds = in_seconds(30.0 if timeout is None else timeout)
+        return Deadline(lambda: self.now, self.now + seconds, whole_of(timeout, seconds))
 
     def _slow(self, message: list[Any], write: bool, timeout: float | None) -> Any:
         seconds = None if timeout is None else in_seconds(timeout)
         self.given.append((self.now, seconds))
         self.now += 1.0
         if seconds is not None and seconds < 1.0:
-            raise errors.DeadlineExceeded(seconds=seconds)
+            raise errors.DeadlineExceeded(seconds=whole_of(timeout, seconds))
         return self._call(message, write, 30.0)
 
 
@@ -203,3 +207,118 @@ def test_an_event_whose_details_came_too_late_is_not_lost(
                 events.next(timeout=30)
         assert events.rev < events.next(timeout=30).rev
         assert before <= events.rev
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_late_request_names_the_deadline_of_the_whole_call(
+    web: Registry, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    prepare, call = CALLS[name]
+    subject = prepare(web)
+    with monkeypatch.context() as patch:
+        slow = SlowRequests(web, patch)
+        with pytest.raises(errors.DeadlineExceeded, match=r"within 1\.5 s") as caught:
+            call(subject, 1.5)
+    assert caught.value.seconds == 1.5
+    assert [seconds for _, seconds in slow.given][1:] == [0.5]
+    if name == "Registry.repair":
+        call(subject, 30.0)
+
+
+# -- every call -----------------------------------------------------------------------------------------
+OBJECTS: dict[type, Callable[[Registry], Any]] = {
+    registry_names.Registry: _itself,
+    registry_names.Snapshot: lambda web: web.snapshot(),
+    registry_names.App: lambda web: web.app("web"),
+    registry_names.Revision: lambda web: web.app("web").revision("v1"),
+    registry_names.ProcType: lambda web: web.app("web").proc("worker"),
+    registry_names.Env: lambda web: web.app("web").register_env("e", {}),
+    registry_names.Instance: lambda web: web.scale(*GROUP, 1).instances[0],
+    registry_names.Ticket: lambda web: web.create_ticket("start", *GROUP),
+    registry_names.Service: _service,
+    registry_names.Endpoint: lambda web: _service(web).endpoint("h:1"),
+    registry_names.Runner: lambda web: web.snapshot().new_runner("h:1", 1).register(),
+    registry_names.Member: lambda web: web.snapshot().new_member("pm", "h").register(),
+    registry_names.Lock: lambda web: web.snapshot().lock("key"),
+}
+OTHERWISE = {
+    *("Runner.raw", "Runner.status", "Runner.pid", "Runner.kill", "Runner.down"),
+    *("Instance.wait", "Instance.wait_started", "Instance.wait_exited", "Instance.wait_stopped"),
+    *("Ticket.wait_processed", "Registry.watch_schema", "Registry.close"),
+    *("Registry.watch_event", "Registry.watch_ticket", "Registry.watch_runner"),
+    *(
+        "Revision.unregister_instance",
+        "Snapshot.watch_event",
+        "App.watch_event",
+        "Snapshot.instances_seen",
+        "Snapshot.leases_of",
+    ),
+}
+"""What asks a runner, waits, follows, is inside, or is another call of these: it is tested with what it does."""
+STATES = {
+    "App.register": lambda web: web.snapshot().new_app("new"),
+    "Revision.register": lambda web: web.snapshot().new_revision("web", "new"),
+    "ProcType.register": lambda web: web.snapshot().new_proc("web", "new"),
+    "Env.register": lambda web: web.snapshot().new_env("web", "new", {}),
+    "Service.register": lambda web: web.snapshot().new_service("new"),
+    "Runner.register": lambda web: web.snapshot().new_runner("h:2", 1),
+}
+for _each in ("started", "exited", "failed", "lost", "unclaim", "restarted", "stop"):
+    STATES[f"Instance.{_each}"] = lambda web: web.scale(*GROUP, 1).instances[0].claim("h")
+for _each in ("restarted", "exited", "stop"):
+    STATES[f"Instance.{_each}"] = lambda web: web.scale(*GROUP, 1).instances[0].claim("h").started()
+STATES["Instance.unlock"] = lambda web: web.scale(*GROUP, 1).instances[0].lock()
+for _each in ("done", "dead", "unclaim"):
+    STATES[f"Ticket.{_each}"] = lambda web: web.create_ticket("start", *GROUP).claim("h")
+WORDS = {
+    "op": "start", "app": "web", "revision": "v1", "proc": "worker", "name": "web", "ref": "v1", "host": "h",
+    "service": "s", "addr": "h:1", "kind": "pm", "identity": 1, "n": 1, "key": "KEY", "value": "v", "reason": "r",
+    "url": "http://x", "vars": {}, "repo_url": "git://x", "path": "/apps/web/app", "command": "status", "ttl": 60.0,
+}  # fmt: skip
+PARTICULAR: dict[str, dict[str, Any]] = {
+    "App.proc": {"name": "worker"},
+    "App.register_proc": {"name": "new"},
+    "App.register_revision": {"ref": "new"},
+    "Service.register_endpoint": {"addr": "h:2", "ip": "10.0.0.1"},
+    "Instance.restarted": {"reason": "fail"},
+}
+
+
+def every_call() -> list[str]:
+    return [
+        name
+        for kind in OBJECTS
+        for method, function in inspect.getmembers(kind, inspect.isfunction)
+        if (name := f"{kind.__name__}.{method}") not in OTHERWISE
+        and not method.startswith("_")
+        and "timeout" in inspect.signature(function).parameters
+    ]
+
+
+def test_whatever_asks_the_registry_takes_a_timeout() -> None:
+    """Looked up in the other colour, where what asks is a coroutine."""
+    for kind in OBJECTS:
+        awaited = getattr(visor.aio.registry, kind.__name__)
+        for method, function in inspect.getmembers(awaited, inspect.iscoroutinefunction):
+            if not method.startswith("_") and f"{kind.__name__}.{method}" not in OTHERWISE:
+                assert "timeout" in inspect.signature(function).parameters, f"{kind.__name__}.{method}"
+
+
+@pytest.mark.parametrize("name", every_call())
+def test_every_call_keeps_its_deadline_and_names_it(
+    web: Registry, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (kind,) = [each for each in OBJECTS if each.__name__ == name.partition(".")[0]]
+    subject = STATES.get(name, OBJECTS[kind])(web)
+    call = getattr(subject, name.partition(".")[2])
+    arguments = {
+        each.name: WORDS[each.name]
+        for each in inspect.signature(call).parameters.values()
+        if each.default is each.empty and each.kind is not each.VAR_KEYWORD
+    } | PARTICULAR.get(name, {})
+    with monkeypatch.context() as patch:
+        slow = SlowRequests(web, patch)
+        with pytest.raises(errors.DeadlineExceeded, match=r"within 0\.5 s") as caught:
+            call(**arguments, timeout=0.5)
+    assert caught.value.seconds == 0.5
+    assert [seconds for _, seconds in slow.given] == [0.5]

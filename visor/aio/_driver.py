@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from visor import _session
 from visor._address import Address
-from visor._backoff import Deadline, in_seconds
+from visor._backoff import Deadline, in_seconds, whole_of
 from visor._calls import Call
 from visor._feed import Feed
 from visor._log import log
@@ -199,7 +199,7 @@ class Driver:
     def deadline(self, timeout: float | None) -> Deadline:
         """Return the deadline that is `timeout` (default: the client's) from now."""
         seconds = self._timeout if timeout is None else in_seconds(timeout)
-        return Deadline(self._clock, self._clock() + seconds)
+        return Deadline(self._clock, self._clock() + seconds, whole_of(timeout, seconds))
 
     def pauses(self, timeout: float | None) -> Pauses:
         """Return the pauses between attempts within `timeout`."""
@@ -213,8 +213,9 @@ class Driver:
         if loop is not asyncio.get_running_loop():
             loop = self._bind()
         seconds = self._timeout if timeout is None else in_seconds(timeout)
+        whole = seconds if timeout is None else whole_of(timeout, seconds)
         now = self._clock()
-        call = Waiting(message, write, now + seconds, seconds, loop.create_future())
+        call = Waiting(message, write, now + seconds, whole, loop.create_future())
         self._session.submit(call, now)
         alarm = now + (seconds if seconds < self._ping_after else self._ping_after)
         if alarm < self._alarm:
@@ -262,7 +263,7 @@ class Driver:
         except TimeoutError:
             if up.done() and not up.cancelled():
                 up.exception()
-            raise _unreachable(self.describe(), seconds, self._failure) from self._failure
+            raise _unreachable(self.describe(), whole_of(timeout, seconds), self._failure) from self._failure
         finally:
             self._up.discard(up)
 
@@ -331,13 +332,17 @@ class Driver:
         self._bind()
         seconds = self._timeout if timeout is None else in_seconds(timeout)
         now = self._clock()
-        self._session.subscribe(feed, now + seconds, seconds, now)
+        whole = whole_of(timeout, seconds)
+        self._session.subscribe(feed, now + seconds, whole, now)
         self._set_alarm(now + min(seconds, self._ping_after), now)
         self._flush_soon()
         state = bool(feed.flags & verbs.W_STATE)
         try:
             await self._until(
-                feed, lambda: feed.state_rev is not None if state else feed.established, seconds
+                feed,
+                lambda: feed.state_rev is not None if state else feed.established,
+                now + seconds,
+                whole,
             )
         except BaseException:
             self._session.unwatch(feed)
@@ -347,10 +352,11 @@ class Driver:
     async def next(self, feed: Feed, timeout: float | None) -> list[Any] | None:
         """Return the feed's next commit; None when it was closed; None as `timeout` is for ever."""
         seconds = None if timeout is None else in_seconds(timeout)
-        deadline = None if seconds is None else self._clock() + seconds
+        deadline = math.inf if seconds is None else self._clock() + seconds
+        whole = 0.0 if seconds is None else whole_of(timeout, seconds)
         # Again when it was a mark, or another task took it.
         while (item := feed.take()) is None and (not feed.ended or feed.error is not None):
-            await self._until(feed, lambda: bool(feed.queue), seconds, deadline)
+            await self._until(feed, lambda: bool(feed.queue), deadline, whole)
         if self._session.credit(feed):
             self._flush_soon()
         return item
@@ -361,7 +367,9 @@ class Driver:
         self._session.progress(feed)
         self._flush_soon()
         seconds = self._timeout if timeout is None else in_seconds(timeout)
-        await self._until(feed, lambda: feed.marks > marks, seconds)
+        await self._until(
+            feed, lambda: feed.marks > marks, self._clock() + seconds, whole_of(timeout, seconds)
+        )
         return feed.arrived
 
     async def unwatch(self, feed: Feed) -> None:
@@ -386,28 +394,24 @@ class Driver:
         if self._fault is None:
             self._flush_soon()
 
-    async def _until(
-        self, feed: Feed, true: Callable[[], bool], seconds: float | None, deadline: float | None = None
-    ) -> None:
+    async def _until(self, feed: Feed, true: Callable[[], bool], deadline: float, seconds: float) -> None:
         """Wait until it is true; return as well when the feed was closed; raise why it ended.
 
-        `deadline` is by the clock (default: `seconds` from now), `seconds` how the user named it; None is for ever.
+        `deadline` is by the clock, `seconds` how the user named it.
         """
         assert self._loop is not None
-        if deadline is None and seconds is not None:
-            deadline = self._clock() + seconds
         while not true() and not feed.ended:
             notice = Notice(self._loop.create_future())
             feed.waiters.append(notice)
             try:
-                if deadline is None:
+                if deadline == math.inf:
                     await notice.future
                 else:
                     async with asyncio.timeout(max(0.0, deadline - self._clock())):
                         await notice.future
             except TimeoutError:
                 if not true() and not feed.ended:
-                    raise DeadlineExceeded(seconds=seconds or 0.0) from None
+                    raise DeadlineExceeded(seconds=seconds) from None
             finally:
                 feed.waiters.remove(notice)
         if feed.error is not None and not true():

@@ -35,7 +35,7 @@ from typing import Any
 
 from visor import _session
 from visor._address import Address
-from visor._backoff import Deadline, in_seconds
+from visor._backoff import Deadline, in_seconds, whole_of
 from visor._calls import Call
 from visor._feed import Feed
 from visor._log import log
@@ -206,7 +206,7 @@ class Driver:
     def deadline(self, timeout: float | None) -> Deadline:
         """Return the deadline that is `timeout` (default: the client's) from now."""
         seconds = self._timeout if timeout is None else in_seconds(timeout)
-        return Deadline(self._clock, self._clock() + seconds)
+        return Deadline(self._clock, self._clock() + seconds, whole_of(timeout, seconds))
 
     def pauses(self, timeout: float | None) -> Pauses:
         """Return the pauses between attempts within `timeout`."""
@@ -216,6 +216,7 @@ class Driver:
         """Do one request and return its result."""
         call: Waiting | None = None
         seconds = self._timeout if timeout is None else in_seconds(timeout)
+        whole = seconds if timeout is None else whole_of(timeout, seconds)
         try:
             with self._lock:
                 session, sock = self._session, self._sock
@@ -223,7 +224,7 @@ class Driver:
                 if sock is not None and not self._sending:
                     data = session.begin(message, write)
                 if sock is None or data is None:
-                    call, now = self._queue(message, write, seconds)
+                    call, now = self._queue(message, write, seconds, whole)
                 else:
                     self._sending = True
                     try:
@@ -232,7 +233,7 @@ class Driver:
                         taken = self._not_sent(error, data)
                     # From here on the server works as well.
                     now = self._clock()
-                    call = Waiting(message, write, now + seconds, seconds)
+                    call = Waiting(message, write, now + seconds, whole)
                     session.register(call, now)
                     if taken == len(data):
                         self._sending = False
@@ -256,12 +257,12 @@ class Driver:
             raise call.error
         return call.result
 
-    def _queue(self, message: list[Any], write: bool, seconds: float) -> tuple[Waiting, float]:
+    def _queue(self, message: list[Any], write: bool, seconds: float, whole: float) -> tuple[Waiting, float]:
         """Submit a request that cannot go out at once; under the lock."""
         if self._fault is not None:
             raise self._fault()
         now = self._clock()
-        call = Waiting(message, write, now + seconds, seconds)
+        call = Waiting(message, write, now + seconds, whole)
         self._session.submit(call, now)
         self._push()
         return call, now
@@ -302,7 +303,7 @@ class Driver:
         if self._fault is not None:
             raise self._fault()
         if self._session.state != _session.READY and self._clock() >= notice.deadline:
-            raise _unreachable(self.describe(), seconds, self._failure) from self._failure
+            raise _unreachable(self.describe(), whole_of(timeout, seconds), self._failure) from self._failure
 
     def forsake(self, seconds: float, *, again: bool) -> None:
         """Give up a connection that is `seconds` old and did not answer in time; see `Session.forsake`."""
@@ -344,12 +345,13 @@ class Driver:
     def subscribe(self, feed: Feed, timeout: float | None) -> None:
         """Establish the feed, with its state when it was asked for."""
         seconds = self._timeout if timeout is None else in_seconds(timeout)
+        whole = whole_of(timeout, seconds)
         now = self._clock()
         with self._lock:
             if self._fault is not None:
                 raise self._fault()
             self._end_dropped()
-            self._session.subscribe(feed, now + seconds, seconds, now)
+            self._session.subscribe(feed, now + seconds, whole, now)
             self._push()
         state = bool(feed.flags & verbs.W_STATE)
         try:
@@ -357,7 +359,7 @@ class Driver:
                 feed,
                 lambda: feed.state_rev is not None if state else feed.established,
                 now + seconds,
-                seconds,
+                whole,
             )
         except BaseException:
             self.unwatch(feed)
@@ -367,6 +369,7 @@ class Driver:
         """Return the feed's next commit; None when it was closed; None as `timeout` is for ever."""
         seconds = None if timeout is None else in_seconds(timeout)
         deadline = math.inf if seconds is None else self._clock() + seconds
+        whole = 0.0 if seconds is None else whole_of(timeout, seconds)
         while True:
             with self._lock:
                 item = feed.take()
@@ -374,7 +377,7 @@ class Driver:
                     self._push()
                 if item is not None or (feed.ended and feed.error is None):
                     return item
-            self._until(feed, lambda: bool(feed.queue), deadline, seconds or 0.0)
+            self._until(feed, lambda: bool(feed.queue), deadline, whole)
 
     def progress(self, feed: Feed, timeout: float | None) -> int:
         """Ask for a mark, wait for it, and return the rev up to which everything has arrived."""
@@ -383,7 +386,7 @@ class Driver:
             self._session.progress(feed)
             self._push()
         seconds = self._timeout if timeout is None else in_seconds(timeout)
-        self._until(feed, lambda: feed.marks > marks, self._clock() + seconds, seconds)
+        self._until(feed, lambda: feed.marks > marks, self._clock() + seconds, whole_of(timeout, seconds))
         return feed.arrived
 
     def unwatch(self, feed: Feed) -> None:

@@ -234,10 +234,10 @@ class Replica(Generic[E]):
     async def wait_for(self, rev: int, timeout: float | None) -> int:
         """Wait until the copy is at `rev`, and return its rev."""
         deadline = self._driver.deadline(timeout)
-        seconds = deadline.left()
         while self.picture.rev < rev:
             self._check()
             if deadline.left() <= 0:
+                seconds = deadline.whole
                 raise DeadlineExceeded(
                     f"the copy is at rev {self.rev}, not at rev {rev}, after {seconds:g} s", seconds=seconds
                 )

@@ -84,7 +84,6 @@ class Patience:
     def __init__(self, session: Session, directory: str, timeout: float | None) -> None:
         self._session = session
         self._directory = directory
-        self._timeout = timeout
         self._deadline: Deadline | None = (
             None if timeout is None else session._client._driver.deadline(timeout)
         )
@@ -102,7 +101,7 @@ class Patience:
         if self._deadline is not None:
             left = min(left, self._deadline.left())
             if left <= 0:
-                raise self.late(self._timeout or 0.0)
+                raise self.late(self._deadline.whole)
         return left
 
     def late(self, seconds: float) -> DeadlineExceeded:
@@ -141,7 +140,7 @@ class Patience:
             self._session.check()
             if self._deadline is not None and not self._deadline.left():
                 # It was not a contender that was in the way.
-                raise DeadlineExceeded(seconds=self._timeout or 0.0) from cause
+                raise DeadlineExceeded(seconds=self._deadline.whole) from cause
             left = self.left()
 
 

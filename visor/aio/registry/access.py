@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from visor._backoff import Backoff, Deadline, in_seconds
+from visor._backoff import Backoff, Deadline
 from visor.errors import DeadlineExceeded, NotFound
 from visor.protocol import verbs
 from visor.registry.ids import block
@@ -37,16 +37,16 @@ Row = tuple[str, Version]
 class Hurry:
     """What the requests of one call share: the moment until which all must be done."""
 
-    def __init__(self, deadline: Deadline, seconds: float) -> None:
+    def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
-        self._seconds = seconds
 
     def left(self) -> float:
         """Return the seconds for the next request; DeadlineExceeded when there are none: nothing is sent."""
         left = self._deadline.left()
         if left <= 0:
+            seconds = self._deadline.whole
             raise DeadlineExceeded(
-                f"not done within {self._seconds:g} s: what was done until then stays", seconds=self._seconds
+                f"not done within {seconds:g} s: what was done until then stays", seconds=seconds
             )
         return left
 
@@ -86,7 +86,7 @@ class Access:
         if timeout is None:
             return self
         hurried = Access(self.client, self._clock, self.random)
-        hurried._hurry = Hurry(self.client._driver.deadline(timeout), in_seconds(timeout))
+        hurried._hurry = Hurry(self.client._driver.deadline(timeout))
         hurried.unhurried = self.unhurried
         return hurried
 

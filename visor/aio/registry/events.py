@@ -208,11 +208,12 @@ async def watch_event(
     rev: int | None,
     types: Iterable[EventType | str] | None,
     app: str | None,
+    timeout: float | None,
 ) -> EventWatch:
     """Follow the events from `rev` on, of everything or of one app."""
     chosen = None if types is None else frozenset(EventType(each) for each in types)
     what = select.tree(layout.app_directory(app)) if app is not None else _selector(chosen)
-    watch = await view._access.client.watch(what, rev, previous=True, codec=BYTES)
+    watch = await view._access.client.watch(what, rev, previous=True, codec=BYTES, timeout=timeout)
     return EventWatch(view, watch, chosen)
 
 

@@ -236,10 +236,13 @@ class RunnerWatch:
         return f"<visor runner watch, handed out up to {self._watch.rev}>"
 
 
-async def watch_runner(view: Snapshot, host: str | None, rev: int | None) -> RunnerWatch:
+async def watch_runner(
+    view: Snapshot, host: str | None, rev: int | None, timeout: float | None
+) -> RunnerWatch:
     """Follow the runners of a host, or of all, from `rev` on."""
     what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
-    return RunnerWatch(view, await view._access.client.watch(what, rev, previous=True, codec=BYTES))
+    watch = await view._access.client.watch(what, rev, previous=True, codec=BYTES, timeout=timeout)
+    return RunnerWatch(view, watch)
 
 
 public("visor.aio.registry", Member, Runner, RunnerWatch)

@@ -164,39 +164,44 @@ class ProcType(Registered):
             raise entries.why(self._what, self._path, self.rev, done)
         return ProcType(self._view.at(done), record, done)
 
-    async def fast_forward(self, rev: int = -1) -> ProcType:
+    async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> ProcType:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = await self._view.fast_forward(rev)
+        view = await self._view._within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = await self._access.get(self._path, view.rev)
+        _, version = await view._access.get(self._path, view.rev)
         if version is None:
             return ProcType(view, replace(self._record, registered=None), 0)
         return ProcType(view, view.decode(ProcRecord, self._path, version), version[0])
 
-    async def instances(self, revision: str | None = None) -> Listed[Instance]:
+    async def instances(
+        self, revision: str | None = None, *, timeout: float | None = None
+    ) -> Listed[Instance]:
         """Return its instances at this rev, of all revisions or of one, ended ones too."""
-        return await self._view.instances(self.app, revision, self.name)
+        view = self._view._within(timeout)
+        return await view.instances(self.app, revision, self.name)
 
-    async def failed_instances(self) -> Listed[Instance]:
+    async def failed_instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return those that failed."""
-        return (await self.instances()).where(lambda each: each.state is State.FAILED)
+        return (await self.instances(timeout=timeout)).where(lambda each: each.state is State.FAILED)
 
-    async def lost_instances(self) -> Listed[Instance]:
+    async def lost_instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return those that are lost."""
-        return (await self.instances()).where(lambda each: each.state is State.LOST)
+        return (await self.instances(timeout=timeout)).where(lambda each: each.state is State.LOST)
 
-    async def num_instances(self) -> int:
+    async def num_instances(self, *, timeout: float | None = None) -> int:
         """Return how many are pending, claimed or running at this rev, of all revisions."""
+        view = self._view._within(timeout)
         live = select.glob(f"/apps/{self.app}/live/*/{self.name}/**")
-        return (await self._access.count(live, self.rev))[1]
+        return (await view._access.count(live, self.rev))[1]
 
-    async def running_revs(self) -> list[str]:
+    async def running_revs(self, *, timeout: float | None = None) -> list[str]:
         """Return the revisions that have pending, claimed or running instances of it."""
-        refs = await self._access.sizes(f"/apps/{self.app}/live", self.rev)
+        view = self._view._within(timeout)
+        refs = await view._access.sizes(f"/apps/{self.app}/live", self.rev)
         found = []
         for ref in sorted(refs):
-            if self.name in await self._access.sizes(layout.group(self.app, "live", ref), self.rev):
+            if self.name in await view._access.sizes(layout.group(self.app, "live", ref), self.rev):
                 found.append(ref)
         return found
 

@@ -79,10 +79,10 @@ class Registry:
     ) -> None:
         await self.close()
 
-    async def snapshot(self, rev: int | None = None) -> Snapshot:
+    async def snapshot(self, rev: int | None = None, *, timeout: float | None = None) -> Snapshot:
         """Return the domain at `rev`, or at the latest rev."""
         if rev is None or rev < 0:
-            rev = await self._access.rev()
+            rev = await self._access.within(timeout).rev()
         return Snapshot(self._access, rev)
 
     async def _now(self, timeout: float | None) -> Snapshot:
@@ -116,9 +116,9 @@ class Registry:
                 return await self.init(timeout=access.left())
         return SCHEMA
 
-    async def verify_schema(self) -> int:
+    async def verify_schema(self, *, timeout: float | None = None) -> int:
         """Return the schema's version; NotFound when there is none, SchemaMismatch when it is another one."""
-        return await _verified(self._access)
+        return await _verified(self._access.within(timeout))
 
     async def watch_schema(self) -> AsyncIterator[int]:
         """Iterate over the schema's version: the present one (0 for none), then after every change.
@@ -164,9 +164,10 @@ class Registry:
                 if not isinstance(done, Refused):
                     return done
 
-    async def verify(self) -> list[Fault]:
+    async def verify(self, *, timeout: float | None = None) -> list[Fault]:
         """Return what is wrong with the domain: nothing may be half there or left over."""
-        return await (await self.snapshot()).verify()
+        view = await self._now(timeout)
+        return await view.verify()
 
     async def repair(self, path: str, *, timeout: float | None = None) -> Repaired:
         """Deal with a file of the domain that cannot be read, which `verify` and `.damaged` of lists name.
@@ -181,13 +182,15 @@ class Registry:
         return await repair(await self._now(timeout), path)
 
     # -- apps (seed 001) ------------------------------------------------------------------------------
-    async def apps(self) -> Listed[App]:
+    async def apps(self, *, timeout: float | None = None) -> Listed[App]:
         """Return all apps."""
-        return await (await self.snapshot()).apps()
+        view = await self._now(timeout)
+        return await view.apps()
 
-    async def app(self, name: str) -> App:
+    async def app(self, name: str, *, timeout: float | None = None) -> App:
         """Return an app; NotFound."""
-        return await (await self.snapshot()).app(name)
+        view = await self._now(timeout)
+        return await view.app(name)
 
     async def register_app(
         self,
@@ -216,17 +219,20 @@ class Registry:
         return await app.unregister(cascade=cascade, timeout=timeout)
 
     # -- instances and tickets (seed 001) -------------------------------------------------------------
-    async def instance(self, identity: int) -> Instance:
+    async def instance(self, identity: int, *, timeout: float | None = None) -> Instance:
         """Return an instance as it is now; NotFound, Unregistered."""
-        return await (await self.snapshot()).instance(identity)
+        view = await self._now(timeout)
+        return await view.instance(identity)
 
-    async def instances(self) -> Listed[Instance]:
+    async def instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return all instances, ended ones too."""
-        return await (await self.snapshot()).instances()
+        view = await self._now(timeout)
+        return await view.instances()
 
-    async def host_instances(self, host: str) -> Listed[Instance]:
+    async def host_instances(self, host: str, *, timeout: float | None = None) -> Listed[Instance]:
         """Return the instances that run on a host."""
-        return await (await self.snapshot()).host_instances(host)
+        view = await self._now(timeout)
+        return await view.host_instances(host)
 
     async def purge(
         self, app: str | None = None, *, reason: str = "purged", timeout: float | None = None
@@ -236,17 +242,20 @@ class Registry:
 
         return await purge(await self._now(timeout), app, reason)
 
-    async def ticket(self, identity: int) -> Ticket:
+    async def ticket(self, identity: int, *, timeout: float | None = None) -> Ticket:
         """Return a ticket as it is now, also a processed one; NotFound."""
-        return await (await self.snapshot()).ticket(identity)
+        view = await self._now(timeout)
+        return await view.ticket(identity)
 
-    async def tickets(self) -> Listed[Ticket]:
+    async def tickets(self, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return all tickets that are not processed."""
-        return await (await self.snapshot()).tickets()
+        view = await self._now(timeout)
+        return await view.tickets()
 
-    async def host_tickets(self, host: str) -> Listed[Ticket]:
+    async def host_tickets(self, host: str, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return the tickets that a host has claimed, and its instances that should stop."""
-        return await (await self.snapshot()).host_tickets(host)
+        view = await self._now(timeout)
+        return await view.host_tickets(host)
 
     async def create_ticket(
         self,
@@ -302,9 +311,12 @@ class Registry:
         view = Snapshot(self._access, 0)
         return await view.scale(app, revision, proc, n, env, by=by, timeout=timeout)
 
-    async def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
+    async def get_scale(
+        self, app: str, revision: str, proc: str, env: str | None = None, *, timeout: float | None = None
+    ) -> ScaleCount:
         """Count the instances: see `Snapshot.get_scale`."""
-        return await (await self.snapshot()).get_scale(app, revision, proc, env)
+        view = await self._now(timeout)
+        return await view.get_scale(app, revision, proc, env)
 
     # -- following ------------------------------------------------------------------------------------
     async def watch_event(
@@ -313,26 +325,31 @@ class Registry:
         *,
         types: Iterable[EventType | str] | None = None,
         app: str | None = None,
+        timeout: float | None = None,
     ) -> EventWatch:
         """Follow what happens, from `rev` on (default: from now on), of all apps or of one."""
         from visor.aio.registry.events import watch_event
 
-        return await watch_event(Snapshot(self._access, rev or 0), rev, types, app)
+        return await watch_event(Snapshot(self._access, rev or 0), rev, types, app, timeout)
 
-    async def watch_ticket(self, rev: int | None = None, *, host: str | None = None) -> TicketWatch:
+    async def watch_ticket(
+        self, rev: int | None = None, *, host: str | None = None, timeout: float | None = None
+    ) -> TicketWatch:
         """Follow the tickets to work on, from `rev` on (default: from now on).
 
         Open ones, whether new or given back, and stop tickets, with `host` only its own.
         """
         from visor.aio.registry.ticket import watch_ticket
 
-        return await watch_ticket(Snapshot(self._access, rev or 0), rev, host)
+        return await watch_ticket(Snapshot(self._access, rev or 0), rev, host, timeout)
 
-    async def watch_runner(self, host: str | None = None, rev: int | None = None) -> RunnerWatch:
+    async def watch_runner(
+        self, host: str | None = None, rev: int | None = None, *, timeout: float | None = None
+    ) -> RunnerWatch:
         """Follow the runners of a host, or of all, that start and stop, from `rev` on (default: from now on)."""
         from visor.aio.registry.member import watch_runner
 
-        return await watch_runner(Snapshot(self._access, rev or 0), host, rev)
+        return await watch_runner(Snapshot(self._access, rev or 0), host, rev, timeout)
 
     # -- hosts ----------------------------------------------------------------------------------------
     async def attend(

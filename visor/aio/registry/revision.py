@@ -72,12 +72,12 @@ class Revision(Registered):
             raise entries.why(self._what, self._path, self.rev, done)
         return Revision(self._view.at(done), record, done)
 
-    async def fast_forward(self, rev: int = -1) -> Revision:
+    async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Revision:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = await self._view.fast_forward(rev)
+        view = await self._view._within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = await self._access.get(self._path, view.rev)
+        _, version = await view._access.get(self._path, view.rev)
         if version is None:
             return Revision(view, replace(self._record, registered=None), 0)
         return Revision(view, view.decode(RevisionRecord, self._path, version), version[0])
@@ -88,9 +88,10 @@ class Revision(Registered):
         """Have `n` instances of a process type: see `Snapshot.scale`."""
         return await self._view.scale(self.app, self.ref, proc, n, env, timeout=timeout)
 
-    async def instances(self) -> Listed[Instance]:
+    async def instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return its instances at this rev, ended ones too."""
-        return await self._view.instances(self.app, self.ref)
+        view = self._view._within(timeout)
+        return await view.instances(self.app, self.ref)
 
     async def register_instance(
         self,
@@ -115,15 +116,17 @@ class Revision(Registered):
             )
         return await instance.unregister(reason=reason, timeout=timeout)
 
-    async def procs_running(self) -> list[str]:
+    async def procs_running(self, *, timeout: float | None = None) -> list[str]:
         """Return the process types that it has instances of."""
-        sizes = await self._access.sizes(layout.group(self.app, "live", self.ref), self.rev)
+        view = self._view._within(timeout)
+        sizes = await view._access.sizes(layout.group(self.app, "live", self.ref), self.rev)
         return sorted(sizes)
 
-    async def count(self) -> int:
+    async def count(self, *, timeout: float | None = None) -> int:
         """Return how many instances of it are pending, claimed or running at this rev."""
+        view = self._view._within(timeout)
         live = select.tree(layout.group(self.app, "live", self.ref))
-        return (await self._access.count(live, self.rev))[1]
+        return (await view._access.count(live, self.rev))[1]
 
     def __repr__(self) -> str:
         return f"Revision({self.app} {self.ref} at rev {self.rev})"

@@ -57,19 +57,22 @@ class Service(Registered):
             raise entries.why(what, self._path, self.rev, done)
         return Service(self._view.at(done), replace(self._record, registered=None), 0)
 
-    async def endpoints(self) -> Listed[Endpoint]:
+    async def endpoints(self, *, timeout: float | None = None) -> Listed[Endpoint]:
         """Return its endpoints at this rev, as a client should try them: lower priorities first, then heavier ones."""
-        found = await self._view.endpoints(self.name)
+        view = self._view._within(timeout)
+        found = await view.endpoints(self.name)
         in_order = sorted(found, key=lambda each: (each.priority, -each.weight, each.addr))
         return Listed(in_order, found.damaged)
 
-    async def endpoint(self, addr: str) -> Endpoint:
+    async def endpoint(self, addr: str, *, timeout: float | None = None) -> Endpoint:
         """Return the endpoint at HOST:PORT; NotFound."""
-        return await self._view.endpoint(self.name, addr)
+        view = self._view._within(timeout)
+        return await view.endpoint(self.name, addr)
 
-    async def pick(self) -> Endpoint:
+    async def pick(self, *, timeout: float | None = None) -> Endpoint:
         """Return an endpoint to use, by priority and weight as SRV records mean them; NotFound without any."""
-        found = await self._view.endpoints(self.name)
+        view = self._view._within(timeout)
+        found = await view.endpoints(self.name)
         if not found:
             raise NotFound(
                 f"service {self.name}: no endpoint", path=layout.endpoints(self.name), rev=self.rev
@@ -104,12 +107,12 @@ class Service(Registered):
         endpoint = await view.endpoint(self.name, addr)
         return await endpoint.unregister(timeout=view._access.left())
 
-    async def fast_forward(self, rev: int = -1) -> Service:
+    async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Service:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = await self._view.fast_forward(rev)
+        view = await self._view._within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = await self._access.get(self._path, view.rev)
+        _, version = await view._access.get(self._path, view.rev)
         if version is None:
             return Service(view, replace(self._record, registered=None), 0)
         return Service(view, view.decode(ServiceRecord, self._path, version), version[0])

@@ -70,12 +70,13 @@ class Snapshot:
     `damaged` of the list, as BadRecord. `Registry.repair` deals with it.
     """
 
-    __slots__ = ("_access", "_leases", "_rev")
+    __slots__ = ("_access", "_calm", "_leases", "_rev")
 
     def __init__(self, access: Access, rev: int) -> None:
         self._access = access
         self._rev = rev
         self._leases: frozenset[int] | None = None
+        self._calm: Snapshot | None = None
 
     @property
     def rev(self) -> int:
@@ -92,12 +93,14 @@ class Snapshot:
 
     def _unhurried(self) -> Snapshot:
         """Return this as it outlives the call: without a deadline."""
-        return Snapshot(self._access.unhurried, self._rev)
+        if self._calm is None:
+            self._calm = Snapshot(self._access.unhurried, self._rev)
+        return self._calm
 
-    async def fast_forward(self, rev: int = -1) -> Snapshot:
+    async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Snapshot:
         """Return the domain at `rev`, or at the latest; itself when that is not newer: never back in time."""
         if rev < 0:
-            rev = await self._access.rev()
+            rev = await self._access.within(timeout).rev()
         return Snapshot(self._access, rev) if rev > self._rev else self
 
     # -- apps and what belongs to them ----------------------------------------------------------------
@@ -119,38 +122,43 @@ class Snapshot:
             names.variable(key)
         return App(self, record, 0, given)
 
-    async def app(self, name: str) -> App:
+    async def app(self, name: str, *, timeout: float | None = None) -> App:
         """Return an app; NotFound."""
+        view = self._within(timeout)
         from visor.aio.registry.app import App
 
-        record, mod_rev = await self._one(AppRecord, layout.app(name), f"app {name}")
+        record, mod_rev = await view._one(AppRecord, layout.app(name), f"app {name}")
         return App(self, record, mod_rev)
 
-    async def app_in_any_case(self, name: str) -> App:
+    async def app_in_any_case(self, name: str, *, timeout: float | None = None) -> App:
         """Return an app, also one whose record cannot be read: then only its name is known. NotFound."""
+        view = self._within(timeout)
         from visor.aio.registry.app import App
 
         try:
-            return await self.app(name)
+            return await view.app(name)
         except BadRecord:
-            _, version = await self._access.get(layout.app(name), self._rev)
+            _, version = await view._access.get(layout.app(name), self._rev)
             return App(self, AppRecord(name), version[0] if version is not None else 0)
 
-    async def apps(self) -> Listed[App]:
+    async def apps(self, *, timeout: float | None = None) -> Listed[App]:
         """Return all apps, by name."""
+        view = self._within(timeout)
         from visor.aio.registry.app import App
 
-        found = await self._list(AppRecord, select.glob("/apps/*/app"))
+        found = await view._list(AppRecord, select.glob("/apps/*/app"))
         return Listed((App(self, *each) for each in found), found.damaged)
 
-    async def app_names(self) -> list[str]:
+    async def app_names(self, *, timeout: float | None = None) -> list[str]:
         """Return the names of all apps."""
-        _, rows = await self._access.scan(select.glob("/apps/*/app"), self._rev, keys=True)
+        view = self._within(timeout)
+        _, rows = await view._access.scan(select.glob("/apps/*/app"), self._rev, keys=True)
         return [path.split("/")[2] for path, _ in rows]
 
-    async def variables(self, app: str) -> Mapped[str, str]:
+    async def variables(self, app: str, *, timeout: float | None = None) -> Mapped[str, str]:
         """Return the environment of an app; empty when there is none, also of an app that does not exist."""
-        _, rows = await self._access.scan(select.children(layout.variables(app)), self._rev)
+        view = self._within(timeout)
+        _, rows = await view._access.scan(select.children(layout.variables(app)), self._rev)
         found: dict[str, str] = {}
         bad: list[BadRecord] = []
         for path, version in rows:
@@ -168,18 +176,20 @@ class Snapshot:
         record = check(RevisionRecord(names.name("app", app), names.name("revision", ref), archive_url))
         return Revision(self, record, 0)
 
-    async def revision(self, app: str, ref: str) -> Revision:
+    async def revision(self, app: str, ref: str, *, timeout: float | None = None) -> Revision:
         """Return a revision; NotFound."""
+        view = self._within(timeout)
         from visor.aio.registry.revision import Revision
 
         path = layout.revision(app, ref)
-        return Revision(self, *await self._one(RevisionRecord, path, f"revision {app} {ref}"))
+        return Revision(self, *await view._one(RevisionRecord, path, f"revision {app} {ref}"))
 
-    async def revisions(self, app: str | None = None) -> Listed[Revision]:
+    async def revisions(self, app: str | None = None, *, timeout: float | None = None) -> Listed[Revision]:
         """Return the revisions of an app, or of all."""
+        view = self._within(timeout)
         from visor.aio.registry.revision import Revision
 
-        found = await self._list(RevisionRecord, _parts("revs", app))
+        found = await view._list(RevisionRecord, _parts("revs", app))
         return Listed((Revision(self, *each) for each in found), found.damaged)
 
     def new_proc(
@@ -209,17 +219,19 @@ class Snapshot:
         )
         return ProcType(self, check(record), 0)
 
-    async def proc(self, app: str, name: str) -> ProcType:
+    async def proc(self, app: str, name: str, *, timeout: float | None = None) -> ProcType:
         """Return a process type; NotFound."""
+        view = self._within(timeout)
         from visor.aio.registry.proc import ProcType
 
-        return ProcType(self, *await self._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
+        return ProcType(self, *await view._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
 
-    async def procs(self, app: str | None = None) -> Listed[ProcType]:
+    async def procs(self, app: str | None = None, *, timeout: float | None = None) -> Listed[ProcType]:
         """Return the process types of an app, or of all."""
+        view = self._within(timeout)
         from visor.aio.registry.proc import ProcType
 
-        found = await self._list(ProcRecord, _parts("procs", app))
+        found = await view._list(ProcRecord, _parts("procs", app))
         return Listed((ProcType(self, *each) for each in found), found.damaged)
 
     def new_env(self, app: str, ref: str, vars: Mapping[str, str]) -> Env:
@@ -232,42 +244,46 @@ class Snapshot:
         record = EnvRecord(names.name("app", app), names.name("env", ref), given)
         return Env(self, record, 0)
 
-    async def env(self, app: str, ref: str) -> Env:
+    async def env(self, app: str, ref: str, *, timeout: float | None = None) -> Env:
         """Return an immutable environment; NotFound."""
+        view = self._within(timeout)
         from visor.aio.registry.env import Env
 
-        return Env(self, *await self._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
+        return Env(self, *await view._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
 
-    async def envs(self, app: str | None = None) -> Listed[Env]:
+    async def envs(self, app: str | None = None, *, timeout: float | None = None) -> Listed[Env]:
         """Return the immutable environments of an app, or of all."""
+        view = self._within(timeout)
         from visor.aio.registry.env import Env
 
-        found = await self._list(EnvRecord, _parts("envs", app))
+        found = await view._list(EnvRecord, _parts("envs", app))
         return Listed((Env(self, *each) for each in found), found.damaged)
 
     # -- instances ------------------------------------------------------------------------------------
-    async def instance(self, identity: int) -> Instance:
+    async def instance(self, identity: int, *, timeout: float | None = None) -> Instance:
         """Return an instance; NotFound for none such, Unregistered for one that is gone."""
+        view = self._within(timeout)
         from visor.aio.registry.instance import Instance
         from visor.registry import moves, placement
         from visor.registry.moves import Seen
 
-        found = await self.identity(identity)
+        found = await view.identity(identity)
         path = layout.identity(identity)
         if found is None or found.ticket is not None:
             raise NotFound(f"instance {identity}: not found", path=path, rev=self._rev)
         where = layout.group(found.app, "instances", found.revision, found.proc, found.env)
         where = f"{where}/{layout.number(identity)}"
-        _, version = await self._access.get(where, self._rev)
+        _, version = await view._access.get(where, self._rev)
         if version is None:
             raise moves.unregistered(found, identity, where)
         record = decode(InstanceRecord, version[1], where)
-        lost = placement.is_lost(record, await self.leases_of([record]))
+        lost = placement.is_lost(record, await view.leases_of([record]))
         return Instance(self, Seen(record, version[0], lost))
 
-    async def is_done(self, identity: int) -> bool:
+    async def is_done(self, identity: int, *, timeout: float | None = None) -> bool:
         """Whether there was such an instance or ticket, and it is over for good; that stays true."""
-        found = await self.identity(identity)
+        view = self._within(timeout)
+        found = await view.identity(identity)
         return found is not None and found.end is not None
 
     async def instances(
@@ -276,8 +292,11 @@ class Snapshot:
         revision: str | None = None,
         proc: str | None = None,
         env: str | None = None,
+        *,
+        timeout: float | None = None,
     ) -> Listed[Instance]:
         """Return the instances, ended ones too, of everything or of what is given ("" is "no environment")."""
+        view = self._within(timeout)
         from visor.aio.registry.instance import Instance
 
         names_ = [app or "*", "instances", revision or "*", proc or "*"]
@@ -288,14 +307,15 @@ class Snapshot:
         else:
             place = "*" if env is None else env or layout.NO_ENV
             what = select.glob(f"/apps/{'/'.join(names_)}/{place}/*")
-        found = await self.instances_seen(what)
+        found = await view.instances_seen(what)
         return Listed((Instance(self, seen) for seen in found), found.damaged)
 
-    async def host_instances(self, host: str) -> Listed[Instance]:
+    async def host_instances(self, host: str, *, timeout: float | None = None) -> Listed[Instance]:
         """Return the instances that run on a host, the stopping ones too, by id. One request a page of 10 000."""
+        view = self._within(timeout)
         from visor.aio.registry.instance import Instance
 
-        found = await self.instances_seen(select.children(layout.host(host)))
+        found = await view.instances_seen(select.children(layout.host(host)))
         return Listed((Instance(self, seen) for seen in found), found.damaged)
 
     async def instances_seen(self, what: Selector) -> Listed[Seen]:
@@ -330,11 +350,12 @@ class Snapshot:
         self._leases = layout.lease_numbers(path for path, _ in rows)
         return self._leases
 
-    async def identity(self, identity: int) -> IdRecord | None:
+    async def identity(self, identity: int, *, timeout: float | None = None) -> IdRecord | None:
         """Return what an id belongs to; None when nobody has it."""
+        view = self._within(timeout)
         path = layout.identity(identity)
-        _, version = await self._access.get(path, self._rev)
-        return None if version is None else self.decode(IdRecord, path, version)
+        _, version = await view._access.get(path, self._rev)
+        return None if version is None else view.decode(IdRecord, path, version)
 
     async def register_instance(
         self,
@@ -404,54 +425,64 @@ class Snapshot:
 
         return await top_up(self, Group.of(app, revision, proc, env), by, timeout)
 
-    async def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
+    async def get_scale(
+        self, app: str, revision: str, proc: str, env: str | None = None, *, timeout: float | None = None
+    ) -> ScaleCount:
         """Count the instances, of all environments or of one ("" for those without); unknown names count 0."""
+        view = self._within(timeout)
         from visor.aio.registry.scale import count_group
 
-        return await count_group(self, app, revision, proc, env)
+        return await count_group(view, app, revision, proc, env)
 
-    async def targets(self, app: str | None = None) -> Mapped[Group, ScaleRecord]:
+    async def targets(
+        self, app: str | None = None, *, timeout: float | None = None
+    ) -> Mapped[Group, ScaleRecord]:
         """Return what `scale` was last told, by group: what a scheduler compares the counts with."""
+        view = self._within(timeout)
         from visor.registry.scaling import Group
 
         what = select.glob(f"/apps/{app or '*'}/scale/*/*/*")
-        _, rows = await self._access.scan(what, self._rev)
+        _, rows = await view._access.scan(what, self._rev)
         targets: dict[Group, ScaleRecord] = {}
         bad: list[BadRecord] = []
         for path, version in rows:
             parts = path.split("/")
             env = "" if parts[6] == layout.NO_ENV else parts[6]
             try:
-                targets[Group(parts[2], parts[4], parts[5], env)] = self.decode(ScaleRecord, path, version)
+                targets[Group(parts[2], parts[4], parts[5], env)] = view.decode(ScaleRecord, path, version)
             except BadRecord as error:
                 bad.append(error)
         return Mapped(targets, told(bad))
 
     # -- tickets --------------------------------------------------------------------------------------
-    async def ticket(self, identity: int) -> Ticket:
+    async def ticket(self, identity: int, *, timeout: float | None = None) -> Ticket:
         """Return a ticket, also one that is done or dead; NotFound. The id of an instance gives its ticket."""
+        view = self._within(timeout)
         from visor.aio.registry.ticket import Ticket
 
         path = layout.identity(identity)
-        _, version = await self._access.get(path, self._rev)
+        _, version = await view._access.get(path, self._rev)
         if version is None:
             raise NotFound(f"ticket {identity}: not found", path=path, rev=self._rev)
-        found = self.decode(IdRecord, path, version)
+        found = view.decode(IdRecord, path, version)
         if found.ticket is None:
-            return Ticket.of_instance(await self.instance(identity))
+            return Ticket.of_instance(await view.instance(identity))
         return Ticket(self, found.ticket, version[0])
 
-    async def tickets(self) -> Listed[Ticket]:
+    async def tickets(self, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return all tickets that are not processed: open ones, claimed ones, and instances that should stop."""
-        return await self._tickets(select.tree(layout.TICKETS))
+        view = self._within(timeout)
+        return await view._tickets(select.tree(layout.TICKETS))
 
-    async def open_tickets(self) -> Listed[Ticket]:
+    async def open_tickets(self, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return the tickets that can be claimed, the oldest first."""
-        return await self._tickets(select.children(layout.OPEN))
+        view = self._within(timeout)
+        return await view._tickets(select.children(layout.OPEN))
 
-    async def host_tickets(self, host: str) -> Listed[Ticket]:
+    async def host_tickets(self, host: str, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return the tickets that a host has claimed, and its instances that should stop."""
-        return await self._tickets(select.children(layout.claimed_tickets(host)))
+        view = self._within(timeout)
+        return await view._tickets(select.children(layout.claimed_tickets(host)))
 
     async def _tickets(self, what: Selector) -> Listed[Ticket]:
         _, rows = await self._access.scan(what, self._rev)
@@ -490,31 +521,35 @@ class Snapshot:
 
         return Service(self, ServiceRecord(names.name("service", name)), 0)
 
-    async def service(self, name: str) -> Service:
+    async def service(self, name: str, *, timeout: float | None = None) -> Service:
         """Return a service; NotFound."""
+        view = self._within(timeout)
         from visor.aio.registry.service import Service
 
-        return Service(self, *await self._one(ServiceRecord, layout.service(name), f"service {name}"))
+        return Service(self, *await view._one(ServiceRecord, layout.service(name), f"service {name}"))
 
-    async def services(self) -> Listed[Service]:
+    async def services(self, *, timeout: float | None = None) -> Listed[Service]:
         """Return all services, by name."""
+        view = self._within(timeout)
         from visor.aio.registry.service import Service
 
-        found = await self._list(ServiceRecord, select.glob("/services/*/service"))
+        found = await view._list(ServiceRecord, select.glob("/services/*/service"))
         return Listed((Service(self, *each) for each in found), found.damaged)
 
-    async def endpoint(self, service: str, addr: str) -> Endpoint:
+    async def endpoint(self, service: str, addr: str, *, timeout: float | None = None) -> Endpoint:
         """Return an endpoint; NotFound."""
+        view = self._within(timeout)
         from visor.aio.registry.service import Endpoint
 
         path = layout.endpoint(service, addr)
-        return Endpoint(self, *await self._one(EndpointRecord, path, f"endpoint {addr} of {service}"))
+        return Endpoint(self, *await view._one(EndpointRecord, path, f"endpoint {addr} of {service}"))
 
-    async def endpoints(self, service: str) -> Listed[Endpoint]:
+    async def endpoints(self, service: str, *, timeout: float | None = None) -> Listed[Endpoint]:
         """Return the endpoints of a service, by address."""
+        view = self._within(timeout)
         from visor.aio.registry.service import Endpoint
 
-        found = await self._list(EndpointRecord, select.children(layout.endpoints(service)))
+        found = await view._list(EndpointRecord, select.children(layout.endpoints(service)))
         return Listed((Endpoint(self, *each) for each in found), found.damaged)
 
     # -- members --------------------------------------------------------------------------------------
@@ -526,20 +561,22 @@ class Snapshot:
         host, port = srv.address(addr)
         return Runner(self, check(RunnerRecord(host, port, instance)), 0)
 
-    async def runner(self, addr: str) -> Runner:
+    async def runner(self, addr: str, *, timeout: float | None = None) -> Runner:
         """Return the runner at HOST:PORT; NotFound."""
+        view = self._within(timeout)
         from visor.aio.registry.member import Runner
         from visor.registry import srv
 
         host, port = srv.address(addr)
-        return Runner(self, *await self._one(RunnerRecord, layout.runner(host, port), f"runner {addr}"))
+        return Runner(self, *await view._one(RunnerRecord, layout.runner(host, port), f"runner {addr}"))
 
-    async def runners(self, host: str | None = None) -> Listed[Runner]:
+    async def runners(self, host: str | None = None, *, timeout: float | None = None) -> Listed[Runner]:
         """Return the runners of a host, or of all."""
+        view = self._within(timeout)
         from visor.aio.registry.member import Runner
 
         what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
-        found = await self._list(RunnerRecord, what)
+        found = await view._list(RunnerRecord, what)
         return Listed((Runner(self, *each) for each in found), found.damaged)
 
     def new_member(self, kind: str, host: str, port: int | None = None, version: str | None = None) -> Member:
@@ -548,28 +585,33 @@ class Snapshot:
 
         return Member(self, check(MemberRecord(member_kind(kind), names.host(host), port, version)), 0)
 
-    async def members(self, kind: str) -> Listed[Member]:
+    async def members(self, kind: str, *, timeout: float | None = None) -> Listed[Member]:
         """Return all loggers, proxies or process managers ("logger", "proxy", "pm"), by address."""
+        view = self._within(timeout)
         from visor.aio.registry.member import DIRECTORIES, Member, member_kind
 
-        found = await self._list(MemberRecord, select.children(DIRECTORIES[member_kind(kind)]))
+        found = await view._list(MemberRecord, select.children(DIRECTORIES[member_kind(kind)]))
         return Listed((Member(self, *each) for each in found), found.damaged)
 
-    async def loggers(self) -> Listed[Member]:
+    async def loggers(self, *, timeout: float | None = None) -> Listed[Member]:
         """Return all loggers."""
-        return await self.members("logger")
+        view = self._within(timeout)
+        return await view.members("logger")
 
-    async def proxies(self) -> Listed[Member]:
+    async def proxies(self, *, timeout: float | None = None) -> Listed[Member]:
         """Return all proxies."""
-        return await self.members("proxy")
+        view = self._within(timeout)
+        return await view.members("proxy")
 
-    async def process_managers(self) -> Listed[Member]:
+    async def process_managers(self, *, timeout: float | None = None) -> Listed[Member]:
         """Return all process managers."""
-        return await self.members("pm")
+        view = self._within(timeout)
+        return await view.members("pm")
 
-    async def leases(self) -> Listed[LeaseRecord]:
+    async def leases(self, *, timeout: float | None = None) -> Listed[LeaseRecord]:
         """Return the hosts that live as long as a lease."""
-        found = await self._list(LeaseRecord, select.children(layout.LEASES))
+        view = self._within(timeout)
+        found = await view._list(LeaseRecord, select.children(layout.LEASES))
         return Listed((record for record, _ in found), found.damaged)
 
     # -- other ----------------------------------------------------------------------------------------
@@ -579,11 +621,12 @@ class Snapshot:
 
         return await take(self, key, value, lease, timeout)
 
-    async def verify(self) -> list[Fault]:
+    async def verify(self, *, timeout: float | None = None) -> list[Fault]:
         """Look at every file of the domain and return what is wrong: nothing may be half there or left over."""
+        view = self._within(timeout)
         from visor.aio.registry.audit import verify
 
-        return await verify(self._access, self._rev)
+        return await verify(view._access, self._rev)
 
     async def watch_event(
         self,
@@ -591,11 +634,12 @@ class Snapshot:
         *,
         types: Iterable[EventType | str] | None = None,
         app: str | None = None,
+        timeout: float | None = None,
     ) -> EventWatch:
         """Follow what happens, from the rev after this one on, or from `rev`; of all apps or of one."""
         from visor.aio.registry.events import watch_event
 
-        return await watch_event(self, self._rev + 1 if rev is None else rev, types, app)
+        return await watch_event(self, self._rev + 1 if rev is None else rev, types, app, timeout)
 
     # -- reading --------------------------------------------------------------------------------------
     def decode(self, kind: type[T], path: str, version: Version) -> T:

@@ -180,9 +180,9 @@ class Ticket(Registered):
         return Ticket(self._view.at(done), step.record, done)
 
     # -- later ----------------------------------------------------------------------------------------
-    async def fast_forward(self, rev: int = -1) -> Ticket:
+    async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Ticket:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = await self._view.fast_forward(rev)
+        view = await self._view._within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
         if self._instance is not None:
@@ -273,7 +273,8 @@ async def claim_ticket(
             return None
         page = min(page * 4, MOST)
         if not await pauses.next():
-            raise DeadlineExceeded(f"{host}: others were faster with every ticket", seconds=timeout or 0)
+            seconds = access.client._settings.timeout if timeout is None else timeout
+            raise DeadlineExceeded(f"{host}: others were faster with every ticket", seconds=seconds)
 
 
 async def _drawn(view: Snapshot, wanted: Wanted, page: int) -> list[Ticket]:
@@ -375,9 +376,11 @@ class TicketWatch:
         return f"<visor ticket watch, handed out up to {self._watch.rev}>"
 
 
-async def watch_ticket(view: Snapshot, rev: int | None, host: str | None) -> TicketWatch:
+async def watch_ticket(
+    view: Snapshot, rev: int | None, host: str | None, timeout: float | None
+) -> TicketWatch:
     """Follow the tickets from `rev` on: open ones, and stop tickets (of one host)."""
-    watch = await view._access.client.watch(select.tree(layout.TICKETS), rev, codec=BYTES)
+    watch = await view._access.client.watch(select.tree(layout.TICKETS), rev, codec=BYTES, timeout=timeout)
     return TicketWatch(view, watch, host)
 
 

@@ -38,7 +38,7 @@ async def wait_until(
     while True:
         try:
             async with await client.watch(what, keys=True, timeout=deadline.left()) as watch:
-                return await _follow(watch, view, look, done, late, deadline, timeout or 0)
+                return await _follow(watch, view, look, done, late, deadline)
         except Compacted:
             continue  # it fell behind what is kept: look at the latest state
 
@@ -50,7 +50,6 @@ async def _follow(
     done: Callable[[T], bool],
     late: Callable[[T], str],
     deadline: Deadline,
-    seconds: float,
 ) -> T:
     # The watch is established: whatever comes after this look is told by it.
     rev = await view._access.rev()
@@ -59,7 +58,7 @@ async def _follow(
         try:
             commit = await watch.next(timeout=deadline.left())
         except DeadlineExceeded:
-            raise DeadlineExceeded(late(now), seconds=seconds) from None
+            raise DeadlineExceeded(late(now), seconds=deadline.whole) from None
         if commit.rev > rev:
             rev = commit.rev
             now = await look(view.at(rev))

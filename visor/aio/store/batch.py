@@ -67,12 +67,13 @@ class Batcher:
 
     async def flush(self) -> None:
         """Commit what is open; again with the new state while others change what it read. Conflict."""
-        pause = self._store._driver.pauses(self._timeout)
+        timeout = self._store._client._shared(self._timeout)
+        pause = self._store._driver.pauses(timeout)
         known: Claims | None = {}
         while self._tx is not None and known is not None:
             tx = self._tx
             tx.end()
-            known = await self._store._commit(tx, known, self._note, self._timeout)
+            known = await self._store._commit(tx, known, self._note, timeout)
             if known is None:
                 break
             if not await pause.next():

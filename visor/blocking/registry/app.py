@@ -135,15 +135,15 @@ class App(Registered):
             if version is None or version[0] != self._mod_rev or not pauses.next():
                 raise error
 
-    def fast_forward(self, rev: int = -1) -> App:
+    def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> App:
         """Return it at `rev`, or at the latest rev; itself when that is not newer.
 
         An app that is not registered by then comes back as one that can be registered.
         """
-        view = self._view.fast_forward(rev)
+        view = self._view._within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = self._access.get(layout.app(self.name), view.rev)
+        _, version = view._access.get(layout.app(self.name), view.rev)
         if version is None:
             return App(view, replace(self._record, registered=None), 0)
         return App(view, view.decode(AppRecord, layout.app(self.name), version), version[0])
@@ -162,18 +162,20 @@ class App(Registered):
         return self._at(done, record, done)
 
     # -- the environment, a variable at a time --------------------------------------------------------
-    def environment_variables(self) -> Mapped[str, str]:
+    def environment_variables(self, *, timeout: float | None = None) -> Mapped[str, str]:
         """Return the environment at this rev; empty when there is none."""
+        view = self._view._within(timeout)
         if not self.is_registered:
             return Mapped(self._given)
-        return self._view.variables(self.name)
+        return view.variables(self.name)
 
-    def get_environment_variable(self, key: str) -> str:
+    def get_environment_variable(self, key: str, *, timeout: float | None = None) -> str:
         """Return a variable's value at this rev; NotFound when there is none."""
+        view = self._view._within(timeout)
         path = layout.variable(self.name, names.variable(key))
         if not self.is_registered and key in self._given:
             return self._given[key]
-        _, version = self._access.get(path, self.rev)
+        _, version = view._access.get(path, self.rev)
         if version is None:
             raise NotFound(f"app {self.name}: no variable {key!r}", path=path, rev=self.rev)
         return layout.variable_text(path, version[1])[1]
@@ -208,40 +210,48 @@ class App(Registered):
                 raise NotFound(f"app {self.name}: no variable {key!r}", path=path, rev=self.rev)
             rest = {name: value for name, value in self._given.items() if name != key}
             return App(self._view, self._record, 0, MappingProxyType(rest))
-        self.get_environment_variable(key)
-        done = self._access.commit(entries.delete_variable(self.name, key, self.rev), timeout)
+        access = self._access.within(timeout)
+        self.get_environment_variable(key, timeout=access.left())
+        done = access.commit(entries.delete_variable(self.name, key, self.rev))
         if isinstance(done, Refused):
             raise _variable_changed(self.name, key, path, self.rev, done)
         return self._at(done, self._record, self._mod_rev)
 
     # -- what belongs to it ---------------------------------------------------------------------------
-    def revisions(self) -> Listed[Revision]:
+    def revisions(self, *, timeout: float | None = None) -> Listed[Revision]:
         """Return its revisions at this rev, by ref."""
-        return self._view.revisions(self.name)
+        view = self._view._within(timeout)
+        return view.revisions(self.name)
 
-    def revision(self, ref: str) -> Revision:
+    def revision(self, ref: str, *, timeout: float | None = None) -> Revision:
         """Return one of its revisions; NotFound."""
-        return self._view.revision(self.name, ref)
+        view = self._view._within(timeout)
+        return view.revision(self.name, ref)
 
-    def procs(self) -> Listed[ProcType]:
+    def procs(self, *, timeout: float | None = None) -> Listed[ProcType]:
         """Return its process types at this rev, by name."""
-        return self._view.procs(self.name)
+        view = self._view._within(timeout)
+        return view.procs(self.name)
 
-    def proc(self, name: str) -> ProcType:
+    def proc(self, name: str, *, timeout: float | None = None) -> ProcType:
         """Return one of its process types; NotFound."""
-        return self._view.proc(self.name, name)
+        view = self._view._within(timeout)
+        return view.proc(self.name, name)
 
-    def envs(self) -> Listed[Env]:
+    def envs(self, *, timeout: float | None = None) -> Listed[Env]:
         """Return its immutable environments at this rev, by ref."""
-        return self._view.envs(self.name)
+        view = self._view._within(timeout)
+        return view.envs(self.name)
 
-    def env(self, ref: str) -> Env:
+    def env(self, ref: str, *, timeout: float | None = None) -> Env:
         """Return one of its immutable environments; NotFound."""
-        return self._view.env(self.name, ref)
+        view = self._view._within(timeout)
+        return view.env(self.name, ref)
 
-    def instances(self) -> Listed[Instance]:
+    def instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return its instances at this rev, ended ones too, by revision, process type, environment and id."""
-        return self._view.instances(self.name)
+        view = self._view._within(timeout)
+        return view.instances(self.name)
 
     def register_revision(self, ref: str, archive_url: str = "", *, timeout: float | None = None) -> Revision:
         """Register a revision; Exists when there is one."""
@@ -250,7 +260,9 @@ class App(Registered):
     def unregister_revision(self, revision: Revision | str, *, timeout: float | None = None) -> Revision:
         """Take a revision out; see `Revision.unregister`."""
         if isinstance(revision, str):
-            revision = self.revision(revision)
+            view = self._view._within(timeout)
+            revision = view.revision(self.name, revision)
+            timeout = view._access.left()
         return revision.unregister(timeout=timeout)
 
     def register_proc(self, name: str, *, timeout: float | None = None, **fields: Any) -> ProcType:
@@ -262,10 +274,14 @@ class App(Registered):
         return self._view.new_env(self.name, ref, vars).register(timeout=timeout)
 
     def watch_event(
-        self, rev: int | None = None, types: Iterable[EventType | str] | None = None
+        self,
+        rev: int | None = None,
+        types: Iterable[EventType | str] | None = None,
+        *,
+        timeout: float | None = None,
     ) -> EventWatch:
         """Follow the events of this app and of everything below it, from the rev after this one on."""
-        return self._view.watch_event(rev, types=types, app=self.name)
+        return self._view.watch_event(rev, types=types, app=self.name, timeout=timeout)
 
     def __repr__(self) -> str:
         word = "" if self.is_registered else ", not registered"

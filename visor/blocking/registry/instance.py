@@ -247,9 +247,9 @@ class Instance(Registered):
         return Instance(view, Seen(step.record, done))
 
     # -- later ----------------------------------------------------------------------------------------
-    def fast_forward(self, rev: int = -1) -> Instance:
+    def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Instance:
         """Return it at `rev`, or at the latest rev; itself when that is not newer. Unregistered when it is done."""
-        view = self._view.fast_forward(rev)
+        view = self._view._within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
         return look(view, self._record)

@@ -236,10 +236,11 @@ class RunnerWatch:
         return f"<visor runner watch, handed out up to {self._watch.rev}>"
 
 
-def watch_runner(view: Snapshot, host: str | None, rev: int | None) -> RunnerWatch:
+def watch_runner(view: Snapshot, host: str | None, rev: int | None, timeout: float | None) -> RunnerWatch:
     """Follow the runners of a host, or of all, from `rev` on."""
     what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
-    return RunnerWatch(view, view._access.client.watch(what, rev, previous=True, codec=BYTES))
+    watch = view._access.client.watch(what, rev, previous=True, codec=BYTES, timeout=timeout)
+    return RunnerWatch(view, watch)
 
 
 public("visor.registry", Member, Runner, RunnerWatch)

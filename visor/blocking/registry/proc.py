@@ -162,39 +162,42 @@ class ProcType(Registered):
             raise entries.why(self._what, self._path, self.rev, done)
         return ProcType(self._view.at(done), record, done)
 
-    def fast_forward(self, rev: int = -1) -> ProcType:
+    def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> ProcType:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = self._view.fast_forward(rev)
+        view = self._view._within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = self._access.get(self._path, view.rev)
+        _, version = view._access.get(self._path, view.rev)
         if version is None:
             return ProcType(view, replace(self._record, registered=None), 0)
         return ProcType(view, view.decode(ProcRecord, self._path, version), version[0])
 
-    def instances(self, revision: str | None = None) -> Listed[Instance]:
+    def instances(self, revision: str | None = None, *, timeout: float | None = None) -> Listed[Instance]:
         """Return its instances at this rev, of all revisions or of one, ended ones too."""
-        return self._view.instances(self.app, revision, self.name)
+        view = self._view._within(timeout)
+        return view.instances(self.app, revision, self.name)
 
-    def failed_instances(self) -> Listed[Instance]:
+    def failed_instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return those that failed."""
-        return (self.instances()).where(lambda each: each.state is State.FAILED)
+        return (self.instances(timeout=timeout)).where(lambda each: each.state is State.FAILED)
 
-    def lost_instances(self) -> Listed[Instance]:
+    def lost_instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return those that are lost."""
-        return (self.instances()).where(lambda each: each.state is State.LOST)
+        return (self.instances(timeout=timeout)).where(lambda each: each.state is State.LOST)
 
-    def num_instances(self) -> int:
+    def num_instances(self, *, timeout: float | None = None) -> int:
         """Return how many are pending, claimed or running at this rev, of all revisions."""
+        view = self._view._within(timeout)
         live = select.glob(f"/apps/{self.app}/live/*/{self.name}/**")
-        return (self._access.count(live, self.rev))[1]
+        return (view._access.count(live, self.rev))[1]
 
-    def running_revs(self) -> list[str]:
+    def running_revs(self, *, timeout: float | None = None) -> list[str]:
         """Return the revisions that have pending, claimed or running instances of it."""
-        refs = self._access.sizes(f"/apps/{self.app}/live", self.rev)
+        view = self._view._within(timeout)
+        refs = view._access.sizes(f"/apps/{self.app}/live", self.rev)
         found = []
         for ref in sorted(refs):
-            if self.name in self._access.sizes(layout.group(self.app, "live", ref), self.rev):
+            if self.name in view._access.sizes(layout.group(self.app, "live", ref), self.rev):
                 found.append(ref)
         return found
 

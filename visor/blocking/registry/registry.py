@@ -79,10 +79,10 @@ class Registry:
     ) -> None:
         self.close()
 
-    def snapshot(self, rev: int | None = None) -> Snapshot:
+    def snapshot(self, rev: int | None = None, *, timeout: float | None = None) -> Snapshot:
         """Return the domain at `rev`, or at the latest rev."""
         if rev is None or rev < 0:
-            rev = self._access.rev()
+            rev = self._access.within(timeout).rev()
         return Snapshot(self._access, rev)
 
     def _now(self, timeout: float | None) -> Snapshot:
@@ -116,9 +116,9 @@ class Registry:
                 return self.init(timeout=access.left())
         return SCHEMA
 
-    def verify_schema(self) -> int:
+    def verify_schema(self, *, timeout: float | None = None) -> int:
         """Return the schema's version; NotFound when there is none, SchemaMismatch when it is another one."""
-        return _verified(self._access)
+        return _verified(self._access.within(timeout))
 
     def watch_schema(self) -> Iterator[int]:
         """Iterate over the schema's version: the present one (0 for none), then after every change.
@@ -164,9 +164,10 @@ class Registry:
                 if not isinstance(done, Refused):
                     return done
 
-    def verify(self) -> list[Fault]:
+    def verify(self, *, timeout: float | None = None) -> list[Fault]:
         """Return what is wrong with the domain: nothing may be half there or left over."""
-        return (self.snapshot()).verify()
+        view = self._now(timeout)
+        return view.verify()
 
     def repair(self, path: str, *, timeout: float | None = None) -> Repaired:
         """Deal with a file of the domain that cannot be read, which `verify` and `.damaged` of lists name.
@@ -181,13 +182,15 @@ class Registry:
         return repair(self._now(timeout), path)
 
     # -- apps (seed 001) ------------------------------------------------------------------------------
-    def apps(self) -> Listed[App]:
+    def apps(self, *, timeout: float | None = None) -> Listed[App]:
         """Return all apps."""
-        return (self.snapshot()).apps()
+        view = self._now(timeout)
+        return view.apps()
 
-    def app(self, name: str) -> App:
+    def app(self, name: str, *, timeout: float | None = None) -> App:
         """Return an app; NotFound."""
-        return (self.snapshot()).app(name)
+        view = self._now(timeout)
+        return view.app(name)
 
     def register_app(
         self,
@@ -214,17 +217,20 @@ class Registry:
         return app.unregister(cascade=cascade, timeout=timeout)
 
     # -- instances and tickets (seed 001) -------------------------------------------------------------
-    def instance(self, identity: int) -> Instance:
+    def instance(self, identity: int, *, timeout: float | None = None) -> Instance:
         """Return an instance as it is now; NotFound, Unregistered."""
-        return (self.snapshot()).instance(identity)
+        view = self._now(timeout)
+        return view.instance(identity)
 
-    def instances(self) -> Listed[Instance]:
+    def instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return all instances, ended ones too."""
-        return (self.snapshot()).instances()
+        view = self._now(timeout)
+        return view.instances()
 
-    def host_instances(self, host: str) -> Listed[Instance]:
+    def host_instances(self, host: str, *, timeout: float | None = None) -> Listed[Instance]:
         """Return the instances that run on a host."""
-        return (self.snapshot()).host_instances(host)
+        view = self._now(timeout)
+        return view.host_instances(host)
 
     def purge(self, app: str | None = None, *, reason: str = "purged", timeout: float | None = None) -> int:
         """Unregister all instances, of an app or of all, that have ended, and return how many."""
@@ -232,17 +238,20 @@ class Registry:
 
         return purge(self._now(timeout), app, reason)
 
-    def ticket(self, identity: int) -> Ticket:
+    def ticket(self, identity: int, *, timeout: float | None = None) -> Ticket:
         """Return a ticket as it is now, also a processed one; NotFound."""
-        return (self.snapshot()).ticket(identity)
+        view = self._now(timeout)
+        return view.ticket(identity)
 
-    def tickets(self) -> Listed[Ticket]:
+    def tickets(self, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return all tickets that are not processed."""
-        return (self.snapshot()).tickets()
+        view = self._now(timeout)
+        return view.tickets()
 
-    def host_tickets(self, host: str) -> Listed[Ticket]:
+    def host_tickets(self, host: str, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return the tickets that a host has claimed, and its instances that should stop."""
-        return (self.snapshot()).host_tickets(host)
+        view = self._now(timeout)
+        return view.host_tickets(host)
 
     def create_ticket(
         self,
@@ -298,9 +307,12 @@ class Registry:
         view = Snapshot(self._access, 0)
         return view.scale(app, revision, proc, n, env, by=by, timeout=timeout)
 
-    def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
+    def get_scale(
+        self, app: str, revision: str, proc: str, env: str | None = None, *, timeout: float | None = None
+    ) -> ScaleCount:
         """Count the instances: see `Snapshot.get_scale`."""
-        return (self.snapshot()).get_scale(app, revision, proc, env)
+        view = self._now(timeout)
+        return view.get_scale(app, revision, proc, env)
 
     # -- following ------------------------------------------------------------------------------------
     def watch_event(
@@ -309,26 +321,31 @@ class Registry:
         *,
         types: Iterable[EventType | str] | None = None,
         app: str | None = None,
+        timeout: float | None = None,
     ) -> EventWatch:
         """Follow what happens, from `rev` on (default: from now on), of all apps or of one."""
         from visor.blocking.registry.events import watch_event
 
-        return watch_event(Snapshot(self._access, rev or 0), rev, types, app)
+        return watch_event(Snapshot(self._access, rev or 0), rev, types, app, timeout)
 
-    def watch_ticket(self, rev: int | None = None, *, host: str | None = None) -> TicketWatch:
+    def watch_ticket(
+        self, rev: int | None = None, *, host: str | None = None, timeout: float | None = None
+    ) -> TicketWatch:
         """Follow the tickets to work on, from `rev` on (default: from now on).
 
         Open ones, whether new or given back, and stop tickets, with `host` only its own.
         """
         from visor.blocking.registry.ticket import watch_ticket
 
-        return watch_ticket(Snapshot(self._access, rev or 0), rev, host)
+        return watch_ticket(Snapshot(self._access, rev or 0), rev, host, timeout)
 
-    def watch_runner(self, host: str | None = None, rev: int | None = None) -> RunnerWatch:
+    def watch_runner(
+        self, host: str | None = None, rev: int | None = None, *, timeout: float | None = None
+    ) -> RunnerWatch:
         """Follow the runners of a host, or of all, that start and stop, from `rev` on (default: from now on)."""
         from visor.blocking.registry.member import watch_runner
 
-        return watch_runner(Snapshot(self._access, rev or 0), host, rev)
+        return watch_runner(Snapshot(self._access, rev or 0), host, rev, timeout)
 
     # -- hosts ----------------------------------------------------------------------------------------
     def attend(

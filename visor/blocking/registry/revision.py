@@ -72,12 +72,12 @@ class Revision(Registered):
             raise entries.why(self._what, self._path, self.rev, done)
         return Revision(self._view.at(done), record, done)
 
-    def fast_forward(self, rev: int = -1) -> Revision:
+    def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Revision:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = self._view.fast_forward(rev)
+        view = self._view._within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = self._access.get(self._path, view.rev)
+        _, version = view._access.get(self._path, view.rev)
         if version is None:
             return Revision(view, replace(self._record, registered=None), 0)
         return Revision(view, view.decode(RevisionRecord, self._path, version), version[0])
@@ -88,9 +88,10 @@ class Revision(Registered):
         """Have `n` instances of a process type: see `Snapshot.scale`."""
         return self._view.scale(self.app, self.ref, proc, n, env, timeout=timeout)
 
-    def instances(self) -> Listed[Instance]:
+    def instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return its instances at this rev, ended ones too."""
-        return self._view.instances(self.app, self.ref)
+        view = self._view._within(timeout)
+        return view.instances(self.app, self.ref)
 
     def register_instance(
         self,
@@ -115,15 +116,17 @@ class Revision(Registered):
             )
         return instance.unregister(reason=reason, timeout=timeout)
 
-    def procs_running(self) -> list[str]:
+    def procs_running(self, *, timeout: float | None = None) -> list[str]:
         """Return the process types that it has instances of."""
-        sizes = self._access.sizes(layout.group(self.app, "live", self.ref), self.rev)
+        view = self._view._within(timeout)
+        sizes = view._access.sizes(layout.group(self.app, "live", self.ref), self.rev)
         return sorted(sizes)
 
-    def count(self) -> int:
+    def count(self, *, timeout: float | None = None) -> int:
         """Return how many instances of it are pending, claimed or running at this rev."""
+        view = self._view._within(timeout)
         live = select.tree(layout.group(self.app, "live", self.ref))
-        return (self._access.count(live, self.rev))[1]
+        return (view._access.count(live, self.rev))[1]
 
     def __repr__(self) -> str:
         return f"Revision({self.app} {self.ref} at rev {self.rev})"

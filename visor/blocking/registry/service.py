@@ -57,19 +57,22 @@ class Service(Registered):
             raise entries.why(what, self._path, self.rev, done)
         return Service(self._view.at(done), replace(self._record, registered=None), 0)
 
-    def endpoints(self) -> Listed[Endpoint]:
+    def endpoints(self, *, timeout: float | None = None) -> Listed[Endpoint]:
         """Return its endpoints at this rev, as a client should try them: lower priorities first, then heavier ones."""
-        found = self._view.endpoints(self.name)
+        view = self._view._within(timeout)
+        found = view.endpoints(self.name)
         in_order = sorted(found, key=lambda each: (each.priority, -each.weight, each.addr))
         return Listed(in_order, found.damaged)
 
-    def endpoint(self, addr: str) -> Endpoint:
+    def endpoint(self, addr: str, *, timeout: float | None = None) -> Endpoint:
         """Return the endpoint at HOST:PORT; NotFound."""
-        return self._view.endpoint(self.name, addr)
+        view = self._view._within(timeout)
+        return view.endpoint(self.name, addr)
 
-    def pick(self) -> Endpoint:
+    def pick(self, *, timeout: float | None = None) -> Endpoint:
         """Return an endpoint to use, by priority and weight as SRV records mean them; NotFound without any."""
-        found = self._view.endpoints(self.name)
+        view = self._view._within(timeout)
+        found = view.endpoints(self.name)
         if not found:
             raise NotFound(
                 f"service {self.name}: no endpoint", path=layout.endpoints(self.name), rev=self.rev
@@ -104,12 +107,12 @@ class Service(Registered):
         endpoint = view.endpoint(self.name, addr)
         return endpoint.unregister(timeout=view._access.left())
 
-    def fast_forward(self, rev: int = -1) -> Service:
+    def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Service:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = self._view.fast_forward(rev)
+        view = self._view._within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = self._access.get(self._path, view.rev)
+        _, version = view._access.get(self._path, view.rev)
         if version is None:
             return Service(view, replace(self._record, registered=None), 0)
         return Service(view, view.decode(ServiceRecord, self._path, version), version[0])

@@ -70,12 +70,13 @@ class Snapshot:
     `damaged` of the list, as BadRecord. `Registry.repair` deals with it.
     """
 
-    __slots__ = ("_access", "_leases", "_rev")
+    __slots__ = ("_access", "_calm", "_leases", "_rev")
 
     def __init__(self, access: Access, rev: int) -> None:
         self._access = access
         self._rev = rev
         self._leases: frozenset[int] | None = None
+        self._calm: Snapshot | None = None
 
     @property
     def rev(self) -> int:
@@ -92,12 +93,14 @@ class Snapshot:
 
     def _unhurried(self) -> Snapshot:
         """Return this as it outlives the call: without a deadline."""
-        return Snapshot(self._access.unhurried, self._rev)
+        if self._calm is None:
+            self._calm = Snapshot(self._access.unhurried, self._rev)
+        return self._calm
 
-    def fast_forward(self, rev: int = -1) -> Snapshot:
+    def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Snapshot:
         """Return the domain at `rev`, or at the latest; itself when that is not newer: never back in time."""
         if rev < 0:
-            rev = self._access.rev()
+            rev = self._access.within(timeout).rev()
         return Snapshot(self._access, rev) if rev > self._rev else self
 
     # -- apps and what belongs to them ----------------------------------------------------------------
@@ -119,38 +122,43 @@ class Snapshot:
             names.variable(key)
         return App(self, record, 0, given)
 
-    def app(self, name: str) -> App:
+    def app(self, name: str, *, timeout: float | None = None) -> App:
         """Return an app; NotFound."""
+        view = self._within(timeout)
         from visor.blocking.registry.app import App
 
-        record, mod_rev = self._one(AppRecord, layout.app(name), f"app {name}")
+        record, mod_rev = view._one(AppRecord, layout.app(name), f"app {name}")
         return App(self, record, mod_rev)
 
-    def app_in_any_case(self, name: str) -> App:
+    def app_in_any_case(self, name: str, *, timeout: float | None = None) -> App:
         """Return an app, also one whose record cannot be read: then only its name is known. NotFound."""
+        view = self._within(timeout)
         from visor.blocking.registry.app import App
 
         try:
-            return self.app(name)
+            return view.app(name)
         except BadRecord:
-            _, version = self._access.get(layout.app(name), self._rev)
+            _, version = view._access.get(layout.app(name), self._rev)
             return App(self, AppRecord(name), version[0] if version is not None else 0)
 
-    def apps(self) -> Listed[App]:
+    def apps(self, *, timeout: float | None = None) -> Listed[App]:
         """Return all apps, by name."""
+        view = self._within(timeout)
         from visor.blocking.registry.app import App
 
-        found = self._list(AppRecord, select.glob("/apps/*/app"))
+        found = view._list(AppRecord, select.glob("/apps/*/app"))
         return Listed((App(self, *each) for each in found), found.damaged)
 
-    def app_names(self) -> list[str]:
+    def app_names(self, *, timeout: float | None = None) -> list[str]:
         """Return the names of all apps."""
-        _, rows = self._access.scan(select.glob("/apps/*/app"), self._rev, keys=True)
+        view = self._within(timeout)
+        _, rows = view._access.scan(select.glob("/apps/*/app"), self._rev, keys=True)
         return [path.split("/")[2] for path, _ in rows]
 
-    def variables(self, app: str) -> Mapped[str, str]:
+    def variables(self, app: str, *, timeout: float | None = None) -> Mapped[str, str]:
         """Return the environment of an app; empty when there is none, also of an app that does not exist."""
-        _, rows = self._access.scan(select.children(layout.variables(app)), self._rev)
+        view = self._within(timeout)
+        _, rows = view._access.scan(select.children(layout.variables(app)), self._rev)
         found: dict[str, str] = {}
         bad: list[BadRecord] = []
         for path, version in rows:
@@ -168,18 +176,20 @@ class Snapshot:
         record = check(RevisionRecord(names.name("app", app), names.name("revision", ref), archive_url))
         return Revision(self, record, 0)
 
-    def revision(self, app: str, ref: str) -> Revision:
+    def revision(self, app: str, ref: str, *, timeout: float | None = None) -> Revision:
         """Return a revision; NotFound."""
+        view = self._within(timeout)
         from visor.blocking.registry.revision import Revision
 
         path = layout.revision(app, ref)
-        return Revision(self, *self._one(RevisionRecord, path, f"revision {app} {ref}"))
+        return Revision(self, *view._one(RevisionRecord, path, f"revision {app} {ref}"))
 
-    def revisions(self, app: str | None = None) -> Listed[Revision]:
+    def revisions(self, app: str | None = None, *, timeout: float | None = None) -> Listed[Revision]:
         """Return the revisions of an app, or of all."""
+        view = self._within(timeout)
         from visor.blocking.registry.revision import Revision
 
-        found = self._list(RevisionRecord, _parts("revs", app))
+        found = view._list(RevisionRecord, _parts("revs", app))
         return Listed((Revision(self, *each) for each in found), found.damaged)
 
     def new_proc(
@@ -209,17 +219,19 @@ class Snapshot:
         )
         return ProcType(self, check(record), 0)
 
-    def proc(self, app: str, name: str) -> ProcType:
+    def proc(self, app: str, name: str, *, timeout: float | None = None) -> ProcType:
         """Return a process type; NotFound."""
+        view = self._within(timeout)
         from visor.blocking.registry.proc import ProcType
 
-        return ProcType(self, *self._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
+        return ProcType(self, *view._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
 
-    def procs(self, app: str | None = None) -> Listed[ProcType]:
+    def procs(self, app: str | None = None, *, timeout: float | None = None) -> Listed[ProcType]:
         """Return the process types of an app, or of all."""
+        view = self._within(timeout)
         from visor.blocking.registry.proc import ProcType
 
-        found = self._list(ProcRecord, _parts("procs", app))
+        found = view._list(ProcRecord, _parts("procs", app))
         return Listed((ProcType(self, *each) for each in found), found.damaged)
 
     def new_env(self, app: str, ref: str, vars: Mapping[str, str]) -> Env:
@@ -232,42 +244,46 @@ class Snapshot:
         record = EnvRecord(names.name("app", app), names.name("env", ref), given)
         return Env(self, record, 0)
 
-    def env(self, app: str, ref: str) -> Env:
+    def env(self, app: str, ref: str, *, timeout: float | None = None) -> Env:
         """Return an immutable environment; NotFound."""
+        view = self._within(timeout)
         from visor.blocking.registry.env import Env
 
-        return Env(self, *self._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
+        return Env(self, *view._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
 
-    def envs(self, app: str | None = None) -> Listed[Env]:
+    def envs(self, app: str | None = None, *, timeout: float | None = None) -> Listed[Env]:
         """Return the immutable environments of an app, or of all."""
+        view = self._within(timeout)
         from visor.blocking.registry.env import Env
 
-        found = self._list(EnvRecord, _parts("envs", app))
+        found = view._list(EnvRecord, _parts("envs", app))
         return Listed((Env(self, *each) for each in found), found.damaged)
 
     # -- instances ------------------------------------------------------------------------------------
-    def instance(self, identity: int) -> Instance:
+    def instance(self, identity: int, *, timeout: float | None = None) -> Instance:
         """Return an instance; NotFound for none such, Unregistered for one that is gone."""
+        view = self._within(timeout)
         from visor.blocking.registry.instance import Instance
         from visor.registry import moves, placement
         from visor.registry.moves import Seen
 
-        found = self.identity(identity)
+        found = view.identity(identity)
         path = layout.identity(identity)
         if found is None or found.ticket is not None:
             raise NotFound(f"instance {identity}: not found", path=path, rev=self._rev)
         where = layout.group(found.app, "instances", found.revision, found.proc, found.env)
         where = f"{where}/{layout.number(identity)}"
-        _, version = self._access.get(where, self._rev)
+        _, version = view._access.get(where, self._rev)
         if version is None:
             raise moves.unregistered(found, identity, where)
         record = decode(InstanceRecord, version[1], where)
-        lost = placement.is_lost(record, self.leases_of([record]))
+        lost = placement.is_lost(record, view.leases_of([record]))
         return Instance(self, Seen(record, version[0], lost))
 
-    def is_done(self, identity: int) -> bool:
+    def is_done(self, identity: int, *, timeout: float | None = None) -> bool:
         """Whether there was such an instance or ticket, and it is over for good; that stays true."""
-        found = self.identity(identity)
+        view = self._within(timeout)
+        found = view.identity(identity)
         return found is not None and found.end is not None
 
     def instances(
@@ -276,8 +292,11 @@ class Snapshot:
         revision: str | None = None,
         proc: str | None = None,
         env: str | None = None,
+        *,
+        timeout: float | None = None,
     ) -> Listed[Instance]:
         """Return the instances, ended ones too, of everything or of what is given ("" is "no environment")."""
+        view = self._within(timeout)
         from visor.blocking.registry.instance import Instance
 
         names_ = [app or "*", "instances", revision or "*", proc or "*"]
@@ -288,14 +307,15 @@ class Snapshot:
         else:
             place = "*" if env is None else env or layout.NO_ENV
             what = select.glob(f"/apps/{'/'.join(names_)}/{place}/*")
-        found = self.instances_seen(what)
+        found = view.instances_seen(what)
         return Listed((Instance(self, seen) for seen in found), found.damaged)
 
-    def host_instances(self, host: str) -> Listed[Instance]:
+    def host_instances(self, host: str, *, timeout: float | None = None) -> Listed[Instance]:
         """Return the instances that run on a host, the stopping ones too, by id. One request a page of 10 000."""
+        view = self._within(timeout)
         from visor.blocking.registry.instance import Instance
 
-        found = self.instances_seen(select.children(layout.host(host)))
+        found = view.instances_seen(select.children(layout.host(host)))
         return Listed((Instance(self, seen) for seen in found), found.damaged)
 
     def instances_seen(self, what: Selector) -> Listed[Seen]:
@@ -330,11 +350,12 @@ class Snapshot:
         self._leases = layout.lease_numbers(path for path, _ in rows)
         return self._leases
 
-    def identity(self, identity: int) -> IdRecord | None:
+    def identity(self, identity: int, *, timeout: float | None = None) -> IdRecord | None:
         """Return what an id belongs to; None when nobody has it."""
+        view = self._within(timeout)
         path = layout.identity(identity)
-        _, version = self._access.get(path, self._rev)
-        return None if version is None else self.decode(IdRecord, path, version)
+        _, version = view._access.get(path, self._rev)
+        return None if version is None else view.decode(IdRecord, path, version)
 
     def register_instance(
         self,
@@ -404,54 +425,62 @@ class Snapshot:
 
         return top_up(self, Group.of(app, revision, proc, env), by, timeout)
 
-    def get_scale(self, app: str, revision: str, proc: str, env: str | None = None) -> ScaleCount:
+    def get_scale(
+        self, app: str, revision: str, proc: str, env: str | None = None, *, timeout: float | None = None
+    ) -> ScaleCount:
         """Count the instances, of all environments or of one ("" for those without); unknown names count 0."""
+        view = self._within(timeout)
         from visor.blocking.registry.scale import count_group
 
-        return count_group(self, app, revision, proc, env)
+        return count_group(view, app, revision, proc, env)
 
-    def targets(self, app: str | None = None) -> Mapped[Group, ScaleRecord]:
+    def targets(self, app: str | None = None, *, timeout: float | None = None) -> Mapped[Group, ScaleRecord]:
         """Return what `scale` was last told, by group: what a scheduler compares the counts with."""
+        view = self._within(timeout)
         from visor.registry.scaling import Group
 
         what = select.glob(f"/apps/{app or '*'}/scale/*/*/*")
-        _, rows = self._access.scan(what, self._rev)
+        _, rows = view._access.scan(what, self._rev)
         targets: dict[Group, ScaleRecord] = {}
         bad: list[BadRecord] = []
         for path, version in rows:
             parts = path.split("/")
             env = "" if parts[6] == layout.NO_ENV else parts[6]
             try:
-                targets[Group(parts[2], parts[4], parts[5], env)] = self.decode(ScaleRecord, path, version)
+                targets[Group(parts[2], parts[4], parts[5], env)] = view.decode(ScaleRecord, path, version)
             except BadRecord as error:
                 bad.append(error)
         return Mapped(targets, told(bad))
 
     # -- tickets --------------------------------------------------------------------------------------
-    def ticket(self, identity: int) -> Ticket:
+    def ticket(self, identity: int, *, timeout: float | None = None) -> Ticket:
         """Return a ticket, also one that is done or dead; NotFound. The id of an instance gives its ticket."""
+        view = self._within(timeout)
         from visor.blocking.registry.ticket import Ticket
 
         path = layout.identity(identity)
-        _, version = self._access.get(path, self._rev)
+        _, version = view._access.get(path, self._rev)
         if version is None:
             raise NotFound(f"ticket {identity}: not found", path=path, rev=self._rev)
-        found = self.decode(IdRecord, path, version)
+        found = view.decode(IdRecord, path, version)
         if found.ticket is None:
-            return Ticket.of_instance(self.instance(identity))
+            return Ticket.of_instance(view.instance(identity))
         return Ticket(self, found.ticket, version[0])
 
-    def tickets(self) -> Listed[Ticket]:
+    def tickets(self, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return all tickets that are not processed: open ones, claimed ones, and instances that should stop."""
-        return self._tickets(select.tree(layout.TICKETS))
+        view = self._within(timeout)
+        return view._tickets(select.tree(layout.TICKETS))
 
-    def open_tickets(self) -> Listed[Ticket]:
+    def open_tickets(self, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return the tickets that can be claimed, the oldest first."""
-        return self._tickets(select.children(layout.OPEN))
+        view = self._within(timeout)
+        return view._tickets(select.children(layout.OPEN))
 
-    def host_tickets(self, host: str) -> Listed[Ticket]:
+    def host_tickets(self, host: str, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return the tickets that a host has claimed, and its instances that should stop."""
-        return self._tickets(select.children(layout.claimed_tickets(host)))
+        view = self._within(timeout)
+        return view._tickets(select.children(layout.claimed_tickets(host)))
 
     def _tickets(self, what: Selector) -> Listed[Ticket]:
         _, rows = self._access.scan(what, self._rev)
@@ -490,31 +519,35 @@ class Snapshot:
 
         return Service(self, ServiceRecord(names.name("service", name)), 0)
 
-    def service(self, name: str) -> Service:
+    def service(self, name: str, *, timeout: float | None = None) -> Service:
         """Return a service; NotFound."""
+        view = self._within(timeout)
         from visor.blocking.registry.service import Service
 
-        return Service(self, *self._one(ServiceRecord, layout.service(name), f"service {name}"))
+        return Service(self, *view._one(ServiceRecord, layout.service(name), f"service {name}"))
 
-    def services(self) -> Listed[Service]:
+    def services(self, *, timeout: float | None = None) -> Listed[Service]:
         """Return all services, by name."""
+        view = self._within(timeout)
         from visor.blocking.registry.service import Service
 
-        found = self._list(ServiceRecord, select.glob("/services/*/service"))
+        found = view._list(ServiceRecord, select.glob("/services/*/service"))
         return Listed((Service(self, *each) for each in found), found.damaged)
 
-    def endpoint(self, service: str, addr: str) -> Endpoint:
+    def endpoint(self, service: str, addr: str, *, timeout: float | None = None) -> Endpoint:
         """Return an endpoint; NotFound."""
+        view = self._within(timeout)
         from visor.blocking.registry.service import Endpoint
 
         path = layout.endpoint(service, addr)
-        return Endpoint(self, *self._one(EndpointRecord, path, f"endpoint {addr} of {service}"))
+        return Endpoint(self, *view._one(EndpointRecord, path, f"endpoint {addr} of {service}"))
 
-    def endpoints(self, service: str) -> Listed[Endpoint]:
+    def endpoints(self, service: str, *, timeout: float | None = None) -> Listed[Endpoint]:
         """Return the endpoints of a service, by address."""
+        view = self._within(timeout)
         from visor.blocking.registry.service import Endpoint
 
-        found = self._list(EndpointRecord, select.children(layout.endpoints(service)))
+        found = view._list(EndpointRecord, select.children(layout.endpoints(service)))
         return Listed((Endpoint(self, *each) for each in found), found.damaged)
 
     # -- members --------------------------------------------------------------------------------------
@@ -526,20 +559,22 @@ class Snapshot:
         host, port = srv.address(addr)
         return Runner(self, check(RunnerRecord(host, port, instance)), 0)
 
-    def runner(self, addr: str) -> Runner:
+    def runner(self, addr: str, *, timeout: float | None = None) -> Runner:
         """Return the runner at HOST:PORT; NotFound."""
+        view = self._within(timeout)
         from visor.blocking.registry.member import Runner
         from visor.registry import srv
 
         host, port = srv.address(addr)
-        return Runner(self, *self._one(RunnerRecord, layout.runner(host, port), f"runner {addr}"))
+        return Runner(self, *view._one(RunnerRecord, layout.runner(host, port), f"runner {addr}"))
 
-    def runners(self, host: str | None = None) -> Listed[Runner]:
+    def runners(self, host: str | None = None, *, timeout: float | None = None) -> Listed[Runner]:
         """Return the runners of a host, or of all."""
+        view = self._within(timeout)
         from visor.blocking.registry.member import Runner
 
         what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
-        found = self._list(RunnerRecord, what)
+        found = view._list(RunnerRecord, what)
         return Listed((Runner(self, *each) for each in found), found.damaged)
 
     def new_member(self, kind: str, host: str, port: int | None = None, version: str | None = None) -> Member:
@@ -548,28 +583,33 @@ class Snapshot:
 
         return Member(self, check(MemberRecord(member_kind(kind), names.host(host), port, version)), 0)
 
-    def members(self, kind: str) -> Listed[Member]:
+    def members(self, kind: str, *, timeout: float | None = None) -> Listed[Member]:
         """Return all loggers, proxies or process managers ("logger", "proxy", "pm"), by address."""
+        view = self._within(timeout)
         from visor.blocking.registry.member import DIRECTORIES, Member, member_kind
 
-        found = self._list(MemberRecord, select.children(DIRECTORIES[member_kind(kind)]))
+        found = view._list(MemberRecord, select.children(DIRECTORIES[member_kind(kind)]))
         return Listed((Member(self, *each) for each in found), found.damaged)
 
-    def loggers(self) -> Listed[Member]:
+    def loggers(self, *, timeout: float | None = None) -> Listed[Member]:
         """Return all loggers."""
-        return self.members("logger")
+        view = self._within(timeout)
+        return view.members("logger")
 
-    def proxies(self) -> Listed[Member]:
+    def proxies(self, *, timeout: float | None = None) -> Listed[Member]:
         """Return all proxies."""
-        return self.members("proxy")
+        view = self._within(timeout)
+        return view.members("proxy")
 
-    def process_managers(self) -> Listed[Member]:
+    def process_managers(self, *, timeout: float | None = None) -> Listed[Member]:
         """Return all process managers."""
-        return self.members("pm")
+        view = self._within(timeout)
+        return view.members("pm")
 
-    def leases(self) -> Listed[LeaseRecord]:
+    def leases(self, *, timeout: float | None = None) -> Listed[LeaseRecord]:
         """Return the hosts that live as long as a lease."""
-        found = self._list(LeaseRecord, select.children(layout.LEASES))
+        view = self._within(timeout)
+        found = view._list(LeaseRecord, select.children(layout.LEASES))
         return Listed((record for record, _ in found), found.damaged)
 
     # -- other ----------------------------------------------------------------------------------------
@@ -579,11 +619,12 @@ class Snapshot:
 
         return take(self, key, value, lease, timeout)
 
-    def verify(self) -> list[Fault]:
+    def verify(self, *, timeout: float | None = None) -> list[Fault]:
         """Look at every file of the domain and return what is wrong: nothing may be half there or left over."""
+        view = self._within(timeout)
         from visor.blocking.registry.audit import verify
 
-        return verify(self._access, self._rev)
+        return verify(view._access, self._rev)
 
     def watch_event(
         self,
@@ -591,11 +632,12 @@ class Snapshot:
         *,
         types: Iterable[EventType | str] | None = None,
         app: str | None = None,
+        timeout: float | None = None,
     ) -> EventWatch:
         """Follow what happens, from the rev after this one on, or from `rev`; of all apps or of one."""
         from visor.blocking.registry.events import watch_event
 
-        return watch_event(self, self._rev + 1 if rev is None else rev, types, app)
+        return watch_event(self, self._rev + 1 if rev is None else rev, types, app, timeout)
 
     # -- reading --------------------------------------------------------------------------------------
     def decode(self, kind: type[T], path: str, version: Version) -> T:

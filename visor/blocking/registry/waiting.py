@@ -37,7 +37,7 @@ def wait_until(
     while True:
         try:
             with client.watch(what, keys=True, timeout=deadline.left()) as watch:
-                return _follow(watch, view, look, done, late, deadline, timeout or 0)
+                return _follow(watch, view, look, done, late, deadline)
         except Compacted:
             continue  # it fell behind what is kept: look at the latest state
 
@@ -49,7 +49,6 @@ def _follow(
     done: Callable[[T], bool],
     late: Callable[[T], str],
     deadline: Deadline,
-    seconds: float,
 ) -> T:
     # The watch is established: whatever comes after this look is told by it.
     rev = view._access.rev()
@@ -58,7 +57,7 @@ def _follow(
         try:
             commit = watch.next(timeout=deadline.left())
         except DeadlineExceeded:
-            raise DeadlineExceeded(late(now), seconds=seconds) from None
+            raise DeadlineExceeded(late(now), seconds=deadline.whole) from None
         if commit.rev > rev:
             rev = commit.rev
             now = look(view.at(rev))

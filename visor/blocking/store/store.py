@@ -180,7 +180,8 @@ class Store:
         """Call `body(tx)`, commit what it wrote in one transaction, and return its result.
 
         When something that it read has changed meanwhile, it is called again with the new state, until
-        `timeout` (default: that of `dial`); then Conflict. What `body` raises ends the transaction without
+        `timeout` (default: that of `dial`); then Conflict. A `timeout` that is given is for all of it: what `body` takes,
+        too, and every request. What `body` raises ends the transaction without
         a trace. When this returns, the store's own copy shows the changes, unless it is cut off.
 
         A transaction costs what it changes. One takes 4096 operations, of which an object needs one and each of its
@@ -188,6 +189,7 @@ class Store:
         holds the loop as long as it runs: one that makes thousands of objects is better a coroutine that lets
         others have their turn now and then (`asyncio.sleep(0)`), which it can at any point.
         """
+        timeout = self._client._shared(timeout)
         pause = self._driver.pauses(timeout)
         known: Claims = {}
         while True:
@@ -259,13 +261,15 @@ class Store:
         marks: bool = False,
         limit: int | None = LIMIT,
         patience: float | None = None,
+        timeout: float | None = None,
     ) -> Events:
         """Return an iterator over transactions whose changes one of the specifiers is about (none: all changes).
 
         It is established when this returns. With `resume_from` what came after that version is replayed first,
         from the registry's history: Compacted when that is gone, FutureRev when there is no such version
         yet. `include_old` gives objects as they were before, `marks` transactions without a match too.
-        `limit` changes may wait for the reader, for `patience` seconds; ReaderDropped tells it otherwise.
+        `limit` changes may wait for the reader, for `patience` seconds; ReaderDropped tells it otherwise. `timeout` is
+        for finding out whether there is that version.
         """
         chosen = specs.selection(specifiers, self._tables, marks)
         outlet: Outlet[Record] = Outlet(self._clock, limit=limit, patience=patience, select=chosen)
@@ -273,7 +277,7 @@ class Store:
         if resume_from is None:
             events.go_live()
             return events
-        self._check_version(resume_from)
+        self._check_version(resume_from, timeout)
         events.replay(resume_from, self._history, chosen)
         return events
 
@@ -285,6 +289,7 @@ class Store:
         include_old: bool = False,
         limit: int | None = LIMIT,
         patience: float | None = None,
+        timeout: float | None = None,
     ) -> Callback[Committed]:
         """Call `callback(transaction)` for what a watch with these arguments gives, until it returns False.
 
@@ -292,7 +297,12 @@ class Store:
         logged, and the next transaction follows. Close the result to end it.
         """
         events = self.watch(
-            *specifiers, resume_from=resume_from, include_old=include_old, limit=limit, patience=patience
+            *specifiers,
+            resume_from=resume_from,
+            include_old=include_old,
+            limit=limit,
+            patience=patience,
+            timeout=timeout,
         )
         return Callback(self._driver, events, callback)
 
@@ -314,7 +324,7 @@ class Store:
         self, first: int, last: int, *specifiers: specs.Spec, include_old: bool = True
     ) -> Iterator[Committed]:
         """Iterate over the transactions after version `first` up to and with `last`. Compacted, FutureRev."""
-        self._check_version(last)
+        self._check_version(last, None)
         chosen = specs.selection(specifiers, self._tables, False)
         while first < last:
             until = min(last, first + CHUNK)
@@ -324,13 +334,14 @@ class Store:
                     yield committed(picked, include_old)
             first = until
 
-    def _check_version(self, version: int) -> None:
+    def _check_version(self, version: int, timeout: float | None) -> None:
         """Be at this version at least; FutureRev when there is none such yet."""
         if version > self.version:
-            latest = self._client.rev()
+            timeout = self._client._shared(timeout)
+            latest = self._client.rev(timeout=timeout)
             if version > latest:
                 raise FutureRev(rev=latest, asked=version)
-            self.wait_for(version)
+            self._replica.wait_for(version, timeout)
 
     def _history(self, first: int, last: int) -> list[Batch[Record]]:
         """Return the batches after `first` up to `last`, from the registry."""
