@@ -145,6 +145,26 @@ def run(body: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     return asyncio.run(body())
 
 
+UNSEEN = """
+import os, time
+from visor.registry.procman import keeper
+
+first = os.fork()
+if first == 0:
+    time.sleep(0.2)
+    os._exit(5)
+keeper.below = lambda top: []
+status, left = keeper._end_all(first)
+print(os.waitstatus_to_exitcode(status), left)
+"""
+
+
+def test_it_is_not_over_before_what_proc_did_not_show_has_ended() -> None:
+    """Who forks while `/proc` is read may not be in it: the kernel tells whether anybody is left."""
+    done = subprocess.run([sys.executable, "-c", UNSEEN], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["5", "0"]
+
+
 def test_how_it_ends() -> None:
     async def main() -> list[object]:
         ends: list[object] = []

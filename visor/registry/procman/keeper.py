@@ -98,9 +98,9 @@ def _keep(first: int, wake: int) -> int | None:
         ready = {descriptor for descriptor, _ in poll.poll()}
         if wake in ready:
             os.read(wake, 4096)
-            ended = _reap().get(first)
-            if ended is not None:
-                return ended
+            ended, _ = _reap()
+            if first in ended:
+                return ended[first]
         if LIFELINE in ready:
             said = os.read(LIFELINE, 4096)
             if not said or b"k" in said:
@@ -110,29 +110,36 @@ def _keep(first: int, wake: int) -> int | None:
 
 
 def _end_all(first: int) -> tuple[int | None, int]:
-    """End everything below; return how the first process ended, if it did now, and how many are left."""
+    """End everything below; return how the first process ended, if it did now, and how many are left.
+
+    Who forks while `/proc` is read may not be found in it. So the kernel tells when all have ended: whoever is below
+    has an ancestor among the children, or is one, as orphans become children before their parent can be waited for.
+    """
     until, found = time.monotonic() + PATIENCE, None
     while True:
-        for pid in below(os.getpid()):
+        some = below(os.getpid())
+        for pid in some:
             _kill(pid, signal.SIGKILL)
-        found = _reap().get(first, found)
-        left = below(os.getpid())
-        if not left or time.monotonic() > until:
-            return found, len(left)
+        ended, more = _reap()
+        found = ended.get(first, found)
+        if not more:
+            return found, 0
+        if time.monotonic() > until:
+            return found, max(1, len(some))
         time.sleep(PAUSE)
 
 
-def _reap() -> dict[int, int]:
-    """Take note of all children that have ended: process id to status."""
+def _reap() -> tuple[dict[int, int], bool]:
+    """Take note of all children that have ended, process id to status; say whether there are more that have not."""
     ended: dict[int, int] = {}
     try:
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
-                return ended
+                return ended, True
             ended[pid] = status
     except ChildProcessError:
-        return ended
+        return ended, False
 
 
 def below(top: int) -> list[int]:
