@@ -180,9 +180,9 @@ class Store:
         """Call `body(tx)`, commit what it wrote in one transaction, and return its result.
 
         When something that it read has changed meanwhile, it is called again with the new state, until
-        `timeout` (default: that of `dial`); then Conflict. A `timeout` that is given is for all of it: what `body` takes,
-        too, and every request. What `body` raises ends the transaction without
-        a trace. When this returns, the store's own copy shows the changes, unless it is cut off.
+        `timeout` (default: that of `dial`); then Conflict. A `timeout` that is given is for all of it: every
+        request, and what `body` takes. What `body` raises ends the transaction without a trace. When this returns, the
+        store's own copy shows the changes, unless it is cut off.
 
         A transaction costs what it changes. One takes 4096 operations, of which an object needs one and each of its
         unique values another; TooLarge for more, which `batch` splits. Under asyncio a body that is no coroutine
