@@ -17,6 +17,7 @@ from visor._version import __version__
 from visor.protocol.limits import DEFAULT, Limits
 from visord import addresses, descriptors, shutdown
 from visord.admission import CLOSING
+from visord.ending import end
 from visord.environment import Environment
 from visord.exits import StartRefusedError, refused
 from visord.logs import Whose, about
@@ -104,11 +105,10 @@ class Server:
             listening.close()
             for server in self._servers:
                 server.close()
-            self._cancel()
+            await self._end_beside()
             if self.node is not None:
                 self.node.close()
-            elif self._peers is not None:
-                self._peers.close()
+            await self._end_peers()
             raise
 
     def _make_node(self, addresses: tuple[str, str] = ("", ""), cluster: str | None = None) -> Node:
@@ -165,11 +165,15 @@ class Server:
         if error is not None:
             self.fail(refused(error) if isinstance(error, JoinRefusedError) else error)
 
-    def _cancel(self) -> None:
+    async def _end_beside(self) -> None:
         """End what goes on beside the node."""
-        for task in (self._joining, self._comparing):
-            if task is not None:
-                task.cancel()
+        await end(task for task in (self._joining, self._comparing) if task is not None)
+
+    async def _end_peers(self) -> None:
+        """End the connections to other members; the node has said to them what it had to say."""
+        if self._peers is not None:
+            self._peers.close()
+            await self._peers.wait_closed()
 
     def _is_new(self) -> bool:
         """Tell whether the data directory belongs to no cluster yet."""
@@ -217,12 +221,15 @@ class Server:
         """Return when the node has once been current, or is to stop. No limit: a majority may come late."""
         stopped = asyncio.ensure_future(self.wait())
         ready = asyncio.ensure_future(node.readiness.wait())
-        while not stopped.done() and not ready.done():
-            await asyncio.wait({stopped, ready}, timeout=NEWS_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if not stopped.done() and not ready.done():
-                logger.warning("not ready yet: %s", why_not_ready(node))
-        ready.cancel()
-        stopped.cancel()
+        try:
+            while not stopped.done() and not ready.done():
+                await asyncio.wait(
+                    {stopped, ready}, timeout=NEWS_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not stopped.done() and not ready.done():
+                    logger.warning("not ready yet: %s", why_not_ready(node))
+        finally:
+            await end((stopped, ready))
         if self.failure is not None:
             raise self.failure
 
@@ -230,8 +237,11 @@ class Server:
         """Return when the node serves, or is to stop before it does."""
         stopped = asyncio.ensure_future(self.wait())
         ready = asyncio.ensure_future(node.readiness.wait())
-        await asyncio.wait({stopped, ready}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        late = all([ready.cancel(), stopped.cancel()])
+        try:
+            await asyncio.wait({stopped, ready}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            late = not (stopped.done() or ready.done())
+        finally:
+            await end((stopped, ready))
         if self.failure is not None:
             raise self.failure
         if late:
@@ -379,13 +389,12 @@ class Server:
         self._servers.clear()
         if self._door is not None:
             self._door.close()
-        self._cancel()
-        if self._comparing is not None:  # it takes a turn to end, and the loop may be closed after this one
-            await asyncio.wait([self._comparing], timeout=1.0)
+        await self._end_beside()
         node, self.node = self.node, None
         if node is None:
             return
         await shutdown.stop(node, self._say_goodbye, self._hang_up, failed=lambda: self.failure is not None)
+        await self._end_peers()
         path = self._settings.listen.unix
         if path is not None:
             unix_socket.remove(path, self._unix)
@@ -399,8 +408,7 @@ class Server:
         gone = [asyncio.ensure_future(connection.gone()) for connection in self._connections()]
         if gone:
             _, late = await asyncio.wait(gone, timeout=HANG_UP_SECONDS)
-            for waiting in late:
-                waiting.cancel()
+            await end(late)
         for connection in self._connections():
             connection.abort()
 
@@ -439,7 +447,7 @@ async def _started(server: Server) -> bool:
     starting = asyncio.ensure_future(server.start())
     stopped = asyncio.ensure_future(server.wait())
     await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
+    await end((stopped,))
     if starting.done():
         await starting
         return True

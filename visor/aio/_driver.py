@@ -276,9 +276,12 @@ class Driver:
 
     async def close(self) -> None:
         """End everything; see `Client.close`."""
+        connector = self._connector
         connection = self._end()
         for subscription in list(self._subscriptions):
             await subscription.close()
+        if connector is not None and self._loop is asyncio.get_running_loop():
+            await self.join(connector)  # it was called off, and takes a turn to end
         if connection is not None and self._loop is asyncio.get_running_loop():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):

@@ -439,3 +439,9 @@ class Door:
             listening.close()
         for incoming in [*self._strangers, *self._askers, *self._members.values()]:
             incoming.close()
+        for task in self._connecting:
+            task.cancel()
+
+    def ending(self) -> set[asyncio.Task[None]]:
+        """Return what of connections that were just accepted has not ended yet."""
+        return self._connecting

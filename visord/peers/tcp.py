@@ -234,9 +234,13 @@ class TcpPeers:
         return self._door.strangers
 
     async def wait_closed(self) -> None:
-        """After `close`: return when nothing of it is left."""
-        if self._ending:
-            await asyncio.wait(self._ending)
+        """After `close`: return when nothing of it is left, after `CLOSE_SECONDS` at most; what is then is logged."""
+        left = {*self._ending, *self._door.ending()}
+        if not left:
+            return
+        _, late = await asyncio.wait(left, timeout=CLOSE_SECONDS)
+        for task in late:
+            logger.warning("did not end within %g s: %r", CLOSE_SECONDS, task)
 
     # -- for links and the door -------------------------------------------------------------------------------------
 

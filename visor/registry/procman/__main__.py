@@ -34,7 +34,9 @@ async def _manage(options: argparse.Namespace) -> None:
         work = asyncio.create_task(manager.run())
         ready = asyncio.create_task(manager.attended())
         await asyncio.wait([work, ready], return_when=asyncio.FIRST_COMPLETED)
-        _say(f"procman ready on {options.host}")
+        if ready.done():
+            _say(f"procman ready on {options.host}")
+        ready.cancel()
         await work
 
 
