@@ -252,6 +252,7 @@ def test_every_command_is_measured() -> None:
     assert sorted(commands(app)) == sorted(EVERY)
 
 
+@pytest.mark.timeout(600)  # a hundred processes, on whatever machine
 def test_no_command_loads_more_than_it_needs(bare: Visor, own_node: Node, tmp_path: Path) -> None:
     visor = bare
     visor.environment["VISOR_ADDR"] = own_node.address

@@ -17,17 +17,19 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from visor.blocking.recipes import Lock
 from visor.cli import exits
 from visor.cli.child import INHERITED
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
 from visor.cli.tied import Tied, start
+
+if TYPE_CHECKING:
+    from visor.blocking import Lock
 
 GRACE = 5.0
 """Seconds that the command gets to end by itself after the loss."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from visor import Contender, paths
-from visor.blocking import Client, Election, Lock, Session
+from visor import paths
 from visor.cli import exits, payload, views
 from visor.cli.connect import connect
 from visor.cli.display import Display
@@ -17,6 +16,10 @@ from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
 from visor.errors import BadPath, DeadlineExceeded, NotFound
+
+if TYPE_CHECKING:
+    from visor import Contender
+    from visor.blocking import Client, Lock, Session
 
 LOCKS = "/locks/"
 ELECTIONS = "/elections/"
@@ -150,6 +153,8 @@ def elect_command(settings: Settings, /, **options: Any) -> None:
 def _show(settings: Settings, output: Output, client: Client[bytes], path: str, follow: bool) -> None:
     if _command() is not None:
         raise Problem("a command is run by a leader: give VALUE, and not --follow")
+    from visor.blocking import Election
+
     display = Display(settings.codec)
     if follow:
         output.stream(Election.observe_at(client, path), _leaders(path, display))
