@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from visord.environment import Loop, Timer
 from visord.logs import about
 from visord.settings import StorageSettings
+from visord.state.machine import Machine
 from visord.state.trim import trim
 from visord.storage import collector
-
-if TYPE_CHECKING:
-    from visord.node import Node
+from visord.storage.checkpoint import Checkpointer
 
 logger = logging.getLogger("visord.upkeep")
 
@@ -40,6 +39,58 @@ TRIM_BUDGET: Final = 500
 """Revs that are trimmed in one slice."""
 FREED_BYTES: Final = 4 << 20
 """Of the log that are forgotten in one slice: the system takes memory back at some GB a second."""
+
+
+class Log(Protocol):
+    """What of the log is used."""
+
+    @property
+    def written(self) -> int: ...
+
+    @property
+    def full(self) -> object | None: ...
+
+    def trim(self, index: int, most: int, /) -> bool: ...
+
+
+class Consensus(Protocol):
+    """What of the engine is used."""
+
+    def trimmed(self) -> None: ...
+
+
+class Watches(Protocol):
+    """What of the hub is used."""
+
+    @property
+    def watches(self) -> int: ...
+
+    @property
+    def rev(self) -> int: ...
+
+
+class Node(Protocol):
+    """What of the node is used."""
+
+    @property
+    def machine(self) -> Machine: ...
+
+    @property
+    def checkpointer(self) -> Checkpointer: ...
+
+    @property
+    def log(self) -> Log: ...
+
+    @property
+    def engine(self) -> Consensus: ...
+
+    @property
+    def hub(self) -> Watches: ...
+
+    @property
+    def failure(self) -> BaseException | None: ...
+
+    def fail(self, error: BaseException, /) -> None: ...
 
 
 class Maintenance:
@@ -105,8 +156,8 @@ class Maintenance:
         """Trim one slice; return whether there is more. What live watches have not been sent yet stays."""
         node = self._node
         # Without watches the hub follows nobody: its rev says nothing then.
-        sent = not node.hub.watches or node.hub.rev == node.store.rev
-        return sent and trim(node.store, TRIM_BUDGET)
+        sent = not node.hub.watches or node.hub.rev == node.machine.store.rev
+        return sent and trim(node.machine.store, TRIM_BUDGET)
 
     def _trim_steps(self) -> Iterator[None]:
         while self._trim():

@@ -12,15 +12,17 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from visor.protocol.limits import Limits
 from visord.admission import Admission
+from visord.data import Data
 from visord.environment import Environment, Timer
+from visord.leases.leadership import Leadership
 from visord.leases.questions import LeaseQuestions
 from visord.leases.service import LeaseService
-from visord.logs import about
 from visord.maintenance import Maintenance
 from visord.members import divergence
 from visord.members.conduct import Conduct
@@ -29,6 +31,7 @@ from visord.members.dismissal import Dismissal
 from visord.members.divergence import Divergence
 from visord.members.formats import Formats
 from visord.members.forwarding import Forwarding
+from visord.members.gate import Gate
 from visord.members.inbox import Inbox
 from visord.members.install import Install
 from visord.members.membership import Membership
@@ -41,43 +44,30 @@ from visord.members.standing import Standing
 from visord.members.step_down import StepDown
 from visord.members.strangers import Strangers
 from visord.peers import messages as msg
-from visord.progress import Progress, amount, percent
 from visord.proposer import HOLD_SECONDS, Proposer
 from visord.raft.configuration import MARK as CONFIGURATION
 from visord.raft.configuration import Configuration, Member
 from visord.raft.configuration import decode as decode_configuration
 from visord.raft.configuration import encode as encode_configuration
 from visord.raft.engine import Engine
-from visord.raft.log import RaftLog
-from visord.raft.segments import Options
 from visord.readiness import Readiness
-from visord.serving.shares import Patience, Shares
+from visord.serving.shares import shares_of
 from visord.serving.turns import Turns
 from visord.serving.vigil import Space
 from visord.settings import Settings
 from visord.shutdown import Draining
-from visord.state import command as commands
 from visord.state.command import Command
 from visord.state.estimate import Estimates
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
-from visord.storage import collector
-from visord.storage.checkpoint import Checkpointer
-from visord.storage.directory import DataDirectory
 from visord.watch.hub import Hub
 from visord.watch.pump import Pump
 
 logger = logging.getLogger("visord.node")
 
-NO_QUORUM: Final = Refusal("no_quorum", "no leader confirms that this node is current", {})
 TICK_SECONDS: Final = 0.05
 """The engine's own pace; everything that matters is driven by events, not by this."""
 MARK_SECONDS: Final = 1.0
-
-
-def _tell_loading(done: int, of: int) -> None:
-    known = about(bytes=done, of_bytes=of, percent=percent(done, of))
-    logger.info("loading the checkpoint: %s", amount(done, of), extra=known)
 
 
 class RemovedError(Exception):
@@ -121,52 +111,30 @@ class Node:
         """This node's state was seen to differ from that of the others."""
         self.space: Space | None = None
         """How full the data directory's disk was when it was looked at last (`serving/lookout`)."""
+        self.alarm_free_bytes = settings.storage.alarm_free_bytes
         self.exposure = ""
         """Why anybody who reaches the peers' port may act as a member; "" when nobody may."""
         self.failure: BaseException | None = None
+        self._data = Data(data_dir, settings, environment)
         try:
-            self._open(data_dir, limits)
+            self._open(limits)
         except BaseException:
             self._give_back()
             raise
 
-    def _open(self, data_dir: Path, limits: Limits) -> None:
-        storage = self._settings.storage
+    def _open(self, limits: Limits) -> None:
         environment = self.environment
-        disk = environment.disk
-        name = self._settings.node.name
-        self.directory = DataDirectory.open(
-            disk, str(data_dir), node=name, rng=self._rng, cluster=self._joins
+        self._data.open(
+            limits, self._joins, lambda: encode_configuration(self.engine.committed_configuration)
         )
-        divergence.check(disk, self.directory.path)
-        self.cluster = self.directory.cluster
-        self.name = name
-        self.machine = Machine(limits)
+        self.directory = self._data.directory
+        self.machine = self._data.machine
+        self.checkpointer = self._data.checkpointer
+        self.log = self._data.log
         self.store = self.machine.store
-        self.checkpointer = Checkpointer(
-            disk,
-            self.directory,
-            environment.background,
-            segment_bytes=storage.history_segment_bytes,
-            config=lambda: encode_configuration(self.engine.committed_configuration),
-        )
-        self.checkpointer.load(self.machine, Progress(environment.stopwatch, _tell_loading))
-        self.log = RaftLog.open(
-            disk,
-            self.directory.log,
-            options=Options(
-                segment=storage.log_segment_bytes,
-                chunk=storage.log_chunk_bytes,
-                keep=storage.log_keep_bytes,
-                reserve=storage.reserve_bytes,
-                spare=storage.spare_log_bytes,
-            ),
-            sync=environment.sync,
-            background=environment.background,
-            random32=lambda: self._rng.getrandbits(32),
-            create=self.checkpointer.index == 0,  # where there is a checkpoint, there was a log
-        )
-        self.me = Member(self.directory.identity.member, name, *self._addresses, True, False)
+        self.cluster = self.directory.cluster
+        self.name = self._settings.node.name
+        self.me = Member(self.directory.identity.member, self.name, *self._addresses, True, False)
         self.peers = environment.peers(self.me.id, self.cluster)
         self.engine = Engine(
             self.me.id,
@@ -179,14 +147,10 @@ class Node:
             applied=(self.machine.index, self.machine.term),
             timing=environment.timing,
             soon=self._loop.call_soon,
-            read=self._read_entry,
+            read=self._read,
         )
-        self.formats = Formats(
-            self.engine,
-            self.peers,
-            self.say,
-            lambda form: self._loop.call_soon(self._require, form),
-        )
+        require = partial(self._loop.call_soon, self._require)
+        self.formats = Formats(self.engine, self.peers, self.say, require)
         self.formats.reached(self.machine.format)
         self.formats.stored(command for command, _, _ in reversed(self.log[:]))
         self.checkpointer.sweep()
@@ -197,109 +161,94 @@ class Node:
 
     def _assemble(self, limits: Limits) -> None:
         """Put together what answers, around what was opened."""
-        self.shares = self._make_shares()
+        engine, say, loop, storage = self.engine, self.say, self._loop, self._settings.storage
+        turns = Turns(loop.call_soon, self.environment.stopwatch)
+        self.shares = shares_of(self._settings.listen, turns)
         self.hub = Hub(self.store, limits)
-        self.pump = Pump(self.hub, self._loop.call_soon, self.environment.stopwatch)
-        self.maintenance = Maintenance(self, self._settings.storage, self._loop)
+        self.pump = Pump(self.hub, loop.call_soon, self.environment.stopwatch)
+        self.maintenance = Maintenance(self, storage, loop)
         # Leaders may still answer what this node asked before it was killed: its numbers must not be met again.
         first = self._rng.getrandbits(48)
-        self.admission = Admission(
-            lambda: self.engine.is_leader, self.log, self.machine, self._settings.storage.state_bytes
-        )
-        self.forwarding = Forwarding(self.engine, self.say, self._loop.time, first, self.peers.reads)
+        self.admission = Admission(lambda: engine.is_leader, self.log, self.machine, storage.state_bytes)
+        self.forwarding = Forwarding(engine, say, loop.time, first, self.peers.reads)
         self.proposer = Proposer(
-            self.engine.propose,
+            engine.propose,
             self.log.has_room,
             self.admission,
             self.forwarding,
-            self._loop.call_soon,
+            loop.call_soon,
             self.environment.clock_ms,
-            self._loop.time,
+            loop.time,
             Estimates(self.machine.store),
             self.formats.next,
-            self._loop.call_later,
+            loop.call_later,
         )
         self.forwarding.proposer = self.proposer
         self.draining = Draining(self.admission, self.proposer, self.forwarding)
-        self.read_index = ReadIndex(
-            self.engine, self.say, lambda: self.machine.index, self._loop.time, self._loop.call_soon, first
-        )
-        self.readiness = Readiness(self.engine, self.read_index.ask)
-        self.leases = LeaseService(
-            self.machine, limits, self._reign, self.confirm, self.proposer, self._loop.time
-        )
-        self.membership = Membership(self.engine, self.me, self.say, self._loop.time, first)
+        self.read_index = ReadIndex(engine, say, lambda: self.machine.index, loop.time, loop.call_soon, first)
+        self.readiness = Readiness(engine, self.read_index.ask)
+        lead = Leadership(engine, lambda: self.machine.index)
+        self.leases = LeaseService(self.machine, limits, lead.term, lead.confirm, self.proposer, loop.time)
+        self.membership = Membership(engine, self.me, say, loop.time, first)
         cluster = self._settings.cluster
         self.replica_check = ReplicaCheck(
-            self.engine,
+            engine,
             lambda: self.machine,
             self.formats.say,
-            self._loop,
+            loop,
             (cluster.hash_seconds, cluster.compare_seconds),
             self._on_divergence,
             first,
         )
         self.membership.services["hash"] = self.replica_check.service
-        self.lease_questions = LeaseQuestions(
-            self.leases.request, self.engine, self.say, self._loop.time, first
-        )
+        self.lease_questions = LeaseQuestions(self.leases.request, engine, say, loop.time, first)
         self._assemble_members(first)
 
     def _assemble_members(self, first: int) -> None:
         """Put together what has to do with the other members, and hear them from here on."""
+        engine, say, time = self.engine, self.say, self._loop.time
         self.strangers = Strangers(self.cluster, self.me.id, self.membership)
-        self.names = Names(self.engine)
+        self.names = Names(engine)
         self.install = Install(self, first)
-        self.removal = Removal(self.say, self._loop.time)
-        self.contacts = Contacts(self.me.id, self.engine, self.removal, self.peers.set_members)
-        self.proof = Proof(self.engine, self.say, self._loop.time, first)
-        self.standing = Standing(self.engine, self.contacts.knows, self.proof.votes)
-        self.conduct = Conduct(self._loop.time, self.peers.hang_up)
-        self.dismissal = Dismissal(self.engine, self.conduct.bad, self._leave)
-        self.step_down = StepDown(self.me.id, self.engine, self._loop.time)
-        rooms = (
-            self.forwarding,
-            self.read_index,
-            self.lease_questions,
-            self.install,
-            self.membership,
-            self.dismissal,
-            self.replica_check,
+        self.removal = Removal(say, time)
+        self.contacts = Contacts(self.me.id, engine, self.removal, self.peers.set_members)
+        self.proof = Proof(engine, say, time, first)
+        self.standing = Standing(engine, self.contacts.knows, self.proof.votes)
+        self.conduct = Conduct(time, self.peers.hang_up)
+        self.dismissal = Dismissal(engine, self.conduct.bad, self._leave)
+        self.gate = Gate(
+            engine,
+            self.contacts,
+            self.standing,
             self.proof,
+            self.dismissal,
+            self._loop.call_soon,
+            self.readiness.look,
         )
+        self.step_down = StepDown(self.me.id, engine, time)
+        asked = (self.forwarding, self.read_index, self.lease_questions, self.membership)
+        others = (self.install, self.dismissal, self.replica_check, self.proof)
         self.inbox = Inbox(
-            self.engine, self.standing, self.conduct, self.formats, self.proof, self.names, self.fail, rooms
+            engine,
+            self.standing,
+            self.conduct,
+            self.formats,
+            self.proof,
+            self.names,
+            self.fail,
+            (*asked, *others),
         )
         self.peers.receive = self.inbox.hear
         self.peers.changed = self._reachable
-        self.engine.on_configuration(lambda configuration: self._use_members())
-        self.engine.on_leadership(self._leadership)
-        self.engine.on_install(self.install.needed)
-
-    def _make_shares(self) -> Shares:
-        listen = self._settings.listen
-        turns = Turns(self._loop.call_soon, self.environment.stopwatch)
-        patience = Patience(listen.message_seconds, listen.stuck_seconds)
-        return Shares(turns, listen.held_bytes, listen.unsent_bytes, patience, listen.waiting)
+        engine.on_configuration(lambda configuration: self.gate.use())
+        engine.on_leadership(self._leadership)
+        engine.on_install(self.install.needed)
 
     def _first_configuration(self) -> Configuration:
-        """Who belonged to the cluster when the checkpoint was made, or when this node began."""
-        stored = self.checkpointer.config
-        if stored is not None:
-            return decode_configuration(stored)
-        return Configuration((self.me,)) if self.directory.identity.founder else Configuration()
+        return self._data.configuration(self.me)
 
-    def _read_entry(self, entry: bytes) -> bytes:
-        """Return an entry of the leader's with its decoded form. Raises `UnknownFormat` where it is not known."""
-        if entry[:1] in commands.OTHER_MARKS:
-            return entry
-        if entry[:1] != commands.MARK:
-            raise commands.UnknownFormat(
-                f"an entry begins with {entry[:1]!r}: this version of visord knows no such kind"
-            )
-        command = commands.decode(entry)
-        self.formats.reached(commands.format_of(entry))
-        return command
+    def _read(self, entry: bytes) -> bytes:
+        return self.formats.read(entry)
 
     def _require(self, form: int) -> None:
         if not self._closed:
@@ -359,7 +308,7 @@ class Node:
         if self.divergence is not None and self.engine.is_leader and not self.engine.transferring:
             self.engine.transfer(None)  # who leads decides when leases end, and others take its checkpoints
         if self.removal.over():
-            self._use_members()
+            self.gate.use()
         self.readiness.check()
 
     # -- members --------------------------------------------------------------------------------------
@@ -372,13 +321,6 @@ class Node:
         """Return what each line of the log says of this node: who it is, and where it stands."""
         return {"node": self.name, "node_id": self.me.id, "term": self.engine.term, "rev": self.store.rev}
 
-    @property
-    def little_space(self) -> int:
-        """Free bytes of the disk below which it is an alarm; 0: never, or the disk was not looked at yet."""
-        if self.space is None:
-            return 0
-        return min(self._settings.storage.alarm_free_bytes, self.space.total // 10)
-
     def _reachable(self, member: str, yes: bool) -> None:
         if self._closed:
             return
@@ -388,45 +330,9 @@ class Node:
             self.replica_check.lose(member)
         self._look_after_waiting()
 
-    def _use_members(self) -> None:
-        if not self._closed:
-            self.contacts.look()
-            self.standing.use()
-            self.proof.use()
-            self.readiness.look()
-
-    def contact(self, members: list[dict[str, Any]]) -> None:
-        """This node joins, and is to answer these (rows of `Membership.members`)."""
-        self.contacts.meet(members)
-        self.proof.joined(members)
-        self._use_members()
-
-    def admit(self, member: str, address: str | None = None) -> str | None:
-        """Return why this member may not connect; None when it may. `address`: where it says that others dial it."""
-        if member in self.engine.committed_configuration.removed:
-            return f"{member} was removed from the cluster and can never return"
-        known = self.contacts.knows(member)
-        why = self.contacts.admit(member, address)
-        if not known and self.contacts.knows(member):
-            self._loop.call_soon(self._use_members)
-        return why
-
-    def removed(self, member: str) -> bool:
-        """Tell whether this member was removed from the cluster, as far as is committed here."""
-        return member in self.engine.committed_configuration.removed
-
-    def dismissed(self, member: str) -> None:
-        """This member refuses this node: it was removed. It counts as when he says GONE."""
-        if not self._closed and self.failure is None:
-            self.dismissal.hear(member)
-
     def _leadership(self, leader: str | None, term: int) -> None:
         """The leader or the term changed. Called by the engine within its turn: act when that is over."""
-        if leader is None:
-            logger.info("term %d: no leader is known yet", term, extra=about(term=term))
-        else:
-            known = about(term=term, leader=self.names.of(leader) or None, leader_id=leader)
-            logger.info("term %d: %s leads", term, self.names.told(leader), extra=known)
+        self.names.tell_leader(leader, term)
         self.readiness.look()
         self._loop.call_soon(self._after_change)
 
@@ -438,8 +344,6 @@ class Node:
             self.forwarding.lose(member)
         self.proposer.synced()
         self._look_after_waiting()
-
-    # -- the proposer's way ---------------------------------------------------------------------------
 
     def _on_durable(self) -> None:
         # Answers first: the next command then holds what came meanwhile, and fewer syncs do the same work. The
@@ -470,17 +374,17 @@ class Node:
 
     def _configuration_committed(self, configuration: Configuration) -> None:
         self.membership.look()
-        self.on_addresses(self.addresses())
+        self.on_addresses(self.engine.configuration.clients)
         self.removal.committed(configuration)
-        self._use_members()
+        self.gate.use()
         if self.me.id in configuration.removed:
             self._leave()
 
     def _leave(self) -> None:
         self.fail(RemovedError(f"{self.name} ({self.me.id}) was removed from the cluster"))
 
-    def replace_machine(self, machine: Machine) -> None:
-        """Go on with the state of a checkpoint that came from elsewhere."""
+    def installed(self, machine: Machine, configuration: Configuration) -> None:
+        """Go on with the state of a checkpoint that came from elsewhere, and with its members."""
         self.replica_check.places.forget()
         self.formats.reached(machine.format)
         if machine is not self.machine:
@@ -488,6 +392,9 @@ class Node:
             self.leases.use(self.machine)
         self.on_applied()
         self.pump.wake()
+        self.engine.installed(machine.index, machine.term, configuration)
+        self.proposer.lose(machine.index)
+        self.read_index.applied(machine.index)
 
     def _on_divergence(self, rev: int, own: str, majority: str) -> None:
         """Serve nobody any more, and remember that. The node stays up: to be looked into, and to vote."""
@@ -499,13 +406,8 @@ class Node:
         self.inbox.diverged = True
         self.admission.diverged = found.refusal
         self.on_divergence(found.refusal)
-
-        def noted(result: None, error: BaseException | None) -> None:
-            if error is not None:
-                logger.error("that could not be noted: %s; it is found again after a restart", error)
-
-        disk, path = self.environment.disk, self.directory.path
-        self.environment.background.submit(lambda: divergence.write(disk, path, found), noted)
+        environment = self.environment
+        divergence.remember(environment.disk, self.directory.path, found, environment.background)
 
     def fail(self, error: BaseException) -> None:
         """Stop for good: the disk failed or the log holds what this version does not know."""
@@ -523,14 +425,6 @@ class Node:
         self.read_index.abandon()
         self._fail_server(error)
 
-    def checkpoint_now(self) -> None:
-        """Begin a checkpoint unless one is being made."""
-        self.maintenance.checkpoint_now()
-
-    def give_back(self) -> None:
-        """Give memory that is free back to the system, in a thread's time."""
-        self.environment.background.submit(collector.give_back, lambda result, error: None)
-
     def close(self) -> None:
         """Give everything back. Idempotent."""
         if self._closed:
@@ -538,6 +432,7 @@ class Node:
         self._closed = self.admission.closing = True
         self.readiness.end()
         self.inbox.close()
+        self.gate.close()
         self.pump.close()
         self.maintenance.close()
         self.replica_check.close()
@@ -547,36 +442,7 @@ class Node:
         self._give_back()
 
     def _give_back(self) -> None:
-        """Close what was opened, also by a start that failed half way: the directory may be tried again."""
-        for name in ("environment", "log", "checkpointer", "directory"):
-            resource = getattr(self, name, None)
-            if resource is not None:
-                with contextlib.suppress(OSError):
-                    resource.close()
-
-    # -- what conversations ask ----------------------------------------------------------------------------
-
-    def addresses(self) -> list[str]:
-        """Where clients find the members: those that vote; learners only where clients would find nobody else."""
-        found = [one for one in self.engine.configuration.members if one.client]
-        return [one.client for one in found if one.voter] or [one.client for one in found]
-
-    @property
-    def leader(self) -> Member | None:
-        """Who leads, as far as this node knows."""
-        leader = self.engine.leader
-        return None if leader is None else self.engine.configuration.find(leader)
-
-    # -- leases ---------------------------------------------------------------------------------------
-
-    def _reign(self) -> int:
-        """Return the term in which this node leads and has applied all of before; 0 when it does not."""
-        return self.engine.term if self.engine.reads_are_current else 0
-
-    def confirm(self, callback: Callable[[Refusal | None], None]) -> None:
-        """Call back with None once it is sure that this node led after the call, or with why that is not so."""
-        self.engine.confirm(
-            lambda index: callback(
-                NO_QUORUM if index is None or index > self.machine.index else None,
-            )
-        )
+        """Close what was opened, also by a start that failed half way."""
+        with contextlib.suppress(OSError):
+            self.environment.close()
+        self._data.close()

@@ -51,6 +51,7 @@ from visord.serving.status import summary, why_not_ready
 from visord.serving.web import CONNECTIONS, Pages, WebConnection
 from visord.settings import Settings
 from visord.state.refusal import Refusal
+from visord.storage import collector
 from visord.storage.directory import read_identity
 from visord.storage.disk import OsDisk
 from visord.system_errors import listening_fault, stays
@@ -137,8 +138,8 @@ class Server:
         client = self._settings.listen.advertise or self._found_at()
         node = self.node = self._make_node((peers.advertised, client), cluster)
         self._secure(keeping, node, peers)
-        peers.admit = lambda member, hello: node.admit(member, hello.address)
-        peers.removed, peers.dismissed, peers.name = node.removed, node.dismissed, node.names.of
+        peers.admit = lambda member, hello: node.gate.admit(member, hello.address)
+        peers.removed, peers.dismissed, peers.name = node.gate.removed, node.gate.dismissed, node.names.of
         peers.answer = lambda *asked: _answer(node, *asked)
         await peers.start()
         await self._listen_http(node)
@@ -302,7 +303,7 @@ class Server:
         door = self._door = Door(
             Backend(node),
             self.limits(),
-            node.give_back,
+            lambda: node.environment.background.submit(collector.give_back, lambda result, error: None),
             total=room.connections,
             each=min(listen.connections_per_address, room.connections),
             idle=listen.idle_seconds,

@@ -172,7 +172,7 @@ class Inside:
         hosts = world.hosts if rng.random() < 0.3 else [rng.choice(world.hosts)]
         for host in hosts:
             if checkpoint and host.node is not None:
-                host.node.checkpoint_now()
+                host.node.maintenance.checkpoint_now()
         world.scheduler.run_until(world.scheduler.now + (2.0 if checkpoint else 0.0))
         for host in hosts:
             host.crash(power=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,11 +45,12 @@ ALLOWED: dict[str, set[str]] = {
         "visord.environment", "visord.proposer", "visord.addresses", "visord.naming", "visord.logs", "visor.protocol",
     },
     "visord/leases": {
-        "visord.leases", "visord.members.leader_calls", "visord.peers.messages", "visord.proposer", "visord.state",
-        "visor.protocol",
+        "visord.leases", "visord.members.leader_calls", "visord.members.read_index", "visord.peers.messages",
+        "visord.proposer", "visord.state", "visor.protocol",
     },
     "visord/serving": {
-        "visord.addresses",
+        "visord.addresses", "visord.admission", "visord.environment", "visord.leases", "visord.maintenance",
+        "visord.peers", "visord.proposer", "visord.raft", "visord.readiness", "visord.storage",
         "visord.serving", "visord.members", "visord.watch", "visord.waiting", "visord.state", "visord.logs",
         "visord.progress", "visord.system_errors",
         "visor.protocol", "visor._harmless", "visor._version",
@@ -116,6 +117,66 @@ def test_the_client_never_loads_the_server() -> None:
         if is_within(name, "visord")
     ]
     assert not wrong
+
+
+def names_of(package: str) -> dict[str, Path]:
+    """Return the modules of a package by their dotted names."""
+    found = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in modules(package)}
+    return {name.removesuffix(".__init__"): path for name, path in found.items()}
+
+
+def all_imports(tree: ast.Module) -> Iterator[str]:
+    """Names imported anywhere: late, and for types only, too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def graph_of(package: str, imports: Callable[[ast.Module], Iterator[str]]) -> dict[str, set[str]]:
+    """Return which modules of a package each of them imports."""
+    known = names_of(package)
+    graph: dict[str, set[str]] = {}
+    for name, path in known.items():
+        graph[name] = set()
+        for imported in imports(ast.parse(path.read_text())):
+            while imported and imported not in known:
+                imported = imported.rpartition(".")[0]
+            if imported and imported != name:
+                graph[name].add(imported)
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Return the modules that reach themselves, those that reach each other together."""
+    reached: dict[str, set[str]] = {}
+    for name in graph:
+        seen: set[str] = set()
+        todo = [name]
+        while todo:
+            for other in graph[todo.pop()] - seen:
+                seen.add(other)
+                todo.append(other)
+        reached[name] = seen
+    inside = {name for name in graph if name in reached[name]}
+    groups = {
+        frozenset(one for one in inside if one in reached[name] and name in reached[one]) for name in inside
+    }
+    return sorted(sorted(group) for group in groups)
+
+
+def test_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"f"}, "f": {"e"}, "g": {"a"}}
+    assert circles(graph) == [["a", "b", "c"], ["e", "f"]]
+
+
+@pytest.mark.parametrize(
+    "imports", [top_level_imports, all_imports], ids=["at load", "late and for types, too"]
+)
+def test_no_modules_of_the_server_import_each_other(imports: Callable[[ast.Module], Iterator[str]]) -> None:
+    """A Protocol that is declared by who uses it says what it needs, where the type itself would close a circle."""
+    assert circles(graph_of("visord", imports)) == []
 
 
 def test_only_the_raft_package_imports_pysyncobj() -> None:

@@ -164,7 +164,7 @@ def test_a_learner_that_was_promoted_by_an_entry_that_is_not_here_leads_once_a_v
     who: str,
 ) -> None:
     world = silenced()
-    assert world.node.admit(who, "10.0.0.9:1") is None
+    assert world.node.gate.admit(who, "10.0.0.9:1") is None
     world.turn(0.1)
     world.honest = True
     world.promoted = [who]
@@ -183,7 +183,7 @@ def test_a_learner_that_was_promoted_by_an_entry_that_is_not_here_leads_once_a_v
 
 def test_where_no_voter_vouches_it_is_told_in_health() -> None:
     world = silenced()
-    assert world.node.admit(STRANGER, "10.0.0.9:1") is None
+    assert world.node.gate.admit(STRANGER, "10.0.0.9:1") is None
     for _ in range(10):
         world.hear(STRANGER, entries(world, world.node.engine.term + 1))
         world.turn(0.1)

@@ -237,7 +237,7 @@ def test_who_does_not_vote_leads_nobody_however_long_nobody_leads(who: str, end:
     world = led()
     world.honest = False
     node = world.node
-    assert node.admit(who, "10.0.0.9:1") is None
+    assert node.gate.admit(who, "10.0.0.9:1") is None
     world.turn(60.0)
     engine = node.engine
     assert engine.leader is None
@@ -257,7 +257,7 @@ def test_who_does_not_vote_leads_nobody_however_long_nobody_leads(who: str, end:
     assert (engine.term, engine.log.last_index, engine.commit_index, node.store.rev) == known
     assert engine.leader is None
     if end == "restarts from a checkpoint":
-        node.checkpoint_now()
+        node.maintenance.checkpoint_now()
         world.turn(3.0)
     if end != "goes on":
         world.restart()

@@ -167,8 +167,8 @@ def test_clients_are_told_of_voters_and_of_learners_only_where_they_would_find_n
         node.membership.act("update", [member, peer, client], lambda ok, result: None)
         world.turn(6.0)
 
-    assert node.addresses() == []
+    assert node.engine.configuration.clients == []
     tell(LEARNER, "10.0.0.4:8046")
-    assert node.addresses() == ["10.0.0.4:8046"]
+    assert node.engine.configuration.clients == ["10.0.0.4:8046"]
     tell(VOTER, "10.0.0.3:8046")
-    assert node.addresses() == ["10.0.0.3:8046"]
+    assert node.engine.configuration.clients == ["10.0.0.3:8046"]

@@ -78,18 +78,18 @@ def test_a_majority_of_the_voters_is_believed_and_one_is_told_of() -> None:
     world = followed(votes=False)  # a learner of two voters
     for _ in range(3):
         for who in (VOTER, LEARNER, STRANGER):
-            world.node.dismissed(who)
+            world.node.gate.dismissed(who)
     world.turn(2.0)
     assert world.failures == []
     assert [one for one in health.alarms(world.node) if one.startswith("removed: ")]
-    world.node.dismissed(OTHER_VOTER)
+    world.node.gate.dismissed(OTHER_VOTER)
     assert [type(one) for one in world.failures] == [RemovedError]
 
 
 def test_a_node_that_leads_or_votes_alone_is_not_removed_by_refusals() -> None:
     world = led()
     for _ in range(3):
-        world.node.dismissed(VOTER)
+        world.node.gate.dismissed(VOTER)
         world.turn(1.0)
     assert world.failures == []
     assert world.commits()
@@ -97,5 +97,5 @@ def test_a_node_that_leads_or_votes_alone_is_not_removed_by_refusals() -> None:
 
 def test_a_node_tells_who_was_removed() -> None:
     world = Lone()
-    assert not world.node.removed(VOTER)
-    assert not world.node.removed(STRANGER)
+    assert not world.node.gate.removed(VOTER)
+    assert not world.node.gate.removed(STRANGER)

@@ -95,14 +95,14 @@ def test_disk_is_given_back(tmp_path: Path) -> None:
         for number in range(200):
             wire.set(f"/n/{number % 10}", b"x" * 20_000)
         node = node_of(server)
-        server._loop.call_soon_threadsafe(node.checkpoint_now)  # type: ignore[union-attr]
+        server._loop.call_soon_threadsafe(node.maintenance.checkpoint_now)  # type: ignore[union-attr]
         eventually(lambda: wire.status()["checkpoint"]["made"] == 1)
         before = sum(path.stat().st_size for path in (data / "history").iterdir())
         for number in range(20):
             wire.set(f"/n/{number % 10}", b"y" * 20_000)
         wire.call(verbs.RETAIN, 1)
         eventually(lambda: node.store.trimmed[0] == 219)
-        server._loop.call_soon_threadsafe(node.checkpoint_now)  # type: ignore[union-attr]
+        server._loop.call_soon_threadsafe(node.maintenance.checkpoint_now)  # type: ignore[union-attr]
         eventually(lambda: wire.status()["checkpoint"]["made"] == 2)
         eventually(lambda: sum(path.stat().st_size for path in (data / "history").iterdir()) < before / 5)
         state = wire.call(verbs.SCAN, [verbs.SEL_TREE, "/"])

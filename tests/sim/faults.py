@@ -193,7 +193,7 @@ class Faults:
         host = self._host()
         if host is None or host.process is None or host.node is None:
             return False
-        host.process.loop.call_soon(host.node.checkpoint_now)
+        host.process.loop.call_soon(host.node.maintenance.checkpoint_now)
         return True
 
     def _crash_in_a_checkpoint(self) -> bool:

@@ -112,8 +112,8 @@ class Process:
         self.backend = Backend(node)
         node.engine.max_batch = host.world.max_batch
         assert self.peers is not None
-        self.peers.admit = node.admit
-        self.peers.removed, self.peers.dismissed = node.removed, node.dismissed
+        self.peers.admit = node.gate.admit
+        self.peers.removed, self.peers.dismissed = node.gate.removed, node.gate.dismissed
         self.peers.answer = node.strangers.answer
         node.start()
 

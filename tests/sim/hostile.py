@@ -148,7 +148,7 @@ class Hostile:
         node = host.node
         if node is None or node.failure is not None:
             return
-        node.admit(member, ADDRESS)
+        node.gate.admit(member, ADDRESS)
         log, term = node.log, node.engine.term + 1
         last = log.last_index
         entry = bytes(

@@ -202,7 +202,7 @@ def test_a_member_that_caught_up_through_the_log_does_not_install_what_it_fetche
     assert host.node is not None and leader.node is not None
     isolate(world, host)
     go_on(world, 0.3)
-    leader.node.checkpoint_now()
+    leader.node.maintenance.checkpoint_now()
     go_on(world, 0.3)
     checkpoint = leader.node.checkpointer.index
     assert host.node.machine.index < checkpoint
@@ -530,7 +530,7 @@ def test_who_says_that_it_was_removed_and_was_not_is_left_alone() -> None:
     assert host.node is not None
     isolate(world, host)
     go_on(world, 3.0)
-    host.node.dismissed(leads(world).member_id)
+    host.node.gate.dismissed(leads(world).member_id)
     assert host.node.engine.leader is None and host.node.dismissal.told is not None
     world._care()
     assert not host.retired

@@ -297,7 +297,7 @@ class World:
     def _was_removed(self, host: Host) -> bool:
         """As `visor cluster members` at the leader shows."""
         leader = self.leader()
-        return leader is not None and leader.node is not None and leader.node.removed(host.member_id)
+        return leader is not None and leader.node is not None and leader.node.gate.removed(host.member_id)
 
     def _stop_or(self, reached: Callable[[], bool]) -> bool:
         return self._stop() or reached()

@@ -5,6 +5,8 @@ joining        how a node comes to its cluster
 strangers      what it answers those that come
 names          what members are called
 actions        what can be asked of a cluster, and with which arguments
+gate           who may connect, and what follows from a change of the members
+contacts       which addresses this node dials
 standing       who may say what to this node
 proof          who votes, by the word of those who vote
 conduct        what members say that they should not

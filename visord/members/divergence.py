@@ -7,11 +7,15 @@ way to say that the node shall serve again.
 from __future__ import annotations
 
 import json
+import logging
 from typing import Final, NamedTuple
 
 from visord.state.refusal import Refusal
 from visord.storage.disk import Disk, join, read_all, write_atomic
 from visord.storage.errors import DamageError
+from visord.storage.worker import Submitter
+
+logger = logging.getLogger("visord.node")
 
 NAME: Final = "diverged"
 NOTE_BYTES: Final = 64 << 10
@@ -33,6 +37,16 @@ class Divergence(NamedTuple):
         """What everybody is told who asks this node for anything."""
         text = f"the state of this node differs from the others' at rev {self.rev}: it serves nobody"
         return Refusal("diverged", text, {"rev": self.rev})
+
+
+def remember(disk: Disk, directory: str, found: Divergence, thread: Submitter) -> None:
+    """Remember it, in a thread's time. A failure is only logged: it is found again after a restart."""
+
+    def noted(result: None, error: BaseException | None) -> None:
+        if error is not None:
+            logger.error("that could not be noted: %s; it is found again after a restart", error)
+
+    thread.submit(lambda: write(disk, directory, found), noted)
 
 
 def write(disk: Disk, directory: str, found: Divergence) -> None:

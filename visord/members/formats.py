@@ -30,6 +30,7 @@ from typing import Any, Final, Protocol
 
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration
+from visord.state import command as commands
 from visord.state.formats import FORMAT, OLDEST
 
 logger = logging.getLogger("visord.cluster")
@@ -100,6 +101,18 @@ class Formats:
         """This node has these entries in its log, the newest first."""
         if any(entry[:2] == b"\x00\x93" and entry[2:3] > b"\x01" for entry in entries):
             self.reached(FORMAT)
+
+    def read(self, entry: bytes) -> bytes:
+        """Return an entry of the leader's with its decoded form. Raises `UnknownFormat` where it is not known."""
+        if entry[:1] in commands.OTHER_MARKS:
+            return entry
+        if entry[:1] != commands.MARK:
+            raise commands.UnknownFormat(
+                f"an entry begins with {entry[:1]!r}: this version of visord knows no such kind"
+            )
+        command = commands.decode(entry)
+        self.reached(commands.format_of(entry))
+        return command
 
     def next(self) -> int:
         """Return the format of this leader's next command."""

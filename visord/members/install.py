@@ -14,14 +14,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
+from visor.protocol.limits import Limits
+from visord.environment import Environment
 from visord.logs import about
+from visord.members.names import Names
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
 from visord.raft.configuration import Configuration, UnknownConfiguration
 from visord.raft.configuration import decode as decode_configuration
 from visord.state.machine import Machine
+from visord.storage.checkpoint import Checkpointer
+from visord.storage.directory import DataDirectory
 from visord.storage.errors import StorageError
 from visord.storage.fetched import OfferError
 from visord.storage.incoming import Incoming
@@ -29,15 +34,73 @@ from visord.storage.loading import reaches
 from visord.storage.manifest import Manifest
 from visord.storage.outgoing import Outgoing
 
-if TYPE_CHECKING:
-    from visord.node import Node
-
 logger = logging.getLogger("visord.catchup")
 
 ANSWER_SECONDS: Final = 3.0
 """After this time an answer is taken for lost, and asked for again."""
 RETRY_SECONDS: Final = 5.0
 """After a failed transfer (a full disk, say)."""
+
+
+class Consensus(Protocol):
+    """What of the engine is used."""
+
+    paused: bool
+    """Nothing is applied."""
+
+    @property
+    def leader(self) -> str | None: ...
+
+
+class Log(Protocol):
+    """What of the log is used."""
+
+    @property
+    def first_index(self) -> int: ...
+
+
+class Jobs(Protocol):
+    """What of the maintenance is used."""
+
+    def do(self, steps: Iterator[None], /) -> None: ...
+
+    def checkpoint_now(self) -> None: ...
+
+
+class Node(Protocol):
+    """What of the node is used."""
+
+    @property
+    def environment(self) -> Environment: ...
+
+    @property
+    def directory(self) -> DataDirectory: ...
+
+    @property
+    def checkpointer(self) -> Checkpointer: ...
+
+    @property
+    def machine(self) -> Machine: ...
+
+    @property
+    def log(self) -> Log: ...
+
+    @property
+    def engine(self) -> Consensus: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def names(self) -> Names: ...
+
+    @property
+    def maintenance(self) -> Jobs: ...
+
+    def say(self, member: str, message: list[Any], /) -> bool: ...
+
+    def installed(self, machine: Machine, configuration: Configuration, /) -> None:
+        """Go on with the state of a checkpoint that came from elsewhere."""
 
 
 class _Installation:
@@ -234,10 +297,7 @@ class Install:
             if not done:
                 return
             machine = new.machine
-            node.replace_machine(machine)
-            node.engine.installed(machine.index, machine.term, new.configuration)
-            node.proposer.lose(machine.index)
-            node.read_index.applied(machine.index)
+            node.installed(machine, new.configuration)
             logger.info(
                 "took over a checkpoint of %s at index %d, rev %d",
                 node.names.told(self._source), machine.index, machine.store.rev,
@@ -254,7 +314,7 @@ class Install:
         """A member asks for the newest checkpoint."""
         offer = self.outgoing.offer()
         if offer is None:
-            self._node.checkpoint_now()
+            self._node.maintenance.checkpoint_now()
         self._node.say(member, [msg.OFFERED, message[1], offer])
 
     def on_fetch(self, member: str, message: list[Any]) -> None:

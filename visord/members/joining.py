@@ -77,6 +77,12 @@ class Vouched(Protocol):
     def joining(self) -> bool: ...
 
 
+class Gate(Protocol):
+    """What of the gate is used."""
+
+    def meet(self, members: list[dict[str, Any]], /) -> None: ...
+
+
 class Home(Protocol):
     """What of the data directory is used."""
 
@@ -102,7 +108,8 @@ class Node(Protocol):
     @property
     def proof(self) -> Vouched: ...
 
-    def contact(self, members: list[dict[str, Any]], /) -> None: ...
+    @property
+    def gate(self) -> Gate: ...
 
 
 def is_his_own(hello: Hello, message: list[Any]) -> bool:
@@ -153,7 +160,7 @@ async def join(start: Start, node: Node, reach: Reach) -> None:
             await reach.sleep(PAUSE_SECONDS)
             continue
         if answer[1] is True:
-            node.contact(answer[2]["members"])
+            node.gate.meet(answer[2]["members"])
             await reach.sleep(PAUSE_SECONDS)
             continue
         code, text, _ = answer[2]

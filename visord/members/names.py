@@ -1,14 +1,21 @@
-"""What to call a member, whose id is known, in words."""
+"""What to call a member, whose id is known, in words; and who leads."""
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
-from visord.raft.configuration import Configuration
+from visord.logs import about
+from visord.raft.configuration import Configuration, Member
+
+logger = logging.getLogger("visord.node")
 
 
 class Consensus(Protocol):
     """What of the engine is used."""
+
+    @property
+    def leader(self) -> str | None: ...
 
     @property
     def configuration(self) -> Configuration: ...
@@ -32,3 +39,17 @@ class Names:
         """Return what to call this member in words: its name and its id."""
         name = self.of(member)
         return f"{name} ({member})" if name else member
+
+    @property
+    def leader(self) -> Member | None:
+        """Who leads, as far as this node knows."""
+        leader = self._consensus.leader
+        return None if leader is None else self._consensus.configuration.find(leader)
+
+    def tell_leader(self, leader: str | None, term: int) -> None:
+        """Log who leads."""
+        if leader is None:
+            logger.info("term %d: no leader is known yet", term, extra=about(term=term))
+        else:
+            known = about(term=term, leader=self.of(leader) or None, leader_id=leader)
+            logger.info("term %d: %s leads", term, self.told(leader), extra=known)

@@ -17,7 +17,11 @@ from visord.members.leader_calls import Consensus as Leadership
 from visord.members.leader_calls import Fields, Kind, LeaderCalls
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
+from visord.state.refusal import Refusal
 from visord.waiting import Waiting
+
+NO_QUORUM: Final = Refusal("no_quorum", "no leader confirms that this node is current", {})
+"""What is told who waited too long for a confirmation."""
 
 Reader: TypeAlias = Callable[[bool], None]
 

@@ -69,6 +69,12 @@ class Configuration(NamedTuple):
         return next((f"{one.name} ({one.id})" for one in self.members if one.id == member), member)
 
     @property
+    def clients(self) -> list[str]:
+        """Where clients find the members: those that vote; learners only where clients would find nobody else."""
+        found = [one for one in self.members if one.client]
+        return [one.client for one in found if one.voter] or [one.client for one in found]
+
+    @property
     def voters(self) -> list[str]:
         """The ids of those who vote, sorted."""
         return sorted(one.id for one in self.members if one.voter)

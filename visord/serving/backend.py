@@ -9,21 +9,23 @@ operators   operate, status
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
+from visord.environment import Environment
+from visord.leases.questions import LeaseQuestions
+from visord.members.read_index import ReadIndex
+from visord.proposer import Proposer
 from visord.serving import status
 from visord.serving.admin import Admin
 from visord.state import fields
 from visord.state.refusal import Refusal
 from visord.waiting import Waiting
+from visord.watch.pump import Pump
 from visord.watch.subscription import Sink
-
-if TYPE_CHECKING:
-    from visord.node import Node
 
 AT: Final = 3
 MODE: Final = 4
@@ -59,6 +61,28 @@ class Sleeper(Protocol):
 
 class Client(Sleeper, Sink, Protocol):
     """A conversation, as it is known behind it."""
+
+
+class Node(status.Node, Protocol):
+    """What of the node is used."""
+
+    on_applied: Callable[[], None]
+    """Called when something was applied, or another state was taken over."""
+
+    @property
+    def environment(self) -> Environment: ...
+
+    @property
+    def pump(self) -> Pump: ...
+
+    @property
+    def proposer(self) -> Proposer: ...
+
+    @property
+    def read_index(self) -> ReadIndex: ...
+
+    @property
+    def lease_questions(self) -> LeaseQuestions: ...
 
 
 class Backend:

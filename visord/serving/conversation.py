@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder, Encoder, Message
 from visor.protocol.limits import Limits
+from visord.members.read_index import NO_QUORUM
 from visord.serving.backend import Backend, UntilRev
 from visord.serving.greeting import read_hello
 from visord.serving.shape import TOO_DEEP, WEIGHT, elements, transaction
@@ -69,7 +70,6 @@ HEAVY: Final = frozenset(
 )
 """What may take long enough that it is only begun while there is time."""
 
-NO_QUORUM: Final = Refusal("no_quorum", "no leader confirms that this node is current", {})
 CANCELLED: Final = Refusal("cancelled", "the client cancelled this request", {})
 
 PIECE: Final = 256 * 1024

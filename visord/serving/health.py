@@ -6,12 +6,23 @@ An alarm is a line that begins with a fixed word; it goes by itself when its cau
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
+from visord.admission import Admission
+from visord.maintenance import Maintenance
+from visord.members.dismissal import Dismissal
+from visord.members.divergence import Divergence
 from visord.members.newcomers import FORGET_SECONDS, NEWCOMERS
-
-if TYPE_CHECKING:
-    from visord.node import Node
+from visord.members.proof import Proof
+from visord.members.replica_check import ReplicaCheck
+from visord.raft.engine import Engine
+from visord.raft.log import RaftLog
+from visord.readiness import Readiness
+from visord.serving.shares import Shares
+from visord.serving.vigil import Space
+from visord.state.machine import Machine
+from visord.storage.directory import DataDirectory
+from visord.watch.hub import Hub
 
 LAG: Final = 1000
 """Committed entries that a ready node may still have to apply."""
@@ -24,6 +35,66 @@ NEWCOMERS_ALARM: Final = NEWCOMERS // 2
 
 PLACES_ALARM: Final = 0.9
 """The same of connections, and of what they make the node hold."""
+
+
+class Node(Protocol):
+    """What of a node is looked at: no more, and nothing is changed."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def machine(self) -> Machine: ...
+
+    @property
+    def log(self) -> RaftLog: ...
+
+    @property
+    def directory(self) -> DataDirectory: ...
+
+    @property
+    def hub(self) -> Hub: ...
+
+    @property
+    def shares(self) -> Shares: ...
+
+    @property
+    def admission(self) -> Admission: ...
+
+    @property
+    def readiness(self) -> Readiness: ...
+
+    @property
+    def maintenance(self) -> Maintenance: ...
+
+    @property
+    def replica_check(self) -> ReplicaCheck: ...
+
+    @property
+    def proof(self) -> Proof: ...
+
+    @property
+    def dismissal(self) -> Dismissal: ...
+
+    @property
+    def divergence(self) -> Divergence | None: ...
+
+    @property
+    def failure(self) -> BaseException | None: ...
+
+    @property
+    def space(self) -> Space | None: ...
+
+    @property
+    def alarm_free_bytes(self) -> int: ...
+
+    @property
+    def exposure(self) -> str: ...
+
+
+def little_space(node: Node) -> int:
+    """Return how many free bytes of the disk are an alarm; 0: none, or the disk was not looked at yet."""
+    return 0 if node.space is None else min(node.alarm_free_bytes, node.space.total // 10)
 
 
 def alarms(node: Node) -> list[str]:
@@ -47,7 +118,7 @@ def _alarms(node: Node) -> Iterator[str]:
     full = node.log.full
     if full is not None:
         yield f"no space: {full.path}: {full.why}, {full.free} bytes free"
-    elif node.space is not None and node.space.free < node.little_space:
+    elif node.space is not None and node.space.free < little_space(node):
         yield (
             f"little space: {node.directory.path}: {node.space.free} of {node.space.total} bytes are free; below about "
             "storage.reserve_bytes writes are refused: free some space, or RETAIN less history"

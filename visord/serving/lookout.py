@@ -11,19 +11,30 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
+from visord.environment import Environment
 from visord.logs import about
-from visord.serving import health
+from visord.members.install import Install
+from visord.serving import health, status
 from visord.serving.vigil import LOOK_SECONDS, Other, Sight, Space, Vigil, Work
-
-if TYPE_CHECKING:
-    from visord.node import Node
 
 logger = logging.getLogger("visord.vigil")
 
 SPACE_SECONDS: Final = 5.0
 """Between two looks at how full the disk is."""
+
+
+class Node(status.Node, Protocol):
+    """What of a node is looked at, and the one thing that is told to it."""
+
+    space: Space | None
+
+    @property
+    def environment(self) -> Environment: ...
+
+    @property
+    def install(self) -> Install: ...
 
 
 class Lookout:

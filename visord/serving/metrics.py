@@ -10,16 +10,15 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from visor._harmless import harmless
 from visor._version import __version__
+from visord.members.conduct import Conduct
 from visord.serving import health
+from visord.serving import status as told
 from visord.serving.memory import resident
 from visord.serving.status import status
-
-if TYPE_CHECKING:
-    from visord.node import Node
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 Row = tuple[str, str, str, "dict[str, str]", float]
@@ -41,6 +40,13 @@ ALARMS: Final = (
     "globs",
     "newcomers",
 )
+
+
+class Node(told.Node, Protocol):
+    """What of a node is counted."""
+
+    @property
+    def conduct(self) -> Conduct: ...
 
 
 def render(node: Node, connections: int) -> str:
@@ -101,7 +107,9 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
         yield _gauge("disk_free_bytes", "Free bytes of the data directory's disk.", node.space.free)
         yield _gauge("disk_bytes", "Bytes of the data directory's disk.", node.space.total)
         yield _gauge(
-            "disk_alarm_bytes", "The alarm `little space` is raised with fewer free bytes.", node.little_space
+            "disk_alarm_bytes",
+            "The alarm `little space` is raised with fewer free bytes.",
+            health.little_space(node),
         )
     yield _gauge("rev", "The latest rev.", figures["rev"])
     yield _gauge("floor", "The lowest rev that can be read.", figures["floor"])

@@ -56,6 +56,16 @@ class Room(Protocol):
     def __len__(self) -> int: ...
 
 
+class Limits(Protocol):
+    """What of `[listen]` is used."""
+
+    held_bytes: int
+    unsent_bytes: int
+    waiting: int
+    message_seconds: float
+    stuck_seconds: float
+
+
 class Shares:
     """See the module. `held` and `unsent`: bytes over all connections."""
 
@@ -119,3 +129,9 @@ class Shares:
         self.held.set(sharer, 0)
         self.unsent.set(sharer, 0)
         self.waiting.set(sharer, 0)
+
+
+def shares_of(listen: Limits, turns: Turns) -> Shares:
+    """Return what an operator lets all conversations of a node share."""
+    patience = Patience(listen.message_seconds, listen.stuck_seconds)
+    return Shares(turns, listen.held_bytes, listen.unsent_bytes, patience, listen.waiting)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from visor._version import __version__
 from visor.protocol import verbs
 from visor.protocol.limits import Limits
+from visord.members.formats import Formats
+from visord.members.membership import Membership
+from visord.members.names import Names
+from visord.peers.network import Peers
+from visord.raft.configuration import Member
 from visord.serving import health
-
-if TYPE_CHECKING:
-    from visord.node import Node
+from visord.state.store import Store
 
 TOLD_LIMITS: Final = (
     "component",
@@ -28,9 +31,37 @@ TOLD_LIMITS: Final = (
 FEATURES: Final = ("txn", "watch", "revert", "retain", "lease")
 
 
+class Node(health.Node, Protocol):
+    """What of a node is told."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def cluster(self) -> str: ...
+
+    @property
+    def me(self) -> Member: ...
+
+    @property
+    def names(self) -> Names: ...
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def peers(self) -> Peers: ...
+
+    @property
+    def membership(self) -> Membership: ...
+
+    @property
+    def formats(self) -> Formats: ...
+
+
 def welcome(node: Node, limits: Limits) -> dict[str, Any]:
     """Return the answer to HELLO."""
-    leader = node.leader
+    leader = node.names.leader
     return {
         "version": verbs.VERSION,
         "features": list(FEATURES),
@@ -39,7 +70,7 @@ def welcome(node: Node, limits: Limits) -> dict[str, Any]:
         "node": node.name,
         "leader": None if leader is None else leader.name,
         "leader_address": None if leader is None else leader.client,
-        "addresses": node.addresses(),
+        "addresses": node.engine.configuration.clients,
         "rev": node.store.rev,
         "floor": node.store.floor,
         "time": node.store.time,
@@ -49,7 +80,7 @@ def welcome(node: Node, limits: Limits) -> dict[str, Any]:
 
 def status(node: Node) -> dict[str, Any]:
     """Return what an operator looks at first."""
-    leader = node.leader
+    leader = node.names.leader
     return {
         "server": f"visord/{__version__}",
         "cluster": node.cluster,
@@ -79,7 +110,7 @@ def status(node: Node) -> dict[str, Any]:
 
 def summary(node: Node) -> str:
     """Return one line for people."""
-    leader = node.leader
+    leader = node.names.leader
     role = "leads" if node.engine.is_leader else f"follows {leader.name}" if leader else "has no leader"
     wrong = health.alarms(node)
     return f"{role} in term {node.engine.term}, rev {node.store.rev}" + (f"; {wrong[0]}" if wrong else "")
@@ -90,7 +121,7 @@ def why_not_ready(node: Node) -> str:
     configuration = node.engine.configuration
     if not configuration.members:
         return "no member of the cluster has taken this node in yet"
-    leader = node.leader
+    leader = node.names.leader
     if leader is None:
         problem = getattr(node.peers, "problem", lambda member: "")
         away = [

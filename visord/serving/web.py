@@ -17,14 +17,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from visor._harmless import json_text
 from visord.serving import health, metrics
 from visord.serving.places import Places
-
-if TYPE_CHECKING:
-    from visord.node import Node
 
 logger = logging.getLogger("visord.web")
 
@@ -50,7 +47,7 @@ Page = tuple[int, str, bytes]
 class Pages:
     """What is told of one node. `connections()` counts those of clients."""
 
-    def __init__(self, node: Node, connections: Callable[[], int], time: Callable[[], float]) -> None:
+    def __init__(self, node: metrics.Node, connections: Callable[[], int], time: Callable[[], float]) -> None:
         self._node = node
         self._connections = connections
         self._time = time

@@ -31,6 +31,7 @@ from visord.watch.large import Gathering
 from visord.watch.live import UNIT_BYTES, UNIT_GATHERED, oversize
 from visord.watch.load import LENGTH
 from visord.watch.messages import Encoder, Payload, array_header
+from visord.watch.partial import Partial
 from visord.watch.sizes import change_size, small
 from visord.watch.subscription import Subscription
 
@@ -46,31 +47,6 @@ TOGETHER_BYTES: Final = 1 << 20
 """The same in bytes."""
 FEW: Final = 256
 """Files of a commit that are looked at before it is known whether the commit is a large one."""
-
-
-class Partial(NamedTuple):
-    """How far the commit at `rev` was read. Not to be changed: others may go on from here too."""
-
-    rev: int
-    looked: int = 0
-    """How many of its files."""
-    found: tuple[array[int], ...] = ()
-    """Which of them are wanted, by position, a few hundred in each."""
-    wanted: int = 0
-    size: int = 0
-    """How many they are, and the bytes that their changes take."""
-    encoded: int = 0
-    """How many of the changes are put together."""
-    pieces: Payload = ()
-
-    @property
-    def progress(self) -> int:
-        """Grows with every slice."""
-        return self.looked + self.encoded
-
-    def without_pieces(self) -> Partial:
-        """Return it as it was when nothing was put together: what takes memory is let go."""
-        return self._replace(encoded=0, pieces=())
 
 
 class Slice(NamedTuple):

@@ -19,13 +19,11 @@ A subscription is in exactly one state, and each state keeps it in exactly one p
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from visord.state.selector import Selector
 from visord.watch.load import Load
-
-if TYPE_CHECKING:
-    from visord.watch.history import Partial
+from visord.watch.partial import Partial
 
 AHEAD: Final = "ahead"
 BEHIND: Final = "behind"
