@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 logger = logging.getLogger("visord")
@@ -24,8 +24,19 @@ async def end(tasks: Iterable[asyncio.Future[Any]], seconds: float = END_SECONDS
     left = [task for task in tasks if not task.done()]
     for task in left:
         task.cancel()
-    if not left:
+    await ended(left, seconds)
+
+
+async def ended(tasks: Collection[asyncio.Future[Any]], seconds: float = END_SECONDS) -> None:
+    """Return when all have ended, after `seconds` at most; what has not by then is logged, and left."""
+    if not tasks:
         return
-    _, late = await asyncio.wait(left, timeout=seconds)
+    _, late = await asyncio.wait(tasks, timeout=seconds)
     for task in late:
-        logger.warning("did not end within %g s: %r", seconds, task)
+        logger.warning("%s did not end within %g s", _work_of(task), seconds)
+
+
+def _work_of(task: asyncio.Future[Any]) -> str:
+    """Return what a task does, in a word: the name of its coroutine."""
+    work = task.get_coro() if isinstance(task, asyncio.Task) else None
+    return str(getattr(work, "__qualname__", "a task"))

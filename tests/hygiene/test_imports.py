@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
         "visord.storage", "visord.state", "visord.progress", "visor.protocol", "visor._version",
     },
     "visord/peers": {
-        "visord.peers", "visord.addresses", "visord.naming", "visord.private_file", "visord.settings",
+        "visord.peers", "visord.addresses", "visord.ending", "visord.naming", "visord.private_file", "visord.settings",
         "visord.logs", "visord.system_errors", "visord.state.refusal", "visord.state.formats",
         "visor.protocol", "visor._version",
     },

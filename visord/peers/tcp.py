@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from visord import addresses
+from visord.ending import ended
 from visord.peers.asking import ask
 from visord.peers.binding import misbound
 from visord.peers.certificates import Certificates
@@ -235,12 +236,7 @@ class TcpPeers:
 
     async def wait_closed(self) -> None:
         """After `close`: return when nothing of it is left, after `CLOSE_SECONDS` at most; what is then is logged."""
-        left = {*self._ending, *self._door.ending()}
-        if not left:
-            return
-        _, late = await asyncio.wait(left, timeout=CLOSE_SECONDS)
-        for task in late:
-            logger.warning("did not end within %g s: %r", CLOSE_SECONDS, task)
+        await ended({*self._ending, *self._door.ending()}, CLOSE_SECONDS)
 
     # -- for links and the door -------------------------------------------------------------------------------------
 
