@@ -12,9 +12,11 @@ import tempfile
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A shell that runs the tests in the background has them ignore Ctrl-C, and with them all processes that they start.
+# A shell that runs the tests in the background has them ignore Ctrl-C and Ctrl-\, and with them all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 # Nodes leave copies of their cluster's secret for their user: not in the home of whoever runs the tests.
 STATE_HOME = tempfile.mkdtemp(prefix="visor-tests-state-")

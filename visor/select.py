@@ -10,8 +10,7 @@ selectors mean together is `any_of` them:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from visor._dataclass import dataclass
 from visor._shown import PATH, shown
 from visor.protocol import verbs
 from visor.protocol.limits import SELECTORS

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from tests.patience import PATIENCE
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder, encode
 
@@ -104,7 +105,7 @@ class FakeServer:
                     self.connections.add(FakeConnection(self, sock))
                     self.changed.notify_all()
 
-    def wait(self, true: Callable[[], bool], seconds: float = 5.0) -> None:
+    def wait(self, true: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Wait until something about this server is true."""
         with self.changed:
             assert self.changed.wait_for(true, seconds)

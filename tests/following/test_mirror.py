@@ -13,6 +13,7 @@ import pytest
 
 import visor
 from tests.client.proxy import Proxy
+from tests.patience import PATIENCE
 from visor import codecs, errors, op, select
 from visor.blocking.following.replica import Replica
 from visor.following import Batch, Mirror, Origin, ReaderDropped, Stopped, WatcherClosed
@@ -29,7 +30,7 @@ def opened(
         yield client, mirror
 
 
-def eventually(true: Callable[[], bool], seconds: float = 10.0) -> None:
+def eventually(true: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from tests.patience import PATIENCE
 from visord.peers.messages import pack
 from visord.peers.security import NOTHING, Security
 from visord.peers.tcp import TcpPeers
@@ -16,7 +17,7 @@ SECRET = b"correct horse battery staple"
 SECURED = Security(secrets=(SECRET,))
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Wait for something that no event tells."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - nobody tells

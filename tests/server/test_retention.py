@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.wire import Refused, Wire
 from visor.protocol import verbs
 from visord import embed
@@ -20,7 +21,7 @@ def node_of(server: embed.Embedded) -> Node:
     return server._server.node
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -76,8 +76,11 @@ def _become(words: list[str], said: int) -> None:
     try:
         os.setsid()
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+        for (
+            number
+        ) in signal.valid_signals():  # this interpreter ignores some, and who started the manager others
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, LIFELINE)
         if nothing != LIFELINE:
