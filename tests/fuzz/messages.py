@@ -112,10 +112,11 @@ class Maker:
         size = 50_000 if self.rng.random() < 0.01 else self.rng.randrange(300)
         return self.rng.randbytes(size)
 
-    def selector(self) -> list[Any]:
+    def selector(self, levels: int = 3) -> list[Any]:
+        """Return any selector; one of several may hold several again, a few levels deep."""
         pick = self.rng.choice
-        if self.rng.random() < 0.1:
-            return [v.SEL_ANY, [self.selector() for _ in range(pick([1, 2, 3, 40]))]]
+        if levels > 0 and self.rng.random() < 0.1:
+            return [v.SEL_ANY, [self.selector(levels - 1) for _ in range(pick([1, 2, 3, 40]))]]
         return pick([
             [v.SEL_PATH, pick(PATHS)],
             [v.SEL_TREE, pick(["/", "/fuzz", *BRANCHES])],
