@@ -34,7 +34,7 @@ from benchmarks.registry import Registry
 from benchmarks.wire import hello
 from benchmarks.workload import ROOT, VALUE_BYTES, Workload, key
 from visor import op
-from visor._follow.delta import Batch
+from visor._core.following.delta import Batch
 from visor.following import Mirror
 from visor.protocol import verbs
 from visor.protocol.frames import encode

@@ -45,10 +45,10 @@ if TYPE_CHECKING:
         testing,
         views,
     )
-    from visor._contenders import Contender
+    from visor._core.recipes.lease import LeaseState
+    from visor._core.recipes.queue import Contender
+    from visor._core.state import ClientState
     from visor._dial import dial, embedded
-    from visor._state import ClientState
-    from visor._tenure import LeaseState
     from visor.blocking import (
         Admin,
         Client,
@@ -101,10 +101,10 @@ _MODULES = (
     *("store", "testing", "views"),
 )
 _PLACES = {
-    "_contenders": ("Contender",),
+    "_core.recipes.queue": ("Contender",),
     "_dial": ("dial", "embedded"),
-    "_state": ("ClientState",),
-    "_tenure": ("LeaseState",),
+    "_core.state": ("ClientState",),
+    "_core.recipes.lease": ("LeaseState",),
     "blocking": (
         *(
             "Admin",

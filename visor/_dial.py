@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from typing import Any, overload
 
 from visor import codecs
-from visor._generic import T
-from visor._public import public
-from visor._settings import ReconnectHook, RequestHook, gather
+from visor._core.generic import T
+from visor._core.public import public
+from visor._core.settings import ReconnectHook, RequestHook
+from visor._drivers.environment import gather
 from visor.blocking.client import Client
 from visor.codecs import Codec
 

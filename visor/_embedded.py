@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from visor._settings import gather
+from visor._drivers.environment import gather
 from visor.blocking import Client
 from visor.codecs import Codec
 

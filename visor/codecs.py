@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgpack as _msgpack
 
-from visor._generic import J
+from visor._core.generic import J
 
 T = TypeVar("T")
 

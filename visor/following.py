@@ -13,10 +13,10 @@
 
 from __future__ import annotations
 
-from visor._follow.delta import Batch, Delta, Origin
-from visor._follow.errors import BacklogDone, ReaderDropped, Stopped, WatcherClosed
-from visor._follow.follower import Follower, SimpleFollower
-from visor._follow.staleness import Staleness
+from visor._core.following.delta import Batch, Delta, Origin
+from visor._core.following.errors import BacklogDone, ReaderDropped, Stopped, WatcherClosed
+from visor._core.following.follower import Follower, SimpleFollower
+from visor._core.following.staleness import Staleness
 from visor.blocking.following import (
     Callback,
     Cell,

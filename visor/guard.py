@@ -11,8 +11,8 @@ A guard says nothing about its path: the write or the transaction names it. A de
 
 from __future__ import annotations
 
-from visor._dataclass import dataclass
-from visor._shown import shown
+from visor._core.dataclass import dataclass
+from visor._core.shown import shown
 from visor.codecs import BYTES
 from visor.protocol import verbs
 

@@ -10,7 +10,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from visor._dataclass import dataclass
+from visor._core.dataclass import dataclass
 from visor.values import instant
 
 LAGGING: Final = 5000

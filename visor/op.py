@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from visor._dataclass import dataclass
-from visor._shown import PATH, shown
+from visor._core.dataclass import dataclass
+from visor._core.shown import PATH, shown
 from visor.protocol import verbs
 
 

@@ -25,9 +25,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Final, TypeAlias
 
-from visor._braces import expand
-from visor._matching import SHORT, Matches, compiled
-from visor._public import public
+from visor._core.matching import SHORT, Matches, compiled
 from visor.protocol.limits import DEFAULT, Limits
 
 ROOT: Final = "/"
@@ -182,6 +180,16 @@ def _too_long(path: str, limits: Limits) -> str | None:
     return None
 
 
+def expand(glob: str) -> list[str]:
+    """Return the globs that one with braces stands for, each once, in order: of `/{web,db}/*` two.
+
+    At most 32. ValueError says what is wrong with the braces; whether each is a glob, `Glob` tells.
+    """
+    from visor._core import braces  # most have none
+
+    return braces.expand(glob)
+
+
 class Glob:
     """A compiled glob. `glob.matches(path)` is truthy when `path` matches.
 
@@ -262,8 +270,6 @@ def _literal_directory(text: str) -> str:
     wildcard = re.search(r"[*?]", text)
     return text if wildcard is None else parent(text[: wildcard.start()])
 
-
-public("visor.paths", expand)
 
 __all__ = [
     "ROOT",

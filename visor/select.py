@@ -10,8 +10,8 @@ selectors mean together is `any_of` them:
 
 from __future__ import annotations
 
-from visor._dataclass import dataclass
-from visor._shown import PATH, shown
+from visor._core.dataclass import dataclass
+from visor._core.shown import PATH, shown
 from visor.protocol import verbs
 from visor.protocol.limits import SELECTORS
 

@@ -15,8 +15,8 @@
 
 from __future__ import annotations
 
-from visor._store import by
-from visor._store.errors import (
+from visor._core.store import by
+from visor._core.store.errors import (
     BadArchive,
     BadField,
     Immutable,
@@ -32,13 +32,13 @@ from visor._store.errors import (
     StoreError,
     UnknownKind,
 )
-from visor._store.events import Action, Committed, Event
-from visor._store.kind import Index, Kind, Refers
-from visor._store.reading import Reading
-from visor._store.record import FrozenDict, Meta, Record
-from visor._store.resources import Extension, Resource, extension_kinds
-from visor._store.specs import Spec, on
-from visor._store.transaction import Transaction
+from visor._core.store.events import Action, Committed, Event
+from visor._core.store.kind import Index, Kind, Refers
+from visor._core.store.reading import Reading
+from visor._core.store.record import FrozenDict, Meta, Record
+from visor._core.store.resources import Extension, Resource, extension_kinds
+from visor._core.store.specs import Spec, on
+from visor._core.store.transaction import Transaction
 from visor.blocking.store import Batcher, Collection, Events, Store
 
 __all__ = [

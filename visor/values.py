@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic
 
-from visor._dataclass import dataclass
-from visor._generic import F, T
-from visor._public import public
-from visor._shown import listed, several, shown, word
+from visor._core.dataclass import dataclass
+from visor._core.generic import F, T
+from visor._core.public import public
+from visor._core.shown import listed, several, shown, word
 from visor.codecs import Codec
 from visor.errors import DecodeError
 from visor.protocol import verbs
@@ -57,7 +57,7 @@ def instant(ms: int) -> datetime:
 def milliseconds(moment: datetime | float) -> int:
     """Return `moment` (an aware datetime, or seconds since 1970) in ms since 1970, rounded down."""
     if not isinstance(moment, datetime):
-        from visor._backoff import in_milliseconds
+        from visor._core.backoff import in_milliseconds
 
         return in_milliseconds(moment, "a time")
     if moment.tzinfo is None:

@@ -12,9 +12,9 @@
 
 from __future__ import annotations
 
-from visor._views.endpoint import Endpoint, Found
-from visor._views.partition import WHOLE, HashRange, Partition, cover, covers
-from visor._views.roster import Health, Metrics, Reported, Summary, View
+from visor._core.views.catalog import Health, Metrics, Reported, Summary, View
+from visor._core.views.endpoint import Endpoint, Found
+from visor._core.views.partition import WHOLE, HashRange, Partition, cover, covers
 from visor.blocking.views import (
     Announcement,
     Locator,

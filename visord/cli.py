@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from visor._harmless import harmless, json_text
+from visor._core.harmless import harmless, json_text
 from visor._version import __version__
 
 try:

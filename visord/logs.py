@@ -11,7 +11,7 @@ and where that node stands (`KEYS`), as far as it is known yet. **Levels**: info
 members or of the leader; warning is trouble that somebody should look at (a member away, no majority, an alarm, a
 process that stood still), error what failed for good or is tried again; critical ends the node.
 
-What clients and peers say of themselves is made harmless (`visor._harmless`): no record can break its line.
+What clients and peers say of themselves is made harmless (`visor._core.harmless`): no record can break its line.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
-from visor._harmless import json_text
-from visor._log_lines import LogLines
+from visor._core.harmless import json_text
+from visor._core.log_lines import LogLines
 
 FIELDS: Final = "fields"
 """The attribute of a log record that holds what `about` gave."""

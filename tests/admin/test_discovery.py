@@ -12,7 +12,7 @@ import visor
 import visor.aio
 from tests.client.fake_server import FakeConnection, FakeServer
 from visor import errors
-from visor._address import learned
+from visor._core.address import learned
 from visor.protocol import verbs
 
 from .members import Members

@@ -76,13 +76,13 @@ def loaded(visor: Visor, *words: str, code: int = 0, **environment: str) -> set[
 
 COMPLETION = {"_VISOR_COMPLETE": "bash", "_VISOR_LINE": "visor get /"}
 CALLS = [
-    (("get", "/a"), {}, 158),
-    (("set", "/a", "1"), {}, 160),
-    (("ls",), {}, 158),
-    (("history",), {}, 160),
+    (("get", "/a"), {}, 161),
+    (("set", "/a", "1"), {}, 163),
+    (("ls",), {}, 161),
+    (("history",), {}, 163),
     (("--help",), {}, 92),
     (("get", "--help"), {}, 125),
-    ((), COMPLETION, 162),
+    ((), COMPLETION, 164),
     ((), {**COMPLETION, "_VISOR_LINE": "visor "}, 92),
 ]
 
@@ -108,7 +108,7 @@ def test_what_is_seldom_needed_waits_for_its_turn(visor: Visor) -> None:
 
 
 # -- every command --------------------------------------------------------------------------------------
-HERE, CLIENT, DOMAIN, EVENTS, RUN = 145, 166, 192, 200, 184
+HERE, CLIENT, DOMAIN, EVENTS, RUN = 145, 168, 192, 200, 188
 """Modules that a command may load: without a registry, with one, with the domain, its events, a command to run."""
 
 EVERY: dict[str, tuple[str, int]] = {

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visor import errors
-from visor._harmless import Careful, harmless, json_text
-from visor._log_lines import LogLines
+from visor._core.harmless import Careful, harmless, json_text
+from visor._core.log_lines import LogLines
 from visor.cli.display import Display
 from visor.cli.failure import report
 from visor.cli.output import Output

@@ -25,9 +25,9 @@ import visor
 import visor.aio
 import visor.testing
 from visor import codecs, errors, guard, op, select
-from visor._backoff import in_milliseconds, in_seconds
-from visor._sendable import ELEMENTS, check_shape
-from visor._settings import gather
+from visor._core.backoff import in_milliseconds, in_seconds
+from visor._core.sendable import ELEMENTS, check_shape
+from visor._drivers.environment import gather
 from visor.protocol.frames import MAX_TOTAL_ELEMENTS, Decoder, encode
 
 TIMEOUT = 0.05

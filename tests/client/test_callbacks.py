@@ -12,8 +12,8 @@ import pytest
 import visor
 import visor.aio
 from visor import errors
-from visor.aio._announcer import Announcer as AioAnnouncer
-from visor.blocking._announcer import Announcer
+from visor.aio._listeners import Announcer as AioAnnouncer
+from visor.blocking._listeners import Announcer
 from visor.testing import Server
 
 

@@ -11,15 +11,16 @@ from dataclasses import replace
 
 import pytest
 
-from visor import _clusters
-from visor._address import Address, parse
-from visor._settings import Settings, gather
+from visor._core.address import Address, parse
+from visor._core.settings import Settings
+from visor._drivers import clusters
+from visor._drivers.environment import gather
 from visord import embed
 
 
 @pytest.fixture(autouse=True)
 def _nothing_asked_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_clusters, "_asked", set())
+    monkeypatch.setattr(clusters, "_asked", set())
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def at(node: embed.Embedded) -> Address:
 
 def looked(settings: Settings, cluster: str | None, *told: Address) -> bool:
     """Look, and wait until that is done; tell whether anybody was asked."""
-    asking = _clusters.look(settings, cluster, told, wait=0.0)
+    asking = clusters.look(settings, cluster, told, wait=0.0)
     if asking is not None:
         asking.join(30)
     return asking is not None
@@ -50,8 +51,8 @@ def test_another_cluster_is_told_once(
     caplog.set_level(logging.WARNING, "visor")
     one, other = nodes
     settings = given(one.address, other.address)
-    own = _clusters.cluster_at(at(one), settings)
-    theirs = _clusters.cluster_at(at(other), settings)
+    own = clusters.cluster_at(at(one), settings)
+    theirs = clusters.cluster_at(at(other), settings)
     assert own is not None and theirs is not None and own != theirs
     assert looked(settings, own, at(one))
     (record,) = caplog.records
@@ -68,7 +69,7 @@ def test_another_name_of_a_member_is_no_news(
     one, _ = nodes
     alias = one.address.replace("127.0.0.1", "localhost")
     settings = given(one.address, alias)
-    assert looked(settings, _clusters.cluster_at(at(one), settings), at(one))
+    assert looked(settings, clusters.cluster_at(at(one), settings), at(one))
     assert caplog.records == []
 
 
@@ -85,9 +86,9 @@ def test_who_does_not_answer_holds_nobody_up_for_long() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = Address("127.0.0.1", silent.getsockname()[1])
         began = time.monotonic()
-        assert _clusters.cluster_at(address, given("a:1"), 0.2) is None
+        assert clusters.cluster_at(address, given("a:1"), 0.2) is None
         assert time.monotonic() - began >= 0.2
-    assert _clusters.cluster_at(address, given("a:1"), 5.0) is None  # refused
+    assert clusters.cluster_at(address, given("a:1"), 5.0) is None  # refused
 
 
 def test_somebody_else_there_is_no_cluster() -> None:
@@ -102,5 +103,5 @@ def test_somebody_else_there_is_no_cluster() -> None:
 
             thread = threading.Thread(target=answer)
             thread.start()
-            assert _clusters.cluster_at(address, given("a:1"), 5.0) is None
+            assert clusters.cluster_at(address, given("a:1"), 5.0) is None
             thread.join(10)

@@ -1,4 +1,4 @@
-"""`visor._dataclass` makes what the `dataclass` of the standard library makes, for each class that it is used for."""
+"""`visor._core.dataclass` makes what the `dataclass` of the standard library makes, for each class that uses it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import visor
-from visor._dataclass import dataclass as ours
+from visor._core.dataclass import dataclass as ours
 
 
 def every_module() -> Iterator[Any]:
@@ -30,7 +30,7 @@ def used_for() -> list[type]:
     for module in every_module():
         for thing in vars(module).values():
             equal = vars(thing).get("__eq__") if isinstance(thing, type) else None
-            if getattr(equal, "__module__", "") == "visor._dataclass":
+            if getattr(equal, "__module__", "") == "visor._core.dataclass":
                 found[id(thing)] = thing
     return sorted(found.values(), key=lambda kind: (kind.__module__, kind.__qualname__))
 

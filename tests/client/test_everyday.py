@@ -14,8 +14,8 @@ import pytest
 import visor
 import visor.aio
 from visor import codecs, errors, guard, op
-from visor._settings import gather
-from visor._state import ClientState
+from visor._core.state import ClientState
+from visor._drivers.environment import gather
 from visor.testing import Server
 
 from .proxy import Proxy

@@ -16,7 +16,7 @@ import visor
 import visor.aio
 from tests.patience import PATIENCE
 from visor import codecs, errors, op
-from visor._settings import gather
+from visor._drivers.environment import gather
 from visor.protocol import verbs
 from visor.protocol.frames import encode
 from visor.testing import Server

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import visor
 import visor.aio
 from visor import errors, guard, op
-from visor._backoff import Deadline
-from visor._contenders import Contender, holders, in_order, is_contender, queue_of, told
+from visor._core.backoff import Deadline
+from visor._core.recipes.queue import Contender, holders, in_order, is_contender, queue_of, told
 from visor.blocking.recipes._place import Place
 from visor.testing import Server
 

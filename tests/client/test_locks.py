@@ -17,7 +17,7 @@ import pytest
 import visor
 from tests.patience import PATIENCE
 from visor import LeaseState, errors, guard, op
-from visor._contenders import Contender, blocker, delay_text, in_order, read_delay
+from visor._core.recipes.queue import Contender, blocker, delay_text, in_order, read_delay
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder
 from visor.testing import Server

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import visor
 from visor import codecs, errors, guard, op, select
-from visor._harmless import harmless
-from visor._settings import gather
-from visor._shown import several, shown, word
+from visor._core.harmless import harmless
+from visor._core.shown import several, shown, word
+from visor._drivers.environment import gather
 from visor.store import Action, Record, by, on
 from visor.testing import Server
 from visor.values import Kind
@@ -209,7 +209,7 @@ def detached(snapshot: object, file: object, result: object, live: object) -> No
 
 def test_every_method_of_a_detached_object_either_answers_or_says_that_it_has_no_client() -> None:
     """Calls of all public methods, whatever they are: none may fail in another way than by its arguments."""
-    from visor._detached import NO_CLIENT
+    from visor._core.detached import NO_CLIENT
 
     file: visor.File[bytes] = visor.File(NO_CLIENT, "/a", 5, [3, b"x", 1, 2, 0], codecs.BYTES)
     snapshot: visor.Snapshot[bytes] = visor.Snapshot(NO_CLIENT, 5)

@@ -19,7 +19,7 @@ import visor
 import visor.aio
 from tests.patience import PATIENCE
 from visor import errors
-from visor._settings import gather
+from visor._drivers.environment import gather
 from visor.protocol import verbs
 from visor.testing import Server
 

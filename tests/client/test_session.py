@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from visor import errors
-from visor._address import Address
-from visor._backoff import Backoff
-from visor._calls import Call
-from visor._feed import Feed
-from visor._session import GREETING, LEAVING, OFFLINE, READY, Session
-from visor._settings import gather
+from visor._core.address import Address
+from visor._core.backoff import Backoff
+from visor._core.call import Call
+from visor._core.client import GREETING, LEAVING, OFFLINE, READY, Session
+from visor._core.feed import Feed
+from visor._drivers.environment import gather
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder, encode
 

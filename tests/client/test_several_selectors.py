@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import visor
 import visor.aio
 from visor import errors, guard, paths, select
-from visor._root import Root
+from visor._core.root import Root
 from visor.following import Mirror
 from visor.protocol.limits import SELECTORS
 from visor.testing import Server

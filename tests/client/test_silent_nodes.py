@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import visor
 import visor.blocking._keeper
 from visor import LeaseState, errors
-from visor._reach import LEAST_SECONDS, greeting_seconds
-from visor._tenure import LEAST_ATTEMPT, attempt_seconds
+from visor._core.reach import LEAST_SECONDS, greeting_seconds
+from visor._core.recipes.lease import LEAST_ATTEMPT, attempt_seconds
 from visor.protocol import verbs
 from visor.testing import Server
 

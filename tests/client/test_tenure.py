@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from visor._tenure import LeaseState, Tenure, boot_clock, lease_clock
+from visor._core.recipes.lease import LeaseState, Tenure
+from visor._drivers.clocks import boot_clock, lease_clock
 
 
 def test_it_is_counted_from_when_the_request_was_sent() -> None:

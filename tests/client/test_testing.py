@@ -104,7 +104,7 @@ def test_the_client_needs_no_server_and_says_what_to_install_for_one() -> None:
 
 
 def test_the_library_never_prints_and_never_configures_logging() -> None:
-    code = "import {}; from visor._log import log; log.error('trouble'); {}"
+    code = "import {}; from visor._core.log import log; log.error('trouble'); {}"
     for first, then in (
         ("logging, visor", "assert [type(h).__name__ for h in log.handlers] == ['NullHandler']"),
         ("logging, visor", "assert not logging.getLogger().handlers"),
@@ -123,7 +123,7 @@ def test_the_library_never_prints_and_never_configures_logging() -> None:
 
 
 def test_who_listens_hears_the_library(caplog: pytest.LogCaptureFixture) -> None:
-    from visor._log import log
+    from visor._core.log import log
 
     with caplog.at_level(logging.INFO, "visor"):
         log.info("connected to %s", "h:1")

@@ -16,10 +16,10 @@ import visor.aio.registry
 import visor.registry
 import visor.testing
 from visor import errors
-from visor._address import Address
-from visor._session import Session
-from visor._settings import gather
-from visor._token import may_be_told
+from visor._core.address import Address
+from visor._core.client import Session
+from visor._core.token import may_be_told
+from visor._drivers.environment import gather
 from visord.server import Server as Node
 from visord.settings import ListenSettings, Settings
 

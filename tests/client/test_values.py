@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visor import codecs, errors, paths, select
-from visor._address import parse
-from visor._backoff import Backoff
-from visor._root import Root
-from visor._settings import gather
+from visor._core.address import parse
+from visor._core.backoff import Backoff
+from visor._core.root import Root
+from visor._drivers.environment import gather
 from visor.protocol import verbs
 from visor.values import decode, instant, milliseconds
 

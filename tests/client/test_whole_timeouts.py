@@ -12,7 +12,7 @@ import pytest
 
 import visor
 from visor import errors, testing
-from visor._backoff import Deadline, in_seconds, whole_of
+from visor._core.backoff import Deadline, in_seconds, whole_of
 from visor.store import Kind, Record, Store
 
 

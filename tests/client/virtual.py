@@ -20,7 +20,7 @@ from typing import Any
 
 import visor.aio
 from visor import codecs
-from visor._settings import gather
+from visor._drivers.environment import gather
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder, encode
 

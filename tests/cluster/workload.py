@@ -19,7 +19,7 @@ import visor.aio
 from tests.checkers.history import LINEARIZABLE, PAST, STALE, Operation, Read, Write
 from tests.cluster.journal import Journal
 from visor import guard, op
-from visor._settings import RequestHook
+from visor._core.settings import RequestHook
 from visor.aio import Client
 from visor.errors import VisorError
 from visor.guard import Guard

@@ -11,8 +11,9 @@ import visor
 import visor.aio
 from tests.client.proxy import Proxy
 from visor import codecs
-from visor._backoff import Backoff
-from visor._settings import Settings, gather
+from visor._core.backoff import Backoff
+from visor._core.settings import Settings
+from visor._drivers.environment import gather
 
 
 def hasty(address: str, **changes: Any) -> Settings:

@@ -11,7 +11,7 @@ import pytest
 import visor
 import visor.aio.views
 from visor import errors
-from visor._views.endpoint import Endpoint, decode, encode, wrong
+from visor._core.views.endpoint import Endpoint, decode, encode, wrong
 from visor.testing import Server
 from visor.views import Announcement, Partition, Registry, StaticLocator, announce, grpc_health, http, tcp
 

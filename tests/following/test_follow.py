@@ -13,7 +13,7 @@ import visor
 import visor.aio
 from tests.client.proxy import Proxy
 from visor import codecs, errors, op
-from visor._follow.cut import MOST
+from visor._core.following.pages import MOST
 from visor.following import Follower, Following, Mirror, SimpleFollower, Source, follow
 from visor.testing import Server
 

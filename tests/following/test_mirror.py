@@ -15,7 +15,7 @@ import visor
 from tests.client.proxy import Proxy
 from tests.patience import PATIENCE
 from visor import codecs, errors, op, select
-from visor.blocking.following.replica import Replica
+from visor.blocking.following.local_copy import Replica
 from visor.following import Batch, Mirror, Origin, ReaderDropped, Stopped, WatcherClosed
 from visor.testing import Server
 
@@ -467,15 +467,15 @@ class TestChanges:
 
 
 def test_one_pulse_serves_all_copies_of_a_client(visor_server: Server) -> None:
-    from visor.blocking.following import pulse
+    from visor.blocking.following import freshness
 
     with dial(visor_server.address) as client:
         mirrors = [Mirror(client, confirm=period).start() for period in (5.0, 1.0, 9.0)]
-        assert pulse._pulses[client].period == 1.0
-        assert len(pulse._pulses[client].copies) == 3
+        assert freshness._pulses[client].period == 1.0
+        assert len(freshness._pulses[client].copies) == 3
         for mirror in mirrors:
             mirror.close()
-        assert client not in pulse._pulses
+        assert client not in freshness._pulses
     with pytest.raises(ValueError, match="confirm"):
         Mirror(client, confirm=0)
 

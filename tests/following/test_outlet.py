@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from visor._follow.delta import Batch, Delta, difference
-from visor._follow.errors import ReaderDropped
-from visor._follow.outlet import Outlet
+from visor._core.following.delta import Batch, Delta, difference
+from visor._core.following.errors import ReaderDropped
+from visor._core.following.reader_queue import Outlet
 from visor.errors import VisorError
 from visor.values import Kind
 

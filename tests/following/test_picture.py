@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visor import paths
-from visor._follow.cut import MOST, backlog, cut
-from visor._follow.delta import Batch, Origin, difference, merged
-from visor._follow.order import Order
-from visor._follow.picture import Picture
+from visor._core.following.cache import Picture
+from visor._core.following.delta import Batch, Origin, difference, merged
+from visor._core.following.pages import MOST, backlog, cut
+from visor._core.following.sorted_paths import Order
 from visor.values import Kind
 
 NAMES = st.sampled_from(["/a", "/a/b", "/a-b", "/b", "/b/c/d", "/é", "/b/c"])

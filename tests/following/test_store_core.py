@@ -20,18 +20,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import visor
-from visor._follow.delta import Batch
-from visor._follow.picture import Picture
-from visor._store import by
-from visor._store.damage import Damaged
-from visor._store.errors import BadField
-from visor._store.history import decoder
-from visor._store.kind import Index, Kind, escape
-from visor._store.reading import Reading
-from visor._store.record import FrozenDict, Meta, Record
-from visor._store.shape import ALLOWED, fields_of
-from visor._store.tables import Tables
-from visor._store.transaction import PORTION, Command, Transaction
+from visor._core.following.cache import Picture
+from visor._core.following.delta import Batch
+from visor._core.store import by
+from visor._core.store.damage import Damaged
+from visor._core.store.errors import BadField
+from visor._core.store.history import decoder
+from visor._core.store.kind import Index, Kind, escape
+from visor._core.store.reading import Reading
+from visor._core.store.record import FrozenDict, Meta, Record
+from visor._core.store.schema import ALLOWED, fields_of
+from visor._core.store.tables import Tables
+from visor._core.store.transaction import PORTION, Command, Transaction
 from visor.values import Kind as Change
 
 from .swarm import TASK, Task, TaskState

@@ -18,7 +18,7 @@ import visor
 import visor.aio.views
 from tests.client.proxy import Proxy
 from visor import codecs, errors
-from visor.blocking.views._probing import Prober
+from visor._drivers.blocking.probing import Prober
 from visor.following import Stopped
 from visor.testing import Server
 from visor.views import (

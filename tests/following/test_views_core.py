@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visor import codecs
-from visor._views.endpoint import Endpoint, decode, encode, file_name, wrong
-from visor._views.partition import LAST, HashRange, Partition, cover, covers
-from visor._views.roster import Health, Reported, Roster, Schedule, View
+from visor._core.views.catalog import Health, Reported, Roster, Schedule, View
+from visor._core.views.endpoint import Endpoint, decode, encode, file_name, wrong
+from visor._core.views.partition import LAST, HashRange, Partition, cover, covers
 
 
 class Feature(IntFlag):

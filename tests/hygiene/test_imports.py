@@ -23,9 +23,27 @@ IMPURE = {
 }  # fmt: skip
 
 # fmt: off
+VALUES = {
+    "visor.codecs", "visor.errors", "visor.guard", "visor.members", "visor.op", "visor.paths", "visor.protocol",
+    "visor.select", "visor.values", "visor._version",
+}
+"""What the client's public values are made in: they know no connection."""
+SHARED_DRIVERS = {
+    f"visor._drivers.{name}"
+    for name in ("chance", "clocks", "clusters", "environment", "forks", "sockets", "token_file")
+}
+
 ALLOWED: dict[str, set[str]] = {
     # layer -> packages of ours that it may import at module level
-    "visor/protocol": {"visor.protocol", "visor._dataclass"},
+    "visor/protocol": {"visor.protocol", "visor._core.dataclass"},
+    "visor/_core": {"visor._core", *VALUES},
+    "visor/_drivers": {"visor._drivers", "visor._core", *VALUES},
+    "visor/_drivers/aio": {"visor._drivers.aio", "visor._core", *SHARED_DRIVERS, *VALUES},
+    "visor/_drivers/blocking": {"visor._drivers.blocking", "visor._core", *SHARED_DRIVERS, *VALUES},
+    "visor/aio": {"visor.aio", "visor._drivers.aio", "visor._core", *SHARED_DRIVERS, *VALUES},
+    "visor/blocking": {
+        "visor.blocking", "visor._drivers.blocking", "visor._core", *SHARED_DRIVERS, *VALUES,
+    },
     "visord/state": {"visord.state", "visor.protocol", "visor.paths"},
     "visord/watch": {"visord.watch", "visord.waiting", "visord.state", "visor.protocol", "visor.paths"},
     "visord/raft": {
@@ -53,7 +71,7 @@ ALLOWED: dict[str, set[str]] = {
         "visord.peers", "visord.proposer", "visord.raft", "visord.readiness", "visord.storage",
         "visord.serving", "visord.members", "visord.watch", "visord.waiting", "visord.state", "visord.logs",
         "visord.progress", "visord.system_errors",
-        "visor.protocol", "visor._harmless", "visor._version",
+        "visor.protocol", "visor._core.harmless", "visor._version",
     },
 }
 # fmt: on
@@ -107,6 +125,50 @@ def test_the_core_is_pure(layer: str) -> None:
         if name.split(".")[0] in IMPURE
     ]
     assert not wrong
+
+
+INPUT_OUTPUT = {
+    "asyncio", "concurrent", "multiprocessing", "os", "pathlib", "secrets", "select", "selectors", "signal", "socket",
+    "ssl", "subprocess", "tempfile", "threading", "time",
+}  # fmt: skip
+LOCKED = {"visor/_core/following/cache.py", "visor/_core/store/tables.py", "visor/_core/views/catalog.py"}
+"""What threads read at once: a lock is held for a moment there, and never while something is waited for."""
+
+
+def outside(path: Path) -> set[str]:
+    """Return what a module takes from beyond the program: a lock of `threading` is none of it."""
+    tree = ast.parse(path.read_text())
+    found = {name.split(".")[0] for name in all_imports(tree)} & INPUT_OUTPUT
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "threading"
+    }
+    return found - {"threading"} if used and used <= {"Lock"} else found
+
+
+@pytest.mark.parametrize("layer", ["visor/_core", "visor/aio", "visor/blocking", "visor/protocol"])
+def test_only_the_drivers_reach_beyond_the_client(layer: str) -> None:
+    """Sockets, tasks, threads, clocks and the environment are in `visor/_drivers`, and nowhere else."""
+    assert [f"{path.relative_to(ROOT)}: {outside(path)}" for path in modules(layer) if outside(path)] == []
+
+
+def test_the_core_of_the_client_never_waits() -> None:
+    waits = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
+    paths = modules("visor/_core")
+    assert [
+        p for p in paths if any(isinstance(node, waits) for node in ast.walk(ast.parse(p.read_text())))
+    ] == []
+    locked = {str(p.relative_to(ROOT)) for p in paths if is_within_any(imports_of(p), "threading")}
+    assert locked == LOCKED
+    dice = {name for p in paths for name in imports_of(p) if is_within(name, "random")}
+    assert dice == {"random.Random"}, "a type; who throws them is an argument"
+
+
+def test_no_modules_of_the_client_import_each_other() -> None:
+    assert circles(graph_of("visor", top_level_imports)) == []
 
 
 def test_the_client_never_loads_the_server() -> None:
@@ -211,11 +273,11 @@ def test_importing_visor_pulls_in_msgpack_alone() -> None:
     assert set(loaded.stdout.split()) - {"cython_runtime"} <= {"visor", "msgpack"}
 
 
-LOGGERS = {"visor/_log_lines.py", "visor/registry/procman/__main__.py"}
+LOGGERS = {"visor/_core/log_lines.py", "visor/registry/procman/__main__.py"}
 
 
 def test_the_library_logs_through_one_module() -> None:
-    """`visor._log` loads `logging` for who wants to hear only; it takes longer than a whole request."""
+    """`visor._core.log` loads `logging` for who wants to hear only; it takes longer than a whole request."""
     loading = {
         str(path.relative_to(ROOT)) for path in modules("visor") if is_within_any(imports_of(path), "logging")
     }

@@ -93,7 +93,7 @@ def test_everything_public_is_found_where_it_says_that_it_is(module: str, name: 
 
 def test_where_a_class_is_found_does_not_depend_on_what_was_imported_first() -> None:
     code = (
-        "import pickle; from visor.blocking.recipes.lock import Lock; from visor._store.errors import InUse; "
+        "import pickle; from visor.blocking.recipes.lock import Lock; from visor._core.store.errors import InUse; "
         "from visor.aio.following.mirror import Mirror; "
         "print(*(pickle.loads(pickle.dumps(one)) for one in (Lock, InUse, Mirror)), sep='\\n')"
     )

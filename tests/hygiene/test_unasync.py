@@ -7,6 +7,8 @@ from pathlib import Path
 
 import unasync
 
+DRIVERS = unasync.ROOT / "visor" / "_drivers"
+
 
 def test_the_blocking_modules_are_generated_from_the_asyncio_ones() -> None:
     assert unasync.differing() == [], "run: python tests/hygiene/unasync.py"
@@ -21,7 +23,7 @@ def test_both_packages_have_the_same_modules_and_both_drivers_the_same_public_me
     names = {path.relative_to(unasync.SOURCE).as_posix() for path in unasync.SOURCE.rglob("*.py")}
     assert names == {path.relative_to(unasync.TARGET).as_posix() for path in unasync.TARGET.rglob("*.py")}
     assert names - set(unasync.MODULES) <= set(unasync.BY_HAND)
-    used = _driver_names(unasync.TARGET / "_driver.py") & _driver_names(unasync.SOURCE / "_driver.py")
+    used = _driver_names(DRIVERS / "blocking" / "driver.py") & _driver_names(DRIVERS / "aio" / "driver.py")
     needed = {"call", "observed_call", "connect", "close", "reopen", "subscribe", "next", "progress"}
     assert needed | {"unwatch", "spawn", "join", "outcome", "deadline", "pauses"} <= used
 

@@ -20,17 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "visor" / "aio"
 TARGET = ROOT / "visor" / "blocking"
-BY_HAND = (
-    "__init__.py",
-    "_driver.py",
-    "_opening.py",
-    "_signal.py",
-    "_turn.py",
-    "views/_probing.py",
-    "registry/_resolve.py",
-    "registry/_control.py",
-)
-"""What differs in nature and is written on both sides."""
+BY_HAND = ("__init__.py",)
+"""What is written on both sides: the doors."""
 
 
 def _modules() -> tuple[str, ...]:
@@ -50,6 +41,7 @@ REWRITES = (
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\bAsyncIterator\b", "Iterator"),
     (r"\bAwaitable\[", "Returned["),
+    (r"\bvisor\._drivers\.aio\b", "visor._drivers.blocking"),
     (r"\bvisor\.aio\b", "visor.blocking"),
     (r"(\bpublic\(\s*\"visor)\.blocking\b", r"\1"),
     (r"(?m)^# ruff: noqa: ASYNC109.*\n", ""),

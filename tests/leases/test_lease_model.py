@@ -17,7 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from visor._tenure import Tenure
+from visor._core.recipes.lease import Tenure
 from visor.protocol import verbs as v
 from visor.protocol.limits import DEFAULT
 from visord.leases.service import LeaseService

@@ -11,11 +11,11 @@ import pytest
 import visor.aio.registry
 import visor.registry as registry_names
 from visor import errors
-from visor._backoff import Deadline, in_seconds, whole_of
+from visor._core.backoff import Deadline, in_seconds, whole_of
+from visor._core.registry.scaling import STEP
 from visor.blocking.registry.base import Registered
 from visor.protocol import verbs
 from visor.registry import EventType, Presence, Registry, Scaled, Service, Snapshot
-from visor.registry.scaling import STEP
 
 SCALED = 3 * STEP + 1
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from visor import errors
+from visor._core.registry.scaling import STEP
 from visor.registry import Group, Registry, State
 from visor.registry.errors import InUse
-from visor.registry.scaling import STEP
 
 
 def ids(registry: Registry) -> list[int]:

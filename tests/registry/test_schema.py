@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visor.registry import model, stored
+from visor._core.registry import model, records
+from visor._core.registry.model import Heartbeat, InstanceRecord, Limits, Mark, TicketRecord
+from visor._core.registry.states import Operation, State, Status
 from visor.registry.errors import BadRecord, BadValue
-from visor.registry.model import Heartbeat, InstanceRecord, Limits, Mark, TicketRecord
-from visor.registry.states import Operation, State, Status
 
 RECORDS = [each for each in vars(model).values() if is_dataclass(each) and each is not Mark]
 
@@ -106,7 +106,7 @@ def called(each: Any) -> str:
 def test_every_record_is_stored_and_read() -> None:
     for kind in RECORDS:
         record = sample(kind)
-        assert stored.decode(kind, stored.encode(record), "/x") == record
+        assert records.decode(kind, records.encode(record), "/x") == record
 
 
 @pytest.mark.parametrize(("kind", "field"), list(every_field()), ids=called)
@@ -115,7 +115,7 @@ def test_a_value_that_does_not_fit_is_refused_when_it_is_written(kind: type, fie
     values = [*WRONG[hint(field)], *([None] if required or "None" not in str(field.type) else [])]
     for value in values:
         with pytest.raises(BadValue) as refused:
-            stored.encode(replace(sample(kind), **{field.name: value}))
+            records.encode(replace(sample(kind), **{field.name: value}))
         error = refused.value
         named = str(error.field)
         if isinstance(value, Mark):  # a mark says in its own words what is wrong with it
@@ -127,13 +127,13 @@ def test_a_value_that_does_not_fit_is_refused_when_it_is_written(kind: type, fie
 
 @pytest.mark.parametrize(("kind", "field"), list(every_field()), ids=called)
 def test_a_file_that_holds_one_is_refused_when_it_is_read(kind: type, field: Any) -> None:
-    document = json.loads(stored.encode(sample(kind)))
+    document = json.loads(records.encode(sample(kind)))
     key = {"tele_port": "tele", "fail_restarts": "fails", "oom_restarts": "ooms"}.get(field.name, field.name)
     assert key in document
     for value in FILES[hint(field)]:
         data = json.dumps({**document, key: value}).encode()
         with pytest.raises(BadRecord) as refused:
-            stored.decode(kind, data, "/x")
+            records.decode(kind, data, "/x")
         assert refused.value.path == "/x"
 
 
@@ -149,12 +149,12 @@ KEYS = st.sampled_from(
 
 @given(st.dictionaries(KEYS, JSON, max_size=4))
 def test_whatever_can_be_read_can_be_written_again(changes: dict[str, Any]) -> None:
-    document = json.loads(stored.encode(sample(InstanceRecord)))
+    document = json.loads(records.encode(sample(InstanceRecord)))
     try:
-        record = stored.decode(InstanceRecord, json.dumps({**document, **changes}).encode(), "/x")
+        record = records.decode(InstanceRecord, json.dumps({**document, **changes}).encode(), "/x")
     except BadRecord:
         return
-    assert stored.decode(InstanceRecord, stored.encode(record), "/x") == record
+    assert records.decode(InstanceRecord, records.encode(record), "/x") == record
 
 
 class Place(StrEnum):
@@ -167,12 +167,12 @@ class Number(IntEnum):
 
 def test_enums_of_text_and_numbers_are_text_and_numbers() -> None:
     record = replace(sample(InstanceRecord), ip=Place.HERE, port=Number.HTTP)
-    assert stored.decode(InstanceRecord, stored.encode(record), "/x") == record
+    assert records.decode(InstanceRecord, records.encode(record), "/x") == record
 
 
 def test_an_object_whose_repr_fails_is_named_by_its_type() -> None:
     with pytest.raises(BadValue, match="port must be a whole number from 0 to 65535, not <int>"):
-        stored.encode(replace(sample(InstanceRecord), port=10**5000))
+        records.encode(replace(sample(InstanceRecord), port=10**5000))
 
 
 @pytest.mark.parametrize(
@@ -180,4 +180,4 @@ def test_an_object_whose_repr_fails_is_named_by_its_type() -> None:
 )
 def test_what_is_no_document_says_why(data: bytes) -> None:
     with pytest.raises(BadRecord, match="not an instance"):
-        stored.decode(InstanceRecord, data, "/x")
+        records.decode(InstanceRecord, data, "/x")

@@ -13,11 +13,12 @@ import pytest
 
 import visor
 from visor import errors
+from visor._core.registry import control
+from visor._core.registry.model import EndpointRecord
+from visor._core.registry.srv import pick
 from visor.aio.registry import Registry as AsyncRegistry
-from visor.registry import Registry, Runner, control
+from visor.registry import Registry, Runner
 from visor.registry.errors import BadName, BadRecord, Locked, SchemaMismatch
-from visor.registry.model import EndpointRecord
-from visor.registry.srv import pick
 
 from .conftest import Apart
 

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visor import paths
-from visor.registry import Instance, Registry, errors, names, stored
-from visor.registry.ids import block
-from visor.registry.model import InstanceRecord, Mark
-from visor.registry.states import State
+from visor._core.registry import names, records
+from visor._core.registry.ids import block
+from visor._core.registry.model import InstanceRecord, Mark
+from visor._core.registry.states import State
+from visor.registry import Instance, Registry, errors
 
 
 @pytest.fixture
@@ -104,8 +105,8 @@ def test_records_come_back_as_they_were() -> None:
         812000, "web", "v1", "worker", "prod", State.RUNNING, "h", "10.0.0.1", 80, "node", 9000, 1, 2, "now", 3,
         (("h", "then"),), 7, Mark("a", "b", "c"), Mark("d", "e", "f"),
     )  # fmt: skip
-    assert stored.decode(InstanceRecord, stored.encode(record), "/x") == record
-    assert stored.decode(InstanceRecord, stored.encode(record)[:-1] + b',"later":[1]}', "/x") == record
+    assert records.decode(InstanceRecord, records.encode(record), "/x") == record
+    assert records.decode(InstanceRecord, records.encode(record)[:-1] + b',"later":[1]}', "/x") == record
 
 
 @pytest.mark.parametrize(
@@ -122,11 +123,11 @@ def test_a_field_of_another_type_is_named(change: dict[bytes, bytes]) -> None:
     record = InstanceRecord(
         1, "web", "v1", "worker", state=State.RUNNING, port=80, claims=(("h", "t"),), lock=Mark("a", "b", "c")
     )
-    data = stored.encode(record)
+    data = records.encode(record)
     for old, new in change.items():
         assert old in data
         with pytest.raises(errors.BadRecord, match="expected"):
-            stored.decode(InstanceRecord, data.replace(old, new), "/x")
+            records.decode(InstanceRecord, data.replace(old, new), "/x")
 
 
 def test_ids_of_one_rev() -> None:

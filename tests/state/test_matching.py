@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from naive import glob_matches
 
-from visor._matching import FEW, LONG, SHORT, _steps, _translate, compiled
+from visor._core.matching import FEW, LONG, SHORT, _steps, _translate, compiled
 from visor.paths import Glob
 
 PIECES = ["a", "b", "?", "*", "**", "/", "/a", "/*", "/**", "ab", "é", "/a*", "?a"]

@@ -14,10 +14,11 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, overload
 
-from visor._generic import T
-from visor._settings import ReconnectHook, RequestHook, gather
-from visor._state import ClientState
-from visor._tenure import LeaseState
+from visor._core.generic import T
+from visor._core.recipes.lease import LeaseState
+from visor._core.settings import ReconnectHook, RequestHook
+from visor._core.state import ClientState
+from visor._drivers.environment import gather
 from visor.aio.admin import Admin
 from visor.aio.client import Client
 from visor.aio.following import Mirror, follow, watch_one

@@ -18,9 +18,10 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from visor._log import log
-from visor._tenure import LEAST_ATTEMPT, SHARE, attempt_seconds, lease_clock
-from visor.aio._signal import Signal
+from visor._core.log import log
+from visor._core.recipes.lease import LEAST_ATTEMPT, SHARE, attempt_seconds
+from visor._drivers.aio.signal import Signal
+from visor._drivers.clocks import lease_clock
 from visor.errors import ClientUnusable, DeadlineExceeded, VisorError
 from visor.protocol import verbs
 

@@ -13,17 +13,18 @@ before the registry gives it up, also when the network or this process stood sti
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from visor._log import log
-from visor._public import public
-from visor._tenure import LeaseState, Tenure, lease_clock
-from visor.aio._announcer import Announcer
-from visor.aio._signal import Signal
+from visor._core.log import log
+from visor._core.public import public
+from visor._core.recipes.lease import LeaseState, Tenure
+from visor._drivers.aio.signal import Signal
+from visor._drivers.clocks import lease_clock
+from visor._drivers.forks import process_id
+from visor.aio._listeners import Announcer
 from visor.errors import LeaseLost, LeaseNotFound, VisorError
 from visor.protocol import verbs
 from visor.values import LeaseInfo
@@ -56,7 +57,7 @@ class Lease:
         self._signal = Signal()
         self._announcer: Announcer[LeaseState] = Announcer(client._driver)
         self._told = LeaseState.CONNECTED
-        self._pid = os.getpid()
+        self._pid = process_id()
         if keeper is not None:
             keeper.add(self)
 
@@ -74,7 +75,7 @@ class Lease:
     @property
     def state(self) -> LeaseState:
         """How it stands now, by this client's own clock."""
-        if os.getpid() != self._pid:
+        if process_id() != self._pid:
             return LeaseState.LOST
         with self._lock:
             return self._tenure.look(self._clock())
@@ -91,7 +92,7 @@ class Lease:
 
     def time_left(self) -> float:
         """Return the seconds for which it is held for sure, if nothing more is heard; 0.0 once it is over."""
-        if os.getpid() != self._pid:
+        if process_id() != self._pid:
             return 0.0
         with self._lock:
             return self._tenure.left(self._clock())
@@ -102,7 +103,7 @@ class Lease:
             raise self._loss()
 
     def _loss(self) -> LeaseLost:
-        if self._tenure.state is LeaseState.ENDED and os.getpid() == self._pid:
+        if self._tenure.state is LeaseState.ENDED and process_id() == self._pid:
             return LeaseLost(f"lease {self._id} has ended: it was revoked or closed here", lease=self._id)
         return LeaseLost(lease=self._id)
 
@@ -169,7 +170,7 @@ class Lease:
     async def close(self, *, timeout: float | None = None) -> None:
         """Revoke it if that can be done in `timeout` seconds (default: 1); otherwise it expires. Idempotent, silent."""
         self._stop()
-        if self._pid == os.getpid() and not self._tenure.over:
+        if self._pid == process_id() and not self._tenure.over:
             try:
                 await self.revoke(timeout=CLOSE_SECONDS if timeout is None else timeout)
             except VisorError as error:
@@ -177,7 +178,7 @@ class Lease:
         self._update(lambda now: self._tenure.end(lost=False))
 
     def _stop(self) -> None:
-        if self._keeper is not None and self._pid == os.getpid():
+        if self._keeper is not None and self._pid == process_id():
             self._keeper.discard(self)
 
     async def __aenter__(self) -> Lease:
@@ -204,7 +205,7 @@ class Lease:
 
     def _update(self, change: Callable[[float], None]) -> None:
         """Make a change, and tell of it if the state is another one now."""
-        if os.getpid() != self._pid:
+        if process_id() != self._pid:
             return
         with self._lock:
             now = self._clock()

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
-from visor._backoff import Deadline
-from visor._log import log
-from visor._public import public
-from visor._tenure import LeaseState
-from visor.aio._announcer import Announcer
+from visor._core.backoff import Deadline
+from visor._core.log import log
+from visor._core.public import public
+from visor._core.recipes.lease import LeaseState
+from visor.aio._listeners import Announcer
 from visor.aio.lease import Lease
 from visor.aio.recipes.election import Election
 from visor.aio.recipes.lock import Lock

@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from visor._generic import T
-from visor._public import public
-from visor._requests import REQUIRED, guards_of_reads, literal_parts, set_operation
+from visor._core.generic import T
+from visor._core.public import public
+from visor._core.requests import REQUIRED, guards_of_reads, literal_parts, set_operation
 from visor.aio.snapshot import File
 from visor.codecs import Codec
 from visor.errors import Conflict, Exists, NotFound, VisorError

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic
 
-from visor._feed import Feed
-from visor._generic import T
-from visor._public import public
+from visor._core.feed import Feed
+from visor._core.generic import T
+from visor._core.public import public
 from visor.aio.snapshot import File
 from visor.codecs import Codec
 from visor.errors import ClientClosed

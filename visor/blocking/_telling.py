@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from visor._calls import ends
-from visor._log import log
+from visor._core.call import ends
+from visor._core.log import log
 from visor.errors import CallbackEnded
 
 if TYPE_CHECKING:
-    from visor.blocking._driver import Driver
+    from visor._drivers.blocking.driver import Driver
 
 E = TypeVar("E")
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from visor._address import Address, parse
-from visor._public import public
+from visor._core.address import Address, parse
+from visor._core.public import public
 from visor.errors import DeadlineExceeded, NoQuorum, Unsettled, VisorError
 from visor.members import (
     Comparison,

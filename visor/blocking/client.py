@@ -9,14 +9,14 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from visor._backoff import in_milliseconds
-from visor._generic import T
-from visor._public import public
-from visor._requests import REQUIRED, guard_row, op_result, plain_guard, set_operation, txn_message
-from visor._settings import Settings
-from visor._state import ClientState
-from visor._tenure import lease_clock
-from visor.blocking._driver import Driver
+from visor._core.backoff import in_milliseconds
+from visor._core.generic import T
+from visor._core.public import public
+from visor._core.requests import REQUIRED, guard_row, op_result, plain_guard, set_operation, txn_message
+from visor._core.settings import Settings
+from visor._core.state import ClientState
+from visor._drivers.blocking.driver import Driver
+from visor._drivers.clocks import lease_clock
 from visor.blocking.snapshot import File, Snapshot
 from visor.codecs import Codec
 from visor.errors import BadRequest, Conflict, Exists, NotFound, RevMismatch
@@ -43,10 +43,10 @@ from visor.values import (
 )
 
 if TYPE_CHECKING:  # a program that only reads and writes never loads them
-    from visor._clusters import Asking
-    from visor.blocking._announcer import Announcer
+    from visor._drivers.blocking.opening import Opening
+    from visor._drivers.clusters import Asking
     from visor.blocking._keeper import Keeper
-    from visor.blocking._opening import Opening
+    from visor.blocking._listeners import Announcer
     from visor.blocking.admin import Admin
     from visor.blocking.lease import Lease
     from visor.blocking.session import Session
@@ -98,7 +98,7 @@ class Client(Generic[T]):
         """Make sure that there is a connection; `dial` has done it."""
         self._driver.connect(timeout)
         if self._asking is None and len(self._settings.addresses) > 1:
-            from visor._clusters import look
+            from visor._drivers.clusters import look
 
             self._asking = look(self._settings, self._driver.cluster, self._driver.learned)
 
@@ -180,7 +180,7 @@ class Client(Generic[T]):
 
         Listeners have a thread (under asyncio: a task) of their own and may use the client.
         """
-        from visor.blocking._announcer import Announcer
+        from visor.blocking._listeners import Announcer
 
         if self._states is None:
             self._states = Announcer(self._driver)
@@ -855,7 +855,7 @@ class Client(Generic[T]):
         replaced values, `kinds` for these kinds of change only, `keys` for no values; `window` is how many bytes
         may wait unread (0: the server's choice). Reconnecting is invisible: no gap, no repeat.
         """
-        from visor.blocking._opening import opening
+        from visor._drivers.blocking.opening import opening
         from visor.blocking.watch import Watch
 
         watch: Watch[Any] = Watch(self, codec or self._codec, what, rev, previous, kinds, state, keys, window)

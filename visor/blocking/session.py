@@ -14,11 +14,11 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
-from visor._backoff import Deadline
-from visor._log import log
-from visor._public import public
-from visor._tenure import LeaseState
-from visor.blocking._announcer import Announcer
+from visor._core.backoff import Deadline
+from visor._core.log import log
+from visor._core.public import public
+from visor._core.recipes.lease import LeaseState
+from visor.blocking._listeners import Announcer
 from visor.blocking.lease import Lease
 from visor.blocking.recipes.election import Election
 from visor.blocking.recipes.lock import Lock

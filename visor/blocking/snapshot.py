@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from visor._detached import NO_CLIENT
-from visor._generic import T
-from visor._public import public
-from visor._requests import REQUIRED, create_message, set_message
-from visor._shown import shown, word
+from visor._core.detached import NO_CLIENT
+from visor._core.generic import T
+from visor._core.public import public
+from visor._core.requests import REQUIRED, create_message, set_message
+from visor._core.shown import shown, word
 from visor.codecs import Codec
 from visor.errors import Exists, RevMismatch
 from visor.guard import since

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic
 
-from visor._generic import T
-from visor._log import log
-from visor._public import public
+from visor._core.generic import T
+from visor._core.log import log
+from visor._core.public import public
 from visor.blocking._telling import tell
 from visor.errors import ClientUnusable, VisorError
 from visor.values import Commit
 
 if TYPE_CHECKING:
-    from visor.blocking._driver import Driver
+    from visor._drivers.blocking.driver import Driver
     from visor.blocking.watch import Watch
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from visor._harmless import json_text
+from visor._core.harmless import json_text
 from visor.cli import exits
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings

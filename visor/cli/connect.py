@@ -129,7 +129,7 @@ def _dial(settings: Settings, goal: Target, seconds: float, actor: str | None) -
 
 def _dial_aloud(settings: Settings, goal: Target, seconds: float, actor: str | None) -> Client[bytes]:
     """Do the same, and say so when the first second has brought nothing."""
-    from visor._settings import gather
+    from visor._drivers.environment import gather
     from visor.blocking import Client
     from visor.codecs import BYTES
 

@@ -25,8 +25,9 @@ from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from visor import _token
-from visor._dataclass import dataclass
+from visor._core.dataclass import dataclass
+from visor._core.token import TokenError
+from visor._drivers import token_file
 from visor.cli import place
 from visor.cli.problem import Problem
 
@@ -202,10 +203,10 @@ def _quoted(text: str) -> str:
 
 
 def read_token(file: str) -> str:
-    """Return the token in `file`; see `visor._token`. Raises Problem."""
+    """Return the token in `file`; see `visor._core.token`. Raises Problem."""
     try:
-        return _token.read(file)
-    except _token.TokenError as error:
+        return token_file.read(file)
+    except TokenError as error:
         raise Problem(str(error)) from None
     except OSError as error:
         raise Problem(f"cannot read the token file {file}: {error.strerror}") from None

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from visor import codecs
-from visor._harmless import harmless, json_text
+from visor._core.harmless import harmless, json_text
 
 CUT = 60
 """Characters of a value in one cell of a table."""

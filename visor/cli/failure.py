@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from visor import errors
-from visor._harmless import harmless, json_text
+from visor._core.harmless import harmless, json_text
 from visor.cli import exits
 from visor.cli.problem import Problem
 

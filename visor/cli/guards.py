@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from visor._harmless import harmless
+from visor._core.harmless import harmless
 from visor.errors import GuardFailed, VisorError
 from visor.protocol import verbs
 from visor.values import Node, Stat

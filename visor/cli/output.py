@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from visor._harmless import harmless, json_text
+from visor._core.harmless import harmless, json_text
 from visor.cli import exits
 from visor.cli.problem import OutputClosed, Problem
 from visor.cli.settings import JSON, Settings

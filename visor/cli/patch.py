@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from visor._harmless import harmless
+from visor._core.harmless import harmless
 
 MISSING = "/dev/null"
 NO_END = "\\ No newline at end of file\n"

@@ -36,7 +36,7 @@ from dataclasses import field
 from typing import Any
 
 from visor import guard, op
-from visor._dataclass import dataclass
+from visor._core.dataclass import dataclass
 from visor.cli import payload
 from visor.cli.problem import Problem
 from visor.cli.settings import MOST

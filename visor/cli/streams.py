@@ -12,7 +12,7 @@ import os
 import sys
 from typing import BinaryIO, NamedTuple, cast
 
-from visor._harmless import Careful
+from visor._core.harmless import Careful
 
 PLACES = ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY))
 """Each standard descriptor, and a way to open something under its number that still cannot be used for its purpose."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from visor._harmless import harmless
+from visor._core.harmless import harmless
 from visor.cli.screen import BOLD, GREEN, RED, YELLOW, colour_wanted, columns, cut, painted, width
 from visor.cli.settings import Settings
 

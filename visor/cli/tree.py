@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import field
 
-from visor._dataclass import dataclass
-from visor._harmless import harmless
+from visor._core.dataclass import dataclass
+from visor._core.harmless import harmless
 from visor.cli.screen import BLUE, BOLD, DIM, colour_wanted, columns, cut, painted, width
 from visor.cli.settings import Settings
 

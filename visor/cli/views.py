@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from visor._harmless import harmless
+from visor._core.harmless import harmless
 from visor.cli.display import Display
 from visor.cli.moment import age, rfc3339
 from visor.values import Blame, Change, Commit, Difference, Entry, Kind, Node, Stat, milliseconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from visor._dataclass import dataclass
+from visor._core.dataclass import dataclass
 
 KIB = 1024
 MIB = 1024 * KIB

@@ -21,6 +21,14 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from visor._core.registry import errors
+    from visor._core.registry.audit import Fault
+    from visor._core.registry.events import EventPath, EventType
+    from visor._core.registry.listed import Listed, Mapped
+    from visor._core.registry.mending import Repaired
+    from visor._core.registry.model import Heartbeat, Limits, Mark
+    from visor._core.registry.scaling import Group
+    from visor._core.registry.states import ENDED, MOVES, TERMINAL, Move, Operation, State, Status
     from visor.blocking.registry import (
         SCHEMA,
         App,
@@ -45,14 +53,6 @@ if TYPE_CHECKING:
         TicketWatch,
         connect,
     )
-    from visor.registry import errors
-    from visor.registry.audit import Fault
-    from visor.registry.happenings import EventPath, EventType
-    from visor.registry.listed import Listed, Mapped
-    from visor.registry.mending import Repaired
-    from visor.registry.model import Heartbeat, Limits, Mark
-    from visor.registry.scaling import Group
-    from visor.registry.states import ENDED, MOVES, TERMINAL, Move, Operation, State, Status
 
 _PLACES = {
     "visor.blocking.registry": (
@@ -60,13 +60,13 @@ _PLACES = {
         "ProcType", "Registry", "Revision", "Runner", "RunnerWatch", "ScaleCount", "Scaled", "Service", "Snapshot",
         "Ticket", "TicketWatch", "connect",
     ),
-    "visor.registry.audit": ("Fault",),
-    "visor.registry.happenings": ("EventPath", "EventType"),
-    "visor.registry.listed": ("Listed", "Mapped"),
-    "visor.registry.mending": ("Repaired",),
-    "visor.registry.model": ("Heartbeat", "Limits", "Mark"),
-    "visor.registry.scaling": ("Group",),
-    "visor.registry.states": ("ENDED", "MOVES", "TERMINAL", "Move", "Operation", "State", "Status"),
+    "visor._core.registry.audit": ("Fault",),
+    "visor._core.registry.events": ("EventPath", "EventType"),
+    "visor._core.registry.listed": ("Listed", "Mapped"),
+    "visor._core.registry.mending": ("Repaired",),
+    "visor._core.registry.model": ("Heartbeat", "Limits", "Mark"),
+    "visor._core.registry.scaling": ("Group",),
+    "visor._core.registry.states": ("ENDED", "MOVES", "TERMINAL", "Move", "Operation", "State", "Status"),
 }  # fmt: skip
 """What each module brings. It is loaded when one of its names is first asked for, as those of `visor`."""
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}

@@ -21,8 +21,8 @@ from typing import Any, overload
 
 import visor
 import visor.aio
+from visor._core.generic import T
 from visor._embedded import Node, start
-from visor._generic import T
 from visor.codecs import BYTES, Codec
 
 

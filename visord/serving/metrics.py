@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
-from visor._harmless import harmless
+from visor._core.harmless import harmless
 from visor._version import __version__
 from visord.members.conduct import Conduct
 from visord.serving import health

@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from visor._harmless import harmless
+from visor._core.harmless import harmless
 
 STATUS_SECONDS: Final = 5.0
 LINE: Final = 512

@@ -19,7 +19,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, cast
 
-from visor._harmless import json_text
+from visor._core.harmless import json_text
 from visord.serving import health, metrics
 from visord.serving.places import Places
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from visor.aio.following.cell import Cell, CellWatcher
 from visor.aio.following.changes import Callback, Changes
 from visor.aio.following.follow import Following, follow
+from visor.aio.following.latest_value import Cell, CellWatcher
 from visor.aio.following.mirror import Files, Mirror
 from visor.aio.following.source import Followable, Reader, Source
 from visor.aio.following.watcher import Watcher, watch_one

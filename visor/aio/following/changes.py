@@ -8,21 +8,21 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from visor import paths
-from visor._follow.cut import backlog as backlog_batch
-from visor._follow.cut import cut
-from visor._follow.delta import Batch, difference
-from visor._follow.errors import Stopped, WatcherClosed
-from visor._follow.outlet import Outlet
-from visor._follow.picture import View
-from visor._generic import B, E
-from visor._log import log
-from visor._public import public
+from visor._core.following.cache import View
+from visor._core.following.delta import Batch, difference
+from visor._core.following.errors import Stopped, WatcherClosed
+from visor._core.following.pages import backlog as backlog_batch
+from visor._core.following.pages import cut
+from visor._core.following.reader_queue import Outlet
+from visor._core.generic import B, E
+from visor._core.log import log
+from visor._core.public import public
 from visor.aio._telling import tell
-from visor.aio.following.replica import Replica
+from visor.aio.following.local_copy import Replica
 from visor.errors import DeadlineExceeded, VisorError
 
 if TYPE_CHECKING:
-    from visor.aio._driver import Driver
+    from visor._drivers.aio.driver import Driver
 
 B_co = TypeVar("B_co", covariant=True)
 

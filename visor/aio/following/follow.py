@@ -6,12 +6,12 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Generic
 
-from visor._follow.errors import ReaderDropped, WatcherClosed
-from visor._follow.follower import Follower, Telling
-from visor._generic import N
-from visor._log import log
-from visor._public import public
-from visor.aio._signal import Signal
+from visor._core.following.errors import ReaderDropped, WatcherClosed
+from visor._core.following.follower import Follower, Telling
+from visor._core.generic import N
+from visor._core.log import log
+from visor._core.public import public
+from visor._drivers.aio.signal import Signal
 from visor.aio.following.source import Followable, Reader
 from visor.errors import DeadlineExceeded
 

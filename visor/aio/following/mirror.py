@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
-from visor._follow.delta import Batch
-from visor._follow.outlet import LIMIT, Outlet
-from visor._follow.picture import View
-from visor._follow.staleness import Staleness
-from visor._generic import T
-from visor._public import public
+from visor._core.following.cache import View
+from visor._core.following.delta import Batch
+from visor._core.following.reader_queue import LIMIT, Outlet
+from visor._core.following.staleness import Staleness
+from visor._core.generic import T
+from visor._core.public import public
 from visor.aio.following.changes import Callback, Changes
-from visor.aio.following.replica import Replica
+from visor.aio.following.local_copy import Replica
 from visor.aio.snapshot import File
 from visor.codecs import Codec
 from visor.errors import NotFound, VisorError

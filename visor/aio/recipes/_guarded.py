@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from visor import guard, op
-from visor._backoff import Deadline
-from visor.aio._turn import Turn
+from visor._core.backoff import Deadline
+from visor._drivers.aio.turn import Turn
 from visor.aio.recipes._place import Place
 from visor.errors import DeadlineExceeded
 from visor.guard import Guard

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from visor import select
-from visor._contenders import Contender, in_order, queue_at
+from visor._core.recipes.queue import Contender, in_order, queue_at
 from visor.aio.watch import Watch
 from visor.codecs import BYTES
 from visor.errors import Compacted

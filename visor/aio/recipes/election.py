@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from visor import op
-from visor._contenders import LOCK, Contender
-from visor._public import public
+from visor._core.public import public
+from visor._core.recipes.queue import LOCK, Contender
 from visor.aio.recipes._place import check_data, check_directory, standing_at
 from visor.aio.recipes._roll import Roll
 from visor.aio.recipes.lock import Lock

@@ -17,8 +17,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from visor import guard, op
-from visor._contenders import DELAY, EXCLUSIVE, SHARED, Contender, blocker, delay_text, holders, read_delay
-from visor._public import public
+from visor._core.public import public
+from visor._core.recipes.queue import (
+    DELAY,
+    EXCLUSIVE,
+    SHARED,
+    Contender,
+    blocker,
+    delay_text,
+    holders,
+    read_delay,
+)
 from visor.aio.recipes._holding import Holding
 from visor.aio.recipes._place import Patience, Place
 from visor.aio.snapshot import File

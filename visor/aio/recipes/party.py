@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from visor._contenders import MEMBER, PARTY, Contender
-from visor._public import public
-from visor._shown import word
-from visor.aio._turn import Turn
+from visor._core.public import public
+from visor._core.recipes.queue import MEMBER, PARTY, Contender
+from visor._core.shown import word
+from visor._drivers.aio.turn import Turn
 from visor.aio.recipes._place import (
     LEAVE_SECONDS,
     Patience,

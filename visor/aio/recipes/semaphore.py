@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from visor import guard, op, select
-from visor._contenders import LIMIT, SEMAPHORE, SLOT, Contender, queue_at, told
-from visor._public import public
+from visor._core.public import public
+from visor._core.recipes.queue import LIMIT, SEMAPHORE, SLOT, Contender, queue_at, told
 from visor.aio.recipes._holding import Holding
 from visor.aio.recipes._place import Patience, Place, files_in
 from visor.aio.snapshot import File

@@ -13,18 +13,18 @@ from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from visor._backoff import Backoff, Deadline
+from visor._core.backoff import Backoff, Deadline
+from visor._core.registry.ids import block
+from visor._core.registry.layout import UID
+from visor._core.registry.model import Mark
+from visor._core.registry.plan import Plan, Refused, Version
+from visor._core.registry.schema import text
 from visor.errors import DeadlineExceeded, NotFound
 from visor.protocol import verbs
-from visor.registry.ids import block
-from visor.registry.layout import UID
-from visor.registry.model import Mark
-from visor.registry.plan import Plan, Refused, Version
-from visor.registry.schema import text
 from visor.select import Selector
 
 if TYPE_CHECKING:
-    from visor.aio._driver import Pauses
+    from visor._drivers.aio.driver import Pauses
     from visor.aio.client import Client
 
 CONTEST = Backoff(base=0.01, factor=1.6, most=0.3)

@@ -9,26 +9,26 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from visor import select
-from visor._public import public
+from visor._core.public import public
+from visor._core.registry import layout, names
+from visor._core.registry.errors import AlreadyRegistered
+from visor._core.registry.listed import Listed, Mapped
+from visor._core.registry.model import NOTHING, AppRecord
+from visor._core.registry.plan import Refused
+from visor._core.registry.records import encode
+from visor._core.registry.schema import text
+from visor._core.registry.states import ENDED
 from visor.aio.registry.base import Registered
 from visor.errors import Conflict, NotFound, RevMismatch
-from visor.registry import layout, names
-from visor.registry.errors import AlreadyRegistered
-from visor.registry.listed import Listed, Mapped
-from visor.registry.model import NOTHING, AppRecord
-from visor.registry.plan import Refused
-from visor.registry.schema import text
-from visor.registry.states import ENDED
-from visor.registry.stored import encode
 
 if TYPE_CHECKING:
+    from visor._core.registry.events import EventType
     from visor.aio.registry.env import Env
     from visor.aio.registry.events import EventWatch
     from visor.aio.registry.instance import Instance
     from visor.aio.registry.proc import ProcType
     from visor.aio.registry.revision import Revision
     from visor.aio.registry.snapshot import Snapshot
-    from visor.registry.happenings import EventType
 
 
 class App(Registered):
@@ -83,7 +83,7 @@ class App(Registered):
 
         Exists when it is registered, also by others since this rev; RevMismatch when it came and went since.
         """
-        from visor.registry import entries
+        from visor._core.registry import registrations
 
         path = layout.app(self.name)
         if self.is_registered:
@@ -91,10 +91,10 @@ class App(Registered):
                 f"app {self.name}: is registered already", path=path, actual=self._mod_rev
             )
         record = replace(self._record, registered=self._access.time())
-        plan = entries.register_app(record, self._given, self.rev)
+        plan = registrations.register_app(record, self._given, self.rev)
         done = await self._access.commit(plan, timeout)
         if isinstance(done, Refused):
-            raise entries.why(f"app {self.name}", path, self.rev, done, created=True)
+            raise registrations.why(f"app {self.name}", path, self.rev, done, created=True)
         return self._at(done, record, done)
 
     async def unregister(
@@ -106,8 +106,8 @@ class App(Registered):
         they go too (their hosts see them go, and end the processes). NotFound when this object is not registered,
         RevMismatch when the app has changed since.
         """
+        from visor._core.registry import registrations
         from visor.aio.registry.repair import mend_or_raise
-        from visor.registry import entries
 
         path = layout.app(self.name)
         if not self.is_registered:
@@ -123,14 +123,14 @@ class App(Registered):
                 await mend_or_raise(now, found.damaged[0], pauses)
                 continue
             live = sum(seen.state not in ENDED for seen in found) + len(found.damaged)
-            if (live and not cascade) or len(found) > entries.CASCADE:
-                raise entries.in_use(f"app {self.name}", live or len(found))
+            if (live and not cascade) or len(found) > registrations.CASCADE:
+                raise registrations.in_use(f"app {self.name}", live or len(found))
             procs = [proc._record for proc in await now.procs(self.name)]
-            plan = entries.unregister_app(self.name, self._mod_rev, now.rev, found, procs, mark)
+            plan = registrations.unregister_app(self.name, self._mod_rev, now.rev, found, procs, mark)
             done = await access.commit(plan)
             if not isinstance(done, Refused):
                 return self._at(done, replace(self._record, registered=None), 0)
-            error = entries.why(f"app {self.name}", path, self.rev, done)
+            error = registrations.why(f"app {self.name}", path, self.rev, done)
             version = done.found[path]
             if version is None or version[0] != self._mod_rev or not await pauses.next():
                 raise error
@@ -150,15 +150,15 @@ class App(Registered):
 
     async def set_head(self, ref: str, *, timeout: float | None = None) -> App:
         """Say which revision is the latest; RevMismatch when the app has changed since this rev."""
-        from visor.registry import entries
+        from visor._core.registry import registrations
 
         record = replace(self._record, head=names.name("revision", ref))
         path = layout.app(self.name)
         if not self.is_registered:
             raise NotFound(f"app {self.name}: not registered", path=path, rev=self.rev)
-        done = await self._access.commit(entries.replace(path, encode(record), self._mod_rev), timeout)
+        done = await self._access.commit(registrations.replace(path, encode(record), self._mod_rev), timeout)
         if isinstance(done, Refused):
-            raise entries.why(f"app {self.name}", path, self.rev, done)
+            raise registrations.why(f"app {self.name}", path, self.rev, done)
         return self._at(done, record, done)
 
     # -- the environment, a variable at a time --------------------------------------------------------
@@ -186,14 +186,14 @@ class App(Registered):
         RevMismatch when the same variable has changed since this rev; others do not matter. Of an app that is not
         registered yet, it is kept until `register`.
         """
-        from visor.registry import entries
+        from visor._core.registry import registrations
 
         names.variable(key)
         text(f"variable {key}", value)
         if not self.is_registered:
             given = MappingProxyType({**self._given, key: value})
             return App(self._view, self._record, 0, given)
-        plan = entries.set_variable(self.name, key, value, self.rev)
+        plan = registrations.set_variable(self.name, key, value, self.rev)
         done = await self._access.commit(plan, timeout)
         if isinstance(done, Refused):
             path = layout.variable(self.name, key)
@@ -202,7 +202,7 @@ class App(Registered):
 
     async def del_environment_variable(self, key: str, *, timeout: float | None = None) -> App:
         """Delete a variable, and return the app without it; NotFound when there is none at this rev."""
-        from visor.registry import entries
+        from visor._core.registry import registrations
 
         path = layout.variable(self.name, names.variable(key))
         if not self.is_registered:
@@ -212,7 +212,7 @@ class App(Registered):
             return App(self._view, self._record, 0, MappingProxyType(rest))
         access = self._access.within(timeout)
         await self.get_environment_variable(key, timeout=access.left())
-        done = await access.commit(entries.delete_variable(self.name, key, self.rev))
+        done = await access.commit(registrations.delete_variable(self.name, key, self.rev))
         if isinstance(done, Refused):
             raise _variable_changed(self.name, key, path, self.rev, done)
         return self._at(done, self._record, self._mod_rev)

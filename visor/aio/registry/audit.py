@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from visor import select
+from visor._core.registry import layout
+from visor._core.registry.audit import Fault, faults
 from visor.aio.registry.access import Access
-from visor.registry import layout
-from visor.registry.audit import Fault, faults
 
 
 async def verify(access: Access, rev: int) -> list[Fault]:

@@ -6,8 +6,8 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from visor._harmless import json_text
-from visor.registry import stored
+from visor._core.harmless import json_text
+from visor._core.registry import records
 
 if TYPE_CHECKING:
     from visor.aio.registry.access import Access
@@ -59,7 +59,7 @@ class Registered:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain values, with the rev it is at."""
-        document = json.loads(stored.encode(self._record))
+        document = json.loads(records.encode(self._record))
         del document["v"]
         return {"rev": self.rev, **document}
 

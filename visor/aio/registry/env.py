@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from visor._public import public
+from visor._core.public import public
+from visor._core.registry import layout
+from visor._core.registry.model import EnvRecord
+from visor._core.registry.records import encode
 from visor.aio.registry.base import Registered
-from visor.aio.registry.part import register_part, unregister_part
-from visor.registry import layout
-from visor.registry.model import EnvRecord
-from visor.registry.stored import encode
+from visor.aio.registry.registration import register_part, unregister_part
 
 
 class Env(Registered):

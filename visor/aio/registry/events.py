@@ -9,18 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from visor import select
-from visor._harmless import json_text
-from visor._public import public
-from visor.aio.registry.app import App
-from visor.aio.registry.instance import Instance
-from visor.aio.registry.proc import ProcType
-from visor.aio.registry.revision import Revision
-from visor.aio.registry.service import Endpoint, Service
-from visor.codecs import BYTES
-from visor.errors import DecodeError
-from visor.registry import layout
-from visor.registry.happenings import Changed, EventPath, EventType, Happening, happenings
-from visor.registry.model import (
+from visor._core.harmless import json_text
+from visor._core.public import public
+from visor._core.registry import layout
+from visor._core.registry.events import Changed, EventPath, EventType, Happening, happenings
+from visor._core.registry.model import (
     AppRecord,
     EndpointRecord,
     InstanceRecord,
@@ -28,9 +21,16 @@ from visor.registry.model import (
     RevisionRecord,
     ServiceRecord,
 )
-from visor.registry.moves import Seen
-from visor.registry.stored import decode
-from visor.registry.words import sentence
+from visor._core.registry.records import decode
+from visor._core.registry.transitions import Seen
+from visor._core.registry.words import sentence
+from visor.aio.registry.app import App
+from visor.aio.registry.instance import Instance
+from visor.aio.registry.proc import ProcType
+from visor.aio.registry.revision import Revision
+from visor.aio.registry.service import Endpoint, Service
+from visor.codecs import BYTES
+from visor.errors import DecodeError
 from visor.values import Commit, Kind
 
 if TYPE_CHECKING:

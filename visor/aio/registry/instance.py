@@ -7,17 +7,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from visor import select
-from visor._public import public
-from visor._unfit import Unfit
+from visor._core.public import public
+from visor._core.registry import instance_files, layout, transitions
+from visor._core.registry.errors import Unregistered
+from visor._core.registry.model import InstanceRecord, Mark
+from visor._core.registry.plan import Refused
+from visor._core.registry.schema import bad_value
+from visor._core.registry.states import TERMINAL, Move, State
+from visor._core.registry.transitions import Seen, Step
+from visor._core.unfit import Unfit
 from visor.aio.registry.base import Registered, moment
 from visor.aio.registry.waiting import wait_until
-from visor.registry import layout, moves, placement
-from visor.registry.errors import Unregistered
-from visor.registry.model import InstanceRecord, Mark
-from visor.registry.moves import Seen, Step
-from visor.registry.plan import Refused
-from visor.registry.schema import bad_value
-from visor.registry.states import TERMINAL, Move, State
 
 if TYPE_CHECKING:
     from visor.aio.registry.presence import Presence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Instance(Registered):
-    """An instance at a rev (FEATURES C5). The moves that are legal are in `visor.registry.states.MOVES`.
+    """An instance at a rev (FEATURES C5). The moves that are legal are in `visor._core.registry.states.MOVES`.
 
         instance = await instance.claim("10.0.0.1")
         instance = await instance.started(port=8001)
@@ -166,12 +166,12 @@ class Instance(Registered):
         With a lease (or a `Presence`, which has one) it becomes lost by itself when that ends.
         """
         name, lease = claimer(host, lease)
-        step = moves.claim(self.seen, name, lease=lease, time=self._access.time())
+        step = transitions.claim(self.seen, name, lease=lease, time=self._access.time())
         return await self._make(step, timeout)
 
     async def unclaim(self, host: str | None = None, *, timeout: float | None = None) -> Instance:
         """Give it back; it is pending again, and its claims are remembered."""
-        return await self._make(moves.unclaim(self.seen, host), timeout)
+        return await self._make(transitions.unclaim(self.seen, host), timeout)
 
     async def started(
         self,
@@ -186,18 +186,18 @@ class Instance(Registered):
         """Report that it runs, on `ip` (default: the claimer). Running already: nothing happens."""
         if self.state is State.RUNNING and (host is None or host == self.host):
             return self
-        step = moves.started(self.seen, host, port=port, hostname=hostname, tele_port=tele_port, ip=ip)
+        step = transitions.started(self.seen, host, port=port, hostname=hostname, tele_port=tele_port, ip=ip)
         return await self._make(step, timeout)
 
     async def restarted(
         self, reason: str, count: int = 1, host: str | None = None, *, timeout: float | None = None
     ) -> Instance:
         """Report that it was started again `count` times, for "fail" or "oom". Only while it runs."""
-        return await self._make(moves.restarted(self.seen, host, reason, count), timeout)
+        return await self._make(transitions.restarted(self.seen, host, reason, count), timeout)
 
     async def stop(self, *, timeout: float | None = None) -> Instance:
         """Ask its host to end it."""
-        return await self._make(moves.stop(self.seen), timeout)
+        return await self._make(transitions.stop(self.seen), timeout)
 
     async def exited(
         self, host: str | None = None, reason: str = "exited", *, timeout: float | None = None
@@ -222,24 +222,24 @@ class Instance(Registered):
     ) -> Instance:
         """Mark it as one's own; Locked when it is marked already."""
         mark = self._access.mark(by, reason)
-        return await self._make(moves.lock(self.seen, mark), timeout)
+        return await self._make(transitions.lock(self.seen, mark), timeout)
 
     async def unlock(self, *, timeout: float | None = None) -> Instance:
         """Take the mark away, whoever made it."""
-        return await self._make(moves.unlock(self.seen), timeout) if self.is_locked else self
+        return await self._make(transitions.unlock(self.seen), timeout) if self.is_locked else self
 
     async def unregister(
         self, by: str | None = None, reason: str = "unregistered", *, timeout: float | None = None
     ) -> Instance:
         """Take it out for ever; its tombstone tells who did, why and when. Returns it as done."""
         mark = self._access.mark(by, reason)
-        return await self._make(moves.unregister(self.seen, mark), timeout)
+        return await self._make(transitions.unregister(self.seen, mark), timeout)
 
     async def _end(
         self, move: Move, host: str | None, by: str | None, reason: str, timeout: float | None
     ) -> Instance:
         mark = self._access.mark(by, reason)
-        return await self._make(moves.ended(self.seen, move, host, mark), timeout)
+        return await self._make(transitions.ended(self.seen, move, host, mark), timeout)
 
     async def _make(self, step: Step, timeout: float | None) -> Instance:
         done = await self._access.commit(step.plan, timeout)
@@ -311,13 +311,13 @@ def claimer(host: str | Presence, lease: int) -> tuple[str, int]:
 
 async def look(view: Snapshot, record: InstanceRecord) -> Instance:
     """Return the instance of a record as it is at the view's rev. Unregistered when it is gone by then."""
-    path = placement.record_path(record)
+    path = instance_files.record_path(record)
     _, version = await view._access.get(path, view.rev)
     if version is None:
         identity = await view.identity(record.id)
-        raise moves.unregistered(identity, record.id, path)
+        raise transitions.unregistered(identity, record.id, path)
     found = view.decode(InstanceRecord, path, version)
-    lost = placement.is_lost(found, await view.leases_of([found]))
+    lost = instance_files.is_lost(found, await view.leases_of([found]))
     return Instance(view, Seen(found, version[0], lost))
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from visor._public import public
+from visor._core.public import public
+from visor._core.registry import layout
+from visor._core.registry.model import LeaseRecord, MemberRecord
+from visor._core.registry.plan import Plan, Refused
+from visor._core.registry.records import encode
 from visor.errors import VisorError
-from visor.registry import layout
-from visor.registry.model import LeaseRecord, MemberRecord
-from visor.registry.plan import Plan, Refused
-from visor.registry.stored import encode
 
 if TYPE_CHECKING:
     from visor.aio.lease import Lease

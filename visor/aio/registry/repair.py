@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from visor import select
+from visor._core.registry import layout, mending
+from visor._core.registry.errors import BadRecord
+from visor._core.registry.mending import Repaired
+from visor._core.registry.plan import Plan, Refused, Version
 from visor.errors import Conflict, NotFound
-from visor.registry import layout, mending
-from visor.registry.errors import BadRecord
-from visor.registry.mending import Repaired
-from visor.registry.plan import Plan, Refused, Version
 
 if TYPE_CHECKING:
-    from visor.aio._driver import Pauses
+    from visor._drivers.aio.driver import Pauses
     from visor.aio.registry.snapshot import Snapshot
 
 

@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from visor import select
-from visor._dataclass import dataclass
-from visor._public import public
+from visor._core.dataclass import dataclass
+from visor._core.public import public
+from visor._core.registry import layout, scaling
+from visor._core.registry.errors import BadRecord, Unregistered
+from visor._core.registry.model import InstanceRecord, Mark, ScaleRecord
+from visor._core.registry.plan import Refused
+from visor._core.registry.scaling import Amount, Group, Order
+from visor._core.registry.schema import text
+from visor._core.registry.states import ENDED
+from visor._core.registry.transitions import Seen
 from visor.aio.registry.instance import Instance
 from visor.errors import Conflict, NotFound
-from visor.registry import layout, scaling
-from visor.registry.errors import BadRecord, Unregistered
-from visor.registry.model import InstanceRecord, Mark, ScaleRecord
-from visor.registry.moves import Seen
-from visor.registry.plan import Refused
-from visor.registry.scaling import Amount, Group, Order
-from visor.registry.schema import text
-from visor.registry.states import ENDED
 
 if TYPE_CHECKING:
     from visor.aio.registry.snapshot import Snapshot

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from visor.errors import Compacted, DeadlineExceeded
 
 if TYPE_CHECKING:
-    from visor._backoff import Deadline
+    from visor._core.backoff import Deadline
     from visor.aio.registry.snapshot import Snapshot
     from visor.aio.watch import Watch
     from visor.select import Selector

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from visor._public import public
-from visor._store.transaction import Claims, Transaction
+from visor._core.public import public
+from visor._core.store.transaction import Claims, Transaction
 from visor.errors import Conflict
 
 if TYPE_CHECKING:

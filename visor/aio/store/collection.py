@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from visor._follow.outlet import Outlet
-from visor._public import public
-from visor._store.history import reason
-from visor._store.record import Record
-from visor._store.specs import on, selection
+from visor._core.following.reader_queue import Outlet
+from visor._core.public import public
+from visor._core.store.history import reason
+from visor._core.store.record import Record
+from visor._core.store.specs import on, selection
 from visor.aio.following.changes import Changes
 from visor.aio.following.watcher import Watcher
 from visor.codecs import BYTES
 from visor.errors import DecodeError
 
 if TYPE_CHECKING:
-    from visor.aio._driver import Driver
+    from visor._drivers.aio.driver import Driver
     from visor.aio.snapshot import File
     from visor.aio.store.store import Store
 

@@ -7,16 +7,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 
-from visor._follow.delta import Batch
-from visor._follow.errors import WatcherClosed
-from visor._follow.outlet import Outlet
-from visor._follow.picture import View
-from visor._public import public
-from visor._store.events import Committed, committed
-from visor._store.record import Record
-from visor._store.specs import Select
-from visor.aio._signal import Signal
-from visor.aio.following.replica import Replica
+from visor._core.following.cache import View
+from visor._core.following.delta import Batch
+from visor._core.following.errors import WatcherClosed
+from visor._core.following.reader_queue import Outlet
+from visor._core.public import public
+from visor._core.store.events import Committed, committed
+from visor._core.store.record import Record
+from visor._core.store.specs import Select
+from visor._drivers.aio.signal import Signal
+from visor.aio.following.local_copy import Replica
 from visor.errors import DeadlineExceeded
 
 Fetch = Callable[[int, int], Awaitable[list[Batch[Record]]]]

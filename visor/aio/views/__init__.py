@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visor.aio.views._probing import Probe, grpc_health, http, tcp
+from visor._drivers.aio.probing import Probe, grpc_health, http, tcp
 from visor.aio.views.announcing import Announcement, announce
 from visor.aio.views.locator import Locator, RegistryLocator, StaticLocator, get_nonempty, locator
 from visor.aio.views.registry import Registry

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from visor.blocking.following.cell import Cell, CellWatcher
 from visor.blocking.following.changes import Callback, Changes
 from visor.blocking.following.follow import Following, follow
+from visor.blocking.following.latest_value import Cell, CellWatcher
 from visor.blocking.following.mirror import Files, Mirror
 from visor.blocking.following.source import Followable, Reader, Source
 from visor.blocking.following.watcher import Watcher, watch_one

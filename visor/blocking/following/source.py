@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
-from visor._follow.cut import cut
-from visor._follow.delta import Batch, Origin, merged
-from visor._follow.intake import Intake
-from visor._follow.outlet import LIMIT
-from visor._follow.picture import Picture
-from visor._generic import E_co, T
-from visor._public import public
-from visor._shown import PATH, shown
+from visor._core.following.cache import Picture
+from visor._core.following.delta import Batch, Origin, merged
+from visor._core.following.ingest import Intake
+from visor._core.following.pages import cut
+from visor._core.following.reader_queue import LIMIT
+from visor._core.generic import E_co, T
+from visor._core.public import public
+from visor._core.shown import PATH, shown
 from visor.blocking.following.mirror import weight
 from visor.blocking.following.stream import State, Stream
 from visor.blocking.snapshot import File
@@ -21,7 +21,7 @@ from visor.codecs import Codec
 from visor.select import Selector
 
 if TYPE_CHECKING:
-    from visor.blocking._driver import Driver
+    from visor._drivers.blocking.driver import Driver
     from visor.blocking.client import Client
 
 E = TypeVar("E")

@@ -17,12 +17,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from visor._dataclass import dataclass
-from visor._feed import Feed
-from visor._follow.errors import WatcherClosed
-from visor._follow.marked import MarkedFeed, Sink
-from visor._log import log
-from visor.blocking._signal import Signal
+from visor._core.dataclass import dataclass
+from visor._core.feed import Feed
+from visor._core.following.errors import WatcherClosed
+from visor._core.following.marked_feed import MarkedFeed, Sink
+from visor._core.log import log
+from visor._drivers.blocking.signal import Signal
 from visor.errors import Compacted, DeadlineExceeded, OutcomeUnknown, TooLarge, Unavailable, VisorError
 from visor.protocol import verbs
 from visor.select import Selector

@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, overload
 
 from visor import select
-from visor._follow.errors import BacklogDone, WatcherClosed
-from visor._follow.marked import is_mark
-from visor._generic import T
-from visor._public import public
-from visor._shown import word
+from visor._core.following.errors import BacklogDone, WatcherClosed
+from visor._core.following.marked_feed import is_mark
+from visor._core.generic import T
+from visor._core.public import public
+from visor._core.shown import word
 from visor.blocking.following.stream import State, Stream
 from visor.blocking.snapshot import File
 from visor.codecs import Codec

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from visor import guard, op
-from visor._backoff import Deadline
-from visor.blocking._turn import Turn
+from visor._core.backoff import Deadline
+from visor._drivers.blocking.turn import Turn
 from visor.blocking.recipes._place import Place
 from visor.errors import DeadlineExceeded
 from visor.guard import Guard

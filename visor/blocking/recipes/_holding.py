@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from visor import guard, op
-from visor._contenders import QUEUES, Contender
-from visor._tenure import LeaseState
-from visor.blocking._announcer import Announcer
-from visor.blocking._turn import Turn
+from visor._core.recipes.lease import LeaseState
+from visor._core.recipes.queue import QUEUES, Contender
+from visor._drivers.blocking.turn import Turn
+from visor.blocking._listeners import Announcer
 from visor.blocking.recipes._guarded import LOST, Guarded, Outcome
 from visor.blocking.recipes._place import Patience, Place, check_data, check_directory, standing_at
 from visor.codecs import BYTES

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from visor import op, paths, select
-from visor._backoff import Deadline
-from visor._contenders import MARK, QUEUES, Contender, queue_at, queue_of, told
-from visor._log import log
+from visor._core.backoff import Deadline
+from visor._core.log import log
+from visor._core.recipes.queue import MARK, QUEUES, Contender, queue_at, queue_of, told
 from visor.blocking.snapshot import File
 from visor.codecs import BYTES
 from visor.errors import (

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from visor._contenders import MEMBER, PARTY, Contender
-from visor._public import public
-from visor._shown import word
-from visor.blocking._turn import Turn
+from visor._core.public import public
+from visor._core.recipes.queue import MEMBER, PARTY, Contender
+from visor._core.shown import word
+from visor._drivers.blocking.turn import Turn
 from visor.blocking.recipes._place import (
     LEAVE_SECONDS,
     Patience,

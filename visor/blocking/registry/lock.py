@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from visor._public import public
+from visor._core.public import public
+from visor._core.registry import layout, registrations
+from visor._core.registry.errors import Locked
+from visor._core.registry.model import LockRecord, Mark
+from visor._core.registry.plan import Plan, Refused
+from visor._core.registry.records import check, decode, encode
 from visor.blocking.registry.base import Registered
 from visor.errors import RevMismatch
-from visor.registry import entries, layout
-from visor.registry.errors import Locked
-from visor.registry.model import LockRecord, Mark
-from visor.registry.plan import Plan, Refused
-from visor.registry.stored import check, decode, encode
 
 if TYPE_CHECKING:
     from visor.blocking.registry.snapshot import Snapshot
@@ -42,7 +42,7 @@ class Lock(Registered):
     def unlock(self, *, timeout: float | None = None) -> Snapshot:
         """Give it up, and return the snapshot of that; RevMismatch when it is another's by now, or nobody's."""
         path = layout.lock(self.key)
-        done = self._access.commit(entries.remove(path, self._mod_rev), timeout)
+        done = self._access.commit(registrations.remove(path, self._mod_rev), timeout)
         if isinstance(done, Refused):
             raise RevMismatch(
                 f"lock {self.key}: not the one that was taken at rev {self._mod_rev}",
@@ -61,13 +61,13 @@ def take(view: Snapshot, key: str, value: str, lease: int, timeout: float | None
     access = view._access
     record = check(LockRecord(key, value, Mark(access.actor, value, access.time())))
     path = layout.lock(key)
-    plan: Plan = entries.create(path, encode(record), view.rev, lease=lease)
+    plan: Plan = registrations.create(path, encode(record), view.rev, lease=lease)
     done = access.commit(plan, timeout)
     if not isinstance(done, Refused):
         return Lock(view.at(done), record, done)
     version = done.found[path]
     if version is None:
-        raise entries.why(f"lock {key}", path, view.rev, done, created=True)
+        raise registrations.why(f"lock {key}", path, view.rev, done, created=True)
     holder = decode(LockRecord, version[1], path)
     raise Locked(what=f"lock {key}", by=holder.mark.by, reason=holder.value)
 

@@ -9,18 +9,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from visor import select
-from visor._log import log
-from visor._public import public
-from visor._unfit import shown
-from visor.blocking.registry._control import ask
+from visor._core.log import log
+from visor._core.public import public
+from visor._core.registry import control, layout, registrations
+from visor._core.registry.errors import AlreadyRegistered, BadName
+from visor._core.registry.model import MemberRecord, RunnerRecord
+from visor._core.registry.plan import Refused
+from visor._core.registry.records import decode, encode
+from visor._core.unfit import shown
+from visor._drivers.blocking.control import ask
 from visor.blocking.registry.base import Registered
 from visor.codecs import BYTES
 from visor.errors import DecodeError, NotFound, Rejected
-from visor.registry import control, entries, layout
-from visor.registry.errors import AlreadyRegistered, BadName
-from visor.registry.model import MemberRecord, RunnerRecord
-from visor.registry.plan import Refused
-from visor.registry.stored import decode, encode
 from visor.values import Commit
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class Runner(Registered):
         if self.is_registered:
             raise AlreadyRegistered(f"{what}: is registered already", path=path, actual=self._mod_rev)
         record = replace(self._record, registered=self._access.time())
-        done = self._access.commit(entries.create(path, encode(record), self.rev), timeout)
+        done = self._access.commit(registrations.create(path, encode(record), self.rev), timeout)
         if isinstance(done, Refused):
-            raise entries.why(what, path, self.rev, done, created=True)
+            raise registrations.why(what, path, self.rev, done, created=True)
         return Runner(self._view.at(done), record, done)
 
     def unregister(self, *, timeout: float | None = None) -> Runner:
@@ -84,9 +84,9 @@ class Runner(Registered):
         what = f"runner {self.addr}"
         if not self.is_registered:
             raise NotFound(f"{what}: not registered", path=path, rev=self.rev)
-        done = self._access.commit(entries.remove(path, self._mod_rev), timeout)
+        done = self._access.commit(registrations.remove(path, self._mod_rev), timeout)
         if isinstance(done, Refused):
-            raise entries.why(what, path, self.rev, done)
+            raise registrations.why(what, path, self.rev, done)
         return Runner(self._view.at(done), replace(self._record, registered=None), 0)
 
     def raw(self, command: str, *, timeout: float = 5.0) -> str:
@@ -162,10 +162,10 @@ class Member(Registered):
         With a lease it is gone when that ends.
         """
         record = replace(self._record, registered=self._access.time())
-        plan = entries.overwrite(self._path, encode(record), self.rev, lease=lease)
+        plan = registrations.overwrite(self._path, encode(record), self.rev, lease=lease)
         done = self._access.commit(plan, timeout)
         if isinstance(done, Refused):
-            raise entries.why(f"{self.kind} {self.addr}", self._path, self.rev, done)
+            raise registrations.why(f"{self.kind} {self.addr}", self._path, self.rev, done)
         return Member(self._view.at(done), record, done)
 
     def unregister(self, *, timeout: float | None = None) -> Member:
@@ -173,9 +173,9 @@ class Member(Registered):
         what = f"{self.kind} {self.addr}"
         if not self.is_registered:
             raise NotFound(f"{what}: not registered", path=self._path, rev=self.rev)
-        done = self._access.commit(entries.remove(self._path, self._mod_rev), timeout)
+        done = self._access.commit(registrations.remove(self._path, self._mod_rev), timeout)
         if isinstance(done, Refused):
-            raise entries.why(what, self._path, self.rev, done)
+            raise registrations.why(what, self._path, self.rev, done)
         return Member(self._view.at(done), replace(self._record, registered=None), 0)
 
     def __repr__(self) -> str:

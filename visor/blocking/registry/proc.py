@@ -8,19 +8,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from visor import select
-from visor._public import public
+from visor._core.public import public
+from visor._core.registry import layout, registrations
+from visor._core.registry.errors import AlreadyRegistered
+from visor._core.registry.listed import Listed
+from visor._core.registry.model import Heartbeat, Limits, ProcRecord
+from visor._core.registry.plan import Plan, Refused
+from visor._core.registry.records import check, encode
+from visor._core.registry.schema import texts
+from visor._core.registry.states import State
 from visor.blocking.registry.access import Access
 from visor.blocking.registry.base import Registered
-from visor.blocking.registry.part import unregister_part
+from visor.blocking.registry.registration import unregister_part
 from visor.errors import Conflict
-from visor.registry import entries, layout
-from visor.registry.errors import AlreadyRegistered
-from visor.registry.listed import Listed
-from visor.registry.model import Heartbeat, Limits, ProcRecord
-from visor.registry.plan import Plan, Refused
-from visor.registry.schema import texts
-from visor.registry.states import State
-from visor.registry.stored import check, encode
 
 if TYPE_CHECKING:
     from visor.blocking.registry.instance import Instance
@@ -100,7 +100,7 @@ class ProcType(Registered):
             done = access.commit(plan)
             if not isinstance(done, Refused):
                 return ProcType(self._view.at(done), record, done)
-            error = entries.why(self._what, self._path, self.rev, done, created=True)
+            error = registrations.why(self._what, self._path, self.rev, done, created=True)
             needs = (layout.app(self.app), done.found[layout.app(self.app)])
             if (
                 needs[1] is None
@@ -114,16 +114,16 @@ class ProcType(Registered):
     def _claim_port(self, access: Access) -> tuple[ProcRecord, Plan]:
         record = check(replace(self._record, registered=access.time()))
         if record.port is None:
-            return record, entries.register_proc(record, self.rev, None, given_back=False)
+            return record, registrations.register_proc(record, self.rev, None, given_back=False)
         rev, following = access.get(layout.NEXT_PORT)
         free: list[int] = []
-        if not entries.fresh_port_left(following):
+        if not registrations.fresh_port_left(following):
             _, rows = access.scan(select.children(layout.FREE_PORTS), rev, keys=True, limit=FREE_LOOKED_AT)
             free = [int(name) for path, _ in rows if (name := path.rsplit("/", 1)[1]).isdecimal()]
             access.random.shuffle(free)
-        port, given_back = entries.pick_port(following, free)
+        port, given_back = registrations.pick_port(following, free)
         record = replace(record, port=port)
-        return record, entries.register_proc(record, self.rev, following, given_back=given_back)
+        return record, registrations.register_proc(record, self.rev, following, given_back=given_back)
 
     def _came_and_went(self, rev: int, access: Access) -> bool:
         """Whether it was registered and unregistered by somebody since this object's rev."""
@@ -157,9 +157,9 @@ class ProcType(Registered):
         record = replace(self._record, **{name: value for name, value in given.items() if value is not None})
         if attrs is not None:
             record = replace(record, attrs=texts("attrs", attrs))
-        done = self._access.commit(entries.replace(self._path, encode(record), self._mod_rev), timeout)
+        done = self._access.commit(registrations.replace(self._path, encode(record), self._mod_rev), timeout)
         if isinstance(done, Refused):
-            raise entries.why(self._what, self._path, self.rev, done)
+            raise registrations.why(self._what, self._path, self.rev, done)
         return ProcType(self._view.at(done), record, done)
 
     def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> ProcType:

@@ -4,27 +4,32 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from visor import select
-from visor._public import public
-from visor._settings import gather
+from visor._core.public import public
+from visor._core.registry import layout, names
+from visor._core.registry.errors import BadRecord, SchemaMismatch
+from visor._core.registry.model import NOTHING
+from visor._core.registry.plan import Plan, Refused
+from visor._core.registry.schema import LEASE, NUMBER, fitting
+from visor._drivers import clocks
+from visor._drivers.environment import gather
 from visor.blocking.client import Client
 from visor.blocking.registry.access import Access
 from visor.blocking.registry.snapshot import Snapshot
 from visor.codecs import BYTES
 from visor.errors import Compacted, NotFound
-from visor.registry import layout, names
-from visor.registry.errors import BadRecord, SchemaMismatch
-from visor.registry.model import NOTHING
-from visor.registry.plan import Plan, Refused
-from visor.registry.schema import LEASE, NUMBER, fitting
 
 if TYPE_CHECKING:
+    from visor._core.registry.audit import Fault
+    from visor._core.registry.events import EventType
+    from visor._core.registry.listed import Listed
+    from visor._core.registry.mending import Repaired
+    from visor._core.registry.states import Operation
     from visor.blocking.registry.app import App
     from visor.blocking.registry.events import EventWatch
     from visor.blocking.registry.instance import Instance
@@ -32,11 +37,6 @@ if TYPE_CHECKING:
     from visor.blocking.registry.presence import Presence
     from visor.blocking.registry.scale import ScaleCount, Scaled
     from visor.blocking.registry.ticket import Ticket, TicketWatch
-    from visor.registry.audit import Fault
-    from visor.registry.happenings import EventType
-    from visor.registry.listed import Listed
-    from visor.registry.mending import Repaired
-    from visor.registry.states import Operation
 
 SCHEMA = 4
 """The layout of the tree. The ancestors' last one was 3."""
@@ -56,11 +56,11 @@ class Registry:
         self,
         client: Client[Any],
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = clocks.seconds_since_1970,
         random: Random | None = None,
     ) -> None:
         self._client = client
-        self._access = Access(client, clock, random or Random())
+        self._access = Access(client, clock, random or client._settings.random)
 
     @property
     def client(self) -> Client[Any]:
@@ -96,7 +96,7 @@ class Registry:
 
         Idempotent. SchemaMismatch when the tree is laid out by another version.
         """
-        from visor.registry.entries import FIRST_PORT
+        from visor._core.registry.registrations import FIRST_PORT
 
         plan = Plan(note=f"init schema {SCHEMA}")
         plan.missing(layout.SCHEMA)
@@ -282,9 +282,9 @@ class Registry:
 
         DeadlineExceeded when others were faster with every single one.
         """
+        from visor._core.registry.tickets import operation
         from visor.blocking.registry.instance import claimer
         from visor.blocking.registry.ticket import Wanted, claim_ticket
-        from visor.registry.tickets import operation
 
         name, lease = claimer(host, lease)
         wanted = Wanted(app, revision, proc, None if op is None else operation(op))

@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from visor import select
+from visor._core.registry import layout, mending
+from visor._core.registry.errors import BadRecord
+from visor._core.registry.mending import Repaired
+from visor._core.registry.plan import Plan, Refused, Version
 from visor.errors import Conflict, NotFound
-from visor.registry import layout, mending
-from visor.registry.errors import BadRecord
-from visor.registry.mending import Repaired
-from visor.registry.plan import Plan, Refused, Version
 
 if TYPE_CHECKING:
-    from visor.blocking._driver import Pauses
+    from visor._drivers.blocking.driver import Pauses
     from visor.blocking.registry.snapshot import Snapshot
 
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from visor import select
-from visor._public import public
+from visor._core.public import public
+from visor._core.registry import layout, registrations
+from visor._core.registry.listed import Listed
+from visor._core.registry.model import RevisionRecord
+from visor._core.registry.plan import Refused
+from visor._core.registry.records import check, encode
 from visor.blocking.registry.base import Registered
-from visor.blocking.registry.part import register_part, unregister_part
+from visor.blocking.registry.registration import register_part, unregister_part
 from visor.errors import NotFound
-from visor.registry import entries, layout
-from visor.registry.listed import Listed
-from visor.registry.model import RevisionRecord
-from visor.registry.plan import Refused
-from visor.registry.stored import check, encode
 
 if TYPE_CHECKING:
     from visor.blocking.registry.instance import Instance
@@ -67,9 +67,9 @@ class Revision(Registered):
         if not self.is_registered:
             return Revision(self._view, check(replace(self._record, archive_url=url)), 0)
         record = replace(self._record, archive_url=url)
-        done = self._access.commit(entries.replace(self._path, encode(record), self._mod_rev), timeout)
+        done = self._access.commit(registrations.replace(self._path, encode(record), self._mod_rev), timeout)
         if isinstance(done, Refused):
-            raise entries.why(self._what, self._path, self.rev, done)
+            raise registrations.why(self._what, self._path, self.rev, done)
         return Revision(self._view.at(done), record, done)
 
     def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Revision:

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from visor._public import public
-from visor.blocking.registry._resolve import resolve
+from visor._core.public import public
+from visor._core.registry import layout, registrations, srv
+from visor._core.registry.errors import AlreadyRegistered
+from visor._core.registry.listed import Listed
+from visor._core.registry.model import EndpointRecord, ServiceRecord
+from visor._core.registry.plan import Plan, Refused
+from visor._core.registry.records import check, encode
+from visor._drivers.blocking.resolve import resolve
 from visor.blocking.registry.base import Registered
 from visor.errors import NotFound
-from visor.registry import entries, layout, srv
-from visor.registry.errors import AlreadyRegistered
-from visor.registry.listed import Listed
-from visor.registry.model import EndpointRecord, ServiceRecord
-from visor.registry.plan import Plan, Refused
-from visor.registry.stored import check, encode
 
 
 class Service(Registered):
@@ -38,9 +38,9 @@ class Service(Registered):
         if self.is_registered:
             raise AlreadyRegistered(f"{what}: is registered already", path=self._path, actual=self._mod_rev)
         record = replace(self._record, registered=self._access.time())
-        done = self._access.commit(entries.create(self._path, encode(record), self.rev), timeout)
+        done = self._access.commit(registrations.create(self._path, encode(record), self.rev), timeout)
         if isinstance(done, Refused):
-            raise entries.why(what, self._path, self.rev, done, created=True)
+            raise registrations.why(what, self._path, self.rev, done, created=True)
         return Service(self._view.at(done), record, done)
 
     def unregister(self, *, timeout: float | None = None) -> Service:
@@ -54,7 +54,7 @@ class Service(Registered):
         plan.drop(layout.service_directory(self.name), recursive=True)
         done = self._access.commit(plan, timeout)
         if isinstance(done, Refused):
-            raise entries.why(what, self._path, self.rev, done)
+            raise registrations.why(what, self._path, self.rev, done)
         return Service(self._view.at(done), replace(self._record, registered=None), 0)
 
     def endpoints(self, *, timeout: float | None = None) -> Listed[Endpoint]:
@@ -95,10 +95,10 @@ class Service(Registered):
         if check(record).ip is None:
             record = replace(record, ip=resolve(host))
         path = layout.endpoint(self.name, addr)
-        plan = entries.create(path, encode(record), self.rev, needs=[self._path])
+        plan = registrations.create(path, encode(record), self.rev, needs=[self._path])
         done = self._access.commit(plan, timeout)
         if isinstance(done, Refused):
-            raise entries.why(f"endpoint {addr} of {self.name}", path, self.rev, done, created=True)
+            raise registrations.why(f"endpoint {addr} of {self.name}", path, self.rev, done, created=True)
         return Endpoint(self._view.at(done), record, done)
 
     def unregister_endpoint(self, addr: str, *, timeout: float | None = None) -> Endpoint:
@@ -168,9 +168,9 @@ class Endpoint(Registered):
         what = f"endpoint {self.addr} of {self.service}"
         if not self.is_registered:
             raise NotFound(f"{what}: not registered", path=path, rev=self.rev)
-        done = self._access.commit(entries.remove(path, self._mod_rev), timeout)
+        done = self._access.commit(registrations.remove(path, self._mod_rev), timeout)
         if isinstance(done, Refused):
-            raise entries.why(what, path, self.rev, done)
+            raise registrations.why(what, path, self.rev, done)
         return Endpoint(self._view.at(done), replace(self._record, registered=None), 0)
 
     def __repr__(self) -> str:

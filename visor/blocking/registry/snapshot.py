@@ -7,13 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from visor import select
-from visor._public import public
-from visor.blocking.registry.access import Access, Row
-from visor.errors import NotFound
-from visor.registry import layout, names
-from visor.registry.errors import BadRecord
-from visor.registry.listed import Listed, Mapped, told
-from visor.registry.model import (
+from visor._core.public import public
+from visor._core.registry import layout, names
+from visor._core.registry.errors import BadRecord
+from visor._core.registry.listed import Listed, Mapped, told
+from visor._core.registry.model import (
     NOTHING,
     AppRecord,
     EndpointRecord,
@@ -30,12 +28,20 @@ from visor.registry.model import (
     ScaleRecord,
     ServiceRecord,
 )
-from visor.registry.schema import texts
-from visor.registry.states import TAKEN
-from visor.registry.stored import check, decode
+from visor._core.registry.records import check, decode
+from visor._core.registry.schema import texts
+from visor._core.registry.states import TAKEN
+from visor.blocking.registry.access import Access, Row
+from visor.errors import NotFound
 from visor.select import Selector
 
 if TYPE_CHECKING:
+    from visor._core.registry.audit import Fault
+    from visor._core.registry.events import EventType
+    from visor._core.registry.plan import Version
+    from visor._core.registry.scaling import Group
+    from visor._core.registry.states import Operation
+    from visor._core.registry.transitions import Seen
     from visor.blocking.registry.app import App
     from visor.blocking.registry.env import Env
     from visor.blocking.registry.events import EventWatch
@@ -47,12 +53,6 @@ if TYPE_CHECKING:
     from visor.blocking.registry.scale import ScaleCount, Scaled
     from visor.blocking.registry.service import Endpoint, Service
     from visor.blocking.registry.ticket import Ticket
-    from visor.registry.audit import Fault
-    from visor.registry.happenings import EventType
-    from visor.registry.moves import Seen
-    from visor.registry.plan import Version
-    from visor.registry.scaling import Group
-    from visor.registry.states import Operation
 
 T = TypeVar("T")
 
@@ -263,9 +263,9 @@ class Snapshot:
     def instance(self, identity: int, *, timeout: float | None = None) -> Instance:
         """Return an instance; NotFound for none such, Unregistered for one that is gone."""
         view = self._within(timeout)
+        from visor._core.registry import instance_files, transitions
+        from visor._core.registry.transitions import Seen
         from visor.blocking.registry.instance import Instance
-        from visor.registry import moves, placement
-        from visor.registry.moves import Seen
 
         found = view.identity(identity)
         path = layout.identity(identity)
@@ -275,9 +275,9 @@ class Snapshot:
         where = f"{where}/{layout.number(identity)}"
         _, version = view._access.get(where, self._rev)
         if version is None:
-            raise moves.unregistered(found, identity, where)
+            raise transitions.unregistered(found, identity, where)
         record = decode(InstanceRecord, version[1], where)
-        lost = placement.is_lost(record, view.leases_of([record]))
+        lost = instance_files.is_lost(record, view.leases_of([record]))
         return Instance(self, Seen(record, version[0], lost))
 
     def is_done(self, identity: int, *, timeout: float | None = None) -> bool:
@@ -320,8 +320,8 @@ class Snapshot:
 
     def instances_seen(self, what: Selector) -> Listed[Seen]:
         """Return the records of the instances that match."""
-        from visor.registry import placement
-        from visor.registry.moves import Seen
+        from visor._core.registry import instance_files
+        from visor._core.registry.transitions import Seen
 
         records: list[tuple[InstanceRecord, int]] = []
         bad: list[BadRecord] = []
@@ -330,7 +330,7 @@ class Snapshot:
             _decode_into(InstanceRecord, rows, records, bad)
         leases = self.leases_of(record for record, _ in records)
         seen = [
-            Seen(record, mod_rev, record.lease != 0 and placement.is_lost(record, leases))
+            Seen(record, mod_rev, record.lease != 0 and instance_files.is_lost(record, leases))
             for record, mod_rev in records
         ]
         return Listed(seen, told(bad))
@@ -371,9 +371,9 @@ class Snapshot:
 
         NotFound when app, revision, process type or environment is not registered.
         """
+        from visor._core.registry import srv
+        from visor._core.registry.scaling import Group
         from visor.blocking.registry.scale import register_one
-        from visor.registry import srv
-        from visor.registry.scaling import Group
 
         group = Group.of(app, revision, proc, env)
         place = None if addr is None else srv.address(addr)
@@ -398,9 +398,9 @@ class Snapshot:
         same group until the deadline. `timeout` is for all of it: after DeadlineExceeded the steps that were done
         stay, and asking for the same number again goes on from there.
         """
+        from visor._core.registry import scaling
+        from visor._core.registry.scaling import Group
         from visor.blocking.registry.scale import scale_group
-        from visor.registry import scaling
-        from visor.registry.scaling import Group
 
         group = Group.of(app, revision, proc, env)
         return scale_group(self, group, scaling.parse(n), by, timeout)
@@ -420,8 +420,8 @@ class Snapshot:
         Any number of schedulers may do that at once, and whoever scales meanwhile is not overruled. Nothing is ever
         stopped. NotFound when nobody has scaled the group, or a part of it is not registered.
         """
+        from visor._core.registry.scaling import Group
         from visor.blocking.registry.scale import top_up
-        from visor.registry.scaling import Group
 
         return top_up(self, Group.of(app, revision, proc, env), by, timeout)
 
@@ -437,7 +437,7 @@ class Snapshot:
     def targets(self, app: str | None = None, *, timeout: float | None = None) -> Mapped[Group, ScaleRecord]:
         """Return what `scale` was last told, by group: what a scheduler compares the counts with."""
         view = self._within(timeout)
-        from visor.registry.scaling import Group
+        from visor._core.registry.scaling import Group
 
         what = select.glob(f"/apps/{app or '*'}/scale/*/*/*")
         _, rows = view._access.scan(what, self._rev)
@@ -506,9 +506,9 @@ class Snapshot:
         timeout: float | None = None,
     ) -> Ticket:
         """Make a ticket that stands for itself. NotFound when app, revision or process type is not registered."""
+        from visor._core.registry.scaling import Group
+        from visor._core.registry.tickets import operation
         from visor.blocking.registry.ticket import create_ticket
-        from visor.registry.scaling import Group
-        from visor.registry.tickets import operation
 
         return create_ticket(self, operation(op), Group.of(app, revision, proc, env), timeout)
 
@@ -553,8 +553,8 @@ class Snapshot:
     # -- members --------------------------------------------------------------------------------------
     def new_runner(self, addr: str, instance: int) -> Runner:
         """Return the runner of an instance, at HOST:PORT, not registered yet. BadName."""
+        from visor._core.registry import srv
         from visor.blocking.registry.member import Runner
-        from visor.registry import srv
 
         host, port = srv.address(addr)
         return Runner(self, check(RunnerRecord(host, port, instance)), 0)
@@ -562,8 +562,8 @@ class Snapshot:
     def runner(self, addr: str, *, timeout: float | None = None) -> Runner:
         """Return the runner at HOST:PORT; NotFound."""
         view = self._within(timeout)
+        from visor._core.registry import srv
         from visor.blocking.registry.member import Runner
-        from visor.registry import srv
 
         host, port = srv.address(addr)
         return Runner(self, *view._one(RunnerRecord, layout.runner(host, port), f"runner {addr}"))

@@ -9,20 +9,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from visor import select
-from visor._log import log
-from visor._public import public
+from visor._core.log import log
+from visor._core.public import public
+from visor._core.registry import layout, tickets
+from visor._core.registry.errors import Unregistered
+from visor._core.registry.model import Mark, TicketRecord
+from visor._core.registry.plan import Refused, Version
+from visor._core.registry.scaling import Group
+from visor._core.registry.states import TICKET_OF, Operation, State, Status
+from visor._core.registry.transitions import Seen
 from visor.blocking.registry.base import Registered, moment
 from visor.blocking.registry.instance import Instance, claimer, look
 from visor.blocking.registry.waiting import wait_until
 from visor.codecs import BYTES
 from visor.errors import Conflict, DeadlineExceeded, DecodeError, NotFound
-from visor.registry import layout, tickets
-from visor.registry.errors import Unregistered
-from visor.registry.model import Mark, TicketRecord
-from visor.registry.moves import Seen
-from visor.registry.plan import Refused, Version
-from visor.registry.scaling import Group
-from visor.registry.states import TICKET_OF, Operation, State, Status
 from visor.values import Commit, Kind
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from visor.errors import Compacted, DeadlineExceeded
 
 if TYPE_CHECKING:
-    from visor._backoff import Deadline
+    from visor._core.backoff import Deadline
     from visor.blocking.registry.snapshot import Snapshot
     from visor.blocking.watch import Watch
     from visor.select import Selector

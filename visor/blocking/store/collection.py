@@ -5,18 +5,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from visor._follow.outlet import Outlet
-from visor._public import public
-from visor._store.history import reason
-from visor._store.record import Record
-from visor._store.specs import on, selection
+from visor._core.following.reader_queue import Outlet
+from visor._core.public import public
+from visor._core.store.history import reason
+from visor._core.store.record import Record
+from visor._core.store.specs import on, selection
 from visor.blocking.following.changes import Changes
 from visor.blocking.following.watcher import Watcher
 from visor.codecs import BYTES
 from visor.errors import DecodeError
 
 if TYPE_CHECKING:
-    from visor.blocking._driver import Driver
+    from visor._drivers.blocking.driver import Driver
     from visor.blocking.snapshot import File
     from visor.blocking.store.store import Store
 

@@ -18,23 +18,23 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from visor import codecs, select
-from visor._follow.delta import Batch
-from visor._follow.outlet import LIMIT, Outlet
-from visor._follow.staleness import Staleness
-from visor._public import public
-from visor._store import archive, specs
-from visor._store.by import By
-from visor._store.damage import Damaged
-from visor._store.events import Committed, committed
-from visor._store.history import batch_of, decoder
-from visor._store.kind import OBJECTS, Kind
-from visor._store.reading import Reading
-from visor._store.record import Record
-from visor._store.tables import Tables
-from visor._store.transaction import Claims, Command, Transaction
-from visor.blocking._signal import turn
+from visor._core.following.delta import Batch
+from visor._core.following.reader_queue import LIMIT, Outlet
+from visor._core.following.staleness import Staleness
+from visor._core.public import public
+from visor._core.store import archive, specs
+from visor._core.store.by import By
+from visor._core.store.damage import Damaged
+from visor._core.store.events import Committed, committed
+from visor._core.store.history import batch_of, decoder
+from visor._core.store.kind import OBJECTS, Kind
+from visor._core.store.reading import Reading
+from visor._core.store.record import Record
+from visor._core.store.tables import Tables
+from visor._core.store.transaction import Claims, Command, Transaction
+from visor._drivers.blocking.signal import turn
 from visor.blocking.following.changes import Callback
-from visor.blocking.following.replica import Replica
+from visor.blocking.following.local_copy import Replica
 from visor.blocking.store.batch import Batcher
 from visor.blocking.store.collection import Collection
 from visor.blocking.store.watching import CHUNK, Events
@@ -42,7 +42,7 @@ from visor.errors import Compacted, Conflict, FutureRev, TooLarge, VisorError
 from visor.protocol.limits import DEFAULT
 
 if TYPE_CHECKING:
-    from visor.blocking._driver import Driver
+    from visor._drivers.blocking.driver import Driver
     from visor.blocking.client import Client
     from visor.blocking.snapshot import File
 

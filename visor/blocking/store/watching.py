@@ -7,16 +7,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from visor._follow.delta import Batch
-from visor._follow.errors import WatcherClosed
-from visor._follow.outlet import Outlet
-from visor._follow.picture import View
-from visor._public import public
-from visor._store.events import Committed, committed
-from visor._store.record import Record
-from visor._store.specs import Select
-from visor.blocking._signal import Signal
-from visor.blocking.following.replica import Replica
+from visor._core.following.cache import View
+from visor._core.following.delta import Batch
+from visor._core.following.errors import WatcherClosed
+from visor._core.following.reader_queue import Outlet
+from visor._core.public import public
+from visor._core.store.events import Committed, committed
+from visor._core.store.record import Record
+from visor._core.store.specs import Select
+from visor._drivers.blocking.signal import Signal
+from visor.blocking.following.local_copy import Replica
 from visor.errors import DeadlineExceeded
 
 Fetch = Callable[[int, int], list[Batch[Record]]]

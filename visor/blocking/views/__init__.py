@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from visor.blocking.views._probing import Probe, grpc_health, http, tcp
+from visor._drivers.blocking.probing import Probe, grpc_health, http, tcp
 from visor.blocking.views.announcing import Announcement, announce
 from visor.blocking.views.locator import Locator, RegistryLocator, StaticLocator, get_nonempty, locator
 from visor.blocking.views.registry import Registry

@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from visor import codecs, paths
-from visor._follow.errors import Stopped
-from visor._log import log
-from visor._public import public
-from visor._views.endpoint import Endpoint, encode, file_name, wrong
-from visor._views.partition import Partition
-from visor.blocking._signal import Signal
-from visor.blocking._turn import Turn
+from visor._core.following.errors import Stopped
+from visor._core.log import log
+from visor._core.public import public
+from visor._core.views.endpoint import Endpoint, encode, file_name, wrong
+from visor._core.views.partition import Partition
+from visor._drivers.blocking.signal import Signal
+from visor._drivers.blocking.turn import Turn
 from visor.blocking.views.locator import DIRECTORY
 from visor.errors import (
     ClientUnusable,

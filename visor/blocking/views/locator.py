@@ -8,15 +8,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from visor import select
-from visor._dataclass import dataclass
-from visor._follow.delta import Batch
-from visor._follow.errors import Stopped
-from visor._follow.staleness import Staleness
-from visor._public import public
-from visor._store.record import FrozenDict
-from visor._views.endpoint import Endpoint, Found, decode
-from visor.blocking._signal import Signal
-from visor.blocking.following.replica import Replica
+from visor._core.dataclass import dataclass
+from visor._core.following.delta import Batch
+from visor._core.following.errors import Stopped
+from visor._core.following.staleness import Staleness
+from visor._core.public import public
+from visor._core.store.record import FrozenDict
+from visor._core.views.endpoint import Endpoint, Found, decode
+from visor._drivers.blocking.signal import Signal
+from visor.blocking.following.local_copy import Replica
 from visor.errors import DeadlineExceeded
 
 if TYPE_CHECKING:

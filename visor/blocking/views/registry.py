@@ -9,29 +9,24 @@ with Registry(RegistryLocator(client), features=Feature, probe=tcp()) as registr
 from __future__ import annotations
 
 import math
-import random
 import threading
-import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import IntFlag
 from types import TracebackType
 from typing import Any
 
-from visor._follow.errors import Stopped
-from visor._log import log
-from visor._public import public
-from visor._views.partition import WHOLE, HashRange, covers
-from visor._views.roster import Metrics, Reported, Roster, Schedule, Summary, View
-from visor._views.shape import check_probe
-from visor.blocking._signal import Signal
-from visor.blocking.views._probing import AWAITED, Probe, Prober, join, spawn
+from visor._core.following.errors import Stopped
+from visor._core.log import log
+from visor._core.public import public
+from visor._core.views.catalog import Metrics, Reported, Roster, Schedule, Summary, View
+from visor._core.views.partition import WHOLE, HashRange, covers
+from visor._core.views.shape import check_probe
+from visor._drivers import chance, clocks
+from visor._drivers.blocking.probing import AWAITED, Probe, Prober, join, spawn
+from visor._drivers.blocking.signal import Signal
 from visor.blocking.views.locator import Locator
 from visor.errors import DeadlineExceeded, VisorError
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Registry:
@@ -52,15 +47,15 @@ class Registry:
         probe: Probe | None = None,
         period: float = 10.0,
         patience: float = 5.0,
-        now: Callable[[], datetime] = _now,
-        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = clocks.utc_now,
+        clock: Callable[[], float] = clocks.monotonic,
     ) -> None:
         if probe is not None:
             check_probe(probe, awaited=AWAITED)
         self._locator = locator
         self._clock = clock
         self._roster = Roster(now, clock, features, probe is not None)
-        self._schedule = Schedule(period, random.random)
+        self._schedule = Schedule(period, chance.dice)
         self._signal = Signal()
         self._prober = None if probe is None else Prober(probe, patience, self._probed)
         self._patience = patience
@@ -176,7 +171,7 @@ class Registry:
         count: int = 1,
         whole: HashRange = WHOLE,
         among: Iterable[View] | None = None,
-        shuffle: Callable[[list[int]], object] | None = random.shuffle,
+        shuffle: Callable[[list[int]], object] | None = chance.shuffle,
     ) -> list[list[View]]:
         """Return `count` lists of healthy views with these features, each of which serves all of the space.
 

@@ -133,13 +133,13 @@ def _absolute(file: str) -> str:
 
 
 def _addresses(settings: Settings) -> tuple[str, ...]:
-    from visor import _address
+    from visor._core import address
 
     text = settings.flags.get("addr")
     if text is None:
         raise Problem("give the addresses of the registry: --addr HOST:PORT,...")
     try:
-        return tuple(str(each) for each in _address.parse(text))
+        return tuple(str(each) for each in address.parse(text))
     except ValueError as error:
         raise Problem(f"--addr: {error}") from None
 

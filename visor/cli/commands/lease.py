@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from visor import LeaseInfo
-from visor._tenure import SHARE, boot_clock
+from visor._core.recipes.lease import SHARE
+from visor._drivers.clocks import boot_clock
 from visor.cli import views
 from visor.cli.connect import connect
 from visor.cli.consent import obtain

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from visor._core.registry import errors
 from visor.cli import exits, failure
 from visor.cli.connect import connect
 from visor.cli.options import REV, remember
@@ -15,7 +16,6 @@ from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.reading import past
 from visor.cli.settings import Settings
-from visor.registry import errors
 
 if TYPE_CHECKING:
     from visor.registry import Registry, Snapshot

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
+from visor._core.registry.listed import Listed
 from visor.cli.domain import rows
 from visor.cli.domain.common import actor_option, changed, domain, moment_options, pairs, seen
 from visor.cli.options import VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
-from visor.registry.listed import Listed
 
 
 @click.group("env", cls=VisorGroup)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from visor._core.registry.events import EventType
 from visor.cli.domain import rows
 from visor.cli.domain.common import domain
 from visor.cli.options import POSITIVE, REV, VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.settings import Settings
 from visor.errors import DeadlineExceeded
-from visor.registry.happenings import EventType
 
 if TYPE_CHECKING:
     from visor.registry import Event, EventWatch

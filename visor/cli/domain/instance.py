@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from visor._core.registry import layout
+from visor._core.registry.ids import BLOCK
+from visor._core.registry.states import State
 from visor.cli.consent import obtain
 from visor.cli.domain import rows
 from visor.cli.domain.common import actor_option, changed, domain, env_option, moment_options, seen
@@ -16,9 +19,6 @@ from visor.cli.problem import Problem
 from visor.cli.settings import Settings
 from visor.cli.wording import counted
 from visor.errors import NotFound
-from visor.registry import layout
-from visor.registry.ids import BLOCK
-from visor.registry.states import State
 
 if TYPE_CHECKING:
     from visor.registry import Instance, Listed, Snapshot

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from visor._core.registry.events import EventType
 from visor.cli.output import Output
 from visor.cli.settings import Settings
 from visor.cli.views import View
 from visor.errors import DeadlineExceeded
-from visor.registry.happenings import EventType
 
 if TYPE_CHECKING:
     from visor.registry import Instance, Registry

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+from visor._core.registry.model import Limits
 from visor.cli.domain import rows
 from visor.cli.domain.common import actor_option, changed, domain, moment_options, pairs, seen
 from visor.cli.options import POSITIVE, VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.settings import Settings
-from visor.registry.model import Limits
 
 
 @click.group("proc", cls=VisorGroup)

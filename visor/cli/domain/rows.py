@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from visor._harmless import harmless
+from visor._core.harmless import harmless
 from visor.cli.moment import age
 from visor.cli.views import View, line
 from visor.values import milliseconds

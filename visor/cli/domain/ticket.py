@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from visor._core.registry.states import Operation
 from visor.cli import exits
 from visor.cli.domain import rows
 from visor.cli.domain.common import actor_option, domain, env_option, moment_options, seen
@@ -13,7 +14,6 @@ from visor.cli.options import POSITIVE, VisorGroup, command
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
-from visor.registry.states import Operation
 
 if TYPE_CHECKING:
     from visor.registry import Ticket

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from visor._log_lines import LogLines
+from visor._core.log_lines import LogLines
 from visor.aio.registry import connect
 from visor.registry.procman.manager import Manager
 from visor.registry.procman.scheduler import Scheduler

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from visor._log import named
+from visor._core.log import named
 
 log = named("visor.procman")
 

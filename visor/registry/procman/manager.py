@@ -15,11 +15,11 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from visor._log import named
+from visor._core.log import named
+from visor._core.registry.errors import IllegalMove, NotClaimer, Unregistered
 from visor.aio.registry import Instance, Presence, Registry, Ticket
 from visor.errors import RevMismatch, VisorError
 from visor.registry import Operation, State
-from visor.registry.errors import IllegalMove, NotClaimer, Unregistered
 from visor.registry.procman.child import Child
 
 log = named("visor.procman")

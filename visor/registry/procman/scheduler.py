@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from visor._log import named
+from visor._core.log import named
 from visor.aio.registry import Registry
 from visor.errors import DeadlineExceeded, DecodeError, NotFound, VisorError
 from visor.registry import EventType, Group

@@ -1,0 +1,795 @@
+"""What a client knows and decides, without a socket, a clock or dice: the core under both drivers.
+
+    session.submit(call, now)     a request; its bytes are in session.take() as soon as there is a connection
+    session.receive(data, now)    bytes that arrived; settles calls, fills feeds
+    session.tick(now)             deadlines, repetitions, PING; returns when to come again
+    session.hello() / .lost()     a connection begins / is gone
+
+Exactly once. Ids rise over the life of the session. `acked` in each write is the lowest id of a write
+without an answer, so the server keeps the outcome of every write that may still be asked for:
+
+    connection 1   SET 7 (acked 7)   SET 8 (acked 7)   -- lost before an answer
+    connection 2   HELLO 9   RETRY 7   RETRY 8   SET 10 (acked 7)
+    answers        7: the first outcome, or it runs now; then 8; then 10
+
+A write that was refused for a passing reason did not happen: it gets a new id and is no RETRY, unless an
+earlier connection may have delivered it. What was given up (deadline, Ctrl-C) is never sent again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+
+from visor._core.address import Address, learned
+from visor._core.call import Call
+from visor._core.feed import Feed
+from visor._core.inbound import Inbound
+from visor._core.log import log
+from visor._core.reach import greeting_seconds
+from visor._core.sendable import check_shape, plain, unsendable
+from visor._core.settings import Settings
+from visor._core.token import may_be_told
+from visor.errors import (
+    DeadlineExceeded,
+    OutcomeUnknown,
+    Rejected,
+    TooLarge,
+    Unavailable,
+    VisorError,
+    WriteTimeout,
+    WrongCluster,
+    from_wire,
+)
+from visor.protocol import codes, verbs
+from visor.protocol.limits import DEFAULT, Limits
+
+OK = verbs.OK
+ERROR = verbs.ERROR
+
+OFFLINE, GREETING, READY, LEAVING = range(4)
+
+SILENT = (
+    "something takes connections there and does not greet: no Visor client port (a peer's or the metrics port?), "
+    "or a node that hangs"
+)
+CLOSED = "the connection was closed before a greeting: the node is stopping, or that is no Visor client port"
+
+REPEATED = frozenset(("overloaded", "not_leader", "closing", "lost_leadership", "diverged"))
+"""Failures that the client itself meets with another attempt, within the deadline."""
+LOCAL = frozenset(("no_quorum", "no_space"))
+"""Failures that are told at once, and that another node may not have either: it sees the majority, or has room.
+
+A write that may have happened is asked for there: at once nothing could be told of it but that nobody knows.
+"""
+MOVING = frozenset(("not_leader", "closing", "lost_leadership", "diverged"))
+"""Those of them that another node may not have."""
+
+
+COMMITS = frozenset((verbs.LOG, verbs.WATCH))
+"""Requests for commits, not for a state."""
+STATES = frozenset((verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN))
+"""Reads of a state, whose third field is its rev."""
+
+
+class Watching(Call):
+    """The WATCH request of a feed: its answer goes to the feed."""
+
+    def __init__(self, session: Session, feed: Feed, deadline: float, seconds: float) -> None:
+        super().__init__(feed.request(), False, deadline, seconds)
+        self._session = session
+        self.feed = feed
+
+    def settle(self, result: Any, error: BaseException | None) -> None:
+        if self.done:
+            return
+        super().settle(result, error)
+        self._session.watch_answered(self)
+
+
+class Session:
+    """One identity towards the registry, over as many connections as it takes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.id = settings.session()
+        self.state = OFFLINE
+        self.limits: Limits = DEFAULT
+        self._in_flight = DEFAULT.in_flight
+        self._frame = DEFAULT.frame
+        self.cluster: str | None = None
+        self.node: str | None = None
+        self.server = ""
+        self.rev = 0
+        """The highest rev seen: no node that is behind it may answer."""
+        self.pending: dict[int, Call] = {}
+        """Calls with an id, ascending: on the wire, in the backlog, or (uncertain writes) in `delayed`."""
+        self._writes: dict[int, Call] = {}
+        self._backlog: deque[Call] = deque()
+        """Calls that wait for a connection or for room in flight."""
+        self.delayed: list[tuple[float, Call | Feed]] = []
+        """Calls and feeds that wait for their next attempt."""
+        self.feeds: set[Feed] = set()
+        self._wired: dict[int, Feed] = {}
+        self._pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=True).pack
+        self._outgoing: list[bytes] = []
+        self._inbound = Inbound()
+        self._last_id = 0
+        self._latest = 0
+        """The highest rev that was heard of: any node may be behind it."""
+        self._born: int | None = None
+        """A rev that there was before this session wrote anything: a node that has not forgotten any session since then
+        knows that what it does not know of this one has not happened."""
+        self._packed = 0
+        self._flushed = 0
+        self.heard = 0.0
+        self._owing = math.nan
+        """`heard` when a call went unanswered: nothing was heard since then as long as they are equal."""
+        self._silence = 0.0
+        """Seconds of silence up to then. Calls that are given up one after the other must not hide it."""
+        self._ready = 0.0
+        """When this connection was greeted."""
+        self._pinged = False
+        self.broken: str | None = None
+        """Why this connection must be given up."""
+        self.refused: Rejected | None = None
+        """The node's answer to HELLO, when it was no."""
+        self.useful = False
+        """This connection has answered something besides HELLO."""
+        self.urgent = False
+        """There is something that no caller will see to: bytes to flush, or `broken`."""
+        self.fatal: Callable[[], VisorError] | None = None
+        """Why no connection will do any more."""
+        self._hello_id = 0
+        self.learned: tuple[Address, ...] = ()
+        """Where the members of the cluster listen, as one of them told."""
+        self._here: Address | None = None
+        self._left: Address | None = None
+        """A node that sent this client away, or could not serve it: to be tried last."""
+        self._reads_too = False
+        """The node that is being left is to answer reads as well."""
+        self._going = ""
+        """Why it is being left."""
+        self._guess = False
+        """This connection leads to a learned address: who answers there may be anybody."""
+
+    # -- requests -------------------------------------------------------------------------------------
+    def submit(self, call: Call, now: float) -> None:
+        """Give the call an id and send it, or keep it until it can be sent.
+
+        Unsendable or TooLarge when no server would read it: then nothing here knows of it.
+        """
+        message = call.message
+        message[1] = request = self._last_id + 1
+        if call.write:
+            message[2] = next(iter(self._writes), request)
+        data = self._bytes(message)
+        self._last_id = call.id = request
+        pending = self.pending
+        if not pending:
+            if self.heard != self._owing:
+                self.heard = now  # nobody was listening before: silence counts from here
+            else:
+                self._count_on(now)
+        pending[request] = call
+        if call.write:
+            self._writes[request] = call
+        if self.state == READY and not self._backlog and len(pending) <= self.limits.in_flight:
+            call.sent = True
+            self._packed = request
+            self._outgoing.append(data)
+        else:
+            self._backlog.append(call)
+
+    def _bytes(self, message: Any) -> bytes:
+        """Return the bytes of a request; Unsendable or TooLarge when no server would read it."""
+        try:
+            data = self._pack(message)
+        except Exception as error:  # the packer raises many kinds
+            raise unsendable(message, error) from error
+        if not plain(map(type, message)):
+            check_shape(message)
+        if len(data) > self._frame:
+            # It would end the connection instead.
+            raise TooLarge(what="a message", limit=self._frame, actual=len(data))
+        return data
+
+    def _count_on(self, now: float) -> None:
+        """Count silence from here, and add what an unanswered call has seen of it before."""
+        self._owing = self.heard = now - self._silence
+
+    def begin(self, message: list[Any], write: bool) -> bytes | None:
+        """Return the bytes of a request that goes out at once; None when it cannot, and `submit` must queue it.
+
+        The bytes count as sent. `register` must follow, and may follow when they are on their way: what is
+        done then costs no time. Unsendable or TooLarge when no server would read it.
+        """
+        if self.state != READY or self._backlog or len(self.pending) >= self._in_flight:
+            return None
+        message[1] = request = self._last_id + 1
+        if write:
+            message[2] = next(iter(self._writes), request)
+        data = self._bytes(message)
+        self._last_id = self._packed = self._flushed = request
+        return data
+
+    def register(self, call: Call, now: float) -> None:
+        """Take in the call whose bytes `begin` made."""
+        call.id = request = call.message[1]
+        call.sent = True
+        if not self.pending:
+            if self.heard != self._owing:
+                self.heard = now
+            else:
+                self._count_on(now)
+        self.pending[request] = call
+        if call.write:
+            self._writes[request] = call
+
+    def abandon(self, call: Call) -> None:
+        """Nobody waits for this call any more: forget it, and never send it again."""
+        if call.done:
+            return
+        call.done = True
+        self._cancel(call)
+        self._drop(call)
+
+    def _cancel(self, call: Call) -> None:
+        # A read may be waiting at the server for a rev to come; a write is decided as it arrives.
+        if call.sent and not call.write and self.state in (READY, LEAVING):
+            self._say((verbs.CANCEL, self._new_id(), call.id))
+
+    def _new_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    def _drop(self, call: Call) -> None:
+        self.pending.pop(call.id, None)
+        self._writes.pop(call.id, None)
+
+    def take(self) -> bytes:
+        """Return the bytes to send now; they count as sent."""
+        self._flushed = self._packed
+        self.urgent = False
+        if not self._outgoing:
+            return b""
+        data = b"".join(self._outgoing)
+        self._outgoing.clear()
+        return data
+
+    def _say(self, message: tuple[Any, ...]) -> None:
+        self.urgent = True
+        self._outgoing.append(self._pack(message))
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for a connection."""
+        return bool(self.pending or self.feeds or self.delayed)
+
+    # -- a connection begins and ends -----------------------------------------------------------------
+    def _addresses(self) -> tuple[list[Address], list[Address]]:
+        """Return the own addresses, and those that were learned besides."""
+        own = list(self._settings.addresses)
+        more = [address for address in self.learned if address not in own] if self._settings.discover else []
+        return own, more
+
+    def greeting_seconds(self, now: float, surely: float, attempt: int) -> float:
+        """Return how long the next address may take to accept and greet, in a round `attempt` (from 1 on).
+
+        `surely` is how long what must be kept alive lives for sure.
+        """
+        own, more = self._addresses()
+        left = min((call.deadline for call in self.pending.values()), default=math.inf) - now
+        most = self._settings.connect_timeout
+        return greeting_seconds(min(left, surely), most, len(own) + len(more), attempt)
+
+    def forsake(self, now: float, seconds: float, *, again: bool) -> bool:
+        """Give up a connection that is `seconds` old, for it does not answer what must be answered.
+
+        Where there is no other address, a new connection to the same node helps seldom: it is made only `again`. Says
+        whether `broken` is set.
+        """
+        own, more = self._addresses()
+        if self.state not in (READY, LEAVING) or now - self._ready < seconds:
+            return False
+        if len(own) + len(more) < 2 and not again:
+            return False
+        self._give_up("the node does not answer in time what keeps leases alive")
+        return True
+
+    def _give_up(self, why: str) -> None:
+        """Leave a node that does not answer, and try it last from now on."""
+        self._left = self._here
+        self.urgent = True
+        self.broken = why
+
+    def candidates(self) -> list[tuple[Address, bool]]:
+        """Return where to connect to, in order: the own addresses shuffled, then (true) those that were learned."""
+        own, more = self._addresses()
+        self._settings.random.shuffle(own)
+        self._settings.random.shuffle(more)
+        rows = [(address, False) for address in own] + [(address, True) for address in more]
+        return sorted(rows, key=lambda row: row[0] == self._left)
+
+    def hello(self, now: float, address: Address | None = None, *, guess: bool = False) -> bytes:
+        """Begin a connection: return the bytes that go first. `guess`: to an address that was only learned."""
+        self.lost()  # again: an interrupt may have cut it short the first time
+        self._here, self._guess = address, guess
+        self._inbound = Inbound()
+        if self.feeds:
+            self._inbound.measure()
+        self.broken = None
+        self.refused = None
+        self.useful = False
+        self._pinged = False
+        self.heard = now
+        self._owing = math.nan
+        self.state = GREETING
+        self._hello_id = self._new_id()
+        settings = self._settings
+        hello = {
+            "versions": [verbs.VERSION],
+            "client": settings.name,
+            "session": self.id,
+            "actor": settings.actor,
+            "token": settings.token if may_be_told(address, guess=guess) else None,
+            "trace": None,
+            "cluster": self.cluster,
+            "min_rev": self.rev,
+        }
+        self._say((verbs.HELLO, self._hello_id, hello))
+        return self.take()
+
+    def _welcomed(self, welcome: Any) -> None:
+        if not isinstance(welcome, dict) or not isinstance(welcome.get("cluster"), str):
+            self.broken = f"the welcome cannot be read: {welcome!r:.80}"
+            return
+        if self.cluster is not None and welcome["cluster"] != self.cluster:
+            self._wrong_cluster(welcome["cluster"])
+            return
+        self.cluster = welcome["cluster"]
+        if type(welcome.get("rev")) is int:
+            self._latest = welcome["rev"]
+            if self._born is None:
+                self._born = welcome["rev"]
+        self.node = welcome.get("node")
+        self.server = str(welcome.get("server", ""))
+        self.learned = learned(welcome.get("addresses")) or self.learned
+        self.limits = _limits(welcome.get("limits"))
+        self._in_flight, self._frame = self.limits.in_flight, self.limits.frame
+        self.state = READY
+        self._ready = self.heard
+        self._resume()
+
+    def _wrong_cluster(self, actual: str | None) -> None:
+        self.urgent = True
+        self.broken = "another cluster"
+        if self._guess:
+            return  # the address means something else here than where it was told
+        expected = self.cluster
+        self.fatal = lambda: WrongCluster(expected=expected, actual=actual)
+
+    def _resume(self) -> None:
+        """Send everything that has no answer yet, lowest id first, then ask for the watches again."""
+        calls = [self.pending[request] for request in sorted(self.pending)]
+        held = {id(item) for _, item in self.delayed}
+        self._backlog = deque(call for call in calls if id(call) not in held)
+        self.refill()
+        for feed in list(self.feeds):
+            if not feed.wire and feed.call is None and id(feed) not in held:
+                self._ask_again(feed, self.heard)
+
+    def refill(self) -> None:
+        """Send from the backlog while there is room in flight."""
+        backlog = self._backlog
+        room = self.limits.in_flight - (len(self.pending) - len(backlog))
+        while backlog and room > 0 and self.state == READY:
+            call = backlog.popleft()
+            if call.done:
+                self._drop(call)  # it was settled, and an interrupt kept it from being forgotten
+            else:
+                self.urgent = True
+                self._send(call)
+                room -= 1
+
+    def _send(self, call: Call) -> None:
+        message = call.message
+        if call.write:
+            message[2] = next(iter(self._writes))
+        try:
+            data = self._bytes((verbs.RETRY, call.id, message, self._born) if call.uncertain else message)
+        except Rejected as error:
+            # This node takes less than the one before: one call must not hold up the others.
+            call.settle(None, error)
+            self._drop(call)
+            return
+        call.sent = True
+        self._packed = max(self._packed, call.id)
+        self._outgoing.append(data)
+
+    def lost(self) -> None:
+        """The connection is gone: remember what it may have delivered."""
+        self.state = OFFLINE
+        self._outgoing.clear()
+        for call in self.pending.values():
+            if call.sent:
+                call.sent = False
+                call.uncertain = call.uncertain or (call.write and call.id <= self._flushed)
+        self._backlog = deque(self.pending.values())
+        self._wired.clear()
+        for feed in self.feeds:
+            feed.reset()
+
+    def fail(self, make: Callable[[], VisorError]) -> None:
+        """End every call and every watch with an error of its own."""
+        calls = [*self.pending.values(), *(item for _, item in self.delayed if isinstance(item, Call))]
+        for call in calls:
+            call.settle(None, make())
+        for feed in list(self.feeds):
+            feed.queue.clear()
+            feed.end(make())
+        self.pending.clear()
+        self._writes.clear()
+        self._backlog.clear()
+        self.delayed.clear()
+        self._wired.clear()
+        self.feeds.clear()
+
+    def reject(self, error: Rejected) -> None:
+        """No node would have this client: that is the answer to every call that waits."""
+        for call in list(self.pending.values()):
+            if call.uncertain:
+                continue  # it may have happened; its deadline will say so
+            call.settle(None, from_wire(error.code, str(error), error.details))
+            self._drop(call)
+        self._backlog = deque(self.pending.values())
+
+    # -- bytes in -------------------------------------------------------------------------------------
+    def receive(self, data: bytes, now: float) -> None:
+        """Take bytes of the connection. `broken` tells afterwards whether to give it up."""
+        self.heard = now
+        self._pinged = False
+        pending, inbound = self.pending, self._inbound
+        try:
+            inbound.feed(data)
+            for message in inbound.messages:
+                if message[0] == OK:
+                    request = message[1]
+                    call = pending.get(request)
+                    if call is not None:
+                        result = message[2]
+                        call.settle(result, None)
+                        # Only now: whoever is interrupted between the two lines repeats a settled call.
+                        del pending[request]
+                        if call.write:
+                            self._writes.pop(request, None)
+                        self.useful = True
+                        rev = result[0] if type(result) is list and result else result
+                        if type(rev) is int and rev > self.rev and call.__class__ is not Watching:
+                            self.rev = rev  # (the answer to WATCH is a rev to come)
+                    elif request == self._hello_id and self.state == GREETING:
+                        self._welcomed(message[2])
+                else:
+                    self._other(message, now)
+        except Exception as error:
+            # The decoder raises many kinds, odd fields as many; each means that no message can be trusted.
+            self.urgent = True
+            self.broken = f"a message cannot be read: {type(error).__name__}: {error}"
+            if self.state == GREETING:
+                what = "HTTP" if data.startswith(b"HTTP/") else f"{data[:16]!r}"
+                self.broken = f"something answers there, but it is not a Visor client port: it says {what}"
+            log.debug("a message cannot be read", exc_info=True)
+        if self.state != READY:
+            self._leave_when_done()
+        elif self._backlog:
+            self.refill()
+
+    def _leave_when_done(self) -> None:
+        """Give up a connection that is being left when it owes nothing that is to be waited for.
+
+        Whatever does something is: whoever breaks off does not know what became of it. Reads are where the node wants
+        to answer them before it closes; where it goes on, a read that waits for a rev to come would keep everything
+        else from going elsewhere.
+        """
+        if self.state == LEAVING and not any(
+            call.sent and (self._reads_too or call.message[0] >= verbs.FIRST_WRITE)
+            for call in self.pending.values()
+        ):
+            self.urgent = True
+            self.broken = self._going
+
+    def _other(self, message: list[Any], now: float) -> None:
+        if type(message) is not list:
+            raise TypeError(f"an array is expected, not {message!r:.80}")
+        kind = message[0]
+        self.urgent = self.urgent or kind != verbs.COMMITS
+        if kind == verbs.COMMITS:
+            size = self._inbound.sizes.popleft()
+            feed = self._wired.get(message[1])
+            if feed is not None:
+                feed.commits(message[2], size)
+                self.rev = max(self.rev, message[2][-1][0])
+        elif kind == ERROR:
+            self._refused(message, now)
+        elif kind == verbs.MARK:
+            feed = self._wired.get(message[1])
+            if feed is not None:
+                feed.mark(message[2])
+        elif kind == verbs.STATE:
+            size = self._inbound.sizes.popleft()
+            feed = self._wired.get(message[1])
+            if feed is not None:
+                feed.state(message[2], message[3], message[4], size)
+                self.credit(feed)
+        elif kind == verbs.ENDED:
+            self._feed_ended(message, now)
+        elif kind == verbs.GOAWAY:
+            self._told_to_go(message[1], message[2])
+        elif kind == verbs.ADDRESSES:
+            self.learned = learned(message[1]) or self.learned
+        # Kinds of a later version are not ours to judge.
+
+    def _told_to_go(self, code: str, text: str) -> None:
+        if codes.FAMILY.get(code) == codes.REJECTED:
+            self.broken = f"the node refused to go on: {code}: {text}"
+            if self.state == GREETING and self.refused is None:
+                self._greeting_refused(self._error(code, text, {}))
+            return
+        if self.state == GREETING:
+            self.broken = f"the node is not available: {code}: {text}"
+            return
+        if self.state == READY:
+            self.state = LEAVING
+            self._left = self._here
+            self._reads_too = code == "closing"
+            self._going = (
+                f"the node is about to stop: {text}"
+                if code == "closing"
+                else f"this node cannot serve now, another one may: {code}: {text}"
+            )
+        self._leave_when_done()
+
+    # -- refusals -------------------------------------------------------------------------------------
+    def _error(self, code: Any, text: Any, details: Any) -> VisorError:
+        details = {str(key): value for key, value in details.items()} if isinstance(details, dict) else {}
+        return from_wire(str(code), str(text), self._settings.root.details(details))
+
+    def _refused(self, message: list[Any], now: float) -> None:
+        request, code, text = message[1:4]
+        details = message[4] if len(message) > 4 else None
+        if request == self._hello_id and self.state == GREETING:
+            self._greeting_refused(self._error(code, text, details))
+            return
+        call = self.pending.get(request)
+        if call is None:
+            return
+        error = self._error(code, text, _first_commit(details) if call.message[0] in COMMITS else details)
+        self.useful = True
+        call.sent = False
+        elsewhere = code in LOCAL and len(self.candidates()) > 1
+        if code in REPEATED or (call.uncertain and elsewhere):
+            self._repeat(call, error, now)  # what became of an uncertain write, another node may well know
+            return
+        if call.uncertain and isinstance(error, Unavailable):
+            unknown = OutcomeUnknown(f"what became of the write could not be asked: {error}")
+            unknown.__cause__ = error
+            error = unknown
+        call.settle(None, error)
+        self._drop(call)
+        if elsewhere:
+            self._told_to_go(code, text)  # others may be better off: the next call shall find them
+
+    def _greeting_refused(self, error: VisorError) -> None:
+        self.broken = f"the node refused this client: {error}"
+        if isinstance(error, WrongCluster):
+            actual = error.details.get("expected")
+            self._wrong_cluster(actual if isinstance(actual, str) else None)
+        elif isinstance(error, Rejected) and not self._guess:
+            self.refused = error
+
+    def _repeat(self, call: Call, error: VisorError, now: float) -> None:
+        """Try again after a pause: under a new id, unless the write may already have happened."""
+        call.cause = error
+        if isinstance(error, OutcomeUnknown) and call.write:
+            call.uncertain = True
+        if not call.uncertain:
+            self._drop(call)
+        self._delay(call, call.attempt, now)
+        call.attempt += 1
+        if error.code in MOVING or error.code in LOCAL:
+            self._told_to_go(error.code, str(error))
+
+    def _delay(self, item: Call | Feed, attempt: int, now: float) -> None:
+        settings = self._settings
+        self.delayed.append((now + settings.backoff.pause(attempt, settings.random), item))
+
+    # -- time -----------------------------------------------------------------------------------------
+    def tick(self, now: float) -> float:
+        """Do what is due at `now`; return when the next thing is (math.inf: never)."""
+        alarm = math.inf
+        for call in [*self.pending.values(), *(item for _, item in self.delayed if isinstance(item, Call))]:
+            if call.done:
+                continue
+            if call.deadline <= now:
+                self.expire(call)
+            elif call.deadline < alarm:
+                alarm = call.deadline
+        # Deadlines first: what is tried again just now leaves, whatever its caller was told.
+        if self.delayed:
+            self._repeat_due(now)
+            alarm = min(alarm, min((when for when, _ in self.delayed), default=math.inf))
+        return min(alarm, self._keep_alive(now))
+
+    def _repeat_due(self, now: float) -> None:
+        due = [item for when, item in self.delayed if when <= now]
+        self.delayed = [(when, item) for when, item in self.delayed if when > now]
+        for item in due:
+            self.urgent = True  # nobody else is about to flush
+            if isinstance(item, Feed):
+                if not item.closed and not item.ended and item.call is None and self.state == READY:
+                    self._ask_again(item, now)
+            elif item.done:
+                continue
+            elif item.uncertain:
+                if self.state == READY:
+                    self._send(item)
+                else:
+                    self._backlog.append(item)
+            else:
+                self._submit_again(item, now)
+
+    def _submit_again(self, call: Call, now: float) -> None:
+        try:
+            self.submit(call, now)
+        except Rejected as error:
+            call.settle(None, error)
+
+    def expire(self, call: Call) -> None:
+        """The call's deadline has passed: settle it with what can be said."""
+        if call.done:
+            return
+        error: VisorError
+        if call.write and (call.uncertain or call.sent):  # also when its bytes still wait: they will leave
+            error = WriteTimeout(seconds=call.seconds)
+        else:
+            error = DeadlineExceeded(*self._why_late(call), seconds=call.seconds)
+        error.__cause__ = call.cause
+        if call.sent:
+            self._owing, self._silence = self.heard, call.deadline - self.heard
+        self._cancel(call)
+        call.settle(None, error)
+        self._drop(call)
+        self.delayed = [(when, item) for when, item in self.delayed if item is not call]
+
+    def _why_late(self, call: Call) -> tuple[str, ...]:
+        """Return the text of a DeadlineExceeded where more can be said than that there was no answer."""
+        asked = call.message[3] if call.message[0] in STATES and len(call.message) > 3 else None
+        latest = max(self.rev, self._latest)
+        if type(asked) is int and asked > latest and call.sent and self.state == READY:
+            wait = f"rev {asked} has not come within {call.seconds:g} s"
+            return (
+                f"{wait}: a read of a rev that is not there yet waits for it, and the latest known is {latest}",
+            )
+        return _because(call)
+
+    def _keep_alive(self, now: float) -> float:
+        if self.state not in (READY, LEAVING):
+            return math.inf
+        if not (self.pending or self._wired):
+            if self.heard == self._owing and self._silence >= self._settings.dead_after:
+                self._give_up(f"the node has been silent for {self._silence:.1f} s")
+            return math.inf
+        settings = self._settings
+        if now - self.heard >= settings.dead_after:
+            self._give_up(f"the node has been silent for {now - self.heard:.1f} s")
+            return math.inf
+        if now - self.heard >= settings.ping_after:
+            if not self._pinged:
+                self._pinged = True
+                self._say((verbs.PING, self._new_id()))
+            return self.heard + settings.dead_after
+        return self.heard + settings.ping_after
+
+    # -- watches --------------------------------------------------------------------------------------
+    def subscribe(self, feed: Feed, deadline: float, seconds: float, now: float) -> None:
+        """Ask for the feed, from where its user is; Unsendable or TooLarge as `submit`."""
+        call = Watching(self, feed, deadline, seconds)
+        self.submit(call, now)
+        self._inbound.measure()
+        self.feeds.add(feed)
+        feed.call = call
+
+    def _ask_again(self, feed: Feed, now: float) -> None:
+        """Ask for a feed of before on this connection."""
+        try:
+            self.subscribe(feed, math.inf, 0.0, now)
+        except Rejected as error:
+            self.feeds.discard(feed)
+            feed.end(error)
+
+    def watch_answered(self, call: Watching) -> None:
+        """The server has answered WATCH, or it will not any more."""
+        feed = call.feed
+        if call.error is not None:
+            self.feeds.discard(feed)
+            feed.end(call.error if isinstance(call.error, VisorError) else None)
+        elif feed.closed:
+            self._say((verbs.UNWATCH, self._new_id(), call.id))
+        else:
+            self._wired[call.id] = feed
+            feed.begin(call.id, call.result)
+            if feed.asking:
+                self.progress(feed)
+
+    def unwatch(self, feed: Feed) -> None:
+        """The user is done with the feed."""
+        feed.closed = True
+        feed.queue.clear()
+        self.feeds.discard(feed)
+        if feed.wire and self.state in (READY, LEAVING):
+            self._wired.pop(feed.wire, None)
+            self._say((verbs.UNWATCH, self._new_id(), feed.wire))
+        elif feed.call is not None and not feed.call.sent:
+            feed.call.done = True
+            self._drop(feed.call)
+        feed.end(None)
+
+    def credit(self, feed: Feed) -> bool:
+        """Give the taken bytes back to the server when they are worth a message; say whether it was."""
+        if not feed.due():
+            return False
+        self._say((verbs.CREDIT, feed.wire, feed.owed))
+        feed.owed = 0
+        return True
+
+    def progress(self, feed: Feed) -> None:
+        """Ask for a mark behind everything that the feed has been sent."""
+        feed.asking = True
+        if feed.wire and self.state == READY:
+            self._say((verbs.PROGRESS, feed.wire))
+
+    def _feed_ended(self, message: list[Any], now: float) -> None:
+        watch, code, text = message[1:4]
+        feed = self._wired.pop(watch, None)
+        if feed is None:
+            return
+        if codes.FAMILY.get(code) == codes.UNAVAILABLE and code != "cancelled":
+            feed.reset()
+            self._delay(feed, 0, now)
+            if code in MOVING:
+                self._told_to_go(code, text)
+            return
+        self.feeds.discard(feed)
+        feed.end(None if code == "cancelled" else self._error(code, text, _first_commit(message[4])))
+
+
+def _first_commit(details: Any) -> Any:
+    """Return the details with a floor from which commits can be had: that of a server is the lowest *state* there is.
+
+    The commit that made that state is gone; the next one is the first that is known.
+    """
+    if isinstance(details, dict) and type(details.get("floor")) is int:
+        return {**details, "floor": details["floor"] + 1}
+    return details
+
+
+def _because(call: Call) -> tuple[str, ...]:
+    if call.cause is None:
+        return ()
+    return (f"no success within {call.seconds:g} s; the last attempt: {call.cause}",)
+
+
+def _limits(told: Any) -> Limits:
+    """Return the server's limits; what it leaves out or says oddly is the default."""
+    if not isinstance(told, dict):
+        return DEFAULT
+    known = {
+        name: value
+        for name, value in told.items()
+        if name in Limits.__dataclass_fields__ and type(value) is int and value > 0
+    }
+    return Limits(**known)

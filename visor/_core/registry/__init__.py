@@ -1,0 +1,1 @@
+"""The domain without I/O: its records, their names and places, what may follow on what."""

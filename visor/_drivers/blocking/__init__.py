@@ -1,0 +1,1 @@
+"""What differs in nature, with threads."""

@@ -1,0 +1,9 @@
+"""The dice where nobody brings his own: chance spreads work, no secret is made of it."""
+
+from __future__ import annotations
+
+import random
+
+dice = random.random
+"""A number from 0 to 1."""
+shuffle = random.shuffle

@@ -1,0 +1,72 @@
+# Generated from visor/aio/registry/registration.py by tests/hygiene/unasync.py.
+"""Registering and unregistering what belongs to an app: revisions, process types, environments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from visor import select
+from visor._core.registry import layout, registrations
+from visor._core.registry.errors import AlreadyRegistered
+from visor._core.registry.model import ProcRecord
+from visor._core.registry.plan import Refused
+from visor.errors import NotFound
+from visor.paths import components
+
+if TYPE_CHECKING:
+    from visor.blocking.registry.base import Registered
+
+
+def register_part(part: Registered, what: str, path: str, data: bytes, timeout: float | None) -> int:
+    """Register a part of an app and return the rev of that.
+
+    Exists when it is registered, NotFound without its app, RevMismatch when it came and went since.
+    """
+    if part.is_registered:
+        raise AlreadyRegistered(f"{what}: is registered already", path=path, actual=part.mod_rev)
+    plan = registrations.create(path, data, part.rev, needs=[layout.app(components(path)[1])])
+    plan.note = f"register {what}"
+    done = part._access.commit(plan, timeout)
+    if isinstance(done, Refused):
+        raise registrations.why(what, path, part.rev, done, created=True)
+    return done
+
+
+def unregister_part(
+    part: Registered,
+    what: str,
+    path: str,
+    group: str,
+    proc: ProcRecord | None,
+    timeout: float | None,
+) -> int:
+    """Take a part of an app out, provided that no instance uses it, and return the rev of that.
+
+    `group` is the glob, below `live` and the like, of the groups that use it; with `proc` its port is given back.
+    """
+    if not part.is_registered:
+        raise NotFound(f"{what}: not registered", path=path, rev=part.rev)
+    app = components(path)[1]
+    access = part._access.within(timeout)
+    pauses = access.pauses()
+    while True:
+        rev, scales = access.scan(_glob(app, "scale", group), keys=True)
+        count = 0
+        for kind in ("live", "stopping"):
+            count += (access.count(_glob(app, kind, f"{group}/*"), rev))[1]
+        if count:
+            raise registrations.in_use(what, count)
+        plan = registrations.unregister_part(app, path, part.mod_rev, rev, [each for each, _ in scales])
+        plan.note = f"unregister {what}"
+        if proc is not None:
+            registrations.give_back(plan, proc)
+        done = access.commit(plan)
+        if not isinstance(done, Refused):
+            return done
+        version = done.found[path]
+        if version is None or version[0] != part.mod_rev or not pauses.next():
+            raise registrations.why(what, path, part.rev, done)
+
+
+def _glob(app: str, kind: str, group: str) -> select.Selector:
+    return select.glob(f"{layout.app_directory(app)}/{kind}{group}")
