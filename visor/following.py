@@ -8,7 +8,7 @@
     with watch_one(client, "/leader") as watcher:         # one file: its latest value, and the next
         while watcher.next(): ...
 
-`visor.aio.following` has the same names for asyncio; `visor/FOLLOWING.md` says what each promises.
+`visor.aio.following` has the same names for asyncio; `visor/docs/following.md` says what each promises.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@
         store.find(Task, by.field("service", "web"))
         with store.watch(on(Task, by.above("state", 5))) as events: ...
 
-`visor.aio.store` has the same names for asyncio; `visor/FOLLOWING.md` says what each promises.
+`visor.aio.store` has the same names for asyncio; `visor/docs/following.md` says what each promises.
 """
 
 from __future__ import annotations

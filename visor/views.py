@@ -7,7 +7,7 @@
         registry.wait_for_stable(5.0)
         registry.healthy_views(Feature.HASH_SP)
 
-`visor.aio.views` has the same names for asyncio; `visor/FOLLOWING.md` says what each promises.
+`visor.aio.views` has the same names for asyncio; `visor/docs/following.md` says what each promises.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Each mistake of `visord/MISTAKES.md`, made on purpose: what is said is what the page says, word by word.
+"""Each mistake of `visor/docs/mistakes.md`, made on purpose: what is said is what the page says, word by word.
 
 One test goes through them in an order in which one leads to the next; whoever changes words changes the page.
 """
@@ -19,7 +19,7 @@ from tests.node_process import ROOT, NodeProcess, run
 
 pytestmark = pytest.mark.soak
 
-PAGE = ROOT / "visord" / "MISTAKES.md"
+PAGE = ROOT / "visor" / "docs" / "mistakes.md"
 PATIENCE = 60.0
 STILL_SECONDS = 8.0
 """More than a busy machine lets a process wait."""

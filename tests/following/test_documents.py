@@ -12,7 +12,7 @@ import pytest
 import visor
 from visor.testing import Server
 
-DOCUMENT = Path(visor.__file__).with_name("FOLLOWING.md")
+DOCUMENT = Path(visor.__file__).with_name("docs") / "following.md"
 README = Path(__file__).resolve().parents[2] / "README.md"
 SECTION = README.read_text().split("## Keep a picture in sync")[1].split("\n## ")[0]
 EXAMPLES = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)

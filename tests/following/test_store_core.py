@@ -264,7 +264,7 @@ def test_a_type_that_no_field_can_have_is_refused_with_what_it_can(hint: Any, ad
 
 
 def test_what_is_said_of_allowed_types_is_what_is_documented() -> None:
-    page = (Path(visor.__file__).parent / "FOLLOWING.md").read_text()
+    page = (Path(visor.__file__).parent / "docs" / "following.md").read_text()
     for word in re.findall(r"\w+", ALLOWED):
         assert word in page
 

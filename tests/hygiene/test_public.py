@@ -20,7 +20,7 @@ import pytest
 import visor
 
 ROOT = Path(__file__).resolve().parents[2]
-API = (ROOT / "visor" / "API.md").read_text()
+API = (ROOT / "visor" / "docs" / "api.md").read_text()
 
 ERRORS = ("visor.errors", "visor.registry.errors")
 """Their docstrings are their documentation."""

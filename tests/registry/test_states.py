@@ -196,7 +196,7 @@ def test_a_tombstone_stays(web: Registry) -> None:
 
 
 def test_the_table_of_the_documentation_is_the_table_of_the_code() -> None:
-    text = (Path(__file__).parents[2] / "visor" / "registry" / "DOMAIN.md").read_text()
+    text = (Path(__file__).parents[2] / "visor" / "docs" / "domain.md").read_text()
     rows = re.findall(r"^\| ([a-z, ]+?) +\|(.*)\|$", text.split("## 3.")[1].split("## 4.")[0], re.MULTILINE)
     columns = [
         "claim",

@@ -1,6 +1,6 @@
 """A simulated client: it speaks the protocol byte by byte, loses connections, comes back elsewhere and asks again.
 
-It keeps the rules of PROTOCOL.md (ids rise, `acked` is the lowest unanswered write, RETRY for what may have happened,
+It keeps the rules of visor/docs/protocol.md (ids rise, `acked` is the lowest unanswered write, RETRY for what may be done,
 `min_rev` in HELLO) and, within them, is as inconvenient as it can: it leaves connections whose bytes are still under
 way, repeats at another node at once, gives up, dies and returns under a new identity. Everything it asks and hears goes
 into the history.

@@ -1,7 +1,7 @@
 """The `visor` command. It needs the `cli` extra (click); without it, it says so and ends with 2.
 
 Start with `app` (the list of commands) and `run` (one run from arguments to exit code); `exits` is the
-contract of exit codes, `OUTPUT.md` that of the output.
+contract of exit codes, `visor/docs/output.md` that of the output.
 """
 
 from __future__ import annotations

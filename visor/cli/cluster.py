@@ -1,4 +1,4 @@
-"""How members, replicas and surveys look in each form. Pure; `OUTPUT.md` is the contract."""
+"""How members, replicas and surveys look in each form. Pure; `visor/docs/output.md` is the contract."""
 
 from __future__ import annotations
 

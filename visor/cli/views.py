@@ -1,6 +1,6 @@
 """How each kind of row looks in each form: as JSON, as plain bytes, as cells of a table. Pure.
 
-`OUTPUT.md` beside this file is the contract for JSON and plain; tables are for people and may change.
+`visor/docs/output.md` is the contract for JSON and plain; tables are for people and may change.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from typing import Any, Final, TypeAlias
 import msgpack
 
 Message: TypeAlias = list[Any]
-"""A decoded array: an int first, then the fields that PROTOCOL.md lists for it."""
+"""A decoded array: an int first, then the fields that visor/docs/protocol.md lists for it."""
 
 MAX_ELEMENTS: Final = 65_536
 """Elements of one array or map in a message."""

@@ -2,7 +2,7 @@
 
 Every message is one msgpack array. A client's message starts `[verb, id, ...]`, a server's
 `[kind, id, ...]`. All numbers are below 128, so that each takes one byte. Trailing fields that equal
-their default may be left out. `PROTOCOL.md` gives every layout; this file only names the numbers.
+their default may be left out. `visor/docs/protocol.md` gives every layout; this file only names the numbers.
 """
 
 from __future__ import annotations

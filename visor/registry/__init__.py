@@ -11,7 +11,7 @@
         instance = ticket.instance.started(port=8001)
         for event in registry.watch_event(rev=1): ...
 
-`visor.aio.registry` has the same names for asyncio. `DOMAIN.md` beside this file says how it is kept and what each
+`visor.aio.registry` has the same names for asyncio. `visor/docs/domain.md` says how it is kept and what each
 operation promises; `errors` what is refused. The modules here are the pure part that both sides share.
 """
 

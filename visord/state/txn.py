@@ -278,7 +278,7 @@ def _malformed(store: Store, field: str, operation: Any) -> Refusal | None:
     kind, path, limits = operation[0], operation[1], store.limits
     least, most = _LENGTHS.get(kind, (0, 0))
     if not least <= len(operation) <= most:
-        return bad_request(field, "an operation of PROTOCOL.md with its fields", operation)
+        return bad_request(field, "an operation [kind, path, ...] with its fields", operation)
     # What is a file already is a path: no need to look at it letter by letter.
     if not (type(path) is str and path in store.files):
         wrong = fields.path("path", path, limits, root=kind != T_SET)

@@ -1,4 +1,4 @@
-"""Where everything lies. The one place that knows a path; DOMAIN.md draws the tree.
+"""Where everything lies. The one place that knows a path; `visor/docs/domain.md` draws the tree.
 
     /apps/web/app                                     the app itself
     /apps/web/env/DB_URL                              one variable of its environment, the bare text

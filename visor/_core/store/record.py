@@ -79,7 +79,7 @@ class Record:
     Fields may be bool, int (64 bits), float, str, bytes, aware datetimes, dates, timedeltas, UUIDs, Decimals, enums,
     Literals, None, other frozen dataclasses, and tuples, frozensets and Mappings of those: nothing that can be
     changed in place, because what the store hands out is shared. Change one with `dataclasses.replace`.
-    `visor/FOLLOWING.md` says how fields may change between versions of a program.
+    `visor/docs/following.md` says how fields may change between versions of a program.
     """
 
     id: str
