@@ -1,8 +1,8 @@
 """Exactly once: no write is in the history twice, however often it was sent, and no lease expires twice.
 
 What expires is no write of a client: its commit is named after the lease. An id that a client chose may be granted
-again once its lease has ended (visor/docs/protocol.md, "lease"), and then it may expire again: once for each time it was
-granted. An id that the registry chose is granted once for ever.
+again once its lease has ended (visor/docs/protocol.md, "lease"), and then it may expire again: once for each time it
+was granted. An id that the registry chose is granted once for ever.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A simulated client: it speaks the protocol byte by byte, loses connections, comes back elsewhere and asks again.
 
-It keeps the rules of visor/docs/protocol.md (ids rise, `acked` is the lowest unanswered write, RETRY for what may be done,
-`min_rev` in HELLO) and, within them, is as inconvenient as it can: it leaves connections whose bytes are still under
-way, repeats at another node at once, gives up, dies and returns under a new identity. Everything it asks and hears goes
-into the history.
+It keeps the rules of visor/docs/protocol.md (ids rise, `acked` is the lowest unanswered write, RETRY for what may be
+done, `min_rev` in HELLO) and, within them, is as inconvenient as it can: it leaves connections whose bytes are still
+under way, repeats at another node at once, gives up, dies and returns under a new identity. Everything it asks and
+hears goes into the history.
 """
 
 from __future__ import annotations
