@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from visor.registry.procman.child import Child
+from visor.registry.procman.child import Child, _reason
 from visor.registry.procman.environment import LEFT_OUT, environment, why_not
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +98,7 @@ def test_nothing_outlives_the_instance(mark: str, tmp_path: Path, way: str, end:
 
 MANAGER = """
 import asyncio, sys
-from visor.registry.procman.child import Child
+from visor.registry.procman.child import Child, _reason
 async def main():
     for command in sys.argv[1:]:
         print((await Child.start(command, {})).pid, flush=True)
@@ -191,6 +191,45 @@ def test_how_it_ends() -> None:
         *(None, "exit code 3", "killed by SIGTERM"),
         *(FileNotFoundError, PermissionError, ValueError, ValueError),
     ]
+
+
+def test_every_signal_that_ends_it_is_said() -> None:
+    """All that the kernel has: of the real-time signals, most have no name."""
+
+    async def main() -> dict[int, str | None]:
+        ends = {}
+        for number in sorted(signal.valid_signals() - {signal.SIGCHLD}):
+            child = await Child.start(f"sh -c 'kill -{int(number)} $$; exit 9'", {})
+            if number in STOPPING:
+                child.kill()
+            ends[int(number)] = await asyncio.wait_for(child.wait(), 30)
+        return ends
+
+    ends = run(main)
+    assert ends.pop(signal.SIGRTMIN + 1) == f"killed by signal {signal.SIGRTMIN + 1}"
+    assert ends.pop(signal.SIGTERM) == "killed by SIGTERM"
+    assert all(
+        end == "exit code 9" or (end or "").startswith("killed by SIG") or end == f"killed by signal {number}"
+        for number, end in ends.items()
+    ), ends
+
+
+STOPPING = {signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("exit 0", None),
+        ("exit 0 left 2", "exit code 0; 2 of its processes could not be ended"),
+        ("signal 64 left 1", "killed by SIGRTMAX; 1 of its processes could not be ended"),
+        ("exit", "its keeper said 'exit'"),
+        ("exit x", "its keeper said 'exit x'"),
+        ("nonsense \N{SNOWMAN} 1 2 3", "its keeper said 'nonsense \N{SNOWMAN} 1 2 3'"),
+    ],
+)
+def test_whatever_a_keeper_says_is_an_end(said: str, reason: str | None) -> None:
+    assert _reason(said.split()) == reason
 
 
 def test_patience_comes_first(tmp_path: Path) -> None:

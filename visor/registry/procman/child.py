@@ -112,10 +112,9 @@ async def _reader(descriptor: int) -> asyncio.StreamReader:
 
 async def _end_of(keeper: asyncio.subprocess.Process, report: asyncio.StreamReader, pid: int) -> str | None:
     """Return how the instance ended, when all of it has."""
-    said = (await report.readline()).decode().split()
-    if (
-        not said
-    ):  # somebody has killed the keeper: what died with it is the first process, here goes its group
+    said = (await report.readline()).decode(errors="replace").split()
+    if not said:
+        # somebody has killed the keeper: what died with it is the first process, here goes its group
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
     await keeper.wait()
@@ -123,8 +122,23 @@ async def _end_of(keeper: asyncio.subprocess.Process, report: asyncio.StreamRead
         keeper.stdin.close()
     if not said:
         return "its keeper was killed"
-    kind, number, *more = said
-    left = f"; {more[1]} of its processes could not be ended" if more else ""
-    if kind == "signal":
-        return f"killed by {signal.Signals(int(number)).name}{left}"
-    return f"exit code {number}{left}" if int(number) or left else None
+    return _reason(said)
+
+
+def _reason(said: list[str]) -> str | None:
+    """Return what the words of a keeper say: None for an end with 0."""
+    match said:
+        case [("exit" | "signal") as kind, number, *more] if number.isdecimal():
+            left = f"; {more[-1]} of its processes could not be ended" if more else ""
+            if kind == "signal":
+                return f"killed by {_signal_name(int(number))}{left}"
+            return f"exit code {number}{left}" if int(number) or left else None
+    return f"its keeper said {' '.join(said)[:100]!r}"
+
+
+def _signal_name(number: int) -> str:
+    """Return the name of a signal; of the real-time signals, only the first and the last have one."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

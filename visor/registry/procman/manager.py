@@ -26,6 +26,8 @@ log = named("visor.procman")
 
 PAUSE = 0.5
 """Seconds between attempts when the registry cannot be had."""
+REASON = 1000
+"""Characters of a reason that are kept."""
 
 
 class Manager:
@@ -129,7 +131,12 @@ class Manager:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of this manager failed: %s", error, exc_info=error)
 
     # -- starting -------------------------------------------------------------------------------------
     async def _claim(self, presence: Presence) -> None:
@@ -159,14 +166,20 @@ class Manager:
             await ticket.dead(reason=str(error))
 
     async def _live(self, instance: Instance) -> None:
-        """Accompany one instance from its claim to its end."""
+        """Accompany one instance from its claim to its end. Whatever goes wrong here, its record says that it ended."""
         try:
             child = await self._start(instance)
             if child is not None:
                 reason = await child.wait()
                 await self._ended(instance.id, reason)
-        except VisorError as error:
-            log.warning("instance %d: %s", instance.id, error)
+        except Exception as error:
+            log.warning(
+                "instance %d: %s",
+                instance.id,
+                error,
+                exc_info=None if isinstance(error, VisorError) else error,
+            )
+            await self._give_up(instance.id, error)
         finally:
             child = self._children.pop(instance.id, None)
             if child is not None:
@@ -174,18 +187,42 @@ class Manager:
             self._instances.pop(instance.id, None)
             self._wake.set()
 
+    async def _give_up(self, identity: int, error: Exception) -> None:
+        """End an instance that this manager failed to accompany, and report that: nobody else would.
+
+        While the registry cannot be had it tries for as long as the lease lives: after that, the instance is lost.
+        """
+        child = self._children.get(identity)
+        if child is not None:
+            child.kill()
+            with contextlib.suppress(Exception):
+                await child.wait()
+        reason = _plain(f"its manager failed: {type(error).__name__}: {error}")
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._ttl
+        while True:
+            try:
+                await self._report(identity, lambda each: each.failed(reason=reason))
+                return
+            except VisorError as again:
+                log.warning("instance %d: %s", identity, again)
+            if loop.time() > until:
+                return
+            await asyncio.sleep(PAUSE)
+
     async def _start(self, instance: Instance) -> Child | None:
         try:
             child = await Child.start(*await self._command(instance))
         except (OSError, ValueError, VisorError) as error:
-            why = str(error)
+            why = _plain(str(error))
             await self._report(instance.id, lambda each: each.failed(reason=why))
             return None
         self._children[instance.id] = child
         hostname = socket.gethostname()
         await self._report(instance.id, lambda each: each.started(port=child.port, hostname=hostname))
-        if self._instances[instance.id].state is State.STOPPING:  # it was stopped before it ran
-            self._spawn(child.end(self._grace))
+        stopped = self._instances[instance.id].state is State.STOPPING
+        if stopped or self._over.is_set():  # before it ran: nobody else ends it
+            self._spawn(self._end_child(instance.id))
         return child
 
     async def _command(self, instance: Instance) -> tuple[str, dict[str, str]]:
@@ -218,22 +255,37 @@ class Manager:
 
     async def _end(self, instance: Instance) -> None:
         """End the process of an instance that should stop."""
-        child = self._children.get(instance.id)
-        if child is not None:
-            await child.end(self._grace)  # `_live` reports it
+        if instance.id in self._children:
+            await self._end_child(instance.id)
         elif instance.id not in self._instances:
             with contextlib.suppress(VisorError):
                 await instance.exited(reason="there is no such process")
 
+    async def _end_child(self, identity: int) -> None:
+        """End one process with patience, or else at once; `_live` reports it."""
+        child = self._children.get(identity)
+        if child is None:
+            return
+        try:
+            await child.end(self._grace)
+        except Exception as error:
+            log.error("instance %d: %s", identity, error, exc_info=error)
+            child.kill()
+
     async def _end_all(self) -> None:
-        await asyncio.gather(*(child.end(self._grace) for child in list(self._children.values())))
+        """End all instances with patience. One that cannot be ended keeps none of the others from it."""
+        for identity in list(self._children):
+            self._spawn(self._end_child(identity))
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def _drop_all(self) -> None:
         """Forget everything at once: whatever ran here is lost."""
-        for child in self._children.values():
-            child.kill()
+        for identity, child in self._children.items():
+            try:
+                child.kill()
+            except Exception as error:  # the others have to go all the same
+                log.error("instance %d: %s", identity, error, exc_info=error)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -276,3 +328,8 @@ async def _until_over(presence: Presence) -> None:
 
 async def _wait_for(event: asyncio.Event) -> None:
     await event.wait()
+
+
+def _plain(text: str) -> str:
+    """Return a reason as a record can hold it: of some length, and in UTF-8."""
+    return text[:REASON].encode(errors="backslashreplace").decode()
