@@ -8,6 +8,7 @@ Both are safe to repeat on the next leader: to keep a lease alive twice does no 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from visord.leases.service import Reply
@@ -56,13 +57,7 @@ class LeaseQuestions:
     def ask(self, verb: int, arguments: list[Any], reply: Reply) -> None:
         """Have a question answered by the leader, whoever that is; `reply` may be called within this call."""
 
-        def answered(fields: Fields | None) -> None:
-            if fields is None:
-                reply(NO_LEADER)
-            else:
-                reply(fields[1] if fields[0] else Refusal(*fields[1]))
-
-        self._calls.ask([verb, arguments], answered, self._time() + PATIENCE_SECONDS)
+        self._calls.ask([verb, arguments], partial(_tell, reply), self._time() + PATIENCE_SECONDS)
 
     def _serve(self, member: str, fields: Fields, reply: Callable[[Fields], None]) -> None:
         verb, arguments = fields[:2]
@@ -71,6 +66,13 @@ class LeaseQuestions:
     def look(self) -> None:
         """From time to time: ask the next leader what the last one did not answer; give up what is late."""
         self._calls.look()
+
+
+def _tell(reply: Reply, fields: Fields | None) -> None:
+    if fields is None:
+        reply(NO_LEADER)
+    else:
+        reply(fields[1] if fields[0] else Refusal(*fields[1]))
 
 
 def _fields_of(result: Any) -> Fields:

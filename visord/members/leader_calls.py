@@ -22,6 +22,7 @@ attempt is under way is not taken for that one's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from visord.members.owed import Owed
@@ -67,13 +68,13 @@ class Kind(NamedTuple):
 class _Call:
     __slots__ = ("arguments", "deadline", "leader", "once", "reply", "term")
 
-    def __init__(self, arguments: Fields, reply: Reply, deadline: float, *, once: bool) -> None:
+    def __init__(self, arguments: Fields, reply: Reply, deadline: float, once: bool) -> None:
         self.arguments = arguments
         self.reply = reply
         self.deadline = deadline
         self.once = once
         self.leader = ""
-        """The leader that was asked, and in which term."""
+        """The leader that was asked; what is asked once also knows in which term."""
         self.term = 0
 
 
@@ -117,24 +118,24 @@ class LeaderCalls:
 
     def ask(self, arguments: Fields, reply: Reply, deadline: float) -> None:
         """Have the leader answer, or the next one, until the deadline; `reply` may be called within this call."""
-        self._start(_Call(arguments, reply, deadline, once=False))
+        self._start(_Call(arguments, reply, deadline, False))
 
     def ask_once(self, arguments: Fields, reply: Reply, deadline: float) -> bool:
         """Ask the leader of this term, another member, and nobody else; false when it cannot be asked.
 
         `reply(None)`: it does not lead that term any more, or the deadline has passed. It may have done what was asked.
         """
-        call = _Call(arguments, reply, deadline, once=True)
-        leader = self._consensus.leader
+        call = _Call(arguments, reply, deadline, True)
+        leader, call.term = self._consensus.leader, self._consensus.term
         return leader is not None and self._send(call, leader)
 
     def _start(self, call: _Call) -> None:
-        leader = self._consensus.leader
+        consensus = self._consensus
+        leader = consensus.leader
         if leader is None:
             self._stuck.append(call)
-        elif self._consensus.is_leader:
-            number = self._note(call, leader)
-            self._kind.serve("", call.arguments, lambda fields: self._answered(number, fields))
+        elif consensus.is_leader:
+            self._kind.serve("", call.arguments, partial(self._answered, self._note(call, leader)))
         elif not self._send(call, leader):
             self._stuck.append(call)
             self._freed()
@@ -149,7 +150,7 @@ class LeaderCalls:
     def _note(self, call: _Call, leader: str) -> int:
         self._last += 1
         self._asked[self._last] = call
-        call.leader, call.term = leader, self._consensus.term
+        call.leader = leader
         return self._last
 
     def _answered(self, number: int, fields: Fields) -> None:
@@ -198,9 +199,9 @@ class LeaderCalls:
         """Another node asks this one, as the leader."""
         kind, number = self._kind, message[1]
         if not kind.most:
-            kind.serve(member, message[2:], lambda fields: self._tell(member, number, fields))
+            kind.serve(member, message[2:], partial(self._tell, member, number))
         elif self._owed.begin(member):
-            kind.serve(member, message[2:], lambda fields: self._pay(member, number, fields))
+            kind.serve(member, message[2:], partial(self._pay, member, number))
         else:
             self._tell(member, number, [*kind.overloaded])
 

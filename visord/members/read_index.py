@@ -11,6 +11,7 @@ the leader changed or is away, is made again of the next leader until it has wai
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
 from visord.members.leader_calls import Consensus as Leadership
@@ -40,6 +41,8 @@ class Consensus(Leadership, Protocol):
 
 
 class _Batch:
+    """Reads that are confirmed and wait for the index. Compared by identity."""
+
     __slots__ = ("readers",)
 
     def __init__(self, readers: list[Reader]) -> None:
@@ -91,9 +94,8 @@ class ReadIndex:
         self._scheduled = False
         if self._new and self._calls.under_way < MAX_ASKED:
             readers, self._new = self._new, []
-            batch = _Batch(readers)
             deadline = self._time() + PATIENCE_SECONDS
-            self._calls.ask([], lambda fields: self._confirmed(batch, fields), deadline)
+            self._calls.ask([], partial(self._confirmed, readers), deadline)
 
     def _go_on(self) -> None:
         """Fewer calls are under way: what came meanwhile may have the next one."""
@@ -104,21 +106,22 @@ class ReadIndex:
         """Answer as the leader; None where this node does not lead."""
         self._consensus.confirm(lambda index: reply([index]))
 
-    def _confirmed(self, batch: _Batch, fields: Fields | None) -> None:
+    def _confirmed(self, readers: list[Reader], fields: Fields | None) -> None:
         index = None if fields is None else fields[0]
         if index is None:
-            _answer(batch, False)
+            _answer(readers, False)
         elif index <= self._applied():
-            _answer(batch, True)
+            _answer(readers, True)
         else:
-            self._sleepers.add(batch, index)
-        self._go_on()
+            self._sleepers.add(_Batch(readers), index)
+        if self._new:
+            self._schedule()
 
     def applied(self, index: int) -> None:
         """The store stands at `index` now."""
         if self._sleepers:
             for batch in self._sleepers.pop_through(index):
-                _answer(batch, True)
+                _answer(batch.readers, True)
 
     def look(self) -> None:
         """From time to time: ask again what could not be asked, give up what waited too long."""
@@ -128,10 +131,9 @@ class ReadIndex:
         """The node stops: nobody gets an answer any more."""
         new, self._new = self._new, []
         self._calls.abandon()
-        _answer(_Batch(new), False)
+        _answer(new, False)
 
 
-def _answer(batch: _Batch, yes: bool) -> None:
-    readers, batch.readers = batch.readers, []
+def _answer(readers: list[Reader], yes: bool) -> None:
     for reader in readers:
         reader(yes)
