@@ -272,6 +272,22 @@ def test_it_gets_nothing_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert text.splitlines()[-3:][0].strip() == "4" and text.splitlines()[-1].strip() == "0"
 
 
+def test_signals_that_the_manager_blocks_are_its_own(tmp_path: Path) -> None:
+    """The keeper hears that a child has ended, and the instance starts with none blocked."""
+    out = tmp_path / "out"
+
+    async def main() -> str | None:
+        child = await Child.start(f"sh -c 'grep SigBlk /proc/self/status > {out}; exit 3'", {})
+        return await asyncio.wait_for(child.wait(), 30)
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGINT})
+    try:
+        assert run(main) == "exit code 3"
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert out.read_text().split() == ["SigBlk:", "0000000000000000"]
+
+
 # -- variables ----------------------------------------------------------------------------------------
 def test_what_would_change_the_code_is_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)

@@ -36,6 +36,7 @@ LIFELINE = 0
 
 def main(arguments: list[str]) -> int:
     """Run it until nothing of the instance is left."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # who started the manager may have blocked some
     report, words = int(arguments[0]), arguments[1:]
     os.set_inheritable(report, False)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
