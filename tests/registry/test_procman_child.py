@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from visor.registry.procman import child as child_module
 from visor.registry.procman.child import Child, _reason
 from visor.registry.procman.environment import LEFT_OUT, environment, why_not
 
@@ -98,7 +99,7 @@ def test_nothing_outlives_the_instance(mark: str, tmp_path: Path, way: str, end:
 
 MANAGER = """
 import asyncio, sys
-from visor.registry.procman.child import Child, _reason
+from visor.registry.procman.child import Child
 async def main():
     for command in sys.argv[1:]:
         print((await Child.start(command, {})).pid, flush=True)
@@ -134,6 +135,96 @@ def test_a_killed_keeper_is_told_and_takes_the_first_process_along(mark: str) ->
 
     assert asyncio.run(main()) == "its keeper was killed"
     until(lambda: sleeping(mark) == set())
+
+
+STOPS = {
+    "once": "kill -STOP $PPID; setsid sleep {0} & sleep {0}",
+    "again": "setsid sleep {0} & sleep {0} & while :; do kill -STOP $PPID; done",
+}
+"""What an instance may do to its keeper."""
+
+
+@pytest.mark.parametrize("how", STOPS)
+@pytest.mark.parametrize("end", ["end", "kill"])
+def test_a_stopped_keeper_keeps_nobody(
+    mark: str, monkeypatch: pytest.MonkeyPatch, how: str, end: str
+) -> None:
+    monkeypatch.setattr(child_module, "FORCE", 1.0 if how == "again" else 60.0)
+
+    async def main() -> str | None:
+        child = await Child.start(f"sh -c '{STOPS[how].format(mark)}'", {})
+        monkeypatch.setattr(child_module, "LOOK", 600.0)
+        await asyncio.to_thread(until, lambda: len(sleeping(mark) - {child.pid}) >= 2)
+        keeper = parent_of(child.pid)
+        await asyncio.to_thread(until, lambda: state_of(keeper) == "T" or how == "again")
+        if end == "kill":
+            child.kill()
+        else:
+            await asyncio.wait_for(child.end(0.2), 30)
+        return await asyncio.wait_for(child.wait(), 30)
+
+    assert run(main) in ("killed by SIGTERM", "killed by SIGKILL", "its keeper was killed")
+    until(lambda: sleeping(mark) == set())
+
+
+def test_an_end_is_heard_of_though_the_keeper_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the instance would run for ever, by what the registry says."""
+    monkeypatch.setattr(child_module, "LOOK", 0.1)
+
+    async def main() -> str | None:
+        child = await Child.start("sh -c 'kill -STOP $PPID; exit 3'", {})
+        return await asyncio.wait_for(child.wait(), 30)
+
+    assert run(main) == "exit code 3"
+
+
+def test_nothing_outlives_the_manager_though_the_keeper_was_stopped(mark: str) -> None:
+    manager = subprocess.Popen(
+        [sys.executable, "-c", MANAGER, f"sh -c 'setsid sleep {mark} & sleep {mark}'"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+    )
+    assert manager.stdout is not None
+    keeper = parent_of(int(manager.stdout.readline()))
+    until(lambda: len(sleeping(mark) - {manager.pid}) >= 2)
+    manager.send_signal(signal.SIGSTOP)  # it cannot tell the keeper to go on
+    os.kill(keeper, signal.SIGSTOP)
+    until(lambda: state_of(keeper) == "T")
+    manager.kill()
+    manager.wait(30)
+    manager.stdout.close()
+    until(lambda: sleeping(mark) == set())
+
+
+@pytest.mark.parametrize(
+    ("keeper", "error"),
+    [
+        ("while True: os.kill(os.getpid(), signal.SIGSTOP)", TimeoutError),
+        ("os.kill(os.getpid(), signal.SIGKILL)", ChildProcessError),
+        ("os.write(int(sys.argv[1]), b'nonsense\\n'); time.sleep(600)", TimeoutError),
+    ],
+)
+def test_a_keeper_that_does_not_begin_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeper: str, error: type[OSError]
+) -> None:
+    script = tmp_path / "keeper.py"
+    script.write_text(f"import os, signal, sys, time\n{keeper}\n")
+    monkeypatch.setattr(child_module, "KEEPER", str(script))
+    if error is TimeoutError:
+        monkeypatch.setattr(child_module, "START", 0.5)
+
+    async def main() -> None:
+        with pytest.raises(error, match="its keeper"):
+            await asyncio.wait_for(Child.start("true", {}), 30)
+
+    run(main)
+    until(lambda: sleeping(str(script)) == set())
+
+
+def state_of(pid: int) -> str:
+    """Return the letter that /proc has for what a process does: T when it was stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def parent_of(pid: int) -> int:

@@ -12,8 +12,13 @@ moves to. So it can find all that the instance ever started, and ends it
 - when the manager says so: `t` asks all processes to end (SIGTERM), `k` ends them.
 
 What it reports, a line each: `pid N` or `error ERRNO`, and at the end `exit N` or `signal N`, with ` left N` when so
-many processes could not be ended (of other users, or in the kernel's hands). Only who may kill the keeper itself (the
-same user, root) can keep something alive; the first process then dies with it.
+many processes could not be ended (of other users, or in the kernel's hands).
+
+What remains possible: who may signal the keeper itself (the same user, root) can keep something alive. When the keeper
+is killed, the first process dies with it, and the manager ends its group, but not what has left that group. When it is
+stopped (SIGSTOP), the manager tells it to go on, and so does the kernel when the manager has gone; stopped again and
+again, it is killed by the manager once the instance should end, after everything below it, but what forks just then
+may get away, and where the manager has gone too, nobody ends anything.
 """
 
 from __future__ import annotations
@@ -40,6 +45,7 @@ def main(arguments: list[str]) -> int:
     report, words = int(arguments[0]), arguments[1:]
     os.set_inheritable(report, False)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGCONT)  # one that was stopped sees that the manager has gone
     wake = _wake_on_child()
     try:
         first = _start(words)

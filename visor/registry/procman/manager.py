@@ -280,8 +280,9 @@ class Manager:
             await asyncio.wait(self._tasks)
 
     async def _drop_all(self) -> None:
-        """Forget everything at once: whatever ran here is lost."""
-        for identity, child in self._children.items():
+        """End everything at once and forget it: whatever ran here is lost."""
+        children = dict(self._children)
+        for identity, child in children.items():
             try:
                 child.kill()
             except Exception as error:  # the others have to go all the same
@@ -289,6 +290,7 @@ class Manager:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(child.wait() for child in children.values()), return_exceptions=True)
         self._children.clear()
         self._instances.clear()
 
