@@ -1,9 +1,9 @@
-"""Subscriptions that wait until some rev passes a bound of theirs, cheapest first.
+"""What waits until some rev, or index, passes a bound of its own, cheapest first.
 
-Two places need it: watches from the future wait for the store to reach their start, and lagging ones are
-ended when the floor passes their cursor. A heap with lazy removal: an entry counts only while the table
-still says the same, and when most entries are stale the heap is made anew, so that its size stays within
-a constant of what waits, whatever comes and goes.
+Watches from the future wait for the store to reach their start, lagging ones are ended when the floor passes their
+cursor, reads wait for a rev, or for the index that a leader confirmed. A heap with lazy removal: an entry counts only
+while the table still says the same, and when most entries are stale the heap is made anew, so that its size stays
+within a constant of what waits, whatever comes and goes.
 """
 
 from __future__ import annotations

@@ -8,5 +8,7 @@ load          what the globs of watches can cost a changed path
 stabbing      from a path to the ranges around it
 history       what a watch that is behind reads next
 messages      commits and files to protocol bytes, each encoded once
-waiting       subscriptions that wait for a rev
+partial       how far a commit was read that takes more than one slice
+large, sizes  commits that are more than a frame: measured, then put together
+pump          drives the hub in turns of the loop
 """
