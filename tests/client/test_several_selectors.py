@@ -166,6 +166,31 @@ def test_a_transaction_is_guarded_by_what_each_covers(filled: visor.Client[bytes
             collect(disturbed)
 
 
+@pytest.mark.parametrize(
+    ("what", "written", "named"),
+    [
+        ("/{queue,claims}/*", ["/claims/9"], "/claims"),
+        ("/{queue,claims}/*", ["/queue/9"], "/queue"),
+        ("/{queue,claims}/*", ["/queue/9", "/claims/9"], "/claims"),
+        ("/{claims,queue}/*", ["/queue/1"], "/queue"),
+        (select.any_of("/queue/**", "/queue/deep/*", "/claims/*"), ["/queue/deep/x"], "/queue/deep"),
+        (select.any_of("/claims/1", "/queue/1"), ["/queue/1"], "/queue/1"),
+        (select.any_of(select.range("/other", "/other0"), select.tree("/queue")), ["/other/9"], "/"),
+        ("/queue/*", ["/queue/1"], "/queue"),
+    ],
+)
+def test_a_conflict_names_the_part_of_a_scan_that_changed(
+    filled: visor.Client[bytes], what: str | select.Selector, written: list[str], named: str
+) -> None:
+    with pytest.raises(errors.Conflict) as caught, filled.transaction() as tx:
+        tx.scan(what)
+        for path in written:
+            filled.set(path, b"meanwhile")
+        tx.set("/result", b"")
+    assert caught.value.path == named
+    assert str(caught.value).startswith(f"{named}: changed")
+
+
 def test_the_same_under_asyncio(visor_server: Server) -> None:
     async def program() -> list[Any]:
         async with await visor.aio.dial(visor_server.address) as client:

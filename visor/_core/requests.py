@@ -120,6 +120,20 @@ def _literal(text: str) -> str:
     return text if cut < 0 else text[:cut].rpartition("/")[0] or "/"
 
 
+def changed_part(parts: Sequence[str], before: Any, now: Any) -> str:
+    """Return the one of `parts` that holds the first path whose row is another than `before`.
+
+    With several, `before` and `now` are rows of a path and a version; the deepest one counts.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    old, new = dict(before), dict(now)
+    changed = min(
+        (path for path in old.keys() | new.keys() if old.get(path) != new.get(path)), key=paths.sort_key
+    )
+    return max((part for part in parts if paths.below(changed, part)), key=len, default=parts[0])
+
+
 def guards_of_reads(root: Root, guarded: Mapping[str, bool], rev: int | None) -> list[list[Any]]:
     """Return "not changed since `rev`" for every path that was read.
 

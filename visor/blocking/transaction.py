@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from visor._core.generic import T
 from visor._core.public import public
-from visor._core.requests import REQUIRED, guards_of_reads, literal_parts, set_operation
+from visor._core.requests import REQUIRED, changed_part, guards_of_reads, literal_parts, set_operation
 from visor.blocking.snapshot import File
 from visor.codecs import Codec
 from visor.errors import Conflict, Exists, NotFound, VisorError
@@ -53,6 +53,8 @@ class Transaction(Generic[T]):
         self._keep_conflict = keep_conflict
         self._rev: int | None = None
         self._reads: dict[tuple[str, object], tuple[Callable[[], object], object]] = {}
+        self._scanned: dict[object, list[str]] = {}
+        """What is fixed in each of the paths of a scan that has several."""
         self._guarded: dict[str, bool] = {}
         self._demands: list[list[Any]] = []
         self._operations: list[list[Any]] = []
@@ -149,6 +151,8 @@ class Transaction(Generic[T]):
             self._refuse_late_listing(base)
         rows = self._read(bases[0], what, lambda: self._files(what), tree=True)
         self._guarded.update(dict.fromkeys(bases, True))
+        if len(bases) > 1:
+            self._scanned[what] = bases
         codec = self._client._codec
         return [File(self._client, path, self._rev or 0, version, codec) for path, version in rows]
 
@@ -321,13 +325,14 @@ class Transaction(Generic[T]):
     def _look_again(self, rev: int) -> None:
         """Do all reads again at `rev`; Conflict when one of them gives something else than before."""
         self._rev = rev
-        for (path, _), (fetch, before) in self._reads.items():
+        for (path, what), (fetch, before) in self._reads.items():
             try:
                 now: object = fetch()
             except VisorError as error:
                 raise Conflict(f"{path}: changed while the transaction ran", path=path) from error
             if now != before:
-                raise Conflict(f"{path}: changed while the transaction ran", path=path, actual=rev)
+                part = changed_part(self._scanned.get(what, [path]), before, now)
+                raise Conflict(f"{part}: changed while the transaction ran", path=part, actual=rev)
 
     def __enter__(self) -> Transaction[T]:
         return self
