@@ -19,14 +19,15 @@ from visor import errors
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_server_starts_and_answers_in_well_under_a_tenth_of_a_second() -> None:
+def test_a_server_starts_and_answers_without_waiting_for_anything() -> None:
+    """It takes 0.03 s. What would wait, for an election for example, waits seconds each time."""
     took = []
     for _ in range(8):
         began = time.perf_counter()
         with visor.testing.server() as server, server.dial() as client:
             assert client.set("/a", b"1") == 1
             took.append(time.perf_counter() - began)
-    assert min(took) < 0.1
+    assert min(took) < 2
 
 
 def test_every_server_is_fresh_and_has_a_port_of_its_own() -> None:

@@ -13,6 +13,7 @@ from visor.paths import Glob
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
 from visord.state.refusal import Refusal
+from visord.watch import hub
 from visord.watch.load import ENTRY, LENGTH, Load
 
 GLOB = verbs.SEL_GLOB
@@ -151,3 +152,41 @@ def test_thousands_of_globs_that_no_path_meets_together_are_welcome(text: str) -
     for number in range(DEFAULT.watches):
         assert type(world.ask(reader, [GLOB, text.format(number)], watch=number + 1)) is int
     assert world.hub.load.total < 10 * 50
+
+
+def test_each_selector_of_a_watch_counts_as_a_watch() -> None:
+    world = World(dataclasses.replace(DEFAULT, watches=64))
+    reader = Reader()
+
+    def several(watch: int) -> object:
+        parts = [[verbs.SEL_PATH, f"/{watch}/{number}"] for number in range(20)]
+        return world.ask(reader, [verbs.SEL_ANY, parts], watch=watch)
+
+    assert [several(watch) for watch in (1, 2, 3)] == [1, 1, 1]
+    refused = several(4)
+    assert isinstance(refused, Refusal)
+    assert (refused.code, refused.details["limit"], refused.details["actual"]) == ("too_large", 64, 80)
+    world.hub.unsubscribe(reader, 1)
+    assert several(4) == 1
+    assert world.ask(reader, [verbs.SEL_TREE, "/"], watch=5) == 1
+
+
+@pytest.mark.parametrize("parts", [1, 32])
+def test_watches_of_many_selectors_go_in_portions(parts: int) -> None:
+    """Whoever hangs up with thousands of selectors takes no longer portions than with as many watches."""
+    world = World(dataclasses.replace(DEFAULT, watches=100_000))
+    reader = Reader()
+    for watch in range(1, 1 + 4096 // parts):
+        paths = [[verbs.SEL_PATH, f"/{watch}/{number}"] for number in range(parts)]
+        world.ask(reader, [verbs.SEL_ANY, paths], watch=watch)
+    while world.hub.busy:
+        world.pump()
+    index = world.hub._live._index
+    before = len(index._anchors)
+    assert before == 4096
+    world.hub.drop(reader)
+    while before:
+        assert 0 <= before - len(index._anchors) <= hub.AT_ONCE + parts
+        before = len(index._anchors)
+        world.hub.pump()
+    assert not world.hub.busy

@@ -5,25 +5,32 @@
 [2, directory]     files directly in it
 [3, glob]          see visor.paths
 [4, start, end]    from `start` (inclusive) to `end` (exclusive, nil: no end) in path order
-[5, [selector, ...]]   what any of these means, 1 to 32 of the others
+[5, [selector, ...]]   what any of these means, 1 to 32 of the others; their globs together are bounded, too
 
 Several at once are never looked at as one shape: a walk visits the files of each `part` and merges them (`reads.scan`),
 an index of watches hangs up each part by itself (`watch.index`).
 
     [5, [[1, "/a"], [3, "/b/*"]]]      base "/"       parts: the tree at "/a", the glob "/b/*"
-    [5, [[1, "/a"], [1, "/a"]]]        is [1, "/a"]
+    [5, [[1, "/a"], [3, "/a/*/b"]]]    is [1, "/a"]: what lies within a tree is left out
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from visor.paths import ROOT, Glob, below, components, parent, sort_key
 from visor.protocol.limits import SELECTORS, Limits
 from visor.protocol.verbs import SEL_ANY, SEL_CHILDREN, SEL_GLOB, SEL_PATH, SEL_RANGE, SEL_TREE
 from visord.state import cost, fields
+from visord.state.parts import Parts
 from visord.state.refusal import Refusal, bad_request
+
+MERGED: Final = 4 * cost.VISIT
+"""Units of an entry that comes from one of several walks."""
+WILD_TOGETHER: Final = 256
+"""Characters `*` and `?` in the globs of several selectors: to compile one takes up to a millisecond."""
 
 Level: TypeAlias = str | Callable[[str], object]
 
@@ -33,9 +40,9 @@ class Selector:
 
     `base`: the deepest path at or below which all matches lie. `levels` and `depth`: what the components on
     the way must be, and how many a match has (see visor.paths.Glob). `end`: where a range ends, None
-    elsewhere. `globs`: the globs that are in it. `parts`: of several selectors each, () elsewhere. `form`: what it was
-    made of, hashable: two that agree in it mean the same files. `cost(n)`: what one match against a path of `n`
-    characters takes at most, in units of about a microsecond.
+    elsewhere. `globs`: the globs that are in it. `several`: the selectors that it is made of, None elsewhere.
+    `form`: what it was made of, hashable: two that agree in it mean the same files. `cost(n)`: what one match against
+    a path of `n` characters takes at most, in units of about a microsecond.
     """
 
     __slots__ = (
@@ -48,7 +55,7 @@ class Selector:
         "kind",
         "levels",
         "matches",
-        "parts",
+        "several",
         "start",
     )
 
@@ -62,18 +69,27 @@ class Selector:
         self.start: str | None = None
         self.end: str | None = None
         self.globs: tuple[Glob, ...] = ()
-        self.parts: tuple[Selector, ...] = ()
+        self.several: Parts[Selector] | None = None
         self.cost: Callable[[int], int] = _little
 
     @property
     def plain(self) -> bool:
         """Whether looking at a path costs a visit, whatever the path."""
-        return not (self.globs or self.parts)
+        return not self.globs and self.several is None
+
+    @property
+    def parts(self) -> tuple[Selector, ...]:
+        """What it is made of: itself, where that is one."""
+        return (self,) if self.several is None else self.several.all
+
+    def weigh(self, path: str) -> int:
+        """Return what it costs to match `path`, in units of about a microsecond."""
+        return self.cost(len(path)) if self.several is None else self.several.weigh(path)
 
     def price(self, path: str) -> int:
         """Return what it costs to look at `path` and to match it, in units of about a microsecond."""
-        if self.parts:
-            return sum(part.price(path) for part in self.parts)
+        if self.several is not None:  # each may have come to it
+            return sum(MERGED + part.cost(len(path)) for part in self.several.concerned(path))
         return cost.VISIT + self.cost(len(path)) if self.globs else cost.VISIT
 
 
@@ -97,25 +113,31 @@ def _any(raws: Any, limits: Limits) -> Selector | Refusal:
         if isinstance(part, Refusal):
             return part
         parts[part.form] = part
-    return _together(tuple(parts.values()))
+    return _together(list(parts.values()), limits)
 
 
-def _together(parts: tuple[Selector, ...]) -> Selector:
-    if len(parts) == 1:
-        return parts[0]
-    matchers = [part.matches for part in parts]
-
-    def matches(path: str) -> bool:
-        for each in matchers:  # noqa: SIM110  # a generator would take twice as long
-            if each(path):
-                return True
-        return False
-
-    selector = Selector(SEL_ANY, _common(part.base for part in parts), matches)
-    selector.form = (SEL_ANY, *(part.form for part in parts))
-    selector.parts = parts
-    selector.globs = tuple(glob for part in parts for glob in part.globs)
-    selector.cost = lambda length: sum(part.cost(length) for part in parts)
+def _together(parts: list[Selector], limits: Limits) -> Selector | Refusal:
+    trees = [part.base for part in parts if part.kind == SEL_TREE]
+    needed = [
+        part
+        for part in parts
+        if not any(
+            below(part.base, tree) and not (part.kind == SEL_TREE and part.base == tree) for tree in trees
+        )
+    ]
+    if len(needed) == 1:
+        return needed[0]
+    texts = [glob.text for part in needed for glob in part.globs]
+    wild = sum(text.count("*") + text.count("?") for text in texts)
+    if wild > WILD_TOGETHER or sum(map(len, texts)) > 4 * limits.path:
+        expected = f"globs with {WILD_TOGETHER} `*` and `?` in all, of {4 * limits.path} characters together"
+        return bad_request("selector", expected, wild)
+    several = Parts(needed)
+    selector = Selector(SEL_ANY, _common(part.base for part in needed), several.matches)
+    selector.form = (SEL_ANY, *(part.form for part in needed))
+    selector.several = several
+    selector.globs = tuple(glob for part in needed for glob in part.globs)
+    selector.cost = lambda length: sum(part.cost(length) for part in needed)
     return selector
 
 
@@ -152,7 +174,7 @@ def _glob(text: Any, limits: Limits) -> Selector | Refusal:
     if type(text) is not str:
         return bad_request("selector", "a glob", text)
     try:
-        glob = Glob(text, limits)
+        glob = _glob_of(text, limits)
     except ValueError as error:
         shown = text[:1000].encode("utf-8", "backslashreplace").decode("utf-8")
         return Refusal("bad_glob", f"{shown} {error}", {"glob": shown, "why": str(error)})
@@ -162,6 +184,12 @@ def _glob(text: Any, limits: Limits) -> Selector | Refusal:
     selector.levels, selector.depth = glob.levels, glob.depth
     selector.form, selector.globs, selector.cost = (SEL_GLOB, text), (glob,), glob.cost
     return selector
+
+
+@lru_cache(maxsize=256)
+def _glob_of(text: str, limits: Limits) -> Glob:
+    """Compile it once for all pages of an answer: that takes longer than most pages."""
+    return Glob(text, limits)
 
 
 def _range(start: Any, end: Any, limits: Limits) -> Selector | Refusal:

@@ -168,7 +168,7 @@ def _look(
     looked, size, cost = partial.looked, partial.size, 0
     while looked < len(files) and cost < WITHIN:
         file = files[looked]
-        cost += price(len(file.path))
+        cost += price(file.path)
         if matches(file.path):
             change = store.change(file, rev)
             if kinds >> change[0] & 1:
@@ -204,15 +204,15 @@ def _put_together(
 
 def _dear(selector: Selector) -> bool:
     """Tell whether matching a path takes noticeable time."""
-    return bool(selector.parts) or any(glob.rest is not None for glob in selector.globs)
+    return selector.several is not None or any(glob.rest is not None for glob in selector.globs)
 
 
-def _price(selector: Selector) -> Callable[[int], int]:
-    """Return what looking at a path of a length costs."""
-    return selector.cost if _dear(selector) else _plain
+def _price(selector: Selector) -> Callable[[str], int]:
+    """Return what looking at a path costs."""
+    return selector.weigh if _dear(selector) else _plain
 
 
-def _plain(_: int) -> int:
+def _plain(_: str) -> int:
     return 1
 
 
@@ -228,7 +228,7 @@ def _matching(
             change = store.change(file, rev)
             if kinds >> change[0] & 1:
                 changes.append(change)
-        cost += price(len(path))
+        cost += price(path)
     return cost
 
 
@@ -250,7 +250,7 @@ def read_files(store: Store, encoder: Encoder, subscription: Subscription, limit
     behind = None
     entries = visit(store, selector, rev, subscription.page or None)
     for path, version in entries:
-        work += price(len(path))
+        work += price(path)
         if version is not None and matches(path):
             row = encoder.row_pieces(path, version, shape)
             rows.append(row)

@@ -19,12 +19,13 @@ All times are seconds of one clock that never goes back; all work is counted in 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
 from visor.paths import Glob
 from visor.protocol import verbs
-from visor.protocol.limits import DEFAULT, Limits
+from visor.protocol.limits import DEFAULT, SELECTORS, Limits
 from visord.state.refusal import Refusal, bad_request, compacted, too_large
 from visord.state.selector import Selector, parse
 from visord.state.store import Store
@@ -94,6 +95,7 @@ class Hub:
         "_readers",
         "_ready",
         "_resting",
+        "_selectors",
         "_slices",
         "_together",
         "ended",
@@ -128,6 +130,8 @@ class Hub:
         self.load = Load()
         """What the globs of all watches cost a changed path."""
         self._count = 0
+        self._selectors = 0
+        """Those of all watches: each costs about what a watch costs."""
         self._now = 0.0
         # What was read from history last, for others at the same place: a herd reads it once.
         self._slices: dict[tuple[GroupKey, int, int, int], Slice] = {}
@@ -155,12 +159,16 @@ class Hub:
         `too_large` (watches, or the cost of globs, of this connection), `overloaded` (of this node).
         """
         self._now = now
-        refusal = _check_fields(watch, start, flags, kinds, window) or self._check_room(sink, watch)
+        refusal = _check_fields(watch, start, flags, kinds, window) or self._check_room(sink, watch, 1)
         if refusal is not None:
             return refusal
         parsed = parse(selector, self._limits)
         if isinstance(parsed, Refusal):
             return parsed
+        if parsed.several is not None:
+            refusal = self._check_room(sink, watch, len(parsed.parts))
+            if refusal is not None:
+                return refusal
         if start is None:
             start = self.store.rev + 1
         if start <= self.store.floor:
@@ -177,17 +185,16 @@ class Hub:
         self._place(subscription)
         return start
 
-    def _check_room(self, sink: Sink, watch: int) -> Refusal | None:
+    def _check_room(self, sink: Sink, watch: int, selectors: int) -> Refusal | None:
+        """Say whether there is room for one more watch: each of its selectors counts like a watch of its own."""
         reader = self._readers.get(sink)
-        if reader is not None:
-            if watch in reader.subscriptions:
-                return bad_request("id", "an id that names no watch yet", watch)
-            if len(reader.subscriptions) >= self._limits.watches:
-                return too_large(
-                    "watches of this connection", self._limits.watches, len(reader.subscriptions) + 1
-                )
-        if self._count >= self._most:
-            text = f"this node serves {self._count} watches, its limit is {self._most}"
+        held, most = 0 if reader is None else reader.selectors, self._limits.watches
+        if reader is not None and watch in reader.subscriptions:
+            return bad_request("id", "an id that names no watch yet", watch)
+        if held + selectors > most:
+            return too_large("watches of this connection", most, held + selectors)
+        if self._selectors + selectors > self._most:
+            text = f"this node serves {self._selectors} watches, its limit is {self._most}"
             return Refusal("overloaded", text, {"what": "watches", "limit": self._most})
         return None
 
@@ -239,6 +246,8 @@ class Hub:
         if not self._count:
             self._rest()  # nobody was there to publish for
         reader.subscriptions[watch] = subscription
+        reader.selectors += subscription.weight
+        self._selectors += subscription.weight
         self._count += 1
         return subscription
 
@@ -274,7 +283,7 @@ class Hub:
 
     def _take_out(self, reader: Reader) -> None:
         """Take some watches out of a reader that is gone."""
-        for subscription in list(islice(reader.subscriptions.values(), AT_ONCE)):
+        for subscription in _some(list(islice(reader.subscriptions.values(), AT_ONCE))):
             self._remove(subscription)
 
     def credit(self, sink: Sink, watch: int, size: int) -> None:
@@ -342,6 +351,11 @@ class Hub:
         return self._count
 
     @property
+    def _at_once(self) -> int:
+        """How many watches are looked at once: fewer where some have several selectors."""
+        return AT_ONCE if self._selectors == self._count else max(1, AT_ONCE // SELECTORS)
+
+    @property
     def crowded(self) -> str | None:
         """Say so when the globs of all watches cost three quarters of what they may: dear ones are refused soon."""
         cost, limit = self.load.total // 10, self._limits.glob_cost
@@ -374,11 +388,11 @@ class Hub:
             return False
         self._publish()
         if not self._live.under_way:
-            for subscription in self._ahead.pop_through(self.rev + 1, AT_ONCE):
+            for subscription in self._ahead.pop_through(self.rev + 1, self._at_once):
                 self._place(subscription)
             if self._marking:
                 self._marking = self._live.mark_quiet(self.rev, self._now)
-        for subscription in self._lagging.pop_through(self.store.floor, AT_ONCE):
+        for subscription in self._lagging.pop_through(self.store.floor, self._at_once):
             self._end_compacted(subscription)
         if self._leaving:
             self._take_out(self._leaving[0])
@@ -423,7 +437,7 @@ class Hub:
             return
         if self._live and first <= self.store.cut:
             # Trimming has overtaken the publication. Raising the floor alone does no harm.
-            for subscription in self._live.some(AT_ONCE):
+            for subscription in _some(self._live.some(AT_ONCE)):
                 self._end_compacted(subscription)
             if self._live:
                 return
@@ -443,7 +457,7 @@ class Hub:
                 continue
             subscription, _ = reader.behind.popitem(last=False)
             self._let_go(subscription)
-            budget -= TURN_COST + self._advance(subscription)
+            budget -= TURN_COST * subscription.weight + self._advance(subscription)
             self._line_up(reader)
             if subscription.partial is not None and subscription.partial.pieces:
                 self._together = subscription
@@ -645,7 +659,19 @@ class Hub:
         if globs and reader.load is not None:
             reader.load.remove(subscription.key, globs)
             self.load.remove(subscription.key, globs)
+        reader.selectors -= subscription.weight
+        self._selectors -= subscription.weight
         self._count -= 1
+
+
+def _some(subscriptions: list[Subscription]) -> Iterator[Subscription]:
+    """Yield those of the first `AT_ONCE` selectors."""
+    left = AT_ONCE
+    for subscription in subscriptions:
+        if left <= 0:
+            return
+        left -= subscription.weight
+        yield subscription
 
 
 def _check_fields(watch: Any, start: Any, flags: Any, kinds: Any, window: Any) -> Refusal | None:

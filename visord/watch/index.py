@@ -146,7 +146,7 @@ class Index:
 
     def add(self, group: Group) -> None:
         """Take `group` in; it must not be in yet."""
-        for selector in group.selector.parts or (group.selector,):
+        for selector in group.selector.parts:
             self._hang(group, selector)
 
     def _hang(self, group: Group, selector: Selector) -> None:
@@ -165,7 +165,7 @@ class Index:
 
     def remove(self, group: Group) -> None:
         """Take `group` out. Raises KeyError when it is not in."""
-        selectors = group.selector.parts or (group.selector,)
+        selectors = group.selector.parts
         for selector in selectors:
             if selector.kind != verbs.SEL_RANGE:
                 self._take_down(group, selector)

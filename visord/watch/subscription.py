@@ -52,11 +52,13 @@ GroupKey: TypeAlias = tuple[tuple[Any, ...], int, int]
 class Reader:
     """One connection with its watches."""
 
-    __slots__ = ("behind", "load", "sink", "subscriptions")
+    __slots__ = ("behind", "load", "selectors", "sink", "subscriptions")
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.subscriptions: dict[int, Subscription] = {}
+        self.selectors = 0
+        """How many they have together."""
         self.behind: OrderedDict[Subscription, None] = OrderedDict()
         """Those in state BEHIND; the first is served next."""
         self.load: Load | None = None
@@ -123,6 +125,12 @@ class Subscription:
         self.mark_at = NO_MARK
         """The rev from which on it is owed a MARK (PROGRESS), or NO_MARK."""
         self.group: Group | None = None
+
+    @property
+    def weight(self) -> int:
+        """How many selectors it has: in an index and in a portion of work each counts."""
+        several = self.selector.several
+        return 1 if several is None else len(several.all)
 
 
 class Group:

@@ -108,7 +108,7 @@ def change_row(change: Change, *, keys: bool, previous: bool) -> list[Any]:
 def candidates(store: Store, selector: Selector, low: int, high: int, *, reverse: bool) -> Iterator[int]:
     """Yield the revs from `low` to `high` that may have changed what the selector means."""
     base = selector.base
-    if selector.parts and not any(part.base == ROOT for part in selector.parts):
+    if selector.several is not None and not any(part.base == ROOT for part in selector.parts):
         each = (candidates(store, part, low, high, reverse=reverse) for part in selector.parts)
         return _distinct(merge(*each, reverse=reverse))
     if base == ROOT:

@@ -68,7 +68,7 @@ def visit(
 
     Of several selectors each is walked, and what two of them come to is yielded once: as a file when one says so.
     """
-    if selector.parts:
+    if selector.several is not None:
         each = (visit(store, part, rev, cursor, reverse=reverse, passed=passed) for part in selector.parts)
         return _distinct(merge(*each, key=_order, reverse=reverse))
     if selector.kind != SEL_RANGE:
