@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -316,6 +317,13 @@ def test_every_call_keeps_its_deadline_and_names_it(
         for each in inspect.signature(call).parameters.values()
         if each.default is each.empty and each.kind is not each.VAR_KEYWORD
     } | PARTICULAR.get(name, {})
+    before = web.client.rev()
+    for odd in (-2, math.nan):
+        with pytest.raises(ValueError, match=f"0 or more, not {odd}"):
+            call(**arguments, timeout=odd)
+    with pytest.raises(errors.DeadlineExceeded):
+        call(**arguments, timeout=0)
+    assert web.client.rev() == before
     with monkeypatch.context() as patch:
         slow = SlowRequests(web, patch)
         with pytest.raises(errors.DeadlineExceeded, match=r"within 0\.5 s") as caught:

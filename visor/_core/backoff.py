@@ -63,20 +63,22 @@ def whole_of(timeout: object, seconds: float) -> float:
 
 
 def in_seconds(timeout: object) -> float:
-    """Return the timeout that a caller gave, 0.0 for one that is over already.
-
-    TypeError or ValueError unless it is a number of seconds.
-    """
+    """Return the timeout that a caller gave; TypeError or ValueError unless it is 0 or more seconds."""
     if not isinstance(timeout, str | bytes | bytearray):
         try:
             number = float(timeout)  # type: ignore[arg-type]
         except (TypeError, ValueError, OverflowError):
             pass
         else:
-            if number == number:
-                return max(0.0, number)
-            raise ValueError("a timeout must be a number of seconds, not nan")
+            if number >= 0:
+                return number
+            raise ValueError(f"a timeout must be a number of seconds, 0 or more, not {shown(timeout)}")
     raise TypeError(f"a timeout must be a number of seconds, not {shown(timeout)}")
+
+
+def seconds_or_ever(timeout: object) -> float | None:
+    """Return the timeout of a call that waits for ever when there is none: `in_seconds`, or None."""
+    return None if timeout is None else in_seconds(timeout)
 
 
 def in_milliseconds(seconds: float, what: str) -> int:

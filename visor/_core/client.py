@@ -29,6 +29,7 @@ from visor._core.address import Address, learned
 from visor._core.call import Call
 from visor._core.feed import Feed
 from visor._core.inbound import Inbound
+from visor._core.late import nothing_changed, nothing_yet
 from visor._core.log import log
 from visor._core.reach import greeting_seconds
 from visor._core.sendable import check_shape, plain, unsendable
@@ -751,6 +752,15 @@ class Session:
         feed.asking = True
         if feed.wire and self.state == READY:
             self._say((verbs.PROGRESS, feed.wire))
+
+    def too_late(self, feed: Feed, seconds: float, *, idle: bool) -> DeadlineExceeded:
+        """Return the error of who has waited on the feed for `seconds`; `idle`: for whatever would come."""
+        if not (idle and self.state == READY and feed.established):
+            return DeadlineExceeded(seconds=seconds)
+        latest = max(self.rev, self._latest)
+        if feed.start is not None and feed.start > latest:
+            return nothing_yet(feed.start, latest, seconds)
+        return nothing_changed(seconds)
 
     def _feed_ended(self, message: list[Any], now: float) -> None:
         watch, code, text = message[1:4]

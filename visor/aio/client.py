@@ -67,7 +67,8 @@ CLOSE_SECONDS = 1.0
 class Client(Generic[T]):
     """A connection to the registry that heals itself; made by `dial`.
 
-    Every method takes `timeout` (seconds, in total, over all attempts; default: that of `dial`) and raises
+    Every method takes `timeout` (seconds, in total, over all attempts; default: that of `dial`; ValueError for less
+    than 0; with 0 there is no time to ask, and nothing is sent, but for `acquire` and `next` of a watch) and raises
     what `visor.errors` draws: `Rejected` when it did not happen, `Unavailable` when it can safely be
     repeated (the client has done so until the deadline), `OutcomeUnknown` when a write may have happened,
     `ClientClosed` and `ForkedClient` when this object cannot be used. A write that was cut off is

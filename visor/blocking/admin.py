@@ -15,6 +15,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from visor._core.address import Address, parse
+from visor._core.backoff import in_seconds, whole_of
+from visor._core.late import no_time
 from visor._core.public import public
 from visor.errors import DeadlineExceeded, NoQuorum, Unsettled, VisorError
 from visor.members import (
@@ -74,6 +76,7 @@ class Admin:
 
     def survey(self, *, timeout: float = PROBE_SECONDS) -> Survey:
         """Ask every member by itself how it is, and who else is at the addresses given; `timeout` is for each."""
+        timeout = in_seconds(timeout)
         try:
             membership = self.members(timeout=max(timeout, PROBE_SECONDS) + 1)
         except (NoQuorum, DeadlineExceeded):
@@ -136,6 +139,8 @@ class Admin:
 
     def _do(self, action: str, argument: object, timeout: float | None) -> dict[str, Any]:
         message = [verbs.ADMIN, 0, action, [argument]]
+        if timeout is not None and not in_seconds(timeout):
+            raise no_time(whole_of(timeout, 0.0))
         try:
             answer: dict[str, Any] = self._client._call(message, False, timeout)
         except DeadlineExceeded as error:

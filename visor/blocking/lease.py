@@ -18,6 +18,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from visor._core.backoff import seconds_or_ever
 from visor._core.log import log
 from visor._core.public import public
 from visor._core.recipes.lease import LeaseState, Tenure
@@ -121,6 +122,7 @@ class Lease:
 
     def wait_over(self, timeout: float | None = None) -> bool:
         """Wait until it is lost or ended, `timeout` seconds at most (None: for ever); return whether it is."""
+        timeout = seconds_or_ever(timeout)
         while True:
             left = self.time_left()
             if left <= 0:
@@ -158,6 +160,7 @@ class Lease:
 
         LeaseNotFound when it is not there any more.
         """
+        seconds_or_ever(timeout)  # before it is let go
         self._stop()
         try:
             rev = self._client.revoke(self._id, note=note, timeout=timeout)
@@ -169,6 +172,7 @@ class Lease:
 
     def close(self, *, timeout: float | None = None) -> None:
         """Revoke it if that can be done in `timeout` seconds (default: 1); otherwise it expires. Idempotent, silent."""
+        seconds_or_ever(timeout)
         self._stop()
         if self._pid == process_id() and not self._tenure.over:
             try:

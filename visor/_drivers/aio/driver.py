@@ -24,6 +24,7 @@ from visor._core.backoff import Deadline, in_seconds, whole_of
 from visor._core.call import Call
 from visor._core.client import Session
 from visor._core.feed import Feed
+from visor._core.late import no_time
 from visor._core.log import log
 from visor._core.request_names import NAMES, path_of
 from visor._core.settings import Settings
@@ -213,6 +214,8 @@ class Driver:
             loop = self._bind()
         seconds = self._timeout if timeout is None else in_seconds(timeout)
         whole = seconds if timeout is None else whole_of(timeout, seconds)
+        if not seconds:
+            raise no_time(whole)
         now = self._clock()
         call = Waiting(message, write, now + seconds, whole, loop.create_future())
         self._session.submit(call, now)
@@ -247,12 +250,12 @@ class Driver:
 
     async def connect(self, timeout: float | None) -> None:
         """Wait until there is a connection; DeadlineExceeded or the node's refusal otherwise."""
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
         if self._fault is not None:
             raise self._fault()
         loop = self._bind()
         if self._session.state == client.READY:
             return
-        seconds = self._timeout if timeout is None else in_seconds(timeout)
         up: asyncio.Future[None] = loop.create_future()
         self._up.add(up)
         self._start_connecting()
@@ -333,8 +336,10 @@ class Driver:
             raise self._fault()
         self._bind()
         seconds = self._timeout if timeout is None else in_seconds(timeout)
-        now = self._clock()
         whole = whole_of(timeout, seconds)
+        if not seconds:
+            raise no_time(whole)
+        now = self._clock()
         self._session.subscribe(feed, now + seconds, whole, now)
         self._set_alarm(now + min(seconds, self._ping_after), now)
         self._flush_soon()
@@ -358,17 +363,17 @@ class Driver:
         whole = 0.0 if seconds is None else whole_of(timeout, seconds)
         # Again when it was a mark, or another task took it.
         while (item := feed.take()) is None and (not feed.ended or feed.error is not None):
-            await self._until(feed, lambda: bool(feed.queue), deadline, whole)
+            await self._until(feed, lambda: bool(feed.queue), deadline, whole, idle=True)
         if self._session.credit(feed):
             self._flush_soon()
         return item
 
     async def progress(self, feed: Feed, timeout: float | None) -> int:
         """Ask for a mark, wait for it, and return the rev up to which everything has arrived."""
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
         marks = feed.marks
         self._session.progress(feed)
         self._flush_soon()
-        seconds = self._timeout if timeout is None else in_seconds(timeout)
         await self._until(
             feed, lambda: feed.marks > marks, self._clock() + seconds, whole_of(timeout, seconds)
         )
@@ -396,10 +401,12 @@ class Driver:
         if self._fault is None:
             self._flush_soon()
 
-    async def _until(self, feed: Feed, true: Callable[[], bool], deadline: float, seconds: float) -> None:
+    async def _until(
+        self, feed: Feed, true: Callable[[], bool], deadline: float, seconds: float, *, idle: bool = False
+    ) -> None:
         """Wait until it is true; return as well when the feed was closed; raise why it ended.
 
-        `deadline` is by the clock, `seconds` how the user named it.
+        `deadline` is by the clock, `seconds` how the user named it. `idle`: nobody owes an answer.
         """
         assert self._loop is not None
         while not true() and not feed.ended:
@@ -413,7 +420,7 @@ class Driver:
                         await notice.future
             except TimeoutError:
                 if not true() and not feed.ended:
-                    raise DeadlineExceeded(seconds=seconds) from None
+                    raise self._session.too_late(feed, seconds, idle=idle) from None
             finally:
                 feed.waiters.remove(notice)
         if feed.error is not None and not true():

@@ -39,6 +39,7 @@ from visor._core.backoff import Deadline, in_seconds, whole_of
 from visor._core.call import Call
 from visor._core.client import Session
 from visor._core.feed import Feed
+from visor._core.late import no_time
 from visor._core.log import log
 from visor._core.request_names import NAMES, path_of
 from visor._core.settings import Settings
@@ -216,6 +217,8 @@ class Driver:
         call: Waiting | None = None
         seconds = self._timeout if timeout is None else in_seconds(timeout)
         whole = seconds if timeout is None else whole_of(timeout, seconds)
+        if not seconds:
+            raise no_time(whole)
         try:
             with self._lock:
                 session, sock = self._session, self._sock
@@ -345,6 +348,8 @@ class Driver:
         """Establish the feed, with its state when it was asked for."""
         seconds = self._timeout if timeout is None else in_seconds(timeout)
         whole = whole_of(timeout, seconds)
+        if not seconds:
+            raise no_time(whole)
         now = self._clock()
         with self._lock:
             if self._fault is not None:
@@ -376,15 +381,15 @@ class Driver:
                     self._push()
                 if item is not None or (feed.ended and feed.error is None):
                     return item
-            self._until(feed, lambda: bool(feed.queue), deadline, whole)
+            self._until(feed, lambda: bool(feed.queue), deadline, whole, idle=True)
 
     def progress(self, feed: Feed, timeout: float | None) -> int:
         """Ask for a mark, wait for it, and return the rev up to which everything has arrived."""
+        seconds = self._timeout if timeout is None else in_seconds(timeout)
         with self._lock:
             marks = feed.marks
             self._session.progress(feed)
             self._push()
-        seconds = self._timeout if timeout is None else in_seconds(timeout)
         self._until(feed, lambda: feed.marks > marks, self._clock() + seconds, whole_of(timeout, seconds))
         return feed.arrived
 
@@ -413,10 +418,12 @@ class Driver:
             if self._session.broken is not None:
                 self._drop(self._session.broken)
 
-    def _until(self, feed: Feed, true: Callable[[], bool], deadline: float, seconds: float) -> None:
+    def _until(
+        self, feed: Feed, true: Callable[[], bool], deadline: float, seconds: float, *, idle: bool = False
+    ) -> None:
         """Wait until it is true; return as well when the feed was closed; raise why it ended.
 
-        `deadline` is by the clock, `seconds` how the user named it.
+        `deadline` is by the clock, `seconds` how the user named it. `idle`: nobody owes an answer.
         """
         waited = False
         while True:
@@ -429,7 +436,7 @@ class Driver:
                 if self._fault is not None:
                     raise self._fault()
                 if waited and self._clock() >= deadline:
-                    raise DeadlineExceeded(seconds=seconds)
+                    raise self._session.too_late(feed, seconds, idle=idle)
                 feed.waiters.append(notice)
             try:
                 self._wait(notice)

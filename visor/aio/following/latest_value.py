@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from visor._core.backoff import seconds_or_ever
 from visor._core.following.errors import BacklogDone, WatcherClosed
+from visor._core.late import nothing_changed
 from visor._core.public import public
 from visor._core.shown import shown
 from visor._drivers.aio.signal import Signal
-from visor.errors import DeadlineExceeded, VisorError
+from visor.errors import VisorError
 
 T = TypeVar("T")
 
@@ -83,6 +85,7 @@ class CellWatcher(Generic[T]):
 
         DeadlineExceeded when none comes in time; RuntimeError when another reader is waiting.
         """
+        timeout = seconds_or_ever(timeout)
         if self._busy:
             raise RuntimeError("this watcher has one reader at a time: make another watcher")
         self._busy = True
@@ -97,7 +100,7 @@ class CellWatcher(Generic[T]):
         elif not self._backlog_only and not await self._cell._signal.until(
             lambda: self._error is not None or self._newer(), timeout
         ):
-            raise DeadlineExceeded(seconds=timeout or 0.0)
+            raise nothing_changed(timeout or 0.0)
         return self._error is None
 
     def _newer(self) -> bool:

@@ -14,7 +14,6 @@ that failed) is met here, by looking at the whole again.
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from visor._core.dataclass import dataclass
@@ -76,10 +75,9 @@ class Stream:
 
         DeadlineExceeded when none comes within `timeout` seconds; the next call goes on.
         """
-        clock = self._settings.clock
-        deadline = math.inf if timeout is None else clock() + timeout
+        deadline = None if timeout is None else self._driver.deadline(timeout)
         while True:
-            left = None if timeout is None else max(0.0, deadline - clock())
+            left = None if deadline is None else deadline.left()
             try:
                 if self._feed is None or self._feed.state_rev is None:
                     return await self._view(left)
@@ -91,7 +89,7 @@ class Stream:
                 self._last = item[0]
                 return item
             except RECOVERED as error:
-                if isinstance(error, DeadlineExceeded) and clock() >= deadline:
+                if isinstance(error, DeadlineExceeded) and deadline is not None and not deadline.left():
                     raise
                 await self._recover(error)
 

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from visor import guard, op
+from visor._core.backoff import seconds_or_ever
 from visor._core.recipes.lease import LeaseState
 from visor._core.recipes.queue import QUEUES, Contender
 from visor._drivers.aio.turn import Turn
@@ -114,7 +115,7 @@ class Holding:
         be had in time, LeaseLost when the session ends meanwhile, WrongQueue when something else stands there. Whatever
         is raised, also an interruption, this contender does not stand in the queue any more.
         """
-        if timeout is not None and timeout <= 0:
+        if seconds_or_ever(timeout) == 0.0:
             patience = self._patience(None)
             fence = await self._try(patience)
             if fence is None:
@@ -257,6 +258,7 @@ class Holding:
 
         When the registry cannot be reached, that is done in the background, at the latest when the session ends.
         """
+        seconds_or_ever(timeout)  # before it is let go
         place = self._mine()
         if not self._end(place):
             raise self._never()  # another thread or task was faster

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from visor._core.backoff import in_seconds
 from visor._core.public import public
 from visor._core.recipes.queue import MEMBER, PARTY, Contender
 from visor._core.shown import word
@@ -73,7 +74,7 @@ class Party:
 
     async def leave(self, *, timeout: float | None = None) -> None:
         """Be a member no more; silent when it was none."""
-        seconds = LEAVE_SECONDS if timeout is None else timeout
+        seconds = LEAVE_SECONDS if timeout is None else in_seconds(timeout)
         await self._take_turn(seconds, seconds)
         try:
             place, self._place = self._place, None

@@ -7,17 +7,18 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 
+from visor._core.backoff import seconds_or_ever
 from visor._core.following.cache import View
 from visor._core.following.delta import Batch
 from visor._core.following.errors import WatcherClosed
 from visor._core.following.reader_queue import Outlet
+from visor._core.late import nothing_changed
 from visor._core.public import public
 from visor._core.store.events import Committed, committed
 from visor._core.store.record import Record
 from visor._core.store.specs import Select
 from visor._drivers.aio.signal import Signal
 from visor.aio.following.local_copy import Replica
-from visor.errors import DeadlineExceeded
 
 Fetch = Callable[[int, int], Awaitable[list[Batch[Record]]]]
 """Fetches the batches after a version up to another from the registry's history."""
@@ -81,7 +82,7 @@ class Events:
 
         WatcherClosed after `close`, ReaderDropped, Compacted, Stopped. Usable after DeadlineExceeded.
         """
-        found = await self._next(timeout)
+        found = await self._next(seconds_or_ever(timeout))
         if found is None:
             raise WatcherClosed()
         return found
@@ -97,7 +98,7 @@ class Events:
             return found
         outlet = self._outlet
         if not await self._signal.until(lambda: outlet.ready or self._closed, timeout):
-            raise DeadlineExceeded(seconds=timeout or 0.0)
+            raise nothing_changed(timeout or 0.0)
         if self._closed:
             return None
         with self._latch:

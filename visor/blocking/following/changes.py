@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from visor import paths
+from visor._core.backoff import seconds_or_ever
 from visor._core.following.cache import View
 from visor._core.following.delta import Batch, difference
 from visor._core.following.errors import Stopped, WatcherClosed
@@ -15,11 +16,12 @@ from visor._core.following.pages import backlog as backlog_batch
 from visor._core.following.pages import cut
 from visor._core.following.reader_queue import Outlet
 from visor._core.generic import B, E
+from visor._core.late import nothing_changed
 from visor._core.log import log
 from visor._core.public import public
 from visor.blocking._telling import tell
 from visor.blocking.following.local_copy import Replica
-from visor.errors import DeadlineExceeded, VisorError
+from visor.errors import VisorError
 
 if TYPE_CHECKING:
     from visor._drivers.blocking.driver import Driver
@@ -83,7 +85,7 @@ class Changes(Generic[E]):
 
         WatcherClosed after `close`, ReaderDropped, Stopped. It stays usable after DeadlineExceeded.
         """
-        batch = self._next(timeout)
+        batch = self._next(seconds_or_ever(timeout))
         if batch is None:
             raise WatcherClosed()
         return batch
@@ -97,7 +99,7 @@ class Changes(Generic[E]):
             return piece
         outlet = self._outlet
         if not self._signal.until(lambda: outlet.ready or self._closed, timeout):
-            raise DeadlineExceeded(seconds=timeout or 0.0)
+            raise nothing_changed(timeout or 0.0)
         if self._closed:
             return None
         with self._latch:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Generic
 
+from visor._core.backoff import seconds_or_ever
 from visor._core.following.errors import ReaderDropped, WatcherClosed
 from visor._core.following.follower import Follower, Telling
 from visor._core.generic import N
@@ -64,8 +65,9 @@ class Following(Generic[N]):
 
     def wait(self, *, timeout: float | None = None) -> BaseException | None:
         """Wait until it ends, and return what ended it; None after `close`. DeadlineExceeded."""
-        if not self._signal.until(lambda: self._ended, timeout):
-            raise DeadlineExceeded(seconds=timeout or 0.0)
+        seconds = seconds_or_ever(timeout)
+        if not self._signal.until(lambda: self._ended, seconds):
+            raise DeadlineExceeded(f"still following after {seconds or 0.0:g} s", seconds=seconds or 0.0)
         return self._error
 
     def close(self) -> None:

@@ -39,15 +39,16 @@ class Hurry:
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
+        self.wrote = False
+        """Something was written, or may have been."""
 
     def left(self) -> float:
         """Return the seconds for the next request; DeadlineExceeded when there are none: nothing is sent."""
         left = self._deadline.left()
         if left <= 0:
             seconds = self._deadline.whole
-            raise DeadlineExceeded(
-                f"not done within {seconds:g} s: what was done until then stays", seconds=seconds
-            )
+            done = ": what was done until then stays" if self.wrote else ""
+            raise DeadlineExceeded(f"not done within {seconds:g} s{done}", seconds=seconds)
         return left
 
 
@@ -113,9 +114,12 @@ class Access:
         """Return the seconds that the call has left, None when it has no deadline; DeadlineExceeded for none left."""
         return None if self._hurry is None else self._hurry.left()
 
-    def _seconds(self, timeout: float | None) -> float | None:
-        """Return how long a request may take for which the caller gave `timeout`."""
-        return self.left() if timeout is None else timeout
+    def _to_write(self, timeout: float | None) -> float | None:
+        """Return how long a write may take for which the caller gave `timeout`."""
+        seconds = self.left() if timeout is None else timeout
+        if self._hurry is not None:
+            self._hurry.wrote = True
+        return seconds
 
     def _ask(self, message: list[Any]) -> Any:
         return self.client._call(message, False, self.left())
@@ -211,7 +215,7 @@ class Access:
             [[verbs.T_GET, full(path)] for path in plan.look],
             plan.note,
         ]
-        rev, succeeded, results = self.client._call(message, True, self._seconds(timeout))
+        rev, succeeded, results = self.client._call(message, True, self._to_write(timeout))
         if succeeded:
             return int(rev)
         return Refused(rev, dict(zip(plan.look, results, strict=True)))
@@ -219,7 +223,7 @@ class Access:
     def uid(self, timeout: float | None = None) -> int:
         """Return a number that nobody else gets: the rev of a write that cannot fail for others' sake."""
         message = [verbs.SET, 0, 0, self._path(UID), b""]
-        rev: int = self.client._call(message, True, self._seconds(timeout))
+        rev: int = self.client._call(message, True, self._to_write(timeout))
         return rev
 
     def ids(self, count: int, timeout: float | None = None) -> list[int]:

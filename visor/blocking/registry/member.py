@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from visor import select
+from visor._core.backoff import in_seconds
 from visor._core.log import log
 from visor._core.public import public
 from visor._core.registry import control, layout, registrations
@@ -94,7 +95,7 @@ class Runner(Registered):
 
         Three tries to connect, half a second apart, within `timeout` seconds in all.
         """
-        return ask(self.host, self.port, control.checked(command), timeout)
+        return ask(self.host, self.port, control.checked(command), in_seconds(timeout))
 
     def status(self, *, timeout: float = 5.0) -> tuple[str, int, int]:
         """Return the state of its process, since how many seconds, and how often it was started again."""

@@ -8,16 +8,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from visor import select
+from visor._core.backoff import seconds_or_ever
 from visor._core.dataclass import dataclass
 from visor._core.following.delta import Batch
 from visor._core.following.errors import Stopped
 from visor._core.following.staleness import Staleness
+from visor._core.late import nothing_changed
 from visor._core.public import public
 from visor._core.store.record import FrozenDict
 from visor._core.views.endpoint import Endpoint, Found, decode
 from visor._drivers.blocking.signal import Signal
 from visor.blocking.following.local_copy import Replica
-from visor.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
     from visor.blocking.client import Client
@@ -77,8 +78,9 @@ class StaticLocator:
 
     def wait_for_update(self, version: int, *, timeout: float | None = None) -> Found:
         """Wait for a list newer than `version`, and return it. DeadlineExceeded; Stopped after `close`."""
-        if not self._signal.until(lambda: self._found.version > version or self._closed, timeout):
-            raise DeadlineExceeded(seconds=timeout or 0.0)
+        seconds = seconds_or_ever(timeout)
+        if not self._signal.until(lambda: self._found.version > version or self._closed, seconds):
+            raise nothing_changed(seconds or 0.0)
         if self._found.version <= version:
             raise Stopped()
         return self._found
@@ -168,8 +170,9 @@ class RegistryLocator:
     def wait_for_update(self, version: int, *, timeout: float | None = None) -> Found:
         """Wait for news later than `version`, and return who is there. DeadlineExceeded, Stopped."""
         replica = self._replica
-        if not replica._signal.until(lambda: self._version > version or replica.ended, timeout):
-            raise DeadlineExceeded(seconds=timeout or 0.0)
+        seconds = seconds_or_ever(timeout)
+        if not replica._signal.until(lambda: self._version > version or replica.ended, seconds):
+            raise nothing_changed(seconds or 0.0)
         if self._version <= version:
             raise Stopped() from replica.error
         return self.cached()
