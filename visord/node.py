@@ -267,6 +267,8 @@ class Node:
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
         self._turn()
         self._look_after_waiting()
+        if self.admission.closing:
+            self.draining.look()  # what was given up is answered as well, and no entry comes of it
         self.leases.look()
         now = self._loop.time()
         if now >= self._next_marks:

@@ -53,7 +53,7 @@ class Draining:
         self._drained = asyncio.Event()
 
     def look(self) -> None:
-        """An entry was applied."""
+        """An entry was applied, or what waited for too long was given up."""
         if self._proposer.idle and not self._forwarding.outstanding:
             self._drained.set()
 

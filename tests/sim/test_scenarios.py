@@ -21,10 +21,12 @@ from tests.sim.world import Plan, World
 from visor.protocol import verbs
 from visord.node import RemovedError
 from visord.peers import messages as msg
+from visord.proposer import LOST, Group
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.serving import health
 from visord.settings import StorageSettings
+from visord.state.refusal import Refusal
 from visord.storage.errors import StorageError
 from visord.storage.worker import Inline
 
@@ -471,6 +473,45 @@ def remove(world: World, host: Host) -> None:
     answers = act(world, leads(world), "remove", host.member_id)
     go_on(world, 2.0)
     assert [done for done, _ in answers] == [True]
+
+
+class Told:
+    """Who hears what became of his writes."""
+
+    def __init__(self) -> None:
+        self.codes: list[str] = []
+
+    def settle(self, frames: list[Any], outcomes: list[Any]) -> None:
+        self.codes.append("done")
+
+    def settle_all(self, frames: list[Any], refusal: Refusal) -> None:
+        self.codes.append(refusal.code)
+
+
+@pytest.mark.parametrize("role", ["replica", "leader"])
+def test_a_member_that_stops_alone_waits_no_longer_than_its_writes(role: str) -> None:
+    """They are given up, and no entry tells of that: it had waited for one until its patience was over."""
+    world = begun()
+    host = replica(world) if role == "replica" else leads(world)
+    isolate(world, host)
+    process, node, told = host.process, host.node, Told()
+    assert process is not None and node is not None
+    group = Group(told, [None, "test", [[verbs.SET, 1, 0, "/x", b""]], ""], [[]], 1)
+    process.loop.call_soon(node.proposer.submit_groups, [group])
+    go_on(world, 0.01)
+    assert node.forwarding.outstanding or not node.proposer.idle
+    begin = world.scheduler.now
+    assert host.stop()
+    while not told.codes and world.scheduler.now < begin + 10:
+        go_on(world, 0.1)
+    given_up = world.scheduler.now
+    while not world.counts["graceful stop"] and world.scheduler.now < begin + 10:
+        go_on(world, 0.1)
+    assert told.codes == [LOST.code]
+    assert world.scheduler.now < given_up + 1.0
+    host.start()
+    world.network.heal_all()
+    come_to_rest(world)
 
 
 def test_who_was_removed_while_it_was_down_stops_when_all_others_refuse_it() -> None:
