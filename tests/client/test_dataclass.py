@@ -10,11 +10,12 @@ import operator
 import pickle
 import pkgutil
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 import visor
+from visor._core import dataclass as made_in
 from visor._core.dataclass import dataclass as ours
 
 
@@ -30,7 +31,7 @@ def used_for() -> list[type]:
     for module in every_module():
         for thing in vars(module).values():
             equal = vars(thing).get("__eq__") if isinstance(thing, type) else None
-            if getattr(equal, "__module__", "") == "visor._core.dataclass":
+            if inspect.isfunction(equal) and equal.__code__.co_filename == made_in.__file__:
                 found[id(thing)] = thing
     return sorted(found.values(), key=lambda kind: (kind.__module__, kind.__qualname__))
 
@@ -74,8 +75,13 @@ def test_a_class_has_what_the_standard_one_has(kind: Any) -> None:
     ):
         assert (mine.kind, mine.default is mine.empty) == (other.kind, other.default is other.empty)
         assert mine.annotation == other.annotation
+        assert repr(mine.default) == repr(other.default)
     assert kind.__match_args__ == standard.__match_args__  # type: ignore[attr-defined]
     assert (kind.__hash__ is None) == (standard.__hash__ is None)
+    for name, method in vars(kind).items():
+        if inspect.isfunction(method):
+            assert method.__module__ != made_in.__name__ and method.__name__ == name
+            assert method.__qualname__ == f"{kind.__qualname__}.{name}"
 
 
 def params(kind: Any) -> tuple[bool, ...]:
@@ -177,3 +183,105 @@ def test_what_holds_itself_can_be_shown() -> None:
     one = kind(1)
     one.c.append(one)
     assert repr(one) == "Example(a=1, b='b', c=[...])"
+
+
+# -- how it is made -----------------------------------------------------------------------------------
+def shape(
+    frozen: bool = False, order: bool = False, base: tuple[Any, ...] = (), **body: Any
+) -> Callable[[Any], Any]:
+    """Return what makes a class of this body with one of the two decorators."""
+
+    def make(maker: Any) -> Any:
+        parents = tuple(each(maker) if not isinstance(each, type) else each for each in base)
+        words = {name: copy.copy(value) for name, value in body.items()}
+        plain = type("Shape", parents, {"__module__": __name__, "__qualname__": "Shape", **words})
+        return maker(frozen=frozen, slots=False, order=order)(plain)
+
+    return make
+
+
+def typed(*names: str, **kinds: Any) -> dict[str, Any]:
+    return {**dict.fromkeys(names, "int"), **kinds}
+
+
+FIELD = dataclasses.field
+FROZEN, THAWED = shape(True, __annotations__=typed("a")), shape(__annotations__=typed("a"))
+
+SAME = {
+    "no doc": shape(__annotations__=typed("a", "b"), b=FIELD(default_factory=list)),
+    "no doc, no fields": shape(),
+    "a doc": shape(__doc__="Said.", __annotations__=typed("a")),
+    "an empty doc": shape(__doc__="", __annotations__=typed("a")),
+    "class variable": shape(__annotations__=typed("a", b="ClassVar[int]", c="typing.ClassVar"), b=1, c=2),
+    "real class variable": shape(__annotations__=typed("a", b=ClassVar[int], c="int"), b=1),
+    "heir": shape(base=(THAWED,), __annotations__=typed("b")),
+    "frozen heir": shape(True, base=(FROZEN,), __annotations__=typed("b")),
+    "ordered frozen heir": shape(True, True, base=(FROZEN,), __annotations__=typed("b")),
+    "frozen, equal by hand": shape(True, __annotations__=typed("a"), __eq__=lambda self, other: True),
+    "equal by hand": shape(__annotations__=typed("a"), __eq__=lambda self, other: True),
+    "hashed by hand": shape(__annotations__=typed("a"), __hash__=lambda self: 7),
+    "both by hand": shape(
+        True, __annotations__=typed("a"), __hash__=lambda self: 7, __eq__=lambda self, other: True
+    ),
+    "default of a base": shape(base=(THAWED,), __annotations__=typed("b"), b=3),
+}
+"""Both decorators make the same of these."""
+
+REFUSED_BY_BOTH = {
+    "frozen from another": shape(True, base=(THAWED,), __annotations__=typed("b")),
+    "other from frozen": shape(base=(FROZEN,), __annotations__=typed("b")),
+    "default first": shape(__annotations__=typed("a", "b"), a=1),
+    "set by hand": shape(True, __annotations__=typed("a"), __setattr__=lambda self, name, value: None),
+    "deleted by hand": shape(True, __annotations__=typed("a"), __delattr__=lambda self, name: None),
+    "ordered by hand": shape(order=True, __annotations__=typed("a"), __lt__=lambda self, other: True),
+    "field without a type": shape(a=FIELD(default=1)),
+}
+
+REFUSED_HERE = {
+    "keyword": shape(__annotations__=typed("a"), a=FIELD(kw_only=True)),
+    "keywords": shape(__annotations__=typed("a", _=dataclasses.KW_ONLY, b="int")),
+    "not taken": shape(__annotations__=typed("a"), a=FIELD(init=False, default=1)),
+    "hashed otherwise": shape(True, __annotations__=typed("a"), a=FIELD(hash=False)),
+    "InitVar": shape(__annotations__=typed("a", b=dataclasses.InitVar[int])),
+    "InitVar in words": shape(__annotations__=typed("a", b="dataclasses.InitVar[int]")),
+    "self": shape(__annotations__=typed("self")),
+    "own names": shape(__annotations__=typed("_set")),
+    "own prefixes": shape(__annotations__=typed("_factory_b")),
+}
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_it_makes_what_the_standard_one_makes(case: str) -> None:
+    mine, standard = SAME[case](ours), SAME[case](dataclasses.dataclass)
+    assert mine.__doc__ == standard.__doc__
+    assert str(inspect.signature(mine)) == str(inspect.signature(standard))
+    assert "0x" not in str(inspect.signature(mine))
+    assert [each.name for each in dataclasses.fields(mine)] == [
+        each.name for each in dataclasses.fields(standard)
+    ]
+    assert vars(mine).keys() - UNUSED == vars(standard).keys() - UNUSED
+    assert params(mine) == params(standard)
+    for name, method in vars(standard).items():
+        if inspect.isfunction(method) and name.startswith("__"):
+            assert vars(mine)[name].__module__ == method.__module__
+    given = range(len(dataclasses.fields(mine)))
+    kinds = (mine, standard)
+    assert same(kinds, lambda kind: repr(kind(*given)))
+    assert same(kinds, lambda kind: hash(kind(*given)))
+    assert same(kinds, lambda kind: kind(*given) == kind(*given))
+    assert same(kinds, lambda kind: setattr(kind(*given), "a", 1))
+    assert same(kinds, lambda kind: delattr(kind(*given), "b"))
+
+
+@pytest.mark.parametrize("case", REFUSED_BY_BOTH)
+def test_it_refuses_what_the_standard_one_refuses(case: str) -> None:
+    for maker in (ours, dataclasses.dataclass):
+        with pytest.raises(TypeError):
+            REFUSED_BY_BOTH[case](maker)
+
+
+@pytest.mark.parametrize("case", REFUSED_HERE)
+def test_it_refuses_what_only_the_standard_one_does(case: str) -> None:
+    REFUSED_HERE[case](dataclasses.dataclass)
+    with pytest.raises(TypeError, match=r"Shape\.\w+ .*only the dataclass of the standard library does that"):
+        REFUSED_HERE[case](ours)

@@ -9,7 +9,8 @@
 The standard one writes the source of up to eight methods for each class and compiles every one of them. Here only
 `__init__` is compiled, which is what runs most; the others take the fields as they are. What is made has the same
 methods with the same meaning, `dataclasses.fields`, `replace` and `asdict` take it, and it can be inherited from and
-pickled.
+pickled. What it does not do is refused with a TypeError when the class is made: fields that are `kw_only`, that
+`__init__` does not take or that are hashed otherwise than compared, and `InitVar`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from __future__ import annotations
 import sys
 from dataclasses import MISSING, FrozenInstanceError
 from dataclasses import dataclass as standard
+from dataclasses import fields as fields_of
+from inspect import signature
 from operator import attrgetter, ge, gt, le, lt
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any
@@ -30,28 +33,73 @@ else:
         """Make a dataclass of a class, as the decorator of the standard library does with these arguments."""
 
         def make(plain):
-            own = set(vars(plain))
-            kind = standard(init=False, repr=False, eq=False, slots=slots)(plain)
+            own = _own(plain)
+            heir = any(hasattr(base, "__dataclass_params__") for base in plain.__mro__[1:])
+            # It refuses to make a frozen one from one that is not, and the reverse.
+            kind = standard(init=False, repr=False, eq=False, slots=slots, frozen=frozen and heir)(plain)
+            _check(kind, own, frozen, order)
             _complete(kind, own, frozen, slots, order)
             params = kind.__dataclass_params__
             params.init = params.repr = params.eq = True
             params.frozen, params.order = frozen, order
+            if "__doc__" not in own:
+                kind.__doc__ = kind.__name__ + str(signature(kind)).replace(" -> None", "")
             return kind
 
         return make
 
 
+class _Factory:
+    """The default of a field that a factory makes, as a signature shows it."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+_FACTORY = _Factory()
+_NAMES = ("self", "_set", "_factory")
+_PREFIXES = ("_default_", "_factory_")
+"""What `__init__` has names for beside those of the fields."""
+_ELSEWHERE = "only the dataclass of the standard library does that"
+
+
+def _own(plain: type) -> set[str]:
+    """Return what a class has written itself. A hash of None is none: Python puts it where `__eq__` is written."""
+    own = {name for name, value in vars(plain).items() if value or name != "__doc__"}
+    return own - {"__hash__"} if "__eq__" in own and vars(plain)["__hash__"] is None else own
+
+
+def _check(kind: type, own: set[str], frozen: bool, order: bool) -> None:
+    """Raise TypeError for what the standard one refuses, and for what it does and this one does not."""
+    for each in vars(kind)["__dataclass_fields__"].values():
+        if each._field_type.name == "_FIELD_INITVAR":
+            raise TypeError(f"{kind.__qualname__}.{each.name} is an InitVar: {_ELSEWHERE}")
+    has_default = ""
+    for each in fields_of(kind):
+        where = f"{kind.__qualname__}.{each.name}"
+        if each.kw_only or not each.init or each.hash not in (None, each.compare):
+            raise TypeError(f"{where} is kw_only, init=False or hashed otherwise than compared: {_ELSEWHERE}")
+        if each.name in _NAMES or each.name.startswith(_PREFIXES):
+            raise TypeError(f"{where} has a name that __init__ uses itself: {_ELSEWHERE}")
+        if each.default is not MISSING or each.default_factory is not MISSING:
+            has_default = each.name
+        elif has_default:
+            raise TypeError(f"{where} has no default and comes after {has_default!r}, which has one")
+    made = (_FROZEN if frozen else set()) | (_ORDER.keys() if order else set())
+    if own & made:
+        raise TypeError(f"{kind.__qualname__} writes {min(own & made)} itself, which is made for it")
+
+
 def _complete(kind: type, own: set[str], frozen: bool, slots: bool, order: bool) -> None:
     """Add the methods that the class has not written itself, as `own` tells."""
-    fields = list(vars(kind)["__dataclass_fields__"].values())
+    fields = list(fields_of(kind))
     values = _values([each.name for each in fields if each.compare])
     methods: dict[str, Any] = {
         "__init__": _init(kind, fields, frozen),
         "__repr__": _repr([each.name for each in fields if each.repr]),
         "__eq__": _eq(values),
     }
-    if "__eq__" not in own:
-        methods["__hash__"] = _hash(values) if frozen else None
+    methods["__hash__"] = _hash(values) if frozen else None
     if order:
         methods |= {name: _comparison(by, values) for name, by in _ORDER.items()}
     if frozen:
@@ -62,6 +110,7 @@ def _complete(kind: type, own: set[str], frozen: bool, slots: bool, order: bool)
         if name not in own:
             if method is not None:
                 method.__name__, method.__qualname__ = name, f"{kind.__qualname__}.{name}"
+                method.__module__ = kind.__module__
             setattr(kind, name, method)
 
 
@@ -73,7 +122,7 @@ def _values(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def _init(kind: type, fields: list[Any], frozen: bool) -> Callable[..., None]:
-    known: dict[str, Any] = {"_missing": MISSING, "_set": object.__setattr__}
+    known: dict[str, Any] = {"_factory": _FACTORY, "_set": object.__setattr__}
     words, body = [], []
     for each in fields:
         name = each.name
@@ -83,7 +132,7 @@ def _init(kind: type, fields: list[Any], frozen: bool) -> Callable[..., None]:
             given = f"{name}=_default_{name}"
         elif each.default_factory is not MISSING:
             known[f"_factory_{name}"] = each.default_factory
-            given, value = f"{name}=_missing", f"_factory_{name}() if {name} is _missing else {name}"
+            given, value = f"{name}=_factory", f"_factory_{name}() if {name} is _factory else {name}"
         words.append(given)
         body.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
     if hasattr(kind, "__post_init__"):
@@ -120,6 +169,7 @@ def _hash(values: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any], int]:
     return lambda self: hash(values(self))
 
 
+_FROZEN = {"__setattr__", "__delattr__"}
 _ORDER = {"__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge}
 
 
