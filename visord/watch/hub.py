@@ -272,7 +272,7 @@ class Hub:
         reader = self._readers.pop(sink, None)
         if reader is None:
             return
-        if len(reader.subscriptions) > AT_ONCE:
+        if reader.selectors > AT_ONCE:
             reader.sink = NOBODY
             for subscription in reader.subscriptions.values():
                 subscription.sink = NOBODY
