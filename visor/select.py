@@ -55,7 +55,8 @@ def glob(pattern: str) -> Selector:
 def any_of(*selectors: str | Selector) -> Selector:
     """The files that at least one of these means, each once: a selector each, or the text of a glob.
 
-    At most 32 of them, with those that braces stand for. ValueError when there are more, or none.
+    At most 32 of them; ValueError when there are more, or none. Those that braces stand for count too, but only when
+    it is used: more are refused by the call that it is given to.
     """
     parts: list[Selector] = []
     for each in selectors:

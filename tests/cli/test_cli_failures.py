@@ -249,3 +249,9 @@ def test_a_defect_is_one_line_and_its_place_on_demand(visor: Visor, monkeypatch:
     placed = visor("get", "/a", VISOR_TRACEBACK="1")
     assert placed.code == 1
     assert "Traceback" in placed.err and "in dial" in placed.err
+
+
+def test_nobody_is_told_to_join_a_node_that_has_no_peer_address(visor: Visor) -> None:
+    answer = visor("cluster", "add", "n9")
+    assert (answer.code, answer.out) == (1, b"")
+    assert "it has no peer address" in answer.err

@@ -171,6 +171,12 @@ def test_a_failing_operation_refuses_all(visor: Visor) -> None:
     visor.ok("set", "/f", "x")
     answer = visor("txn", stdin=b"set /a 1\nset /f/below 1\n")
     assert answer.code == 4  # what is there is a file
+    assert "nothing was changed: line 2, operation 2 of then: /f" in answer.err
+    other = visor(
+        "txn",
+        stdin=b'{"guards": [{"kind": "exists", "path": "/no"}], "else": [{"set": "/f/x", "value": "1"}]}',
+    )
+    assert "nothing was changed: operation 1 of else: /f" in other.err
     assert visor("stat", "/a").code == 3
     assert visor("txn", stdin=b"").code == visor("txn", "/no/such/file").code == 2
 

@@ -72,6 +72,15 @@ def test_absolute_and_relative_amounts(web: Registry, start: int, amount: int | 
     assert web.get_scale("web", "v1", "worker").count == count
 
 
+@pytest.mark.parametrize(("amount", "shown"), [(-2, "not -2"), ("x", "not 'x'"), (True, "not 'True'")])
+def test_an_amount_that_makes_no_sense_is_shown_as_it_was_given(
+    web: Registry, amount: int | str, shown: str
+) -> None:
+    with pytest.raises(errors.BadRequest) as caught:
+        web.scale("web", "v1", "worker", amount)
+    assert str(caught.value).endswith(shown)
+
+
 @pytest.mark.parametrize("amount", [-1, "x", "", "+", "--1", "1.5", True, "-4", "٣"])
 def test_amounts_that_make_no_sense_are_refused(web: Registry, amount: int | str) -> None:
     web.scale("web", "v1", "worker", 3)
@@ -93,9 +102,10 @@ def test_amounts_that_make_no_sense_are_refused(web: Registry, amount: int | str
 def test_what_is_not_registered_is_named(
     web: Registry, app: str, revision: str, proc: str, env: str | None, missing: str
 ) -> None:
-    for amount in (2, 0):
-        with pytest.raises(errors.NotFound, match=missing):
+    for amount in (2, 0, "-2"):
+        with pytest.raises(errors.NotFound, match=missing) as caught:
             web.scale(app, revision, proc, amount, env)
+        assert f"{app} of {app}" not in str(caught.value)
     with pytest.raises(errors.NotFound, match=missing):
         web.snapshot().register_instance(app, revision, proc, None, env)
     with pytest.raises(errors.NotFound):

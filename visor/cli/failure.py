@@ -9,6 +9,7 @@ With `--json` the line is an object for programs instead:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from visor import errors
@@ -42,8 +43,15 @@ HINTS: dict[type[Exception], str] = {
 """What to do; the nearest base counts, and an error's own advice before all of them."""
 
 
+ADVISERS: list[Callable[[errors.VisorError], str | None]] = []
+"""What knows better than `HINTS` by what an error is about: asked first."""
+
+
 def hint(error: errors.VisorError) -> str | None:
     """Return what to do about an error, if anything is known: the error's own advice, if it has some."""
+    for adviser in ADVISERS:
+        if (advice := adviser(error)) is not None:
+            return advice
     if error.advice is not None:
         return error.advice
     for kind in type(error).__mro__:

@@ -53,6 +53,20 @@ class Script:
     then: list[Op] = field(default_factory=list)
     orelse: list[Op] = field(default_factory=list)
     note: str | None = None
+    then_lines: list[int] = field(default_factory=list)
+    """The line of each operation of `then`; none for JSON."""
+    orelse_lines: list[int] = field(default_factory=list)
+
+    def place(self, position: int, path: object) -> str:
+        """Return what to call the operation at `position` (from 0) of the branch that ran, which failed at `path`."""
+        branches = [(self.then, self.then_lines, "then"), (self.orelse, self.orelse_lines, "else")]
+        fitting = [each for each in branches if position < len(each[0])]
+        exact = [each for each in fitting if each[0][position].path == path] or fitting
+        if len(exact) != 1:
+            return f"operation {position + 1}"
+        _, lines, word = exact[0]
+        line = f"line {lines[position]}, " if position < len(lines) else ""
+        return f"{line}operation {position + 1} of {word}"
 
     def paths_written(self) -> list[str]:
         """Return the paths that `then` or `else` sets or deletes, once each, in order."""
@@ -95,6 +109,8 @@ def _from_text(text: str) -> Script:
             words = split(line)
             if words:
                 section = _take_line(script, section, words)
+                lines = script.orelse_lines if section is script.orelse else script.then_lines
+                lines += [number] * (len(section) - len(lines))
         except ValueError as error:
             raise Problem(f"transaction, line {number}: {error}") from None
         except Problem as problem:

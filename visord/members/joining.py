@@ -226,7 +226,7 @@ async def _ask_any(
             try:
                 answer = await reach.ask(address, msg.pack(list(message)), ASK_SECONDS)
             except (PeerUnavailableError, PeerRefusedError, AnswerLostError) as error:
-                text = f"{error}{_hint(error)}"
+                text = f"{str(error).removeprefix(f'{address}: ')}{_hint(error)}"
                 if told.get(address) != text:
                     told[address] = text
                     logger.warning(

@@ -26,8 +26,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from visor._core.registry.errors import BadRecord
+from visor._core.registry.errors import BadRecord, BadValue
 from visor._core.registry.names import quote, unquote
+from visor._core.unfit import shown
 
 SCHEMA: Final = "/internal/schema"
 NEXT_PORT: Final = "/next-port"
@@ -61,7 +62,9 @@ DIGITS: Final = 15
 
 
 def number(identity: int) -> str:
-    """Return an id as a component of a path."""
+    """Return an id as a component of a path. BadValue for what is no whole number from 0 on."""
+    if type(identity) is not int or identity < 0:
+        raise BadValue(field="id", expected="a whole number, 0 or more", actual=shown(identity))
     return f"{identity:0{DIGITS}d}"
 
 

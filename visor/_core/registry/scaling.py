@@ -98,11 +98,12 @@ class Amount:
 
 def parse(amount: int | str) -> Amount:
     """Read `5`, `"5"`, `"+2"` or `"-2"`; a number is absolute. BadRequest for anything else and below none."""
+    told = amount[:40] if isinstance(amount, str) else amount if type(amount) is int else shown(amount)
     text = amount.strip() if isinstance(amount, str) else shown(amount)
     relative = isinstance(amount, str) and text[:1] in ("+", "-")
     digits = text[1:] if relative else text
     if not (digits.isascii() and digits.isdigit() and len(digits) < 16):
-        raise BadRequest(field="n", expected="N, +N or -N", actual=shown(amount))
+        raise BadRequest(field="n", expected="N, +N or -N", actual=told)
     return Amount(-int(digits) if text[:1] == "-" else int(digits), relative)
 
 
@@ -225,7 +226,8 @@ def absent(group: Group, refusal: Refused) -> VisorError:
     for word, path in zip(words, _parts(group), strict=False):
         if path in refusal.found and refusal.found[path] is None:
             name = path.rsplit("/", 1)[1] if word != "app" else group.app
-            return NotFound(f"{word} {name} of {group.app}: not registered", path=path, rev=refusal.rev)
+            of = "" if word == "app" else f" of {group.app}"
+            return NotFound(f"{word} {name}{of}: not registered", path=path, rev=refusal.rev)
     return Conflict(
         f"{group}: others kept changing how many instances there are", path=group.directory("epoch")
     )

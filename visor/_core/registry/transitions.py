@@ -219,8 +219,9 @@ def unregistered(record: IdRecord | None, identity: int, path: str) -> Unregiste
     end = record.end if record is not None else None
     if end is None:
         return Unregistered(f"instance {identity} is unregistered", path=path)
+    why = "" if end.reason in ("", "unregistered") else f": {end.reason}"
     return Unregistered(
-        f"instance {identity} was unregistered by {end.by}: {end.reason}",
+        f"instance {identity} was unregistered by {end.by}{why}",
         path=path,
         by=end.by,
         reason=end.reason,

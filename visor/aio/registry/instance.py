@@ -264,8 +264,7 @@ class Instance(Registered):
         A state that ends it (exited, failed, lost, done) ends every wait: look at `.state`. Without `states`,
         wait for its end. DeadlineExceeded after `timeout` seconds; None waits for ever.
         """
-        wanted = {State(state) for state in states} | TERMINAL
-        return await watch_until(self, wanted, timeout)
+        return await watch_until(self, {State(state) for state in states}, timeout)
 
     async def wait_claimed(self, *, timeout: float | None = None) -> Instance:
         """Wait until it is claimed, or further."""
@@ -322,7 +321,7 @@ async def look(view: Snapshot, record: InstanceRecord) -> Instance:
 
 
 async def watch_until(instance: Instance, wanted: set[State], timeout: float | None) -> Instance:
-    """Follow an instance until its state is wanted, from the latest rev on."""
+    """Follow an instance until its state is wanted or ends it, from the latest rev on."""
     record = instance._record
     # The record, its entry in `live` and that in `stopping`, which go when the lease does.
     group = layout.group(record.app, "*", *record.key[1:])
@@ -330,7 +329,7 @@ async def watch_until(instance: Instance, wanted: set[State], timeout: float | N
         instance._view,
         select.glob(f"{group}/{layout.number(record.id)}"),
         lambda view: _state(view, instance),
-        lambda now: now.state in wanted,
+        lambda now: now.state in wanted or now.state in TERMINAL,
         lambda now: _too_late(now, wanted, timeout),
         timeout,
     )
@@ -344,7 +343,7 @@ async def _state(view: Snapshot, instance: Instance) -> Instance:
 
 
 def _too_late(now: Instance, wanted: set[State], timeout: float | None) -> str:
-    names = ", ".join(sorted(state.value for state in wanted - TERMINAL)) or "at its end"
+    names = ", ".join(sorted(state.value for state in wanted)) or "its end"
     return f"instance {now.id} is {now.state} after {timeout or 0:g} s, waited for {names}"
 
 

@@ -19,7 +19,7 @@ from visor._core.registry.schema import text
 from visor._core.registry.states import ENDED
 from visor._core.registry.transitions import Seen
 from visor.aio.registry.instance import Instance
-from visor.errors import Conflict, NotFound
+from visor.errors import BadRequest, Conflict, NotFound
 
 if TYPE_CHECKING:
     from visor.aio.registry.snapshot import Snapshot
@@ -72,7 +72,11 @@ async def scale_group(
     while True:
         order = Order(group, by, access.time())
         rev, count = await access.count(select.children(group.directory("live")))
-        left = amount.change(count)
+        try:
+            left = amount.change(count)
+        except BadRequest:
+            await _require(view, group, rev)
+            raise
         step = max(-scaling.STEP, min(scaling.STEP, left))
         if step > 0 and len(ids) < step:
             ids = await access.ids(scaling.STEP if left > scaling.STEP else step)
@@ -91,6 +95,13 @@ async def scale_group(
         amount, ids = amount.left(step), []
         if step == left:
             return Scaled(tuple(done), previous, count + step, result[0])
+
+
+async def _require(view: Snapshot, group: Group, rev: int) -> None:
+    """Raise NotFound when a part of the group is not registered: of that there is nothing to count."""
+    for path in scaling.parts(group):
+        if (await view._access.get(path, rev))[1] is None:
+            raise scaling.absent(group, Refused(rev, {path: None}))
 
 
 async def top_up(view: Snapshot, group: Group, by: str | None, timeout: float | None) -> Scaled:

@@ -260,8 +260,7 @@ class Instance(Registered):
         A state that ends it (exited, failed, lost, done) ends every wait: look at `.state`. Without `states`,
         wait for its end. DeadlineExceeded after `timeout` seconds; None waits for ever.
         """
-        wanted = {State(state) for state in states} | TERMINAL
-        return watch_until(self, wanted, timeout)
+        return watch_until(self, {State(state) for state in states}, timeout)
 
     def wait_claimed(self, *, timeout: float | None = None) -> Instance:
         """Wait until it is claimed, or further."""
@@ -318,7 +317,7 @@ def look(view: Snapshot, record: InstanceRecord) -> Instance:
 
 
 def watch_until(instance: Instance, wanted: set[State], timeout: float | None) -> Instance:
-    """Follow an instance until its state is wanted, from the latest rev on."""
+    """Follow an instance until its state is wanted or ends it, from the latest rev on."""
     record = instance._record
     # The record, its entry in `live` and that in `stopping`, which go when the lease does.
     group = layout.group(record.app, "*", *record.key[1:])
@@ -326,7 +325,7 @@ def watch_until(instance: Instance, wanted: set[State], timeout: float | None) -
         instance._view,
         select.glob(f"{group}/{layout.number(record.id)}"),
         lambda view: _state(view, instance),
-        lambda now: now.state in wanted,
+        lambda now: now.state in wanted or now.state in TERMINAL,
         lambda now: _too_late(now, wanted, timeout),
         timeout,
     )
@@ -340,7 +339,7 @@ def _state(view: Snapshot, instance: Instance) -> Instance:
 
 
 def _too_late(now: Instance, wanted: set[State], timeout: float | None) -> str:
-    names = ", ".join(sorted(state.value for state in wanted - TERMINAL)) or "at its end"
+    names = ", ".join(sorted(state.value for state in wanted)) or "its end"
     return f"instance {now.id} is {now.state} after {timeout or 0:g} s, waited for {names}"
 
 

@@ -140,10 +140,18 @@ def _check_free(membership: Membership, name: str, peer: str | None, listen: str
 
 
 def _join_line(membership: Membership, name: str, peer: str | None, listen: str | None, learner: bool) -> str:
+    through = [one.peer for one in membership.members if one.peer]
+    if not through:
+        raise Problem(
+            "nobody can join this node: it has no peer address; start it with --peer-listen HOST:PORT "
+            "(its setting peers.listen), and with --bootstrap if it is new",
+            code="no_peer_address",
+            exit_code=exits.FAILED,
+        )
     words = ["visord", "serve", "--name", name]
     words += ["--listen", listen] if listen else []
     words += ["--peer-listen", peer] if peer else []
-    words += ["--data-dir", "/var/lib/visord", "--join", ",".join(one.peer for one in membership.members)]
+    words += ["--data-dir", "/var/lib/visord", "--join", ",".join(through)]
     words += ["--learner"] if learner else []
     return shlex.join(words)
 

@@ -73,7 +73,7 @@ def _kept(client: Client[bytes], leases: tuple[int, ...], once: bool) -> Iterato
                 raise
             time.sleep(min(0.2, shortest / 20))
             continue
-        yield from rows.items()
+        yield from (row for row in rows.items() if row[1])
         for lease, ttl in rows.items():
             if not ttl:
                 raise LeaseNotFound(lease=lease)

@@ -15,6 +15,7 @@ from visor.cli.options import author_options, command
 from visor.cli.output import Output
 from visor.cli.script import Script
 from visor.cli.settings import Settings
+from visor.errors import Rejected
 from visor.op import Op
 from visor.protocol import verbs
 from visor.values import Result
@@ -53,12 +54,24 @@ def txn_command(settings: Settings, file: str, dry_run: bool, note: str | None, 
         if dry_run:
             _plan(client, output, program)
             return
-        result = client.txn(program.guards, program.then, program.orelse, note=note or program.note)
+        try:
+            result = client.txn(program.guards, program.then, program.orelse, note=note or program.note)
+        except Rejected as error:
+            raise _placed(error, program) from None
         refused = not result.succeeded and not program.orelse
         unmet = first_unmet(client, program.guards, result.rev) if refused else None
     _write_result(output, Display(settings.codec), program, result)
     if refused:
         raise failure(unmet)
+
+
+def _placed(error: Rejected, program: Script) -> Rejected:
+    """Return the error of a failing operation with its place in the transaction; any other as it is."""
+    position = error.operation
+    if type(position) is not int:
+        return error
+    where = program.place(position, error.details.get("path"))
+    return type(error)(f"nothing was changed: {where}: {error}", **error.details)
 
 
 def _plan(client: Client[bytes], output: Output, program: Script) -> None:

@@ -16,6 +16,7 @@ from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.reading import past
 from visor.cli.settings import Settings
+from visor.errors import NotFound, VisorError
 
 if TYPE_CHECKING:
     from visor.registry import Registry, Snapshot
@@ -46,6 +47,35 @@ def domain(settings: Settings) -> Iterator[Registry]:
 
     with connect(settings, settings.flags.get("actor")) as client:
         yield Registry(client)
+
+
+WHERE = {
+    "revs": "rev",
+    "procs": "proc",
+    "envs": "env",
+    "env": "env",
+    "services": "service",
+    "runners": "runner",
+}
+"""Which command lists what lies in a directory of the domain."""
+
+
+def look_around(error: VisorError) -> str | None:
+    """Return what to do where something of the domain is not there: the command that lists such things."""
+    if type(error) is not NotFound or not isinstance(error.path, str):
+        return None
+    first, *rest = error.path.strip("/").split("/")
+    if first == "ids":
+        return f"'visor {'ticket' if str(error).startswith('ticket') else 'instance'} ls' lists those that are there"
+    if first == "apps" and len(rest) == 2 and rest[1] == "app":
+        return "'visor app ls' lists those that are there"
+    if first == "apps" and len(rest) > 2 and rest[1] in WHERE:
+        verb = "get" if rest[1] == "env" else "ls"
+        return f"'visor {WHERE[rest[1]]} {verb} {rest[0]}' lists those that are there"
+    return f"'visor {WHERE[first]} ls' lists those that are there" if first in WHERE else None
+
+
+failure.ADVISERS.append(look_around)
 
 
 def seen(registry: Registry, settings: Settings, rev: int | None, moment: str | None) -> Snapshot:
