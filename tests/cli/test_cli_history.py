@@ -196,6 +196,10 @@ def test_watch_from_a_rev(visor: Visor) -> None:
         ("commit", third),
     ]
     assert lines[0]["note"] == "n"
+    several = ("/none/**", "/a", "/none")  # what a shell makes of /{none/**,a,none}
+    both = visor.ok("watch", *several, "--rev", first, "--count", "1", "--json").lines
+    assert json.loads(both[0])["rev"] == int(first)
+    assert visor.json("wait", *several, "--rev", first)["rev"] == int(first)
     only = visor.ok("watch", "/*", "--rev", first, "--kinds", "delete", "--count", "1", "--keys").text
     assert only == f"/a {third} delete 0\n\n"
     updates = visor.ok(

@@ -126,6 +126,8 @@ def test_ls_stat_find_walk(visor: Visor) -> None:
     assert visor.ok("scan", "--prefix", "/s/a").lines == ["/s/a/port"]
     assert visor.ok("scan", "--path", "/top").lines == ["/top"]
     assert visor.ok("scan", "/none/*").lines == []
+    assert visor.ok("scan", "/top", "/s/*/port", "/none").lines == ["/s/a/port", "/s/b/port", "/top"]
+    assert visor.ok("scan", *["/top"] * 40).lines == ["/top"]  # 32 different ones are the most
     assert visor.ok("scan", "/{top,none}", "--children", "/s/a", "--path", "/s/b/host").lines == [
         "/s/a/port",
         "/s/b/host",

@@ -43,7 +43,7 @@ def all_of(each: list[tuple[str, list[str]]]) -> list[str]:
 @given(st.lists(pieces, max_size=4))
 def test_braces_stand_for_each_of_what_is_in_them(each: list[tuple[str, list[str]]]) -> None:
     text, meant = "".join(text for text, _ in each), all_of(each)
-    if len(meant) <= SELECTORS:
+    if len(set(meant)) <= SELECTORS:
         assert paths.expand(text) == list(dict.fromkeys(meant))
 
 
@@ -66,19 +66,48 @@ def test_no_text_costs_more_than_a_glance(text: str) -> None:
         paths.expand(text)
 
 
+@pytest.mark.parametrize("again", ["{a}", "{a,a}", "{}a"])
+def test_what_grows_and_grows_is_refused_when_no_glob_is_so_long(again: str) -> None:
+    with pytest.raises(ValueError, match="stands for a glob of over 1024 characters"):
+        paths.expand("{" + ",".join(map(str, range(32))) + "}" + again * 4000)
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("/{a,b", "has a { at position 1 without a }"),
         ("/a}", "has a } at position 2 without a {"),
+        ("/{a,b}" + "x" * 1100, "stands for a glob of over 1024 characters"),
         ("/{1,2}{1,2}{1,2}{1,2}{1,2}{1,2}", "stands for more than 32 globs"),
         ("/" + "{" * 9 + "}" * 9, "has a { at position 9 within 8 others, and 8 is the most"),
+        ("{}", "it stands for '', which does not start with a slash"),
+        ("{,/a/**}", "it stands for '', which does not start with a slash"),
+        ("/a/{b,}", "it stands for '/a/', which ends with a slash"),
+        ("/{a, }", "it stands for '/ ', which holds U+0020 at position 1, which is not allowed"),
+        (
+            "/{a,b}" + "ä" * 600,
+            f"it stands for '/a{'ä' * 600}', which is 1202 bytes long, over the 1024 of a path",
+        ),
     ],
 )
 def test_what_is_wrong_with_braces_is_told_before_anything_is_sent(text: str, why: str) -> None:
     with pytest.raises(errors.BadGlob) as caught:
         Root("/staging").selector(text)
     assert (caught.value.glob, caught.value.why) == (text, why)
+
+
+@pytest.mark.parametrize(
+    ("text", "globs"),
+    [
+        ("/{" + ",".join("a" * 40) + "}/**", ["/a/**"]),
+        ("/" + "{a,a}" * 40, ["/" + "a" * 40]),
+        ("/{a,aa}{a,aa}{a,aa}", ["/aaa", "/aaaa", "/aaaaa", "/aaaaaa"]),
+        ("/x{" + ",".join(["{b,c}", "{c,b}"] * 30) + "}", ["/xb", "/xc"]),
+        ("/{" + "a," * 1000 + "a}", ["/a"]),
+    ],
+)
+def test_what_is_said_again_counts_once(text: str, globs: list[str]) -> None:
+    assert paths.expand(text) == globs
 
 
 # -- any_of -------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ is a character like others.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from visor.protocol.limits import DEFAULT, SELECTORS
@@ -27,13 +28,13 @@ _RUN: Final = re.compile(r"[^{},]+|.", re.DOTALL)
 def expand(text: str) -> list[str]:
     """Return the globs that `text` stands for, each once, in order. ValueError says why there are none.
 
-    No more than `SELECTORS` (32): what would be more is refused before it is made.
+    No more than `SELECTORS` (32), each counted once: more than that are never made.
     """
     if "{" not in text and "}" not in text:
         return [text]
     if len(text) > LONGEST:
         raise ValueError(f"is {len(text)} characters long, over the {LONGEST} of one with braces")
-    return list(dict.fromkeys(_sequence(_Tokens(text), 0)))
+    return _sequence(_Tokens(text), 0)
 
 
 class _Tokens:
@@ -62,10 +63,21 @@ def _sequence(tokens: _Tokens, depth: int) -> list[str]:
         if token == "}":
             raise ValueError(f"has a }} at position {tokens.at} without a {{")
         some = _alternatives(tokens, depth + 1) if token == "{" else [tokens.take()]
-        if len(found) * len(some) > SELECTORS:
-            raise ValueError(f"stands for more than {SELECTORS} globs")
-        found = [one + other for one in found for other in some]
+        made = (one + other for one in found for other in some)
+        found = list(made) if len(some) == 1 else _distinct(made)
+        if max(map(len, found)) > DEFAULT.path:
+            raise ValueError(f"stands for a glob of over {DEFAULT.path} characters")
     return found
+
+
+def _distinct(some: Iterable[str]) -> list[str]:
+    """Return each of them once, in order. ValueError as soon as there are too many."""
+    found: dict[str, None] = {}
+    for each in some:
+        found[each] = None
+        if len(found) > SELECTORS:
+            raise ValueError(f"stands for more than {SELECTORS} globs")
+    return list(found)
 
 
 def _alternatives(tokens: _Tokens, depth: int) -> list[str]:
@@ -76,9 +88,7 @@ def _alternatives(tokens: _Tokens, depth: int) -> list[str]:
     found: list[str] = []
     while True:
         tokens.take()
-        found += _sequence(tokens, depth)
-        if len(found) > SELECTORS:
-            raise ValueError(f"stands for more than {SELECTORS} globs")
+        found = _distinct([*found, *_sequence(tokens, depth)])
         if not tokens.peek():
             raise ValueError(f"has a {{ at position {opened} without a }}")
         if tokens.peek() == "}":

@@ -74,6 +74,10 @@ class Root:
             globs = expand(text)
         except ValueError as error:
             raise BadGlob(glob=text, why=str(error)) from None
+        for glob in globs:
+            why = _wrong(glob)
+            if why is not None:  # in the words of who wrote it: what it became, the server would name alone
+                raise BadGlob(glob=text, why=f"it stands for {glob!r}, which {why}")
         return [[verbs.SEL_GLOB, self._glob(glob)] for glob in globs]
 
     def _together(self, raws: list[list[Any]]) -> list[Any]:
@@ -112,12 +116,17 @@ class Root:
         return value
 
 
+def _wrong(glob: str) -> str | None:
+    """Return why a text is no glob, None when it is one."""
+    try:
+        paths.Glob(glob)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def _why(details: dict[str, Any]) -> str | None:
     """Judge the path or glob again: the server counted positions in what has the root before it."""
     if isinstance(details.get("path"), str):
         return paths.check(details["path"])
-    try:
-        paths.Glob(str(details.get("glob")))
-    except ValueError as error:
-        return str(error)
-    return None
+    return _wrong(str(details.get("glob")))

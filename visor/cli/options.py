@@ -276,6 +276,12 @@ def stale_option(function: F) -> F:
     )
 
 
+def glob_argument(function: F) -> F:
+    """Add GLOB, once or several times: a shell spells braces out that nobody has quoted."""
+    argument = click.argument("globs", nargs=-1, metavar="[GLOB]...", shell_complete=complete_path)
+    return argument(function)
+
+
 def selector_options(function: F) -> F:
     """Add `--path`, `--prefix`, `--children`: other ways than a glob, or more, to say which files."""
     options = (

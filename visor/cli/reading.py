@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from visor import select
 from visor.cli import moment
 from visor.cli.problem import Problem
 from visor.cli.settings import MOST, Settings
+from visor.protocol.limits import SELECTORS
 from visor.select import Selector
 
 if TYPE_CHECKING:
@@ -58,19 +60,26 @@ def is_glob(text: str) -> bool:
 
 
 def selection(
-    glob: str | None, path: str | None, prefix: str | None, children: str | None
+    globs: Sequence[str], path: str | None, prefix: str | None, children: str | None
 ) -> Selector | None:
-    """Return what any of GLOB, `--path`, `--prefix` and `--children` selects; None when none is given."""
+    """Return what any of GLOB..., `--path`, `--prefix` and `--children` selects; None when none is given.
+
+    Problem when they are too many for one request.
+    """
     given = [
         make(text)
         for text, make in (
-            (glob, select.glob),
+            *((glob, select.glob) for glob in dict.fromkeys(globs)),
             (path, select.path),
             (prefix, select.tree),
             (children, select.children),
         )
         if text is not None
     ]
+    if len(given) > SELECTORS:
+        raise Problem(
+            f"{len(given)} globs are over the {SELECTORS} of one request; did the shell spell one out? Quote it: '/**'"
+        )
     if len(given) > 1:
         return select.any_of(*given)
     return given[0] if given else None

@@ -12,7 +12,7 @@ from visor.cli import views
 from visor.cli.child import Child
 from visor.cli.connect import connect
 from visor.cli.display import Display
-from visor.cli.options import CHILD, POSITIVE, REV, ChildCommand, command, complete_path, selector_options
+from visor.cli.options import CHILD, POSITIVE, REV, ChildCommand, command, glob_argument, selector_options
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.reading import past, selection
@@ -50,7 +50,7 @@ kinds_option = click.option(
 
 
 @click.command("watch", cls=ChildCommand)
-@click.argument("glob", required=False, shell_complete=complete_path)
+@glob_argument
 @selector_options
 @click.option("--rev", type=REV, metavar="N", help="From rev N on, with history [from now on].")
 @click.option("--at", "moment", metavar="TIME", help="From a time on: RFC 3339, 10m (ago), or epoch.")
@@ -64,7 +64,8 @@ kinds_option = click.option(
 def watch_command(settings: Settings, /, **options: Any) -> None:
     """Print the commits that change what matches GLOB [/**], as they come, until interrupted.
 
-    '/{queue,claims}/**' watches two subtrees as one; --path, --prefix and --children add to GLOB.
+    '/{queue,claims}/**' watches two subtrees as one, and so do two GLOBs; --path, --prefix and --children
+    add to them.
 
     No commit is missed or repeated, also when the connection breaks. With -- CMD ARGS at the end, CMD runs
     once for each commit, one after another, with the commit as JSON on its standard input and VISOR_EVENT,
@@ -106,7 +107,7 @@ def _open(client: Client[bytes], settings: Settings, options: dict[str, Any]) ->
 
 
 def _what(options: dict[str, Any]) -> Selector | None:
-    return selection(options["glob"], options["path"], options["prefix"], options["children"])
+    return selection(options["globs"], options["path"], options["prefix"], options["children"])
 
 
 def _commits(watch: Watch[bytes], seconds: float | None, count: int | None) -> Iterator[Commit[bytes]]:
@@ -163,12 +164,14 @@ def _state_view(display: Display) -> views.View[File[bytes]]:
 
 
 @command("wait")
-@click.argument("glob", required=False, shell_complete=complete_path)
+@glob_argument
 @selector_options
 @click.option("--rev", type=REV, metavar="N", help="The first commit at or after rev N [from now on].")
 @kinds_option
 def wait_command(settings: Settings, **options: Any) -> None:
     """Wait for the first commit that changes what matches GLOB, and print it.
+
+    Of several GLOBs, and with --path, --prefix or --children too, what any of them means.
 
     Waits for ever unless --timeout is given; then the exit code is 124 when nothing came.
     """

@@ -17,6 +17,7 @@ from visor.cli.options import (
     command,
     complete_directory,
     complete_path,
+    glob_argument,
     limit_option,
     past_options,
     path_argument,
@@ -183,7 +184,7 @@ def _not_empty(files: Iterator[File[bytes]], path: str, at: int | None) -> Itera
 
 
 @command("scan")
-@click.argument("glob", required=False, shell_complete=complete_path)
+@glob_argument
 @selector_options
 @click.option("--values", is_flag=True, help="With the values (plain: doozer's records).")
 @click.option("--count", is_flag=True, help="Only say how many files match.")
@@ -195,11 +196,11 @@ def scan_command(settings: Settings, **options: Any) -> None:
     """Print the files that match GLOB, in path order, all at one rev.
 
     `?` is one character and `*` a run of them within a name, `**` a run across names, `{web,db}` either.
-    Quote it from the shell: visor scan '/service/*/port'. With --path, --prefix or --children too, the
-    files that any of them means. An empty result is no failure.
+    Quote it from the shell: visor scan '/service/*/port'. Of several GLOBs, and with --path, --prefix or
+    --children too, the files that any of them means. An empty result is no failure.
     """
     output = Output(settings)
-    what = selection(options["glob"], options["path"], options["prefix"], options["children"])
+    what = selection(options["globs"], options["path"], options["prefix"], options["children"])
     if what is None:
         raise Problem("give a GLOB, --path, --prefix or --children; '/**' matches everything")
     stale, values = options["stale"], options["values"]
