@@ -21,6 +21,8 @@ if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
 # Nodes leave copies of their cluster's secret for their user: not in the home of whoever runs the tests.
 STATE_HOME = tempfile.mkdtemp(prefix="visor-tests-state-")
 os.environ["XDG_STATE_HOME"] = STATE_HOME
+# Nor does a test, or a command that it starts, read or write the contexts of whoever runs it.
+os.environ["XDG_CONFIG_HOME"] = STATE_HOME
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -11,12 +11,14 @@ raises becomes `visor.errors.DecodeError`, an `encode` that raises is the caller
 from __future__ import annotations
 
 import json as _json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import index as _index
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgpack as _msgpack
 
 from visor._core.generic import J
+from visor._core.shown import shown as _shown
 
 T = TypeVar("T")
 
@@ -37,6 +39,30 @@ class Codec(Protocol[T]):
     def decode(self, data: bytes, /) -> T:
         """Return the value; raise whatever fits when `data` is not one."""
         ...
+
+
+def _unfit(expected: str, value: object, why: object = "") -> str:
+    because = f" ({why})" if str(why) else ""
+    return f"a value must be {expected}, not {type(value).__name__}{because}: pass another codec for anything else"
+
+
+def _whole(value: object, expected: str) -> bytes:
+    """Return the digits of a whole number. TypeError, ValueError for one of too many digits."""
+    try:
+        return b"%d" % _index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(_unfit(expected, value)) from None
+    except ValueError:
+        raise ValueError(
+            "a number has too many digits to be written in decimal: pass another codec"
+        ) from None
+
+
+def _several(value: object, expected: str) -> list[object]:
+    """Return the members of a value that is several. TypeError, also for a text, whose members are characters."""
+    if isinstance(value, str | bytes | bytearray) or not isinstance(value, Iterable):
+        raise TypeError(_unfit(expected, value))
+    return list(value)
 
 
 class BytesCodec:
@@ -64,7 +90,9 @@ class TextCodec:
     """Text as UTF-8."""
 
     def encode(self, value: str, /) -> bytes:
-        """Return `value` in UTF-8."""
+        """Return `value` in UTF-8; TypeError for what is no text, ValueError for half of a character."""
+        if not isinstance(value, str):
+            raise TypeError(_unfit("text", value))
         return value.encode()
 
     def decode(self, data: bytes, /) -> str:
@@ -79,8 +107,8 @@ class IntCodec:
     """A whole number in decimal digits, as doozer programs and shell scripts write it."""
 
     def encode(self, value: int, /) -> bytes:
-        """Return the digits of `value`."""
-        return b"%d" % value
+        """Return the digits of `value`; TypeError for what is no whole number."""
+        return _whole(value, "a whole number")
 
     def decode(self, data: bytes, /) -> int:
         """Return the number; blanks around it are ignored; ValueError for anything else."""
@@ -94,11 +122,14 @@ class ListCodec:
     """Words with one space between them; an empty file is the empty list."""
 
     def encode(self, value: Sequence[str], /) -> bytes:
-        """Return the words joined; ValueError for a word that is empty or has a blank inside."""
-        for word in value:
+        """Return the words joined; ValueError for a word that is empty or has a blank inside, TypeError for no list."""
+        words = _several(value, "a list of words")
+        for word in words:
+            if not isinstance(word, str):
+                raise TypeError(_unfit("a list of words", value, f"it has {_shown(word)} in it"))
             if not word or word.split() != [word]:
                 raise ValueError(f"a word of a list must be non-empty and without blanks, not {word!r}")
-        return " ".join(value).encode()
+        return " ".join(map(str, words)).encode()
 
     def decode(self, data: bytes, /) -> list[str]:
         """Return the words; blanks at the ends and runs of blanks separate like one."""
@@ -112,8 +143,9 @@ class IntListCodec:
     """Whole numbers with one space between them; an empty file is the empty list."""
 
     def encode(self, value: Sequence[int], /) -> bytes:
-        """Return the numbers joined."""
-        return b" ".join(b"%d" % number for number in value)
+        """Return the numbers joined; TypeError for what is no list of whole numbers."""
+        expected = "a list of whole numbers"
+        return b" ".join(_whole(number, expected) for number in _several(value, expected))
 
     def decode(self, data: bytes, /) -> list[int]:
         """Return the numbers; ValueError when one is not."""
@@ -133,7 +165,14 @@ class JsonCodec(Generic[J]):
 
     def encode(self, value: J, /) -> bytes:
         """Return the document; TypeError for what JSON cannot say, ValueError for NaN."""
-        text = _json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False)
+        try:
+            text = _json.dumps(
+                value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False
+            )
+        except TypeError as error:
+            raise TypeError(_unfit("what JSON can say", value, error)) from None
+        except (ValueError, RecursionError) as error:
+            raise ValueError(_unfit("what JSON can say", value, error)) from None
         return text.encode()
 
     def decode(self, data: bytes, /) -> J:
@@ -149,8 +188,13 @@ class MsgpackCodec(Generic[J]):
     """A msgpack value; its type is as that of `JsonCodec`, with `Packed` for whatever msgpack can say."""
 
     def encode(self, value: J, /) -> bytes:
-        """Return the packed value; TypeError for what msgpack cannot say."""
-        data: bytes = _msgpack.packb(value, use_bin_type=True)
+        """Return the packed value; TypeError for what msgpack cannot say, ValueError for a number that is too long."""
+        try:
+            data: bytes = _msgpack.packb(value, use_bin_type=True)
+        except TypeError as error:
+            raise TypeError(_unfit("what msgpack can say", value, error)) from None
+        except (ValueError, OverflowError) as error:
+            raise ValueError(_unfit("what msgpack can say", value, error)) from None
         return data
 
     def decode(self, data: bytes, /) -> J:

@@ -191,7 +191,7 @@ class LeaseNotFound(Rejected):
 
 
 class LeaseLost(Rejected):
-    """This client's lease has ended, or may have: nothing was sent, and nothing that it held is held any more."""
+    """This client's lease has ended, or may have: nothing was done, and nothing that it held is held any more."""
 
     code = "lease_lost"
     fields: ClassVar[tuple[str, ...]] = ("lease",)

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Iterable
 
 from visor._core.dataclass import dataclass
+from visor._core.shown import shown
 
 DEFAULT_PORT = 8046
 DEFAULT = f"localhost:{DEFAULT_PORT}"
@@ -35,8 +36,12 @@ class Address:
 
 
 def parse(text: str | Iterable[str]) -> tuple[Address, ...]:
-    """Return the addresses in the order given, each once; ValueError names what cannot be read."""
-    pieces = _split(text) if isinstance(text, str) else [piece for item in text for piece in _split(item)]
+    """Return the addresses in the order given, each once; ValueError, TypeError names what cannot be read."""
+    items = [text] if isinstance(text, str) else list(text) if isinstance(text, Iterable) else [text]
+    for item in items:
+        if not isinstance(item, str):
+            raise TypeError(f"an address must be text, HOST:PORT, not {shown(item)}")
+    pieces = [piece for item in items for piece in _split(item)]
     addresses = tuple(dict.fromkeys(_one(piece) for piece in pieces))
     if not addresses:
         raise ValueError(f"no address in {text!r}")

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from visor._core.backoff import in_milliseconds
+from visor._core.fitting import check_limit, checked_codec
 from visor._core.generic import T
 from visor._core.public import public
 from visor._core.requests import REQUIRED, guard_row, op_result, plain_guard, set_operation, txn_message
@@ -19,7 +20,7 @@ from visor._drivers.aio.driver import Driver
 from visor._drivers.clocks import lease_clock
 from visor.aio.snapshot import File, Snapshot
 from visor.codecs import Codec
-from visor.errors import BadRequest, Conflict, Exists, NotFound, RevMismatch
+from visor.errors import BadRequest, Conflict, Exists, LeaseLost, LeaseNotFound, NotFound, RevMismatch
 from visor.guard import Guard, missing
 from visor.guard import exists as must_exist
 from visor.op import Leased, Op, lease_id
@@ -83,12 +84,16 @@ class Client(Generic[T]):
         self._root = settings.root
         # Without a root a path goes as it is: the server judges it.
         self._path: Callable[[str], str] = str if settings.root.text == "/" else settings.root.path
-        self._codec: Codec[T] = codec
+        self._codec: Codec[T] = checked_codec(codec)
         self._driver = Driver(settings)
         self._keepers: dict[float, Keeper] = {}
         self._asking: Asking | None = None
         self._states: Announcer[ClientState] | None = None
         self._call = self._driver.call if settings.on_request is None else self._driver.observed_call
+
+    def _chosen(self, codec: Codec[Any] | None) -> Codec[Any]:
+        """Return the codec of one call; TypeError when it is none."""
+        return self._codec if codec is None else checked_codec(codec)
 
     def _shared(self, timeout: float | None) -> float | None:
         """Return the timeout for a call that takes several requests: they share it. None is the default for each."""
@@ -283,6 +288,7 @@ class Client(Generic[T]):
 
         IsDirectory for a directory.
         """
+        chosen = self._codec if codec is None else checked_codec(codec)
         message = [verbs.GET, 0, self._path(path)]
         if at is not None or stale:
             message += (at, int(stale))
@@ -291,7 +297,7 @@ class Client(Generic[T]):
             if default is not REQUIRED:
                 return default
             raise NotFound(path=path, rev=at)
-        return File(self, path, rev if at is None else at, version, codec or self._codec)
+        return File(self, path, rev if at is None else at, version, chosen)
 
     @overload
     async def get_value(
@@ -312,7 +318,7 @@ class Client(Generic[T]):
     ) -> Any:
         """Return the value of the file, or `default` when there is none."""
         try:
-            return (await self.get(path, codec=codec or self._codec, at=at, timeout=timeout)).value
+            return (await self.get(path, codec=self._chosen(codec), at=at, timeout=timeout)).value
         except NotFound:
             return default
 
@@ -353,6 +359,7 @@ class Client(Generic[T]):
         cursor: object = None
         below = str(path).rstrip("/") + "/"
         timeout = self._shared(timeout)
+        check_limit(limit)
         while limit is None or len(entries) < limit:
             page = 0 if limit is None else limit - len(entries)
             message = [verbs.LIST, 0, self._path(path), at, int(stale), cursor, page]
@@ -427,6 +434,8 @@ class Client(Generic[T]):
         """
         options = {name: True for name, on in (("keys", keys), ("reverse", reverse)) if on}
         selector = self._root.selector(what)
+        check_limit(limit)
+        chosen = self._chosen(codec)
         left = limit
         cursor: object = None
         while left is None or left > 0:
@@ -434,7 +443,7 @@ class Client(Generic[T]):
             message = [verbs.SCAN, 0, selector, at, int(stale), cursor, size, options]
             at, rows, cursor = (await self._call(message, False, timeout))[:3]
             for full, version in rows:
-                yield File(self, self._root.relative(full), at, version, codec or self._codec)
+                yield File(self, self._root.relative(full), at, version, chosen)
             if cursor is None:
                 return
             left = None if left is None else left - len(rows)
@@ -505,20 +514,26 @@ class Client(Generic[T]):
         RevMismatch, Exists, NotFound or GuardFailed by the kind of guard; IsDirectory, NotDirectory
         and TooLarge as they say; LeaseNotFound, or LeaseLost when that is known here.
         """
-        chosen = codec or self._codec
+        chosen = self._codec if codec is None else checked_codec(codec)
         data = chosen.encode(value)
         full = self._path(path)
         message: list[Any] = [verbs.SET, 0, 0, full, data]
         if guard is None and note is None and lease is None:
             return int(await self._call(message, True, timeout))
         number = lease_id(lease)
-        if guard is not None and not plain_guard(guard):
-            return await self._guarded(path, guard, set_operation(full, data, number), note, timeout, chosen)
-        # A guard alone stays at seven fields, which the server takes on its fast path.
-        message += (guard.kind, guard.arg) if guard is not None else (0, 0)
-        if number or note is not None:
-            message += (number, note)
-        rev: int = await self._call(message, True, timeout)
+        try:
+            if guard is not None and not plain_guard(guard):
+                return await self._guarded(
+                    path, guard, set_operation(full, data, number), note, timeout, chosen
+                )
+            # A guard alone stays at seven fields, which the server takes on its fast path.
+            message += (guard.kind, guard.arg) if guard is not None else (0, 0)
+            if number or note is not None:
+                message += (number, note)
+            rev: int = await self._call(message, True, timeout)
+        except LeaseNotFound as error:
+            self._check_own(error, lease)
+            raise
         return rev
 
     @overload
@@ -553,7 +568,7 @@ class Client(Generic[T]):
         timeout: float | None = None,
     ) -> int:
         """Write a file that must not exist; Exists when it does."""
-        codec = codec or self._codec
+        codec = self._chosen(codec)
         return await self.set(
             path, value, codec=codec, guard=missing(), lease=lease, note=note, timeout=timeout
         )
@@ -590,7 +605,7 @@ class Client(Generic[T]):
         timeout: float | None = None,
     ) -> int:
         """Write a file that must exist; NotFound when it does not."""
-        codec = codec or self._codec
+        codec = self._chosen(codec)
         return await self.set(
             path, value, codec=codec, guard=must_exist(), lease=lease, note=note, timeout=timeout
         )
@@ -671,9 +686,13 @@ class Client(Generic[T]):
         `visor.op`. See `Result` for what comes back. The error of a failing operation carries
         `.operation`, its position.
         """
-        chosen = codec or self._codec
+        chosen = self._codec if codec is None else checked_codec(codec)
         message = txn_message(self._root, guards, then, orelse, chosen, note)
-        rev, succeeded, results = await self._call(message, True, timeout)
+        try:
+            rev, succeeded, results = await self._call(message, True, timeout)
+        except LeaseNotFound as error:
+            self._check_own(error)
+            raise
         operations = then if succeeded else orelse
         return Result(
             rev,
@@ -776,6 +795,15 @@ class Client(Generic[T]):
         """Return for how many seconds all leases that are kept alive are held for sure; math.inf without any."""
         return min((keeper.surely() for keeper in list(self._keepers.values())), default=math.inf)
 
+    def _check_own(self, error: LeaseNotFound, lease: Leased | int | None = None) -> None:
+        """Raise LeaseLost when the lease that is not there is one of this client's: from now on that is known."""
+        kept = (each for keeper in list(self._keepers.values()) for each in keeper.leases())
+        for own in (lease, *kept):
+            if own is not None and not isinstance(own, int) and own.id == error.lease:
+                if (told := getattr(own, "_gone", None)) is not None:
+                    told()
+                raise LeaseLost(lease=own.id) from error
+
     def _keeper(self, seconds: float) -> Keeper:
         from visor.aio._keeper import Keeper
 
@@ -867,7 +895,17 @@ class Client(Generic[T]):
         from visor._drivers.aio.opening import opening
         from visor.aio.watch import Watch
 
-        watch: Watch[Any] = Watch(self, codec or self._codec, what, rev, previous, kinds, state, keys, window)
+        watch: Watch[Any] = Watch(
+            self,
+            self._chosen(codec),
+            what,
+            rev,
+            previous,
+            kinds,
+            state,
+            keys,
+            window,
+        )
         return opening(watch.open(timeout))
 
     async def wait(
@@ -954,12 +992,14 @@ class Client(Generic[T]):
         options = {name: True for name, on in flags if on}
         selector = self._root.selector(what)
         last = await self.rev(timeout=timeout) if last is None else last
+        check_limit(limit)
+        chosen = self._chosen(codec)
         left = limit
         while (first or 1) <= last and (left is None or left > 0):
             message = [verbs.LOG, 0, selector, first, last, left or 0, options]
             _, commits, cursor = await self._call(message, False, timeout)
             for commit in commits:
-                yield commit_from_wire(commit, self._root.relative, codec or self._codec)
+                yield commit_from_wire(commit, self._root.relative, chosen)
             if cursor is None:
                 return
             # A page ends after so much looking, so it may be empty and still have a cursor.
@@ -1019,11 +1059,12 @@ class Client(Generic[T]):
         """Iterate over the files that differ between rev `a` and rev `b`, in path order."""
         selector = self._root.selector(what)
         cursor: object = None
+        chosen = self._chosen(codec)
         while True:
             message = [verbs.DIFF, 0, selector, a, b, cursor]
             _, rows, cursor = await self._call(message, False, timeout)
             for full, before, after in rows:
-                yield Difference(self._root.relative(full), before, after, codec or self._codec)
+                yield Difference(self._root.relative(full), before, after, chosen)
             if cursor is None:
                 return
 
