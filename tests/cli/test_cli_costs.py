@@ -76,13 +76,13 @@ def loaded(visor: Visor, *words: str, code: int = 0, **environment: str) -> set[
 
 COMPLETION = {"_VISOR_COMPLETE": "bash", "_VISOR_LINE": "visor get /"}
 CALLS = [
-    (("get", "/a"), {}, 161),
-    (("set", "/a", "1"), {}, 163),
-    (("ls",), {}, 161),
-    (("history",), {}, 163),
+    (("get", "/a"), {}, 162),
+    (("set", "/a", "1"), {}, 164),
+    (("ls",), {}, 162),
+    (("history",), {}, 164),
     (("--help",), {}, 92),
     (("get", "--help"), {}, 125),
-    ((), COMPLETION, 164),
+    ((), COMPLETION, 165),
     ((), {**COMPLETION, "_VISOR_LINE": "visor "}, 92),
 ]
 
@@ -108,7 +108,7 @@ def test_what_is_seldom_needed_waits_for_its_turn(visor: Visor) -> None:
 
 
 # -- every command --------------------------------------------------------------------------------------
-HERE, CLIENT, DOMAIN, EVENTS, RUN = 145, 168, 192, 200, 188
+HERE, CLIENT, DOMAIN, EVENTS, RUN = 145, 169, 192, 200, 190
 """Modules that a command may load: without a registry, with one, with the domain, its events, a command to run."""
 
 EVERY: dict[str, tuple[str, int]] = {
@@ -216,7 +216,7 @@ EVERY: dict[str, tuple[str, int]] = {
     "version": ("", HERE),
 }
 """Command -> its arguments, and how many modules it may load."""
-REFUSED = {"cluster promote", "cluster remove", "cluster transfer"}
+REFUSED = {"cluster add", "cluster promote", "cluster remove", "cluster transfer"}
 """What a registry of one member cannot do."""
 
 EACH = """

@@ -12,8 +12,8 @@ import pytest
 import visor
 import visor.aio
 from visor import errors
-from visor.aio._listeners import Announcer as AioAnnouncer
-from visor.blocking._listeners import Announcer
+from visor.aio._listeners import Listeners as AioAnnouncer
+from visor.blocking._listeners import Listeners
 from visor.testing import Server
 
 
@@ -76,7 +76,7 @@ class TestThreads:
     def test_a_listener_that_ends_keeps_the_others_informed(
         self, visor_client: visor.Client[bytes], error: BaseException
     ) -> None:
-        announcer: Announcer[int] = Announcer(visor_client._driver)
+        announcer: Listeners[int] = Listeners(visor_client._driver)
         told: list[int] = []
         done = threading.Event()
 

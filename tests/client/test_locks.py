@@ -166,8 +166,8 @@ class TestHolding:
 
             monkeypatch.setattr(mine, "lease_info", answer)
             assert answered.wait(5)
-            kept = session._tenure.kept
-            until(lambda: session._tenure.kept >= kept + 2)
+            kept = session._timer.kept
+            until(lambda: session._timer.kept >= kept + 2)
             assert lock.held
             lock.verify()
 

@@ -178,10 +178,10 @@ class TestThreads:
             with client, client.session(60) as session:
                 proxy.flowing.clear()
                 with session._lock:
-                    session._tenure.due = 0.0
+                    session._timer.due = 0.0
                 client._keeper(60.0).discard(session)
                 client._keeper(60.0).add(session)
                 until(lambda: client.address == visor_server.address, within=30)
-                until(lambda: session._tenure.kept > 0, within=30)
+                until(lambda: session._timer.kept > 0, within=30)
                 assert not session.lost
                 proxy.flowing.set()

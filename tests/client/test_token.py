@@ -17,7 +17,7 @@ import visor.registry
 import visor.testing
 from visor import errors
 from visor._core.address import Address
-from visor._core.client import Session
+from visor._core.client import ClientProtocol
 from visor._core.token import may_be_told
 from visor._drivers.environment import gather
 from visord.server import Server as Node
@@ -92,7 +92,7 @@ def test_only_a_unix_socket_that_was_given_hears_it() -> None:
     assert not any(
         (may_be_told(unix, guess=True), may_be_told(host, guess=False), may_be_told(None, guess=False))
     )
-    session = Session(gather("unix:/run/visord.sock", None, None, None, TOKEN, None, None, {}))
+    session = ClientProtocol(gather("unix:/run/visord.sock", None, None, None, TOKEN, None, None, {}))
     assert TOKEN.encode() in session.hello(0.0, unix)
     for address, guess in ((host, False), (host, True), (unix, True), (None, False)):
         assert TOKEN.encode() not in session.hello(0.0, address, guess=guess)

@@ -15,7 +15,7 @@ import visor
 from tests.client.proxy import Proxy
 from tests.patience import PATIENCE
 from visor import codecs, errors, op, select
-from visor.blocking.following.local_copy import Replica
+from visor.blocking.following.local_copy import LocalCopy
 from visor.following import Batch, Mirror, Origin, ReaderDropped, Stopped, WatcherClosed
 from visor.testing import Server
 
@@ -315,7 +315,7 @@ class TestSurvival:
         with opened(visor_server.address) as (client, mirror):
             client.set("/a", "1")
             mirror.refresh()
-            stream = mirror._replica._stream
+            stream = mirror._local_copy._stream
             stream._last = 5
             feed = stream._feed
             assert feed is not None
@@ -419,7 +419,7 @@ class TestChanges:
                 with pytest.raises(ReaderDropped, match="everything up to rev 10 was delivered") as caught:
                     slow.next(timeout=5)
                 assert caught.value.rev == 10
-            assert mirror._replica._taps == []
+            assert mirror._local_copy._taps == []
 
     def test_closing_ends_the_iteration_from_another_thread_too(self, visor_server: Server) -> None:
         with opened(visor_server.address) as (_, mirror):
@@ -473,11 +473,11 @@ def test_one_pulse_serves_all_copies_of_a_client(visor_server: Server) -> None:
 
     with dial(visor_server.address) as client:
         mirrors = [Mirror(client, confirm=period).start() for period in (5.0, 1.0, 9.0)]
-        assert freshness._pulses[client].period == 1.0
-        assert len(freshness._pulses[client].copies) == 3
+        assert freshness._asked_by_client[client].period == 1.0
+        assert len(freshness._asked_by_client[client].copies) == 3
         for mirror in mirrors:
             mirror.close()
-        assert client not in freshness._pulses
+        assert client not in freshness._asked_by_client
     with pytest.raises(ValueError, match="confirm"):
         Mirror(client, confirm=0)
 
@@ -489,7 +489,7 @@ def test_a_failure_of_ours_is_an_end_with_a_reason(visor_server: Server) -> None
         return int(version[1])
 
     with dial(visor_server.address) as client:
-        replica: Replica[int] = Replica(client, "/**", make, int.__eq__)
+        replica: LocalCopy[int] = LocalCopy(client, "/**", make, int.__eq__)
         replica.start(None)
         client.set("/a", "1")
         replica.wait_for(1, None)

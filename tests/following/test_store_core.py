@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import visor
-from visor._core.following.cache import Picture
+from visor._core.following.cache import Cache
 from visor._core.following.delta import Batch
 from visor._core.store import by
 from visor._core.store.damage import Damaged
@@ -232,8 +232,8 @@ def test_what_is_read_from_a_file_fits_its_field_or_the_file_is_damaged(name: st
 @given(PACKED)
 def test_what_is_no_object_is_damaged_in_words(packed: Any) -> None:
     damaged: dict[str, Damaged] = {}
-    picture: Picture[Record] = Picture(lambda a, b: a == b)
-    decode = decoder(Tables([KIND], picture, ""), damaged)
+    cache: Cache[Record] = Cache(lambda a, b: a == b)
+    decode = decoder(Tables([KIND], cache, ""), damaged)
     if decode("/objects/everything/x", [7, msgpack.packb(packed), 3, 1, 0]) is None:
         assert damaged["/objects/everything/x"].rev == 7
         assert damaged["/objects/everything/x"].why
@@ -283,7 +283,7 @@ class Priced(Record):
 
 def test_equal_values_claim_the_same_path() -> None:
     kind = Kind(Priced, unique=["price", "ratio", "moment"])
-    table = Tables([kind], Picture(lambda a, b: a == b), "").by_name["priced"]
+    table = Tables([kind], Cache(lambda a, b: a == b), "").by_name["priced"]
     noon = datetime(2024, 1, 1, 12, tzinfo=UTC)
     one = Priced(id="a", price=Decimal("10"), ratio=1, moment=noon)
     other = Priced(
@@ -295,17 +295,17 @@ def test_equal_values_claim_the_same_path() -> None:
 
 def test_an_index_of_the_users_own_that_fails_is_told_to_the_writer_and_stops_no_reader() -> None:
     kind = Kind(Task, index=[Index("odd", lambda task: [len(task.node)])])
-    picture: Picture[Record] = Picture(lambda a, b: a == b)
-    tables = Tables([kind], picture, "")
-    with picture.latch:
-        tx = Transaction(picture.view(), tables, lambda: NOW)
+    cache: Cache[Record] = Cache(lambda a, b: a == b)
+    tables = Tables([kind], cache, "")
+    with cache.latch:
+        tx = Transaction(cache.view(), tables, lambda: NOW)
     with pytest.raises(BadField, match=r"task t1: index odd must be indexable, not .*TypeError"):
         tx.create(Task(id="t1"))
     table = tables.by_name["task"]
-    with picture.latch:
-        deltas = picture.apply(1, [(table.path("t1"), Task(id="t1"), Change.CREATE)])
+    with cache.latch:
+        deltas = cache.apply(1, [(table.path("t1"), Task(id="t1"), Change.CREATE)])
         tables.move(Batch(1, 0, deltas))
-        reading = Reading(picture.view(), tables)
+        reading = Reading(cache.view(), tables)
     assert [task.id for task in reading.find(Task)] == ["t1"]
     assert reading.find(Task, by.indexed(kind, "odd", 3)) == []
 
@@ -329,13 +329,13 @@ def _calls(action: Callable[[], object]) -> int:
 def _creating(many: int, meanwhile: int) -> int:
     """Return what it costs to create so many objects, in a view that others have changed so often."""
     kind = Kind(Priced, "priced", unique=["price"])
-    picture: Picture[Record] = Picture(lambda a, b: a == b)
-    tables = Tables([kind], picture, "")
-    with picture.latch:
-        tx = Transaction(picture.view(), tables, lambda: NOW)
+    cache: Cache[Record] = Cache(lambda a, b: a == b)
+    tables = Tables([kind], cache, "")
+    with cache.latch:
+        tx = Transaction(cache.view(), tables, lambda: NOW)
         for number in range(meanwhile):
             path = tables.by_name["priced"].path(f"other-{number}")
-            deltas = picture.apply(
+            deltas = cache.apply(
                 number + 1, [(path, Priced(id=f"other-{number}", price=Decimal(-number - 1)), Change.CREATE)]
             )
             tables.move(Batch(number + 1, number, deltas))
@@ -356,10 +356,10 @@ def test_a_transaction_costs_what_it_changes() -> None:
 
 
 def test_making_the_command_is_cut_into_portions() -> None:
-    picture: Picture[Record] = Picture(lambda a, b: a == b)
-    tables = Tables([TASK], picture, "")
-    with picture.latch:
-        tx = Transaction(picture.view(), tables, lambda: NOW)
+    cache: Cache[Record] = Cache(lambda a, b: a == b)
+    tables = Tables([TASK], cache, "")
+    with cache.latch:
+        tx = Transaction(cache.view(), tables, lambda: NOW)
     for number in range(3 * PORTION):
         tx.create(Task(id=f"t{number}"))
     command = Command([], [], [], [])
@@ -434,15 +434,15 @@ def test_indexes_find_what_looking_at_everything_finds(
     steps: list[Any], selectors: list[by.By], buffered: list[Any]
 ) -> None:
     """In the present, in views of the past, and in a transaction that has written already."""
-    picture: Picture[Record] = Picture(lambda a, b: a == b)
-    tables = Tables([TASK], picture, "")
+    cache: Cache[Record] = Cache(lambda a, b: a == b)
+    tables = Tables([TASK], cache, "")
     table = tables.by_name["task"]
     state: dict[str, Task] = {}
     readings: list[tuple[Reading, dict[str, Task]]] = []
     for rev, step in enumerate(steps, 1):
         if step == "view":
-            with picture.latch:
-                readings.append((Reading(picture.view(), tables), dict(state)))
+            with cache.latch:
+                readings.append((Reading(cache.view(), tables), dict(state)))
             continue
         after = step if isinstance(step, Task) else None
         id = after.id if after is not None else step
@@ -450,13 +450,13 @@ def test_indexes_find_what_looking_at_everything_finds(
             state.pop(id, None)
         else:
             state[id] = after
-        with picture.latch:
-            deltas = picture.apply(rev, [(table.path(id), after, Change.UPDATE)])
+        with cache.latch:
+            deltas = cache.apply(rev, [(table.path(id), after, Change.UPDATE)])
             tables.move(Batch(rev, rev - 1, deltas))
         table.beginning("service", "", None)  # so that the sorted index is there, and must be kept right
-    with picture.latch:
-        readings.append((Reading(picture.view(), tables), dict(state)))
-        tx = Transaction(picture.view(), tables, lambda: NOW)
+    with cache.latch:
+        readings.append((Reading(cache.view(), tables), dict(state)))
+        tx = Transaction(cache.view(), tables, lambda: NOW)
     for step in buffered:
         if isinstance(step, Task):
             tx.put(table, step)
@@ -475,10 +475,10 @@ def test_indexes_find_what_looking_at_everything_finds(
 
 @given(st.lists(st.tuples(st.booleans(), st.lists(TASKS | IDS, max_size=3)), max_size=6))
 def test_rolling_back_forgets_everything_since(groups: list[tuple[bool, list[Any]]]) -> None:
-    picture: Picture[Record] = Picture(lambda a, b: a == b)
-    tables = Tables([TASK], picture, "")
+    cache: Cache[Record] = Cache(lambda a, b: a == b)
+    tables = Tables([TASK], cache, "")
     table = tables.by_name["task"]
-    tx, wanted = (Transaction(picture.view(), tables, lambda: NOW) for _ in range(2))
+    tx, wanted = (Transaction(cache.view(), tables, lambda: NOW) for _ in range(2))
     for keep, steps in groups:
         point = tx.save_point()
         for target in (tx, wanted) if keep else (tx,):

@@ -319,15 +319,15 @@ class TestEnds:
                 events = store.watch(resume_from=resume)
                 if resume is not None:
                     events.next(timeout=5)
-                assert len(store._replica._taps) == 1
+                assert len(store._local_copy._taps) == 1
                 events.close()
                 events.close()
                 assert list(events) == []
-                assert store._replica._taps == []
+                assert store._local_copy._taps == []
             _, events = store.snapshot_and_watch()
-            assert len(store._replica._taps) == 1
+            assert len(store._local_copy._taps) == 1
             events.close()
-            assert store._replica._taps == []
+            assert store._local_copy._taps == []
 
     def test_the_end_of_the_store_is_the_end_of_its_watches(self, visor_server: Server) -> None:
         with store_at(visor_server.address) as store:

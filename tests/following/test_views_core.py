@@ -1,4 +1,4 @@
-"""The view registry without a registry: partitions, endpoints, the roster and the schedule of probes."""
+"""The view registry without a registry: partitions, endpoints, the catalog and the schedule of probes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visor import codecs
-from visor._core.views.catalog import Health, Reported, Roster, Schedule, View
+from visor._core.views.catalog import Catalog, Health, Reported, Schedule, View
 from visor._core.views.endpoint import Endpoint, decode, encode, file_name, wrong
 from visor._core.views.partition import LAST, HashRange, Partition, cover, covers
 
@@ -136,8 +136,8 @@ class Times:
         self.day = datetime(2024, 1, 1, tzinfo=UTC)
         self.clock = 100.0
 
-    def roster(self, probed: bool = False) -> Roster:
-        return Roster(lambda: self.day, lambda: self.clock, Feature, probed)
+    def catalog(self, probed: bool = False) -> Catalog:
+        return Catalog(lambda: self.day, lambda: self.clock, Feature, probed)
 
 
 A = Endpoint("a", 1, features=Feature.DIAGNOSTICS | Feature.HASH_PO)
@@ -147,13 +147,13 @@ B = Endpoint("b", 1, annotations={"zone": "eu"})
 class TestRoster:
     def test_merging_tells_what_is_different_and_nothing_else(self) -> None:
         times = Times()
-        roster = times.roster()
-        changed = [roster.last_changed]
+        catalog = times.catalog()
+        changed = [catalog.last_changed]
 
         def merge(*endpoints: Endpoint) -> bool:
-            different = roster.merge(endpoints)
-            assert (roster.last_changed > changed[-1]) is different  # though the clock stands still
-            changed.append(roster.last_changed)
+            different = catalog.merge(endpoints)
+            assert (catalog.last_changed > changed[-1]) is different  # though the clock stands still
+            changed.append(catalog.last_changed)
             return different
 
         assert merge(A, B)
@@ -162,99 +162,99 @@ class TestRoster:
         assert merge(A, Endpoint("b", 1, "unix", annotations={"zone": "us"}))  # the original missed it
         assert merge(A)
         assert merge()
-        metrics = roster.metrics()
+        metrics = catalog.metrics()
         assert (metrics.additions, metrics.removals, metrics.changes, metrics.all_views) == (2, 2, 5, 0)
 
     def test_a_clock_that_goes_back_does_not_take_changes_back(self) -> None:
         times = Times()
-        roster = times.roster()
-        roster.merge([A])
-        before = roster.last_changed
+        catalog = times.catalog()
+        catalog.merge([A])
+        before = catalog.last_changed
         times.day -= timedelta(days=1)
-        roster.merge([B])
-        assert roster.last_changed == before + timedelta(microseconds=1)
+        catalog.merge([B])
+        assert catalog.last_changed == before + timedelta(microseconds=1)
 
     def test_health_is_what_the_last_probe_said(self) -> None:
-        roster = Times().roster(probed=True)
-        roster.merge([A])
-        ((id, entry),) = roster.entries()
-        assert roster.views()[0].health is Health.UNKNOWN
-        assert roster.probed(id, entry.number, None, None)
-        assert not roster.probed(id, entry.number, None, None)
-        assert roster.views()[0].provides(Feature.HASH_PO)
-        assert roster.probed(id, entry.number, "refused", None)
-        (found,) = roster.views()
+        catalog = Times().catalog(probed=True)
+        catalog.merge([A])
+        ((id, entry),) = catalog.entries()
+        assert catalog.views()[0].health is Health.UNKNOWN
+        assert catalog.probed(id, entry.number, None, None)
+        assert not catalog.probed(id, entry.number, None, None)
+        assert catalog.views()[0].provides(Feature.HASH_PO)
+        assert catalog.probed(id, entry.number, "refused", None)
+        (found,) = catalog.views()
         assert (found.healthy, found.problem, found.provides()) == (False, "refused", False)
-        roster.merge([Endpoint("a", 1, annotations={"k": "v"})])
-        assert roster.views()[0].problem == "refused"  # updated in place: it is the same server
-        roster.merge([])
-        roster.merge([A])
-        assert roster.views()[0].health is Health.UNKNOWN  # another one at the same address
-        assert not roster.probed(id, entry.number, None, None)  # whom an old probe says nothing about
+        catalog.merge([Endpoint("a", 1, annotations={"k": "v"})])
+        assert catalog.views()[0].problem == "refused"  # updated in place: it is the same server
+        catalog.merge([])
+        catalog.merge([A])
+        assert catalog.views()[0].health is Health.UNKNOWN  # another one at the same address
+        assert not catalog.probed(id, entry.number, None, None)  # whom an old probe says nothing about
 
     def test_features(self) -> None:
-        roster = Times().roster()
-        roster.merge([A])
-        (found,) = roster.views()
+        catalog = Times().catalog()
+        catalog.merge([A])
+        (found,) = catalog.views()
         assert found.features is Feature.DIAGNOSTICS | Feature.HASH_PO
         assert found.provides()
         assert found.provides(Feature.HASH_PO)
         assert found.provides(Feature.HASH_PO, Feature.DIAGNOSTICS)
         assert not found.provides(Feature.HASH_PO, Feature.HASH_SP)
         assert not found.provides(Feature.HASH_PO | Feature.HASH_SP)
-        assert roster.force("a:1", Feature.HASH_SP)
-        assert roster.views()[0].provides(Feature.HASH_SP)
-        assert not roster.force("a:1", Feature.HASH_SP)
-        assert not roster.force("b:1", Feature.CAROUSEL)
-        roster.merge([A, B])
-        assert [one.features for one in roster.views()] == [Feature.HASH_SP, Feature.CAROUSEL]
-        assert roster.force("a:1", None)
-        assert roster.views()[0].features == A.features
-        ((id, entry), _) = roster.entries()
+        assert catalog.force("a:1", Feature.HASH_SP)
+        assert catalog.views()[0].provides(Feature.HASH_SP)
+        assert not catalog.force("a:1", Feature.HASH_SP)
+        assert not catalog.force("b:1", Feature.CAROUSEL)
+        catalog.merge([A, B])
+        assert [one.features for one in catalog.views()] == [Feature.HASH_SP, Feature.CAROUSEL]
+        assert catalog.force("a:1", None)
+        assert catalog.views()[0].features == A.features
+        ((id, entry), _) = catalog.entries()
         partition = Partition("sp")
-        roster.probed(id, entry.number, None, Reported(Feature.HASH_SP, partition))
-        assert (roster.views()[0].features, roster.views()[0].partition) == (Feature.HASH_SP, partition)
+        catalog.probed(id, entry.number, None, Reported(Feature.HASH_SP, partition))
+        assert (catalog.views()[0].features, catalog.views()[0].partition) == (Feature.HASH_SP, partition)
 
     def test_what_cannot_be_read_is_a_view_that_is_not_well(self) -> None:
-        roster = Times().roster()
-        assert roster.merge([A], {"bad:1": "no JSON"})
-        found = roster.views()[1]
+        catalog = Times().catalog()
+        assert catalog.merge([A], {"bad:1": "no JSON"})
+        found = catalog.views()[1]
         assert (found.id, found.healthy, found.provides(), found.problem) == (
             "bad:1",
             False,
             False,
             "no JSON",
         )
-        assert str(roster.summary()) == "2 views: 1 healthy, 1 unhealthy, 0 unknown"
+        assert str(catalog.summary()) == "2 views: 1 healthy, 1 unhealthy, 0 unknown"
 
     def test_the_end_is_one_last_change(self) -> None:
-        roster = Times().roster()
-        roster.merge([A, B])
-        before = roster.last_changed
-        roster.end()
-        assert (roster.views(), roster.last_changed > before, roster.metrics().removals) == ([], True, 2)
+        catalog = Times().catalog()
+        catalog.merge([A, B])
+        before = catalog.last_changed
+        catalog.end()
+        assert (catalog.views(), catalog.last_changed > before, catalog.metrics().removals) == ([], True, 2)
 
     def test_metrics_as_text(self) -> None:
-        roster = Times().roster()
-        roster.merge([A])
-        text = roster.metrics().text()
+        catalog = Times().catalog()
+        catalog.merge([A])
+        text = catalog.metrics().text()
         assert "# TYPE visor_views_all_views gauge\nvisor_views_all_views 1\n" in text
         assert "# TYPE visor_views_additions_total counter\nvisor_views_additions_total 1\n" in text
         assert "visor_views_last_change_seconds 1704067200.0\n" in text
 
 
 def test_probes_are_due_at_once_and_then_every_period() -> None:
-    roster = Times().roster(probed=True)
-    roster.merge([A, B])
+    catalog = Times().catalog(probed=True)
+    catalog.merge([A, B])
     schedule = Schedule(10.0, lambda: 0.5)
-    assert [id for id, _ in schedule.due(roster.entries(), 0.0)] == ["a:1", "b:1"]
-    assert schedule.due(roster.entries(), 50.0) == []  # both are under way
-    (_, a), (_, b) = roster.entries()
+    assert [id for id, _ in schedule.due(catalog.entries(), 0.0)] == ["a:1", "b:1"]
+    assert schedule.due(catalog.entries(), 50.0) == []  # both are under way
+    (_, a), (_, b) = catalog.entries()
     schedule.done("a:1", a.number, 3.0)
     assert schedule.next(3.0) == 10.0
-    assert [id for id, _ in schedule.due(roster.entries(), 12.9)] == []
-    assert [id for id, _ in schedule.due(roster.entries(), 13.0)] == ["a:1"]
-    roster.merge([A])
-    schedule.due(roster.entries(), 14.0)
+    assert [id for id, _ in schedule.due(catalog.entries(), 12.9)] == []
+    assert [id for id, _ in schedule.due(catalog.entries(), 13.0)] == ["a:1"]
+    catalog.merge([A])
+    schedule.due(catalog.entries(), 14.0)
     schedule.done("b:1", b.number, 15.0)  # it is gone, and is not probed again
-    assert schedule.due(roster.entries(), 99.0) == []
+    assert schedule.due(catalog.entries(), 99.0) == []

@@ -73,7 +73,7 @@ def test_a_stopped_leader_that_wakes_ends_nobodys_lease(cluster: Cluster) -> Non
         leader.pause()
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:  # the others elect one, and the session goes on
-            if session.state is LeaseState.CONNECTED and session._tenure.kept > 2:
+            if session.state is LeaseState.CONNECTED and session._timer.kept > 2:
                 break
             time.sleep(0.1)
         time.sleep(1.5)

@@ -17,7 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from visor._core.recipes.lease import Tenure
+from visor._core.recipes.lease import LeaseTimer
 from visor.protocol import verbs as v
 from visor.protocol.limits import DEFAULT
 from visord.leases.service import LeaseService
@@ -81,7 +81,7 @@ class Holder:
 
     def __init__(self, lease: int, ttl: int, sent: float) -> None:
         self.lease = lease
-        self.tenure = Tenure(ttl / 1000, sent)
+        self.tenure = LeaseTimer(ttl / 1000, sent)
         self.requests: list[float] = []  # on their way: when each was sent
         self.answers: list[tuple[float, Any]] = []
 

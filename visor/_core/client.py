@@ -80,7 +80,7 @@ STATES = frozenset((verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN))
 class Watching(Call):
     """The WATCH request of a feed: its answer goes to the feed."""
 
-    def __init__(self, session: Session, feed: Feed, deadline: float, seconds: float) -> None:
+    def __init__(self, session: ClientProtocol, feed: Feed, deadline: float, seconds: float) -> None:
         super().__init__(feed.request(), False, deadline, seconds)
         self._session = session
         self.feed = feed
@@ -92,7 +92,7 @@ class Watching(Call):
         self._session.watch_answered(self)
 
 
-class Session:
+class ClientProtocol:
     """One identity towards the registry, over as many connections as it takes."""
 
     def __init__(self, settings: Settings) -> None:

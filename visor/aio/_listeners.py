@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 
 
-class Announcer(Generic[E]):
+class Listeners(Generic[E]):
     """Calls every listener with every event, in order, in a thread (under asyncio: a task) of its own.
 
     It exists only while there is something to tell. So listeners may take their time, use the client and close what

@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # a program that only reads and writes never loads them
     from visor._drivers.aio.opening import Opening
     from visor._drivers.clusters import Asking
     from visor.aio._keeper import Keeper
-    from visor.aio._listeners import Announcer
+    from visor.aio._listeners import Listeners
     from visor.aio.admin import Admin
     from visor.aio.lease import Lease
     from visor.aio.session import Session
@@ -88,7 +88,7 @@ class Client(Generic[T]):
         self._driver = Driver(settings)
         self._keepers: dict[float, Keeper] = {}
         self._asking: Asking | None = None
-        self._states: Announcer[ClientState] | None = None
+        self._states: Listeners[ClientState] | None = None
         self._call = self._driver.call if settings.on_request is None else self._driver.observed_call
 
     def _chosen(self, codec: Codec[Any] | None) -> Codec[Any]:
@@ -186,10 +186,10 @@ class Client(Generic[T]):
 
         Listeners have a thread (under asyncio: a task) of their own and may use the client.
         """
-        from visor.aio._listeners import Announcer
+        from visor.aio._listeners import Listeners
 
         if self._states is None:
-            self._states = Announcer(self._driver)
+            self._states = Listeners(self._driver)
             self._driver.on_state = self._states.tell
         self._states.add(listener)
 

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 from visor._core.backoff import seconds_or_ever
 from visor._core.log import log
 from visor._core.public import public
-from visor._core.recipes.lease import LeaseState, Tenure
+from visor._core.recipes.lease import LeaseState, LeaseTimer
 from visor._drivers.aio.signal import Signal
 from visor._drivers.clocks import lease_clock
 from visor._drivers.forks import process_id
-from visor.aio._listeners import Announcer
+from visor.aio._listeners import Listeners
 from visor.errors import LeaseLost, LeaseNotFound, VisorError
 from visor.protocol import verbs
 from visor.values import LeaseInfo
@@ -52,11 +52,11 @@ class Lease:
         self._client = client
         self._id = lease
         self._clock = lease_clock(client._settings.clock)
-        self._tenure = Tenure(ttl, sent)
+        self._timer = LeaseTimer(ttl, sent)
         self._keeper = keeper
         self._lock = threading.Lock()
         self._signal = Signal()
-        self._announcer: Announcer[LeaseState] = Announcer(client._driver)
+        self._listeners: Listeners[LeaseState] = Listeners(client._driver)
         self._told = LeaseState.CONNECTED
         self._pid = process_id()
         if keeper is not None:
@@ -71,7 +71,7 @@ class Lease:
     @property
     def ttl(self) -> float:
         """Its time to live in seconds, as granted."""
-        return self._tenure.ttl
+        return self._timer.ttl
 
     @property
     def state(self) -> LeaseState:
@@ -79,7 +79,7 @@ class Lease:
         if process_id() != self._pid:
             return LeaseState.LOST
         with self._lock:
-            return self._tenure.look(self._clock())
+            return self._timer.look(self._clock())
 
     @property
     def over(self) -> bool:
@@ -96,7 +96,7 @@ class Lease:
         if process_id() != self._pid:
             return 0.0
         with self._lock:
-            return self._tenure.left(self._clock())
+            return self._timer.left(self._clock())
 
     def check(self) -> None:
         """Raise LeaseLost unless it is held, as far as this client can know without asking."""
@@ -104,7 +104,7 @@ class Lease:
             raise self._loss()
 
     def _loss(self) -> LeaseLost:
-        if self._tenure.state is LeaseState.ENDED and process_id() == self._pid:
+        if self._timer.state is LeaseState.ENDED and process_id() == self._pid:
             return LeaseLost(f"lease {self._id} has ended: it was revoked or closed here", lease=self._id)
         return LeaseLost(lease=self._id)
 
@@ -114,11 +114,11 @@ class Lease:
         Listeners have a thread (under asyncio: a task) of their own and may use the client. Changes are noticed
         while the lease is kept alive in the background.
         """
-        self._announcer.add(listener)
+        self._listeners.add(listener)
 
     def off_change(self, listener: Callable[[LeaseState], object]) -> None:
         """Call it no more; ValueError when it was not to be called."""
-        self._announcer.remove(listener)
+        self._listeners.remove(listener)
 
     async def wait_over(self, timeout: float | None = None) -> bool:
         """Wait until it is lost or ended, `timeout` seconds at most (None: for ever); return whether it is."""
@@ -128,7 +128,7 @@ class Lease:
             if left <= 0:
                 return True
             patience = left if timeout is None else min(left, timeout)
-            if await self._signal.until(lambda: self._tenure.over, patience):
+            if await self._signal.until(lambda: self._timer.over, patience):
                 return True
             if timeout is not None:
                 timeout -= patience
@@ -167,19 +167,19 @@ class Lease:
         except LeaseNotFound:
             self._gone()
             raise
-        self._update(lambda now: self._tenure.end(lost=False))
+        self._update(lambda now: self._timer.end(lost=False))
         return rev
 
     async def close(self, *, timeout: float | None = None) -> None:
         """Revoke it if that can be done in `timeout` seconds (default: 1); otherwise it expires. Idempotent, silent."""
         seconds_or_ever(timeout)
         self._stop()
-        if self._pid == process_id() and not self._tenure.over:
+        if self._pid == process_id() and not self._timer.over:
             try:
                 await self.revoke(timeout=CLOSE_SECONDS if timeout is None else timeout)
             except VisorError as error:
                 log.info("lease %d was not revoked, it will expire: %s", self._id, error)
-        self._update(lambda now: self._tenure.end(lost=False))
+        self._update(lambda now: self._timer.end(lost=False))
 
     def _stop(self) -> None:
         if self._keeper is not None and self._pid == process_id():
@@ -199,13 +199,13 @@ class Lease:
 
     # -- what was heard -------------------------------------------------------------------------------
     def _confirmed(self, sent: float, ttl: float) -> None:
-        self._update(lambda now: self._tenure.confirm(sent, ttl, now))
+        self._update(lambda now: self._timer.confirm(sent, ttl, now))
 
     def _missed(self, sent: float) -> None:
-        self._update(lambda now: self._tenure.miss(sent, now))
+        self._update(lambda now: self._timer.miss(sent, now))
 
     def _gone(self) -> None:
-        self._update(lambda now: self._tenure.end(lost=True))
+        self._update(lambda now: self._timer.end(lost=True))
 
     def _update(self, change: Callable[[float], None]) -> None:
         """Make a change, and tell of it if the state is another one now."""
@@ -214,14 +214,14 @@ class Lease:
         with self._lock:
             now = self._clock()
             change(now)
-            state = self._tenure.look(now)
+            state = self._timer.look(now)
             changed, self._told = state is not self._told, state
         if changed:
             self._signal.fire()
             self._changed(state)
 
     def _changed(self, state: LeaseState) -> None:
-        self._announcer.tell(state)
+        self._listeners.tell(state)
 
     async def _look_after(self, timeout: float) -> None:
         """Do what is to be done while the lease is kept alive, in `timeout` seconds; nothing, for a plain lease."""

@@ -101,12 +101,12 @@ class Keeper:
                 continue
             now = self._clock()
             # Also when they end: whoever listens is told then, whatever the next attempt waits for.
-            wait = min(min(lease._tenure.due, lease._tenure.deadline) for lease in leases) - now
+            wait = min(min(lease._timer.due, lease._timer.deadline) for lease in leases) - now
             if wait > 0:
                 self._signal.until(self._changed_since(seen), wait)
             else:
                 soon = now + self._ttl / 30
-                self._keep([lease for lease in leases if lease._tenure.due <= soon][:MOST_LEASES], leases)
+                self._keep([lease for lease in leases if lease._timer.due <= soon][:MOST_LEASES], leases)
 
     def _changed_since(self, seen: int) -> Callable[[], bool]:
         return lambda: self._changes != seen
@@ -114,7 +114,7 @@ class Keeper:
     def _keep(self, batch: list[Lease], leases: list[Lease]) -> None:
         """Send one KEEPALIVE and note what came of it."""
         sent = self._clock()
-        surely = min(lease._tenure.deadline for lease in leases) - sent
+        surely = min(lease._timer.deadline for lease in leases) - sent
         timeout = attempt_seconds(self._ttl, surely)
         message = [verbs.KEEPALIVE, 0, [lease.id for lease in batch]]
         try:

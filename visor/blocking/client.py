@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # a program that only reads and writes never loads them
     from visor._drivers.blocking.opening import Opening
     from visor._drivers.clusters import Asking
     from visor.blocking._keeper import Keeper
-    from visor.blocking._listeners import Announcer
+    from visor.blocking._listeners import Listeners
     from visor.blocking.admin import Admin
     from visor.blocking.lease import Lease
     from visor.blocking.session import Session
@@ -88,7 +88,7 @@ class Client(Generic[T]):
         self._driver = Driver(settings)
         self._keepers: dict[float, Keeper] = {}
         self._asking: Asking | None = None
-        self._states: Announcer[ClientState] | None = None
+        self._states: Listeners[ClientState] | None = None
         self._call = self._driver.call if settings.on_request is None else self._driver.observed_call
 
     def _chosen(self, codec: Codec[Any] | None) -> Codec[Any]:
@@ -186,10 +186,10 @@ class Client(Generic[T]):
 
         Listeners have a thread (under asyncio: a task) of their own and may use the client.
         """
-        from visor.blocking._listeners import Announcer
+        from visor.blocking._listeners import Listeners
 
         if self._states is None:
-            self._states = Announcer(self._driver)
+            self._states = Listeners(self._driver)
             self._driver.on_state = self._states.tell
         self._states.add(listener)
 

@@ -18,7 +18,7 @@ from visor._core.backoff import Deadline
 from visor._core.log import log
 from visor._core.public import public
 from visor._core.recipes.lease import LeaseState
-from visor.blocking._listeners import Announcer
+from visor.blocking._listeners import Listeners
 from visor.blocking.lease import Lease
 from visor.blocking.recipes.election import Election
 from visor.blocking.recipes.lock import Lock
@@ -62,7 +62,7 @@ class Session(Lease):
         self._held: dict[str, Held] = {}
         """What is held, by the path of its file."""
         self._leaving: set[str] = set()
-        self._over: Announcer[LeaseState] = Announcer(client._driver)
+        self._over: Listeners[LeaseState] = Listeners(client._driver)
         super().__init__(client, lease, ttl, sent, keeper)
 
     # -- recipes --------------------------------------------------------------------------------------

@@ -1,14 +1,14 @@
 """A copy of a part of the registry at one rev, that moves on and can be held still.
 
-    picture.entries            path -> entry: the present, for reading at memory speed
-    picture.apply(rev, ...)    on to the next rev; returns what differs
-    picture.reset(rev, ...)    on to a rev whose whole state is given; returns what differs
-    picture.view()             the present held still: a View keeps answering as of its rev
+    cache.entries            path -> entry: the present, for reading at memory speed
+    cache.apply(rev, ...)    on to the next rev; returns what differs
+    cache.reset(rev, ...)    on to a rev whose whole state is given; returns what differs
+    cache.view()             the present held still: a View keeps answering as of its rev
 
 Views cost nothing until something changes: then the entry that a path had goes into each view that is
 alive, once for each path. So a view is never in the way of the writer, nor the writer in its way.
 
-    picture   rev 7   a=1  b=2          view at 7: old {}
+    cache   rev 7   a=1  b=2          view at 7: old {}
     apply     rev 8   a=3  b=2          view at 7: old {a: 1}        a -> 1, b -> 2
     apply     rev 9   a=3               view at 7: old {a: 1, b: 2}  a -> 1, b -> 2
 
@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar, cast
 
 from visor._core.following.delta import Delta, difference
-from visor._core.following.sorted_paths import Order
+from visor._core.following.sorted_paths import SortedPaths
 from visor.values import Kind
 
 E = TypeVar("E")
@@ -36,23 +36,23 @@ _SAME = object()
 class View(Generic[E]):
     """The entries as they were at `rev`; immutable, for any number of threads."""
 
-    __slots__ = ("__weakref__", "_picture", "old", "rev")
+    __slots__ = ("__weakref__", "_cache", "old", "rev")
 
-    def __init__(self, picture: Picture[E]) -> None:
-        self._picture = picture
-        self.rev = picture.rev
+    def __init__(self, cache: Cache[E]) -> None:
+        self._cache = cache
+        self.rev = cache.rev
         self.old: dict[str, E | None] = {}
         """What paths were at `rev`, of those that have changed since."""
 
     def get(self, path: str) -> E | None:
         """Return the entry, None when there was none."""
-        now = self._picture.entries.get(path)
+        now = self._cache.entries.get(path)
         old = self.old.get(path, _SAME)
         return now if old is _SAME else cast("E | None", old)
 
     def entries(self) -> dict[str, E]:
         """Return all of them, by path, in no order."""
-        found: dict[str, E] = dict(self._picture.entries)
+        found: dict[str, E] = dict(self._cache.entries)
         for path, entry in list(self.old.items()):
             if entry is None:
                 found.pop(path, None)
@@ -62,14 +62,14 @@ class View(Generic[E]):
 
     def starting(self, prefix: str) -> list[str]:
         """Return the paths that begin with this text, in path order."""
-        found = self._picture.starting(prefix)
+        found = self._cache.starting(prefix)
         old = list(self.old.items())
         if not any(path.startswith(prefix) for path, _ in old):
             return found
         there = set(found)
         there.difference_update(path for path, entry in old if entry is None)
         there.update(path for path, entry in old if entry is not None and path.startswith(prefix))
-        return Order(there).starting(prefix)
+        return SortedPaths(there).starting(prefix)
 
     def among(self, candidates: Iterable[str]) -> list[tuple[str, E]]:
         """Return those of the candidates, and of what has changed since, that were there: an index's answer."""
@@ -78,11 +78,11 @@ class View(Generic[E]):
         return [(path, entry) for path in chosen if (entry := self.get(path)) is not None]
 
     def __len__(self) -> int:
-        present = len(self._picture.entries)
+        present = len(self._cache.entries)
         return len(self.entries()) if self.old else present
 
 
-class Picture(Generic[E]):
+class Cache(Generic[E]):
     """The moving copy. One thread at a time may call `apply` and `reset`; any may read.
 
     `latch` is held while it moves: who holds it sees one rev and nothing between two. Never hold it while
@@ -95,7 +95,7 @@ class Picture(Generic[E]):
         self.rev = 0
         self.latch = threading.Lock()
         self._views: list[weakref.ref[View[E]]] = []
-        self._order: Order | None = None
+        self._order: SortedPaths | None = None
 
     def view(self) -> View[E]:
         """Return the present held still; with the latch held by the caller."""
@@ -159,7 +159,7 @@ class Picture(Generic[E]):
         """Return the paths that begin with this text, in path order."""
         with self.latch:
             if self._order is None:
-                self._order = Order(self.entries)
+                self._order = SortedPaths(self.entries)
             return self._order.starting(prefix)
 
     def _move(self, rev: int, deltas: list[Delta[E]]) -> None:
@@ -188,7 +188,7 @@ class Picture(Generic[E]):
         if gone:
             self._views = [known for known in self._views if known() is not None]
 
-    def _reorder(self, order: Order, deltas: list[Delta[E]]) -> None:
+    def _reorder(self, order: SortedPaths, deltas: list[Delta[E]]) -> None:
         if len(deltas) > 64:
             self._order = None  # sorting anew, when somebody asks, is cheaper
             return

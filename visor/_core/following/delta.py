@@ -1,4 +1,4 @@
-"""What a reader of a picture is told: one path that differs, and a batch of them that belongs together."""
+"""What a reader of a cache is told: one path that differs, and a batch of them that belongs together."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Between what the wire says and a picture: entries are made, the picture moves, a batch says what differs."""
+"""Between what the wire says and a cache: entries are made, the cache moves, a batch says what differs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from visor._core.following.cache import Picture
+from visor._core.following.cache import Cache
 from visor._core.following.delta import Batch, Origin
 from visor._core.following.marked_feed import is_mark
 from visor.values import KINDS, Kind
@@ -16,20 +16,20 @@ Rows = list[list[Any]]
 """`[path on the wire, version]` each."""
 
 
-class Intake(Generic[E]):
-    """Feeds one picture. `make(path, rev, version)` returns the entry of a file, None to leave it out.
+class Ingest(Generic[E]):
+    """Feeds one cache. `make(path, rev, version)` returns the entry of a file, None to leave it out.
 
     Making entries is the slow part and needs no latch; `reset` and `apply` are called under it.
     """
 
     def __init__(
         self,
-        picture: Picture[E],
+        cache: Cache[E],
         strip: Callable[[str], str],
         make: Callable[[str, int, list[Any]], E | None],
         gone: Callable[[str], object] | None = None,
     ) -> None:
-        self.picture = picture
+        self.cache = cache
         self._strip = strip
         self._make = make
         self._gone = gone
@@ -64,22 +64,22 @@ class Intake(Generic[E]):
         return found
 
     def reset(self, rev: int, entries: dict[str, E], origin: Origin, told: bool = True) -> Batch[E]:
-        """Move the picture to a whole state; say what differs, if anybody is to be told."""
-        since = self.picture.rev
-        deltas = self.picture.reset(rev, entries, told)
+        """Move the cache to a whole state; say what differs, if anybody is to be told."""
+        since = self.cache.rev
+        deltas = self.cache.reset(rev, entries, told)
         return Batch(rev, since, deltas, origin, backlog_end=origin is Origin.BACKLOG)
 
     def apply(
         self, item: list[Any], changes: list[tuple[str, E | None, Kind]], told: bool = True
     ) -> Batch[E] | None:
-        """Move the picture by a commit and say what differs, if anybody is to be told; by a mark, and return None."""
-        picture, rev = self.picture, item[0]
+        """Move the cache by a commit and say what differs, if anybody is to be told; by a mark, and return None."""
+        cache, rev = self.cache, item[0]
         if is_mark(item):
-            picture.mark(rev)
+            cache.mark(rev)
             return None
-        since = picture.rev
-        if not told and picture.alone:
-            picture.overwrite(rev, changes)
+        since = cache.rev
+        if not told and cache.alone:
+            cache.overwrite(rev, changes)
             return None
-        deltas = picture.apply(rev, changes)
+        deltas = cache.apply(rev, changes)
         return Batch(rev, since, deltas, time=item[1], actor=item[2], note=item[3])

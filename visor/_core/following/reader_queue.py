@@ -23,7 +23,7 @@ LIMIT = 10_000
 """Deltas that may wait for a reader, unless it says otherwise."""
 
 
-class Outlet(Generic[E]):
+class ReaderQueue(Generic[E]):
     """A queue for one reader. `put` and `take` are called under the latch of what fills it."""
 
     def __init__(

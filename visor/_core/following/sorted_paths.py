@@ -11,8 +11,8 @@ END = "\U0010ffff"
 """Sorts behind everything that a path may hold."""
 
 
-class Order:
-    """The paths of a picture, sorted. Inserting moves memory: 4 us among 10 000 paths, 40 us among 100 000."""
+class SortedPaths:
+    """The paths of a cache, sorted. Inserting moves memory: 4 us among 10 000 paths, 40 us among 100 000."""
 
     __slots__ = ("_keys",)
 

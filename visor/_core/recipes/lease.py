@@ -47,7 +47,7 @@ def attempt_seconds(ttl: float, surely: float) -> float:
     return max(LEAST_ATTEMPT, min(ttl / SHARE, surely / 2))
 
 
-class Tenure:
+class LeaseTimer:
     """One lease. Seconds everywhere; `deadline` is when the client stops being sure of it."""
 
     __slots__ = ("deadline", "due", "kept", "state", "ttl")

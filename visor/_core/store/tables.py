@@ -1,4 +1,4 @@
-"""The indexes of all kinds, moved along with the picture.
+"""The indexes of all kinds, moved along with the cache.
 
     values    index -> value -> ids             exact lookups
     order     index -> sorted texts             prefixes; made when first asked for, dropped when texts come or go
@@ -15,7 +15,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 from visor import paths
-from visor._core.following.cache import Picture
+from visor._core.following.cache import Cache
 from visor._core.following.delta import Batch
 from visor._core.following.sorted_paths import END
 from visor._core.store.errors import UnknownKind
@@ -27,11 +27,11 @@ from visor._core.unfit import Unfit, shown
 class Table:
     """One kind below one root: where its objects lie, and its indexes."""
 
-    def __init__(self, kind: Kind[Any], picture: Picture[Record], root: str) -> None:
+    def __init__(self, kind: Kind[Any], cache: Cache[Record], root: str) -> None:
         self.kind = kind
         self.directory = f"{root}/{OBJECTS}/{kind.name}"
         self._claims = f"{root}/{UNIQUE}/{kind.name}"
-        self._picture = picture
+        self._cache = cache
         self._cut = len(self.directory) + 1
         self._values: dict[str, dict[Hashable, dict[str, None]]] = {name: {} for name in kind.indexes}
         self._order: dict[str, list[tuple[str, str, Hashable]]] = {}
@@ -69,7 +69,7 @@ class Table:
         }
 
     def move(self, before: Record | None, after: Record | None) -> None:
-        """An object has changed; called under the picture's latch."""
+        """An object has changed; called under the cache's latch."""
         kind = self.kind
         for name in kind.indexes:
             had = kind.indexed(name, before) if before is not None else {}
@@ -121,7 +121,7 @@ class Table:
 
     def ids_beginning(self, prefix: str) -> Iterable[str]:
         """Ids that have this prefix."""
-        return [path[self._cut :] for path in self._picture.starting(f"{self.directory}/{prefix}")]
+        return [path[self._cut :] for path in self._cache.starting(f"{self.directory}/{prefix}")]
 
     def everything(self) -> Iterable[str]:
         """All ids."""
@@ -142,12 +142,12 @@ def _text(item: tuple[str, str, Hashable]) -> tuple[str, str]:
 class Tables:
     """The kinds of a store and their indexes."""
 
-    def __init__(self, kinds: Iterable[Kind[Any]], picture: Picture[Record], root: str) -> None:
+    def __init__(self, kinds: Iterable[Kind[Any]], cache: Cache[Record], root: str) -> None:
         self.by_type: dict[type, Table] = {}
         self.by_directory: dict[str, Table] = {}
         self.by_name: dict[str, Table] = {}
         for kind in kinds:
-            table = Table(kind, picture, root)
+            table = Table(kind, cache, root)
             if kind.type in self.by_type or kind.name in self.by_name:
                 raise ValueError(f"{kind} is there twice")
             self.by_type[kind.type] = table
@@ -181,6 +181,6 @@ class Tables:
                     yield table, refer
 
     def move(self, batch: Batch[Record]) -> None:
-        """Take in what the picture has taken in; called under its latch."""
+        """Take in what the cache has taken in; called under its latch."""
         for delta in batch.deltas:
             self.by_directory[delta.path.rpartition("/")[0]].move(delta.before, delta.after)

@@ -115,7 +115,7 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One server as the roster knows it."""
+    """One server as the catalog knows it."""
 
     endpoint: Endpoint
     number: int
@@ -126,7 +126,7 @@ class Entry:
     forced: int | None = None
 
 
-class Roster:
+class Catalog:
     """All of them. May be used by any number of threads; `now` is the time of day, `clock` never goes back."""
 
     def __init__(

@@ -22,7 +22,7 @@ from visor._core import client
 from visor._core.address import Address
 from visor._core.backoff import Deadline, in_seconds, whole_of
 from visor._core.call import Call
-from visor._core.client import Session
+from visor._core.client import ClientProtocol
 from visor._core.feed import Feed
 from visor._core.late import no_time
 from visor._core.log import log
@@ -139,7 +139,7 @@ class Driver:
         self._clock = settings.clock
         self._timeout = settings.timeout
         self._ping_after = settings.ping_after
-        self._session = Session(settings)
+        self._session = ClientProtocol(settings)
         self._fault: Callable[[], VisorError] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: Connection | None = None
@@ -270,7 +270,7 @@ class Driver:
             self._up.discard(up)
 
     def forsake(self, seconds: float, *, again: bool) -> None:
-        """Give up a connection that is `seconds` old and did not answer in time; see `Session.forsake`."""
+        """Give up a connection that is `seconds` old and did not answer in time; see `ClientProtocol.forsake`."""
         session = self._session
         if self._fault is None and session.forsake(self._clock(), seconds, again=again):
             assert session.broken is not None
@@ -318,7 +318,7 @@ class Driver:
         """Start anew with another session."""
         if self._pid == os.getpid():
             await self.close()
-        self._session = Session(self._settings)
+        self._session = ClientProtocol(self._settings)
         self._pid = os.getpid()
         self._loop = self._connection = self._write = self._timer = self._connector = None
         self._alarm = math.inf

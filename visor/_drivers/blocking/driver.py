@@ -37,7 +37,7 @@ from visor._core import client
 from visor._core.address import Address
 from visor._core.backoff import Deadline, in_seconds, whole_of
 from visor._core.call import Call
-from visor._core.client import Session
+from visor._core.client import ClientProtocol
 from visor._core.feed import Feed
 from visor._core.late import no_time
 from visor._core.log import log
@@ -148,7 +148,7 @@ class Driver:
     def _start(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._session = Session(self._settings)
+        self._session = ClientProtocol(self._settings)
         self._fault: Callable[[], VisorError] | None = None
         self._sock: socket.socket | None = None
         self._out = b""
@@ -308,7 +308,7 @@ class Driver:
             raise _unreachable(self.describe(), whole_of(timeout, seconds), self._failure) from self._failure
 
     def forsake(self, seconds: float, *, again: bool) -> None:
-        """Give up a connection that is `seconds` old and did not answer in time; see `Session.forsake`."""
+        """Give up a connection that is `seconds` old and did not answer in time; see `ClientProtocol.forsake`."""
         with self._lock:
             session = self._session
             if self._sock is not None and session.forsake(self._clock(), seconds, again=again):

@@ -14,13 +14,13 @@ from visor._core.following.delta import Batch, difference
 from visor._core.following.errors import Stopped, WatcherClosed
 from visor._core.following.pages import backlog as backlog_batch
 from visor._core.following.pages import cut
-from visor._core.following.reader_queue import Outlet
+from visor._core.following.reader_queue import ReaderQueue
 from visor._core.generic import B, E
 from visor._core.late import nothing_changed
 from visor._core.log import log
 from visor._core.public import public
 from visor.aio._telling import tell
-from visor.aio.following.local_copy import Replica
+from visor.aio.following.local_copy import LocalCopy
 from visor.errors import VisorError
 
 if TYPE_CHECKING:
@@ -52,17 +52,17 @@ class Changes(Generic[E]):
 
     def __init__(
         self,
-        replica: Replica[E],
-        outlet: Outlet[E],
+        local_copy: LocalCopy[E],
+        queue: ReaderQueue[E],
         weigh: Callable[[E], int],
         *,
         backlog: bool,
         below: str = "/",
     ) -> None:
-        self._replica = replica
-        self._latch = replica.picture.latch
-        self._outlet = outlet
-        view, self._signal = replica.tap(outlet)
+        self._local_copy = local_copy
+        self._latch = local_copy.cache.latch
+        self._queue = queue
+        view, self._signal = local_copy.tap(queue)
         # The view is not kept: it would keep every entry that it has and that changes.
         self._pieces = cut(_everything(view, below), weigh) if backlog else iter(())
         self._complete = not backlog
@@ -78,7 +78,7 @@ class Changes(Generic[E]):
     @property
     def rev(self) -> int:
         """The rev up to which this reader has been given everything."""
-        return self._outlet.delivered if self._complete else 0
+        return self._queue.delivered if self._complete else 0
 
     async def next(self, *, timeout: float | None = None) -> Batch[E]:
         """Return the next batch; DeadlineExceeded when none comes in time (None waits for ever).
@@ -97,15 +97,15 @@ class Changes(Generic[E]):
         if piece is not None:
             self._complete = self._complete or piece.backlog_end
             return piece
-        outlet = self._outlet
-        if not await self._signal.until(lambda: outlet.ready or self._closed, timeout):
+        queue = self._queue
+        if not await self._signal.until(lambda: queue.ready or self._closed, timeout):
             raise nothing_changed(timeout or 0.0)
         if self._closed:
             return None
         with self._latch:
-            batch = outlet.take()
-        if batch is None and outlet.error is not None:
-            raise outlet.error
+            batch = queue.take()
+        if batch is None and queue.error is not None:
+            raise queue.error
         return batch
 
     def __aiter__(self) -> AsyncIterator[Batch[E]]:
@@ -120,7 +120,7 @@ class Changes(Generic[E]):
     async def close(self) -> None:
         """End it: idempotent, never waits. Iteration stops."""
         self._closed = True
-        self._replica.untap(self._outlet)
+        self._local_copy.untap(self._queue)
         self._signal.fire()
 
     async def __aenter__(self) -> Changes[E]:

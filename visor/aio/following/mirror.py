@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
 from visor._core.following.cache import View
 from visor._core.following.delta import Batch
-from visor._core.following.reader_queue import LIMIT, Outlet
+from visor._core.following.reader_queue import LIMIT, ReaderQueue
 from visor._core.following.staleness import Staleness
 from visor._core.generic import T
 from visor._core.public import public
 from visor.aio.following.changes import Callback, Changes
-from visor.aio.following.local_copy import Replica
+from visor.aio.following.local_copy import LocalCopy
 from visor.aio.snapshot import File
 from visor.codecs import Codec
 from visor.errors import NotFound, VisorError
@@ -149,7 +149,7 @@ class Mirror(Generic[T]):
         def make(path: str, rev: int, version: list[Any]) -> File[T]:
             return File(client, path, rev, version, chosen)
 
-        self._replica: Replica[File[T]] = Replica(client, what, make, File.__eq__, confirm=confirm)
+        self._local_copy: LocalCopy[File[T]] = LocalCopy(client, what, make, File.__eq__, confirm=confirm)
         self._files: dict[str, File[T]] = NOT_STARTED
         self._driver = client._driver
         self._clock = client._settings.clock
@@ -160,13 +160,13 @@ class Mirror(Generic[T]):
 
         DeadlineExceeded when no node answers within `timeout` (default: that of `dial`).
         """
-        await self._replica.start(timeout)
-        self._files = self._replica.picture.entries
+        await self._local_copy.start(timeout)
+        self._files = self._local_copy.cache.entries
         return self
 
     async def close(self) -> None:
         """End it: idempotent, bounded (a second). What it holds can still be read."""
-        await self._replica.close()
+        await self._local_copy.close()
 
     async def __aenter__(self) -> Mirror[T]:
         return await self.start()
@@ -220,34 +220,34 @@ class Mirror(Generic[T]):
     def snapshot(self) -> Files[T]:
         """Return the files held still at the present rev, as long as the result is kept."""
         len(self._files)  # RuntimeError before the start
-        return Files(self._replica.view())
+        return Files(self._local_copy.view())
 
     # -- time -----------------------------------------------------------------------------------------
     @property
     def rev(self) -> int:
         """The rev at which the mirror equals the registry."""
-        return self._replica.picture.rev
+        return self._local_copy.cache.rev
 
     @property
     def staleness(self) -> Staleness:
         """How far behind it is at least, how old at most, and whether there is a connection."""
-        return self._replica.staleness
+        return self._local_copy.staleness
 
     @property
     def error(self) -> VisorError | None:
         """What ended it, if not `close`."""
-        return self._replica.error
+        return self._local_copy.error
 
     async def wait_for(self, rev: int, *, timeout: float | None = None) -> int:
         """Wait until the mirror is at `rev` or later, and return its rev.
 
         `timeout` in seconds (default: that of `dial`); DeadlineExceeded, or what ended the mirror.
         """
-        return await self._replica.wait_for(rev, timeout)
+        return await self._local_copy.wait_for(rev, timeout)
 
     async def refresh(self, *, timeout: float | None = None) -> int:
         """Wait until the mirror holds all that was committed before this call, and return its rev."""
-        return await self._replica.refresh(timeout)
+        return await self._local_copy.refresh(timeout)
 
     # -- following ------------------------------------------------------------------------------------
     def changes(
@@ -264,8 +264,10 @@ class Mirror(Generic[T]):
         merged: the latest state, not each step. Otherwise `limit` changes may wait, for `patience` seconds;
         a reader that lets more wait is told so by ReaderDropped.
         """
-        outlet: Outlet[File[T]] = Outlet(self._clock, limit=limit, patience=patience, coalesce=coalesce)
-        return Changes(self._replica, outlet, weight, backlog=backlog)
+        queue: ReaderQueue[File[T]] = ReaderQueue(
+            self._clock, limit=limit, patience=patience, coalesce=coalesce
+        )
+        return Changes(self._local_copy, queue, weight, backlog=backlog)
 
     def on_change(
         self, callback: Callable[[Batch[File[T]]], object], *, backlog: bool = False, coalesce: bool = True

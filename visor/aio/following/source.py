@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
-from visor._core.following.cache import Picture
+from visor._core.following.cache import Cache
 from visor._core.following.delta import Batch, Origin, merged
-from visor._core.following.ingest import Intake
+from visor._core.following.ingest import Ingest
 from visor._core.following.pages import cut
 from visor._core.following.reader_queue import LIMIT
 from visor._core.generic import E_co, T
@@ -66,8 +66,8 @@ class StreamReader(Generic[E]):
         coalesce: bool,
     ) -> None:
         self._stream = Stream(client, what)
-        self._picture: Picture[E] = Picture(same)
-        self._intake = Intake(self._picture, client._root.relative, make)
+        self._cache: Cache[E] = Cache(same)
+        self._ingest = Ingest(self._cache, client._root.relative, make)
         self._weigh = weigh
         self._coalesce = coalesce
         self._pieces: Iterator[Batch[E]] = iter(())
@@ -98,8 +98,8 @@ class StreamReader(Generic[E]):
         if isinstance(step, State):
             origin = Origin.REBUILT if self._begun else Origin.BACKLOG
             self._begun = True
-            return self._intake.reset(step.rev, self._intake.entries(step.rev, step.rows), origin)
-        return self._intake.apply(step, self._intake.changes(step))
+            return self._ingest.reset(step.rev, self._ingest.entries(step.rev, step.rows), origin)
+        return self._ingest.apply(step, self._ingest.changes(step))
 
     async def close(self) -> None:
         """End it; who waits in `next` gets WatcherClosed. Idempotent, never waits."""

@@ -17,17 +17,17 @@ from visor.errors import ClientUnusable, VisorError
 
 if TYPE_CHECKING:
     from visor.blocking.client import Client
-    from visor.blocking.following.local_copy import Replica
+    from visor.blocking.following.local_copy import LocalCopy
 
 
-class Pulse:
+class Freshness:
     """The heartbeat of one client's copies; made by the first of them, ended with the last."""
 
     def __init__(self, client: Client[Any], period: float) -> None:
         self._client = client
         self._clock = client._settings.clock
         self.period = period
-        self.copies: list[Replica[Any]] = []
+        self.copies: list[LocalCopy[Any]] = []
         self.signal = Signal()
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class Pulse:
 
 
 _lock = threading.Lock()
-_pulses: dict[Client[Any], Pulse] = {}
+_asked_by_client: dict[Client[Any], Freshness] = {}
 """Of every client that has copies."""
 
 
@@ -64,32 +64,32 @@ def _forked() -> None:
     """This is the child: the parent's threads are not here."""
     global _lock  # noqa: PLW0603  # another thread of the parent may have held the old one
     _lock = threading.Lock()
-    _pulses.clear()
+    _asked_by_client.clear()
 
 
 forks.in_child(_forked)
 
 
-def join(client: Client[Any], copy: Replica[Any], period: float) -> None:
+def join(client: Client[Any], copy: LocalCopy[Any], period: float) -> None:
     """Beat for this copy too; the shortest period that any of them asks for counts."""
     with _lock:
-        pulse = _pulses.get(client)
-        if pulse is not None:
-            pulse.period = min(pulse.period, period)
-            pulse.copies = [*pulse.copies, copy]
+        freshness = _asked_by_client.get(client)
+        if freshness is not None:
+            freshness.period = min(freshness.period, period)
+            freshness.copies = [*freshness.copies, copy]
             return
-        pulse = _pulses[client] = Pulse(client, period)
-        pulse.copies = [copy]
-        client._driver.spawn(pulse, pulse.run)
+        freshness = _asked_by_client[client] = Freshness(client, period)
+        freshness.copies = [copy]
+        client._driver.spawn(freshness, freshness.run)
 
 
-def leave(client: Client[Any], copy: Replica[Any]) -> None:
+def leave(client: Client[Any], copy: LocalCopy[Any]) -> None:
     """Not for this one any more."""
     with _lock:
-        pulse = _pulses.get(client)
-        if pulse is None:
+        freshness = _asked_by_client.get(client)
+        if freshness is None:
             return
-        pulse.copies = [other for other in pulse.copies if other is not copy]
-        if not pulse.copies:
-            del _pulses[client]
-            pulse.signal.fire()
+        freshness.copies = [other for other in freshness.copies if other is not copy]
+        if not freshness.copies:
+            del _asked_by_client[client]
+            freshness.signal.fire()

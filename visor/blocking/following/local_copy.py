@@ -1,11 +1,11 @@
 # Generated from visor/aio/following/local_copy.py by tests/hygiene/unasync.py.
 """A local copy of a part of the registry, kept in sync: what mirrors, typed stores and registries stand on.
 
-    stream --step--> picture (moves on, under its latch) --batch--> outlets --> readers, callbacks, waiters
+    stream --step--> cache (moves on, under its latch) --batch--> queues --> readers, callbacks, waiters
 
 Steps are taken in as they arrive, by whoever receives for the client; a task (in the blocking client: a
 thread) begins, and begins again where a watch cannot go on. Nothing of the user's is called but checks, so no
-user can hold a copy up. Readers look at the picture directly.
+user can hold a copy up. Readers look at the cache directly.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from visor._core.following.cache import Picture, View
+from visor._core.following.cache import Cache, View
 from visor._core.following.delta import Batch, Origin
 from visor._core.following.errors import Stopped, WatcherClosed
-from visor._core.following.ingest import Intake
+from visor._core.following.ingest import Ingest
 from visor._core.following.marked_feed import is_mark
-from visor._core.following.reader_queue import Outlet
+from visor._core.following.reader_queue import ReaderQueue
 from visor._core.following.staleness import Staleness
 from visor._core.log import log
 from visor._drivers.blocking.signal import Signal, turn
@@ -44,7 +44,7 @@ class _LargeError(Exception):
     """A step is too large to be taken in by whoever receives."""
 
 
-class Replica(Generic[E]):
+class LocalCopy(Generic[E]):
     """The copy; `make(path, rev, version)` makes an entry of a file, None for one that is not wanted.
 
     `Mirror`, `Store` and `Registry` say what entries are; this says how they come and how old they are.
@@ -69,18 +69,18 @@ class Replica(Generic[E]):
         self._gone = gone
         """Called with the path of every file that was deleted, with None before a whole state is looked at."""
         self._stream = Stream(client, what, self._arrived)
-        self.picture: Picture[E] = Picture(same)
-        self._intake = Intake(self.picture, client._root.relative, make, gone)
-        self._taps: list[tuple[Outlet[E], Signal]] = []
+        self.cache: Cache[E] = Cache(same)
+        self._ingest = Ingest(self.cache, client._root.relative, make, gone)
+        self._taps: list[tuple[ReaderQueue[E], Signal]] = []
         self._signal = Signal()
         if not confirm > 0:
             raise ValueError(f"confirm must be a positive number of seconds, not {confirm}")
         self._confirm = confirm
         self._runner: Any = None
         self._asked = 0.0
-        """When the state that the picture holds at least was asked for."""
+        """When the state that the cache holds at least was asked for."""
         self._promised: list[tuple[float, int]] = []
-        """`(moment, rev)`: once the picture is at rev, it holds all that was committed at the moment."""
+        """`(moment, rev)`: once the cache is at rev, it holds all that was committed at the moment."""
         self.error: VisorError | None = None
         self.ended = False
 
@@ -124,11 +124,11 @@ class Replica(Generic[E]):
 
     def _end(self, error: VisorError | None) -> None:
         freshness.leave(self._client, self)
-        with self.picture.latch:
+        with self.cache.latch:
             self.error, self.ended = error, True
             taps, self._taps = self._taps, []
-            for outlet, _ in taps:
-                outlet.end(Stopped(), error)
+            for queue, _ in taps:
+                queue.end(Stopped(), error)
         for _, signal in taps:
             signal.fire()
         self._signal.fire()
@@ -153,11 +153,11 @@ class Replica(Generic[E]):
             self._gone(None)
         entries: dict[str, E] = {}
         for start in range(0, len(state.rows), PORTION):
-            entries.update(self._intake.entries(state.rev, state.rows[start : start + PORTION]))
+            entries.update(self._ingest.entries(state.rev, state.rows[start : start + PORTION]))
             turn()
-        with self.picture.latch:
+        with self.cache.latch:
             told = bool(self._taps) or self._moved is not None
-            batch = self._intake.reset(state.rev, entries, origin, told)
+            batch = self._ingest.reset(state.rev, entries, origin, told)
             self._asked = max(self._asked, state.asked)
             self._publish(batch)
 
@@ -165,26 +165,26 @@ class Replica(Generic[E]):
         """Take in a step as it arrives; a large one is left to the reader, who takes it by portions."""
         if not is_mark(item) and len(item[4]) > PORTION:
             raise _LargeError
-        self._take(item, self._intake.changes(item))
+        self._take(item, self._ingest.changes(item))
 
     def _take_by_portions(self, item: list[Any]) -> None:
         """Take in a step without holding up whoever shares this thread: making the entries is the most of it."""
         changes: list[tuple[str, E | None, Kind]] = []
         if not is_mark(item):
             for start in range(0, len(item[4]), PORTION):
-                changes += self._intake.part(item, start, start + PORTION)
+                changes += self._ingest.part(item, start, start + PORTION)
                 turn()
         self._take(item, changes)
 
     def _take(self, item: list[Any], changes: list[tuple[str, E | None, Kind]]) -> None:
-        with self.picture.latch:
+        with self.cache.latch:
             told = bool(self._taps) or self._moved is not None
-            batch = self._intake.apply(item, changes, told)
+            batch = self._ingest.apply(item, changes, told)
             if batch is not None:
                 self._publish(batch)
                 return
-            for outlet, _ in self._taps:
-                outlet.mark(item[0])
+            for queue, _ in self._taps:
+                queue.mark(item[0])
             self._settle()
 
     def _publish(self, batch: Batch[E]) -> None:
@@ -192,17 +192,17 @@ class Replica(Generic[E]):
         if self._moved is not None:
             self._moved(batch)
         dropped = False
-        for outlet, signal in self._taps:
-            if outlet.put(batch):
+        for queue, signal in self._taps:
+            if queue.put(batch):
                 signal.fire()
-            dropped = dropped or outlet.ended
+            dropped = dropped or queue.ended
         if dropped:
             self._taps = [tap for tap in self._taps if not tap[0].ended]
         self._settle()
 
     def _settle(self) -> None:
-        """The picture has moved: keep what was promised for its rev, and wake who waits for it."""
-        rev = self.picture.rev
+        """The cache has moved: keep what was promised for its rev, and wake who waits for it."""
+        rev = self.cache.rev
         while self._promised and self._promised[0][1] <= rev:
             self._asked = max(self._asked, self._promised.pop(0)[0])
         self._signal.fire()
@@ -211,19 +211,19 @@ class Replica(Generic[E]):
     @property
     def rev(self) -> int:
         """The rev at which the copy equals the registry."""
-        return self.picture.rev
+        return self.cache.rev
 
     @property
     def staleness(self) -> Staleness:
         """How old the copy may be; never waits."""
         connected = not self.ended and self._driver._fault is None and self._client.address is not None
-        known = max(self.picture.rev, self._driver._session.rev)
-        return Staleness(self.picture.rev, known, self._clock() - self._asked, connected)
+        known = max(self.cache.rev, self._driver._session.rev)
+        return Staleness(self.cache.rev, known, self._clock() - self._asked, connected)
 
     def promise(self, moment: float, rev: int) -> None:
         """The registry was at `rev`, and not further, at the clock's `moment`: ask to be brought there."""
-        with self.picture.latch:
-            if rev > self.picture.rev:
+        with self.cache.latch:
+            if rev > self.cache.rev:
                 self._promised = [*self._promised[-8:], (moment, rev)]
             else:
                 self._asked = max(self._asked, moment)
@@ -234,7 +234,7 @@ class Replica(Generic[E]):
     def wait_for(self, rev: int, timeout: float | None) -> int:
         """Wait until the copy is at `rev`, and return its rev."""
         deadline = self._driver.deadline(timeout)
-        while self.picture.rev < rev:
+        while self.cache.rev < rev:
             self._check()
             if deadline.left() <= 0:
                 seconds = deadline.whole
@@ -242,27 +242,27 @@ class Replica(Generic[E]):
                     f"the copy is at rev {self.rev}, not at rev {rev}, after {seconds:g} s", seconds=seconds
                 )
             self._towards(rev, deadline.left())
-        return self.picture.rev
+        return self.cache.rev
 
     def _towards(self, rev: int, left: float) -> None:
         """Come closer to `rev`: have a mark sent, and wait for the rev to be committed if it is not yet."""
         try:
             arrived = self._stream.ask(left)
-            if arrived < rev and self.picture.rev < rev:
+            if arrived < rev and self.cache.rev < rev:
                 self._client.stat("/", at=rev, timeout=min(left, 1.0))
         except Compacted:
             arrived = rev  # so it was committed
         except RECOVERED:
             arrived = 0
         patience = left if arrived >= rev else min(left, 0.05)
-        self._signal.until(lambda: self.picture.rev >= rev or self.ended, min(patience, 1.0))
+        self._signal.until(lambda: self.cache.rev >= rev or self.ended, min(patience, 1.0))
 
     def refresh(self, timeout: float | None) -> int:
         """Wait until the copy holds everything that was committed before this call, and return its rev."""
         deadline = self._driver.deadline(timeout)
         moment = self._clock()
         rev = self.wait_for(self._client.rev(timeout=deadline.left()), deadline.left())
-        with self.picture.latch:
+        with self.cache.latch:
             self._asked = max(self._asked, moment)
         return rev
 
@@ -276,23 +276,23 @@ class Replica(Generic[E]):
     # -- readers --------------------------------------------------------------------------------------
     def view(self) -> View[E]:
         """Return the copy as it is now, held still."""
-        with self.picture.latch:
-            return self.picture.view()
+        with self.cache.latch:
+            return self.cache.view()
 
-    def tap(self, outlet: Outlet[E]) -> tuple[View[E], Signal]:
-        """Let the outlet have every batch after the view that is returned: nothing lost, nothing doubled."""
+    def tap(self, queue: ReaderQueue[E]) -> tuple[View[E], Signal]:
+        """Let the queue have every batch after the view that is returned: nothing lost, nothing doubled."""
         signal = Signal()
-        with self.picture.latch:
-            view = self.picture.view()
-            outlet.mark(view.rev)
+        with self.cache.latch:
+            view = self.cache.view()
+            queue.mark(view.rev)
             if self.ended:
-                outlet.end(Stopped(), self.error)
+                queue.end(Stopped(), self.error)
             else:
-                self._taps = [*self._taps, (outlet, signal)]
+                self._taps = [*self._taps, (queue, signal)]
         return view, signal
 
-    def untap(self, outlet: Outlet[E]) -> None:
+    def untap(self, queue: ReaderQueue[E]) -> None:
         """The reader is done."""
-        with self.picture.latch:
-            outlet.end(None)
-            self._taps = [tap for tap in self._taps if tap[0] is not outlet]
+        with self.cache.latch:
+            queue.end(None)
+            self._taps = [tap for tap in self._taps if tap[0] is not queue]

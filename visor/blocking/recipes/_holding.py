@@ -20,7 +20,7 @@ from visor._core.backoff import seconds_or_ever
 from visor._core.recipes.lease import LeaseState
 from visor._core.recipes.queue import QUEUES, Contender
 from visor._drivers.blocking.turn import Turn
-from visor.blocking._listeners import Announcer
+from visor.blocking._listeners import Listeners
 from visor.blocking.recipes._guarded import LOST, Guarded, Outcome
 from visor.blocking.recipes._place import Patience, Place, check_data, check_directory, standing_at
 from visor.codecs import BYTES
@@ -55,7 +55,7 @@ class Holding:
         self._busy = False
         self._place: Place | None = None
         self._lost = False
-        self._announcer: Announcer[Holding] = Announcer(session._client._driver)
+        self._listeners: Listeners[Holding] = Listeners(session._client._driver)
 
     # -- how it stands --------------------------------------------------------------------------------
     @property
@@ -101,7 +101,7 @@ class Holding:
 
     def on_lost(self, listener: Callable[[Holding], object]) -> None:
         """Call `listener(self)` when it is lost; in a thread (under asyncio: a task) of its own."""
-        self._announcer.add(listener)
+        self._listeners.add(listener)
 
     def contenders(self, *, timeout: float | None = None) -> list[Contender]:
         """Return who holds it and who waits, in order; WrongQueue when something else stands there."""
@@ -355,7 +355,7 @@ class Holding:
             if first:
                 self._lost = True
         if first:
-            self._announcer.tell(self)
+            self._listeners.tell(self)
 
     def _restore(self, path: str, timeout: float) -> None:
         """What was taken away does not come back by itself: somebody else may hold it by now."""

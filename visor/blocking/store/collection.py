@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from visor._core.following.reader_queue import Outlet
+from visor._core.following.reader_queue import ReaderQueue
 from visor._core.public import public
 from visor._core.store.history import reason
 from visor._core.store.record import Record
@@ -36,8 +36,8 @@ class Collection(Generic[R]):
         """Return what `follow` reads: every object there is, then what changes."""
         store = self._store
         chosen = selection((on(self._kind),), store._tables, False)
-        outlet: Outlet[Any] = Outlet(store._clock, coalesce=coalesce, select=chosen)
-        return Changes(store._replica, outlet, weight, backlog=True, below=self._table.directory)
+        queue: ReaderQueue[Any] = ReaderQueue(store._clock, coalesce=coalesce, select=chosen)
+        return Changes(store._local_copy, queue, weight, backlog=True, below=self._table.directory)
 
     def watch_one(self, id: str) -> Watcher[R]:
         """Return a watcher of one object: blocks until it exists, gives its newest value, ends when it is removed."""

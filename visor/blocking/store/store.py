@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from visor import codecs, select
 from visor._core.following.delta import Batch
-from visor._core.following.reader_queue import LIMIT, Outlet
+from visor._core.following.reader_queue import LIMIT, ReaderQueue
 from visor._core.following.staleness import Staleness
 from visor._core.public import public
 from visor._core.store import archive, specs
@@ -34,7 +34,7 @@ from visor._core.store.tables import Tables
 from visor._core.store.transaction import Claims, Command, Transaction
 from visor._drivers.blocking.signal import turn
 from visor.blocking.following.changes import Callback
-from visor.blocking.following.local_copy import Replica
+from visor.blocking.following.local_copy import LocalCopy
 from visor.blocking.store.batch import Batcher
 from visor.blocking.store.collection import Collection
 from visor.blocking.store.watching import CHUNK, Events
@@ -83,7 +83,7 @@ class Store:
         self._damaged: dict[str, Damaged] = {}
         self._what = select.tree(f"{self._root}/{OBJECTS}")
         made = [kind if isinstance(kind, Kind) else Kind(kind) for kind in kinds]
-        self._replica: Replica[Record] = Replica(
+        self._local_copy: LocalCopy[Record] = LocalCopy(
             client,
             self._what,
             self._make,
@@ -92,7 +92,7 @@ class Store:
             moved=self._moved,
             gone=self._forget,
         )
-        self._tables = Tables(made, self._replica.picture, self._root)
+        self._tables = Tables(made, self._local_copy.cache, self._root)
         self._decode = decoder(self._tables, None)
         self._decode_present = decoder(self._tables, self._damaged)
 
@@ -112,12 +112,12 @@ class Store:
     # -- life -----------------------------------------------------------------------------------------
     def start(self, *, timeout: float | None = None) -> Store:
         """Fetch the objects and keep them in sync from then on; `with` does it."""
-        self._replica.start(timeout)
+        self._local_copy.start(timeout)
         return self
 
     def close(self) -> None:
         """End it: idempotent, bounded (a second). What it holds can still be read."""
-        self._replica.close()
+        self._local_copy.close()
 
     def __enter__(self) -> Store:
         return self.start()
@@ -130,12 +130,12 @@ class Store:
     # -- reading --------------------------------------------------------------------------------------
     def snapshot(self) -> Reading:
         """Return the objects as they are now, held still as long as the result is kept."""
-        return Reading(self._replica.view(), self._tables)
+        return Reading(self._local_copy.view(), self._tables)
 
     def get(self, kind: type[R], id: str) -> R | None:
         """Return the object, None when there is none."""
         path = f"{self._tables.of(kind).directory}/{id}"
-        return cast("R | None", self._replica.picture.entries.get(path))
+        return cast("R | None", self._local_copy.cache.entries.get(path))
 
     def find(self, kind: type[R], *selectors: By) -> list[R]:
         """Return the objects that all selectors match, in the order of their ids; InvalidFind, UnknownKind."""
@@ -149,25 +149,25 @@ class Store:
     @property
     def version(self) -> int:
         """The rev at which the copy equals the registry."""
-        return self._replica.rev
+        return self._local_copy.rev
 
     @property
     def staleness(self) -> Staleness:
         """How old the copy may be."""
-        return self._replica.staleness
+        return self._local_copy.staleness
 
     @property
     def error(self) -> VisorError | None:
         """What ended it, if not `close`."""
-        return self._replica.error
+        return self._local_copy.error
 
     def wait_for(self, version: int, *, timeout: float | None = None) -> int:
         """Wait until the copy is at this version or later, and return its version. DeadlineExceeded."""
-        return self._replica.wait_for(version, timeout)
+        return self._local_copy.wait_for(version, timeout)
 
     def refresh(self, *, timeout: float | None = None) -> int:
         """Wait until the copy holds all that was committed before this call, and return its version."""
-        return self._replica.refresh(timeout)
+        return self._local_copy.refresh(timeout)
 
     # -- writing --------------------------------------------------------------------------------------
     def update(
@@ -206,7 +206,7 @@ class Store:
                 raise Conflict(f"others kept changing what the transaction read, until rev {self.version}")
 
     def _transaction(self) -> Transaction:
-        return Transaction(self._replica.view(), self._tables, self._now, self._damaged)
+        return Transaction(self._local_copy.view(), self._tables, self._now, self._damaged)
 
     def _commit(
         self, tx: Transaction, known: Claims, note: str | None, timeout: float | None
@@ -224,9 +224,9 @@ class Store:
         if result.succeeded:
             tx.committed = result.rev
             with contextlib.suppress(VisorError):  # it is committed, and that is what counts
-                self._replica.wait_for(result.rev, timeout)
+                self._local_copy.wait_for(result.rev, timeout)
             return None
-        self._replica.wait_for(result.rev, timeout)
+        self._local_copy.wait_for(result.rev, timeout)
         return {path: _claim(file) for path, file in zip(command.claims, result.results, strict=True)}
 
     def batch(
@@ -272,8 +272,8 @@ class Store:
         for finding out whether there is that version.
         """
         chosen = specs.selection(specifiers, self._tables, marks)
-        outlet: Outlet[Record] = Outlet(self._clock, limit=limit, patience=patience, select=chosen)
-        events = Events(self._replica, outlet, include_old)
+        queue: ReaderQueue[Record] = ReaderQueue(self._clock, limit=limit, patience=patience, select=chosen)
+        events = Events(self._local_copy, queue, include_old)
         if resume_from is None:
             events.go_live()
             return events
@@ -316,8 +316,8 @@ class Store:
     ) -> tuple[Reading, Events]:
         """Return the objects as they are now, and a watch of exactly what comes after that; see `snapshot`, `watch`."""
         chosen = specs.selection(specifiers, self._tables, marks)
-        outlet: Outlet[Record] = Outlet(self._clock, limit=limit, patience=patience, select=chosen)
-        events = Events(self._replica, outlet, include_old)
+        queue: ReaderQueue[Record] = ReaderQueue(self._clock, limit=limit, patience=patience, select=chosen)
+        events = Events(self._local_copy, queue, include_old)
         return Reading(events.go_live(), self._tables), events
 
     def changes_between(
@@ -341,7 +341,7 @@ class Store:
             latest = self._client.rev(timeout=timeout)
             if version > latest:
                 raise FutureRev(rev=latest, asked=version)
-            self._replica.wait_for(version, timeout)
+            self._local_copy.wait_for(version, timeout)
 
     def _history(self, first: int, last: int) -> list[Batch[Record]]:
         """Return the batches after `first` up to `last`, from the registry."""

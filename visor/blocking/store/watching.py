@@ -11,14 +11,14 @@ from visor._core.backoff import seconds_or_ever
 from visor._core.following.cache import View
 from visor._core.following.delta import Batch
 from visor._core.following.errors import WatcherClosed
-from visor._core.following.reader_queue import Outlet
+from visor._core.following.reader_queue import ReaderQueue
 from visor._core.late import nothing_changed
 from visor._core.public import public
 from visor._core.store.events import Committed, committed
 from visor._core.store.record import Record
 from visor._core.store.specs import Select
 from visor._drivers.blocking.signal import Signal
-from visor.blocking.following.local_copy import Replica
+from visor.blocking.following.local_copy import LocalCopy
 
 Fetch = Callable[[int, int], list[Batch[Record]]]
 """Fetches the batches after a version up to another from the registry's history."""
@@ -38,10 +38,10 @@ class Events:
     (go on with `resume_from=error.rev`), Compacted when what should be replayed is gone, Stopped.
     """
 
-    def __init__(self, replica: Replica[Record], outlet: Outlet[Record], include_old: bool) -> None:
-        self._replica = replica
-        self._latch = replica.picture.latch
-        self._outlet = outlet
+    def __init__(self, local_copy: LocalCopy[Record], queue: ReaderQueue[Record], include_old: bool) -> None:
+        self._local_copy = local_copy
+        self._latch = local_copy.cache.latch
+        self._queue = queue
         self._include_old = include_old
         self._signal = Signal()
         self._pending: deque[Committed] = deque()
@@ -57,7 +57,7 @@ class Events:
 
     def go_live(self) -> View[Record]:
         """Collect what comes from now on; return how it stands now."""
-        view, self._signal = self._replica.tap(self._outlet)
+        view, self._signal = self._local_copy.tap(self._queue)
         self._live = True
         if self._fetch is None:
             self._version = view.rev
@@ -75,7 +75,7 @@ class Events:
             return self._given
         if self._fetch is not None:
             return self._version
-        return max(self._version, self._outlet.delivered)
+        return max(self._version, self._queue.delivered)
 
     def next(self, *, timeout: float | None = None) -> Committed:
         """Return the next transaction; DeadlineExceeded when none comes in time (None waits for ever).
@@ -96,22 +96,22 @@ class Events:
             found = self._pending.popleft()
             self._given = found.version
             return found
-        outlet = self._outlet
-        if not self._signal.until(lambda: outlet.ready or self._closed, timeout):
+        queue = self._queue
+        if not self._signal.until(lambda: queue.ready or self._closed, timeout):
             raise nothing_changed(timeout or 0.0)
         if self._closed:
             return None
         with self._latch:
-            batch = outlet.take()
+            batch = queue.take()
         if batch is not None:
             return committed(batch, self._include_old)
-        if outlet.error is not None:
-            raise outlet.error
+        if queue.error is not None:
+            raise queue.error
         return None
 
     def _refill(self, fetch: Fetch) -> None:
         """Fetch a chunk of history; go live first when it is the last, so that nothing falls between."""
-        until = self._replica.rev
+        until = self._local_copy.rev
         if not self._live and until - self._version <= CHUNK:
             until = self.go_live().rev
         last = min(until, self._version + CHUNK)
@@ -136,7 +136,7 @@ class Events:
     def close(self) -> None:
         """End it: idempotent, never waits. Iteration stops."""
         self._closed = True
-        self._replica.untap(self._outlet)
+        self._local_copy.untap(self._queue)
         self._signal.fire()
 
     def __enter__(self) -> Events:

@@ -18,7 +18,7 @@ from visor._core.public import public
 from visor._core.store.record import FrozenDict
 from visor._core.views.endpoint import Endpoint, Found, decode
 from visor._drivers.blocking.signal import Signal
-from visor.blocking.following.local_copy import Replica
+from visor.blocking.following.local_copy import LocalCopy
 
 if TYPE_CHECKING:
     from visor.blocking.client import Client
@@ -120,7 +120,7 @@ class RegistryLocator:
     def __init__(self, client: Client[Any], path: str = DIRECTORY, *, confirm: float = 5.0) -> None:
         self._path = path
         self._cut = len(path.rstrip("/")) + 1
-        self._replica: Replica[Announced] = Replica(
+        self._local_copy: LocalCopy[Announced] = LocalCopy(
             client, select.children(path), _read, _same, confirm=confirm, moved=self._moved
         )
         self._version = 0
@@ -134,13 +134,13 @@ class RegistryLocator:
     def start(self, *, timeout: float | None = None) -> RegistryLocator:
         """Fetch who is there, and follow it from then on; idempotent, `with` does it."""
         if not self._started:
-            self._replica.start(timeout)
+            self._local_copy.start(timeout)
             self._started = True
         return self
 
     def close(self) -> None:
         """End it; idempotent."""
-        self._replica.close()
+        self._local_copy.close()
 
     def __enter__(self) -> RegistryLocator:
         return self.start()
@@ -153,15 +153,15 @@ class RegistryLocator:
     @property
     def staleness(self) -> Staleness:
         """How old what is known may be."""
-        return self._replica.staleness
+        return self._local_copy.staleness
 
     def cached(self) -> Found:
         """Return who is there, in the order of their ids."""
         found = self._found
         if found.version == self._version:
             return found
-        with self._replica.picture.latch:
-            version, entries = self._version, sorted(self._replica.picture.entries.items())
+        with self._local_copy.cache.latch:
+            version, entries = self._version, sorted(self._local_copy.cache.entries.items())
         endpoints = tuple(held.endpoint for _, held in entries if held.endpoint is not None)
         problems = {path[self._cut :]: held.problem for path, held in entries if held.endpoint is None}
         self._found = found = Found(version, endpoints, FrozenDict(problems))
@@ -169,19 +169,19 @@ class RegistryLocator:
 
     def wait_for_update(self, version: int, *, timeout: float | None = None) -> Found:
         """Wait for news later than `version`, and return who is there. DeadlineExceeded, Stopped."""
-        replica = self._replica
+        local_copy = self._local_copy
         seconds = seconds_or_ever(timeout)
-        if not replica._signal.until(lambda: self._version > version or replica.ended, seconds):
+        if not local_copy._signal.until(lambda: self._version > version or local_copy.ended, seconds):
             raise nothing_changed(seconds or 0.0)
         if self._version <= version:
-            raise Stopped() from replica.error
+            raise Stopped() from local_copy.error
         return self.cached()
 
     def confirm(self, moment: float, timeout: float) -> bool:
         """Ask the registry unless it has vouched for a later moment already."""
-        if self._replica._asked < moment:
-            self._replica.refresh(timeout)
-        return self._replica._asked >= moment
+        if self._local_copy._asked < moment:
+            self._local_copy.refresh(timeout)
+        return self._local_copy._asked >= moment
 
     def __str__(self) -> str:
         return f"announced below {self._path}: {', '.join(map(str, self.cached().endpoints)) or 'nobody'}"

@@ -19,7 +19,7 @@ from typing import Any
 from visor._core.following.errors import Stopped
 from visor._core.log import log
 from visor._core.public import public
-from visor._core.views.catalog import Metrics, Reported, Roster, Schedule, Summary, View
+from visor._core.views.catalog import Catalog, Metrics, Reported, Schedule, Summary, View
 from visor._core.views.partition import WHOLE, HashRange, covers
 from visor._core.views.shape import check_probe
 from visor._drivers import chance, clocks
@@ -54,7 +54,7 @@ class Registry:
             check_probe(probe, awaited=AWAITED)
         self._locator = locator
         self._clock = clock
-        self._roster = Roster(now, clock, features, probe is not None)
+        self._catalog = Catalog(now, clock, features, probe is not None)
         self._schedule = Schedule(period, chance.dice)
         self._signal = Signal()
         self._prober = None if probe is None else Prober(probe, patience, self._probed)
@@ -88,7 +88,7 @@ class Registry:
             self._prober.close()
         if not self._ended:
             self._ended = True
-            self._roster.end()
+            self._catalog.end()
             self._signal.fire()
 
     def __enter__(self) -> Registry:
@@ -110,27 +110,27 @@ class Registry:
         finally:
             if not self._ended:
                 self._ended = True
-                self._roster.end()
+                self._catalog.end()
                 self._signal.fire()
 
     def _merge(self) -> None:
         with self._merging:  # or an older list could be taken in after a newer one
             found = self._locator.cached()
             self._version = found.version
-            changed = bool(found.version) and self._roster.merge(found.endpoints, found.problems)
+            changed = bool(found.version) and self._catalog.merge(found.endpoints, found.problems)
         if changed:
             self._stirred = True
             self._signal.fire()
 
     def _probe(self) -> None:
-        prober, schedule, roster = self._prober, self._schedule, self._roster
+        prober, schedule, catalog = self._prober, self._schedule, self._catalog
         assert prober is not None
         while not self._closed:
             self._stirred = False
-            for id, entry in schedule.due(roster.entries(), self._clock()):
+            for id, entry in schedule.due(catalog.entries(), self._clock()):
                 prober.submit(id, entry.number, entry.endpoint)
             for (id, number), problem in prober.overdue().items():
-                if roster.probed(id, number, problem, None):
+                if catalog.probed(id, number, problem, None):
                     self._signal.fire()
             wait = min(schedule.next(self._clock()), self._patience)
             self._signal.until(lambda: self._closed or self._stirred, max(0.001, wait))
@@ -140,21 +140,21 @@ class Registry:
         self._schedule.done(id, number, self._clock())
         if not isinstance(report, Reported):
             report = None  # a probe may return whatever it likes
-        if self._roster.probed(id, number, problem, report):
+        if self._catalog.probed(id, number, problem, report):
             self._signal.fire()
 
     # -- who is there ---------------------------------------------------------------------------------
     def all_views(self) -> list[View]:
         """Return all views, in the order of their ids."""
-        return self._roster.views()
+        return self._catalog.views()
 
     def healthy_views(self, *features: int) -> list[View]:
         """Return the views that are healthy and have all these features."""
-        return [view for view in self._roster.views() if view.provides(*features)]
+        return [view for view in self._catalog.views() if view.provides(*features)]
 
     def view(self, id: str) -> View | None:
         """Return the view at HOST:PORT, None when there is none."""
-        return next((view for view in self._roster.views() if view.id == id), None)
+        return next((view for view in self._catalog.views() if view.id == id), None)
 
     def holding(self, space: str, hash: int, *features: int) -> list[View]:
         """Return the healthy views with these features that serve this hash of the space."""
@@ -185,16 +185,16 @@ class Registry:
     @property
     def last_changed(self) -> datetime:
         """When something changed last; every change is later than the one before, whatever the clock does."""
-        return self._roster.last_changed
+        return self._catalog.last_changed
 
     def wait_for_change(self, since: datetime, *, timeout: float | None = None) -> datetime:
         """Wait until something has changed after `since`, and return when. DeadlineExceeded, Stopped."""
-        roster = self._roster
-        if not self._signal.until(lambda: roster.last_changed > since or self._ended, timeout):
+        catalog = self._catalog
+        if not self._signal.until(lambda: catalog.last_changed > since or self._ended, timeout):
             raise DeadlineExceeded(seconds=timeout or 0.0)
-        if roster.last_changed <= since:
+        if catalog.last_changed <= since:
             raise Stopped()
-        return roster.last_changed
+        return catalog.last_changed
 
     def wait_for_stable(self, seconds: float, *, timeout: float | None = None) -> None:
         """Wait until nothing has changed for so many seconds. DeadlineExceeded, Stopped.
@@ -203,22 +203,22 @@ class Registry:
         longer ago than it lasted. With a `timeout` of 0 this returns if it has done so already.
         """
         deadline = math.inf if timeout is None else self._clock() + timeout
-        roster = self._roster
+        catalog = self._catalog
         while True:
-            moved = roster.moved
+            moved = catalog.moved
             if self._ended:
                 raise Stopped()
             now, rested = self._clock(), moved + seconds
             left = deadline - now
             moment = max(rested, now - seconds)
-            if now >= rested and self._confirmed(moment, left) and roster.moved == moved:
+            if now >= rested and self._confirmed(moment, left) and catalog.moved == moved:
                 return
             if left <= 0:
                 raise DeadlineExceeded(seconds=timeout or 0.0)
             self._until_moved(moved, min(left, max(0.01, rested - now)))
 
     def _until_moved(self, moved: float, wait: float) -> None:
-        self._signal.until(lambda: self._roster.moved != moved or self._ended, wait)
+        self._signal.until(lambda: self._catalog.moved != moved or self._ended, wait)
 
     def _confirmed(self, moment: float, left: float) -> bool:
         """Whether the locator's list was all there was at the moment, and is merged."""
@@ -233,7 +233,7 @@ class Registry:
     # -- telling --------------------------------------------------------------------------------------
     def summary(self) -> Summary:
         """Return counts."""
-        return self._roster.summary()
+        return self._catalog.summary()
 
     def dump(self) -> str:
         """Return a line for each view, in the order of their ids, below the counts."""
@@ -243,11 +243,11 @@ class Registry:
     @property
     def metrics(self) -> Metrics:
         """What the registry has seen so far."""
-        return self._roster.metrics()
+        return self._catalog.metrics()
 
     def force_features(self, id: str, features: int | None) -> None:
         """For tests: have this view provide these features, whatever it announces; None: as it announces."""
-        if self._roster.force(id, features):
+        if self._catalog.force(id, features):
             self._signal.fire()
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The core of every copy: a picture moves on, views of it stand still, batches merge to what they lead to."""
+"""The core of every copy: a cache moves on, views of it stand still, batches merge to what they lead to."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visor import paths
-from visor._core.following.cache import Picture
+from visor._core.following.cache import Cache
 from visor._core.following.delta import Batch, Origin, difference, merged
 from visor._core.following.pages import MOST, backlog, cut
-from visor._core.following.sorted_paths import Order
+from visor._core.following.sorted_paths import SortedPaths
 from visor.values import Kind
 
 NAMES = st.sampled_from(["/a", "/a/b", "/a-b", "/b", "/b/c/d", "/é", "/b/c"])
@@ -20,17 +20,17 @@ CHANGES = st.dictionaries(NAMES, ENTRIES, min_size=1, max_size=4)
 STEPS = st.lists(st.tuples(st.sampled_from(["apply", "reset", "view", "order"]), CHANGES), max_size=25)
 
 
-def step(picture: Picture[int], rev: int, how: str, changes: dict[str, int | None]) -> Batch[int]:
-    since = picture.rev
-    with picture.latch:
+def step(cache: Cache[int], rev: int, how: str, changes: dict[str, int | None]) -> Batch[int]:
+    since = cache.rev
+    with cache.latch:
         if how == "reset":
             kept = {path: entry for path, entry in changes.items() if entry is not None}
-            return Batch(rev, since, picture.reset(rev, kept), Origin.REBUILT)
+            return Batch(rev, since, cache.reset(rev, kept), Origin.REBUILT)
         rows = [
             (path, entry, Kind.UPDATE if entry is not None else Kind.DELETE)
             for path, entry in changes.items()
         ]
-        return Batch(rev, since, picture.apply(rev, rows))
+        return Batch(rev, since, cache.apply(rev, rows))
 
 
 def taken_in(state: dict[str, int], batch: Batch[int]) -> dict[str, int]:
@@ -48,33 +48,33 @@ def taken_in(state: dict[str, int], batch: Batch[int]) -> dict[str, int]:
 
 @given(STEPS)
 def test_views_stand_still_and_batches_lead_where_they_say(steps: list[tuple[str, Any]]) -> None:
-    picture: Picture[int] = Picture(lambda a, b: a == b)
+    cache: Cache[int] = Cache(lambda a, b: a == b)
     state: dict[str, int] = {}
     views = []
     for rev, (how, changes) in enumerate(steps, 1):
         if how == "view":
-            with picture.latch:
-                views.append((picture.view(), dict(picture.entries), picture.rev))
+            with cache.latch:
+                views.append((cache.view(), dict(cache.entries), cache.rev))
         elif how == "order":
-            picture.starting("/")
+            cache.starting("/")
         else:
-            state = taken_in(state, step(picture, rev, how, changes))
-        assert picture.entries == state
-        assert picture.starting("/") == sorted(state, key=paths.sort_key)
+            state = taken_in(state, step(cache, rev, how, changes))
+        assert cache.entries == state
+        assert cache.starting("/") == sorted(state, key=paths.sort_key)
         for view, held, then in views:
             assert (view.entries(), view.rev, len(view)) == (held, then, len(held))
             assert all(view.get(path) == held.get(path) for path in [*held, *state])
             assert view.starting("/b") == sorted(
                 (path for path in held if path.startswith("/b")), key=paths.sort_key
             )
-            assert dict(view.among(list(picture.entries))) == held
+            assert dict(view.among(list(cache.entries))) == held
 
 
 @given(STEPS)
 def test_merged_batches_lead_where_the_single_ones_lead(steps: list[tuple[str, Any]]) -> None:
-    picture: Picture[int] = Picture(lambda a, b: a == b)
+    cache: Cache[int] = Cache(lambda a, b: a == b)
     batches = [
-        step(picture, rev, how, changes)
+        step(cache, rev, how, changes)
         for rev, (how, changes) in enumerate(steps, 1)
         if how in ("apply", "reset")
     ]
@@ -83,26 +83,26 @@ def test_merged_batches_lead_where_the_single_ones_lead(steps: list[tuple[str, A
     whole = batches[0]
     for batch in batches[1:]:
         whole = merged(whole, batch)
-    assert taken_in({}, whole) == picture.entries
+    assert taken_in({}, whole) == cache.entries
     assert (whole.since, whole.rev) == (0, batches[-1].rev)
     assert all(delta.kind is Kind.CREATE for delta in whole)  # it begins with nothing
 
 
 def test_a_view_costs_nothing_once_it_is_gone() -> None:
-    picture: Picture[int] = Picture(lambda a, b: a == b)
-    step(picture, 1, "apply", {"/a": 1})
-    with picture.latch:
-        view = picture.view()
-    step(picture, 2, "apply", {"/a": 2})
+    cache: Cache[int] = Cache(lambda a, b: a == b)
+    step(cache, 1, "apply", {"/a": 1})
+    with cache.latch:
+        view = cache.view()
+    step(cache, 2, "apply", {"/a": 2})
     assert view.get("/a") == 1
     del view
-    step(picture, 3, "apply", {"/a": 3})
-    assert picture._views == []
+    step(cache, 3, "apply", {"/a": 3})
+    assert cache._views == []
 
 
 @given(st.lists(st.text("/ab-", max_size=5).map(lambda text: "/x" + text)), st.text("/ab-", max_size=3))
 def test_order_is_path_order(names: list[str], tail: str) -> None:
-    order = Order(())
+    order = SortedPaths(())
     for name in set(names):
         order.add(name)
     prefix = "/x" + tail

@@ -13,7 +13,7 @@ from visor import errors
 from visor._core.address import Address
 from visor._core.backoff import Backoff
 from visor._core.call import Call
-from visor._core.client import GREETING, LEAVING, OFFLINE, READY, Session
+from visor._core.client import GREETING, LEAVING, OFFLINE, READY, ClientProtocol
 from visor._core.feed import Feed
 from visor._drivers.environment import gather
 from visor.protocol import verbs
@@ -28,7 +28,7 @@ class Peer:
     def __init__(self, **changes: Any) -> None:
         settings = gather("x:1", "/", 10, "me", None, None, None, {})
         changes = {"random": random.Random(1), "backoff": Backoff(1, 1, 1), **changes}
-        self.session = Session(dataclasses.replace(settings, **changes))
+        self.session = ClientProtocol(dataclasses.replace(settings, **changes))
         self.now = 100.0
 
     def connect(self, address: Address | None = None, **welcome: Any) -> list[list[Any]]:

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from visor._core.recipes.lease import LeaseState, Tenure
+from visor._core.recipes.lease import LeaseState, LeaseTimer
 from visor._drivers.clocks import boot_clock, lease_clock
 
 
 def test_it_is_counted_from_when_the_request_was_sent() -> None:
-    tenure = Tenure(10.0, sent=100.0)
+    tenure = LeaseTimer(10.0, sent=100.0)
     tenure.confirm(sent=103.0, ttl=10.0, now=109.0)
     assert tenure.left(109.0) == pytest.approx(4.0)
     assert tenure.look(112.99) is LeaseState.CONNECTED
@@ -19,21 +19,21 @@ def test_it_is_counted_from_when_the_request_was_sent() -> None:
 
 
 def test_an_answer_that_comes_after_it_was_lost_changes_nothing() -> None:
-    tenure = Tenure(10.0, sent=100.0)
+    tenure = LeaseTimer(10.0, sent=100.0)
     tenure.confirm(sent=109.0, ttl=10.0, now=110.5)
     assert tenure.look(110.5) is LeaseState.LOST
     assert tenure.left(110.5) == 0.0
 
 
 def test_answers_in_another_order_never_shorten_it() -> None:
-    tenure = Tenure(10.0, sent=100.0)
+    tenure = LeaseTimer(10.0, sent=100.0)
     tenure.confirm(sent=105.0, ttl=10.0, now=105.1)
     tenure.confirm(sent=103.0, ttl=10.0, now=105.2)
     assert tenure.deadline == 115.0
 
 
 def test_a_missed_attempt_suspends_and_is_made_again_soon() -> None:
-    tenure = Tenure(9.0, sent=0.0)
+    tenure = LeaseTimer(9.0, sent=0.0)
     assert tenure.due == 3.0
     tenure.miss(sent=3.0, now=3.01)
     assert tenure.state is LeaseState.SUSPENDED
@@ -45,7 +45,7 @@ def test_a_missed_attempt_suspends_and_is_made_again_soon() -> None:
 
 
 def test_the_end_is_final() -> None:
-    tenure = Tenure(9.0, sent=0.0)
+    tenure = LeaseTimer(9.0, sent=0.0)
     tenure.end(lost=False)
     tenure.end(lost=True)
     tenure.miss(1.0, 1.0)
