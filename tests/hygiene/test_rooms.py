@@ -28,3 +28,26 @@ def test_every_file_that_the_design_names_is_there(place: str) -> None:
     assert any(
         next(ROOT.glob(pattern), None) for pattern in (place, f"visord/**/{place}", f"tests/**/{place}")
     )
+
+
+LAYOUT = (ROOT / "visor" / "docs" / "internals" / "layout.md").read_text()
+CLIENT_TREE = LAYOUT.split("```")[1]
+BESIDE = {"__init__", "__main__", "py.typed", "__pycache__"}
+
+
+@pytest.mark.parametrize("room", ["", "_core", "_drivers"])
+def test_every_room_of_the_client_is_in_its_tree(room: str) -> None:
+    words = set(re.findall(r"[a-z_]+", CLIENT_TREE))
+    below = ROOT / "visor" / room
+    there = {path.name for path in below.iterdir() if path.is_dir() or not room}
+    assert {name.removesuffix(".py") for name in there} - BESIDE - words == set()
+
+
+def test_the_client_has_few_entries() -> None:
+    assert len([path for path in (ROOT / "visor").iterdir() if path.name != "__pycache__"]) <= 26
+
+
+@pytest.mark.parametrize("place", sorted(set(re.findall(r"`([\w/]+\.(?:py|md))`", LAYOUT))))
+def test_every_file_that_the_layout_names_is_there(place: str) -> None:
+    patterns = (place, f"visor/{place}", f"visor/**/{place}", f"tests/**/{place}")
+    assert any(next(ROOT.glob(pattern), None) for pattern in patterns)
