@@ -138,7 +138,7 @@ def test_a_killed_keeper_is_told_and_takes_the_first_process_along(mark: str) ->
 
 
 STOPS = {
-    "once": "kill -STOP $PPID; setsid sleep {0} & sleep {0}",
+    "once": "setsid sleep {0} & sleep {0} & while test -e {1}; do sleep 0.01; done; kill -STOP $PPID; wait",
     "again": "setsid sleep {0} & sleep {0} & while :; do kill -STOP $PPID; done",
 }
 """What an instance may do to its keeper."""
@@ -147,13 +147,17 @@ STOPS = {
 @pytest.mark.parametrize("how", STOPS)
 @pytest.mark.parametrize("end", ["end", "kill"])
 def test_a_stopped_keeper_keeps_nobody(
-    mark: str, monkeypatch: pytest.MonkeyPatch, how: str, end: str
+    mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, end: str
 ) -> None:
+    go = tmp_path / "go"
+    go.touch()
+    if how == "once":  # it is not let go on before it is to end
+        monkeypatch.setattr(child_module, "LOOK", 600.0)
     monkeypatch.setattr(child_module, "FORCE", 1.0 if how == "again" else 60.0)
 
     async def main() -> str | None:
-        child = await Child.start(f"sh -c '{STOPS[how].format(mark)}'", {})
-        monkeypatch.setattr(child_module, "LOOK", 600.0)
+        child = await Child.start(f"sh -c '{STOPS[how].format(mark, go)}'", {})
+        go.unlink()
         await asyncio.to_thread(until, lambda: len(sleeping(mark) - {child.pid}) >= 2)
         keeper = parent_of(child.pid)
         await asyncio.to_thread(until, lambda: state_of(keeper) == "T" or how == "again")

@@ -172,6 +172,9 @@ async def _beginning(keeper: asyncio.subprocess.Process, report: asyncio.StreamR
     match await _words(keeper, report, START):
         case [("pid" | "error") as kind, number] if number.isdecimal():
             return kind, number
+    if report.at_eof():  # it ends, or has: that is heard of a moment later
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(keeper.wait(), START)
     if keeper.returncode is not None:
         raise OSError(errno.ECHILD, "its keeper was killed")
     _force(keeper)
