@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -258,3 +259,24 @@ def test_nobody_is_told_to_join_a_node_that_has_no_peer_address(visor: Visor) ->
     answer = visor("cluster", "add", "n9")
     assert (answer.code, answer.out) == (1, b"")
     assert "it has no peer address" in answer.err
+
+
+def test_an_address_that_nobody_answers_at_is_told_with_where_it_comes_from(bare: Visor) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        at = f"127.0.0.1:{unused.getsockname()[1]}"
+        bare.ok("context", "add", "here", "--addr", at)
+        words = ("--timeout", "100ms", "ping")
+        assert "(the address is of --addr)" in bare("--addr", at, *words).err
+        assert "(the address is of context 'here')" in bare("--context", "here", *words).err
+        assert "(the address is of VISOR_ADDR)" in bare(*words, VISOR_ADDR=at).err
+
+
+def test_an_empty_address_is_refused_and_one_that_is_none_not_to_be_tried_again(
+    bare: Visor, tmp_path: Path
+) -> None:
+    empty = bare("--addr", "", "ping")
+    assert (empty.code, empty.err) == (2, "visor: --addr is empty: HOST:PORT was expected\n")
+    missing = bare("--addr", f"unix:{tmp_path}/none", "--timeout", "100ms", "ping")
+    assert missing.code == 6
+    assert missing.err.endswith("; nothing was changed; check the address\n")

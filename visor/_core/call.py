@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from visor.errors import DeadlineExceeded
+
 
 class Call:
     """One request from its making to its answer; a driver subclasses it to wake who waits.
@@ -44,3 +46,23 @@ def ends(error: BaseException) -> bool:
     All else is an accident of the callback, also a cancellation that it met elsewhere: the next event follows.
     """
     return isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit)
+
+
+def no_time(seconds: float) -> DeadlineExceeded:
+    """Return the error of a call that had no time to ask: nothing was sent. `seconds` as the caller gave them."""
+    if seconds:
+        return DeadlineExceeded(seconds=seconds)
+    return DeadlineExceeded("a timeout of 0 s leaves no time to ask: nothing was sent", seconds=seconds)
+
+
+def nothing_changed(seconds: float) -> DeadlineExceeded:
+    """Return the error of a call that waited for a change, and all was well, but none came."""
+    return DeadlineExceeded(f"nothing changed within {seconds:g} s", seconds=seconds)
+
+
+def nothing_yet(rev: int, latest: int, seconds: float) -> DeadlineExceeded:
+    """Return the error of a call that waited for changes from a rev on that nobody may have written yet."""
+    return DeadlineExceeded(
+        f"nothing changed within {seconds:g} s: it waits from rev {rev} on, and the latest known here is rev {latest}",
+        seconds=seconds,
+    )

@@ -26,10 +26,9 @@ from typing import Any
 import msgpack
 
 from visor._core.address import Address, learned
-from visor._core.call import Call
+from visor._core.call import Call, nothing_changed, nothing_yet
 from visor._core.feed import Feed
 from visor._core.inbound import Inbound
-from visor._core.late import nothing_changed, nothing_yet
 from visor._core.log import log
 from visor._core.reach import greeting_seconds
 from visor._core.sendable import check_shape, plain, unsendable

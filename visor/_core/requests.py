@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from visor import paths
 from visor._core.generic import F
@@ -16,6 +16,7 @@ from visor.protocol import verbs
 from visor.select import Selector
 from visor.values import NODES, Node
 
+C = TypeVar("C")
 REQUIRED: Any = object()
 """No default: what is not there is an error."""
 
@@ -145,3 +146,20 @@ def guards_of_reads(root: Root, guarded: Mapping[str, bool], rev: int | None) ->
         for path in guarded
         if not any(path != tree and paths.below(path, tree) for tree in trees)
     ]
+
+
+def checked_codec(codec: C) -> C:
+    """Return the codec; TypeError unless it can encode and decode."""
+    if not (callable(getattr(codec, "encode", None)) and callable(getattr(codec, "decode", None))):
+        raise TypeError(f"a codec is expected, as visor.codecs.TEXT is, not {shown(codec)}")
+    return codec
+
+
+def check_limit(limit: object) -> None:
+    """TypeError or ValueError unless it is None or a whole number, 0 or more."""
+    if limit is None:
+        return
+    if not isinstance(limit, int):
+        raise TypeError(f"limit must be a whole number or None, not {shown(limit)}")
+    if limit < 0:
+        raise ValueError(f"limit must be 0 or more, not {shown(limit)}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from visor._core.address import Address, parse
 from visor._core.backoff import in_seconds, whole_of
-from visor._core.late import no_time
+from visor._core.call import no_time
 from visor._core.public import public
 from visor.errors import DeadlineExceeded, NoQuorum, Unsettled, VisorError
 from visor.members import (

@@ -10,10 +10,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from visor._core.backoff import in_milliseconds
-from visor._core.fitting import check_limit, checked_codec
 from visor._core.generic import T
 from visor._core.public import public
-from visor._core.requests import REQUIRED, guard_row, op_result, plain_guard, set_operation, txn_message
+from visor._core.requests import (
+    REQUIRED,
+    check_limit,
+    checked_codec,
+    guard_row,
+    op_result,
+    plain_guard,
+    set_operation,
+    txn_message,
+)
 from visor._core.settings import Settings
 from visor._core.state import ClientState
 from visor._drivers.aio.driver import Driver

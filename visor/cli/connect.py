@@ -32,10 +32,14 @@ class Target(NamedTuple):
     addr: str | tuple[str, ...] | None
     root: str | None
     token: str | None
+    source: str
+    """Where `addr` comes from, as an error says it."""
 
 
 def target(settings: Settings) -> Target:
     """Resolve flags, environment and contexts. Raises Problem."""
+    if settings.flags.get("addr") == "":
+        raise Problem("--addr is empty: HOST:PORT was expected")
     name, by_flag = _context_name(settings)
     context = None
     if name is not None:
@@ -47,7 +51,15 @@ def target(settings: Settings) -> Target:
     named = (context.addr or None, context.root) if context is not None else (None, None)
     addr = settings.flags.get("addr") or (named[0] or env_addr if by_flag else env_addr or named[0])
     root = settings.flags.get("root") or (named[1] or env_root if by_flag else env_root or named[1])
-    return Target(addr, root, _token(settings, context))
+    return Target(addr, root, _token(settings, context), _source(settings, addr, env_addr, name))
+
+
+def _source(settings: Settings, addr: object, env_addr: str | None, context: str | None) -> str:
+    if settings.flags.get("addr"):
+        return "of --addr"
+    if addr is None:
+        return "the default: name another with --addr, VISOR_ADDR or 'visor context'"
+    return "of VISOR_ADDR" if addr == env_addr else f"of context {context!r}"
 
 
 def _context_name(settings: Settings) -> tuple[str | None, bool]:
@@ -107,7 +119,7 @@ def connect(settings: Settings, actor: str | None = None) -> Iterator[Client[byt
         client = (_dial_aloud if aloud else _dial)(settings, goal, seconds, actor)
     except DeadlineExceeded as error:
         # Nothing was asked yet: not a slow answer, but no registry.
-        raise Unavailable(str(error)) from error
+        raise Unavailable(f"{error} (the address is {goal.source})") from error
     except (ValueError, OSError) as error:
         if isinstance(error, VisorError):
             raise

@@ -9,6 +9,7 @@ With `--json` the line is an object for programs instead:
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +44,20 @@ HINTS: dict[type[Exception], str] = {
 """What to do; the nearest base counts, and an error's own advice before all of them."""
 
 
-ADVISERS: list[Callable[[errors.VisorError], str | None]] = []
+UNKNOWN_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+"""What the look-up of a name says that nobody has; not what it says when it could not be done just now."""
+
+
+def _wrong_address(error: errors.VisorError) -> str | None:
+    """Return the advice for an address behind which nothing can be: running it again brings nothing."""
+    late = error.__cause__ if type(error) is errors.Unavailable else None
+    cause = late.__cause__ if isinstance(late, errors.DeadlineExceeded) else None
+    if isinstance(cause, FileNotFoundError) or getattr(cause, "errno", None) in UNKNOWN_NAME:
+        return "nothing was changed; check the address"
+    return None
+
+
+ADVISERS: list[Callable[[errors.VisorError], str | None]] = [_wrong_address]
 """What knows better than `HINTS` by what an error is about: asked first."""
 
 

@@ -36,10 +36,9 @@ from typing import Any
 from visor._core import client
 from visor._core.address import Address
 from visor._core.backoff import Deadline, in_seconds, whole_of
-from visor._core.call import Call
+from visor._core.call import Call, no_time
 from visor._core.client import ClientProtocol
 from visor._core.feed import Feed
-from visor._core.late import no_time
 from visor._core.log import log
 from visor._core.request_names import NAMES, path_of
 from visor._core.settings import Settings

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from visor import paths
 from visor._core.backoff import seconds_or_ever
+from visor._core.call import nothing_changed
 from visor._core.following.cache import View
 from visor._core.following.delta import Batch, difference
 from visor._core.following.errors import Stopped, WatcherClosed
@@ -16,7 +17,6 @@ from visor._core.following.pages import backlog as backlog_batch
 from visor._core.following.pages import cut
 from visor._core.following.reader_queue import ReaderQueue
 from visor._core.generic import B, E
-from visor._core.late import nothing_changed
 from visor._core.log import log
 from visor._core.public import public
 from visor.aio._telling import tell

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from visor._core.backoff import seconds_or_ever
+from visor._core.call import nothing_changed
 from visor._core.following.errors import BacklogDone, WatcherClosed
-from visor._core.late import nothing_changed
 from visor._core.public import public
 from visor._core.shown import shown
 from visor._drivers.aio.signal import Signal

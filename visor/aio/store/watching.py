@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 
 from visor._core.backoff import seconds_or_ever
+from visor._core.call import nothing_changed
 from visor._core.following.cache import View
 from visor._core.following.delta import Batch
 from visor._core.following.errors import WatcherClosed
 from visor._core.following.reader_queue import ReaderQueue
-from visor._core.late import nothing_changed
 from visor._core.public import public
 from visor._core.store.events import Committed, committed
 from visor._core.store.record import Record

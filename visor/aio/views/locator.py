@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from visor import select
 from visor._core.backoff import seconds_or_ever
+from visor._core.call import nothing_changed
 from visor._core.dataclass import dataclass
 from visor._core.following.delta import Batch
 from visor._core.following.errors import Stopped
 from visor._core.following.staleness import Staleness
-from visor._core.late import nothing_changed
 from visor._core.public import public
 from visor._core.store.record import FrozenDict
 from visor._core.views.endpoint import Endpoint, Found, decode
