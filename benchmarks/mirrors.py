@@ -269,7 +269,7 @@ async def mirror(spec: Fleet) -> None:
         clients.append(await visor.aio.dial(address, timeout=60))
         mirrors.append(await visor.aio.Mirror(clients[-1], f"{ROOT}/**").start())
     for one in mirrors:
-        one._replica._moved = moved
+        one._local_copy._moved = moved
     gc.collect()
     gc.freeze()
     print("ready", flush=True)
