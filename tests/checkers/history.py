@@ -159,6 +159,8 @@ class Grant(NamedTuple):
 
 OUTSIDER: Final = "hostile"
 """The actor of those who mean harm: nobody keeps count of what they write."""
+FUZZ: Final = "fuzz"
+"""The actor of strange frames: one of them may greet a node in its own name."""
 
 
 @dataclass(slots=True)
@@ -186,7 +188,7 @@ class History:
 def token_of(commit: Commit) -> str | None:
     """Return the token of the write that made a commit; None when it names none, or nobody is asked for it."""
     note, changes = commit[3], commit[4]
-    if commit[2] == OUTSIDER:
+    if commit[2] in (OUTSIDER, FUZZ):
         return None
     if note:
         return note
