@@ -16,8 +16,6 @@ from visor._core.shown import shown
 from visor._core.token import check as check_token
 
 DEFAULT_TIMEOUT = 10.0
-
-
 ACTOR_LIMIT = 256
 """Characters of an actor, as servers take them."""
 
@@ -81,10 +79,12 @@ def _yes(name: str, env: Mapping[str, str], default: bool) -> bool:
 def _token_of(env: Mapping[str, str]) -> str | None:
     if env.get("VISOR_TOKEN"):
         return env["VISOR_TOKEN"]
+    file = env.get("VISOR_TOKEN_FILE")
+    if not file:
+        return None
     from visor._drivers import token_file  # seldom wanted
 
-    file = env.get("VISOR_TOKEN_FILE")
-    return token_file.read(file) if file else None
+    return token_file.read(file)
 
 
 def _actor(given: str | None, env: Mapping[str, str]) -> str:

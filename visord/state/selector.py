@@ -129,9 +129,10 @@ def _together(parts: list[Selector], limits: Limits) -> Selector | Refusal:
         return needed[0]
     texts = [glob.text for part in needed for glob in part.globs]
     wild = sum(text.count("*") + text.count("?") for text in texts)
-    if wild > WILD_TOGETHER or sum(map(len, texts)) > 4 * limits.path:
+    size = sum(map(len, texts))
+    if wild > WILD_TOGETHER or size > 4 * limits.path:
         expected = f"globs with {WILD_TOGETHER} `*` and `?` in all, of {4 * limits.path} characters together"
-        return bad_request("selector", expected, wild)
+        return bad_request("selector", expected, f"{wild}, of {size} characters")
     several = Parts(needed)
     selector = Selector(SEL_ANY, _common(part.base for part in needed), several.matches)
     selector.form = (SEL_ANY, *(part.form for part in needed))

@@ -351,11 +351,6 @@ class Hub:
         return self._count
 
     @property
-    def _at_once(self) -> int:
-        """How many watches are looked at once: fewer where some have several selectors."""
-        return AT_ONCE if self._selectors == self._count else max(1, AT_ONCE // SELECTORS)
-
-    @property
     def crowded(self) -> str | None:
         """Say so when the globs of all watches cost three quarters of what they may: dear ones are refused soon."""
         cost, limit = self.load.total // 10, self._limits.glob_cost
@@ -388,11 +383,11 @@ class Hub:
             return False
         self._publish()
         if not self._live.under_way:
-            for subscription in self._ahead.pop_through(self.rev + 1, self._at_once):
+            for subscription in _due(self._ahead, self.rev + 1):
                 self._place(subscription)
             if self._marking:
                 self._marking = self._live.mark_quiet(self.rev, self._now)
-        for subscription in self._lagging.pop_through(self.store.floor, self._at_once):
+        for subscription in _due(self._lagging, self.store.floor):
             self._end_compacted(subscription)
         if self._leaving:
             self._take_out(self._leaving[0])
@@ -662,6 +657,15 @@ class Hub:
         reader.selectors -= subscription.weight
         self._selectors -= subscription.weight
         self._count -= 1
+
+
+def _due(waiting: Waiting[Subscription], rev: int) -> Iterator[Subscription]:
+    """Take out those that wait for `rev` or less, few at a time: they have about `AT_ONCE` selectors at most."""
+    left = AT_ONCE
+    while left > 0 and (due := waiting.pop_through(rev, -(-left // SELECTORS))):
+        for subscription in due:
+            left -= subscription.weight
+            yield subscription
 
 
 def _some(subscriptions: list[Subscription]) -> Iterator[Subscription]:
