@@ -1,4 +1,4 @@
-# Generated from visor/aio/_keeper.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/_keeper.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Keeps leases alive: one runner for all leases of a client that have the same time to live.
 
 Three times in a time to live it sends one KEEPALIVE for all of them. An attempt that is not answered in a third of the

@@ -1,4 +1,4 @@
-# Generated from visor/aio/_listeners.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/_listeners.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Tells listeners what has happened, one thing after another, away from whoever noticed it."""
 
 from __future__ import annotations

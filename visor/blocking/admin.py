@@ -1,4 +1,4 @@
-# Generated from visor/aio/admin.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/admin.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """What operators ask of a cluster: `client.admin`.
 
     membership = client.admin.members()

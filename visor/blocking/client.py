@@ -1,4 +1,4 @@
-# Generated from visor/aio/client.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/client.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """The client: every operation of the registry as a method, the same for threads and for asyncio."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/lease.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/lease.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """A lease: what is attached to it goes when it ends, and it ends when nobody keeps it alive.
 
     with client.lease(10) as lease:                  # kept alive in the background

@@ -1,4 +1,4 @@
-# Generated from visor/aio/session.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/session.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """A session: a lease with what is built on it. Locks, semaphores, elections and parties belong to a session.
 
 with client.session(10) as session:

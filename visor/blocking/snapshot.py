@@ -1,4 +1,4 @@
-# Generated from visor/aio/snapshot.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/snapshot.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """The registry at one rev, and a file of it: immutable, and a write gives the next one.
 
 snapshot = client.snapshot()        # snapshot.rev == 42

@@ -1,4 +1,4 @@
-# Generated from visor/aio/subscription.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/subscription.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Callbacks on changes, away from the path of bytes."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/transaction.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/transaction.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """An optimistic transaction: read at one rev, write into a buffer, commit if nothing read has changed.
 
     with client.transaction() as tx:

@@ -1,4 +1,4 @@
-# Generated from visor/aio/watch.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/watch.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """A watch: commits in order, without a gap or a repeat, whatever happens to the connection."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/following/changes.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/following/changes.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Reading what changes: batches one after another, by iterating or by callback."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/following/follow.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/following/follow.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Following: a source's batches become the calls of a follower."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/following/freshness.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/following/freshness.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """What time it is in the cluster: one request every few seconds for all local copies of a client.
 
 That a connection is up and quiet proves little: the node at its other end may itself be cut off from the

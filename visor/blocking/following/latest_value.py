@@ -1,4 +1,4 @@
-# Generated from visor/aio/following/latest_value.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/following/latest_value.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """A cell: the latest value of something in this process, and waiting for a newer one."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/following/local_copy.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/following/local_copy.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """A local copy of a part of the registry, kept in sync: what mirrors, typed stores and registries stand on.
 
     stream --step--> cache (moves on, under its latch) --batch--> queues --> readers, callbacks, waiters

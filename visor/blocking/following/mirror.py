@@ -1,4 +1,4 @@
-# Generated from visor/aio/following/mirror.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/following/mirror.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """A mirror: files of the registry in this process, kept in sync, read at memory speed.
 
 with Mirror(client, "/apps/**") as mirror:

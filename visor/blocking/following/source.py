@@ -1,4 +1,4 @@
-# Generated from visor/aio/following/source.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/following/source.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """What can be followed, and reading it straight from the registry, at the reader's own pace."""
 
 from __future__ import annotations

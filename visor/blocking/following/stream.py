@@ -1,4 +1,4 @@
-# Generated from visor/aio/following/stream.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/following/stream.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """A part of the registry as a sequence of steps: its state, then what changes it, for ever.
 
     state    rev 7, all files          the first step

@@ -1,4 +1,4 @@
-# Generated from visor/aio/following/watcher.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/following/watcher.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Watching one thing: its latest value, and the next one when there is one.
 
 with watch_one(client, "/leader") as watcher:

@@ -1,4 +1,4 @@
-# Generated from visor/aio/recipes/__init__.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/recipes/__init__.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """What programs build on leases: locks, semaphores, elections, parties. All are made by a `Session`."""
 
 from __future__ import annotations

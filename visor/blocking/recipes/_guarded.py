@@ -1,4 +1,4 @@
-# Generated from visor/aio/recipes/_guarded.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/recipes/_guarded.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Transactions that happen only while a place is held.
 
 The registry compares a rev, and the rev of the holder's file moves when the holder itself writes it (`proclaim`), also

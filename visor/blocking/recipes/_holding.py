@@ -1,4 +1,4 @@
-# Generated from visor/aio/recipes/_holding.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/recipes/_holding.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """What locks, semaphores and leaderships have in common: a place in a queue that is held, and may be lost.
 
 **Holding something over a network protects nothing by itself.** A holder may stand still (a long pause, a suspended

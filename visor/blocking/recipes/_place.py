@@ -1,4 +1,4 @@
-# Generated from visor/aio/recipes/_place.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/recipes/_place.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """A contender's place in a queue: a file of its own, attached to the lease of its session.
 
 The name of the file is fixed before anything is sent. So whatever becomes of an answer, the same contender never stands

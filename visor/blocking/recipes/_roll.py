@@ -1,4 +1,4 @@
-# Generated from visor/aio/recipes/_roll.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/recipes/_roll.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Who stands in a directory, now and after every change."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/recipes/election.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/recipes/election.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Elections: many may lead, one does, and everybody sees who.
 
 election = session.election("/leader", b"10.0.0.5:80")

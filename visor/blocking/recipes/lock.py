@@ -1,4 +1,4 @@
-# Generated from visor/aio/recipes/lock.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/recipes/lock.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Locks: exclusive or shared, fair, and honest about being lost.
 
     lock = session.lock("/locks/db")

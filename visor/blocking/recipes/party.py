@@ -1,4 +1,4 @@
-# Generated from visor/aio/recipes/party.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/recipes/party.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """A party: who is there, now and from now on.
 
 with session.party("/workers", b"10.0.0.5") as party:

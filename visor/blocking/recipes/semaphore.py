@@ -1,4 +1,4 @@
-# Generated from visor/aio/recipes/semaphore.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/recipes/semaphore.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """A semaphore: at most so many hold it at once, in the order in which they came."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/__init__.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/__init__.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """The domain, awaited: apps, revisions, process types, instances, tickets, services, events.
 
 registry = visor.blocking.registry.connect("localhost:8046")

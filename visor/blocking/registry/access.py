@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/access.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/access.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """How the domain reads and writes: whole listings at one rev, and plans as transactions.
 
 It speaks the protocol's arrays itself, one request a page: a listing of 100 000 instances makes no object per file

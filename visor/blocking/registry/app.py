@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/app.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/app.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Apps: what is deployed. An app owns its revisions, process types, environments and instances."""
 
 from __future__ import annotations

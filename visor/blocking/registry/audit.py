@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/audit.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/audit.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Reading everything that the domain keeps, for the checker."""
 
 from __future__ import annotations

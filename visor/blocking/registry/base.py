@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/base.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/base.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """What all objects of the domain have in common: they are at a rev, and stay there."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/env.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/env.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Immutable environments: a named set of variables that an instance is started with."""
 
 from __future__ import annotations

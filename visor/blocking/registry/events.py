@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/events.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/events.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Events: what happens in the domain, in order, whole commits, from any rev on."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/instance.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/instance.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Instances: processes, from the wish for one to its tombstone."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/lock.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/lock.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Locks that programs agree on: a file that one of them may write (FEATURES C2)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/member.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/member.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Runners, loggers, proxies and process managers: who takes part, and where."""
 
 from __future__ import annotations

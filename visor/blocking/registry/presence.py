@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/presence.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/presence.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """A host that lives as long as a lease: what it has claimed becomes lost by itself when it dies."""
 
 from __future__ import annotations

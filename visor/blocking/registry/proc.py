@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/proc.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/proc.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Process types: what an app consists of, each with a port of its own."""
 
 from __future__ import annotations

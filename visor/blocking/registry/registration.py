@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/registration.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/registration.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Registering and unregistering what belongs to an app: revisions, process types, environments."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/registry.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/registry.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """The domain's front door: what is asked of the latest state, and what needs none."""
 
 from __future__ import annotations

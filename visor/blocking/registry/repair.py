@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/repair.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/repair.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Dealing with files of the domain that cannot be read: looking at what belongs together, and one transaction."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/revision.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/revision.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Revisions: builds of an app, which are scaled."""
 
 from __future__ import annotations

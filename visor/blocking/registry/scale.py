@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/scale.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/scale.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """How many instances there are, and making it another number."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/service.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/service.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Services and their endpoints: SRV data."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/snapshot.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/snapshot.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """The domain at one rev: everything is read as it was then, and new objects begin there."""
 
 from __future__ import annotations

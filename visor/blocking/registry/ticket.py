@@ -1,4 +1,4 @@
-# Generated from visor/aio/registry/ticket.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/registry/ticket.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Tickets: work to be done, and who does it."""
 
 from __future__ import annotations

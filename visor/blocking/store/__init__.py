@@ -1,4 +1,4 @@
-# Generated from visor/aio/store/__init__.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/store/__init__.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """The typed store under asyncio: the names of `visor.store`, awaited."""
 
 from __future__ import annotations

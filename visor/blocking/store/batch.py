@@ -1,4 +1,4 @@
-# Generated from visor/aio/store/batch.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/store/batch.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Many updates in few transactions of bounded size."""
 
 from __future__ import annotations

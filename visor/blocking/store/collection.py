@@ -1,4 +1,4 @@
-# Generated from visor/aio/store/collection.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/store/collection.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """The objects of one kind, for `follow` and for watching one of them."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/store/store.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/store/store.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """A typed store: collections of frozen dataclasses over a subtree, read from memory, changed in transactions.
 
 with Store(client, "/swarm", [Kind(Task, index=["service"])]) as store:

@@ -1,4 +1,4 @@
-# Generated from visor/aio/store/watching.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/store/watching.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Reading the events of a typed store, live and from history."""
 
 from __future__ import annotations

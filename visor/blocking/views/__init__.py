@@ -1,4 +1,4 @@
-# Generated from visor/aio/views/__init__.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/views/__init__.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """The view registry under asyncio: the names of `visor.views`, awaited."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/views/announcing.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/views/announcing.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Announcing: a service says where it is and what it provides, as long as it lives."""
 
 from __future__ import annotations

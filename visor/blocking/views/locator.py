@@ -1,4 +1,4 @@
-# Generated from visor/aio/views/locator.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/views/locator.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """Locators: who is there, as a list that is told (static) or kept in the registry (announced)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from visor/aio/views/registry.py by tests/hygiene/unasync.py.
+# Generated from visor/aio/views/registry.py: do not edit it here, edit that and run `python .ci/unasync.py`.
 """The view registry: who is there, how they are, and waiting until that changes or rests.
 
 with Registry(RegistryLocator(client), features=Feature, probe=tcp()) as registry:

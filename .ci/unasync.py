@@ -1,11 +1,11 @@
 """Makes `visor/blocking` from `visor/aio`: the asyncio source is the one that people edit.
 
-    python tests/hygiene/unasync.py            write the blocking modules
-    python tests/hygiene/unasync.py --check    say which ones differ, exit 1 if any does
+    python .ci/unasync.py            write the blocking modules
+    python .ci/unasync.py --check    say which ones differ, exit 1 if any does
 
 `async` and `await` go, names that belong to asyncio become their blocking twins, in code, in docstrings
-and in the examples inside them. What differs in nature (sockets, timers, threads) is in `_driver.py`,
-which is written by hand on both sides.
+and in the examples inside them. What differs in nature (sockets, timers, threads) is in `visor/_drivers`, which is
+written by hand on both sides. A rule that no module needs any more is an error: the list stays honest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "visor" / "aio"
 TARGET = ROOT / "visor" / "blocking"
 BY_HAND = ("__init__.py",)
@@ -32,7 +32,9 @@ def _modules() -> tuple[str, ...]:
 
 MODULES = _modules()
 
-HEADER = "# Generated from visor/aio/{name} by tests/hygiene/unasync.py.\n"
+HEADER = (
+    "# Generated from visor/aio/{name}: do not edit it here, edit that and run `python .ci/unasync.py`.\n"
+)
 
 REWRITES = (
     (r"\bawait ", ""),
@@ -119,13 +121,27 @@ def differing() -> list[str]:
     return names
 
 
+def unused() -> list[str]:
+    """Return the rules that change nothing in any module."""
+    sources = [(SOURCE / name).read_text() for name in MODULES]
+    left = []
+    for number, (pattern, _) in enumerate(REWRITES):
+        before = sources
+        sources = [re.sub(pattern, REWRITES[number][1], source) for source in before]
+        if sources == before:
+            left.append(pattern)
+    return left
+
+
 def main(arguments: list[str]) -> int:
     """Write the modules, or check them."""
     if "--check" in arguments:
         names = differing()
         for name in names:
             print(f"visor/blocking/{name} is not what visor/aio/{name} gives: run {Path(__file__).name}")
-        return 1 if names else 0
+        for pattern in unused():
+            print(f"no module needs the rule {pattern} of {Path(__file__).name}: take it out")
+        return 1 if names or unused() else 0
     for name in MODULES:
         (TARGET / name).parent.mkdir(exist_ok=True)
         (TARGET / name).write_text(formatted(translate((SOURCE / name).read_text(), name)))
