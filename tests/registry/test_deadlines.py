@@ -125,7 +125,7 @@ def _free_of_it(result: object) -> None:
     """What a call returned works on when the call's deadline has passed."""
     for each in getattr(result, "instances", ()) if isinstance(result, Scaled) else (result,):
         if isinstance(each, Registered | Presence):
-            assert each._access.left() is None
+            assert each.access.left() is None
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -51,7 +51,7 @@ class Admin:
         `stale` asks only the node that the client is connected to: that works without a leader. NoQuorum without one.
         """
         message = [verbs.MEMBERS, 0, int(stale)]
-        return membership_from_wire(await self._client._call(message, False, timeout))
+        return membership_from_wire(await self._client.channel.call(message, False, timeout))
 
     async def promote(self, member: str, *, timeout: float | None = None) -> Membership:
         """Give a learner a vote. Unsafe while it lacks too much, NoMember when there is none."""
@@ -86,7 +86,7 @@ class Admin:
             reports.append(await self._ask_one(member, membership.cluster, timeout))
         known = {self._client.address, *(member.client for member in membership.members)}
         given = []
-        for address in self._client._settings.addresses:
+        for address in self._client.channel.settings.addresses:
             if str(address) not in known:
                 given.append(await self._ask_given(address, timeout))
         return Survey(membership, tuple(reports), tuple(given))
@@ -122,7 +122,7 @@ class Admin:
         """Return the status of whoever is at these addresses, by a connection of its own."""
         client = self._client
         settings = replace(
-            client._settings,
+            client.channel.settings,
             addresses=addresses,
             discover=False,
             persistent=False,
@@ -130,7 +130,7 @@ class Admin:
             on_request=None,
             on_reconnect=None,
         )
-        probe = type(client)(settings, client._codec)
+        probe = type(client)(settings, client.channel.codec)
         try:
             await probe.connect(timeout=timeout)
             return dict((await probe.status(timeout=timeout)).told)
@@ -142,7 +142,7 @@ class Admin:
         if timeout is not None and not in_seconds(timeout):
             raise no_time(whole_of(timeout, 0.0))
         try:
-            answer: dict[str, Any] = await self._client._call(message, False, timeout)
+            answer: dict[str, Any] = await self._client.channel.call(message, False, timeout)
         except DeadlineExceeded as error:
             raise Unsettled(f"{action}: {error}; it may still happen") from error
         return answer

@@ -192,7 +192,9 @@ class Snapshot(Generic[T]):
     ) -> Any:
         """Return the file; `default` where there is none at this rev, or NotFound when none was given."""
         client = self._client
-        return await client.get(path, default, codec=codec or client._codec, at=self._rev, timeout=timeout)
+        return await client.get(
+            path, default, codec=codec or client.channel.codec, at=self._rev, timeout=timeout
+        )
 
     async def stat(self, path: str, *, timeout: float | None = None) -> Stat:
         """Return what the path is."""
@@ -254,7 +256,7 @@ class Snapshot(Generic[T]):
         client = self._client
         return client.scan(
             what,
-            codec=codec or client._codec,
+            codec=codec or client.channel.codec,
             at=self._rev,
             keys=keys,
             reverse=reverse,
@@ -285,9 +287,9 @@ class Snapshot(Generic[T]):
     ) -> File[Any]:
         """Write the file if it has not changed since `.rev`, and return it at its new rev; else RevMismatch."""
         client = self._client
-        chosen = codec or client._codec
-        message = set_message(client._root, path, chosen.encode(value), self._rev, note)
-        rev, succeeded, results = await client._call(message, True, timeout)
+        chosen = codec or client.channel.codec
+        message = set_message(client.channel.root, path, chosen.encode(value), self._rev, note)
+        rev, succeeded, results = await client.channel.call(message, True, timeout)
         if succeeded:
             return File(client, path, rev, results[1], chosen)
         raise self._changed(path, results[0])
@@ -314,10 +316,10 @@ class Snapshot(Generic[T]):
         Exists when there is one; RevMismatch when one was created and deleted since.
         """
         client = self._client
-        chosen = codec or client._codec
+        chosen = codec or client.channel.codec
         data = chosen.encode(value)
-        message = create_message(client._root, path, data, self._rev, note)
-        rev, succeeded, results = await client._call(message, True, timeout)
+        message = create_message(client.channel.root, path, data, self._rev, note)
+        rev, succeeded, results = await client.channel.call(message, True, timeout)
         if succeeded:
             return File(client, path, rev, [rev, data, rev, 1, 0], chosen)
         if results[0] is not None:

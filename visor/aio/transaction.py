@@ -97,7 +97,7 @@ class Transaction(Generic[T]):
         else:
             version = await self._read(path, "get", lambda: self._version(path))
         if version is not None:
-            return File(self._client, path, self._rev or 0, version, codec or self._client._codec)
+            return File(self._client, path, self._rev or 0, version, codec or self._client.channel.codec)
         if default is not REQUIRED:
             return default
         raise NotFound(path=path, rev=self._rev)
@@ -109,7 +109,7 @@ class Transaction(Generic[T]):
     async def get_value(self, path: str, default: Any, *, codec: Codec[Any] | None = None) -> Any:
         """Return the value of the file, or `default` when there is none."""
         try:
-            return (await self.get(path, codec=codec or self._client._codec)).value
+            return (await self.get(path, codec=codec or self._client.channel.codec)).value
         except NotFound:
             return default
 
@@ -144,7 +144,7 @@ class Transaction(Generic[T]):
         Of several selectors, or globs in braces, by that of each.
         """
         self._check_open()
-        self._client._root.selector(what)  # what is none is refused here, in words
+        self._client.channel.root.selector(what)  # what is none is refused here, in words
         bases = literal_parts(what)
         for base in bases:
             self._refuse_late_listing(base)
@@ -152,7 +152,7 @@ class Transaction(Generic[T]):
         self._guarded.update(dict.fromkeys(bases, True))
         if len(bases) > 1:
             self._scanned[what] = bases
-        codec = self._client._codec
+        codec = self._client.channel.codec
         return [File(self._client, path, self._rev or 0, version, codec) for path, version in rows]
 
     async def _read(
@@ -167,13 +167,13 @@ class Transaction(Generic[T]):
         return result
 
     async def _version(self, path: str) -> list[Any] | None:
-        root = self._client._root
+        root = self._client.channel.root
         rev, version = await self._call([verbs.GET, 0, root.path(path), self._rev])
         self._at(rev)
         return None if version is None else list(version)
 
     async def _exists(self, path: str) -> bool:
-        root = self._client._root
+        root = self._client.channel.root
         rev, kind = (await self._call([verbs.STAT, 0, root.path(path), self._rev]))[:2]
         self._at(rev)
         return bool(kind != verbs.N_MISSING)
@@ -200,7 +200,7 @@ class Transaction(Generic[T]):
             self._rev = rev
 
     async def _call(self, message: list[Any]) -> Any:
-        return await self._client._call(message, False, self._timeout)
+        return await self._client.channel.call(message, False, self._timeout)
 
     def _buffered(self, path: str) -> list[Any] | None:
         kept = self._buffer.get(path)
@@ -234,9 +234,9 @@ class Transaction(Generic[T]):
     ) -> None:
         """Write the file at commit, attached to `lease` if one is given."""
         self._check_open()
-        chosen = codec or self._client._codec
+        chosen = codec or self._client.channel.codec
         data = chosen.encode(value)
-        self._operations.append(set_operation(self._client._root.path(path), data, lease_id(lease)))
+        self._operations.append(set_operation(self._client.channel.root.path(path), data, lease_id(lease)))
         self._buffer[path] = data, value
 
     @overload
@@ -256,7 +256,7 @@ class Transaction(Generic[T]):
         """Write a file that must not exist; Exists when it does at the rev read at."""
         if await self._file_there(path):
             raise Exists(path=path, actual=self._rev)
-        await self.set(path, value, codec=codec or self._client._codec, lease=lease)
+        await self.set(path, value, codec=codec or self._client.channel.codec, lease=lease)
 
     @overload
     async def replace(self, path: str, value: T, *, lease: Leased | int | None = None) -> None: ...
@@ -275,13 +275,13 @@ class Transaction(Generic[T]):
         """Write a file that must exist; NotFound when it does not at the rev read at."""
         if not await self._file_there(path):
             raise NotFound(path=path, rev=self._rev)
-        await self.set(path, value, codec=codec or self._client._codec, lease=lease)
+        await self.set(path, value, codec=codec or self._client.channel.codec, lease=lease)
 
     async def delete(self, path: str, *, recursive: bool = False) -> None:
         """Delete at commit; NotFound when there is nothing at the rev read at."""
         if not await self.exists(path):
             raise NotFound(path=path, rev=self._rev)
-        self._operations.append([verbs.T_DELETE, self._client._root.path(path), recursive])
+        self._operations.append([verbs.T_DELETE, self._client.channel.root.path(path), recursive])
         for other in [other for other in self._buffer if below(other, path)]:
             del self._buffer[other]
         self._buffer[path] = None
@@ -317,12 +317,12 @@ class Transaction(Generic[T]):
             await self._fix_rev()
             return self._rev or 0
         # From here on all requests share it, also those that do the reads again.
-        self._timeout = timeout = self._client._driver.deadline(self._timeout).timeout
-        pause = self._client._driver.pauses(timeout)
+        self._timeout = timeout = self._client.channel.driver.deadline(self._timeout).timeout
+        pause = self._client.channel.driver.pauses(timeout)
         while True:
-            guards = guards_of_reads(self._client._root, self._guarded, self._rev)
+            guards = guards_of_reads(self._client.channel.root, self._guarded, self._rev)
             message = [verbs.TXN, 0, 0, guards, self._operations, [], self._note]
-            rev, succeeded, _ = await self._client._call(message, True, timeout)
+            rev, succeeded, _ = await self._client.channel.call(message, True, timeout)
             if succeeded:
                 return int(rev)
             await self._look_again(rev)

@@ -56,17 +56,17 @@ class Watch(Generic[T]):
     ) -> None:
         self._client = client
         self._codec = codec
-        self._strip = client._root.relative
+        self._strip = client.channel.root.relative
         flags = verbs.W_PREVIOUS * previous + verbs.W_STATE * state + verbs.W_KEYS * keys
         # What `Client.rev` says of an empty registry: there is no commit 0, so it can only mean the beginning.
         start = 1 if rev == 0 else rev
-        self._feed = Feed(client._root.selector(what), start, flags, _mask(kinds), window)
+        self._feed = Feed(client.channel.root.selector(what), start, flags, _mask(kinds), window)
         self._state: dict[str, File[T]] = {}
 
     async def open(self, timeout: float | None) -> Watch[T]:
         """Establish it, and return it; `Client.watch` does it."""
         feed = self._feed
-        await self._client._driver.subscribe(feed, timeout)
+        await self._client.channel.driver.subscribe(feed, timeout)
         self._open = True
         if feed.state_rev is not None:
             for full, version in feed.rows:
@@ -95,7 +95,7 @@ class Watch(Generic[T]):
         return self
 
     async def __anext__(self) -> Commit[T]:
-        commit = await self._client._driver.next(self._feed, None)
+        commit = await self._client.channel.driver.next(self._feed, None)
         if commit is None:
             raise StopAsyncIteration
         return commit_from_wire(commit, self._strip, self._codec)
@@ -105,7 +105,7 @@ class Watch(Generic[T]):
 
         `timeout` in seconds; None waits for ever. The watch stays usable after DeadlineExceeded.
         """
-        commit = await self._client._driver.next(self._feed, timeout)
+        commit = await self._client.channel.driver.next(self._feed, timeout)
         if commit is None:
             raise ClientClosed("the watch is closed")
         return commit_from_wire(commit, self._strip, self._codec)
@@ -115,11 +115,11 @@ class Watch(Generic[T]):
 
         What arrived before that and was not read yet is still to be read. DeadlineExceeded.
         """
-        return await self._client._driver.progress(self._feed, timeout)
+        return await self._client.channel.driver.progress(self._feed, timeout)
 
     async def close(self) -> None:
         """End it: idempotent, never waits. Iteration stops."""
-        await self._client._driver.unwatch(self._feed)
+        await self._client.channel.driver.unwatch(self._feed)
 
     async def __aenter__(self) -> Watch[T]:
         return self
@@ -131,7 +131,7 @@ class Watch(Generic[T]):
 
     def __del__(self) -> None:
         if self._open and not self._feed.ended:
-            self._client._driver.drop(self._feed)
+            self._client.channel.driver.drop(self._feed)
             if not self._in_loop:
                 text = f"unclosed {self!r}: use it in a with block, or close it"
                 warnings.warn(text, ResourceWarning, stacklevel=2, source=self)

@@ -41,7 +41,7 @@ class Keeper:
     def __init__(self, client: Client[Any], ttl: float) -> None:
         self._client = client
         self._ttl = ttl
-        self._clock = lease_clock(client._settings.clock)
+        self._clock = lease_clock(client.channel.settings.clock)
         self._lock = threading.Lock()
         self._leases: dict[int, Lease] = {}
         self._runner: Any = None
@@ -56,7 +56,7 @@ class Keeper:
             self._leases[lease.id] = lease
             self._changes += 1
             if self._runner is None:
-                self._runner = self._client._driver.spawn(self, self._run)
+                self._runner = self._client.channel.driver.spawn(self, self._run)
         self._signal.fire()
 
     def discard(self, lease: Lease) -> None:
@@ -86,7 +86,7 @@ class Keeper:
         for lease in leases:
             lease._gone()
         if runner is not None:
-            self._client._driver.join(runner)
+            self._client.channel.driver.join(runner)
 
     def _run(self) -> None:
         while True:
@@ -118,7 +118,7 @@ class Keeper:
         timeout = attempt_seconds(self._ttl, surely)
         message = [verbs.KEEPALIVE, 0, [lease.id for lease in batch]]
         try:
-            kept = dict(self._client._call(message, False, timeout))
+            kept = dict(self._client.channel.call(message, False, timeout))
         except ClientUnusable:
             self._drop(leases)
         except Exception as error:
@@ -145,7 +145,7 @@ class Keeper:
         if isinstance(error, DeadlineExceeded):
             self._silences += 1
             # A connection that is younger than that may just be about to answer.
-            self._client._driver.forsake(timeout / 2, again=self._silences > 1)
+            self._client.channel.driver.forsake(timeout / 2, again=self._silences > 1)
         for lease in batch:
             lease._missed(sent)
 

@@ -24,8 +24,8 @@ from visor._core.requests import (
 )
 from visor._core.settings import Settings
 from visor._core.state import ClientState
-from visor._drivers.blocking.driver import Driver
 from visor._drivers.clocks import lease_clock
+from visor.blocking._channel import Channel
 from visor.blocking.snapshot import File, Snapshot
 from visor.codecs import Codec
 from visor.errors import BadRequest, Conflict, Exists, LeaseLost, LeaseNotFound, NotFound, RevMismatch
@@ -88,24 +88,17 @@ class Client(Generic[T]):
     """
 
     def __init__(self, settings: Settings, codec: Codec[T]) -> None:
-        self._settings = settings
-        self._root = settings.root
-        # Without a root a path goes as it is: the server judges it.
-        self._path: Callable[[str], str] = str if settings.root.text == "/" else settings.root.path
-        self._codec: Codec[T] = checked_codec(codec)
-        self._driver = Driver(settings)
+        self.channel: Channel[T] = Channel(settings, checked_codec(codec))
+        """What its files, watches, locks and so on use of it; not for applications."""
+        self._settings, self._root, self._path = settings, settings.root, self.channel.path
+        self._codec, self._driver, self._call = self.channel.codec, self.channel.driver, self.channel.call
         self._keepers: dict[float, Keeper] = {}
         self._asking: Asking | None = None
         self._states: Listeners[ClientState] | None = None
-        self._call = self._driver.call if settings.on_request is None else self._driver.observed_call
 
     def _chosen(self, codec: Codec[Any] | None) -> Codec[Any]:
         """Return the codec of one call; TypeError when it is none."""
         return self._codec if codec is None else checked_codec(codec)
-
-    def _shared(self, timeout: float | None) -> float | None:
-        """Return the timeout for a call that takes several requests: they share it. None is the default for each."""
-        return None if timeout is None else self._driver.deadline(timeout).timeout
 
     # -- life -----------------------------------------------------------------------------------------
     def connect(self, *, timeout: float | None = None) -> None:
@@ -366,7 +359,7 @@ class Client(Generic[T]):
         entries: list[Entry] = []
         cursor: object = None
         below = str(path).rstrip("/") + "/"
-        timeout = self._shared(timeout)
+        timeout = self.channel.shared(timeout)
         check_limit(limit)
         while limit is None or len(entries) < limit:
             page = 0 if limit is None else limit - len(entries)
@@ -472,7 +465,7 @@ class Client(Generic[T]):
         selector = self._root.selector(what)
         cursor: object = None
         count = 0
-        timeout = self._shared(timeout)
+        timeout = self.channel.shared(timeout)
         while True:
             message = [verbs.SCAN, 0, selector, at, int(stale), cursor, 0, {"count": True}]
             at, _, cursor, more = self._call(message, False, timeout)
@@ -1012,7 +1005,7 @@ class Client(Generic[T]):
         A file whose last change is below the floor of history is left out. What is much to look at takes several
         requests: a `timeout` is for all of them, left out each has that of `dial`.
         """
-        timeout = self._shared(timeout)
+        timeout = self.channel.shared(timeout)
         files = {file.path: file for file in self.scan(what, at=at, keys=True, timeout=timeout)}
         found: dict[str, Blame] = {}
         last = max((file.rev for file in files.values()), default=0)

@@ -51,12 +51,12 @@ class Lease:
     ) -> None:
         self._client = client
         self._id = lease
-        self._clock = lease_clock(client._settings.clock)
+        self._clock = lease_clock(client.channel.settings.clock)
         self._timer = LeaseTimer(ttl, sent)
         self._keeper = keeper
         self._lock = threading.Lock()
         self._signal = Signal()
-        self._listeners: Listeners[LeaseState] = Listeners(client._driver)
+        self._listeners: Listeners[LeaseState] = Listeners(client.channel.driver)
         self._told = LeaseState.CONNECTED
         self._pid = process_id()
         if keeper is not None:
@@ -143,7 +143,7 @@ class Lease:
         """
         self.check()
         sent = self._clock()
-        rows = self._client._call([verbs.KEEPALIVE, 0, [self._id]], False, timeout)
+        rows = self._client.channel.call([verbs.KEEPALIVE, 0, [self._id]], False, timeout)
         if rows[0][1]:
             self._confirmed(sent, rows[0][1] / 1000)
         else:

@@ -62,7 +62,7 @@ class Session(Lease):
         self._held: dict[str, Held] = {}
         """What is held, by the path of its file."""
         self._leaving: set[str] = set()
-        self._over: Listeners[LeaseState] = Listeners(client._driver)
+        self._over: Listeners[LeaseState] = Listeners(client.channel.driver)
         super().__init__(client, lease, ttl, sent, keeper)
 
     # -- recipes --------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ class Session(Lease):
         return Party(self, path, data=self._said(data))
 
     def _said(self, data: bytes | None) -> bytes:
-        return self._client._settings.actor.encode() if data is None else data
+        return self._client.channel.settings.actor.encode() if data is None else data
 
     def __enter__(self) -> Session:
         return self
@@ -133,7 +133,7 @@ class Session(Lease):
 
         One that fails stands in nobody's way: each is dealt with by itself, what is held first.
         """
-        deadline = self._client._driver.deadline(timeout)
+        deadline = self._client.channel.driver.deadline(timeout)
         held = self._held.copy()  # while the answer is under way, some are released, and others acquired
         if held:
             try:

@@ -62,15 +62,15 @@ class LocalCopy(Generic[E]):
         gone: Callable[[str | None], object] | None = None,
     ) -> None:
         self._client = client
-        self._driver: Driver = client._driver
-        self._clock = client._settings.clock
+        self._driver: Driver = client.channel.driver
+        self._clock = client.channel.settings.clock
         self._moved = moved
         """Called under the latch with every batch, before anybody else hears of it."""
         self._gone = gone
         """Called with the path of every file that was deleted, with None before a whole state is looked at."""
         self._stream = Stream(client, what, self._arrived)
         self.cache: Cache[E] = Cache(same)
-        self._ingest = Ingest(self.cache, client._root.relative, make, gone)
+        self._ingest = Ingest(self.cache, client.channel.root.relative, make, gone)
         self._taps: list[tuple[ReaderQueue[E], Signal]] = []
         self._signal = Signal()
         if not confirm > 0:

@@ -55,7 +55,7 @@ class Election(Lock):
         """
         await self.campaign(timeout)
         try:
-            result = await self._client._driver.outcome(lead(self.fence))
+            result = await self._client.channel.driver.outcome(lead(self.fence))
         except BaseException as error:
             await self._exit(error)
             raise

@@ -70,11 +70,11 @@ class Access:
     def __init__(self, client: Client[Any], clock: Callable[[], float], random: Random) -> None:
         self.client = client
         self.random = random
-        self.actor: str = text("actor", client._settings.actor)
+        self.actor: str = text("actor", client.channel.settings.actor)
         self._clock = clock
-        self._path = client._root.path
-        self._relative = client._root.relative
-        self._contest = replace(client._settings, backoff=CONTEST)
+        self._path = client.channel.root.path
+        self._relative = client.channel.root.relative
+        self._contest = replace(client.channel.settings, backoff=CONTEST)
         self._hurry: Hurry | None = None
         self.unhurried: Access = self
         """The same without the deadline of one call: what a call returns works with that."""
@@ -87,7 +87,7 @@ class Access:
         if timeout is None:
             return self
         hurried = Access(self.client, self._clock, self.random)
-        hurried._hurry = Hurry(self.client._driver.deadline(timeout))
+        hurried._hurry = Hurry(self.client.channel.driver.deadline(timeout))
         hurried.unhurried = self.unhurried
         return hurried
 
@@ -106,7 +106,7 @@ class Access:
 
     def pauses(self) -> Pauses:
         """Return the pauses between attempts within the deadline of the call (without one: in the time of `dial`)."""
-        pauses = self.client._driver.pauses(self.left())
+        pauses = self.client.channel.driver.pauses(self.left())
         pauses._settings = self._contest
         return pauses
 
@@ -122,7 +122,7 @@ class Access:
         return seconds
 
     async def _ask(self, message: list[Any]) -> Any:
-        return await self.client._call(message, False, self.left())
+        return await self.client.channel.call(message, False, self.left())
 
     # -- reading --------------------------------------------------------------------------------------
     async def rev(self) -> int:
@@ -160,7 +160,7 @@ class Access:
         limit: int | None = None,
     ) -> AsyncIterator[tuple[int, list[Row]]]:
         """Iterate over the same by pages, each with the rev that was read; there is at least one."""
-        selector = self.client._root.selector(what)
+        selector = self.client.channel.root.selector(what)
         options = {"keys": True} if keys else {}
         cursor: object = None
         left = limit
@@ -177,7 +177,7 @@ class Access:
 
     async def count(self, what: Selector, at: int | None = None) -> tuple[int, int]:
         """Return the rev that was read, and how many files match."""
-        selector = self.client._root.selector(what)
+        selector = self.client.channel.root.selector(what)
         cursor: object = None
         count = 0
         while True:
@@ -215,7 +215,7 @@ class Access:
             [[verbs.T_GET, full(path)] for path in plan.look],
             plan.note,
         ]
-        rev, succeeded, results = await self.client._call(message, True, self._to_write(timeout))
+        rev, succeeded, results = await self.client.channel.call(message, True, self._to_write(timeout))
         if succeeded:
             return int(rev)
         return Refused(rev, dict(zip(plan.look, results, strict=True)))
@@ -223,7 +223,7 @@ class Access:
     async def uid(self, timeout: float | None = None) -> int:
         """Return a number that nobody else gets: the rev of a write that cannot fail for others' sake."""
         message = [verbs.SET, 0, 0, self._path(UID), b""]
-        rev: int = await self.client._call(message, True, self._to_write(timeout))
+        rev: int = await self.client.channel.call(message, True, self._to_write(timeout))
         return rev
 
     async def ids(self, count: int, timeout: float | None = None) -> list[int]:

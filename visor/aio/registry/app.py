@@ -90,9 +90,9 @@ class App(Registered):
             raise AlreadyRegistered(
                 f"app {self.name}: is registered already", path=path, actual=self._mod_rev
             )
-        record = replace(self._record, registered=self._access.time())
+        record = replace(self._record, registered=self.access.time())
         plan = registrations.register_app(record, self._given, self.rev)
-        done = await self._access.commit(plan, timeout)
+        done = await self.access.commit(plan, timeout)
         if isinstance(done, Refused):
             raise registrations.why(f"app {self.name}", path, self.rev, done, created=True)
         return self._at(done, record, done)
@@ -112,8 +112,8 @@ class App(Registered):
         path = layout.app(self.name)
         if not self.is_registered:
             raise NotFound(f"app {self.name}: not registered", path=path, rev=self.rev)
-        view = self._view._within(timeout)
-        access = view._access
+        view = self._view.within(timeout)
+        access = view.access
         pauses = access.pauses()
         mark = access.mark(None, reason)
         while True:
@@ -140,10 +140,10 @@ class App(Registered):
 
         An app that is not registered by then comes back as one that can be registered.
         """
-        view = await self._view._within(timeout).fast_forward(rev)
+        view = await self._view.within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = await view._access.get(layout.app(self.name), view.rev)
+        _, version = await view.access.get(layout.app(self.name), view.rev)
         if version is None:
             return App(view, replace(self._record, registered=None), 0)
         return App(view, view.decode(AppRecord, layout.app(self.name), version), version[0])
@@ -156,7 +156,7 @@ class App(Registered):
         path = layout.app(self.name)
         if not self.is_registered:
             raise NotFound(f"app {self.name}: not registered", path=path, rev=self.rev)
-        done = await self._access.commit(registrations.replace(path, encode(record), self._mod_rev), timeout)
+        done = await self.access.commit(registrations.replace(path, encode(record), self._mod_rev), timeout)
         if isinstance(done, Refused):
             raise registrations.why(f"app {self.name}", path, self.rev, done)
         return self._at(done, record, done)
@@ -164,18 +164,18 @@ class App(Registered):
     # -- the environment, a variable at a time --------------------------------------------------------
     async def environment_variables(self, *, timeout: float | None = None) -> Mapped[str, str]:
         """Return the environment at this rev; empty when there is none."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         if not self.is_registered:
             return Mapped(self._given)
         return await view.variables(self.name)
 
     async def get_environment_variable(self, key: str, *, timeout: float | None = None) -> str:
         """Return a variable's value at this rev; NotFound when there is none."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         path = layout.variable(self.name, names.variable(key))
         if not self.is_registered and key in self._given:
             return self._given[key]
-        _, version = await view._access.get(path, self.rev)
+        _, version = await view.access.get(path, self.rev)
         if version is None:
             raise NotFound(f"app {self.name}: no variable {key!r}", path=path, rev=self.rev)
         return layout.variable_text(path, version[1])[1]
@@ -194,7 +194,7 @@ class App(Registered):
             given = MappingProxyType({**self._given, key: value})
             return App(self._view, self._record, 0, given)
         plan = registrations.set_variable(self.name, key, value, self.rev)
-        done = await self._access.commit(plan, timeout)
+        done = await self.access.commit(plan, timeout)
         if isinstance(done, Refused):
             path = layout.variable(self.name, key)
             raise _variable_changed(self.name, key, path, self.rev, done)
@@ -210,7 +210,7 @@ class App(Registered):
                 raise NotFound(f"app {self.name}: no variable {key!r}", path=path, rev=self.rev)
             rest = {name: value for name, value in self._given.items() if name != key}
             return App(self._view, self._record, 0, MappingProxyType(rest))
-        access = self._access.within(timeout)
+        access = self.access.within(timeout)
         await self.get_environment_variable(key, timeout=access.left())
         done = await access.commit(registrations.delete_variable(self.name, key, self.rev))
         if isinstance(done, Refused):
@@ -220,37 +220,37 @@ class App(Registered):
     # -- what belongs to it ---------------------------------------------------------------------------
     async def revisions(self, *, timeout: float | None = None) -> Listed[Revision]:
         """Return its revisions at this rev, by ref."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         return await view.revisions(self.name)
 
     async def revision(self, ref: str, *, timeout: float | None = None) -> Revision:
         """Return one of its revisions; NotFound."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         return await view.revision(self.name, ref)
 
     async def procs(self, *, timeout: float | None = None) -> Listed[ProcType]:
         """Return its process types at this rev, by name."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         return await view.procs(self.name)
 
     async def proc(self, name: str, *, timeout: float | None = None) -> ProcType:
         """Return one of its process types; NotFound."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         return await view.proc(self.name, name)
 
     async def envs(self, *, timeout: float | None = None) -> Listed[Env]:
         """Return its immutable environments at this rev, by ref."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         return await view.envs(self.name)
 
     async def env(self, ref: str, *, timeout: float | None = None) -> Env:
         """Return one of its immutable environments; NotFound."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         return await view.env(self.name, ref)
 
     async def instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return its instances at this rev, ended ones too, by revision, process type, environment and id."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         return await view.instances(self.name)
 
     async def register_revision(
@@ -264,9 +264,9 @@ class App(Registered):
     ) -> Revision:
         """Take a revision out; see `Revision.unregister`."""
         if isinstance(revision, str):
-            view = self._view._within(timeout)
+            view = self._view.within(timeout)
             revision = await view.revision(self.name, revision)
-            timeout = view._access.left()
+            timeout = view.access.left()
         return await revision.unregister(timeout=timeout)
 
     async def register_proc(self, name: str, *, timeout: float | None = None, **fields: Any) -> ProcType:

@@ -166,7 +166,7 @@ class Instance(Registered):
         With a lease (or a `Presence`, which has one) it becomes lost by itself when that ends.
         """
         name, lease = claimer(host, lease)
-        step = transitions.claim(self.seen, name, lease=lease, time=self._access.time())
+        step = transitions.claim(self.seen, name, lease=lease, time=self.access.time())
         return await self._make(step, timeout)
 
     async def unclaim(self, host: str | None = None, *, timeout: float | None = None) -> Instance:
@@ -221,7 +221,7 @@ class Instance(Registered):
         self, by: str | None = None, reason: str = "", *, timeout: float | None = None
     ) -> Instance:
         """Mark it as one's own; Locked when it is marked already."""
-        mark = self._access.mark(by, reason)
+        mark = self.access.mark(by, reason)
         return await self._make(transitions.lock(self.seen, mark), timeout)
 
     async def unlock(self, *, timeout: float | None = None) -> Instance:
@@ -232,17 +232,17 @@ class Instance(Registered):
         self, by: str | None = None, reason: str = "unregistered", *, timeout: float | None = None
     ) -> Instance:
         """Take it out for ever; its tombstone tells who did, why and when. Returns it as done."""
-        mark = self._access.mark(by, reason)
+        mark = self.access.mark(by, reason)
         return await self._make(transitions.unregister(self.seen, mark), timeout)
 
     async def _end(
         self, move: Move, host: str | None, by: str | None, reason: str, timeout: float | None
     ) -> Instance:
-        mark = self._access.mark(by, reason)
+        mark = self.access.mark(by, reason)
         return await self._make(transitions.ended(self.seen, move, host, mark), timeout)
 
     async def _make(self, step: Step, timeout: float | None) -> Instance:
-        done = await self._access.commit(step.plan, timeout)
+        done = await self.access.commit(step.plan, timeout)
         if isinstance(done, Refused):
             raise step.refused(self.rev, done)
         view = self._view.at(done)
@@ -253,7 +253,7 @@ class Instance(Registered):
     # -- later ----------------------------------------------------------------------------------------
     async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Instance:
         """Return it at `rev`, or at the latest rev; itself when that is not newer. Unregistered when it is done."""
-        view = await self._view._within(timeout).fast_forward(rev)
+        view = await self._view.within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
         return await look(view, self._record)
@@ -311,7 +311,7 @@ def claimer(host: str | Presence, lease: int) -> tuple[str, int]:
 async def look(view: Snapshot, record: InstanceRecord) -> Instance:
     """Return the instance of a record as it is at the view's rev. Unregistered when it is gone by then."""
     path = instance_files.record_path(record)
-    _, version = await view._access.get(path, view.rev)
+    _, version = await view.access.get(path, view.rev)
     if version is None:
         identity = await view.identity(record.id)
         raise transitions.unregistered(identity, record.id, path)

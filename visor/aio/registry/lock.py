@@ -42,7 +42,7 @@ class Lock(Registered):
     async def unlock(self, *, timeout: float | None = None) -> Snapshot:
         """Give it up, and return the snapshot of that; RevMismatch when it is another's by now, or nobody's."""
         path = layout.lock(self.key)
-        done = await self._access.commit(registrations.remove(path, self._mod_rev), timeout)
+        done = await self.access.commit(registrations.remove(path, self._mod_rev), timeout)
         if isinstance(done, Refused):
             raise RevMismatch(
                 f"lock {self.key}: not the one that was taken at rev {self._mod_rev}",
@@ -58,7 +58,7 @@ class Lock(Registered):
 
 async def take(view: Snapshot, key: str, value: str, lease: int, timeout: float | None) -> Lock:
     """Take a lock that is free now, and was not taken and given up since the view's rev. Locked when it is taken."""
-    access = view._access
+    access = view.access
     record = check(LockRecord(key, value, Mark(access.actor, value, access.time())))
     path = layout.lock(key)
     plan: Plan = registrations.create(path, encode(record), view.rev, lease=lease)

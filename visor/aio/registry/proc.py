@@ -93,7 +93,7 @@ class ProcType(Registered):
             raise AlreadyRegistered(
                 f"{self._what}: is registered already", path=self._path, actual=self._mod_rev
             )
-        access = self._access.within(timeout)
+        access = self.access.within(timeout)
         pauses = access.pauses()
         while True:
             record, plan = await self._claim_port(access)
@@ -159,7 +159,7 @@ class ProcType(Registered):
         record = replace(self._record, **{name: value for name, value in given.items() if value is not None})
         if attrs is not None:
             record = replace(record, attrs=texts("attrs", attrs))
-        done = await self._access.commit(
+        done = await self.access.commit(
             registrations.replace(self._path, encode(record), self._mod_rev), timeout
         )
         if isinstance(done, Refused):
@@ -168,10 +168,10 @@ class ProcType(Registered):
 
     async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> ProcType:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = await self._view._within(timeout).fast_forward(rev)
+        view = await self._view.within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = await view._access.get(self._path, view.rev)
+        _, version = await view.access.get(self._path, view.rev)
         if version is None:
             return ProcType(view, replace(self._record, registered=None), 0)
         return ProcType(view, view.decode(ProcRecord, self._path, version), version[0])
@@ -180,7 +180,7 @@ class ProcType(Registered):
         self, revision: str | None = None, *, timeout: float | None = None
     ) -> Listed[Instance]:
         """Return its instances at this rev, of all revisions or of one, ended ones too."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         return await view.instances(self.app, revision, self.name)
 
     async def failed_instances(self, *, timeout: float | None = None) -> Listed[Instance]:
@@ -193,17 +193,17 @@ class ProcType(Registered):
 
     async def num_instances(self, *, timeout: float | None = None) -> int:
         """Return how many are pending, claimed or running at this rev, of all revisions."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         live = select.glob(f"/apps/{self.app}/live/*/{self.name}/**")
-        return (await view._access.count(live, self.rev))[1]
+        return (await view.access.count(live, self.rev))[1]
 
     async def running_revs(self, *, timeout: float | None = None) -> list[str]:
         """Return the revisions that have pending, claimed or running instances of it."""
-        view = self._view._within(timeout)
-        refs = await view._access.sizes(f"/apps/{self.app}/live", self.rev)
+        view = self._view.within(timeout)
+        refs = await view.access.sizes(f"/apps/{self.app}/live", self.rev)
         found = []
         for ref in sorted(refs):
-            if self.name in await view._access.sizes(layout.group(self.app, "live", ref), self.rev):
+            if self.name in await view.access.sizes(layout.group(self.app, "live", ref), self.rev):
                 found.append(ref)
         return found
 

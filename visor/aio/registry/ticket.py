@@ -140,9 +140,7 @@ class Ticket(Registered):
         if self._instance is not None:
             return Ticket.of_instance(await self._instance.claim(host, lease=lease, timeout=timeout))
         host, _ = claimer(host, lease)
-        return await self._make(
-            tickets.claim(self._record, self._mod_rev, host, self._access.time()), timeout
-        )
+        return await self._make(tickets.claim(self._record, self._mod_rev, host, self.access.time()), timeout)
 
     async def unclaim(self, host: str | None = None, *, timeout: float | None = None) -> Ticket:
         """Give it back: it is announced again. NotClaimer for another host than the present claimer."""
@@ -169,12 +167,12 @@ class Ticket(Registered):
         return Ticket.of_instance(await self._instance.failed(host, reason, timeout=timeout))
 
     async def _process(self, status: Status, host: str | None, reason: str, timeout: float | None) -> Ticket:
-        mark = self._access.mark(self.host if host is None or host == "" else host, reason)
+        mark = self.access.mark(self.host if host is None or host == "" else host, reason)
         step = tickets.processed(self._record, self._mod_rev, host, status, mark)
         return await self._make(step, timeout)
 
     async def _make(self, step: tickets.TicketStep, timeout: float | None) -> Ticket:
-        done = await self._access.commit(step.plan, timeout)
+        done = await self.access.commit(step.plan, timeout)
         if isinstance(done, Refused):
             raise step.refused(self.rev, done)
         return Ticket(self._view.at(done), step.record, done)
@@ -182,7 +180,7 @@ class Ticket(Registered):
     # -- later ----------------------------------------------------------------------------------------
     async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Ticket:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = await self._view._within(timeout).fast_forward(rev)
+        view = await self._view.within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
         if self._instance is not None:
@@ -218,7 +216,7 @@ def from_file(view: Snapshot, path: str, version: Version) -> Ticket:
 
 async def create_ticket(view: Snapshot, op: Operation, group: Group, timeout: float | None) -> Ticket:
     """Make a ticket that stands for itself. NotFound when a part of the group is not registered."""
-    access = view._access.within(timeout)
+    access = view.access.within(timeout)
     (identity,) = await access.ids(1)
     record, plan = tickets.create(identity, op, group, access.time())
     done = await access.commit(plan)
@@ -258,8 +256,8 @@ async def claim_ticket(
     The older ones go first, but each claimer draws at random among some of them: if all took the oldest, one would win
     and all others would have to ask again. Who loses draws among more the next time.
     """
-    view = view._within(timeout)
-    access = view._access
+    view = view.within(timeout)
+    access = view.access
     pauses = access.pauses()
     page = PAGE
     while True:
@@ -273,13 +271,13 @@ async def claim_ticket(
             return None
         page = min(page * 4, MOST)
         if not await pauses.next():
-            seconds = access.client._settings.timeout if timeout is None else timeout
+            seconds = access.client.channel.settings.timeout if timeout is None else timeout
             raise DeadlineExceeded(f"{host}: others were faster with every ticket", seconds=seconds)
 
 
 async def _drawn(view: Snapshot, wanted: Wanted, page: int) -> list[Ticket]:
     """Return a few open tickets that are wanted, drawn from the oldest page that has any."""
-    access = view._access
+    access = view.access
     start, end = layout.open_ticket(0), f"{layout.OPEN}/~"
     while True:
         rev, rows = await access.scan(select.range(start, end), limit=page)
@@ -322,7 +320,7 @@ class TicketWatch:
 
     async def next(self, *, timeout: float | None = None) -> Ticket:
         """Return the next ticket; DeadlineExceeded when none comes in `timeout` seconds (None: wait for ever)."""
-        deadline = self._view._access.client._driver.deadline(1e9 if timeout is None else timeout)
+        deadline = self._view.access.client.channel.driver.deadline(1e9 if timeout is None else timeout)
         while not self._ready:
             commit = await self._watch.next(timeout=None if timeout is None else deadline.left())
             self._ready = self._tickets(commit)[::-1]
@@ -380,7 +378,7 @@ async def watch_ticket(
     view: Snapshot, rev: int | None, host: str | None, timeout: float | None
 ) -> TicketWatch:
     """Follow the tickets from `rev` on: open ones, and stop tickets (of one host)."""
-    watch = await view._access.client.watch(select.tree(layout.TICKETS), rev, codec=BYTES, timeout=timeout)
+    watch = await view.access.client.watch(select.tree(layout.TICKETS), rev, codec=BYTES, timeout=timeout)
     return TicketWatch(view, watch, host)
 
 

@@ -32,9 +32,9 @@ async def wait_until(
 
     DeadlineExceeded after `timeout` seconds (None: it waits for ever), in the words of `late` for what was seen last.
     """
-    view = view._within(timeout)
-    client = view._access.client
-    deadline = client._driver.deadline(FOREVER if timeout is None else timeout)
+    view = view.within(timeout)
+    client = view.access.client
+    deadline = client.channel.driver.deadline(FOREVER if timeout is None else timeout)
     while True:
         try:
             async with await client.watch(what, keys=True, timeout=deadline.left()) as watch:
@@ -52,7 +52,7 @@ async def _follow(
     deadline: Deadline,
 ) -> T:
     # The watch is established: whatever comes after this look is told by it.
-    rev = await view._access.rev()
+    rev = await view.access.rev()
     now = await look(view.at(rev))
     while not done(now):
         try:

@@ -67,7 +67,7 @@ class Batcher:
 
     async def flush(self) -> None:
         """Commit what is open; again with the new state while others change what it read. Conflict."""
-        timeout = self._store._client._shared(self._timeout)
+        timeout = self._store._client.channel.shared(self._timeout)
         pause = self._store._driver.pauses(timeout)
         known: Claims | None = {}
         while self._tx is not None and known is not None:

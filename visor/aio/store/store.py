@@ -75,11 +75,11 @@ class Store:
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._client = client
-        self._driver: Driver = client._driver
-        self._clock = client._settings.clock
+        self._driver: Driver = client.channel.driver
+        self._clock = client.channel.settings.clock
         self._root = root.rstrip("/")
         self._now = now
-        client._root.path(root)
+        client.channel.root.path(root)
         self._damaged: dict[str, Damaged] = {}
         self._what = select.tree(f"{self._root}/{OBJECTS}")
         made = [kind if isinstance(kind, Kind) else Kind(kind) for kind in kinds]
@@ -189,7 +189,7 @@ class Store:
         holds the loop as long as it runs: one that makes thousands of objects is better a coroutine that lets
         others have their turn now and then (`await asyncio.sleep(0)`), which it can at any point.
         """
-        timeout = self._client._shared(timeout)
+        timeout = self._client.channel.shared(timeout)
         pause = self._driver.pauses(timeout)
         known: Claims = {}
         while True:
@@ -337,7 +337,7 @@ class Store:
     async def _check_version(self, version: int, timeout: float | None) -> None:
         """Be at this version at least; FutureRev when there is none such yet."""
         if version > self.version:
-            timeout = self._client._shared(timeout)
+            timeout = self._client.channel.shared(timeout)
             latest = await self._client.rev(timeout=timeout)
             if version > latest:
                 raise FutureRev(rev=latest, asked=version)

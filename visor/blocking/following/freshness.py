@@ -25,7 +25,7 @@ class Freshness:
 
     def __init__(self, client: Client[Any], period: float) -> None:
         self._client = client
-        self._clock = client._settings.clock
+        self._clock = client.channel.settings.clock
         self.period = period
         self.copies: list[LocalCopy[Any]] = []
         self.signal = Signal()
@@ -80,7 +80,7 @@ def join(client: Client[Any], copy: LocalCopy[Any], period: float) -> None:
             return
         freshness = _asked_by_client[client] = Freshness(client, period)
         freshness.copies = [copy]
-        client._driver.spawn(freshness, freshness.run)
+        client.channel.driver.spawn(freshness, freshness.run)
 
 
 def leave(client: Client[Any], copy: LocalCopy[Any]) -> None:

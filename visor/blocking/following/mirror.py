@@ -144,15 +144,15 @@ class Mirror(Generic[T]):
         codec: Codec[Any] | None = None,
         confirm: float = 5.0,
     ) -> None:
-        chosen: Codec[Any] = codec or client._codec
+        chosen: Codec[Any] = codec or client.channel.codec
 
         def make(path: str, rev: int, version: list[Any]) -> File[T]:
             return File(client, path, rev, version, chosen)
 
         self._local_copy: LocalCopy[File[T]] = LocalCopy(client, what, make, File.__eq__, confirm=confirm)
         self._files: dict[str, File[T]] = NOT_STARTED
-        self._driver = client._driver
-        self._clock = client._settings.clock
+        self._driver = client.channel.driver
+        self._clock = client.channel.settings.clock
 
     # -- life -----------------------------------------------------------------------------------------
     def start(self, *, timeout: float | None = None) -> Mirror[T]:

@@ -68,7 +68,7 @@ class StreamReader(Generic[E]):
     ) -> None:
         self._stream = Stream(client, what)
         self._cache: Cache[E] = Cache(same)
-        self._ingest = Ingest(self._cache, client._root.relative, make)
+        self._ingest = Ingest(self._cache, client.channel.root.relative, make)
         self._weigh = weigh
         self._coalesce = coalesce
         self._pieces: Iterator[Batch[E]] = iter(())
@@ -116,10 +116,10 @@ class Source(Generic[T]):
     def __init__(self, client: Client[Any], what: str | Selector, *, codec: Codec[T]) -> None: ...
     def __init__(self, client: Client[Any], what: str | Selector, *, codec: Codec[Any] | None = None) -> None:
         self._client = client
-        self._driver: Driver = client._driver
+        self._driver: Driver = client.channel.driver
         self._what = what
-        self._codec: Codec[Any] = codec or client._codec
-        client._root.selector(what)  # a wrong one is refused here, not in the midst of following
+        self._codec: Codec[Any] = codec or client.channel.codec
+        client.channel.root.selector(what)  # a wrong one is refused here, not in the midst of following
 
     def _make(self, path: str, rev: int, version: list[Any]) -> File[T]:
         return File(self._client, path, rev, version, self._codec)

@@ -55,9 +55,9 @@ class Stream:
     """
 
     def __init__(self, client: Client[Any], what: str | Selector, sink: Sink | None = None) -> None:
-        self._driver = client._driver
-        self._settings = client._settings
-        self._selector = client._root.selector(what)
+        self._driver = client.channel.driver
+        self._settings = client.channel.settings
+        self._selector = client.channel.root.selector(what)
         self._sink = sink
         self._feed: MarkedFeed | None = None
         self._attempt = 0

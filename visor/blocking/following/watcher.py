@@ -62,7 +62,7 @@ def watch_one(
     `backlog_only` ends with BacklogDone where it would wait for something to happen.
     """
     path = what if isinstance(what, str) else what.path
-    return Watcher(client, path, codec or client._codec, where, distinct, backlog_only, _value)
+    return Watcher(client, path, codec or client.channel.codec, where, distinct, backlog_only, _value)
 
 
 def _value(file: File[Any]) -> Any:

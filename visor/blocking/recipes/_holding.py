@@ -55,7 +55,7 @@ class Holding:
         self._busy = False
         self._place: Place | None = None
         self._lost = False
-        self._listeners: Listeners[Holding] = Listeners(session._client._driver)
+        self._listeners: Listeners[Holding] = Listeners(session._client.channel.driver)
 
     # -- how it stands --------------------------------------------------------------------------------
     @property
@@ -141,7 +141,7 @@ class Holding:
 
     def _patience(self, timeout: float | None) -> Patience:
         """Return how long requests may take where nobody is waited for."""
-        seconds = self._client._settings.timeout if timeout is None else timeout
+        seconds = self._client.channel.settings.timeout if timeout is None else timeout
         return Patience(self._session, self._directory, seconds)
 
     def _try(self, patience: Patience) -> int | None:
@@ -219,8 +219,8 @@ class Holding:
         timeout: float | None,
     ) -> Guarded:
         pairs = tuple(guards.items() if isinstance(guards, Mapping) else guards)
-        seconds = self._client._settings.timeout if timeout is None else timeout
-        deadline = self._client._driver.deadline(seconds)
+        seconds = self._client.channel.settings.timeout if timeout is None else timeout
+        deadline = self._client.channel.driver.deadline(seconds)
         return Guarded(self._client, place, pairs, then, orelse, note, deadline, seconds)
 
     def _settled(self, attempt: Guarded) -> Outcome:

@@ -83,7 +83,7 @@ class Patience:
         self._session = session
         self._directory = directory
         self._deadline: Deadline | None = (
-            None if timeout is None else session._client._driver.deadline(timeout)
+            None if timeout is None else session._client.channel.driver.deadline(timeout)
         )
         self.holders: Sequence[Contender] = ()
         """Who held it when this contender looked last, where that was in the way."""

@@ -55,7 +55,7 @@ class Election(Lock):
         """
         self.campaign(timeout)
         try:
-            result = self._client._driver.outcome(lead(self.fence))
+            result = self._client.channel.driver.outcome(lead(self.fence))
         except BaseException as error:
             self._exit(error)
             raise

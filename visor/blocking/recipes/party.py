@@ -61,7 +61,7 @@ class Party:
 
         LeaseLost when the session has ended, WrongQueue when something else than a party stands there.
         """
-        seconds = self._client._settings.timeout if timeout is None else timeout
+        seconds = self._client.channel.settings.timeout if timeout is None else timeout
         patience = Patience(self._session, self._directory, seconds)
         self._take_turn(patience.left(), seconds)
         try:

@@ -25,7 +25,7 @@ class Registered:
     __slots__ = ("_mod_rev", "_record", "_view")
 
     def __init__(self, view: Snapshot, record: Any, mod_rev: int) -> None:
-        self._view = view if view._access._hurry is None else view._unhurried()
+        self._view = view if view.access._hurry is None else view._unhurried()
         self._record = record
         self._mod_rev = mod_rev
 
@@ -65,8 +65,9 @@ class Registered:
         return {"rev": self.rev, **document}
 
     @property
-    def _access(self) -> Access:
-        return self._view._access
+    def access(self) -> Access:
+        """How the objects of the domain ask and write. Not for applications."""
+        return self._view.access
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -26,7 +26,7 @@ def register_part(part: Registered, what: str, path: str, data: bytes, timeout: 
         raise AlreadyRegistered(f"{what}: is registered already", path=path, actual=part.mod_rev)
     plan = registrations.create(path, data, part.rev, needs=[layout.app(components(path)[1])])
     plan.note = f"register {what}"
-    done = part._access.commit(plan, timeout)
+    done = part.access.commit(plan, timeout)
     if isinstance(done, Refused):
         raise registrations.why(what, path, part.rev, done, created=True)
     return done
@@ -47,7 +47,7 @@ def unregister_part(
     if not part.is_registered:
         raise NotFound(f"{what}: not registered", path=path, rev=part.rev)
     app = components(path)[1]
-    access = part._access.within(timeout)
+    access = part.access.within(timeout)
     pauses = access.pauses()
     while True:
         rev, scales = access.scan(_glob(app, "scale", group), keys=True)

@@ -22,7 +22,7 @@ def repair(view: Snapshot, path: str) -> Repaired:
 
     NotFound, Conflict when it can be read, or others keep changing it.
     """
-    access = view._access
+    access = view.access
     pauses = access.pauses()
     rev, version = access.get(path)
     if version is None:
@@ -44,16 +44,16 @@ def repair(view: Snapshot, path: str) -> Repaired:
 
 
 def _plan(view: Snapshot, path: str, version: Version) -> tuple[Plan, bool]:
-    mark = view._access.mark(None, mending.UNREADABLE)
+    mark = view.access.mark(None, mending.UNREADABLE)
     if path == layout.NEXT_PORT:
         return mending.count_ports(version[0], [proc._record.port for proc in view.procs()], mark), True
     number = mending.number_of(path)
     found: dict[str, Version] = {}
     for what in mending.files_of(number) if number is not None else ():
-        found.update((view._access.scan(what, view.rev))[1])
+        found.update((view.access.scan(what, view.rev))[1])
     if path not in found:
         return mending.take_out(path, version[0], mark), False
-    _, rows = view._access.scan(select.children(layout.LEASES), view.rev, keys=True)
+    _, rows = view.access.scan(select.children(layout.LEASES), view.rev, keys=True)
     return mending.mend(found, layout.lease_numbers(each for each, _ in rows), mark)
 
 

@@ -53,7 +53,7 @@ class Revision(Registered):
 
     def register(self, *, timeout: float | None = None) -> Revision:
         """Register it; Exists when the app has one of that name, NotFound without the app."""
-        record = replace(self._record, registered=self._access.time())
+        record = replace(self._record, registered=self.access.time())
         done = register_part(self, self._what, self._path, encode(record), timeout)
         return Revision(self._view.at(done), record, done)
 
@@ -67,17 +67,17 @@ class Revision(Registered):
         if not self.is_registered:
             return Revision(self._view, check(replace(self._record, archive_url=url)), 0)
         record = replace(self._record, archive_url=url)
-        done = self._access.commit(registrations.replace(self._path, encode(record), self._mod_rev), timeout)
+        done = self.access.commit(registrations.replace(self._path, encode(record), self._mod_rev), timeout)
         if isinstance(done, Refused):
             raise registrations.why(self._what, self._path, self.rev, done)
         return Revision(self._view.at(done), record, done)
 
     def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Revision:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = self._view._within(timeout).fast_forward(rev)
+        view = self._view.within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = view._access.get(self._path, view.rev)
+        _, version = view.access.get(self._path, view.rev)
         if version is None:
             return Revision(view, replace(self._record, registered=None), 0)
         return Revision(view, view.decode(RevisionRecord, self._path, version), version[0])
@@ -90,7 +90,7 @@ class Revision(Registered):
 
     def instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return its instances at this rev, ended ones too."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         return view.instances(self.app, self.ref)
 
     def register_instance(
@@ -118,15 +118,15 @@ class Revision(Registered):
 
     def procs_running(self, *, timeout: float | None = None) -> list[str]:
         """Return the process types that it has instances of."""
-        view = self._view._within(timeout)
-        sizes = view._access.sizes(layout.group(self.app, "live", self.ref), self.rev)
+        view = self._view.within(timeout)
+        sizes = view.access.sizes(layout.group(self.app, "live", self.ref), self.rev)
         return sorted(sizes)
 
     def count(self, *, timeout: float | None = None) -> int:
         """Return how many instances of it are pending, claimed or running at this rev."""
-        view = self._view._within(timeout)
+        view = self._view.within(timeout)
         live = select.tree(layout.group(self.app, "live", self.ref))
-        return (view._access.count(live, self.rev))[1]
+        return (view.access.count(live, self.rev))[1]
 
     def __repr__(self) -> str:
         return f"Revision({self.app} {self.ref} at rev {self.rev})"

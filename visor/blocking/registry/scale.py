@@ -62,8 +62,8 @@ def scale_group(
     """Bring a group to an amount: up to 500 instances in one rev, more in steps that are whole each."""
     from visor.blocking.registry.repair import mend_or_raise
 
-    view = view._within(timeout)
-    access = view._access
+    view = view.within(timeout)
+    access = view.access
     by = access.who(by)
     pauses = access.pauses()
     done: list[Instance] = []
@@ -100,14 +100,14 @@ def scale_group(
 def _require(view: Snapshot, group: Group, rev: int) -> None:
     """Raise NotFound when a part of the group is not registered: of that there is nothing to count."""
     for path in scaling.parts(group):
-        if (view._access.get(path, rev))[1] is None:
+        if (view.access.get(path, rev))[1] is None:
             raise scaling.absent(group, Refused(rev, {path: None}))
 
 
 def top_up(view: Snapshot, group: Group, by: str | None, timeout: float | None) -> Scaled:
     """Register what a group lacks of what `scale` was last told, up to 500 in one rev; never stop anything."""
-    view = view._within(timeout)
-    access = view._access
+    view = view.within(timeout)
+    access = view.access
     by = access.who(by)
     pauses = access.pauses()
     path = group.directory("scale")
@@ -132,7 +132,7 @@ def _attempt(
     view: Snapshot, order: Order, rev: int, count: int, step: int, ids: list[int]
 ) -> Refused | tuple[int, list[Instance]]:
     """Try one step from what was counted at `rev`; return its rev and the instances it is about."""
-    access = view._access
+    access = view.access
     after: list[InstanceRecord | None]
     if step == 0:
         after, plan = [], scaling.settle(order, rev, count)
@@ -156,7 +156,7 @@ def _attempt(
 
 def _lowest(view: Snapshot, group: Group, rev: int, count: int) -> list[Seen]:
     """Return the live instances of the lowest ids at `rev`."""
-    access = view._access
+    access = view.access
     live = select.children(group.directory("live"))
     _, entries = access.scan(live, rev, keys=True, limit=count)
     wanted = [path.rsplit("/", 1)[1] for path, _ in entries]
@@ -178,7 +178,7 @@ def count_group(view: Snapshot, app: str, revision: str, proc: str, env: str | N
     """Count the instances of a process type of a revision, of all environments or of one ("" for none)."""
     counts: list[Mapping[str, int]] = []
     for kind in ("live", "stopping"):
-        sizes = view._access.sizes(layout.group(app, kind, revision, proc), view.rev)
+        sizes = view.access.sizes(layout.group(app, kind, revision, proc), view.rev)
         named = {"" if name == layout.NO_ENV else name: size for name, size in sizes.items()}
         counts.append(named if env is None else {env: named.get(env, 0)})
     live, stopping = counts
@@ -189,7 +189,7 @@ def register_one(
     view: Snapshot, group: Group, place: tuple[str, int] | None, timeout: float | None
 ) -> Instance:
     """Register one instance: pending, or running at HOST and PORT."""
-    access = view._access.within(timeout)
+    access = view.access.within(timeout)
     time = access.time()
     (identity,) = access.ids(1)
     record, plan = scaling.single(group, identity, place, time)
@@ -204,7 +204,7 @@ def purge(view: Snapshot, app: str | None, reason: str) -> int:
 
     Of one that cannot be read nobody knows whether it has ended: it stays.
     """
-    access = view._access
+    access = view.access
     text("reason", reason)
     ended = [each for each in view.instances(app) if each.state in ENDED]
     count = 0

@@ -140,7 +140,7 @@ class Ticket(Registered):
         if self._instance is not None:
             return Ticket.of_instance(self._instance.claim(host, lease=lease, timeout=timeout))
         host, _ = claimer(host, lease)
-        return self._make(tickets.claim(self._record, self._mod_rev, host, self._access.time()), timeout)
+        return self._make(tickets.claim(self._record, self._mod_rev, host, self.access.time()), timeout)
 
     def unclaim(self, host: str | None = None, *, timeout: float | None = None) -> Ticket:
         """Give it back: it is announced again. NotClaimer for another host than the present claimer."""
@@ -163,12 +163,12 @@ class Ticket(Registered):
         return Ticket.of_instance(self._instance.failed(host, reason, timeout=timeout))
 
     def _process(self, status: Status, host: str | None, reason: str, timeout: float | None) -> Ticket:
-        mark = self._access.mark(self.host if host is None or host == "" else host, reason)
+        mark = self.access.mark(self.host if host is None or host == "" else host, reason)
         step = tickets.processed(self._record, self._mod_rev, host, status, mark)
         return self._make(step, timeout)
 
     def _make(self, step: tickets.TicketStep, timeout: float | None) -> Ticket:
-        done = self._access.commit(step.plan, timeout)
+        done = self.access.commit(step.plan, timeout)
         if isinstance(done, Refused):
             raise step.refused(self.rev, done)
         return Ticket(self._view.at(done), step.record, done)
@@ -176,7 +176,7 @@ class Ticket(Registered):
     # -- later ----------------------------------------------------------------------------------------
     def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Ticket:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = self._view._within(timeout).fast_forward(rev)
+        view = self._view.within(timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
         if self._instance is not None:
@@ -212,7 +212,7 @@ def from_file(view: Snapshot, path: str, version: Version) -> Ticket:
 
 def create_ticket(view: Snapshot, op: Operation, group: Group, timeout: float | None) -> Ticket:
     """Make a ticket that stands for itself. NotFound when a part of the group is not registered."""
-    access = view._access.within(timeout)
+    access = view.access.within(timeout)
     (identity,) = access.ids(1)
     record, plan = tickets.create(identity, op, group, access.time())
     done = access.commit(plan)
@@ -252,8 +252,8 @@ def claim_ticket(
     The older ones go first, but each claimer draws at random among some of them: if all took the oldest, one would win
     and all others would have to ask again. Who loses draws among more the next time.
     """
-    view = view._within(timeout)
-    access = view._access
+    view = view.within(timeout)
+    access = view.access
     pauses = access.pauses()
     page = PAGE
     while True:
@@ -267,13 +267,13 @@ def claim_ticket(
             return None
         page = min(page * 4, MOST)
         if not pauses.next():
-            seconds = access.client._settings.timeout if timeout is None else timeout
+            seconds = access.client.channel.settings.timeout if timeout is None else timeout
             raise DeadlineExceeded(f"{host}: others were faster with every ticket", seconds=seconds)
 
 
 def _drawn(view: Snapshot, wanted: Wanted, page: int) -> list[Ticket]:
     """Return a few open tickets that are wanted, drawn from the oldest page that has any."""
-    access = view._access
+    access = view.access
     start, end = layout.open_ticket(0), f"{layout.OPEN}/~"
     while True:
         rev, rows = access.scan(select.range(start, end), limit=page)
@@ -316,7 +316,7 @@ class TicketWatch:
 
     def next(self, *, timeout: float | None = None) -> Ticket:
         """Return the next ticket; DeadlineExceeded when none comes in `timeout` seconds (None: wait for ever)."""
-        deadline = self._view._access.client._driver.deadline(1e9 if timeout is None else timeout)
+        deadline = self._view.access.client.channel.driver.deadline(1e9 if timeout is None else timeout)
         while not self._ready:
             commit = self._watch.next(timeout=None if timeout is None else deadline.left())
             self._ready = self._tickets(commit)[::-1]
@@ -372,7 +372,7 @@ class TicketWatch:
 
 def watch_ticket(view: Snapshot, rev: int | None, host: str | None, timeout: float | None) -> TicketWatch:
     """Follow the tickets from `rev` on: open ones, and stop tickets (of one host)."""
-    watch = view._access.client.watch(select.tree(layout.TICKETS), rev, codec=BYTES, timeout=timeout)
+    watch = view.access.client.watch(select.tree(layout.TICKETS), rev, codec=BYTES, timeout=timeout)
     return TicketWatch(view, watch, host)
 
 

@@ -89,13 +89,13 @@ class Announcement:
     def start(self, *, timeout: float | None = None) -> Announcement:
         """Announce it, and keep it announced; `with` does it. It takes the place of an earlier one."""
         self._make(timeout, take=True)
-        self._runner = self._client._driver.spawn(self, self._run)
+        self._runner = self._client.channel.driver.spawn(self, self._run)
         return self
 
     def _make(self, timeout: float | None, *, take: bool) -> None:
         """Take a lease, and announce it with that; `take`: also where another one announces the same address."""
-        seconds = self._client._settings.timeout if timeout is None else timeout
-        left = self._client._driver.deadline(seconds).left
+        seconds = self._client.channel.settings.timeout if timeout is None else timeout
+        left = self._client.channel.driver.deadline(seconds).left
         lease = self._client.session(self._ttl, timeout=left())
         try:
             self._take_turn(left(), seconds)
@@ -160,7 +160,7 @@ class Announcement:
     # -- as long as it lives --------------------------------------------------------------------------
     def _run(self) -> None:
         attempt = 0
-        settings = self._client._settings
+        settings = self._client.channel.settings
         while not self._closed and self._lease is not None:
             over = self._lease.wait_over(timeout=min(MOST_PAUSE, self._ttl / 3))
             if self._closed:
@@ -186,8 +186,8 @@ class Announcement:
         if over:
             self._make(None, take=False)
             return
-        seconds = self._client._settings.timeout
-        left = self._client._driver.deadline(seconds).left
+        seconds = self._client.channel.settings.timeout
+        left = self._client.channel.driver.deadline(seconds).left
         self._take_turn(left(), seconds)
         try:
             self._claim(left)
@@ -217,8 +217,8 @@ class Announcement:
         """
         if self._lease is None or self._closed:
             raise Stopped("the announcement is closed")
-        seconds = self._client._settings.timeout if timeout is None else timeout
-        left = self._client._driver.deadline(seconds).left
+        seconds = self._client.channel.settings.timeout if timeout is None else timeout
+        left = self._client.channel.driver.deadline(seconds).left
         self._take_turn(left(), seconds)
         former = self._endpoint
         try:
@@ -260,7 +260,7 @@ class Announcement:
         if self._lease is not None:
             self._lease.close()
         if self._runner is not None:
-            self._client._driver.join(self._runner)
+            self._client.channel.driver.join(self._runner)
 
     def __enter__(self) -> Announcement:
         return self if self._runner is not None else self.start()
