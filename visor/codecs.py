@@ -104,7 +104,7 @@ class TextCodec:
 
 
 class IntCodec:
-    """A whole number in decimal digits, as doozer programs and shell scripts write it."""
+    """A whole number in decimal digits, as shell scripts write it."""
 
     def encode(self, value: int, /) -> bytes:
         """Return the digits of `value`; TypeError for what is no whole number."""

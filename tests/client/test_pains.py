@@ -1,4 +1,4 @@
-"""What hurt the users of other registries' clients, one test each (ECOSYSTEM, pains): here it must not."""
+"""What hurt the users of other registries' clients, one test each: here it must not."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_an_app_is_complete_in_one_rev(registry: Registry) -> None:
 
 
 def test_an_app_object_keeps_everything_over_its_changes(registry: Registry) -> None:
-    """C1: the ancestors' copies forgot the deploy type, the archive url, the heartbeat."""
+    """`ancestors.md`, C1: the ancestors' copies forgot the deploy type, the archive url, the heartbeat."""
     app = registry.register_app("git://git/web.git", "trusty", deploy_type="mount")
     changed = app.set_head("v1").set_environment_variable("A", "1")
     assert (changed.deploy_type, changed.head, changed.stack) == ("mount", "v1", "trusty")

@@ -91,7 +91,7 @@ def test_a_failed_operation_leaves_the_old_object_usable(registry: Registry) -> 
 
 
 def test_registering_again_needs_an_object_that_has_seen_the_unregistration(registry: Registry) -> None:
-    """C1, "existence checks at own revision": all asserted by the ancestor's own tests."""
+    """`ancestors.md`, C1, "existence checks at own revision": all asserted by the ancestor's own tests."""
     before = registry.snapshot().new_app("web", URL, "mystack")
     with pytest.raises(errors.NotFound):
         before.unregister()

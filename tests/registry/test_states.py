@@ -55,7 +55,7 @@ def test_every_move_from_a_state_is_made_or_refused_as_the_table_says(web: Regis
         instance = instance_in(web, state)
         wanted = MOVES.get((state, move))
         if state is State.RUNNING and move is Move.STARTED:
-            assert MAKE[move](instance) is instance  # a no-op (C5)
+            assert MAKE[move](instance) is instance  # a no-op (`ancestors.md`, C5)
         elif move is Move.UNLOCK:
             assert MAKE[move](instance) is instance  # nobody has locked it
         elif wanted is None:

@@ -42,7 +42,7 @@ def line(*fields: object) -> bytes:
 
 
 def record(path: str, rev: int, kind: str, data: bytes | None) -> bytes:
-    """Write doozer's record: a line `PATH REV KIND LENGTH`, the bytes, a line end. Binary-safe."""
+    """Write a record: a line `PATH REV KIND LENGTH`, the bytes, a line end. Binary-safe."""
     body = data or b""
     return f"{path} {rev} {kind} {len(body)}\n".encode() + body + b"\n"
 
@@ -62,7 +62,7 @@ def file_shape(file: File[Any], display: Display, values: bool = True) -> dict[s
 
 
 def files(display: Display, values: bool) -> View[File[Any]]:
-    """Rows of `scan`; plain is one path a line, or doozer's records with `values`."""
+    """Rows of `scan`; plain is one path a line, or records with `values`."""
     if values:
         return View(
             lambda file: file_shape(file, display),
@@ -157,7 +157,7 @@ def commit_shape(commit: Commit[Any], display: Display, previous: bool = False) 
 
 
 def commits(display: Display, now: datetime, previous: bool = False) -> View[Commit[Any]]:
-    """Rows of `watch`, `wait`: plain is one doozer record for each change."""
+    """Rows of `watch`, `wait`: plain is one record for each change."""
     return View(
         lambda commit: commit_shape(commit, display, previous),
         lambda commit: b"".join(

@@ -83,7 +83,7 @@ G_REV: Final = 1
 G_MISSING: Final = 2
 """There is no such file (a directory does not count as one)."""
 G_SINCE: Final = 3
-"""Not changed, created or deleted after the argument (doozer's rule); for a directory: nothing below it."""
+"""Not changed, created or deleted after the argument; for a directory: nothing below it."""
 G_EXISTS: Final = 4
 """The file exists."""
 G_VALUE: Final = 5
@@ -115,7 +115,7 @@ SEL_TREE: Final = 1
 SEL_CHILDREN: Final = 2
 """Files directly in this directory."""
 SEL_GLOB: Final = 3
-"""doozer's globs: `?` one character and `*` a run within a component, `**` a run across components."""
+"""Globs: `?` one character and `*` a run within a component, `**` a run across components."""
 SEL_RANGE: Final = 4
 """Files from `start` (inclusive) to `end` (exclusive) in path order."""
 SEL_ANY: Final = 5

@@ -1,4 +1,4 @@
-"""The line protocol of runners (FEATURES C4): commands, answers, what can go wrong. Pure.
+"""The line protocol of runners : commands, answers, what can go wrong. Pure. (`ancestors.md`, C4.)
 
 status  ->  up 6 0        state, seconds, restarts
 pid     ->  4711

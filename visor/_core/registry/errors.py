@@ -31,7 +31,7 @@ from visor.errors import (
 
 
 class BadName(Rejected):
-    """A name that breaks the grammar (the ancestors' ErrInvalidArgument, ErrInvalidKey, ErrBadProcName)."""
+    """A name that breaks the grammar."""
 
     code = "bad_name"
     fields: ClassVar[tuple[str, ...]] = ("name", "what")
@@ -40,7 +40,7 @@ class BadName(Rejected):
 
 
 class IllegalMove(Conflict):
-    """The state forbids the move (ErrInvalidState): `.state` is the one found, `.wanted` the one asked for."""
+    """The state forbids the move: `.state` is the one found, `.wanted` the one asked for."""
 
     code = "illegal_move"
     fields: ClassVar[tuple[str, ...]] = ("instance", "state", "wanted", "move")
@@ -52,7 +52,7 @@ class IllegalMove(Conflict):
 
 
 class AlreadyClaimed(Conflict):
-    """Somebody claimed it first (ErrInsClaimed, ErrTicketClaimed): `.claimer`, None when that is not known."""
+    """Somebody claimed it first: `.claimer`, None when that is not known."""
 
     code = "already_claimed"
     fields: ClassVar[tuple[str, ...]] = ("ticket", "claimer")
@@ -62,7 +62,7 @@ class AlreadyClaimed(Conflict):
 
 
 class NotClaimer(Denied):
-    """Only the present claimer may do that (ErrUnauthorized)."""
+    """Only the present claimer may do that."""
 
     code = "not_claimer"
     fields: ClassVar[tuple[str, ...]] = ("ticket", "host", "claimer")
@@ -83,14 +83,14 @@ class InUse(Conflict):
 
 
 class AlreadyRegistered(Exists):
-    """It is registered, and was not to be (ErrKeyConflict, ErrConflict)."""
+    """It is registered, and was not to be."""
 
     # A plain 'visor set', which is the advice for a file that exists, would damage the record.
     advice = "look at it with 'show', or take another name"
 
 
 class Locked(Conflict):
-    """Somebody holds the lock (ErrLocked): `.by`, `.reason`."""
+    """Somebody holds the lock: `.by`, `.reason`."""
 
     code = "locked"
     fields: ClassVar[tuple[str, ...]] = ("what", "by", "reason")
@@ -122,7 +122,7 @@ class Unregistered(NotFound):
 
 
 class SchemaMismatch(Unsupported):
-    """The tree was laid out by another version (ErrSchemaMism): both numbers."""
+    """The tree was laid out by another version: both numbers."""
 
     code = "schema_mismatch"
     wording = "the registry has schema {actual}, this library schema {expected}"
@@ -139,7 +139,7 @@ class SchemaMismatch(Unsupported):
 
 
 class BadRecord(DecodeError):
-    """A file does not hold what its path promises (ErrInvalidFile): `.path`, `.why`."""
+    """A file does not hold what its path promises: `.path`, `.why`."""
 
     code = "bad_record"
     wording = "{path}: {why}"

@@ -35,7 +35,7 @@ from visor.paths import components
 
 
 class EventType(StrEnum):
-    """What can happen; the ancestors' types of all eras."""
+    """What can happen."""
 
     APP_REGISTER = "app-register"
     APP_UNREGISTER = "app-unregister"

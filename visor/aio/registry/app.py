@@ -37,7 +37,7 @@ class App(Registered):
         app = await view.new_app("web", "git://git/web", "trusty").register()
         app = await app.set_environment_variable("DB_URL", "postgres://db")
 
-    Methods that change something return the app at the new rev (FEATURES C1, C4).
+    Methods that change something return the app at the new rev.
     """
 
     __slots__ = ("_given",)

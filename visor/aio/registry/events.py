@@ -41,7 +41,7 @@ Source = App | Revision | ProcType | Instance | Service | Endpoint
 
 
 class Event:
-    """One thing that happened (FEATURES C8). `source` is the whole object at the event's own rev.
+    """One thing that happened. `source` is the whole object at the event's own rev.
 
     Of an unregistration it is the object as it was just before. `unknown` events have none, and a `reason`.
     """

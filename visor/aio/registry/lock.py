@@ -1,4 +1,4 @@
-"""Locks that programs agree on: a file that one of them may write (FEATURES C2)."""
+"""Locks that programs agree on: a file that one of them may write."""
 
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations

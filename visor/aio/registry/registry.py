@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from visor.aio.registry.ticket import Ticket, TicketWatch
 
 SCHEMA = 4
-"""The layout of the tree. The ancestors' last one was 3."""
+"""The layout of the tree that this version reads and writes."""
 
 
 class Registry:
-    """The domain on a client (seed 001's Client).
+    """The domain on a client.
 
         registry = await connect("localhost:8046")
         app = await registry.register_app("git://git/web", "trusty")
@@ -181,7 +181,7 @@ class Registry:
 
         return await repair(await self._now(timeout), path)
 
-    # -- apps (seed 001) ------------------------------------------------------------------------------
+    # -- apps ------------------------------------------------------------------------------------------
     async def apps(self, *, timeout: float | None = None) -> Listed[App]:
         """Return all apps."""
         view = await self._now(timeout)
@@ -218,7 +218,7 @@ class Registry:
             timeout = view.access.left()
         return await app.unregister(cascade=cascade, timeout=timeout)
 
-    # -- instances and tickets (seed 001) -------------------------------------------------------------
+    # -- instances and tickets -------------------------------------------------------------------------
     async def instance(self, identity: int, *, timeout: float | None = None) -> Instance:
         """Return an instance as it is now; NotFound, Unregistered."""
         view = await self._now(timeout)

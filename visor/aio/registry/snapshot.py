@@ -391,7 +391,7 @@ class Snapshot:
         by: str | None = None,
         timeout: float | None = None,
     ) -> Scaled:
-        """Have `n` instances (a number, or "+2", "-2"), whatever others do at the same time (FEATURES C7).
+        """Have `n` instances (a number, or "+2", "-2"), whatever others do at the same time.
 
         Up: pending instances are registered. Down: the lowest ids are stopped, those that nobody has claimed yet are
         taken back. Each 500 of them come and go in one rev. NotFound when app, revision, process type or

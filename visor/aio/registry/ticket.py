@@ -35,7 +35,7 @@ PAGE, MOST = 64, 4096
 
 
 class Ticket(Registered):
-    """A ticket at a rev (FEATURES C6): an order to start or stop a process.
+    """A ticket at a rev: an order to start or stop a process.
 
     An instance that is pending or claimed is a start ticket, one that is stopping a stop ticket: `instance` is that one
     then, and what is done to the ticket is done to it. Other tickets (`Snapshot.create_ticket`) stand for themselves.

@@ -15,7 +15,7 @@ from visor.blocking.registry.registration import register_part, unregister_part
 
 
 class Env(Registered):
-    """An environment of an app, immutable until it is unregistered (FEATURES C4, era 5)."""
+    """An environment of an app, immutable until it is unregistered."""
 
     __slots__ = ()
     _record: EnvRecord
@@ -43,7 +43,7 @@ class Env(Registered):
         return Env(self._view.at(done), record, done)
 
     def unregister(self, *, timeout: float | None = None) -> Env:
-        """Take it out; InUse while an instance runs with it, or is to (the ancestors did not look)."""
+        """Take it out; InUse while an instance runs with it, or is to."""
         path = layout.env(self.app, self.ref)
         what = f"env {self.app} {self.ref}"
         done = unregister_part(self, what, path, f"/*/*/{self.ref}", None, timeout)

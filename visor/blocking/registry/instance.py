@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Instance(Registered):
-    """An instance at a rev (FEATURES C5). The moves that are legal are in `visor._core.registry.states.MOVES`.
+    """An instance at a rev. The moves that are legal are in `visor._core.registry.states.MOVES`.
 
         instance = instance.claim("10.0.0.1")
         instance = instance.started(port=8001)

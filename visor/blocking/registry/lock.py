@@ -1,5 +1,5 @@
 # Generated from visor/aio/registry/lock.py: do not edit it here, edit that and run `python .ci/unasync.py`.
-"""Locks that programs agree on: a file that one of them may write (FEATURES C2)."""
+"""Locks that programs agree on: a file that one of them may write."""
 
 from __future__ import annotations
 

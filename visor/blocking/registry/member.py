@@ -42,7 +42,7 @@ def member_kind(kind: str) -> str:
 
 
 class Runner(Registered):
-    """The runner of an instance at HOST:PORT, at a rev (FEATURES C4)."""
+    """The runner of an instance at HOST:PORT, at a rev."""
 
     __slots__ = ()
     _record: RunnerRecord
@@ -123,7 +123,7 @@ def _expect_ok(command: str, answer: str) -> None:
 
 
 class Member(Registered):
-    """A logger, a proxy or a process manager at a rev (FEATURES C4)."""
+    """A logger, a proxy or a process manager at a rev."""
 
     __slots__ = ()
     _record: MemberRecord

@@ -30,7 +30,7 @@ FREE_LOOKED_AT = 64
 
 
 class ProcType(Registered):
-    """A process type of an app (FEATURES C4)."""
+    """A process type of an app."""
 
     __slots__ = ()
     _record: ProcRecord

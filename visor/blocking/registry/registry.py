@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from visor.blocking.registry.ticket import Ticket, TicketWatch
 
 SCHEMA = 4
-"""The layout of the tree. The ancestors' last one was 3."""
+"""The layout of the tree that this version reads and writes."""
 
 
 class Registry:
-    """The domain on a client (seed 001's Client).
+    """The domain on a client.
 
         registry = connect("localhost:8046")
         app = registry.register_app("git://git/web", "trusty")
@@ -181,7 +181,7 @@ class Registry:
 
         return repair(self._now(timeout), path)
 
-    # -- apps (seed 001) ------------------------------------------------------------------------------
+    # -- apps ------------------------------------------------------------------------------------------
     def apps(self, *, timeout: float | None = None) -> Listed[App]:
         """Return all apps."""
         view = self._now(timeout)
@@ -216,7 +216,7 @@ class Registry:
             timeout = view.access.left()
         return app.unregister(cascade=cascade, timeout=timeout)
 
-    # -- instances and tickets (seed 001) -------------------------------------------------------------
+    # -- instances and tickets -------------------------------------------------------------------------
     def instance(self, identity: int, *, timeout: float | None = None) -> Instance:
         """Return an instance as it is now; NotFound, Unregistered."""
         view = self._now(timeout)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Revision(Registered):
-    """A registered build of an app (FEATURES C4): complete in one rev, its archive's address included."""
+    """A registered build of an app: complete in one rev, its archive's address included."""
 
     __slots__ = ()
     _record: RevisionRecord

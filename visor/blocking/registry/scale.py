@@ -45,7 +45,7 @@ class ScaleCount:
     count: int
     """Pending, claimed and running."""
     stopping: int
-    """Asked to stop and not ended yet; the ancestors counted these in."""
+    """Asked to stop and not ended yet; not part of `count`."""
     rev: int
     by_env: Mapping[str, int]
     """`count` by environment ("" for instances without one)."""

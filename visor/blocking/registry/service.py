@@ -18,7 +18,7 @@ from visor.errors import NotFound
 
 
 class Service(Registered):
-    """A service at a rev: a name for endpoints (FEATURES C4, era 4)."""
+    """A service at a rev: a name for endpoints."""
 
     __slots__ = ()
     _record: ServiceRecord

@@ -112,7 +112,7 @@ def stat_command(settings: Settings, path: str, rev: int | None, moment: str | N
 @command("find")
 @click.argument("path", default="/", shell_complete=complete_path)
 @click.option("--depth", type=POSITIVE, metavar="N", help="Only files at most N levels below PATH.")
-@click.option("--values", is_flag=True, help="With the values (plain: doozer's records).")
+@click.option("--values", is_flag=True, help="With the values (plain: as records).")
 @past_options
 @stale_option
 @limit_option
@@ -186,7 +186,7 @@ def _not_empty(files: Iterator[File[bytes]], path: str, at: int | None) -> Itera
 @command("scan")
 @glob_argument
 @selector_options
-@click.option("--values", is_flag=True, help="With the values (plain: doozer's records).")
+@click.option("--values", is_flag=True, help="With the values (plain: as records).")
 @click.option("--count", is_flag=True, help="Only say how many files match.")
 @click.option("--reverse", is_flag=True, help="In descending order of paths.")
 @past_options
