@@ -29,6 +29,7 @@ class Slow:
         self.now = 100.0
         self._call = client._call
         monkeypatch.setattr(client, "_call", self._slow)
+        monkeypatch.setattr(client.channel, "call", self._slow)
         monkeypatch.setattr(client._driver, "deadline", self._deadline)
 
     def _deadline(self, timeout: float | None) -> Deadline:

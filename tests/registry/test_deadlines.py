@@ -32,6 +32,7 @@ class SlowRequests:
         self._call = client._call
         driver = client._driver
         monkeypatch.setattr(client, "_call", self._slow)
+        monkeypatch.setattr(client.channel, "call", self._slow)
         monkeypatch.setattr(driver, "deadline", self._deadline)
 
     def _deadline(self, timeout: float | None) -> Deadline:
@@ -203,7 +204,7 @@ def test_an_event_whose_details_came_too_late_is_not_lost(
 
         before = events.rev
         with monkeypatch.context() as patch:
-            patch.setattr(client, "_call", late)
+            patch.setattr(client.channel, "call", late)
             with pytest.raises(errors.DeadlineExceeded):
                 events.next(timeout=30)
         assert events.rev < events.next(timeout=30).rev
@@ -245,7 +246,7 @@ OBJECTS: dict[type, Callable[[Registry], Any]] = {
 OTHERWISE = {
     *("Runner.raw", "Runner.status", "Runner.pid", "Runner.kill", "Runner.down"),
     *("Instance.wait", "Instance.wait_started", "Instance.wait_exited", "Instance.wait_stopped"),
-    *("Ticket.wait_processed", "Registry.watch_schema", "Registry.close"),
+    *("Ticket.wait_processed", "Registry.watch_schema", "Registry.close", "Snapshot.within"),
     *("Registry.watch_event", "Registry.watch_ticket", "Registry.watch_runner"),
     *(
         "Revision.unregister_instance",

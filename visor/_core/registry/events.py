@@ -14,11 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from visor import select
 from visor._core.dataclass import dataclass
+from visor._core.harmless import json_text
 from visor._core.public import public
+from visor._core.registry import layout
+from visor._core.registry.instance import BaseInstance
 from visor._core.registry.instance_files import index_path
 from visor._core.registry.model import (
     AppRecord,
@@ -28,10 +33,13 @@ from visor._core.registry.model import (
     RevisionRecord,
     ServiceRecord,
 )
+from visor._core.registry.objects import Registered
 from visor._core.registry.records import decode
 from visor._core.registry.states import ENDED, TAKEN, State
+from visor._core.registry.transitions import Seen
 from visor.errors import DecodeError
 from visor.paths import components
+from visor.values import Commit, Kind
 
 
 class EventType(StrEnum):
@@ -270,6 +278,122 @@ _IN_SERVICE: Final[dict[tuple[str, int], Look]] = {
         lambda p: EventPath(service=p[1], endpoint=p[3]),
     ),
 }
+
+
+def sentence(
+    type: EventType, path: EventPath, record: object, rev: int, actor: str, reason: str | None
+) -> str:
+    """Return what happened as one line."""
+    names = (path.service, path.endpoint, path.app, path.revision, path.proc, path.env, path.instance)
+    words = [f"rev {rev}: {type.value}", *(str(name) for name in names if name is not None)]
+    if isinstance(record, InstanceRecord) and record.host is not None:
+        words.append(f"on {record.host}")
+    if isinstance(record, EndpointRecord):
+        words.append(f"at {record.ip or record.host}:{record.port}")
+    words.append(f"by {actor}")
+    return " ".join(words) + (f": {reason}" if reason else "")
+
+
+def smallest(types: frozenset[EventType] | None) -> select.Selector:
+    """Return the smallest subtree that tells all the types."""
+    outside = {each for each in types or () if each.value.startswith(("service", "endpoint", "unknown"))}
+    if types is not None and not outside:
+        return select.tree(layout.APPS)
+    return select.tree("/")
+
+
+def changed(change: Any) -> Changed:
+    """Return a change of a commit as the pure part wants it."""
+    gone = change.kind in (Kind.DELETE, Kind.EXPIRE)
+    previous = change._previous
+    return Changed(
+        change.path,
+        gone,
+        change.data,
+        None if previous is None else previous[1],
+        0 if previous is None else previous[4],
+        0 if previous is None else previous[0],
+    )
+
+
+def filled(each: Happening, version: Any) -> Happening:
+    if version is None:
+        reason = f"{each.fetch}: not found"
+        return Happening(EventType.UNKNOWN, each.path, each.file, reason=reason)
+    try:
+        record = Seen(decode(InstanceRecord, version[1], each.fetch or ""), version[0])
+    except DecodeError as error:
+        return Happening(EventType.UNKNOWN, each.path, each.file, reason=str(error), body=version[1])
+    return Happening(each.type, each.path, each.file, record.record, False, version[0], True, body=version[1])
+
+
+class BaseEvent:
+    """What an event says of itself; `source`, the object that it is about, is given by the half that can ask."""
+
+    __slots__ = ("_happening", "actor", "note", "rev", "time")
+    source: Registered | None
+
+    def __init__(self, commit: Commit[bytes], happening: Happening) -> None:
+        self._happening = happening
+        self.rev = commit.rev
+        self.time: datetime = commit.time
+        self.actor = commit.actor
+        self.note = commit.note
+
+    @property
+    def type(self) -> EventType:
+        """What happened."""
+        return self._happening.type
+
+    @property
+    def path(self) -> EventPath:
+        """The names in the object's path."""
+        return self._happening.path
+
+    @property
+    def file(self) -> str:
+        """The file whose change told it."""
+        return self._happening.file
+
+    @property
+    def body(self) -> str:
+        """The text of that file; "" when it says nothing."""
+        return (self._happening.body or b"").decode("utf-8", "replace")
+
+    @property
+    def reason(self) -> str | None:
+        """Why an unknown event is unknown; why an instance ended; why something was done."""
+        if self._happening.reason is not None:
+            return self._happening.reason
+        if isinstance(self.source, BaseInstance) and self.source.status_info is not None:
+            return self.source.status_info.reason
+        return self.note
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        path = self.path
+        names = {name: getattr(path, name) for name in path.__slots__}
+        return {
+            "type": self.type.value,
+            "rev": self.rev,
+            "time": f"{self.time:%Y-%m-%dT%H:%M:%S}.{self.time.microsecond // 1000:03d}Z",
+            "actor": self.actor,
+            "note": self.note,
+            "path": {name: value for name, value in names.items() if value is not None},
+            "source": None if self.source is None else self.source.to_dict(),
+            "reason": self.reason,
+        }
+
+    def to_json(self) -> str:
+        """Return it as one JSON object on one line."""
+        return json_text(self.to_dict())
+
+    def __str__(self) -> str:
+        record = None if self.source is None else self.source._record
+        return sentence(self.type, self.path, record, self.rev, self.actor, self.reason)
+
+    def __repr__(self) -> str:
+        return f"<Event {self}>"
 
 
 public("visor.registry", EventType, EventPath)

@@ -23,7 +23,7 @@ Everything of one app lies below one directory: to unregister it deletes that, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from visor._core.registry.errors import BadRecord, BadValue
@@ -215,3 +215,9 @@ def lock(key: str) -> str:
 
 def free_port(port: int) -> str:
     return f"/free-ports/{port}"
+
+
+MEMBER_PATHS: Final[dict[str, Callable[[str], str]]] = {"logger": logger, "proxy": proxy, "pm": pm}
+"""Where a member is, by its kind."""
+MEMBER_DIRECTORIES: Final[dict[str, str]] = {"logger": LOGGERS, "proxy": PROXIES, "pm": PMS}
+"""Where all members of a kind are."""

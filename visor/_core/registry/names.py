@@ -27,6 +27,9 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9.\-_~@:+=,]")
 _ESCAPED: Final = re.compile(r"(?:%[0-9A-F]{2})+")
 _REPO: Final = re.compile(r"([^/:]+?)(?:\.git)?/*\Z")
 
+MEMBER_KINDS: Final = ("logger", "proxy", "pm")
+"""What a member can be, beside a runner."""
+
 
 def name(what: str, text: str) -> str:
     """Return `text` if it can name an app, a revision, an environment; BadName, saying why, if not.
@@ -103,3 +106,14 @@ def _short(what: str, text: str) -> str:
     if len(quote(text)) > LONGEST:
         raise BadName(f"{what} {text[:20]!r}...: the name is too long", name=text, what=what)
     return text
+
+
+def member_kind(kind: str) -> str:
+    """Return the kind if members can be of it. BadName."""
+    if not isinstance(kind, str) or kind not in MEMBER_KINDS:
+        raise BadName(
+            f"kind: one of {', '.join(MEMBER_KINDS)} expected, not {shown(kind)}",
+            name=shown(kind),
+            what="kind",
+        )
+    return kind

@@ -210,3 +210,19 @@ def give_back(plan: Plan, record: ProcRecord) -> Plan:
     if record.port is not None:
         plan.put(layout.free_port(record.port), b"")
     return plan
+
+
+def variable_changed(app: str, key: str, path: str, rev: int, refusal: Refused) -> Conflict | NotFound:
+    version = refusal.found.get(path)
+    if version is None:
+        return NotFound(
+            f"app {app}: variable {key!r} or the app itself is gone since rev {rev}",
+            path=path,
+            rev=refusal.rev,
+        )
+    return RevMismatch(
+        f"app {app}: variable {key!r} has changed since rev {rev} (rev {version[0]}): fast_forward first",
+        path=path,
+        expected=rev,
+        actual=version[0],
+    )

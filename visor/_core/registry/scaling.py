@@ -13,7 +13,7 @@ claimers and scalers do not hold each other up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -234,3 +234,24 @@ def absent(group: Group, refusal: Refused) -> VisorError:
 
 
 public("visor.registry", Group)
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleCount:
+    """How many instances there are at a rev."""
+
+    count: int
+    """Pending, claimed and running."""
+    stopping: int
+    """Asked to stop and not ended yet; not part of `count`."""
+    rev: int
+    by_env: Mapping[str, int]
+    """`count` by environment ("" for instances without one)."""
+
+    @property
+    def total(self) -> int:
+        """All that have not ended."""
+        return self.count + self.stopping
+
+
+public("visor.registry", ScaleCount)

@@ -7,17 +7,19 @@ one listing show all work that is to be done.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from visor._core.dataclass import dataclass
 from visor._core.registry import instance_files, layout, names
 from visor._core.registry.errors import AlreadyClaimed, BadRecord, IllegalMove
 from visor._core.registry.model import IdRecord, InstanceRecord, Mark, TicketRecord
+from visor._core.registry.objects import Registered, moment
 from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import decode, parsed
 from visor._core.registry.scaling import Group, parts
 from visor._core.registry.schema import bad_value, text
-from visor._core.registry.states import Operation, Status
+from visor._core.registry.states import TICKET_OF, Operation, State, Status
 from visor._core.registry.transitions import not_claimer
 from visor._core.unfit import Unfit
 from visor.errors import RevMismatch, VisorError
@@ -132,3 +134,110 @@ def _check(record: TicketRecord, wanted: Status, host: str | None) -> None:
         )
     if wanted is not Status.CLAIMED and host is not None and host != record.host:
         raise not_claimer(record.id, host, record.host)
+
+
+class BaseTicket(Registered):
+    """The fields of a ticket."""
+
+    __slots__ = ("_instance",)
+    _record: TicketRecord
+
+    @property
+    def id(self) -> int:
+        """Its number; lower ones are older."""
+        return self._record.id
+
+    @property
+    def op(self) -> Operation:
+        """What is to be done: start or stop."""
+        return self._record.op
+
+    @property
+    def app(self) -> str:
+        """The name of the app."""
+        return self._record.app
+
+    @property
+    def revision(self) -> str:
+        """The ref of the revision."""
+        return self._record.revision
+
+    @property
+    def proc(self) -> str:
+        """The name of the process type."""
+        return self._record.proc
+
+    @property
+    def env(self) -> str:
+        """The ref of the environment; "" without one."""
+        return self._record.env
+
+    @property
+    def status(self) -> Status:
+        """How far it is."""
+        return self._record.status
+
+    @property
+    def host(self) -> str | None:
+        """Who has claimed it."""
+        return self._record.host
+
+    @property
+    def claims(self) -> list[tuple[str, datetime | None]]:
+        """Who claimed it when, the latest claims only."""
+        return [(host, moment(time)) for host, time in self._record.claims]
+
+    @property
+    def claim_count(self) -> int:
+        """How often it was claimed."""
+        return self._record.claim
+
+    @property
+    def end(self) -> Mark | None:
+        """Who processed it, why and when."""
+        return self._record.end
+
+    def __repr__(self) -> str:
+        where = f" by {self.host}" if self.host else ""
+        return f"Ticket({self.id}: {self.op} {self.app} {self.revision} {self.proc}, {self.status}{where})"
+
+
+class Wanted:
+    """Which tickets a claimer is ready for; None means any."""
+
+    def __init__(
+        self,
+        app: str | None = None,
+        revision: str | None = None,
+        proc: str | None = None,
+        op: Operation | None = None,
+    ) -> None:
+        self.app, self.revision, self.proc, self.op = app, revision, proc, op
+
+    def __call__(self, ticket: BaseTicket) -> bool:
+        """Whether the ticket is one of those."""
+        return (
+            (self.app is None or ticket.app == self.app)
+            and (self.revision is None or ticket.revision == self.revision)
+            and (self.proc is None or ticket.proc == self.proc)
+            and (self.op is None or ticket.op is self.op)
+        )
+
+
+def of_instance(record: InstanceRecord, state: State, end: Mark | None) -> TicketRecord:
+    """Return the ticket that an instance in that state is."""
+    op, status = TICKET_OF.get(state, (Operation.START, Status.DEAD))
+    return TicketRecord(
+        record.id,
+        op,
+        record.app,
+        record.revision,
+        record.proc,
+        record.env,
+        status,
+        record.host,
+        record.registered,
+        record.claim,
+        record.claims,
+        end,
+    )

@@ -13,6 +13,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from visor._core.registry.scaling import ScaleCount
     from visor.aio.registry.app import App
     from visor.aio.registry.env import Env
     from visor.aio.registry.events import Event, EventWatch
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from visor.aio.registry.proc import ProcType
     from visor.aio.registry.registry import SCHEMA, Registry, connect
     from visor.aio.registry.revision import Revision
-    from visor.aio.registry.scale import ScaleCount, Scaled
+    from visor.aio.registry.scale import Scaled
     from visor.aio.registry.service import Endpoint, Service
     from visor.aio.registry.snapshot import Snapshot
     from visor.aio.registry.ticket import Ticket, TicketWatch

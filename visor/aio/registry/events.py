@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from visor import select
-from visor._core.harmless import json_text
 from visor._core.public import public
 from visor._core.registry import layout
-from visor._core.registry.events import Changed, EventPath, EventType, Happening, happenings
+from visor._core.registry.events import BaseEvent, EventType, Happening, changed, filled, happenings, smallest
 from visor._core.registry.model import (
     AppRecord,
     EndpointRecord,
@@ -21,17 +19,14 @@ from visor._core.registry.model import (
     RevisionRecord,
     ServiceRecord,
 )
-from visor._core.registry.records import decode
 from visor._core.registry.transitions import Seen
-from visor._core.registry.words import sentence
 from visor.aio.registry.app import App
 from visor.aio.registry.instance import Instance
 from visor.aio.registry.proc import ProcType
 from visor.aio.registry.revision import Revision
 from visor.aio.registry.service import Endpoint, Service
 from visor.codecs import BYTES
-from visor.errors import DecodeError
-from visor.values import Commit, Kind
+from visor.values import Commit
 
 if TYPE_CHECKING:
     from visor.aio.registry.snapshot import Snapshot
@@ -40,77 +35,17 @@ if TYPE_CHECKING:
 Source = App | Revision | ProcType | Instance | Service | Endpoint
 
 
-class Event:
+class Event(BaseEvent):
     """One thing that happened. `source` is the whole object at the event's own rev.
 
     Of an unregistration it is the object as it was just before. `unknown` events have none, and a `reason`.
     """
 
-    __slots__ = ("_happening", "_view", "actor", "note", "rev", "source", "time")
+    __slots__ = ("source",)
 
     def __init__(self, view: Snapshot, commit: Commit[bytes], happening: Happening) -> None:
-        self._view = view
-        self._happening = happening
-        self.rev = commit.rev
-        self.time: datetime = commit.time
-        self.actor = commit.actor
-        self.note = commit.note
+        super().__init__(commit, happening)
         self.source: Source | None = _source(view, happening)
-
-    @property
-    def type(self) -> EventType:
-        """What happened."""
-        return self._happening.type
-
-    @property
-    def path(self) -> EventPath:
-        """The names in the object's path."""
-        return self._happening.path
-
-    @property
-    def file(self) -> str:
-        """The file whose change told it."""
-        return self._happening.file
-
-    @property
-    def body(self) -> str:
-        """The text of that file; "" when it says nothing."""
-        return (self._happening.body or b"").decode("utf-8", "replace")
-
-    @property
-    def reason(self) -> str | None:
-        """Why an unknown event is unknown; why an instance ended; why something was done."""
-        if self._happening.reason is not None:
-            return self._happening.reason
-        if isinstance(self.source, Instance) and self.source.status_info is not None:
-            return self.source.status_info.reason
-        return self.note
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        path = self.path
-        names = {name: getattr(path, name) for name in path.__slots__}
-        return {
-            "type": self.type.value,
-            "rev": self.rev,
-            "time": f"{self.time:%Y-%m-%dT%H:%M:%S}.{self.time.microsecond // 1000:03d}Z",
-            "actor": self.actor,
-            "note": self.note,
-            "path": {name: value for name, value in names.items() if value is not None},
-            "source": None if self.source is None else self.source.to_dict(),
-            "reason": self.reason,
-        }
-
-    def to_json(self) -> str:
-        """Return it as one JSON object on one line."""
-        return json_text(self.to_dict())
-
-    def __str__(self) -> str:
-        record = None if self.source is None else self.source._record
-        return sentence(self.type, self.path, record, self.rev, self.actor, self.reason)
-
-    def __repr__(self) -> str:
-        return f"<Event {self}>"
 
 
 class EventWatch:
@@ -212,31 +147,9 @@ async def watch_event(
 ) -> EventWatch:
     """Follow the events from `rev` on, of everything or of one app."""
     chosen = None if types is None else frozenset(EventType(each) for each in types)
-    what = select.tree(layout.app_directory(app)) if app is not None else _selector(chosen)
+    what = select.tree(layout.app_directory(app)) if app is not None else smallest(chosen)
     watch = await view.access.client.watch(what, rev, previous=True, codec=BYTES, timeout=timeout)
     return EventWatch(view, watch, chosen)
-
-
-def _selector(types: frozenset[EventType] | None) -> select.Selector:
-    """Return the smallest subtree that tells all the types."""
-    outside = {each for each in types or () if each.value.startswith(("service", "endpoint", "unknown"))}
-    if types is not None and not outside:
-        return select.tree(layout.APPS)
-    return select.tree("/")
-
-
-def changed(change: Any) -> Changed:
-    """Return a change of a commit as the pure part wants it."""
-    gone = change.kind in (Kind.DELETE, Kind.EXPIRE)
-    previous = change._previous
-    return Changed(
-        change.path,
-        gone,
-        change.data,
-        None if previous is None else previous[1],
-        0 if previous is None else previous[4],
-        0 if previous is None else previous[0],
-    )
 
 
 async def fetch(view: Snapshot, found: list[Happening]) -> list[Happening]:
@@ -250,22 +163,7 @@ async def fetch(view: Snapshot, found: list[Happening]) -> list[Happening]:
         last = int(max(paths).rsplit("/", 1)[1]) + 1
         span = select.range(min(paths), f"{directory}/{layout.number(last)}")
         rows.update((await view.access.scan(span, view.rev))[1])
-    return [each if each.fetch is None else _filled(each, rows.get(each.fetch)) for each in found]
-
-
-def _filled(each: Happening, version: Any) -> Happening:
-    if version is None:
-        reason = f"{each.fetch}: not found"
-        return Happening(EventType.UNKNOWN, each.path, each.file, reason=reason)
-    try:
-        record = Seen(_decoded(each.fetch or "", version), version[0])
-    except DecodeError as error:
-        return Happening(EventType.UNKNOWN, each.path, each.file, reason=str(error), body=version[1])
-    return Happening(each.type, each.path, each.file, record.record, False, version[0], True, body=version[1])
-
-
-def _decoded(path: str, version: Any) -> InstanceRecord:
-    return decode(InstanceRecord, version[1], path)
+    return [each if each.fetch is None else filled(each, rows.get(each.fetch)) for each in found]
 
 
 def _source(view: Snapshot, happening: Happening) -> Source | None:

@@ -9,6 +9,7 @@ from visor._core.public import public
 from visor._core.registry import layout, registrations
 from visor._core.registry.errors import Locked
 from visor._core.registry.model import LockRecord, Mark
+from visor._core.registry.objects import BaseLock
 from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import check, decode, encode
 from visor.aio.registry.base import Registered
@@ -18,26 +19,10 @@ if TYPE_CHECKING:
     from visor.aio.registry.snapshot import Snapshot
 
 
-class Lock(Registered):
+class Lock(Registered, BaseLock):
     """A lock that is held, at a rev."""
 
     __slots__ = ()
-    _record: LockRecord
-
-    @property
-    def key(self) -> str:
-        """What is locked."""
-        return self._record.key
-
-    @property
-    def value(self) -> str:
-        """What its holder wrote into it."""
-        return self._record.value
-
-    @property
-    def by(self) -> str:
-        """Who holds it."""
-        return self._record.mark.by
 
     async def unlock(self, *, timeout: float | None = None) -> Snapshot:
         """Give it up, and return the snapshot of that; RevMismatch when it is another's by now, or nobody's."""
@@ -51,9 +36,6 @@ class Lock(Registered):
                 actual=done.rev,
             )
         return self._view.at(done)
-
-    def __repr__(self) -> str:
-        return f"Lock({self.key} of {self.by} at rev {self.rev})"
 
 
 async def take(view: Snapshot, key: str, value: str, lease: int, timeout: float | None) -> Lock:

@@ -13,11 +13,11 @@ from visor._core.backoff import in_seconds
 from visor._core.log import log
 from visor._core.public import public
 from visor._core.registry import control, layout, registrations
-from visor._core.registry.errors import AlreadyRegistered, BadName
-from visor._core.registry.model import MemberRecord, RunnerRecord
+from visor._core.registry.errors import AlreadyRegistered
+from visor._core.registry.model import RunnerRecord
+from visor._core.registry.objects import BaseMember, BaseRunner
 from visor._core.registry.plan import Refused
 from visor._core.registry.records import decode, encode
-from visor._core.unfit import shown
 from visor._drivers.aio.control import ask
 from visor.aio.registry.base import Registered
 from visor.codecs import BYTES
@@ -28,44 +28,11 @@ if TYPE_CHECKING:
     from visor.aio.registry.snapshot import Snapshot
     from visor.aio.watch import Watch
 
-PATHS = {"logger": layout.logger, "proxy": layout.proxy, "pm": layout.pm}
-DIRECTORIES = {"logger": layout.LOGGERS, "proxy": layout.PROXIES, "pm": layout.PMS}
 
-
-def member_kind(kind: str) -> str:
-    """Return the kind if members can be of it. BadName."""
-    if not isinstance(kind, str) or kind not in PATHS:
-        raise BadName(
-            f"kind: one of {', '.join(PATHS)} expected, not {shown(kind)}", name=shown(kind), what="kind"
-        )
-    return kind
-
-
-class Runner(Registered):
+class Runner(Registered, BaseRunner):
     """The runner of an instance at HOST:PORT, at a rev."""
 
     __slots__ = ()
-    _record: RunnerRecord
-
-    @property
-    def host(self) -> str:
-        """Where it runs."""
-        return self._record.host
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return self._record.port
-
-    @property
-    def addr(self) -> str:
-        """HOST:PORT."""
-        return f"{self.host}:{self.port}"
-
-    @property
-    def instance(self) -> int:
-        """The id of its instance."""
-        return self._record.instance
 
     async def register(self, *, timeout: float | None = None) -> Runner:
         """Register it; Exists when there is one at this address."""
@@ -113,49 +80,16 @@ class Runner(Registered):
         """Have its process ended and not started again; Rejected, with the answer, when it does not say OK."""
         _expect_ok("down", await self.raw("down", timeout=timeout))
 
-    def __repr__(self) -> str:
-        return f"Runner({self.addr} of instance {self.instance} at rev {self.rev})"
-
 
 def _expect_ok(command: str, answer: str) -> None:
     if answer != "OK":
         raise Rejected(f"the runner answered {answer!r:.60} to {command}")
 
 
-class Member(Registered):
+class Member(Registered, BaseMember):
     """A logger, a proxy or a process manager at a rev."""
 
     __slots__ = ()
-    _record: MemberRecord
-
-    @property
-    def kind(self) -> str:
-        """What it is: logger, proxy or pm."""
-        return self._record.kind
-
-    @property
-    def addr(self) -> str:
-        """HOST, or HOST:PORT."""
-        return self._record.addr
-
-    @property
-    def host(self) -> str:
-        """Where it is."""
-        return self._record.host
-
-    @property
-    def port(self) -> int | None:
-        """Its port, where it has one."""
-        return self._record.port
-
-    @property
-    def version(self) -> str | None:
-        """What it said that it is."""
-        return self._record.version
-
-    @property
-    def _path(self) -> str:
-        return PATHS[member_kind(self.kind)](self.addr)
 
     async def register(self, *, lease: int = 0, timeout: float | None = None) -> Member:
         """Register it, or register it anew; RevMismatch when it has changed since this rev.
@@ -178,9 +112,6 @@ class Member(Registered):
         if isinstance(done, Refused):
             raise registrations.why(what, self._path, self.rev, done)
         return Member(self._view.at(done), replace(self._record, registered=None), 0)
-
-    def __repr__(self) -> str:
-        return f"Member({self.kind} {self.addr} at rev {self.rev})"
 
 
 class RunnerWatch:

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     from visor._core.registry.events import EventType
     from visor._core.registry.listed import Listed
     from visor._core.registry.mending import Repaired
+    from visor._core.registry.scaling import ScaleCount
     from visor._core.registry.states import Operation
     from visor.aio.registry.app import App
     from visor.aio.registry.events import EventWatch
     from visor.aio.registry.instance import Instance
     from visor.aio.registry.member import RunnerWatch
     from visor.aio.registry.presence import Presence
-    from visor.aio.registry.scale import ScaleCount, Scaled
+    from visor.aio.registry.scale import Scaled
     from visor.aio.registry.ticket import Ticket, TicketWatch
 
 SCHEMA = 4
@@ -286,9 +287,9 @@ class Registry:
 
         DeadlineExceeded when others were faster with every single one.
         """
-        from visor._core.registry.tickets import operation
+        from visor._core.registry.tickets import Wanted, operation
         from visor.aio.registry.instance import claimer
-        from visor.aio.registry.ticket import Wanted, claim_ticket
+        from visor.aio.registry.ticket import claim_ticket
 
         name, lease = claimer(host, lease)
         wanted = Wanted(app, revision, proc, None if op is None else operation(op))

@@ -14,7 +14,7 @@ from visor._core.registry import layout, scaling
 from visor._core.registry.errors import BadRecord, Unregistered
 from visor._core.registry.model import InstanceRecord, Mark, ScaleRecord
 from visor._core.registry.plan import Refused
-from visor._core.registry.scaling import Amount, Group, Order
+from visor._core.registry.scaling import Amount, Group, Order, ScaleCount
 from visor._core.registry.schema import text
 from visor._core.registry.states import ENDED
 from visor._core.registry.transitions import Seen
@@ -36,24 +36,6 @@ class Scaled:
     count: int
     """How many there are."""
     rev: int
-
-
-@dataclass(frozen=True, slots=True)
-class ScaleCount:
-    """How many instances there are at a rev."""
-
-    count: int
-    """Pending, claimed and running."""
-    stopping: int
-    """Asked to stop and not ended yet; not part of `count`."""
-    rev: int
-    by_env: Mapping[str, int]
-    """`count` by environment ("" for instances without one)."""
-
-    @property
-    def total(self) -> int:
-        """All that have not ended."""
-        return self.count + self.stopping
 
 
 async def scale_group(
@@ -222,4 +204,4 @@ async def purge(view: Snapshot, app: str | None, reason: str) -> int:
     return count
 
 
-public("visor.aio.registry", ScaleCount, Scaled)
+public("visor.aio.registry", Scaled)

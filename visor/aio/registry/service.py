@@ -10,6 +10,7 @@ from visor._core.registry import layout, registrations, srv
 from visor._core.registry.errors import AlreadyRegistered
 from visor._core.registry.listed import Listed
 from visor._core.registry.model import EndpointRecord, ServiceRecord
+from visor._core.registry.objects import BaseEndpoint, BaseService
 from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import check, encode
 from visor._drivers.aio.resolve import resolve
@@ -17,20 +18,10 @@ from visor.aio.registry.base import Registered
 from visor.errors import NotFound
 
 
-class Service(Registered):
+class Service(Registered, BaseService):
     """A service at a rev: a name for endpoints."""
 
     __slots__ = ()
-    _record: ServiceRecord
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self._record.name
-
-    @property
-    def _path(self) -> str:
-        return layout.service(self.name)
 
     async def register(self, *, timeout: float | None = None) -> Service:
         """Register it; Exists when it is."""
@@ -117,50 +108,11 @@ class Service(Registered):
             return Service(view, replace(self._record, registered=None), 0)
         return Service(view, view.decode(ServiceRecord, self._path, version), version[0])
 
-    def __repr__(self) -> str:
-        return f"Service({self.name} at rev {self.rev})"
 
-
-class Endpoint(Registered):
+class Endpoint(Registered, BaseEndpoint):
     """An endpoint of a service at a rev."""
 
     __slots__ = ()
-    _record: EndpointRecord
-
-    @property
-    def service(self) -> str:
-        """The name of its service."""
-        return self._record.service
-
-    @property
-    def addr(self) -> str:
-        """HOST:PORT as it was registered."""
-        return self._record.addr
-
-    @property
-    def host(self) -> str:
-        """The host."""
-        return self._record.host
-
-    @property
-    def ip(self) -> str | None:
-        """The address that the host had when it was registered; None when it had none."""
-        return self._record.ip
-
-    @property
-    def port(self) -> int:
-        """The port."""
-        return self._record.port
-
-    @property
-    def priority(self) -> int:
-        """Lower ones first."""
-        return self._record.priority
-
-    @property
-    def weight(self) -> int:
-        """Among equals, the share of the clients."""
-        return self._record.weight
 
     async def unregister(self, *, timeout: float | None = None) -> Endpoint:
         """Take it out; NotFound when it is not registered any more."""
@@ -172,9 +124,6 @@ class Endpoint(Registered):
         if isinstance(done, Refused):
             raise registrations.why(what, path, self.rev, done)
         return Endpoint(self._view.at(done), replace(self._record, registered=None), 0)
-
-    def __repr__(self) -> str:
-        return f"Endpoint({self.addr} of {self.service} at rev {self.rev})"
 
 
 public("visor.aio.registry", Endpoint, Service)

@@ -14,6 +14,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from visor._core.registry.scaling import ScaleCount
     from visor.blocking.registry.app import App
     from visor.blocking.registry.env import Env
     from visor.blocking.registry.events import Event, EventWatch
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from visor.blocking.registry.proc import ProcType
     from visor.blocking.registry.registry import SCHEMA, Registry, connect
     from visor.blocking.registry.revision import Revision
-    from visor.blocking.registry.scale import ScaleCount, Scaled
+    from visor.blocking.registry.scale import Scaled
     from visor.blocking.registry.service import Endpoint, Service
     from visor.blocking.registry.snapshot import Snapshot
     from visor.blocking.registry.ticket import Ticket, TicketWatch

@@ -13,13 +13,14 @@ from visor._core.public import public
 from visor._core.registry import layout, names
 from visor._core.registry.errors import AlreadyRegistered
 from visor._core.registry.listed import Listed, Mapped
-from visor._core.registry.model import NOTHING, AppRecord
+from visor._core.registry.model import AppRecord
+from visor._core.registry.objects import BaseApp
 from visor._core.registry.plan import Refused
 from visor._core.registry.records import encode
 from visor._core.registry.schema import text
 from visor._core.registry.states import ENDED
 from visor.blocking.registry.base import Registered
-from visor.errors import Conflict, NotFound, RevMismatch
+from visor.errors import NotFound
 
 if TYPE_CHECKING:
     from visor._core.registry.events import EventType
@@ -28,10 +29,9 @@ if TYPE_CHECKING:
     from visor.blocking.registry.instance import Instance
     from visor.blocking.registry.proc import ProcType
     from visor.blocking.registry.revision import Revision
-    from visor.blocking.registry.snapshot import Snapshot
 
 
-class App(Registered):
+class App(Registered, BaseApp):
     """An app at a rev.
 
         app = view.new_app("web", "git://git/web", "trusty").register()
@@ -40,39 +40,7 @@ class App(Registered):
     Methods that change something return the app at the new rev.
     """
 
-    __slots__ = ("_given",)
-    _record: AppRecord
-
-    def __init__(
-        self, view: Snapshot, record: AppRecord, mod_rev: int, given: Mapping[str, str] = NOTHING
-    ) -> None:
-        super().__init__(view, record, mod_rev)
-        self._given = given
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self._record.name
-
-    @property
-    def repo_url(self) -> str:
-        """Where its source is."""
-        return self._record.repo_url
-
-    @property
-    def stack(self) -> str:
-        """What it runs on."""
-        return self._record.stack
-
-    @property
-    def deploy_type(self) -> str:
-        """How it is deployed."""
-        return self._record.deploy_type
-
-    @property
-    def head(self) -> str | None:
-        """The revision that is the latest, as `set_head` said it."""
-        return self._record.head
+    __slots__ = ()
 
     def _at(self, rev: int, record: AppRecord, mod_rev: int) -> App:
         return App(self._view.at(rev), record, mod_rev)
@@ -197,7 +165,7 @@ class App(Registered):
         done = self.access.commit(plan, timeout)
         if isinstance(done, Refused):
             path = layout.variable(self.name, key)
-            raise _variable_changed(self.name, key, path, self.rev, done)
+            raise registrations.variable_changed(self.name, key, path, self.rev, done)
         return self._at(done, self._record, self._mod_rev)
 
     def del_environment_variable(self, key: str, *, timeout: float | None = None) -> App:
@@ -214,7 +182,7 @@ class App(Registered):
         self.get_environment_variable(key, timeout=access.left())
         done = access.commit(registrations.delete_variable(self.name, key, self.rev))
         if isinstance(done, Refused):
-            raise _variable_changed(self.name, key, path, self.rev, done)
+            raise registrations.variable_changed(self.name, key, path, self.rev, done)
         return self._at(done, self._record, self._mod_rev)
 
     # -- what belongs to it ---------------------------------------------------------------------------
@@ -282,26 +250,6 @@ class App(Registered):
     ) -> EventWatch:
         """Follow the events of this app and of everything below it, from the rev after this one on."""
         return self._view.watch_event(rev, types=types, app=self.name, timeout=timeout)
-
-    def __repr__(self) -> str:
-        word = "" if self.is_registered else ", not registered"
-        return f"App({self.name} at rev {self.rev}{word})"
-
-
-def _variable_changed(app: str, key: str, path: str, rev: int, refusal: Refused) -> Conflict | NotFound:
-    version = refusal.found.get(path)
-    if version is None:
-        return NotFound(
-            f"app {app}: variable {key!r} or the app itself is gone since rev {rev}",
-            path=path,
-            rev=refusal.rev,
-        )
-    return RevMismatch(
-        f"app {app}: variable {key!r} has changed since rev {rev} (rev {version[0]}): fast_forward first",
-        path=path,
-        expected=rev,
-        actual=version[0],
-    )
 
 
 public("visor.registry", App)

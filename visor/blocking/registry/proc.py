@@ -13,6 +13,7 @@ from visor._core.registry import layout, registrations
 from visor._core.registry.errors import AlreadyRegistered
 from visor._core.registry.listed import Listed
 from visor._core.registry.model import Heartbeat, Limits, ProcRecord
+from visor._core.registry.objects import BaseProcType
 from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import check, encode
 from visor._core.registry.schema import texts
@@ -29,59 +30,10 @@ if TYPE_CHECKING:
 FREE_LOOKED_AT = 64
 
 
-class ProcType(Registered):
+class ProcType(Registered, BaseProcType):
     """A process type of an app."""
 
     __slots__ = ()
-    _record: ProcRecord
-
-    @property
-    def app(self) -> str:
-        """The name of its app."""
-        return self._record.app
-
-    @property
-    def name(self) -> str:
-        """Its name: letters and digits."""
-        return self._record.name
-
-    @property
-    def port(self) -> int | None:
-        """Its port, nobody else's; None for one without, and before it is registered."""
-        return self._record.port or None
-
-    @property
-    def command(self) -> str | None:
-        """How its processes are started."""
-        return self._record.command
-
-    @property
-    def limits(self) -> Limits:
-        """What its processes may use."""
-        return self._record.limits
-
-    @property
-    def heartbeat(self) -> Heartbeat:
-        """How the life of its processes is watched."""
-        return self._record.heartbeat
-
-    @property
-    def max_restarts(self) -> int | None:
-        """How often a process may be started again; None for no bound."""
-        return self._record.max_restarts
-
-    @property
-    def attrs(self) -> Mapping[str, str]:
-        """Whatever else its users want to keep with it."""
-        return self._record.attrs
-
-    @property
-    def _path(self) -> str:
-        return layout.proc(self.app, self.name)
-
-    @property
-    def _what(self) -> str:
-        return f"proc {self.app} {self.name}"
 
     def register(self, *, timeout: float | None = None) -> ProcType:
         """Register it and claim its port, in one rev.
@@ -200,9 +152,6 @@ class ProcType(Registered):
             if self.name in view.access.sizes(layout.group(self.app, "live", ref), self.rev):
                 found.append(ref)
         return found
-
-    def __repr__(self) -> str:
-        return f"ProcType({self.app} {self.name} at rev {self.rev})"
 
 
 public("visor.registry", ProcType)

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     from visor._core.registry.events import EventType
     from visor._core.registry.listed import Listed
     from visor._core.registry.mending import Repaired
+    from visor._core.registry.scaling import ScaleCount
     from visor._core.registry.states import Operation
     from visor.blocking.registry.app import App
     from visor.blocking.registry.events import EventWatch
     from visor.blocking.registry.instance import Instance
     from visor.blocking.registry.member import RunnerWatch
     from visor.blocking.registry.presence import Presence
-    from visor.blocking.registry.scale import ScaleCount, Scaled
+    from visor.blocking.registry.scale import Scaled
     from visor.blocking.registry.ticket import Ticket, TicketWatch
 
 SCHEMA = 4
@@ -282,9 +283,9 @@ class Registry:
 
         DeadlineExceeded when others were faster with every single one.
         """
-        from visor._core.registry.tickets import operation
+        from visor._core.registry.tickets import Wanted, operation
         from visor.blocking.registry.instance import claimer
-        from visor.blocking.registry.ticket import Wanted, claim_ticket
+        from visor.blocking.registry.ticket import claim_ticket
 
         name, lease = claimer(host, lease)
         wanted = Wanted(app, revision, proc, None if op is None else operation(op))

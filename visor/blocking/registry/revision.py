@@ -11,6 +11,7 @@ from visor._core.public import public
 from visor._core.registry import layout, registrations
 from visor._core.registry.listed import Listed
 from visor._core.registry.model import RevisionRecord
+from visor._core.registry.objects import BaseRevision
 from visor._core.registry.plan import Refused
 from visor._core.registry.records import check, encode
 from visor.blocking.registry.base import Registered
@@ -22,34 +23,10 @@ if TYPE_CHECKING:
     from visor.blocking.registry.scale import Scaled
 
 
-class Revision(Registered):
+class Revision(Registered, BaseRevision):
     """A registered build of an app: complete in one rev, its archive's address included."""
 
     __slots__ = ()
-    _record: RevisionRecord
-
-    @property
-    def app(self) -> str:
-        """The name of its app."""
-        return self._record.app
-
-    @property
-    def ref(self) -> str:
-        """Its name: a hash, a tag."""
-        return self._record.ref
-
-    @property
-    def archive_url(self) -> str:
-        """Where its build is."""
-        return self._record.archive_url
-
-    @property
-    def _path(self) -> str:
-        return layout.revision(self.app, self.ref)
-
-    @property
-    def _what(self) -> str:
-        return f"revision {self.app} {self.ref}"
 
     def register(self, *, timeout: float | None = None) -> Revision:
         """Register it; Exists when the app has one of that name, NotFound without the app."""
@@ -127,9 +104,6 @@ class Revision(Registered):
         view = self._view.within(timeout)
         live = select.tree(layout.group(self.app, "live", self.ref))
         return (view.access.count(live, self.rev))[1]
-
-    def __repr__(self) -> str:
-        return f"Revision({self.app} {self.ref} at rev {self.rev})"
 
 
 public("visor.registry", Revision)

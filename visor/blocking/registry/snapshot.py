@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from visor._core.registry.audit import Fault
     from visor._core.registry.events import EventType
     from visor._core.registry.plan import Version
-    from visor._core.registry.scaling import Group
+    from visor._core.registry.scaling import Group, ScaleCount
     from visor._core.registry.states import Operation
     from visor._core.registry.transitions import Seen
     from visor.blocking.registry.app import App
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from visor.blocking.registry.member import Member, Runner
     from visor.blocking.registry.proc import ProcType
     from visor.blocking.registry.revision import Revision
-    from visor.blocking.registry.scale import ScaleCount, Scaled
+    from visor.blocking.registry.scale import Scaled
     from visor.blocking.registry.service import Endpoint, Service
     from visor.blocking.registry.ticket import Ticket
 
@@ -92,8 +92,10 @@ class Snapshot:
         """Return this for one call of several requests, which share `timeout`; itself for None."""
         return self if timeout is None else Snapshot(self.access.within(timeout), self._rev)
 
-    def _unhurried(self) -> Snapshot:
-        """Return this as it outlives the call: without a deadline."""
+    def lasting(self) -> Snapshot:
+        """Return it without the deadline of the call that made it: what a call returns lives on after that."""
+        if self.access.unhurried is self.access:
+            return self
         if self._calm is None:
             self._calm = Snapshot(self.access.unhurried, self._rev)
         return self._calm
@@ -580,16 +582,16 @@ class Snapshot:
 
     def new_member(self, kind: str, host: str, port: int | None = None, version: str | None = None) -> Member:
         """Return a "logger", "proxy" or "pm" (process manager) that is not registered yet. BadName."""
-        from visor.blocking.registry.member import Member, member_kind
+        from visor.blocking.registry.member import Member
 
-        return Member(self, check(MemberRecord(member_kind(kind), names.host(host), port, version)), 0)
+        return Member(self, check(MemberRecord(names.member_kind(kind), names.host(host), port, version)), 0)
 
     def members(self, kind: str, *, timeout: float | None = None) -> Listed[Member]:
         """Return all loggers, proxies or process managers ("logger", "proxy", "pm"), by address."""
         view = self.within(timeout)
-        from visor.blocking.registry.member import DIRECTORIES, Member, member_kind
+        from visor.blocking.registry.member import Member
 
-        found = view._list(MemberRecord, select.children(DIRECTORIES[member_kind(kind)]))
+        found = view._list(MemberRecord, select.children(layout.MEMBER_DIRECTORIES[names.member_kind(kind)]))
         return Listed((Member(self, *each) for each in found), found.damaged)
 
     def loggers(self, *, timeout: float | None = None) -> Listed[Member]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,13 @@ from visor._core.log import log
 from visor._core.public import public
 from visor._core.registry import layout, tickets
 from visor._core.registry.errors import Unregistered
-from visor._core.registry.model import Mark, TicketRecord
+from visor._core.registry.model import TicketRecord
 from visor._core.registry.plan import Refused, Version
 from visor._core.registry.scaling import Group
-from visor._core.registry.states import TICKET_OF, Operation, State, Status
+from visor._core.registry.states import Operation, State, Status
+from visor._core.registry.tickets import BaseTicket
 from visor._core.registry.transitions import Seen
-from visor.blocking.registry.base import Registered, moment
+from visor.blocking.registry.base import Registered
 from visor.blocking.registry.instance import Instance, claimer, look
 from visor.blocking.registry.waiting import wait_until
 from visor.codecs import BYTES
@@ -34,15 +34,15 @@ PAGE, MOST = 64, 4096
 """Open tickets that a claimer looks at, to draw one: the more, the fewer draw the same."""
 
 
-class Ticket(Registered):
+class Ticket(Registered, BaseTicket):
     """A ticket at a rev: an order to start or stop a process.
 
     An instance that is pending or claimed is a start ticket, one that is stopping a stop ticket: `instance` is that one
     then, and what is done to the ticket is done to it. Other tickets (`Snapshot.create_ticket`) stand for themselves.
     """
 
-    __slots__ = ("_instance",)
-    _record: TicketRecord
+    __slots__ = ()
+    _instance: Instance | None
 
     def __init__(
         self, view: Snapshot, record: TicketRecord, mod_rev: int, instance: Instance | None = None
@@ -53,78 +53,8 @@ class Ticket(Registered):
     @classmethod
     def of_instance(cls, instance: Instance) -> Ticket:
         """Return an instance as a ticket."""
-        record = instance._record
-        op, status = TICKET_OF.get(instance.state, (Operation.START, Status.DEAD))
-        ticket = TicketRecord(
-            record.id,
-            op,
-            record.app,
-            record.revision,
-            record.proc,
-            record.env,
-            status,
-            record.host,
-            record.registered,
-            record.claim,
-            record.claims,
-            instance.status_info,
-        )
+        ticket = tickets.of_instance(instance._record, instance.state, instance.status_info)
         return cls(instance.snapshot, ticket, instance.mod_rev, instance)
-
-    @property
-    def id(self) -> int:
-        """Its number; lower ones are older."""
-        return self._record.id
-
-    @property
-    def op(self) -> Operation:
-        """What is to be done: start or stop."""
-        return self._record.op
-
-    @property
-    def app(self) -> str:
-        """The name of the app."""
-        return self._record.app
-
-    @property
-    def revision(self) -> str:
-        """The ref of the revision."""
-        return self._record.revision
-
-    @property
-    def proc(self) -> str:
-        """The name of the process type."""
-        return self._record.proc
-
-    @property
-    def env(self) -> str:
-        """The ref of the environment; "" without one."""
-        return self._record.env
-
-    @property
-    def status(self) -> Status:
-        """How far it is."""
-        return self._record.status
-
-    @property
-    def host(self) -> str | None:
-        """Who has claimed it."""
-        return self._record.host
-
-    @property
-    def claims(self) -> list[tuple[str, datetime | None]]:
-        """Who claimed it when, the latest claims only."""
-        return [(host, moment(time)) for host, time in self._record.claims]
-
-    @property
-    def claim_count(self) -> int:
-        """How often it was claimed."""
-        return self._record.claim
-
-    @property
-    def end(self) -> Mark | None:
-        """Who processed it, why and when."""
-        return self._record.end
 
     @property
     def instance(self) -> Instance | None:
@@ -197,10 +127,6 @@ class Ticket(Registered):
             timeout,
         )
 
-    def __repr__(self) -> str:
-        where = f" by {self.host}" if self.host else ""
-        return f"Ticket({self.id}: {self.op} {self.app} {self.revision} {self.proc}, {self.status}{where})"
-
 
 def from_file(view: Snapshot, path: str, version: Version) -> Ticket:
     """Return the ticket that a file under `/tickets` holds. BadRecord."""
@@ -222,30 +148,8 @@ def create_ticket(view: Snapshot, op: Operation, group: Group, timeout: float | 
     return Ticket(view.at(done), record, done)
 
 
-class Wanted:
-    """Which tickets a claimer is ready for; None means any."""
-
-    def __init__(
-        self,
-        app: str | None = None,
-        revision: str | None = None,
-        proc: str | None = None,
-        op: Operation | None = None,
-    ) -> None:
-        self.app, self.revision, self.proc, self.op = app, revision, proc, op
-
-    def __call__(self, ticket: Ticket) -> bool:
-        """Whether the ticket is one of those."""
-        return (
-            (self.app is None or ticket.app == self.app)
-            and (self.revision is None or ticket.revision == self.revision)
-            and (self.proc is None or ticket.proc == self.proc)
-            and (self.op is None or ticket.op is self.op)
-        )
-
-
 def claim_ticket(
-    view: Snapshot, host: str, lease: int, wanted: Wanted, timeout: float | None
+    view: Snapshot, host: str, lease: int, wanted: tickets.Wanted, timeout: float | None
 ) -> Ticket | None:
     """Claim one of the open tickets; None when there is none.
 
@@ -271,7 +175,7 @@ def claim_ticket(
             raise DeadlineExceeded(f"{host}: others were faster with every ticket", seconds=seconds)
 
 
-def _drawn(view: Snapshot, wanted: Wanted, page: int) -> list[Ticket]:
+def _drawn(view: Snapshot, wanted: tickets.Wanted, page: int) -> list[Ticket]:
     """Return a few open tickets that are wanted, drawn from the oldest page that has any."""
     access = view.access
     start, end = layout.open_ticket(0), f"{layout.OPEN}/~"
