@@ -118,7 +118,7 @@ class Maintenance:
     def start(self) -> None:
         """Begin to look after the node."""
         self._logged_before = self._node.log.written
-        self._look()
+        self._tick()
 
     def close(self) -> None:
         """Stop; a checkpoint that is being made is left unfinished, the last one stays valid."""
@@ -136,10 +136,10 @@ class Maintenance:
             "failure": self._failed or None,
         }
 
-    def _look(self) -> None:
+    def _tick(self) -> None:
         if self._closed:
             return
-        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._tick)
         if self._steps is not None:
             return
         logged = self._node.log.written - self._logged_before

@@ -223,7 +223,7 @@ class Node:
             self.proof,
             self.dismissal,
             self._loop.call_soon,
-            self.readiness.look,
+            self.readiness.refresh,
         )
         self.step_down = StepDown(self.me.id, engine, time)
         asked = (self.forwarding, self.read_index, self.lease_questions, self.membership)
@@ -268,8 +268,8 @@ class Node:
         self._turn()
         self._look_after_waiting()
         if self.admission.closing:
-            self.draining.look()  # what was given up is answered as well, and no entry comes of it
-        self.leases.look()
+            self.draining.tick()  # what was given up is answered as well, and no entry comes of it
+        self.leases.tick()
         now = self._loop.time()
         if now >= self._next_marks:
             self._next_marks = now + MARK_SECONDS
@@ -278,7 +278,7 @@ class Node:
             self.pump.wake()
             if self.log.full is not None:
                 self.log.retry()
-                self.step_down.look()
+                self.step_down.tick()
 
     def _turn(self) -> None:
         try:
@@ -291,27 +291,27 @@ class Node:
         if self.failure is not None:
             return
         now = self._loop.time()
-        self.proof.look()
-        self.dismissal.look()
+        self.proof.tick()
+        self.dismissal.tick()
         if self.engine.leader is not None:
             self._leaderless_since = None
         elif self._leaderless_since is None:
             self._leaderless_since = now
         elif now - self._leaderless_since > HOLD_SECONDS:
             self.proposer.lose()
-        self.forwarding.look()
-        self.proposer.look()
-        self.read_index.look()
-        self.lease_questions.look()
-        self.install.look()
-        self.membership.look()
-        self.formats.look()
-        self.replica_check.look()
+        self.forwarding.tick()
+        self.proposer.tick()
+        self.read_index.tick()
+        self.lease_questions.tick()
+        self.install.tick()
+        self.membership.tick()
+        self.formats.tick()
+        self.replica_check.tick()
         if self.divergence is not None and self.engine.is_leader and not self.engine.transferring:
             self.engine.transfer(None)  # who leads decides when leases end, and others take its checkpoints
         if self.removal.over():
             self.gate.use()
-        self.readiness.check()
+        self.readiness.tick()
 
     # -- members --------------------------------------------------------------------------------------
 
@@ -335,7 +335,7 @@ class Node:
     def _leadership(self, leader: str | None, term: int) -> None:
         """The leader or the term changed. Called by the engine within its turn: act when that is over."""
         self.names.tell_leader(leader, term)
-        self.readiness.look()
+        self.readiness.refresh()
         self._loop.call_soon(self._after_change)
 
     def _after_change(self) -> None:
@@ -363,7 +363,7 @@ class Node:
         if type(command) is Command:
             command.batch = None  # the log keeps the bytes; the decoded form has served
         if not self.readiness.readable:
-            self.readiness.look()
+            self.readiness.refresh()
         self.leases.applied()
         self.proposer.applied(index, term, outcomes)
         self.read_index.applied(index)
@@ -372,10 +372,10 @@ class Node:
         self.on_applied()
         self.pump.wake()
         if self.admission.closing:
-            self.draining.look()
+            self.draining.tick()
 
     def _configuration_committed(self, configuration: Configuration) -> None:
-        self.membership.look()
+        self.membership.tick()
         self.on_addresses(self.engine.configuration.clients)
         self.removal.committed(configuration)
         self.gate.use()

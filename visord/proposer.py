@@ -422,7 +422,7 @@ class Proposer:
         """Groups that were sent on have certainly not been accepted: try again."""
         self._put_back(groups)
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """From time to time: try again what was held, and give it up when no leader comes."""
         if self._held_since is not None and self._time() - self._held_since > HOLD_SECONDS:
             self.abandon_queue(NO_LEADER)

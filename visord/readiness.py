@@ -52,7 +52,7 @@ class Readiness:
         """Return when reads and writes are accepted."""
         await self._event.wait()
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """The members, the leader or what was applied have changed: see whether reads need a round."""
         consensus = self._consensus
         alone = consensus.configuration.voters == [consensus.member]
@@ -60,7 +60,7 @@ class Readiness:
         if self.readable:
             self._event.set()
 
-    def check(self) -> None:
+    def tick(self) -> None:
         """From time to time, after a start: a node serves when it has caught up with what was committed then."""
         if not self.reached and not self._checking and self._consensus.leader is not None:
             self._checking = True

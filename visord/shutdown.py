@@ -52,7 +52,7 @@ class Draining:
         self._forwarding = forwarding
         self._drained = asyncio.Event()
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """An entry was applied, or what waited for too long was given up."""
         if self._proposer.idle and not self._forwarding.outstanding:
             self._drained.set()

@@ -80,10 +80,10 @@ def test_a_leader_of_a_later_term_is_asked_anew_although_it_is_the_same() -> Non
     """It forgot what was passed to it when its reign ended, which this member may not have seen."""
     told = Told(leader="n2")
     told.cluster.act("remove", ["n2"], nobody)
-    told.cluster.look()
+    told.cluster.tick()
     assert told.calls() == 1
     told.engine.term = 3
-    told.cluster.look()
+    told.cluster.tick()
     assert told.calls() == 2
 
 
@@ -93,7 +93,7 @@ def test_what_others_passed_on_is_forgotten_with_the_reign() -> None:
     told.cluster.handlers[msg.CALL]("n2", [msg.CALL, 7, "remove", ["n2"]])
     assert told.cluster.busy
     told.engine.leader, told.engine.term = "n2", 2
-    told.cluster.look()
+    told.cluster.tick()
     assert not told.cluster.busy
     assert told.said == []
 
@@ -102,17 +102,17 @@ def test_a_leader_steps_down_only_when_the_others_could_say_what_they_want() -> 
     told = Told(leader="n1")
     told.cluster.act("remove", ["n1"], nobody)
     told.now += SETTLED_SECONDS / 2
-    told.cluster.look()
+    told.cluster.tick()
     assert told.engine.done == []
     told.now += SETTLED_SECONDS
-    told.cluster.look()
+    told.cluster.tick()
     assert told.engine.done == ["transfer"]
 
 
 def test_a_leader_does_all_else_before_it_steps_down() -> None:
     told = Told(leader="n1")
     told.cluster.act("remove", ["n1"], nobody)
-    told.cluster.look()
+    told.cluster.tick()
     told.now += 2 * SETTLED_SECONDS
     told.cluster.handlers[msg.CALL]("n2", [msg.CALL, 7, "remove", ["n2"]])
     assert told.engine.done == ["propose"]
@@ -130,7 +130,7 @@ def test_a_learner_that_could_not_help_to_decide_gets_no_vote(
     told.engine.acknowledged, told.engine.silent = acknowledged, silent
     answers: list[tuple[bool, Any]] = []
     told.cluster.act("promote", ["n2"], lambda ok, result: answers.append((ok, result)))
-    told.cluster.look()
+    told.cluster.tick()
     ((ok, (code, text, details)),) = answers
     assert (ok, code, details["behind"]) == (False, "unsafe", 1000 - acknowledged)
     assert f"n2 (n2) {why};" in text
@@ -159,7 +159,7 @@ def test_odd_arguments_are_refused_before_anything_is_done_and_cost_nobody_else_
                 told.cluster.handlers[msg.CALL]("n2", [msg.CALL, 1, name, arguments])
                 assert refused.pop() == (False, "bad_request")
                 assert not refused
-    told.cluster.look()
+    told.cluster.tick()
     assert others == ([True] if leader == "n1" else [])
 
 
@@ -249,7 +249,7 @@ def test_answers_make_room_for_what_waits_in_turn_of_callers() -> None:
     assert [7] not in [row[3] for row in replica.said]
     for row in replica.said[: SOME // FEW]:
         replica.cluster.handlers[msg.RESULT]("n2", [msg.RESULT, row[1], True, {"members": []}])
-        replica.cluster.look()
+        replica.cluster.tick()
     assert replica.said[-1][3] == [
         7
     ]  # each of the others had one more turn, although dozens of theirs came before
@@ -276,7 +276,7 @@ def test_a_service_is_asked_in_turn_of_callers() -> None:
         rev, answer = running.pop()
         order.append(rev)
         answer(True, {})
-        told.cluster.look()
+        told.cluster.tick()
     assert order[:3] == [0, 100, 1]
     assert len(order) == FEW + 1
 
@@ -290,5 +290,5 @@ def test_addresses_change_seldom_and_each_change_comes_in_time() -> None:
             told.engine.configuration = decode(told.engine.proposed)
             told.engine.configuration_settled, told.engine.commit_index = True, 1
         told.now += 0.01
-        told.cluster.look()
+        told.cluster.tick()
     assert len(told.engine.done) in (2, 3)

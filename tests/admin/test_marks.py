@@ -58,7 +58,7 @@ class Cluster:
     def _look(self) -> None:
         self.loop.call_later(0.05, self._look)
         for one in self.checks.values():
-            one.look()
+            one.tick()
 
     def _say(self, source: str, target: str, message: list[Any]) -> bool:
         assert msg.well_formed(message)

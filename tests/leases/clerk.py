@@ -88,7 +88,7 @@ class Desk:
         self.leases = LeaseService(
             self.clerk.machine, self.clerk.limits, lambda: self.reign, self._confirm, self, lambda: self.now
         )
-        self.leases.look()
+        self.leases.tick()
 
     # -- what leases need of a node -------------------------------------------------------------------
 
@@ -136,11 +136,11 @@ class Desk:
         return answers
 
     def pass_time(self, seconds: float, step: float = 0.05) -> None:
-        """Let time go by as a node does: a look twenty times a second."""
+        """Let time go by as a node does: a tick twenty times a second."""
         until = self.now + seconds
         while self.now < until - 1e-9:
             self.now = min(until, self.now + step)
-            self.leases.look()
+            self.leases.tick()
 
     def lives(self, lease: int) -> bool:
         return lease in self.clerk.machine.store.leases.by_id

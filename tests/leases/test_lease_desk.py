@@ -109,10 +109,10 @@ def test_a_new_reign_gives_a_full_time_and_voids_what_was_proposed() -> None:
     desk.pass_time(2.1)
     assert desk.proposed
     desk.reign = 0
-    desk.leases.look()
+    desk.leases.tick()
     assert [refusal.code for refusal in desk.keep(lease)] == ["not_leader"]
     desk.clerk.term = desk.reign = 5
-    desk.leases.look()
+    desk.leases.tick()
     answers = desk.keep(lease)
     assert answers == [[[lease, 2000]]]
 
@@ -123,7 +123,7 @@ def test_an_expiry_that_the_old_leader_left_behind_in_a_queue_changes_nothing() 
     lease = desk.grant(2000)
     desk.pass_time(2.1)
     desk.clerk.term = desk.reign = 5
-    desk.leases.look()
+    desk.leases.tick()
     assert desk.keep(lease) == [[[lease, 2000]]]
     desk.apply()  # appended by the new leader, in its term
     assert desk.lives(lease)
@@ -137,7 +137,7 @@ def test_a_parked_keep_alive_is_answered_when_the_reign_ends() -> None:
     answers = desk.keep(lease)
     assert answers == []
     desk.reign = 0
-    desk.leases.look()
+    desk.leases.tick()
     assert [refusal.code for refusal in answers] == ["not_leader"]
 
 

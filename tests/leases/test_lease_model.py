@@ -127,7 +127,7 @@ class Town(RuleBasedStateMachine):
         self.do(v.NOP)  # an entry of its own term
         node.term = self.term
         node.standing_still = False
-        node.leases.look()
+        node.leases.tick()
         for lease in self.truth.store.leases.by_id.values():
             self.promise(lease.id, lease.ttl)  # a new leader gives a full time
 
@@ -228,7 +228,7 @@ class Town(RuleBasedStateMachine):
             self.now += 0.05
             for node in self.nodes:
                 if not node.standing_still:
-                    node.leases.look()
+                    node.leases.tick()
                     if rounds:
                         node.settle_confirmations()
             if commits:
@@ -280,7 +280,7 @@ class Town(RuleBasedStateMachine):
             if node is not self.leader and node.term and data.draw(st.booleans()):
                 node.term = 0
                 node.catch_up()
-                node.leases.look()
+                node.leases.tick()
 
     # -- what holds -----------------------------------------------------------------------------------
 
@@ -303,7 +303,7 @@ class Town(RuleBasedStateMachine):
         self.leader.standing_still = False
         for _ in range(int(12 / 0.05)):
             self.now += 0.05
-            self.leader.leases.look()
+            self.leader.leases.tick()
             self.leader.settle_confirmations()
             self.commit_pending()
         assert not self.truth.store.leases.by_id

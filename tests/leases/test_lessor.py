@@ -37,7 +37,7 @@ class World:
         """Let time pass until something is due; return how long that took, and what is due."""
         begin = self.now
         while self.now < begin + most:
-            if self.lessor.look(self.now):
+            if self.lessor.tick(self.now):
                 due = self.lessor.due(self.now, PLENTY)
                 if due:
                     return self.now - begin, due
@@ -61,7 +61,7 @@ def test_a_kept_lease_begins_anew(world: World) -> None:
     lease = world.grant(5000)
     for _ in range(20):
         world.now += 0.9
-        assert not world.lessor.look(world.now) or world.lessor.due(world.now, PLENTY) == []
+        assert not world.lessor.tick(world.now) or world.lessor.due(world.now, PLENTY) == []
         assert world.lessor.keep([lease, 99], world.now) == [[lease, 5000], [99, 0]]
     taken, due = world.until_due()
     assert due == [lease]
@@ -100,9 +100,9 @@ def test_a_new_leader_gives_everything_a_full_time_first(world: World) -> None:
 
 def test_time_in_which_the_process_stood_still_does_not_count(world: World) -> None:
     lease = world.grant(5000)
-    world.lessor.look(world.now)
+    world.lessor.tick(world.now)
     world.now += 3600
-    assert not world.lessor.look(world.now)
+    assert not world.lessor.tick(world.now)
     assert world.lessor.left(lease, world.now) == 5000
     taken, due = world.until_due()
     assert due == [lease]
@@ -111,7 +111,7 @@ def test_time_in_which_the_process_stood_still_does_not_count(world: World) -> N
 
 def test_what_is_kept_right_after_a_standstill_has_its_full_time(world: World) -> None:
     lease = world.grant(5000)
-    world.lessor.look(world.now)
+    world.lessor.tick(world.now)
     world.now += 3600
     world.lessor.keep([lease], world.now)  # the socket was read before the timer came up
     taken, due = world.until_due()
@@ -122,9 +122,9 @@ def test_what_is_kept_right_after_a_standstill_has_its_full_time(world: World) -
 def test_a_pause_below_a_standstill_counts(world: World) -> None:
     lease = world.grant(2000)
     for _ in range(3):
-        world.lessor.look(world.now)
+        world.lessor.tick(world.now)
         world.now += STALL * 0.9
-    assert world.lessor.look(world.now)
+    assert world.lessor.tick(world.now)
     assert world.lessor.due(world.now, PLENTY) == [lease]
 
 
@@ -163,7 +163,7 @@ def test_an_id_that_is_used_again_has_its_own_time(world: World) -> None:
         world.clerk.write(37, wanted)
         world.learn()
         world.now += 0.3
-        world.lessor.look(world.now)
+        world.lessor.tick(world.now)
         world.grant(5000, wanted)
     taken, due = world.until_due()
     assert due == [wanted]
@@ -176,9 +176,9 @@ def test_a_budget_of_leases_and_files_bounds_what_is_due_at_once(world: World) -
     for name in range(30):
         assert not isinstance(world.clerk.set(f"/{name}", leases[0]), Refusal)
     world.now += 0.9
-    world.lessor.look(world.now)
+    world.lessor.tick(world.now)
     world.now += 0.2
-    world.lessor.look(world.now)
+    world.lessor.tick(world.now)
     assert world.lessor.due(world.now, 20) == leases[:1]
     assert world.lessor.due(world.now, 5) == leases[1:6]
     assert world.lessor.due(world.now, PLENTY) == leases[6:]

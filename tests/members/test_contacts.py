@@ -21,7 +21,7 @@ def made() -> tuple[Contacts, list[dict[str, str]]]:
     contacts = Contacts(
         "b" * 16, cast(Engine, engine), removal, lambda addresses: dialled.append(dict(addresses))
     )
-    contacts.look()
+    contacts.tick()
     return contacts, dialled
 
 
@@ -49,7 +49,7 @@ def test_made_up_ids_of_one_host_are_few_and_keep_nobody_else_out() -> None:
     assert contacts.admit("c" * 16, "10.0.0.3:1") is None
     assert contacts.knows("c" * 16)
     assert not contacts.knows("e0")
-    contacts.look()
+    contacts.tick()
     assert len(dialled[-1]) == MAX_MEMBERS + 1  # and the member
     assert contacts.admit("d" * 16, "10.0.0.3:2") is None
     assert contacts.knows("c" * 16)

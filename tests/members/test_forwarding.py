@@ -173,10 +173,10 @@ def test_an_answer_that_is_late_will_not_come() -> None:
     (group,) = groups = node.groups()
     node.forwarding.forward(groups)
     node.clock.now += HOLD_SECONDS
-    node.forwarding.look()
+    node.forwarding.tick()
     assert told(group) == []
     node.clock.now += 0.1
-    node.forwarding.look()
+    node.forwarding.tick()
     assert told(group) == [LOST]
 
 

@@ -130,10 +130,10 @@ def test_one_question_is_open_at_a_time_and_asked_again_with_another_number_when
     ((target, kind, first),) = asked(pair.member)
     assert (target, kind) == ("lead", msg.OFFER) and first > 700
     pair.member.loop.turn(ANSWER_SECONDS - 0.1)
-    pair.member.install.look()
+    pair.member.install.tick()
     assert asked(pair.member) == []
     pair.member.loop.turn(0.2)
-    pair.member.install.look()
+    pair.member.install.tick()
     ((_, kind, second),) = asked(pair.member)
     assert kind == msg.OFFER and second > first
     offer = pair.leader.install.outgoing.offer()
@@ -164,7 +164,7 @@ def test_the_next_leader_is_asked_what_it_has_once_it_says_that_it_is_needed() -
     asked(pair.member)
     pair.member.engine.leads("other")
     pair.member.loop.turn(ANSWER_SECONDS + 0.1)
-    pair.member.install.look()
+    pair.member.install.tick()
     assert asked(pair.member) == []
     pair.member.install.needed("other", 300)
     ((target, kind, _),) = asked(pair.member)

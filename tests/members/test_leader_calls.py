@@ -78,10 +78,10 @@ def test_what_nobody_could_be_asked_is_asked_of_the_next_leader(away: bool) -> N
     one = Calls(leader="lead" if away else None)
     one.line.away = {"lead"} if away else set()
     one.ask()
-    one.calls.look()
+    one.calls.tick()
     assert one.numbers() == []
     one.consensus.leads("other")
-    one.calls.look()
+    one.calls.tick()
     ((member, number),) = one.numbers()
     assert member == "other"
     one.answers("other", number, 5)
@@ -93,7 +93,7 @@ def test_the_answer_of_a_former_leader_and_that_to_an_earlier_attempt_mean_nothi
     one.ask()
     ((_, first),) = one.numbers()
     one.consensus.leads("other")
-    one.calls.look()
+    one.calls.tick()
     ((_, second),) = one.numbers()
     assert second != first
     one.answers("lead", first, 1)
@@ -104,13 +104,13 @@ def test_the_answer_of_a_former_leader_and_that_to_an_earlier_attempt_mean_nothi
     assert one.told == [[4]]
 
 
-def test_who_says_that_the_next_leader_has_to_be_asked_is_asked_again_at_the_next_look() -> None:
+def test_who_says_that_the_next_leader_has_to_be_asked_is_asked_again_at_the_next_tick() -> None:
     one = Calls()
     one.ask()
     ((_, number),) = one.numbers()
     one.answers("lead", number, None)
     assert (one.told, one.freed, one.numbers()) == ([], 1, [])
-    one.calls.look()
+    one.calls.tick()
     assert len(one.numbers()) == 1
 
 
@@ -129,12 +129,12 @@ def test_after_the_deadline_it_is_given_up(leader: str | None) -> None:
     one = Calls(leader)
     one.ask(seconds=2.0)
     one.clock.now += 1.9
-    one.calls.look()
+    one.calls.tick()
     assert one.told == []
     one.clock.now += 0.2
-    one.calls.look()
+    one.calls.tick()
     assert one.told == [None]
-    one.calls.look()
+    one.calls.tick()
     assert one.told == [None]
 
 
@@ -142,7 +142,7 @@ def test_what_is_asked_once_ends_with_the_term_of_who_was_asked() -> None:
     one = Calls()
     assert one.once()
     one.consensus.term += 1  # the same leader, which forgot what it was asked when its term ended
-    one.calls.look()
+    one.calls.tick()
     assert one.told == [None]
     assert len(one.numbers()) == 1
 
@@ -154,7 +154,7 @@ def test_what_is_asked_once_is_not_kept_where_nobody_can_be_asked() -> None:
     one.line.away = {"lead"}
     assert not one.once()
     one.line.away = set()
-    one.calls.look()
+    one.calls.tick()
     assert one.numbers() == [] and one.told == []
 
 
@@ -162,7 +162,7 @@ def test_what_is_asked_again_outlives_a_term_of_the_same_leader() -> None:
     one = Calls()
     one.ask()
     one.consensus.term += 1
-    one.calls.look()
+    one.calls.tick()
     assert len(one.numbers()) == 1 and one.told == []
 
 
@@ -213,13 +213,13 @@ def test_every_call_is_answered_once_whatever_happens(seed: int) -> None:
         elif event == 3:
             one.clock.now += rng.uniform(0.0, 0.5)
         elif event == 4:
-            one.calls.look()
+            one.calls.tick()
         elif event == 5 and one.serving:
             rng.choice(one.serving)[2]([rng.choice([None, step])])
         asked += one.numbers()
         if event == 6 and asked:
             one.answers(*rng.choice(asked), rng.choice([None, step]))
     one.clock.now += 4.0
-    one.calls.look()
+    one.calls.tick()
     assert told
     assert {len(answers) for answers in told.values()} == {1}

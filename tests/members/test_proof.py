@@ -122,11 +122,11 @@ def test_who_is_stuck_says_so_and_for_how_long_it_is_true() -> None:
     one = Asked(configuration("me a b"))
     for _ in range(int(LEADERLESS_SECONDS / 0.5) + 1):
         one.proof.claimed(D)
-        one.proof.look()
+        one.proof.tick()
         one.now += 0.5
     assert one.proof.stuck is not None and D in one.proof.stuck and "a, b" in one.proof.stuck
     one.engine.leader = D
-    one.proof.look()
+    one.proof.tick()
     assert one.proof.stuck is None
 
 

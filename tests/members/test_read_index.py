@@ -104,11 +104,11 @@ def test_it_is_asked_again_of_the_next_leader_and_refused_after_a_while() -> Non
     node.turn()
     ((_, _),) = node.line.taken()
     node.consensus.leads("other")
-    node.reads.look()
+    node.reads.tick()
     ((member, _),) = node.line.taken()
     assert member == "other"
     node.clock.now += PATIENCE_SECONDS + 0.1
-    node.reads.look()
+    node.reads.tick()
     assert node.answers == [(1, False)]
 
 
@@ -127,7 +127,7 @@ def test_a_leader_that_is_deposed_in_its_round_asks_the_next_one() -> None:
     node.turn()
     node.consensus.leads("lead")
     node.consensus.confirmed(None)
-    node.reads.look()
+    node.reads.tick()
     (number,) = node.asked()
     node.told(number, 0)
     assert node.answers == [(1, True)]

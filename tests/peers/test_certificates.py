@@ -115,18 +115,18 @@ def test_a_file_that_has_gone_or_is_no_certificate_changes_nothing(
     certificates = Certificates(installed.cert, installed.key, installed.ca, by_host=True)
     path: Path = getattr(installed, file)
     before = path.read_bytes()
-    assert not certificates.look()
+    assert not certificates.tick()
     for damage in (lambda: path.write_bytes(b"nonsense"), path.unlink):
         damage()
         caplog.clear()
-        assert not certificates.look()
+        assert not certificates.tick()
         assert str(path) in caplog.text
         caplog.clear()
-        assert not certificates.look()
+        assert not certificates.tick()
         assert not caplog.text  # told once, not every minute
     path.write_bytes(before)
     if file == "key":  # not used, and not forgotten, while others may read it
-        assert not certificates.look()
+        assert not certificates.tick()
         assert "chmod 600" in caplog.text
     path.chmod(0o600)
-    assert certificates.look()
+    assert certificates.tick()

@@ -132,9 +132,9 @@ def test_a_new_leader_gives_everybody_the_time_again() -> None:
     now = [1000.0]
     newcomers = Newcomers(lambda: now[0], lambda member: False)
     one = Configuration().add(Member("a", "a", "h:1", "", False))
-    newcomers.look(one, now[0])
+    newcomers.tick(one, now[0])
     now[0] += FORGET_SECONDS - 1
-    newcomers.look(one, now[0])  # its reign begins only now
+    newcomers.tick(one, now[0])  # its reign begins only now
     now[0] += FORGET_SECONDS - 1
     assert newcomers.settle(one) == one
     now[0] += 2
@@ -148,7 +148,7 @@ def test_who_goes_is_the_oldest_of_the_host_with_most() -> None:
     for number in range(NEWCOMERS):
         host = "crowd" if number % 2 else f"other{number}"
         full = full.add(Member(f"m{number}", f"m{number}", f"{host}:{number + 1}", "", False))
-        newcomers.look(full, 0.0)
+        newcomers.tick(full, 0.0)
         now[0] += 1.0
     new = Member("new", "new", "h:1", "", False)
     assert newcomers.take_in(full, new) is None

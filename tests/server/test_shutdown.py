@@ -98,11 +98,11 @@ def test_it_is_drained_when_all_that_was_accepted_is_applied(where: str) -> None
     async def main() -> None:
         drained = asyncio.ensure_future(node.draining.drain())
         await asyncio.sleep(0)
-        node.draining.look()
+        node.draining.tick()
         await asyncio.sleep(0)
         assert not drained.done()
         node.proposer.idle, node.forwarding.outstanding = True, []
-        node.draining.look()
+        node.draining.tick()
         await asyncio.wait_for(drained, 10)
 
     asyncio.run(main())

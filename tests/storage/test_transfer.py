@@ -665,7 +665,7 @@ def test_everything_at_once_in_any_order() -> None:
                 trim(leader.machine.store, 100)
             elif choice < 0.86:
                 clock.advance(4.0)
-                source.look()
+                source.tick()
             elif choice < 0.95 and steps and next(steps[0], "end") == "end":
                 steps = []
         if target.complete:
@@ -741,11 +741,11 @@ def test_an_offer_is_let_go_after_some_time_without_reads() -> None:
     answers: list[bytes | None] = []
     for _ in range(5):
         clock.advance(6.0)
-        source.look()
+        source.tick()
         source.read("reader", offer[1], name, 0, 10, answers.append)
     assert None not in answers and len(answers) == 5
     clock.advance(11.0)
-    source.look()
+    source.tick()
     source.read("reader", offer[1], name, 0, 10, answers.append)
     assert answers[-1] is None
     assert source.index is None
@@ -764,7 +764,7 @@ def test_offers_are_bounded_in_number_and_in_what_they_keep() -> None:
     leader.writer.write(100)
     trimmed(leader)
     assert leader.checkpointer.held_bytes > 5000
-    source.look()
+    source.tick()
     assert leader.checkpointer.held_bytes <= 5000
     assert source.index in (None, 200)
 

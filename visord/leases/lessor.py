@@ -7,7 +7,7 @@
 Never early, for whatever reason:
 - who becomes leader gives every lease a full time to live first;
 - while this process stood still (a stopped process, a slow disk under the loop) it heard nobody, so that time does
-  not count: the lessor's time stops when `look` is not called for more than `STALL` seconds;
+  not count: the lessor's time stops when `tick` is not called for more than `STALL` seconds;
 - a lease whose expiry is proposed is neither kept nor proposed again until it is known what became of that.
 """
 
@@ -20,7 +20,7 @@ from typing import Final
 from visord.state.leases import Leases
 
 STALL: Final = 1.0
-"""Seconds without a call of `look` after which the time in between does not count."""
+"""Seconds without a call of `tick` after which the time in between does not count."""
 AGAIN: Final = 1.0
 """Seconds until an expiry that could not be committed is proposed again."""
 
@@ -100,7 +100,7 @@ class Lessor:
             if number not in self.expiring:
                 self._deadlines[number] = time + self._table.by_id[number].ttl / 1000
 
-    def look(self, now: float) -> bool:
+    def tick(self, now: float) -> bool:
         """Let time go on, and return whether there may be something for `due`. Called several times a second."""
         if now - self._looked > STALL:
             self._idle += now - self._looked
@@ -135,7 +135,7 @@ class Lessor:
                 self._queue(lease, self._time(now) + AGAIN)
 
     def _time(self, now: float) -> float:
-        """Return the lessor's time; it stands still from the last look on once that is long ago."""
+        """Return the lessor's time; it stands still from the last tick on once that is long ago."""
         return min(now, self._looked + STALL) - self._idle
 
     def _queue(self, lease: int, when: float) -> None:

@@ -63,9 +63,9 @@ class LeaseQuestions:
         verb, arguments = fields[:2]
         self._answer(verb, arguments, lambda result: reply(_fields_of(result)))
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """From time to time: ask the next leader what the last one did not answer; give up what is late."""
-        self._calls.look()
+        self._calls.tick()
 
 
 def _tell(reply: Reply, fields: Fields | None) -> None:

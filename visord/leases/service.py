@@ -1,7 +1,7 @@
 """Leases at a node: keep-alives are answered, and what nobody keeps is proposed for expiry.
 
     conversation --KEEPALIVE--> request --confirm (still the leader?)--> lessor.keep --> answer
-    the node's tick --> look --confirm--> lessor.due --> EXPIRE commands through the proposer --> settle
+    the node's timer --> tick --confirm--> lessor.due --> EXPIRE commands through the proposer --> settle
 
 Only the leader may do either, and only while it is sure to lead: a deposed leader would promise time that the next one
 does not know of, and declare dead what the next one keeps alive. So both ask `confirm` first.
@@ -87,18 +87,18 @@ class LeaseService:
         if news:
             self.lessor.learn(news, self._clock())
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """See whether leases are due. To be called several times a second."""
         self._observe()
         now = self._clock()
-        if not self.lessor.look(now) or self.lessor.expiring:
+        if not self.lessor.tick(now) or self.lessor.expiring:
             return
         if self._asked is None or now - self._asked > ASK_SECONDS:
             self._asked = now
             self._confirm(self._confirmed)
 
     def _observe(self) -> None:
-        """Notice a new reign: its first look gives every lease a full time to live."""
+        """Notice a new reign: its first tick gives every lease a full time to live."""
         term = self._term()
         if term != self._reign:
             self._reign = term
@@ -127,7 +127,7 @@ class LeaseService:
         """Expiries were applied, or refused: whoever tried to keep these leases alive is answered now."""
         self.lessor.settled([frame[3] for frame in frames], self._clock())
         self._unpark()
-        self.look()
+        self.tick()
 
     def settle_all(self, frames: list[Message], refusal: Refusal) -> None:
         """Expiries did not come about, as far as is known."""

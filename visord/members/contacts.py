@@ -36,7 +36,7 @@ class Contacts:
         self._contacts: dict[str, str] = {}
         self._dialled: dict[str, str] = {}
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """Dial whom the configuration, those that leave and the contacts name now, and nobody else."""
         configuration, committed = self._engine.configuration, self._engine.committed_configuration
         # Until a change is committed, those before it count too: whoever leads next may not know of it.

@@ -94,9 +94,9 @@ class Dismissal:
     def hear(self, member: str) -> None:
         """A voter says that this node was removed, or refuses it for that."""
         self._told = (self._told | {member}) & set[str]().union(*self._others())
-        self.look()
+        self.tick()
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """From time to time: what it takes may have become less."""
         if self.complete:
             self._leave()

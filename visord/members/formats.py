@@ -117,10 +117,10 @@ class Formats:
     def next(self) -> int:
         """Return the format of this leader's next command."""
         if self.in_force < FORMAT:
-            self.look()
+            self.tick()
         return self.in_force
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """From time to time: as leader, see whether all members can read the newest format by now."""
         if self.in_force >= FORMAT:
             return

@@ -129,7 +129,7 @@ class Forwarding:
         self._sent_at = self._time()
         return True
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """From time to time: an answer that is so late will not come."""
         if self._sent and self._time() - self._sent_at > HOLD_SECONDS:
             self.lose()

@@ -54,7 +54,7 @@ class Gate:
     def use(self) -> None:
         """The configuration, newest or committed, or the contacts have changed."""
         if not self._closed:
-            self._contacts.look()
+            self._contacts.tick()
             self._standing.use()
             self._proof.use()
             self._used()

@@ -200,9 +200,9 @@ class Install:
             self.incoming.gone = True  # another member has other files: ask what it offers
         self._go_on()
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """From time to time: ask again for what did not come."""
-        self.outgoing.look()
+        self.outgoing.tick()
         if self._asked is not None and self._asked[1] <= self._time():
             self._asked = None
             if self._source != self._node.engine.leader:

@@ -9,8 +9,8 @@ node leads:
 
     ask ------> asked (of a leader, under a number) --- the answer ---------------> reply(fields)
       `-----> stuck: nobody leads, or the leader is out of reach, has changed, or says that it cannot tell
-                |  `look`: with a new number, of whoever leads by then
-                `-- `look`, after the deadline ----------------------------------> reply(None)
+                |  `tick`: with a new number, of whoever leads by then
+                `-- `tick`, after the deadline ----------------------------------> reply(None)
 
 That is for what may be asked again of the next leader without harm. What its owner repeats by itself is asked `once`:
 the first time that it would be stuck is the end of it.
@@ -163,7 +163,7 @@ class LeaderCalls:
         else:
             call.reply(fields)
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """From time to time: ask the next leader what the last one did not answer; give up what is late."""
         now = self._time()
         for number, call in list(self._asked.items()):

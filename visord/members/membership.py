@@ -169,7 +169,7 @@ class Membership:
             self._refuse(victim)
         if victim is not action:
             self._actions.append(action)
-            self.look()
+            self.tick()
 
     def _refuse(self, action: _Action) -> None:
         """There is no place for an action, or no more."""
@@ -233,14 +233,14 @@ class Membership:
 
     # -- driving --------------------------------------------------------------------------------------
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """From time to time, and when leadership changed or an entry was applied: go on with everything."""
         now = self._time()
         self._finish_transfer()
-        self._calls.look()
+        self._calls.tick()
         if self._engine.is_leader and self._reign[0] != self._engine.term:
             self._reign = (self._engine.term, now)
-        self._newcomers.look(self._engine.configuration, self._reign[1])
+        self._newcomers.tick(self._engine.configuration, self._reign[1])
         waiting, self._actions = self._actions, []
         for action in sorted(self._callers.in_turn(waiting), key=self._steps_down):
             if not self._callers.has(action):

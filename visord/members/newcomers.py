@@ -42,7 +42,7 @@ class Newcomers:
         """When this node first saw each newcomer."""
         self._reign = 0.0
 
-    def look(self, configuration: Configuration, reign: float) -> None:
+    def tick(self, configuration: Configuration, reign: float) -> None:
         """From time to time; `reign`: when this node began to lead: nobody had to answer it before."""
         self._reign = reign
         if configuration.newcomers or self._since:

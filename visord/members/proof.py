@@ -138,7 +138,7 @@ class Proof:
         for voter in sorted(self._known() - {self._consensus.member, member}):
             self._say(voter, [msg.WHO_VOTES, self._last])
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """From time to time: see whether somebody leads, and tell once when nobody can be followed."""
         if self._consensus.leader is not None:
             self._leaderless = None

@@ -123,9 +123,9 @@ class ReadIndex:
             for batch in self._sleepers.pop_through(index):
                 _answer(batch.readers, True)
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """From time to time: ask again what could not be asked, give up what waited too long."""
-        self._calls.look()
+        self._calls.tick()
 
     def abandon(self) -> None:
         """The node stops: nobody gets an answer any more."""

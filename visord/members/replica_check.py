@@ -136,9 +136,9 @@ class Digests:
         else:  # also when it is known: what was right a while ago is what is to be found out
             wanted = self._waiting[key] = _Wanted(index, rev, self._loop.time() + LAG_SECONDS)
             wanted.found[asker] = found
-            self.look()
+            self.tick()
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """From time to time: begin what can be begun, give up what lags too much."""
         if self._steps is not None:
             return
@@ -178,7 +178,7 @@ class Digests:
                 while len(self.known) > KEPT:
                     self.known.popitem(last=False)
                 self._settle(wanted, held)
-            self.look()
+            self.tick()
         except Exception as error:
             # What was walked was replaced by a checkpoint meanwhile: another time, then.
             logger.warning("no digest at entry %d: %s", wanted.index, error, exc_info=error)
@@ -331,9 +331,9 @@ class ReplicaCheck:
 
     # -- the leader's side ----------------------------------------------------------------------------
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """From time to time: compare when it is due, give up waiting."""
-        self._digests.look()
+        self._digests.tick()
         if self._owed:
             self._pay()
         now, consensus = self._loop.time(), self._consensus

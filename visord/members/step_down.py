@@ -13,7 +13,7 @@ logger = logging.getLogger("visord.node")
 
 PAUSE_SECONDS: Final = 10.0
 """Who has handed leadership on and got it again waits so long before the next time: the others' disks may be full too.
-A try that failed, so that the term is the same, is repeated with the next look: with another heir, who answers."""
+A try that failed, so that the term is the same, is repeated with the next tick: with another heir, who answers."""
 
 
 class StepDown:
@@ -26,7 +26,7 @@ class StepDown:
         self._next = 0.0
         self._term = 0
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """The node has no space: if it leads others, hand on now, unless it did so a moment ago."""
         engine, now = self._engine, self._time()
         alone = engine.configuration.voters == [self._member]

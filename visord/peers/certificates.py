@@ -1,7 +1,7 @@
 """The certificates of a member, which are renewed while it runs: files that have changed are read again.
 
     certificates = Certificates(cert, key, ca, by_host=True)
-    certificates.look()          # from time to time
+    certificates.tick()          # from time to time
 
 What is connected stays as it is; new connections, both ways, show and ask for what was read last. Files that cannot be
 used change nothing: a certificate is often there a moment before its key. A new authority is trusted beside the one of
@@ -41,7 +41,7 @@ class Certificates:
         self.dialling.check_hostname = by_host
         self._load((self.accepting, self.dialling))
 
-    def look(self) -> bool:
+    def tick(self) -> bool:
         """Read the files again if they have changed; return whether others are in use now."""
         stamps = self._stamps()
         if stamps == self._seen:

@@ -336,7 +336,7 @@ class TcpPeers:
 
     def _renew(self, certificates: Certificates) -> None:
         self._renewal = self._loop.call_later(self._renew_seconds, self._renew, certificates)
-        certificates.look()
+        certificates.tick()
 
 
 def bind(address: str, security: Security) -> socket.socket:

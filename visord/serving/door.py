@@ -55,10 +55,10 @@ class Door:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to look for idle connections, and for what crowds leave behind."""
-        self._timer = loop.call_later(LOOK_SECONDS, self._look, loop)
+        self._timer = loop.call_later(LOOK_SECONDS, self._tick, loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(LOOK_SECONDS, self._look, loop)
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(LOOK_SECONDS, self._tick, loop)
         if self._memory.due(resident(), self.tcp.left):
             self._give_back()
         self._looks += 1

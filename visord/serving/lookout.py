@@ -52,7 +52,7 @@ class Lookout:
         """Begin to look."""
         self._timer = self._loop.call_later(LOOK_SECONDS, self.start)
         node, now = self._node(), self._loop.time()
-        for line in self._vigil.look(now, None if node is None else sight(node)):
+        for line in self._vigil.tick(now, None if node is None else sight(node)):
             logger.log(line.level, "%s", line.text, extra=about(**line.fields))
         if node is not None and not self._measuring and now >= self._next_space:
             self._next_space = now + SPACE_SECONDS

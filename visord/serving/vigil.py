@@ -1,7 +1,7 @@
 """What operators hear of without asking: trouble when it begins, while it lasts, and when it is over.
 
     vigil = Vigil()
-    for line in vigil.look(now, sight): ...      # once a second, with what is to be seen of the node then
+    for line in vigil.tick(now, sight): ...      # once a second, with what is to be seen of the node then
 
 Pure: time and sight come in, lines go out; `lookout` sees and logs. What is told, and how often it is told again:
 
@@ -127,7 +127,7 @@ class Vigil:
         self._work: dict[str, float] = {}
         """When each is told of next."""
 
-    def look(self, now: float, sight: Sight | None) -> list[Line]:
+    def tick(self, now: float, sight: Sight | None) -> list[Line]:
         """Return what is to be told at `now`, in monotonic seconds. No sight: there is no node yet, or no more."""
         last, self._last = self._last, now
         if sight is None:

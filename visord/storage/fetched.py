@@ -1,6 +1,6 @@
 """One file of another member's checkpoint on its way here: written piece by piece, and checked as it comes.
 
-    look(same)              once: what is here of it already, from before a restart or from an earlier offer
+    verify(same)            once: what is here of it already, from before a restart or from an earlier offer
     write(offset, data)     each piece, in order: WHOLE, MORE, or WRONG (from `end` once more)
 
 Both are jobs of the background worker. Pieces are written as they come, checked by the blocks that they complete, and
@@ -67,7 +67,7 @@ class Fetched:
         finally:
             file.close()
 
-    def look(self, same: bool) -> int:
+    def verify(self, same: bool) -> int:
         """Check what is here, and cut off what is wrong: WHOLE or MORE.
 
         The beginning of a file counts when the `same` member sent it: then the rest continues it.

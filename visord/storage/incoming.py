@@ -178,7 +178,7 @@ class Incoming:
         same = before is not None and before.source == source
         self._submit(partial(self._note, now, old - names), lambda result: None)
         for asked in self._files.values():
-            self._submit(partial(asked.file.look, same), partial(self._looked, asked))
+            self._submit(partial(asked.file.verify, same), partial(self._verified, asked))
         return True
 
     def _choose(self, now: Pending, newest: list[Any] | None) -> None:
@@ -262,7 +262,7 @@ class Incoming:
         self._jobs += 1
         self._background.submit(guarded, answered)
 
-    def _looked(self, asked: _Asked, found: int) -> None:
+    def _verified(self, asked: _Asked, found: int) -> None:
         asked.found = found
         asked.upto = asked.file.end
 

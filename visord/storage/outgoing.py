@@ -3,7 +3,7 @@
     outgoing = Outgoing(disk, directory, checkpointer, background, clock=loop.time, later=loop.call_later)
     offer = outgoing.offer()                     # a list that msgpack carries, or None: no checkpoint yet
     outgoing.read("5f...", offer[1], name, 0, 262144, answer)  # later: answer(bytes), or answer(None): get a new offer
-    outgoing.look()                              # every second or so
+    outgoing.tick()                              # every second or so
 
 An offer is `[format, id, manifest]`: the bytes of the manifest name the files with their sizes and checksums. Its
 files stay as they are while somebody reads them, although new checkpoints are made and old history is dropped: a
@@ -218,7 +218,7 @@ class Outgoing:
         self._reading.add(reader)
         self._background.submit(job, done)
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """Let go of what nobody reads any more, and of what holds back too much. To be called from time to time."""
         now = self._clock()
         for offer in list(self._offers.values()):
