@@ -1,6 +1,6 @@
 """One member of a cluster, without sockets: machine, log, engine, proposer, hub, checkpoints, put together.
 
-    submit --> proposer --> engine.propose --> log (sync thread) --> engine.tick --> machine.apply --> settle
+    submit --> proposer --> engine.propose --> log (sync thread) --> engine.tick --> machine.apply --> complete
                                                                                          `--> hub.pump
 
 The node lives on one event loop and is driven by four things only: what conversations submit, the end of a sync, its

@@ -68,10 +68,10 @@ HOLD_SECONDS = 2.0
 class Waiter(Protocol):
     """Who waits for the outcomes of writes."""
 
-    def settle(self, frames: list[Message], outcomes: list[Any]) -> None:
+    def complete(self, frames: list[Message], outcomes: list[Any]) -> None:
         """`outcomes[i]` is what became of `frames[i]`."""
 
-    def settle_all(self, frames: list[Message], refusal: Refusal) -> None:
+    def fail(self, frames: list[Message], refusal: Refusal) -> None:
         """All of them met the same end."""
 
 
@@ -252,7 +252,7 @@ class Proposer:
         return self._admission.refusal()
 
     def submit(self, author: Author, frames: list[Message], size: int) -> None:
-        """Queue writes of one connection, which its door has judged; `author.settle` gets their outcomes."""
+        """Queue writes of one connection, which its door has judged; `author.complete` gets their outcomes."""
         owner = author.owner
         content = [author.session, author.actor, frames, owner]
         if owner != self._pace.last:
@@ -341,7 +341,7 @@ class Proposer:
         full = self._admission.full() if position is None else None
         if full is not None:  # and what was prepared is used up, or this grows
             for group in groups:
-                group.author.settle_all(group.frames, full)
+                group.author.fail(group.frames, full)
             self._schedule()
             return
         if position is None:
@@ -410,13 +410,13 @@ class Proposer:
         """The leader put a group of ours at a place in the log."""
         known = self._waiting.get(index)
         if index <= self._applied:
-            group.author.settle_all(group.frames, LOST)
+            group.author.fail(group.frames, LOST)
         elif known is None:
             self._waiting[index] = (term, [(position, group)])
         elif known[0] == term:
             known[1].append((position, group))
         else:  # a place in a later term took this one's
-            group.author.settle_all(group.frames, LOST)
+            group.author.fail(group.frames, LOST)
 
     def requeue(self, groups: list[Group]) -> None:
         """Groups that were sent on have certainly not been accepted: try again."""
@@ -494,7 +494,7 @@ class Proposer:
         if len(group.frames) == 1 or self._costs.fitting(group.frames, most)[0] == len(group.frames):
             return False
         text = f"the writes of a member cost over {most} together, and have to have one place"
-        group.author.settle_all(group.frames, Refusal("overloaded", text, {"what": "cost", "limit": most}))
+        group.author.fail(group.frames, Refusal("overloaded", text, {"what": "cost", "limit": most}))
         return True
 
     def _refuse_hopeless(self, groups: list[Group]) -> bool:
@@ -506,7 +506,7 @@ class Proposer:
         refusal = self._costs.hopeless(group.frames[0])
         if refusal is None:
             return False
-        group.author.settle_all(group.frames, refusal)
+        group.author.fail(group.frames, refusal)
         self._schedule()  # not at once: finding out took time, too
         return True
 
@@ -526,7 +526,7 @@ class Proposer:
             if not any(growing):
                 kept.append(group)
             elif group.whole:
-                group.author.settle_all(group.frames, why)
+                group.author.fail(group.frames, why)
             else:
                 _refuse_some(group, growing, why)
                 if group.frames:
@@ -548,14 +548,14 @@ class Proposer:
         if proposed_term != term:
             # Another entry was committed at this index: ours cannot be any more.
             for _, group in groups:
-                group.author.settle_all(group.frames, REPLACED)
+                group.author.fail(group.frames, REPLACED)
             return
         for position, group in groups:
             known = outcomes[position] if position < len(outcomes) else []
             if len(known) == len(group.frames):
-                group.author.settle(group.frames, known)
+                group.author.complete(group.frames, known)
             else:  # this is not the entry, or not the place, that we were told of
-                group.author.settle_all(group.frames, LOST)
+                group.author.fail(group.frames, LOST)
         if self._syncing and self._route.leads():
             # What came meanwhile is the next command. To start it before this one was committed was measured, too:
             # more and smaller commands, and every member works more for the same writes.
@@ -567,13 +567,13 @@ class Proposer:
         self._applied = max(self._applied, index or 0)
         for place in [one for one in self._waiting if index is None or one <= index]:
             for _, group in self._waiting.pop(place)[1]:
-                group.author.settle_all(group.frames, LOST)
+                group.author.fail(group.frames, LOST)
 
     def abandon_queue(self, refusal: Refusal) -> None:
         """Answer everything that was not proposed yet."""
         queue, self._queue = self._queue, FairQueue()
         for group in queue:
-            group.author.settle_all(group.frames, refusal)
+            group.author.fail(group.frames, refusal)
 
     def abandon(self, queued: Refusal, under_way: Refusal) -> None:
         """Answer everything: what was not proposed with `queued`, what was with `under_way`."""
@@ -581,14 +581,14 @@ class Proposer:
         waiting, self._waiting = self._waiting, {}
         for _, groups in waiting.values():
             for _, group in groups:
-                group.author.settle_all(group.frames, under_way)
+                group.author.fail(group.frames, under_way)
 
 
 def _refuse_some(group: Group, refused: list[bool], why: Refusal) -> None:
     """Refuse the writes of a group that are marked, and take them out of it."""
     doomed = [frame for frame, yes in zip(group.frames, refused, strict=True) if yes]
     group.frames[:] = [frame for frame, yes in zip(group.frames, refused, strict=True) if not yes]
-    group.author.settle_all(doomed, why)
+    group.author.fail(doomed, why)
 
 
 def _refuse(groups: list[Group], wrong: Callable[[Message], bool]) -> list[Group]:
@@ -614,7 +614,7 @@ def _refuse_unfit(groups: list[Group], now: int) -> list[Group]:
         try:
             encode(now, [group.content])
         except ValueError:
-            group.author.settle_all(group.frames, TOO_DEEP)
+            group.author.fail(group.frames, TOO_DEEP)
         else:
             kept.append(group)
     return kept

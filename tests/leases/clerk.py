@@ -117,7 +117,7 @@ class Desk:
             outcomes = self.clerk.send(*frames, actor="visord")
             self.clerk.term = before
             self.leases.applied()
-            self.leases.settle(frames, outcomes)
+            self.leases.complete(frames, outcomes)
 
     def grant(self, ttl: int = 5000) -> int:
         lease = self.clerk.grant(ttl)

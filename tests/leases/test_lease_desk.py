@@ -50,7 +50,7 @@ def test_a_keep_alive_wins_when_the_expiry_fails() -> None:
     desk.pass_time(2.1)
     (frames,), desk.proposed = desk.proposed, []
     answers = desk.keep(lease)
-    desk.leases.settle_all(frames, Refusal("no_space", "full", {}))
+    desk.leases.fail(frames, Refusal("no_space", "full", {}))
     assert answers == [[[lease, 2000]]]
     desk.pass_time(1.9)
     assert desk.proposed == []

@@ -66,7 +66,7 @@ class Node:
             self.leases.applied()
             if frames[0][0] == v.EXPIRE_LEASE and (term, frames) in self.pending:
                 self.pending.remove((term, frames))
-                self.leases.settle(frames, outcomes)
+                self.leases.complete(frames, outcomes)
 
     def settle_confirmations(self) -> None:
         """The leader gets its round; a deposed one learns that it is none."""

@@ -133,13 +133,13 @@ def test_a_proposed_lease_is_not_due_again_until_it_is_known_what_became_of_it(w
     assert world.until_due()[1] == [lease]
     assert world.lessor.expiring == {lease}
     assert world.until_due(5)[1] == []
-    world.lessor.settled([lease], world.now)
+    world.lessor.completed([lease], world.now)
     assert not world.lessor.expiring
     taken, due = world.until_due()
     assert due == [lease]
     assert taken >= AGAIN - 0.01
     world.end(lease)
-    world.lessor.settled([lease], world.now)
+    world.lessor.completed([lease], world.now)
     assert not world.lessor.expiring
     assert world.until_due(5)[1] == []
 
@@ -147,7 +147,7 @@ def test_a_proposed_lease_is_not_due_again_until_it_is_known_what_became_of_it(w
 def test_what_was_not_expired_can_be_kept_again(world: World) -> None:
     lease = world.grant(1000)
     assert world.until_due()[1] == [lease]
-    world.lessor.settled([lease], world.now)
+    world.lessor.completed([lease], world.now)
     world.lessor.keep([lease], world.now)
     world.now += 0.5
     world.lessor.keep([lease], world.now)

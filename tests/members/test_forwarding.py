@@ -21,10 +21,10 @@ class Client:
     def __init__(self) -> None:
         self.told: list[Any] = []
 
-    def settle(self, frames: list[Any], outcomes: list[Any]) -> None:
+    def complete(self, frames: list[Any], outcomes: list[Any]) -> None:
         self.told += outcomes
 
-    def settle_all(self, frames: list[Any], refusal: Refusal) -> None:
+    def fail(self, frames: list[Any], refusal: Refusal) -> None:
         self.told += [refusal] * len(frames)
 
 
@@ -217,8 +217,8 @@ def test_a_group_that_gets_no_place_is_refused_and_one_that_has_one_is_not() -> 
     node.forwarding.placed([first], 40, 3)
     node.line.taken()
     for group in (first, second):
-        group.author.settle_all(group.frames, LOST)
-        group.author.settle_all(group.frames, LOST)
+        group.author.fail(group.frames, LOST)
+        group.author.fail(group.frames, LOST)
     assert node.line.taken() == [("r", [msg.REFUSED, [8], LOST.code, LOST.text, LOST.details])]
 
 

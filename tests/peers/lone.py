@@ -143,10 +143,10 @@ class Author:
         self.outcomes: list[Any] = []
         self.refused = False
 
-    def settle(self, frames: list[Any], outcomes: list[Any]) -> None:
+    def complete(self, frames: list[Any], outcomes: list[Any]) -> None:
         self.outcomes += outcomes
 
-    def settle_all(self, frames: list[Any], refusal: Any) -> None:
+    def fail(self, frames: list[Any], refusal: Any) -> None:
         self.refused = True
 
 

@@ -136,9 +136,9 @@ def test_a_new_leader_gives_everybody_the_time_again() -> None:
     now[0] += FORGET_SECONDS - 1
     newcomers.tick(one, now[0])  # its reign begins only now
     now[0] += FORGET_SECONDS - 1
-    assert newcomers.settle(one) == one
+    assert newcomers.revised(one) == one
     now[0] += 2
-    assert newcomers.settle(one) == Configuration()
+    assert newcomers.revised(one) == Configuration()
 
 
 def test_who_goes_is_the_oldest_of_the_host_with_most() -> None:

@@ -163,7 +163,7 @@ def test_the_writes_of_one_arrival_go_on_in_one_piece_and_their_outcomes_are_tol
     assert client.say(*frames) == []
     assert [found for found, _ in client.submitted] == [frames]
     assert client.conversation.in_flight == 3
-    client.conversation.settle(frames, [8, Refusal("not_found", "no", {}), 9])
+    client.conversation.complete(frames, [8, Refusal("not_found", "no", {}), 9])
     assert [answer[:3] for answer in client.heard()] == [
         [v.OK, 2, 8],
         [v.ERROR, 3, "not_found"],
@@ -198,10 +198,10 @@ def test_with_too_many_writes_unanswered_it_stops_reading_and_goes_on_when_half_
     client.turn()
     taken = [frame for found, _ in client.submitted for frame in found]
     assert len(taken) == most and not client.wire.reading
-    client.conversation.settle(taken[: most // 4], [1] * (most // 4))
+    client.conversation.complete(taken[: most // 4], [1] * (most // 4))
     client.turn()
     assert len([frame for found, _ in client.submitted for frame in found]) == most
-    client.conversation.settle(taken[most // 4 : most // 2 + 1], [1] * (most // 2 + 1 - most // 4))
+    client.conversation.complete(taken[most // 4 : most // 2 + 1], [1] * (most // 2 + 1 - most // 4))
     client.turn()
     assert [frame for found, _ in client.submitted for frame in found] == frames
     assert client.wire.reading
@@ -289,8 +289,8 @@ def test_what_is_settled_after_its_end_is_told_nobody() -> None:
     frames = [[v.SET, 2, 0, "/a", b"x"]]
     client.say(*frames)
     client.conversation.lost()
-    client.conversation.settle(frames, [8])
-    client.conversation.settle_all(frames, FULL)
+    client.conversation.complete(frames, [8])
+    client.conversation.fail(frames, FULL)
     assert client.heard() == []
 
 

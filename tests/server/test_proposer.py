@@ -34,11 +34,11 @@ class Client:
         self.owner = "10.0.0.7"
         self.told: list[tuple[Any, Any]] = []
 
-    def settle(self, frames: list[Any], outcomes: list[Any]) -> None:
+    def complete(self, frames: list[Any], outcomes: list[Any]) -> None:
         self.told += zip(frames, outcomes, strict=True)
 
-    def settle_all(self, frames: list[Any], refusal: Refusal) -> None:
-        self.settle(frames, [refusal] * len(frames))
+    def fail(self, frames: list[Any], refusal: Refusal) -> None:
+        self.complete(frames, [refusal] * len(frames))
 
 
 class World:

@@ -103,7 +103,7 @@ def test_who_does_not_take_a_transaction_is_read_no_further(
     """While its answer was owed and the peer did not read, what it sent was kept without a bound or a note."""
     conversation.writable(False)
     conversation.in_flight = 1
-    conversation.settle([[v.TXN, 1, 0, [], []]], [[1, True, []]])
+    conversation.complete([[v.TXN, 1, 0, [], []]], [[1, True, []]])
     assert wire.reading
     conversation.receive(scans(2, 3))
     assert not wire.reading

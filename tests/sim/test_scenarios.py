@@ -481,10 +481,10 @@ class Told:
     def __init__(self) -> None:
         self.codes: list[str] = []
 
-    def settle(self, frames: list[Any], outcomes: list[Any]) -> None:
+    def complete(self, frames: list[Any], outcomes: list[Any]) -> None:
         self.codes.append("done")
 
-    def settle_all(self, frames: list[Any], refusal: Refusal) -> None:
+    def fail(self, frames: list[Any], refusal: Refusal) -> None:
         self.codes.append(refusal.code)
 
 

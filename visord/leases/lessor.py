@@ -39,7 +39,7 @@ class Lessor:
         self._idle = 0.0  # time that does not count, in total
         self.leading = False
         self.expiring: set[int] = set()
-        """Leases whose expiry is proposed, and not settled yet."""
+        """Leases whose expiry is proposed, and not decided yet."""
 
     def leadership(self, gained: bool, now: float) -> None:
         """This node begins to lead in a new term: every lease has a full time to live. Or it does not lead any more.
@@ -127,7 +127,7 @@ class Lessor:
             budget -= 1 + len(self._table.by_id[number].files)
         return found
 
-    def settled(self, leases: Iterable[int], now: float) -> None:
+    def completed(self, leases: Iterable[int], now: float) -> None:
         """The expiry of these was applied, or was not: those that are still there are proposed again later."""
         for lease in leases:
             self.expiring.discard(lease)

@@ -1,7 +1,7 @@
 """Leases at a node: keep-alives are answered, and what nobody keeps is proposed for expiry.
 
     conversation --KEEPALIVE--> request --confirm (still the leader?)--> lessor.keep --> answer
-    the node's timer --> tick --confirm--> lessor.due --> EXPIRE commands through the proposer --> settle
+    the node's timer --> tick --confirm--> lessor.due --> EXPIRE commands through the proposer --> complete
 
 Only the leader may do either, and only while it is sure to lead: a deposed leader would promise time that the next one
 does not know of, and declare dead what the next one keeps alive. So both ask `confirm` first.
@@ -123,15 +123,15 @@ class LeaseService:
                 frames: list[Message] = [[EXPIRE_LEASE, 1, 0, lease, term] for lease in due]
                 self._proposer.submit(self, frames, 16 * len(frames))
 
-    def settle(self, frames: list[Message], outcomes: Sequence[Any]) -> None:
+    def complete(self, frames: list[Message], outcomes: Sequence[Any]) -> None:
         """Expiries were applied, or refused: whoever tried to keep these leases alive is answered now."""
-        self.lessor.settled([frame[3] for frame in frames], self._clock())
+        self.lessor.completed([frame[3] for frame in frames], self._clock())
         self._unpark()
         self.tick()
 
-    def settle_all(self, frames: list[Message], refusal: Refusal) -> None:
+    def fail(self, frames: list[Message], refusal: Refusal) -> None:
         """Expiries did not come about, as far as is known."""
-        self.settle(frames, [refusal] * len(frames))
+        self.complete(frames, [refusal] * len(frames))
 
     def _unpark(self) -> None:
         parked, self._parked = self._parked, []

@@ -42,10 +42,10 @@ class Remote:
         self.say = say
         self.placed = False
 
-    def settle(self, frames: list[Message], outcomes: list[Any]) -> None:
+    def complete(self, frames: list[Message], outcomes: list[Any]) -> None:
         """Nothing: the other node applies the same entry."""
 
-    def settle_all(self, frames: list[Message], refusal: Refusal) -> None:
+    def fail(self, frames: list[Message], refusal: Refusal) -> None:
         """Tell that the group will not get a place."""
         if not self.placed:
             self.placed = True
@@ -155,7 +155,7 @@ class Forwarding:
             self.proposer.requeue(groups)
         else:
             for group in groups:
-                group.author.settle_all(group.frames, Refusal(code, text, details))
+                group.author.fail(group.frames, Refusal(code, text, details))
         self._go_on()
 
     def _take(self, member: str, number: int) -> Group | None:
@@ -176,7 +176,7 @@ class Forwarding:
             return
         for number in lost:
             group = self._sent.pop(number)[1]
-            group.author.settle_all(group.frames, LOST)
+            group.author.fail(group.frames, LOST)
         self._go_on()
 
     # -- as leader ------------------------------------------------------------------------------------

@@ -493,7 +493,7 @@ class Membership:
                 self._promoting = True
                 self.act("promote", [one.id], self._promoted)
                 return
-        after = self._newcomers.settle(engine.configuration)
+        after = self._newcomers.revised(engine.configuration)
         if after != engine.configuration and engine.propose(encode(after)) is not None:
             logger.info(
                 "of those that joined: the members are now %s", _shown(after), extra=about(term=engine.term)

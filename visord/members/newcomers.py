@@ -84,7 +84,7 @@ class Newcomers:
             now = now.forget(max(rest, key=lambda one: there[one]))
         return now.add(member)
 
-    def settle(self, now: Configuration) -> Configuration:
+    def revised(self, now: Configuration) -> Configuration:
         """Return the configuration as it should be by now: without one that is overdue, or with those that answered."""
         overdue = self._late(now, FORGET_SECONDS)
         if overdue:

@@ -147,11 +147,11 @@ class Digests:
             if wanted.index > machine.index:
                 if wanted.until <= now:
                     have = f"at entry {machine.index} only, which left rev {machine.store.rev}"
-                    self._settle(wanted, Held(machine.store.rev, None, have))
+                    self._answer(wanted, Held(machine.store.rev, None, have))
                 continue
             place = self._places.at(wanted.index)
             if place is None:
-                self._settle(wanted, Held(None, None, f"entry {wanted.index} was applied too long ago"))
+                self._answer(wanted, Held(None, None, f"entry {wanted.index} was applied too long ago"))
                 continue
             rev = place.rev if wanted.rev is None else wanted.rev
             self._now = (wanted, place.rev, rev)
@@ -170,20 +170,20 @@ class Digests:
             self._steps = None
             result: str | Refusal = done.value
             if isinstance(result, Refusal):
-                self._settle(wanted, Held(at, None, result.text))
+                self._answer(wanted, Held(at, None, result.text))
             else:
                 held = Held(at, result)
                 self.known.pop((wanted.index, wanted.rev), None)
                 self.known[wanted.index, wanted.rev] = held.told or ""
                 while len(self.known) > KEPT:
                     self.known.popitem(last=False)
-                self._settle(wanted, held)
+                self._answer(wanted, held)
             self.tick()
         except Exception as error:
             # What was walked was replaced by a checkpoint meanwhile: another time, then.
             logger.warning("no digest at entry %d: %s", wanted.index, error, exc_info=error)
             self._steps = None
-            self._settle(wanted, Held(at, None, f"failed: {type(error).__name__}"))
+            self._answer(wanted, Held(at, None, f"failed: {type(error).__name__}"))
         else:
             self._hashed += SLICE
             self._timer = self._loop.call_later(PAUSE_SECONDS, self._step)
@@ -196,7 +196,7 @@ class Digests:
         files = len(self._machine().store.files)
         return min(self._hashed, files), files
 
-    def _settle(self, wanted: _Wanted, held: Held) -> None:
+    def _answer(self, wanted: _Wanted, held: Held) -> None:
         self._waiting.pop((wanted.index, wanted.rev), None)
         for found in wanted.found.values():
             found(held)

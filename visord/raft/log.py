@@ -169,7 +169,7 @@ class RaftLog:
             segment = Segment(file, piece.frames, piece.number, piece.end, capacity)
             segment.low = piece.low
             segments.row.append(segment)
-        recovery.settle(recovered, segments.row)
+        recovery.repair(recovered, segments.row)
         if not recovered.pieces:
             segments.first()
         else:

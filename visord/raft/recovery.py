@@ -205,7 +205,7 @@ def _check_mark(reader: _Reader, mark: marks.Position | None, directory: str) ->
     raise DamageError(piece.path, piece.end, expected, found, RESTORE)
 
 
-def settle(recovered: Recovered, row: list[Segment]) -> None:
+def repair(recovered: Recovered, row: list[Segment]) -> None:
     """Cut what was begun after the end, and make durable what was read above the mark.
 
     `row` holds the opened segments of `recovered.pieces`, in the same order.

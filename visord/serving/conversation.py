@@ -113,7 +113,7 @@ class Wire(Protocol):
 
 
 class Conversation:
-    """A conversation with one client. `receive` takes bytes; the proposer calls `settle`, the hub `send`."""
+    """A conversation with one client. `receive` takes bytes; the proposer calls `complete`, the hub `send`."""
 
     __slots__ = (
         "_backend",
@@ -568,7 +568,7 @@ class Conversation:
         self._owed_bytes += size
         self._backend.proposer.submit(self, writes, size)
 
-    def settle(self, frames: list[Message], outcomes: list[Any]) -> None:
+    def complete(self, frames: list[Message], outcomes: list[Any]) -> None:
         """Answer writes, in one piece: `outcomes[i]` is what became of `frames[i]`."""
         if self.closed:
             return
@@ -605,9 +605,9 @@ class Conversation:
         if self._encoder.size > PIECE:
             self._flush()
 
-    def settle_all(self, frames: list[Message], refusal: Refusal) -> None:
+    def fail(self, frames: list[Message], refusal: Refusal) -> None:
         """Answer writes that all met the same end."""
-        self.settle(frames, [refusal] * len(frames))
+        self.complete(frames, [refusal] * len(frames))
 
     # -- reads ----------------------------------------------------------------------------------------
 

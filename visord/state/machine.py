@@ -137,7 +137,7 @@ class Machine:
                     return outcomes + [begun] * (len(frames) - lost)
                 session = begun
             outcomes += self._frames(session, actor, frames[lost:] if lost else frames)
-            self.sessions.settle(session)
+            self.sessions.prune(session)
         return outcomes
 
     def _may_be_forgotten(self, frame: Any) -> bool:

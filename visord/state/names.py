@@ -35,7 +35,7 @@ class Names:
 
     def discard(self, path: str) -> None:
         """Take out `path` if it is there."""
-        ordered = self.settle()
+        ordered = self.sort()
         if not isinstance(ordered, list):
             ordered.discard(path)
             return
@@ -43,7 +43,7 @@ class Names:
         if position < len(ordered) and ordered[position] == path:
             del ordered[position]
 
-    def settle(self) -> list[str] | SortedList[str]:
+    def sort(self) -> list[str] | SortedList[str]:
         """Bring the order up to date and return the container itself, to be read only."""
         fresh, ordered = self._fresh, self._ordered
         if not fresh:
@@ -68,7 +68,7 @@ class Names:
 
         The names must not change while the walk is under way.
         """
-        ordered = self.settle()
+        ordered = self.sort()
         if start is None:
             return reversed(ordered) if reverse else iter(ordered)
         if isinstance(ordered, list):

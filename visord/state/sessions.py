@@ -276,7 +276,7 @@ class Sessions:
         session.last = time
         return session
 
-    def settle(self, session: Session) -> None:
+    def prune(self, session: Session) -> None:
         """After a group: forget what is acknowledged, and what is too much."""
         order = session.order
         if order and order[0] < session.acked:

@@ -162,10 +162,10 @@ class Import:
                 rev, f"the store is at rev {store.rev}, its floor {store.floor}, not {floor}"
             )
         for count, directory in enumerate(store.directories.values()):
-            directory.live.settle()
+            directory.live.sort()
             store.held += ENTRY * len(directory.changes)
             if directory.gone is not None:
-                directory.gone.settle()
+                directory.gone.sort()
             if count % SLICE == 0:
                 yield
         unfit = yield from store.leases.load_steps(store.files, self._leases)

@@ -310,7 +310,7 @@ class Checkpointer:
             yield from writer.room()
         if writer is None:
             return None
-        yield from writer.settle()
+        yield from writer.finish()
         return writer.part
 
     def _write_base(self, store: Store, rev: int, number: int) -> Generator[None, None, Part]:
@@ -331,7 +331,7 @@ class Checkpointer:
                 writer.add(pack_rows(*encoder.take()))
             yield
             yield from writer.room()
-        yield from writer.settle()
+        yield from writer.finish()
         return writer.part
 
     def _write_commits(
@@ -350,7 +350,7 @@ class Checkpointer:
             yield
             yield from writer.room()
             if writer.part.size >= self._segment_bytes or rev > last:
-                yield from writer.settle()
+                yield from writer.finish()
                 done.append(writer.part)
                 writer = None
         return number, tuple(done)

@@ -20,7 +20,7 @@ MAX_JOBS: int = 2
 
 
 class PartWriter:
-    """Appends blocks to `part`. `part` grows at once; its chain is known, and it is on disk, after `settle`.
+    """Appends blocks to `part`. `part` grows at once; its chain is known, and it is on disk, after `finish`.
 
     With `fresh`, the file is made anew, otherwise what stands behind `part.size` is cut off first.
     """
@@ -53,7 +53,7 @@ class PartWriter:
         """Wait until few enough jobs are under way. Raises what a job raised."""
         yield from self._wait(MAX_JOBS)
 
-    def settle(self) -> Generator[None, None, None]:
+    def finish(self) -> Generator[None, None, None]:
         """Write the rest and wait until everything is durable. Raises what a job raised."""
         if self._gathered:
             self._write()
