@@ -168,9 +168,9 @@ class Node:
         self.pump = Pump(self.hub, loop.call_soon, self.environment.stopwatch)
         self.maintenance = Maintenance(self, storage, loop)
         # Leaders may still answer what this node asked before it was killed: its numbers must not be met again.
-        first = self._rng.getrandbits(48)
+        first_id = self._rng.getrandbits(48)
         self.admission = Admission(lambda: engine.is_leader, self.log, self.machine, storage.state_bytes)
-        self.forwarding = Forwarding(engine, say, loop.time, first, self.peers.reads)
+        self.forwarding = Forwarding(engine, say, loop.time, first_id, self.peers.reads)
         self.proposer = Proposer(
             engine.propose,
             self.log.has_room,
@@ -185,11 +185,13 @@ class Node:
         )
         self.forwarding.proposer = self.proposer
         self.draining = Draining(self.admission, self.proposer, self.forwarding)
-        self.read_index = ReadIndex(engine, say, lambda: self.machine.index, loop.time, loop.call_soon, first)
+        self.read_index = ReadIndex(
+            engine, say, lambda: self.machine.index, loop.time, loop.call_soon, first_id
+        )
         self.readiness = Readiness(engine, self.read_index.ask)
         lead = Leadership(engine, lambda: self.machine.index)
         self.leases = LeaseService(self.machine, limits, lead.term, lead.confirm, self.proposer, loop.time)
-        self.membership = Membership(engine, self.me, say, loop.time, first)
+        self.membership = Membership(engine, self.me, say, loop.time, first_id)
         cluster = self._settings.cluster
         self.replica_check = ReplicaCheck(
             engine,
@@ -198,21 +200,21 @@ class Node:
             loop,
             (cluster.hash_seconds, cluster.compare_seconds),
             self._on_divergence,
-            first,
+            first_id,
         )
         self.membership.services["hash"] = self.replica_check.service
-        self.lease_questions = LeaseQuestions(self.leases.request, engine, say, loop.time, first)
-        self._assemble_members(first)
+        self.lease_questions = LeaseQuestions(self.leases.request, engine, say, loop.time, first_id)
+        self._assemble_members(first_id)
 
-    def _assemble_members(self, first: int) -> None:
+    def _assemble_members(self, first_id: int) -> None:
         """Put together what has to do with the other members, and hear them from here on."""
         engine, say, time = self.engine, self.say, self._loop.time
         self.strangers = Strangers(self.cluster, self.me.id, self.membership)
         self.names = Names(engine)
-        self.install = Install(self, first)
+        self.install = Install(self, first_id)
         self.removal = Removal(say, time)
         self.contacts = Contacts(self.me.id, engine, self.removal, self.peers.set_members)
-        self.proof = Proof(engine, say, time, first)
+        self.proof = Proof(engine, say, time, first_id)
         self.standing = Standing(engine, self.contacts.knows, self.proof.votes)
         self.conduct = Conduct(time, self.peers.hang_up)
         self.dismissal = Dismissal(engine, self.conduct.bad, self._leave)
@@ -361,7 +363,7 @@ class Node:
             self.formats.reached(self.machine.format)
         self.replica_check.applied()
         if type(command) is Command:
-            command.batch = None  # the log keeps the bytes; the decoded form has served
+            command.decoded = None  # the log keeps the bytes; the decoded form has served
         if not self.readiness.readable:
             self.readiness.refresh()
         self.leases.applied()

@@ -5,18 +5,18 @@
     connection C: [TXN]       --'         (A, B and C get their answers in that apply)
 
 At most one command is under way, and one more fills meanwhile: the fill time is the time to commit, so a slow disk or
-network makes larger groups, not a longer queue. When it is committed, its writes are applied and answered, then the
+network makes larger batches, not a longer queue. When it is committed, its writes are applied and answered, then the
 next command is started with all that came meanwhile.
 
-A node that does not lead sends its groups to the leader (`forwarding`), at most one batch at a time that the leader has
-not placed yet. The leader puts them into its commands like its own and tells at which place; the node takes the
+A node that does not lead sends its batches to the leader (`forwarding`): all that wait at once, and the next only when
+those have a place. The leader puts them into its commands like its own and tells at which place; the node takes the
 outcomes from its own apply of that entry:
 
-    replica: FORWARD [7: [SET, SET]] ------------------> leader: one command, entry 40, group 2
+    replica: FORWARD [7: [SET, SET]] ------------------> leader: one command, entry 40, batch 2
     replica: PLACED [7, index 40, term 3, position 2] <-'
-    replica: applies entry 40 like everybody -> outcomes[2] belong to group 7
+    replica: applies entry 40 like everybody -> outcomes[2] belong to batch 7
 
-While there is no leader, groups wait a moment for the next one.
+While there is no leader, batches wait a moment for the next one.
 
 Who makes long commands pauses between them while others write (`pacing`).
 
@@ -91,7 +91,7 @@ class Author(Waiter, Protocol):
         """Whose what it has counts as; "" for the node itself."""
 
 
-class Group:
+class Batch:
     """Writes of one author, in order: `content` is what the command will hold of them.
 
     `whole`: they have one place in one command, because another node waits for it. `judged`: a door of this node has
@@ -117,14 +117,14 @@ class Group:
         self.whole = whole
         self.judged = judged
 
-    def split(self, count: int) -> tuple[Group, Group]:
-        """Return the first `count` writes, and the others, as groups of their own."""
+    def split(self, count: int) -> tuple[Batch, Batch]:
+        """Return the first `count` writes, and the others, as batches of their own."""
         size = self.size * count // len(self.frames)
         return self._part(self.frames[:count], size), self._part(self.frames[count:], self.size - size)
 
-    def _part(self, frames: list[Message], size: int) -> Group:
+    def _part(self, frames: list[Message], size: int) -> Batch:
         session, actor, _, *more = self.content
-        return Group(self.author, [session, actor, frames, *more], frames, size, self.judged)
+        return Batch(self.author, [session, actor, frames, *more], frames, size, self.judged)
 
 
 class Admission(Protocol):
@@ -149,11 +149,11 @@ class Route(Protocol):
     def leads(self) -> bool:
         """This node is the leader."""
 
-    def forward(self, groups: list[Group]) -> bool:
-        """Send groups to the leader; False when there is none to send them to."""
+    def forward(self, batches: list[Batch]) -> bool:
+        """Send batches to the leader; False when there is none to send them to."""
 
-    def placed(self, groups: list[Group], index: int, term: int) -> None:
-        """Groups of other nodes have a place in the log now: tell them."""
+    def placed(self, batches: list[Batch], index: int, term: int) -> None:
+        """Batches of other nodes have a place in the log now: tell them."""
 
     def applies_long(self, index: int) -> None:
         """The entry at `index` will take long to apply."""
@@ -218,18 +218,18 @@ class Proposer:
         self._pace = Pace()
         self._long: tuple[int, str, float] | None = None
         """The command under way, where it is one owner's long one: (its index, he, since when)."""
-        self._queue: FairQueue[Group] = FairQueue()
+        self._queue: FairQueue[Batch] = FairQueue()
         self._spent = 0
         """Units that what was taken last costs, by estimate."""
-        self._encoded: tuple[list[Group], Command] | None = None
-        """Groups at the head of the queue as a command already, for which the log makes room."""
+        self._encoded: tuple[list[Batch], Command] | None = None
+        """Batches at the head of the queue as a command already, for which the log makes room."""
         self._scheduled = False
         self._syncing = False
         self._held_since: float | None = None
         """Since when the queue waits for a leader."""
         self._applied = 0
-        self._waiting: dict[int, tuple[int, list[tuple[int, Group]]]] = {}
-        """What is in the log: index -> (term, [(position in the command, group)])."""
+        self._waiting: dict[int, tuple[int, list[tuple[int, Batch]]]] = {}
+        """What is in the log: index -> (term, [(position in the command, batch)])."""
 
     @property
     def idle(self) -> bool:
@@ -257,16 +257,16 @@ class Proposer:
         content = [author.session, author.actor, frames, owner]
         if owner != self._pace.last:
             self._pace.came(owner, self._time())
-        self._queue.append(Group(author, content, frames, size, True))
+        self._queue.append(Batch(author, content, frames, size, True))
         if not self._scheduled and not self._syncing:
             self._schedule()
 
-    def submit_groups(self, groups: list[Group]) -> None:
-        """Queue groups that another node sent, or the node itself made."""
-        for group in groups:
-            if group.content[3] != self._pace.last:
-                self._pace.came(group.content[3], self._time())
-            self._queue.append(group)
+    def submit_batches(self, batches: list[Batch]) -> None:
+        """Queue batches that another node sent, or the node itself made."""
+        for batch in batches:
+            if batch.content[3] != self._pace.last:
+                self._pace.came(batch.content[3], self._time())
+            self._queue.append(batch)
         self._schedule()
 
     def _schedule(self) -> None:
@@ -299,78 +299,78 @@ class Proposer:
             self._start_forward()
 
     def _start_forward(self) -> None:
-        groups = _refuse(self._take(), too_deep)  # else the leader could not read the others' with them
-        if not groups:
+        batches = _refuse(self._take(), too_deep)  # else the leader could not read the others' with them
+        if not batches:
             self._schedule()
             return
-        if self._route.forward(groups):
+        if self._route.forward(batches):
             self._held_since = None
             self._syncing = True
             return
-        self._put_back(groups)
+        self._put_back(batches)
         if self._held_since is None:
             self._held_since = self._time()
 
     def _start_command(self) -> None:
-        groups: list[Group]
+        batches: list[Batch]
         command: Command | None
         growth = self._admission.growth()
         if growth is not None:
             self._encoded = None  # it may hold what is refused now
         encoded = self._take_encoded()
         if encoded is not None:
-            groups, command = encoded
+            batches, command = encoded
         else:
-            groups = self._take()
-            if not groups:  # all of it was refused
+            batches = self._take()
+            if not batches:  # all of it was refused
                 self._schedule()
                 return
-            if growth is not None and any(True in self._growing(group) for group in groups):
-                self._put_back(self._refuse_growing(groups, growth))
+            if growth is not None and any(True in self._growing(batch) for batch in batches):
+                self._put_back(self._refuse_growing(batches, growth))
                 self._schedule()
                 return
-            if self._refuse_hopeless(groups):
+            if self._refuse_hopeless(batches):
                 return
-            groups, command = self._encode(groups)
+            batches, command = self._encode(batches)
         if command is None:
-            self._put_back(groups)
+            self._put_back(batches)
             self._schedule()
             return
         # `propose` gives None when leadership is being handed on, or went within this turn.
         position = self._propose(command) if self._has_room(len(command)) else None
         full = self._admission.full() if position is None else None
         if full is not None:  # and what was prepared is used up, or this grows
-            for group in groups:
-                group.author.fail(group.frames, full)
+            for batch in batches:
+                batch.author.fail(batch.frames, full)
             self._schedule()
             return
         if position is None:
-            self._put_back(groups)
-            self._encoded = (groups, command)
+            self._put_back(batches)
+            self._encoded = (batches, command)
             return
         self._syncing = True
         index, term = position
-        self._waiting[index] = (term, list(enumerate(groups)))
-        self._note_long(groups, len(command), index)
-        self._route.placed(groups, index, term)
+        self._waiting[index] = (term, list(enumerate(batches)))
+        self._note_long(batches, len(command), index)
+        self._route.placed(batches, index, term)
 
-    def _note_long(self, groups: list[Group], size: int, index: int) -> None:
+    def _note_long(self, batches: list[Batch], size: int, index: int) -> None:
         """Remember whose long command this is, where it is one: he will have to pause."""
         if self._spent < HEAVY and size < HEAVY_BYTES:
             return
         self._route.applies_long(index)
         if self._call_later is None:
             return
-        owners = {group.content[3] for group in groups}
-        owner = owners.pop() if len(owners) == 1 else self._who_made_most(groups)
+        owners = {batch.content[3] for batch in batches}
+        owner = owners.pop() if len(owners) == 1 else self._who_made_most(batches)
         if owner:
             self._long = (index, owner, self._time())
 
-    def _who_made_most(self, groups: list[Group]) -> str | None:
+    def _who_made_most(self, batches: list[Batch]) -> str | None:
         work: dict[str, int] = {}
-        for group in groups:
-            units = self._costs.fitting(group.frames, sys.maxsize)[1] + group.size // BYTES_OF_UNIT
-            work[group.content[3]] = work.get(group.content[3], 0) + units
+        for batch in batches:
+            units = self._costs.fitting(batch.frames, sys.maxsize)[1] + batch.size // BYTES_OF_UNIT
+            work[batch.content[3]] = work.get(batch.content[3], 0) + units
         return whose(work)
 
     def _pause(self, index: int) -> None:
@@ -390,37 +390,37 @@ class Proposer:
         self._queue.resume(owner)
         self.start_next()
 
-    def _encode(self, groups: list[Group]) -> tuple[list[Group], Command | None]:
-        """Make the command of groups; None when some had to be refused first."""
+    def _encode(self, batches: list[Batch]) -> tuple[list[Batch], Command | None]:
+        """Make the command of batches; None when some had to be refused first."""
         now = self._clock_ms()
         try:
-            judged = all([group.judged for group in groups])  # noqa: C419 - faster than a generator
-            contents = [group.content for group in groups]
-            return groups, encode(now, contents, judged=judged, form=self.form())
+            judged = all([batch.judged for batch in batches])  # noqa: C419 - faster than a generator
+            contents = [batch.content for batch in batches]
+            return batches, encode(now, contents, judged=judged, form=self.form())
         except ValueError:
             # Somebody nested his fields deeper than can be packed, or read: he is refused, the others go on.
-            return _refuse_unfit(groups, now), None
+            return _refuse_unfit(batches, now), None
 
-    def _take_encoded(self) -> tuple[list[Group], Command] | None:
-        """Take the groups that waited for room with their command, unless they have been answered meanwhile."""
+    def _take_encoded(self) -> tuple[list[Batch], Command] | None:
+        """Take the batches that waited for room with their command, unless they have been answered meanwhile."""
         encoded, self._encoded = self._encoded, None
         return encoded if encoded is not None and self._queue.take(encoded[0]) else None
 
-    def expect(self, index: int, term: int, position: int, group: Group) -> None:
-        """The leader put a group of ours at a place in the log."""
+    def expect(self, index: int, term: int, position: int, batch: Batch) -> None:
+        """The leader put a batch of ours at a place in the log."""
         known = self._waiting.get(index)
         if index <= self._applied:
-            group.author.fail(group.frames, LOST)
+            batch.author.fail(batch.frames, LOST)
         elif known is None:
-            self._waiting[index] = (term, [(position, group)])
+            self._waiting[index] = (term, [(position, batch)])
         elif known[0] == term:
-            known[1].append((position, group))
+            known[1].append((position, batch))
         else:  # a place in a later term took this one's
-            group.author.fail(group.frames, LOST)
+            batch.author.fail(batch.frames, LOST)
 
-    def requeue(self, groups: list[Group]) -> None:
-        """Groups that were sent on have certainly not been accepted: try again."""
-        self._put_back(groups)
+    def requeue(self, batches: list[Batch]) -> None:
+        """Batches that were sent on have certainly not been accepted: try again."""
+        self._put_back(batches)
 
     def tick(self) -> None:
         """From time to time: try again what was held, and give it up when no leader comes."""
@@ -428,7 +428,7 @@ class Proposer:
             self.abandon_queue(NO_LEADER)
         self.start_next()
         # Writes are refused without being queued by now, so nothing else would notice that there is a leader again.
-        # Sending an empty batch tells.
+        # Sending none tells.
         if (
             self._held_since is not None
             and not len(self._queue)
@@ -436,48 +436,48 @@ class Proposer:
         ):
             self._held_since = None
 
-    def _take(self) -> list[Group]:
-        """Take what makes one command: a group that costs too much is split, and its end waits for its next turn."""
-        groups = self._take_all()
-        if groups:
-            return groups
+    def _take(self) -> list[Batch]:
+        """Take what makes one command: a batch that costs too much is split, and its end waits for its next turn."""
+        batches = self._take_all()
+        if batches:
+            return batches
         queue, fitting = self._queue, self._costs.fitting
         frames = size = total = 0
         room = cost.COMMAND
-        while queue.ready and (not groups or (frames < MAX_FRAMES and size < MAX_BYTES and room > 0)):
-            group = queue.popleft()
-            count, spent = fitting(group.frames, room)
-            if groups and (
+        while queue.ready and (not batches or (frames < MAX_FRAMES and size < MAX_BYTES and room > 0)):
+            batch = queue.popleft()
+            count, spent = fitting(batch.frames, room)
+            if batches and (
                 spent > room
-                or (group.whole and count < len(group.frames))
-                or (group.size > MAX_BYTES and size + group.size > MAX_BYTES)
+                or (batch.whole and count < len(batch.frames))
+                or (batch.size > MAX_BYTES and size + batch.size > MAX_BYTES)
             ):
-                queue.put_back([group])
+                queue.put_back([batch])
                 room = 0
                 break
-            if count < len(group.frames) and group.whole and self._refuse_costly(group):
+            if count < len(batch.frames) and batch.whole and self._refuse_costly(batch):
                 continue
-            if count < len(group.frames) and not group.whole:
-                group, end = group.split(count)
+            if count < len(batch.frames) and not batch.whole:
+                batch, end = batch.split(count)
                 queue.defer(end)
                 room = min(room, spent)  # nothing of the same author may come before it
-            groups.append(group)
-            frames += len(group.frames)
-            size += group.size
+            batches.append(batch)
+            frames += len(batch.frames)
+            size += batch.size
             room -= spent
             total += spent
         self._spent = total
         if room <= 0:
-            queue.line_up(groups)  # little may wait and cost much: everybody in turn from now on
-        return groups
+            queue.line_up(batches)  # little may wait and cost much: everybody in turn from now on
+        return batches
 
-    def _take_all(self) -> list[Group]:
+    def _take_all(self) -> list[Batch]:
         """Take all that waits, if it makes one command, as it does nearly always; else nothing."""
         queue = self._queue
         calm = queue.calm()
         if not calm:
             return []
-        frames = [frame for group in calm for frame in group.frames]
+        frames = [frame for batch in calm for frame in batch.frames]
         if len(frames) > MAX_FRAMES or queue.size > MAX_BYTES:
             return []
         count, spent = self._costs.fitting(frames, cost.COMMAND)
@@ -486,55 +486,55 @@ class Proposer:
         self._spent = spent
         return queue.take_all()
 
-    def _refuse_costly(self, group: Group) -> bool:
+    def _refuse_costly(self, batch: Batch) -> bool:
         """Refuse what another member sent as one, and should have split: to be a member is no licence."""
         if self.form() == OLDEST:
             return False  # members of the older version do not split
         most = 2 * cost.COMMAND  # its state was another one when it estimated
-        if len(group.frames) == 1 or self._costs.fitting(group.frames, most)[0] == len(group.frames):
+        if len(batch.frames) == 1 or self._costs.fitting(batch.frames, most)[0] == len(batch.frames):
             return False
         text = f"the writes of a member cost over {most} together, and have to have one place"
-        group.author.fail(group.frames, Refusal("overloaded", text, {"what": "cost", "limit": most}))
+        batch.author.fail(batch.frames, Refusal("overloaded", text, {"what": "cost", "limit": most}))
         return True
 
-    def _refuse_hopeless(self, groups: list[Group]) -> bool:
+    def _refuse_hopeless(self, batches: list[Batch]) -> bool:
         """Refuse a write that goes alone, and will be refused for its cost: nothing is under way, the state is the one
         that it would meet."""
-        if len(groups) != 1 or len(groups[0].frames) != 1 or self._waiting:
+        if len(batches) != 1 or len(batches[0].frames) != 1 or self._waiting:
             return False
-        group = groups[0]
-        refusal = self._costs.hopeless(group.frames[0])
+        batch = batches[0]
+        refusal = self._costs.hopeless(batch.frames[0])
         if refusal is None:
             return False
-        group.author.fail(group.frames, refusal)
+        batch.author.fail(batch.frames, refusal)
         self._schedule()  # not at once: finding out took time, too
         return True
 
-    def _growing(self, group: Group) -> list[bool]:
+    def _growing(self, batch: Batch) -> list[bool]:
         """Tell which of its writes let the state grow. What became of a write is told whatever room there is."""
-        session, known = group.content[0], self._admission.known
-        return [grows(one) and not (one[0] == RETRY and known(session, one)) for one in group.frames]
+        session, known = batch.content[0], self._admission.known
+        return [grows(one) and not (one[0] == RETRY and known(session, one)) for one in batch.frames]
 
-    def _refuse_growing(self, groups: list[Group], why: Refusal) -> list[Group]:
-        """Refuse the writes that let the state grow; return the groups that have others.
+    def _refuse_growing(self, batches: list[Batch], why: Refusal) -> list[Batch]:
+        """Refuse the writes that let the state grow; return the batches that have others.
 
         What another node sent is refused whole.
         """
         kept = []
-        for group in groups:
-            growing = self._growing(group)
+        for batch in batches:
+            growing = self._growing(batch)
             if not any(growing):
-                kept.append(group)
-            elif group.whole:
-                group.author.fail(group.frames, why)
+                kept.append(batch)
+            elif batch.whole:
+                batch.author.fail(batch.frames, why)
             else:
-                _refuse_some(group, growing, why)
-                if group.frames:
-                    kept.append(group)
+                _refuse_some(batch, growing, why)
+                if batch.frames:
+                    kept.append(batch)
         return kept
 
-    def _put_back(self, groups: list[Group]) -> None:
-        self._queue.put_back(groups)
+    def _put_back(self, batches: list[Batch]) -> None:
+        self._queue.put_back(batches)
 
     def applied(self, index: int, term: int, outcomes: list[list[Any]]) -> None:
         """Hand out the outcomes of the entry at `index`, where this node waits for them."""
@@ -544,18 +544,18 @@ class Proposer:
         waiting = self._waiting.pop(index, None)
         if waiting is None:
             return
-        proposed_term, groups = waiting
+        proposed_term, batches = waiting
         if proposed_term != term:
             # Another entry was committed at this index: ours cannot be any more.
-            for _, group in groups:
-                group.author.fail(group.frames, REPLACED)
+            for _, batch in batches:
+                batch.author.fail(batch.frames, REPLACED)
             return
-        for position, group in groups:
+        for position, batch in batches:
             known = outcomes[position] if position < len(outcomes) else []
-            if len(known) == len(group.frames):
-                group.author.complete(group.frames, known)
+            if len(known) == len(batch.frames):
+                batch.author.complete(batch.frames, known)
             else:  # this is not the entry, or not the place, that we were told of
-                group.author.fail(group.frames, LOST)
+                batch.author.fail(batch.frames, LOST)
         if self._syncing and self._route.leads():
             # What came meanwhile is the next command. To start it before this one was committed was measured, too:
             # more and smaller commands, and every member works more for the same writes.
@@ -566,55 +566,55 @@ class Proposer:
         """Nothing will be known of what is in the log up to `index` (None: at all): it may have happened."""
         self._applied = max(self._applied, index or 0)
         for place in [one for one in self._waiting if index is None or one <= index]:
-            for _, group in self._waiting.pop(place)[1]:
-                group.author.fail(group.frames, LOST)
+            for _, batch in self._waiting.pop(place)[1]:
+                batch.author.fail(batch.frames, LOST)
 
     def abandon_queue(self, refusal: Refusal) -> None:
         """Answer everything that was not proposed yet."""
         queue, self._queue = self._queue, FairQueue()
-        for group in queue:
-            group.author.fail(group.frames, refusal)
+        for batch in queue:
+            batch.author.fail(batch.frames, refusal)
 
     def abandon(self, queued: Refusal, under_way: Refusal) -> None:
         """Answer everything: what was not proposed with `queued`, what was with `under_way`."""
         self.abandon_queue(queued)
         waiting, self._waiting = self._waiting, {}
-        for _, groups in waiting.values():
-            for _, group in groups:
-                group.author.fail(group.frames, under_way)
+        for _, batches in waiting.values():
+            for _, batch in batches:
+                batch.author.fail(batch.frames, under_way)
 
 
-def _refuse_some(group: Group, refused: list[bool], why: Refusal) -> None:
-    """Refuse the writes of a group that are marked, and take them out of it."""
-    doomed = [frame for frame, yes in zip(group.frames, refused, strict=True) if yes]
-    group.frames[:] = [frame for frame, yes in zip(group.frames, refused, strict=True) if not yes]
-    group.author.fail(doomed, why)
+def _refuse_some(batch: Batch, refused: list[bool], why: Refusal) -> None:
+    """Refuse the writes of a batch that are marked, and take them out of it."""
+    doomed = [frame for frame, yes in zip(batch.frames, refused, strict=True) if yes]
+    batch.frames[:] = [frame for frame, yes in zip(batch.frames, refused, strict=True) if not yes]
+    batch.author.fail(doomed, why)
 
 
-def _refuse(groups: list[Group], wrong: Callable[[Message], bool]) -> list[Group]:
-    """Refuse the writes that no command, or no message to the leader, can carry; return the groups that have others."""
+def _refuse(batches: list[Batch], wrong: Callable[[Message], bool]) -> list[Batch]:
+    """Refuse the writes that no command, or message to the leader, can carry; return the batches that have others."""
     kept = []
-    for group in groups:
-        refused = list(map(wrong, group.frames))
+    for batch in batches:
+        refused = list(map(wrong, batch.frames))
         if True in refused:
-            _refuse_some(group, refused, TOO_DEEP)
-        if group.frames or not refused:
-            kept.append(group)
+            _refuse_some(batch, refused, TOO_DEEP)
+        if batch.frames or not refused:
+            kept.append(batch)
     return kept
 
 
-def _refuse_unfit(groups: list[Group], now: int) -> list[Group]:
-    """Refuse at least one of these writes, which no command can carry together; return the groups that are left."""
-    frames = sum(len(group.frames) for group in groups)
-    groups = _refuse(groups, too_deep)  # nearly always, and much faster to tell
-    if frames > sum(len(group.frames) for group in groups):
-        return groups
+def _refuse_unfit(batches: list[Batch], now: int) -> list[Batch]:
+    """Refuse at least one of these writes, which no command can carry together; return the batches that are left."""
+    frames = sum(len(batch.frames) for batch in batches)
+    batches = _refuse(batches, too_deep)  # nearly always, and much faster to tell
+    if frames > sum(len(batch.frames) for batch in batches):
+        return batches
     kept = []
-    for group in _refuse(groups, unfit):
+    for batch in _refuse(batches, unfit):
         try:
-            encode(now, [group.content])
+            encode(now, [batch.content])
         except ValueError:
-            group.author.fail(group.frames, TOO_DEEP)
+            batch.author.fail(batch.frames, TOO_DEEP)
         else:
-            kept.append(group)
+            kept.append(batch)
     return kept

@@ -37,7 +37,7 @@ def _hold(time_ms: int, groups: Any, *, judged: bool = False) -> Command:
     """Make a command that remembers what it was made of, and never looks at its bytes."""
     held = [list(group) for group in groups]
     command = Command(MARK + msgpack.packb([commands.FORMAT, time_ms, held], use_bin_type=True))
-    command.batch = (time_ms, held)
+    command.decoded = (time_ms, held)
     return command
 
 

@@ -25,7 +25,7 @@ from visor.protocol.limits import DEFAULT
 from visord.environment import Environment
 from visord.node import Node
 from visord.peers import messages as msg
-from visord.proposer import Group
+from visord.proposer import Batch
 from visord.raft.configuration import Configuration, Member
 from visord.settings import Settings, StorageSettings
 from visord.state.formats import FORMAT
@@ -210,7 +210,7 @@ class Lone:
             author = Author()
             frame = [verbs.SET, 1, 0, "/x", b"x"]
             if self.node.proposer.refusal() is None:
-                self.node.proposer.submit_groups([Group(author, [None, "me", [frame], ""], [frame], 100)])
+                self.node.proposer.submit_batches([Batch(author, [None, "me", [frame], ""], [frame], 100)])
             else:
                 author.refused = True
             return author

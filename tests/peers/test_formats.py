@@ -22,7 +22,7 @@ from visord.peers import messages as msg
 from visord.peers.errors import PeerRefusedError
 from visord.peers.frames import COUNTED, MAX_ELEMENTS, decode
 from visord.peers.handshake import MEMBER, Accepter, Dialler, Hello, Identity
-from visord.proposer import Group
+from visord.proposer import Batch
 from visord.state import command as commands
 from visord.state.formats import FORMAT, OLDEST
 
@@ -61,9 +61,9 @@ def written(world: Lone) -> int:
 def test_a_command_of_the_oldest_format_is_what_the_older_version_wrote() -> None:
     made = commands.encode(1000, GROUPS, form=OLDEST)
     assert bytes(made) == FORMAT_1
-    assert made.batch == commands.read(FORMAT_1)
-    assert made.batch is not None
-    assert [group[3] for group in made.batch[1]] == ["", ""], "what is logged is what is applied"
+    assert made.decoded == commands.read(FORMAT_1)
+    assert made.decoded is not None
+    assert [batch[3] for batch in made.decoded[1]] == ["", ""], "what is logged is what is applied"
 
 
 def test_who_reads_all_that_all_others_write_is_written_for() -> None:
@@ -160,7 +160,7 @@ def test_a_leader_gets_the_rows_that_it_understands(form: int) -> None:
     assert written(world) == form
     follows(world)
     frame = [verbs.SET, 1, 0, "/x", b"x"]
-    world.node.proposer.submit_groups([Group(Author(), [None, "me", [frame], "10.0.0.9"], [frame], 100)])
+    world.node.proposer.submit_batches([Batch(Author(), [None, "me", [frame], "10.0.0.9"], [frame], 100)])
     world.turn(0.01)
     (sent,) = [message for member, message in world.said if member == VOTER and message[0] == msg.FORWARD]
     assert sent[1][0][1:] == [None, "me", [frame], "10.0.0.9"][: 3 if form == OLDEST else 4]

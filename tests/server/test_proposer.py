@@ -11,7 +11,7 @@ from visor.protocol.verbs import EXPIRE_LEASE
 from visord import proposer as proposers
 from visord.members.forwarding import Forwarding
 from visord.peers import messages as msg
-from visord.proposer import Group, Proposer
+from visord.proposer import Batch, Proposer
 from visord.state import command
 from visord.state.refusal import Refusal
 
@@ -49,7 +49,7 @@ class World:
         self.short: Refusal | None = None
         self.disk: Refusal | None = None
         self.log: list[command.Command] = []
-        self.sent: list[list[Group]] = []
+        self.sent: list[list[Batch]] = []
         self.soon: list[Any] = []
         self.now = 1000
         self.proposer = Proposer(
@@ -75,11 +75,11 @@ class World:
     def leads(self) -> bool:
         return self.leader
 
-    def forward(self, groups: list[Group]) -> bool:
-        self.sent.append(groups)
+    def forward(self, batches: list[Batch]) -> bool:
+        self.sent.append(batches)
         return True
 
-    def placed(self, groups: list[Group], index: int, term: int) -> None: ...
+    def placed(self, batches: list[Batch], index: int, term: int) -> None: ...
 
     def applies_long(self, index: int) -> None: ...
 
@@ -93,9 +93,9 @@ def test_what_no_command_can_carry_is_refused_alone(levels: int) -> None:
     world, good, evil = World(), Client(), Client()
     world.proposer.submit(good, [GOOD], 10)
     frames = [deep(levels + 3), [34, 8, 0]]  # no door has seen them
-    world.proposer.submit_groups([Group(evil, [None, "evil", frames, ""], frames, 10)])
+    world.proposer.submit_batches([Batch(evil, [None, "evil", frames, ""], frames, 10)])
     world.run()
-    assert [[group[2] for group in made.batch[1]] for made in world.log] == [[[GOOD], [[34, 8, 0]]]]  # type: ignore[index]
+    assert [[batch[2] for batch in made.decoded[1]] for made in world.log] == [[[GOOD], [[34, 8, 0]]]]  # type: ignore[index]
     assert [outcome.code for _, outcome in evil.told] == ["bad_request"]
     world.proposer.applied(1, 1, [[1], [1]])
     assert good.told == [(GOOD, 1)]
@@ -119,9 +119,9 @@ def test_a_command_is_encoded_once_while_the_log_makes_room(monkeypatch: pytest.
     world, one, two = World(), Client(), Client()
     encoded: list[int] = []
 
-    def encode(time: int, groups: list[Any], **how: Any) -> command.Command:
-        encoded.append(len(groups))
-        return command.encode(time, groups, **how)
+    def encode(time: int, batches: list[Any], **how: Any) -> command.Command:
+        encoded.append(len(batches))
+        return command.encode(time, batches, **how)
 
     monkeypatch.setattr(proposers, "encode", encode)
     world.room = False
@@ -151,7 +151,7 @@ def test_what_was_answered_while_the_log_made_room_is_not_proposed() -> None:
     world.room = True
     world.proposer.submit(two, [[34, 9, 0]], 10)
     world.run()
-    assert [made.batch[1][0][2] for made in world.log] == [[[34, 9, 0]]]  # type: ignore[index]
+    assert [made.decoded[1][0][2] for made in world.log] == [[[34, 9, 0]]]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("outcomes", [[], [[]], [[1, 2]], [[1], [2]]])
@@ -159,8 +159,8 @@ def test_a_place_that_is_not_there_ends_the_writes_as_unknown_and_no_node(outcom
     world, client = World(leader=False), Client()
     world.proposer.submit(client, [GOOD], 10)
     world.run()
-    ((group,),) = world.sent
-    world.proposer.expect(5, 1, 2, group)
+    ((batch,),) = world.sent
+    world.proposer.expect(5, 1, 2, batch)
     world.proposer.applied(5, 1, outcomes)
     assert [outcome.code for _, outcome in client.told] == ["lost_leadership"]
 
@@ -179,7 +179,7 @@ def test_without_space_what_makes_room_goes_on() -> None:
     world.run()
     assert [frame for frame, outcome in one.told if outcome == NO_SPACE] == grow
     assert two.told == [(GOOD, NO_SPACE)]
-    assert [made.batch[1][0][2] for made in world.log] == [stay]  # type: ignore[index]
+    assert [made.decoded[1][0][2] for made in world.log] == [stay]  # type: ignore[index]
     world.short = None
     world.proposer.applied(1, 1, [list(range(5))])
     world.proposer.submit(two, [GOOD], 10)
@@ -196,7 +196,7 @@ def test_a_command_that_waited_for_room_is_judged_anew_when_there_is_none() -> N
     world.proposer.start_next()
     world.run()
     assert client.told == [(GOOD, NO_SPACE)]
-    assert [made.batch[1][0][2] for made in world.log] == [[DELETE]]  # type: ignore[index]
+    assert [made.decoded[1][0][2] for made in world.log] == [[DELETE]]  # type: ignore[index]
 
 
 def test_when_the_reserve_is_used_up_everything_is_refused() -> None:
@@ -221,7 +221,7 @@ def test_what_another_node_sent_is_refused_as_a_whole() -> None:
     )
     world.run()
     assert [message[1:3] for message in said] == [[[1], "no_space"]]
-    assert [made.batch[1] for made in world.log] == [[[None, "me", [DELETE], ""]]]  # type: ignore[index]
+    assert [made.decoded[1] for made in world.log] == [[[None, "me", [DELETE], ""]]]  # type: ignore[index]
 
 
 def test_a_queue_of_refused_writes_is_no_recursion() -> None:
@@ -237,7 +237,7 @@ def test_a_replica_sends_on_nothing_that_the_leader_could_not_read() -> None:
     world, client = World(leader=False), Client()
     world.proposer.submit(client, [deep(17), deep(16)], 10)
     world.run()
-    assert [group.frames for (group,) in world.sent] == [[deep(16)]]
+    assert [batch.frames for (batch,) in world.sent] == [[deep(16)]]
     assert [outcome.code for _, outcome in client.told] == ["bad_request"]
 
 
@@ -265,7 +265,7 @@ def test_a_leader_takes_only_groups_as_a_door_makes_them() -> None:
     ]
     forwarding.on_forward("r", [msg.FORWARD, [right, *wrong]])
     world.run()
-    assert [made.batch[1] for made in world.log] == [[right[1:]]]  # type: ignore[index]
+    assert [made.decoded[1] for made in world.log] == [[right[1:]]]  # type: ignore[index]
     assert [message[1] for message in said] == [[2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 10]]
     assert said[0][2] == "bad_request"
 
@@ -301,15 +301,15 @@ class Shop(World):
         self.proposer._costs = Prices()
 
     def commands(self) -> list[list[list[int]]]:
-        """Return the ids of the writes of each command, by group."""
+        """Return the ids of the writes of each command, by batch."""
         self.run()
         done = 0
         while done < len(self.log):
-            groups = self.log[done].batch[1]  # type: ignore[index]
+            batches = self.log[done].decoded[1]  # type: ignore[index]
             done += 1
-            self.proposer.applied(done, 1, [[frame[1] for frame in group[2]] for group in groups])
+            self.proposer.applied(done, 1, [[frame[1] for frame in batch[2]] for batch in batches])
             self.run()
-        return [[[frame[1] for frame in group[2]] for group in made.batch[1]] for made in self.log]  # type: ignore[index]
+        return [[[frame[1] for frame in batch[2]] for batch in made.decoded[1]] for made in self.log]  # type: ignore[index]
 
 
 def test_a_group_that_costs_too_much_is_split_and_keeps_its_order() -> None:
@@ -344,8 +344,8 @@ def test_a_group_of_another_node_is_never_split() -> None:
     world.proposer.submit(client, [priced(1, 9_000)], 10)
     forwarding = Forwarding(LEADER, lambda member, message: True, lambda: 0.0, 1)
     forwarding.proposer = world.proposer
-    group = [7, b"s", "me", [priced(2, 6_000), priced(3, 6_000)], "owner"]
-    forwarding.on_forward("n2", [msg.FORWARD, [group]])
+    batch = [7, b"s", "me", [priced(2, 6_000), priced(3, 6_000)], "owner"]
+    forwarding.on_forward("n2", [msg.FORWARD, [batch]])
     assert world.commands() == [[[1]], [[2, 3]]]
 
 
@@ -353,9 +353,9 @@ def test_a_replica_sends_no_more_at_a_time_than_a_command_takes() -> None:
     world, client = Shop(leader=False), Client()
     world.proposer.submit(client, [priced(i, 4_000) for i in range(1, 5)], 40)
     world.run()
-    assert [[frame[1] for frame in group.frames] for group in world.sent[0]] == [[1, 2]]
+    assert [[frame[1] for frame in batch.frames] for batch in world.sent[0]] == [[1, 2]]
     world.proposer.synced()
-    assert [[frame[1] for frame in group.frames] for group in world.sent[1]] == [[3, 4]]
+    assert [[frame[1] for frame in batch.frames] for batch in world.sent[1]] == [[3, 4]]
 
 
 def test_what_will_be_refused_for_its_cost_is_not_proposed() -> None:
@@ -375,7 +375,7 @@ def test_a_member_that_sends_on_too_much_as_one_is_refused_and_others_go_on() ->
     world, client = Shop(), Client()
     forged = Client()
     frames = [priced(ident, 9_000) for ident in range(1, 9)]
-    world.proposer.submit_groups([Group(forged, [None, "me", frames, ""], frames, 100, whole=True)])
+    world.proposer.submit_batches([Batch(forged, [None, "me", frames, ""], frames, 100, whole=True)])
     world.proposer.submit(client, [priced(9, 1)], 10)
     assert world.commands() == [[[9]]]
     assert {outcome.code for _, outcome in forged.told} == {"overloaded"}
@@ -399,10 +399,10 @@ class Paced(Shop):
     def serve(self) -> list[int]:
         """Apply one command; return the ids of its writes."""
         self.run()
-        groups = self.log[-1].batch[1]  # type: ignore[index]
-        frames = [frame for group in groups for frame in group[2]]
+        batches = self.log[-1].decoded[1]  # type: ignore[index]
+        frames = [frame for batch in batches for frame in batch[2]]
         self.time += sum(int(frame[3].rpartition("/")[2]) for frame in frames) / 1e6
-        self.proposer.applied(len(self.log), 1, [[frame[1] for frame in group[2]] for group in groups])
+        self.proposer.applied(len(self.log), 1, [[frame[1] for frame in batch[2]] for batch in batches])
         self.run()
         return [frame[1] for frame in frames]
 

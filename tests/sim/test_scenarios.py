@@ -21,7 +21,7 @@ from tests.sim.world import Plan, World
 from visor.protocol import verbs
 from visord.node import RemovedError
 from visord.peers import messages as msg
-from visord.proposer import LOST, Group
+from visord.proposer import LOST, Batch
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.serving import health
@@ -496,8 +496,8 @@ def test_a_member_that_stops_alone_waits_no_longer_than_its_writes(role: str) ->
     isolate(world, host)
     process, node, told = host.process, host.node, Told()
     assert process is not None and node is not None
-    group = Group(told, [None, "test", [[verbs.SET, 1, 0, "/x", b""]], ""], [[]], 1)
-    process.loop.call_soon(node.proposer.submit_groups, [group])
+    batch = Batch(told, [None, "test", [[verbs.SET, 1, 0, "/x", b""]], ""], [[]], 1)
+    process.loop.call_soon(node.proposer.submit_batches, [batch])
     go_on(world, 0.01)
     assert node.forwarding.outstanding or not node.proposer.idle
     begin = world.scheduler.now

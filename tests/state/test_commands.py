@@ -54,8 +54,8 @@ def test_a_command_is_what_was_said():
     groups = [[SESSION, "me", [[30, 1, 0, "/a", b"x"]], "10.0.0.7"], [None, "you", [[34, 2, 0]], "unix:0"]]
     made = command.encode(77, groups)
     assert made[:1] == b"\0"
-    assert made.batch == (77, groups)
-    assert command.decode(bytes(made)).batch == made.batch
+    assert made.decoded == (77, groups)
+    assert command.decode(bytes(made)).decoded == made.decoded
     assert command.decode(bytes(made)) == made
 
 
@@ -63,7 +63,7 @@ def test_what_is_applied_was_read_from_the_bytes():
     frame = [32, 1, 0, [], [[0, "/a", b"x"]]]
     made = command.encode(0, [[None, "me", [frame], ""]])
     frame[4][0][1] = "/other"
-    assert made.batch[1][0][2] == [[32, 1, 0, [], [[0, "/a", b"x"]]]]
+    assert made.decoded[1][0][2] == [[32, 1, 0, [], [[0, "/a", b"x"]]]]
 
 
 def test_commands_of_the_format_before_are_read():
@@ -142,7 +142,7 @@ def test_depths_that_can_be_packed_and_not_read_are_refused():
             fates.add("refused")
         else:
             assert not command.unfit(frame)
-            assert msgpack.packb(made.batch[1][0][2][0]) == msgpack.packb(frame)
+            assert msgpack.packb(made.decoded[1][0][2][0]) == msgpack.packb(frame)
             fates.add("carried")
     assert fates == {"refused", "carried"}
 
@@ -155,7 +155,7 @@ def test_applying_by_reference_would_part_the_members():
     groups = [[None, "me", [[30, 1, 0, "/good", b""], frame], ""]]
     packed = b"\0" + msgpack.packb([command.FORMAT, 0, groups])
     by_reference = command.Command(packed)
-    by_reference.batch = (0, groups)
+    by_reference.decoded = (0, groups)
     leader = Machine()
     leader.apply(1, 1, by_reference)
     assert leader.store.rev == 1
@@ -231,9 +231,9 @@ def test_all_that_the_door_lets_in_is_carried_as_it_was_or_refused(messages):
         except ValueError:
             assert command.unfit(frame)
             continue
-        assert command.decode(bytes(made)).batch == made.batch or b"\xca" in data or b"\xcb" in data
+        assert command.decode(bytes(made)).decoded == made.decoded or b"\xca" in data or b"\xcb" in data
         # Compared as bytes: what is no number does not equal itself.
-        assert msgpack.packb(made.batch) == msgpack.packb((0, [[None, "me", [frame], ""]]))
+        assert msgpack.packb(made.decoded) == msgpack.packb((0, [[None, "me", [frame], ""]]))
         one, two = Machine(), Machine()
         assert msgpack.packb(one.apply(1, 1, made)) == msgpack.packb(two.apply(1, 1, bytes(made)))
 

@@ -39,7 +39,7 @@ class LeaseQuestions:
         consensus: Consensus,
         say: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
-        first: int,
+        first_id: int,
     ) -> None:
         self._answer = answer
         self._time = time
@@ -51,7 +51,7 @@ class LeaseQuestions:
             most=MAX_OWED,
             overloaded=tuple(_fields_of(OVERLOADED)),
         )
-        self._calls = LeaderCalls(kind, consensus, say, time, first)
+        self._calls = LeaderCalls(kind, consensus, say, time, first_id)
         self.handlers: dict[int, Handler] = self._calls.handlers
 
     def ask(self, verb: int, arguments: list[Any], reply: Reply) -> None:

@@ -9,7 +9,7 @@ from visor.protocol.frames import Message
 from visor.protocol.verbs import WRITES
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
-from visord.proposer import HOLD_SECONDS, LOST, Group, Proposer
+from visord.proposer import HOLD_SECONDS, LOST, Batch, Proposer
 from visord.state.command import WRITE_WEIGHT, too_deep, well_formed
 from visord.state.formats import FORMAT, OLDEST
 from visord.state.refusal import Refusal, bad_request
@@ -32,7 +32,7 @@ class Consensus(Protocol):
 
 
 class Remote:
-    """The author of a group that came from another node: it takes the outcomes from its own apply."""
+    """The author of a batch that came from another node: it takes the outcomes from its own apply."""
 
     __slots__ = ("member", "number", "placed", "say")
 
@@ -46,7 +46,7 @@ class Remote:
         """Nothing: the other node applies the same entry."""
 
     def fail(self, frames: list[Message], refusal: Refusal) -> None:
-        """Tell that the group will not get a place."""
+        """Tell that the batch will not get a place."""
         if not self.placed:
             self.placed = True
             answer = [msg.REFUSED, [self.number], refusal.code, refusal.text, refusal.details]
@@ -54,9 +54,9 @@ class Remote:
 
 
 class Forwarding:
-    """The route of writes, both ends: groups of this node that a leader has, and others' groups that this leader gets.
+    """The route of writes, both ends: what this node sent to a leader, and what others send to this one.
 
-    Groups are numbered from behind `first`, which no other life of this node has: a leader may still answer those.
+    Batches are numbered from behind `first_id`, which no other life of this node has: a leader may still answer those.
     `reads(member)`: the format of commands that it reads, see `formats`.
     """
 
@@ -65,16 +65,16 @@ class Forwarding:
         consensus: Consensus,
         say: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
-        first: int,
+        first_id: int,
         reads: Callable[[str], int] = lambda member: FORMAT,
     ) -> None:
         self._consensus = consensus
         self._say = say
         self._time = time
         self._reads = reads
-        self._last = first
-        self._sent: dict[int, tuple[str, Group]] = {}
-        """Groups that no place is known of: number -> (the leader, group)."""
+        self._last = first_id
+        self._sent: dict[int, tuple[str, Batch]] = {}
+        """Batches that no place is known of: number -> (the leader, batch)."""
         self._sent_at = 0.0
         self.proposer: Proposer
         """Whose route this is."""
@@ -94,16 +94,16 @@ class Forwarding:
         """This node is the leader: it proposes by itself."""
         return self._consensus.is_leader
 
-    def forward(self, groups: list[Group]) -> bool:
-        """Send groups to the leader; false when there is none, or it cannot be reached."""
+    def forward(self, batches: list[Batch]) -> bool:
+        """Send batches to the leader; false when there is none, or it cannot be reached."""
         leader = self._consensus.leader
-        return leader is not None and self._send(leader, groups)
+        return leader is not None and self._send(leader, batches)
 
-    def placed(self, groups: list[Group], index: int, term: int) -> None:
-        """The groups of a command have a place: tell those that came from elsewhere."""
+    def placed(self, batches: list[Batch], index: int, term: int) -> None:
+        """The batches of a command have a place: tell those that came from elsewhere."""
         places: dict[str, list[list[int]]] = {}
-        for position, group in enumerate(groups):
-            author = group.author
+        for position, batch in enumerate(batches):
+            author = batch.author
             if type(author) is Remote:
                 author.placed = True
                 places.setdefault(author.member, []).append([author.number, index, term, position])
@@ -116,16 +116,16 @@ class Forwarding:
 
     # -- as replica -----------------------------------------------------------------------------------
 
-    def _send(self, leader: str, groups: list[Group]) -> bool:
+    def _send(self, leader: str, batches: list[Batch]) -> bool:
         rows = []
         fields = 4 if self._reads(leader) >= FORMAT else 3  # a leader of the older version knows no owners
-        for group in groups:
+        for batch in batches:
             self._last += 1
-            rows.append([self._last, *group.content[:fields]])
+            rows.append([self._last, *batch.content[:fields]])
         if not self._say(leader, [msg.FORWARD, rows]):
             return False
-        for row, group in zip(rows, groups, strict=True):
-            self._sent[row[0]] = (leader, group)
+        for row, batch in zip(rows, batches, strict=True):
+            self._sent[row[0]] = (leader, batch)
         self._sent_at = self._time()
         return True
 
@@ -135,30 +135,30 @@ class Forwarding:
             self.lose()
 
     @property
-    def outstanding(self) -> list[tuple[str, Group]]:
-        """The groups that no place is known of: (the leader they were sent to, group)."""
+    def outstanding(self) -> list[tuple[str, Batch]]:
+        """The batches that no place is known of: (the leader they were sent to, batch)."""
         return list(self._sent.values())
 
     def on_placed(self, member: str, message: list[Any]) -> None:
-        """The leader tells where groups are in its log."""
+        """The leader tells where batches are in its log."""
         for row in message[1]:
-            group = self._take(member, row[0])
-            if group is not None:
-                self.proposer.expect(row[1], row[2], row[3], group)
+            batch = self._take(member, row[0])
+            if batch is not None:
+                self.proposer.expect(row[1], row[2], row[3], batch)
         self._go_on()
 
     def on_refused(self, member: str, message: list[Any]) -> None:
-        """The leader did not accept groups."""
+        """The leader did not accept batches."""
         _, numbers, code, text, details = message[:5]
-        groups = [group for number in numbers if (group := self._take(member, number)) is not None]
+        batches = [batch for number in numbers if (batch := self._take(member, number)) is not None]
         if code in NEVER_ACCEPTED:
-            self.proposer.requeue(groups)
+            self.proposer.requeue(batches)
         else:
-            for group in groups:
-                group.author.fail(group.frames, Refusal(code, text, details))
+            for batch in batches:
+                batch.author.fail(batch.frames, Refusal(code, text, details))
         self._go_on()
 
-    def _take(self, member: str, number: int) -> Group | None:
+    def _take(self, member: str, number: int) -> Batch | None:
         known = self._sent.get(number)
         if known is None or known[0] != member:
             return None
@@ -175,14 +175,14 @@ class Forwarding:
         if not lost:
             return
         for number in lost:
-            group = self._sent.pop(number)[1]
-            group.author.fail(group.frames, LOST)
+            batch = self._sent.pop(number)[1]
+            batch.author.fail(batch.frames, LOST)
         self._go_on()
 
     # -- as leader ------------------------------------------------------------------------------------
 
     def on_forward(self, member: str, message: list[Any]) -> None:
-        """A replica sends groups."""
+        """A replica sends batches."""
         rows = message[1]
         if not self.leads():
             self._refuse(member, rows, Refusal("not_leader", "this node does not lead", {}))
@@ -190,15 +190,15 @@ class Forwarding:
         if self.proposer.form() == OLDEST:  # members of the older version know no owners
             rows = [[*row, ""] if len(row) == 4 else row for row in rows]
         self._refuse(member, [row for row in rows if not _is_group(row)], NO_GROUP)
-        groups: list[Group] = []
+        batches: list[Batch] = []
         for row in filter(_is_group, rows):
             refusal = self.proposer.refusal(row[4])
             if refusal is None:
                 author = Remote(member, row[0], self._say)
-                groups.append(Group(author, row[1:], row[3], _weight(row[3]), whole=True))
+                batches.append(Batch(author, row[1:], row[3], _weight(row[3]), whole=True))
             else:
                 self._refuse(member, [row], refusal)
-        self.proposer.submit_groups(groups)
+        self.proposer.submit_batches(batches)
 
     def _refuse(self, member: str, rows: list[Any], refusal: Refusal) -> None:
         numbers = [row[0] for row in rows]
@@ -208,7 +208,7 @@ class Forwarding:
 
 
 def _is_group(row: list[Any]) -> bool:
-    """Tell whether a row is a group as a door makes them. To be a member is no licence: nothing else is logged."""
+    """Tell whether a row is a batch as a door makes them. To be a member is no licence: nothing else is logged."""
     return len(row) == 5 and well_formed(*row[1:]) and all(map(_is_write, row[3]))
 
 

@@ -130,15 +130,15 @@ class _Installation:
 class Install:
     """Both ends of one node: what it fetches, and what others fetch from it.
 
-    Questions are numbered from `first`, which no other life of this node had.
+    Questions are numbered from `first_id`, which no other life of this node had.
     """
 
-    def __init__(self, node: Node, first: int) -> None:
+    def __init__(self, node: Node, first_id: int) -> None:
         environment, directory, checkpointer = node.environment, node.directory, node.checkpointer
         loop = environment.loop
         self._node = node
         self._time = loop.time
-        self._last = first
+        self._last = first_id
         self._source = ""
         """The leader that is asked; empty while nothing is needed."""
         self._asked: tuple[int, float] | None = None

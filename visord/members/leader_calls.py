@@ -81,7 +81,7 @@ class _Call:
 class LeaderCalls:
     """The calls of one kind: those of this node to the leader, and those of other nodes to this one as the leader.
 
-    Attempts are numbered from behind `first`, which no other life of this node has.
+    Attempts are numbered from behind `first_id`, which no other life of this node has.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class LeaderCalls:
         consensus: Consensus,
         say: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
-        first: int,
+        first_id: int,
         freed: Callable[[], None] = lambda: None,
     ) -> None:
         self._kind = kind
         self._consensus = consensus
         self._say = say
         self._time = time
-        self._last = first
+        self._last = first_id
         self._freed = freed
         """An attempt has failed, so that fewer are under way."""
         self._owed = Owed(kind.most)

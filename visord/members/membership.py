@@ -125,7 +125,7 @@ class Membership:
         me: Member,
         say: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
-        first: int,
+        first_id: int,
     ) -> None:
         self._engine = engine
         self._me = me
@@ -138,7 +138,7 @@ class Membership:
         kind = Kind(
             msg.CALL, msg.RESULT, self._serve, fits=lambda fields: not fields[0] or actions.is_view(fields[1])
         )
-        self._calls = LeaderCalls(kind, engine, say, time, first)
+        self._calls = LeaderCalls(kind, engine, say, time, first_id)
         self.handlers: dict[int, Handler] = self._calls.handlers
         self._asked: list[_Action] = []
         """Actions that a leader has. All can be repeated; this node does that itself, in turn with the others."""

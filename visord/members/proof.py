@@ -56,19 +56,19 @@ class Consensus(Protocol):
 
 
 class Proof:
-    """What voters told one node of who votes. Questions are numbered from `first`, which no other life of it has."""
+    """What voters told one node of who votes. Questions are numbered from `first_id`, which no other life of it has."""
 
     def __init__(
         self,
         consensus: Consensus,
         say: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
-        first: int,
+        first_id: int,
     ) -> None:
         self._consensus = consensus
         self._say = say
         self._time = time
-        self._last = first
+        self._last = first_id
         self._told: dict[str, frozenset[str]] = {}
         """voter -> whom he told of, the oldest word first."""
         self._voters: frozenset[str] = frozenset()

@@ -40,7 +40,7 @@ class Consensus(Leadership, Protocol):
     def confirm(self, callback: Callable[[int | None], None], /) -> None: ...
 
 
-class _Batch:
+class _Readers:
     """Reads that are confirmed and wait for the index. Compared by identity."""
 
     __slots__ = ("readers",)
@@ -59,7 +59,7 @@ class ReadIndex:
         applied: Callable[[], int],
         time: Callable[[], float],
         soon: Callable[[Callable[[], None]], object],
-        first: int,
+        first_id: int,
     ) -> None:
         self._consensus = consensus
         self._applied = applied
@@ -75,9 +75,9 @@ class ReadIndex:
             most=MAX_OWED,
             overloaded=(None,),  # it asks again
         )
-        self._calls = LeaderCalls(kind, consensus, say, time, first, freed=self._go_on)
+        self._calls = LeaderCalls(kind, consensus, say, time, first_id, freed=self._go_on)
         self.handlers: dict[int, Handler] = self._calls.handlers
-        self._sleepers: Waiting[_Batch] = Waiting()
+        self._sleepers: Waiting[_Readers] = Waiting()
         """Confirmed, but not applied here yet."""
 
     def ask(self, reader: Reader) -> None:
@@ -113,15 +113,15 @@ class ReadIndex:
         elif index <= self._applied():
             _answer(readers, True)
         else:
-            self._sleepers.add(_Batch(readers), index)
+            self._sleepers.add(_Readers(readers), index)
         if self._new:
             self._schedule()
 
     def applied(self, index: int) -> None:
         """The store stands at `index` now."""
         if self._sleepers:
-            for batch in self._sleepers.pop_through(index):
-                _answer(batch.readers, True)
+            for confirmed in self._sleepers.pop_through(index):
+                _answer(confirmed.readers, True)
 
     def tick(self) -> None:
         """From time to time: ask again what could not be asked, give up what waited too long."""

@@ -258,7 +258,7 @@ class ReplicaCheck:
     """Comparing replicas: both sides of one node.
 
     `say(member, message)` sends; `diverged(rev, own, majority)` is called when this node is the one that differs;
-    comparisons are numbered from `first`, which no other life of this node had.
+    comparisons are numbered from `first_id`, which no other life of this node had.
     """
 
     def __init__(
@@ -269,7 +269,7 @@ class ReplicaCheck:
         loop: Loop,
         every: tuple[float, float],
         diverged: Callable[[int, str, str], None],
-        first: int,
+        first_id: int,
     ) -> None:
         self._consensus = consensus
         self._machine = machine
@@ -281,7 +281,7 @@ class ReplicaCheck:
         self._next = now + self._every
         self._next_mark = now + self._mark_every
         self._suspected = -SUSPECT_SECONDS
-        self._last = first
+        self._last = first_id
         self._running: _Comparison | None = None
         self._marking: _Marking | None = None
         self._marked_up_to: str | None = None

@@ -7,9 +7,9 @@
     ROUND     [7, term, number]                              ROUNDED   [8, term, number]
     TIMEOUT_NOW [9, term]
     INSTALL   [10, term, first_index, first_term, seq]     "what you need I have no more: fetch a checkpoint"
-    FORWARD   [20, [[write group id, session, actor, frames, owner], ...]]     without owner: of the older version
-    PLACED    [21, [[write group id, index, term, position], ...]]
-    REFUSED   [22, [write group id, ...], code, text, details]
+    FORWARD   [20, [[batch id, session, actor, frames, owner], ...]]     without owner: of the older version
+    PLACED    [21, [[batch id, index, term, position], ...]]
+    REFUSED   [22, [batch id, ...], code, text, details]
     READ_INDEX [23, id]                        READ_AT   [24, id, index or nil]
     KEEP      [25, id, verb, arguments]        KEPT      [26, id, ok, result or [code, text, details]]
     CALL      [27, id, action, arguments]      RESULT    [28, id, ok, result]
@@ -91,7 +91,7 @@ SHORT: Final = 512
 LONG: Final = 4096
 """Characters of a text for people."""
 MAX_ROWS: Final = 65_536
-"""Rows of a list about groups of writes."""
+"""Rows of a list about batches of writes."""
 MAX_ARGUMENTS: Final = 8
 MAX_LEVELS: Final = 16
 """Levels of lists and maps in a field that may be anything: what a client may nest."""

@@ -12,11 +12,11 @@ levels, and of the types that the decoder gives: that comes back from its bytes 
 a decoder lets in). Everything else, what another member sends on among it, is read back from the command's own bytes
 before it is logged, and what was read is applied:
 
-    groups -> packb -> the bytes, for log and members -> unpackb -> `.batch`, what is applied here
+    batches -> packb -> the bytes, for log and members -> unpackb -> `.decoded`, what is applied here
                                                           fails: ValueError, nothing is proposed (`unfit` tells which)
 
 **Nothing is skipped.** An entry with our mark that is not exactly such a command raises UnknownFormat: the node
-stops. What is odd *within* a group (its actor, its session, a frame) is refused by the machine, frame by frame.
+stops. What is odd *within* a batch (its actor, its session, a frame) is refused by the machine, frame by frame.
 
     format 1    [session, actor, frames]            read with the owner ""
     format 2    [session, actor, frames, owner]
@@ -49,12 +49,12 @@ MAX_DEPTH: Final = 16
 WRITE_WEIGHT: Final = 256
 """Bytes that a write costs in memory beside what it is long on the wire; counted wherever writes wait."""
 
-Batch: TypeAlias = tuple[int, list[Any]]
-"""`(time_ms, groups)`: each group a list of four, the third of them a list."""
+Decoded: TypeAlias = tuple[int, list[Any]]
+"""`(time_ms, batches)`: each batch a list of four, the third of them a list."""
 
 _MAX_TIME = 1 << 62
 _WIDTHS: Final[dict[int, int]] = {OLDEST: 3, FORMAT: 4}
-"""Fields of a group, by format."""
+"""Fields of a batch, by format."""
 _CONTAINERS: Final = frozenset((list, dict))
 
 
@@ -65,34 +65,34 @@ class UnknownFormat(Exception):  # noqa: N818 - the name says what it is
 class Command(bytes):
     """The bytes of a command, and what they say, where it is known already."""
 
-    batch: Batch | None = None
+    decoded: Decoded | None = None
 
 
-def encode(time_ms: int, groups: list[Any], *, judged: bool = False, form: int = FORMAT) -> Command:
-    """Return the command for `groups`, decided at `time_ms` (ms since 1970 UTC), with `.batch` as its bytes say.
+def encode(time_ms: int, batches: list[Any], *, judged: bool = False, form: int = FORMAT) -> Command:
+    """Return the command for `batches`, decided at `time_ms` (ms since 1970 UTC), with `.decoded` as its bytes say.
 
-    Group: `[session (bytes) or None, actor, frames, owner]`. `judged`: a door has seen all frames, so they are not read
+    Batch: `[session (bytes) or None, actor, frames, owner]`. `judged`: a door has seen all frames, so they are not read
     back, which costs a write 4 %. `form`: the format; in the oldest one owners are left out. ValueError when the bytes
     cannot be had or would not be read by everybody: see `unfit`.
     """
     try:
         if form == OLDEST:
             packed = msgpack.packb(
-                [OLDEST, time_ms, [[session, actor, frames] for session, actor, frames, _ in groups]],
+                [OLDEST, time_ms, [[session, actor, frames] for session, actor, frames, _ in batches]],
                 use_bin_type=True,
             )
             return decode(MARK + packed)
-        command = Command(MARK + msgpack.packb([FORMAT, time_ms, groups], use_bin_type=True))
-        command.batch = (time_ms, groups) if judged and 0 <= time_ms < _MAX_TIME else read(command)
+        command = Command(MARK + msgpack.packb([FORMAT, time_ms, batches], use_bin_type=True))
+        command.decoded = (time_ms, batches) if judged and 0 <= time_ms < _MAX_TIME else read(command)
     except (TypeError, OverflowError, UnknownFormat) as error:
         raise ValueError(f"the command cannot be logged: {error}") from error
     return command
 
 
 def decode(data: bytes) -> Command:
-    """Return `data` with `.batch` set. Raises UnknownFormat when the bytes are no command."""
+    """Return `data` with `.decoded` set. Raises UnknownFormat when the bytes are no command."""
     command = Command(data)
-    command.batch = read(data)
+    command.decoded = read(data)
     return command
 
 
@@ -101,7 +101,7 @@ def format_of(command: bytes) -> int:
     return OLDEST if command[2:3] == b"\x01" else FORMAT
 
 
-def read(data: bytes) -> Batch:
+def read(data: bytes) -> Decoded:
     """Return what `data`, which begins with MARK, says. Raises UnknownFormat when it is not exactly a command."""
     try:
         content = msgpack.unpackb(memoryview(data)[1:], raw=False, use_list=True, strict_map_key=True)
@@ -115,16 +115,16 @@ def read(data: bytes) -> Batch:
     if width is None:
         raise UnknownFormat(f"a command has format {content[0]}; this version of visord knows 1 to {FORMAT}")
     if len(content) != 3 or type(content[1]) is not int or type(content[2]) is not list:
-        raise _not_one(data, "it is not [format, time, groups]")
-    time, groups = content[1], content[2]
+        raise _not_one(data, "it is not [format, time, batches]")
+    time, batches = content[1], content[2]
     if not 0 <= time < _MAX_TIME:
         raise _not_one(data, f"its time is {time}")
-    for group in groups:
-        if type(group) is not list or len(group) != width or type(group[2]) is not list:
-            raise _not_one(data, f"a group is not a list of {width} with a list of writes")
+    for batch in batches:
+        if type(batch) is not list or len(batch) != width or type(batch[2]) is not list:
+            raise _not_one(data, f"a batch is not a list of {width} with a list of writes")
         if width == 3:
-            group.append("")
-    return time, groups
+            batch.append("")
+    return time, batches
 
 
 def unfit(frame: Any) -> bool:
@@ -149,7 +149,7 @@ def too_deep(frame: Any) -> bool:
 
 
 def well_formed(session: Any, actor: Any, frames: Any, owner: Any) -> bool:
-    """Tell whether these are the fields of a group that a member may send on."""
+    """Tell whether these are the fields of a batch that a member may send on."""
     return (
         (session is None or (type(session) is bytes and 0 < len(session) <= MAX_SESSION_ID))
         and type(actor) is str

@@ -1,8 +1,8 @@
 """The replicated machine: committed commands in, outcomes out, the same on every node.
 
-    machine.apply(index, term, command) -> [[outcome of each frame] of each group]
+    machine.apply(index, term, command) -> [[outcome of each frame] of each batch]
 
-There are always as many outcomes as groups, and as frames in each. A refused write takes no rev and leaves no
+There are always as many outcomes as batches, and as frames in each. A refused write takes no rev and leaves no
 trace. An entry that is not exactly a command, or for somebody else, is never skipped: it raises `UnknownFormat`, and
 the node stops (see `command.py`).
 """
@@ -64,10 +64,10 @@ class Machine:
         self.sessions = Sessions()
         self.retention = Retention()
         self._asking: list[Any] = []
-        """The group that is applied."""
+        """The batch that is applied."""
 
     def apply(self, index: int, term: int, command: bytes) -> list[list[Outcome]]:
-        """Apply the committed entry `index`; return the outcomes by group and frame.
+        """Apply the committed entry `index`; return the outcomes by batch and frame.
 
         An entry at or below `machine.index` has been applied already: it changes nothing and gives [].
         What is not for the machine (a leader's empty entry, a configuration) changes nothing and gives []. Raises
@@ -84,8 +84,8 @@ class Machine:
             return []
         if mark != MARK:
             raise UnknownFormat(f"entry {index} of {len(command)} bytes begins with {mark!r}: nothing known")
-        batch = command.batch if type(command) is Command else None
-        time, groups = commands.read(command) if batch is None else batch
+        decoded = command.decoded if type(command) is Command else None
+        time, batches = commands.read(command) if decoded is None else decoded
         self.index, self.term = index, term
         if command[2:3] == b"\x01":  # its format
             self.store.bounds, self.sessions.by_owner = cost.FORMAT_1, False
@@ -93,7 +93,7 @@ class Machine:
             self.store.bounds, self.sessions.by_owner, self.format = cost.TODAY, True, FORMAT
         if time > self.time:
             self.time = time
-        outcomes = [self._group(group) for group in groups]
+        outcomes = [self._batch(batch) for batch in batches]
         self.sessions.evict(self.time)
         self.retention.advance(self.store, self.time)
         while len(self.store.history.recent) > MAX_RECENT:  # nobody makes checkpoints
@@ -109,8 +109,8 @@ class Machine:
         self.index, self.term, self.time, self.format = other.index, other.term, other.time, other.format
         self.sessions, self.retention = other.sessions, other.retention
 
-    def _group(self, group: list[Any]) -> list[Outcome]:
-        session_id, actor, frames, owner = self._asking = group
+    def _batch(self, batch: list[Any]) -> list[Outcome]:
+        session_id, actor, frames, owner = self._asking = batch
         if (
             type(actor) is not str
             or type(owner) is not str
@@ -148,7 +148,7 @@ class Machine:
         return type(born) is not int or born <= self.sessions.forgotten
 
     def _frames(self, session: Session | None, actor: str, frames: list[Any]) -> list[Outcome]:
-        """Apply a group's frames in order.
+        """Apply a batch's frames in order.
 
         This is the hot path of the whole server, so the commonest writes, a value for a file that exists
         and a new file beside others, are done right here; everything else, and everything odd, goes through
@@ -311,7 +311,7 @@ def _is_retry(frame: Any) -> bool:
 
 
 def _malformed_group(session: Any, actor: Any, owner: Any) -> Refusal:
-    """Tell what is wrong with what the writes of a group have in common."""
+    """Tell what is wrong with what the writes of a batch have in common."""
     if type(actor) is not str or len(actor) > MAX_ACTOR:
         return bad_request("actor", f"text of at most {MAX_ACTOR} characters", actor)
     if type(owner) is not str or len(owner) > MAX_OWNER:

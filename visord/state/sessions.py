@@ -277,7 +277,7 @@ class Sessions:
         return session
 
     def prune(self, session: Session) -> None:
-        """After a group: forget what is acknowledged, and what is too much."""
+        """After a batch: forget what is acknowledged, and what is too much."""
         order = session.order
         if order and order[0] < session.acked:
             session.forget()
