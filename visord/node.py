@@ -150,7 +150,7 @@ class Node:
             read=self._read,
         )
         require = partial(self._loop.call_soon, self._require)
-        self.formats = Formats(self.engine, self.peers, self.say, require)
+        self.formats = Formats(self.engine, self.peers, self.send, require)
         self.formats.reached(self.machine.format)
         self.formats.stored(command for command, _, _ in reversed(self.log[:]))
         self.checkpointer.sweep()
@@ -161,7 +161,7 @@ class Node:
 
     def _assemble(self, limits: Limits) -> None:
         """Put together what answers, around what was opened."""
-        engine, say, loop, storage = self.engine, self.say, self._loop, self._settings.storage
+        engine, send, loop, storage = self.engine, self.send, self._loop, self._settings.storage
         turns = Turns(loop.call_soon, self.environment.stopwatch)
         self.shares = shares_of(self._settings.listen, turns)
         self.hub = Hub(self.store, limits)
@@ -170,7 +170,7 @@ class Node:
         # Leaders may still answer what this node asked before it was killed: its numbers must not be met again.
         first_id = self._rng.getrandbits(48)
         self.admission = Admission(lambda: engine.is_leader, self.log, self.machine, storage.state_bytes)
-        self.forwarding = Forwarding(engine, say, loop.time, first_id, self.peers.reads)
+        self.forwarding = Forwarding(engine, send, loop.time, first_id, self.peers.reads)
         self.proposer = Proposer(
             engine.propose,
             self.log.has_room,
@@ -186,35 +186,35 @@ class Node:
         self.forwarding.proposer = self.proposer
         self.draining = Draining(self.admission, self.proposer, self.forwarding)
         self.read_index = ReadIndex(
-            engine, say, lambda: self.machine.index, loop.time, loop.call_soon, first_id
+            engine, send, lambda: self.machine.index, loop.time, loop.call_soon, first_id
         )
         self.readiness = Readiness(engine, self.read_index.ask)
         lead = Leadership(engine, lambda: self.machine.index)
         self.leases = LeaseService(self.machine, limits, lead.term, lead.confirm, self.proposer, loop.time)
-        self.membership = Membership(engine, self.me, say, loop.time, first_id)
+        self.membership = Membership(engine, self.me, send, loop.time, first_id)
         cluster = self._settings.cluster
         self.replica_check = ReplicaCheck(
             engine,
             lambda: self.machine,
-            self.formats.say,
+            self.formats.send,
             loop,
             (cluster.hash_seconds, cluster.compare_seconds),
             self._on_divergence,
             first_id,
         )
         self.membership.services["hash"] = self.replica_check.service
-        self.lease_questions = LeaseQuestions(self.leases.request, engine, say, loop.time, first_id)
+        self.lease_questions = LeaseQuestions(self.leases.request, engine, send, loop.time, first_id)
         self._assemble_members(first_id)
 
     def _assemble_members(self, first_id: int) -> None:
         """Put together what has to do with the other members, and hear them from here on."""
-        engine, say, time = self.engine, self.say, self._loop.time
+        engine, send, time = self.engine, self.send, self._loop.time
         self.strangers = Strangers(self.cluster, self.me.id, self.membership)
         self.names = Names(engine)
         self.install = Install(self, first_id)
-        self.removal = Removal(say, time)
+        self.removal = Removal(send, time)
         self.contacts = Contacts(self.me.id, engine, self.removal, self.peers.set_members)
-        self.proof = Proof(engine, say, time, first_id)
+        self.proof = Proof(engine, send, time, first_id)
         self.standing = Standing(engine, self.contacts.knows, self.proof.votes)
         self.conduct = Conduct(time, self.peers.hang_up)
         self.dismissal = Dismissal(engine, self.conduct.bad, self._leave)
@@ -240,7 +240,7 @@ class Node:
             self.fail,
             (*asked, *others),
         )
-        self.peers.receive = self.inbox.hear
+        self.peers.receive = self.inbox.receive
         self.peers.changed = self._reachable
         engine.on_configuration(lambda configuration: self.gate.use())
         engine.on_leadership(self._leadership)
@@ -317,7 +317,7 @@ class Node:
 
     # -- members --------------------------------------------------------------------------------------
 
-    def say(self, member: str, message: list[Any]) -> bool:
+    def send(self, member: str, message: list[Any]) -> bool:
         """Send a message to one member; false when it is away."""
         return self.peers.send(member, msg.pack(message))
 

@@ -17,17 +17,17 @@ Tell: TypeAlias = Callable[[int, int], object]
 
 
 class Progress:
-    """Calls `say(done, of)` at most every two seconds, for the first time after two. `time()` gives seconds."""
+    """Calls `tell(done, of)` at most every two seconds, for the first time after two. `time()` gives seconds."""
 
-    def __init__(self, time: Callable[[], float], say: Tell) -> None:
+    def __init__(self, time: Callable[[], float], tell: Tell) -> None:
         self._time = time
-        self._say = say
+        self._tell = tell
         self._next = time() + SECONDS
 
     def __call__(self, done: int, of: int) -> None:
         """So many bytes are done, of so many."""
         if self._time() >= self._next:
-            self._say(done, of)
+            self._tell(done, of)
             self._next = self._time() + SECONDS
 
 

@@ -65,7 +65,7 @@ class Line:
         self.said: list[tuple[str, list[Any]]] = []
         self.away: set[str] = set()
 
-    def say(self, member: str, message: list[Any]) -> bool:
+    def send(self, member: str, message: list[Any]) -> bool:
         assert msg.well_formed(message), message
         if member in self.away:
             return False

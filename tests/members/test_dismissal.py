@@ -29,7 +29,7 @@ class Node:
 def told(node: Node, *by: str) -> bool:
     dismissal = Dismissal(node, lambda member, kind, why: None, lambda: None)
     for member in by:
-        dismissal.hear(member)
+        dismissal.told_by(member)
     return dismissal.complete
 
 

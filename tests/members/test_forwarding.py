@@ -61,7 +61,7 @@ class Asked:
 class Node:
     def __init__(self, leader: str | None = "lead", reads: int = FORMAT) -> None:
         self.consensus, self.line, self.clock, self.asked = Leading(leader), Line(), Clock(), Asked()
-        self.forwarding = Forwarding(self.consensus, self.line.say, self.clock, FIRST, lambda member: reads)
+        self.forwarding = Forwarding(self.consensus, self.line.send, self.clock, FIRST, lambda member: reads)
         self.forwarding.proposer = cast(Proposer, self.asked)
 
     def batches(self, count: int = 1) -> list[Batch]:

@@ -51,8 +51,8 @@ class Node:
         self.took: list[tuple[Machine, Configuration]] = []
         self.install = Install(self, 700)
 
-    def say(self, member: str, message: list[Any]) -> bool:
-        return self.line.say(member, message)
+    def send(self, member: str, message: list[Any]) -> bool:
+        return self.line.send(member, message)
 
     def do(self, steps: Iterator[None]) -> None:
         for _ in steps:

@@ -31,7 +31,7 @@ class Calls:
             most=most,
             overloaded=(None,),
         )
-        self.calls = LeaderCalls(kind, self.consensus, self.line.say, self.clock, FIRST, self._count)
+        self.calls = LeaderCalls(kind, self.consensus, self.line.send, self.clock, FIRST, self._count)
         self.told: list[Fields | None] = []
 
     def _count(self) -> None:

@@ -17,7 +17,7 @@ class Node:
         self.applied = 0
         self.soon: list[Callable[[], None]] = []
         self.reads = ReadIndex(
-            self.consensus, self.line.say, lambda: self.applied, self.clock, self.soon.append, 50
+            self.consensus, self.line.send, lambda: self.applied, self.clock, self.soon.append, 50
         )
         self.answers: list[tuple[int, bool]] = []
         self._asked = 0

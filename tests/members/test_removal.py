@@ -13,7 +13,7 @@ TWO = THREE.remove("c")
 
 def made() -> tuple[Removal, Line, Clock]:
     line, clock = Line(), Clock()
-    removal = Removal(line.say, clock)
+    removal = Removal(line.send, clock)
     removal.addresses(THREE)
     return removal, line, clock
 

@@ -37,7 +37,7 @@ class LeaseQuestions:
         self,
         answer: Callable[[int, list[Any], Reply], None],
         consensus: Consensus,
-        say: Callable[[str, list[Any]], bool],
+        send: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
         first_id: int,
     ) -> None:
@@ -51,7 +51,7 @@ class LeaseQuestions:
             most=MAX_OWED,
             overloaded=tuple(_fields_of(OVERLOADED)),
         )
-        self._calls = LeaderCalls(kind, consensus, say, time, first_id)
+        self._calls = LeaderCalls(kind, consensus, send, time, first_id)
         self.handlers: dict[int, Handler] = self._calls.handlers
 
     def ask(self, verb: int, arguments: list[Any], reply: Reply) -> None:

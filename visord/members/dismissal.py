@@ -78,7 +78,7 @@ class Dismissal:
         if wrong:
             self._bad(member, message[0], wrong)
         else:
-            self.hear(member)
+            self.told_by(member)
 
     def fault(self, configuration: Configuration) -> str:
         """Return why these cannot be the members after those that are known; "" when they can."""
@@ -91,7 +91,7 @@ class Dismissal:
             return "this node was not removed from them"
         return ""
 
-    def hear(self, member: str) -> None:
+    def told_by(self, member: str) -> None:
         """A voter says that this node was removed, or refuses it for that."""
         self._told = (self._told | {member}) & set[str]().union(*self._others())
         self.tick()

@@ -74,12 +74,12 @@ class Formats:
         self,
         consensus: Consensus,
         network: Network,
-        say: Callable[[str, list[Any]], bool],
+        send: Callable[[str, list[Any]], bool],
         require: Callable[[int], object],
     ) -> None:
         self._consensus = consensus
         self._network = network
-        self._say = say
+        self._send = send
         self._require = require
         self.in_force = OLDEST
         self._reign = 0
@@ -160,14 +160,14 @@ class Formats:
 
     # -- the older version's messages -----------------------------------------------------------------
 
-    def say(self, member: str, message: list[Any]) -> bool:
+    def send(self, member: str, message: list[Any]) -> bool:
         """Send a message about comparing, unless the member would take it for something else."""
         if message[0] in OF_NOW and self._network.reads(member) < FORMAT:
             return False
-        return self._say(member, message)
+        return self._send(member, message)
 
     def on_earlier(self, member: str, message: list[Any]) -> None:
         """A leader of the older version compares replicas: see `messages.earlier`."""
         if message[0] == msg.HASH:
             _, number, rev = message
-            self._say(member, [msg.HASHED, number, rev, None, NOT_COMPARED])
+            self._send(member, [msg.HASHED, number, rev, None, NOT_COMPARED])

@@ -34,12 +34,12 @@ class Consensus(Protocol):
 class Remote:
     """The author of a batch that came from another node: it takes the outcomes from its own apply."""
 
-    __slots__ = ("member", "number", "placed", "say")
+    __slots__ = ("member", "number", "placed", "send")
 
-    def __init__(self, member: str, number: int, say: Callable[[str, list[Any]], bool]) -> None:
+    def __init__(self, member: str, number: int, send: Callable[[str, list[Any]], bool]) -> None:
         self.member = member
         self.number = number
-        self.say = say
+        self.send = send
         self.placed = False
 
     def complete(self, frames: list[Message], outcomes: list[Any]) -> None:
@@ -50,7 +50,7 @@ class Remote:
         if not self.placed:
             self.placed = True
             answer = [msg.REFUSED, [self.number], refusal.code, refusal.text, refusal.details]
-            self.say(self.member, answer)
+            self.send(self.member, answer)
 
 
 class Forwarding:
@@ -63,13 +63,13 @@ class Forwarding:
     def __init__(
         self,
         consensus: Consensus,
-        say: Callable[[str, list[Any]], bool],
+        send: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
         first_id: int,
         reads: Callable[[str], int] = lambda member: FORMAT,
     ) -> None:
         self._consensus = consensus
-        self._say = say
+        self._send = send
         self._time = time
         self._reads = reads
         self._last = first_id
@@ -97,7 +97,7 @@ class Forwarding:
     def forward(self, batches: list[Batch]) -> bool:
         """Send batches to the leader; false when there is none, or it cannot be reached."""
         leader = self._consensus.leader
-        return leader is not None and self._send(leader, batches)
+        return leader is not None and self._dispatch(leader, batches)
 
     def placed(self, batches: list[Batch], index: int, term: int) -> None:
         """The batches of a command have a place: tell those that came from elsewhere."""
@@ -108,7 +108,7 @@ class Forwarding:
                 author.placed = True
                 places.setdefault(author.member, []).append([author.number, index, term, position])
         for member, rows in places.items():
-            self._say(member, [msg.PLACED, rows])
+            self._send(member, [msg.PLACED, rows])
 
     def applies_long(self, index: int) -> None:
         """The members hear of the commit of this entry before it is applied here."""
@@ -116,13 +116,13 @@ class Forwarding:
 
     # -- as replica -----------------------------------------------------------------------------------
 
-    def _send(self, leader: str, batches: list[Batch]) -> bool:
+    def _dispatch(self, leader: str, batches: list[Batch]) -> bool:
         rows = []
         fields = 4 if self._reads(leader) >= FORMAT else 3  # a leader of the older version knows no owners
         for batch in batches:
             self._last += 1
             rows.append([self._last, *batch.content[:fields]])
-        if not self._say(leader, [msg.FORWARD, rows]):
+        if not self._send(leader, [msg.FORWARD, rows]):
             return False
         for row, batch in zip(rows, batches, strict=True):
             self._sent[row[0]] = (leader, batch)
@@ -194,7 +194,7 @@ class Forwarding:
         for row in filter(_is_group, rows):
             refusal = self.proposer.refusal(row[4])
             if refusal is None:
-                author = Remote(member, row[0], self._say)
+                author = Remote(member, row[0], self._send)
                 batches.append(Batch(author, row[1:], row[3], _weight(row[3]), whole=True))
             else:
                 self._refuse(member, [row], refusal)
@@ -204,7 +204,7 @@ class Forwarding:
         numbers = [row[0] for row in rows]
         if not numbers:
             return
-        self._say(member, [msg.REFUSED, numbers, refusal.code, refusal.text, refusal.details])
+        self._send(member, [msg.REFUSED, numbers, refusal.code, refusal.text, refusal.details])
 
 
 def _is_group(row: list[Any]) -> bool:

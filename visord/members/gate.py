@@ -82,4 +82,4 @@ class Gate:
     def dismissed(self, member: str) -> None:
         """This member refuses this node: it was removed. It counts as when it says GONE."""
         if not self._closed:
-            self._dismissal.hear(member)
+            self._dismissal.told_by(member)

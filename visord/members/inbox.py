@@ -92,7 +92,7 @@ class Inbox:
         """Hear nothing more."""
         self._closed = True
 
-    def hear(self, member: str, message: list[Any]) -> None:
+    def receive(self, member: str, message: list[Any]) -> None:
         """A member says something."""
         if self._closed:
             return

@@ -97,7 +97,7 @@ class Node(Protocol):
     @property
     def maintenance(self) -> Jobs: ...
 
-    def say(self, member: str, message: list[Any], /) -> bool: ...
+    def send(self, member: str, message: list[Any], /) -> bool: ...
 
     def installed(self, machine: Machine, configuration: Configuration, /) -> None:
         """Go on with the state of a checkpoint that came from elsewhere."""
@@ -234,7 +234,7 @@ class Install:
     def _ask(self, message: list[Any]) -> None:
         self._asked = (message[1], self._time() + ANSWER_SECONDS)
         self._wanted = message[3:5]
-        self._node.say(self._source, message)
+        self._node.send(self._source, message)
 
     def _answered(self, member: str, number: int) -> bool:
         """Tell whether this answers the open question."""
@@ -315,11 +315,11 @@ class Install:
         offer = self.outgoing.offer()
         if offer is None:
             self._node.maintenance.checkpoint_now()
-        self._node.say(member, [msg.OFFERED, message[1], offer])
+        self._node.send(member, [msg.OFFERED, message[1], offer])
 
     def on_fetch(self, member: str, message: list[Any]) -> None:
         """A member asks for a piece."""
         _, number, offer, file, offset, size = message[:6]
         self.outgoing.read(
-            member, offer, file, offset, size, lambda data: self._node.say(member, [msg.CHUNK, number, data])
+            member, offer, file, offset, size, lambda data: self._node.send(member, [msg.CHUNK, number, data])
         )

@@ -88,14 +88,14 @@ class LeaderCalls:
         self,
         kind: Kind,
         consensus: Consensus,
-        say: Callable[[str, list[Any]], bool],
+        send: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
         first_id: int,
         freed: Callable[[], None] = lambda: None,
     ) -> None:
         self._kind = kind
         self._consensus = consensus
-        self._say = say
+        self._send = send
         self._time = time
         self._last = first_id
         self._freed = freed
@@ -127,7 +127,7 @@ class LeaderCalls:
         """
         call = _Call(arguments, reply, deadline, True)
         leader, call.term = self._consensus.leader, self._consensus.term
-        return leader is not None and self._send(call, leader)
+        return leader is not None and self._dispatch(call, leader)
 
     def _start(self, call: _Call) -> None:
         consensus = self._consensus
@@ -136,13 +136,13 @@ class LeaderCalls:
             self._stuck.append(call)
         elif consensus.is_leader:
             self._kind.serve("", call.arguments, partial(self._answered, self._note(call, leader)))
-        elif not self._send(call, leader):
+        elif not self._dispatch(call, leader):
             self._stuck.append(call)
             self._freed()
 
-    def _send(self, call: _Call, leader: str) -> bool:
+    def _dispatch(self, call: _Call, leader: str) -> bool:
         number = self._note(call, leader)
-        if self._say(leader, [self._kind.question, number, *call.arguments]):
+        if self._send(leader, [self._kind.question, number, *call.arguments]):
             return True
         del self._asked[number]
         return False
@@ -210,7 +210,7 @@ class LeaderCalls:
         self._tell(member, number, fields)
 
     def _tell(self, member: str, number: int, fields: Fields) -> None:
-        self._say(member, [self._kind.answer, number, *fields])
+        self._send(member, [self._kind.answer, number, *fields])
 
     def on_answer(self, member: str, message: list[Any]) -> None:
         """The leader answers."""

@@ -123,7 +123,7 @@ class Membership:
         self,
         engine: Engine,
         me: Member,
-        say: Callable[[str, list[Any]], bool],
+        send: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
         first_id: int,
     ) -> None:
@@ -138,7 +138,7 @@ class Membership:
         kind = Kind(
             msg.CALL, msg.RESULT, self._serve, fits=lambda fields: not fields[0] or actions.is_view(fields[1])
         )
-        self._calls = LeaderCalls(kind, engine, say, time, first_id)
+        self._calls = LeaderCalls(kind, engine, send, time, first_id)
         self.handlers: dict[int, Handler] = self._calls.handlers
         self._asked: list[_Action] = []
         """Actions that a leader has. All can be repeated; this node does that itself, in turn with the others."""

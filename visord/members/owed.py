@@ -1,7 +1,7 @@
 """How many answers are owed to each member: a question beyond them is refused at once, and costs no memory.
 
     owed = Owed(16)
-    if owed.begin("5f..."): ask(lambda answer: (owed.end("5f..."), say(answer)))
+    if owed.begin("5f..."): ask(lambda answer: (owed.end("5f..."), send(answer)))
 
 What a leader has to confirm waits for a round, or until its reign ends; who asks without waiting must not fill it.
 """

@@ -61,12 +61,12 @@ class Proof:
     def __init__(
         self,
         consensus: Consensus,
-        say: Callable[[str, list[Any]], bool],
+        send: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
         first_id: int,
     ) -> None:
         self._consensus = consensus
-        self._say = say
+        self._send = send
         self._time = time
         self._last = first_id
         self._told: dict[str, frozenset[str]] = {}
@@ -136,7 +136,7 @@ class Proof:
         self._next = now + ASK_SECONDS
         self._last += 1
         for voter in sorted(self._known() - {self._consensus.member, member}):
-            self._say(voter, [msg.WHO_VOTES, self._last])
+            self._send(voter, [msg.WHO_VOTES, self._last])
 
     def tick(self) -> None:
         """From time to time: see whether somebody leads, and tell once when nobody can be followed."""
@@ -174,7 +174,7 @@ class Proof:
     def on_who_votes(self, member: str, message: list[Any]) -> None:
         """A node has met somebody whom it does not know as a voter."""
         if not self.joining:
-            self._say(member, [msg.VOTERS, message[1], sorted(self._known())[:MOST_TOLD]])
+            self._send(member, [msg.VOTERS, message[1], sorted(self._known())[:MOST_TOLD]])
 
     def on_voters(self, member: str, message: list[Any]) -> None:
         """A voter (`standing`) tells who votes."""

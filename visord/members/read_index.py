@@ -55,7 +55,7 @@ class ReadIndex:
     def __init__(
         self,
         consensus: Consensus,
-        say: Callable[[str, list[Any]], bool],
+        send: Callable[[str, list[Any]], bool],
         applied: Callable[[], int],
         time: Callable[[], float],
         soon: Callable[[Callable[[], None]], object],
@@ -75,7 +75,7 @@ class ReadIndex:
             most=MAX_OWED,
             overloaded=(None,),  # it asks again
         )
-        self._calls = LeaderCalls(kind, consensus, say, time, first_id, freed=self._go_on)
+        self._calls = LeaderCalls(kind, consensus, send, time, first_id, freed=self._go_on)
         self.handlers: dict[int, Handler] = self._calls.handlers
         self._sleepers: Waiting[_Readers] = Waiting()
         """Confirmed, but not applied here yet."""

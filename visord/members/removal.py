@@ -21,8 +21,8 @@ GRACE_SECONDS: Final = 3.0
 class Removal:
     """Who is leaving, as one node sees it."""
 
-    def __init__(self, say: Callable[[str, list[Any]], bool], time: Callable[[], float]) -> None:
-        self._say = say
+    def __init__(self, send: Callable[[str, list[Any]], bool], time: Callable[[], float]) -> None:
+        self._send = send
         self._time = time
         self._known: dict[str, str] = {}
         self._leaving: dict[str, tuple[str, float]] = {}
@@ -43,7 +43,7 @@ class Removal:
         """This configuration is committed: who is not in it is gone for ever."""
         for member in self._leaving:
             if member in configuration.removed:
-                self._say(member, [msg.GONE, encode(configuration)])
+                self._send(member, [msg.GONE, encode(configuration)])
 
     def over(self) -> bool:
         """Forget whose time is up; tell whether there was anybody."""

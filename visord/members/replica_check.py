@@ -257,7 +257,7 @@ class _Marking:
 class ReplicaCheck:
     """Comparing replicas: both sides of one node.
 
-    `say(member, message)` sends; `diverged(rev, own, majority)` is called when this node is the one that differs;
+    `send(member, message)` sends; `diverged(rev, own, majority)` is called when this node is the one that differs;
     comparisons are numbered from `first_id`, which no other life of this node had.
     """
 
@@ -265,7 +265,7 @@ class ReplicaCheck:
         self,
         consensus: Consensus,
         machine: Callable[[], Machine],
-        say: Callable[[str, list[Any]], bool],
+        send: Callable[[str, list[Any]], bool],
         loop: Loop,
         every: tuple[float, float],
         diverged: Callable[[int, str, str], None],
@@ -273,7 +273,7 @@ class ReplicaCheck:
     ) -> None:
         self._consensus = consensus
         self._machine = machine
-        self._say = say
+        self._send = send
         self._loop = loop
         self._every, self._mark_every = every
         self._diverged = diverged
@@ -368,7 +368,7 @@ class ReplicaCheck:
         if now >= running.repeat:
             running.repeat = now + REPEAT_SECONDS
             for member in missing - {self._consensus.member}:
-                self._say(member, [msg.HASH, running.number, running.index, running.hashed])
+                self._send(member, [msg.HASH, running.number, running.index, running.hashed])
         voters = self._consensus.configuration.voters
         answered = sum(one in running.answers for one in voters)
         if running.askers and not running.pressed and answered > len(voters) // 2:
@@ -401,7 +401,7 @@ class ReplicaCheck:
         self._running = comparison
         for one in self._consensus.configuration.members:
             comparison.asked.add(one.id)
-            if one.id != self._consensus.member and not self._say(one.id, [msg.HASH, number, index, rev]):
+            if one.id != self._consensus.member and not self._send(one.id, [msg.HASH, number, index, rev]):
                 comparison.answers[one.id] = Held(None, None, "not reachable")
         me = self._consensus.member
         self._digests.compute(me, index, rev, lambda held: self._note(me, number, held))
@@ -434,7 +434,7 @@ class ReplicaCheck:
         verdict = [msg.VERDICT, comparison.index, comparison.rev, majority, differing]
         for one in configuration.members:
             if one.id != self._consensus.member:
-                self._say(one.id, verdict)
+                self._send(one.id, verdict)
         names = {one.id: one.name for one in configuration.members}
         rows = [
             {
@@ -476,7 +476,7 @@ class ReplicaCheck:
             self._last, question, own, self._consensus.member, now + MARK_SECONDS
         )
         for one in self._consensus.configuration.members:
-            if one.id != self._consensus.member and self._say(one.id, [msg.MARK, self._last, *question]):
+            if one.id != self._consensus.member and self._send(one.id, [msg.MARK, self._last, *question]):
                 marking.asked.add(one.id)
 
     def on_marked(self, member: str, message: list[Any]) -> None:
@@ -553,7 +553,7 @@ class ReplicaCheck:
             self._tell(member, [msg.MARKED, number, question.entry, mark, why])
 
     def _tell(self, member: str, message: list[Any]) -> None:
-        self._say(member, message)
+        self._send(member, message)
 
     def on_verdict(self, member: str, message: list[Any]) -> None:
         """The leader tells who differs."""
@@ -585,12 +585,12 @@ class ReplicaCheck:
         self._accused = _Accusation(self._last, asked, self._digests.known[asked], rev)
         for voter in self._consensus.configuration.voters:
             if voter != self._consensus.member:
-                self._say(voter, [msg.DIGEST, self._last, *asked])
+                self._send(voter, [msg.DIGEST, self._last, *asked])
 
     def on_digest(self, member: str, message: list[Any]) -> None:
         """A member that is said to differ asks what this one told."""
         _, number, index, rev = message[:4]
-        self._say(member, [msg.TOLD, number, self._digests.known.get((index, rev))])
+        self._send(member, [msg.TOLD, number, self._digests.known.get((index, rev))])
 
     def on_told(self, member: str, message: list[Any]) -> None:
         """A voter says what it told: it counts for itself, and a majority of all decides."""

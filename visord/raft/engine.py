@@ -226,7 +226,7 @@ class Engine:
             return None
         position = self._core.append(command)
         log.flush()
-        self._say()
+        self._schedule_flush()
         return position
 
     def applies_long(self, index: int) -> None:
@@ -241,7 +241,7 @@ class Engine:
         if self.failure is not None or self.log.failure is not None:
             return ""
         try:
-            refused = self._core.hear(member, message)
+            refused = self._core.receive(member, message)
         except BaseException as error:
             self.failure = error
             raise
@@ -254,7 +254,7 @@ class Engine:
             self._core.reconnected(member)
         else:
             self._core.disconnected(member)
-        self._say()
+        self._schedule_flush()
 
     def confirm(self, callback: Confirmed) -> None:
         """Have it confirmed by a majority that this node leads.
@@ -263,7 +263,7 @@ class Engine:
         None when this node does not lead (any more), possibly within this call.
         """
         self._core.confirm(callback)
-        self._say()
+        self._schedule_flush()
 
     def transfer(self, target: str | None) -> str | None:
         """Begin to hand leadership to `target`, or to whoever has most; return its id, None if impossible."""
@@ -303,7 +303,7 @@ class Engine:
             raise
         finally:
             self._ticking = False
-        self._say()
+        self._schedule_flush()
 
     def _tick(self) -> None:
         core, log = self._core, self.log
@@ -319,7 +319,7 @@ class Engine:
             for callback in self._leadership:
                 callback(*told)
 
-    def _say(self) -> None:
+    def _schedule_flush(self) -> None:
         if not self._core.flush_wanted or self._flush_scheduled:
             return
         if self._soon is None:

@@ -39,7 +39,7 @@ class Notifier:
     def ready(self) -> None:
         """The node serves."""
         if self._address:
-            self._say("READY=1")
+            self._send("READY=1")
             self._beat()
 
     def stopping(self) -> None:
@@ -47,13 +47,13 @@ class Notifier:
         if self._timer is not None:
             self._timer.cancel()
         if self._address:
-            self._say("STOPPING=1")
+            self._send("STOPPING=1")
 
     def _beat(self) -> None:
         self._timer = self._loop.call_later(self._every, self._beat)
-        self._say("WATCHDOG=1", f"STATUS={self._status()}")
+        self._send("WATCHDOG=1", f"STATUS={self._status()}")
 
-    def _say(self, *lines: str) -> None:
+    def _send(self, *lines: str) -> None:
         # It is only news: a manager that is restarting just now misses it.
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.setblocking(False)

@@ -49,7 +49,7 @@ class Elections(Terms):
             self._SyncObj__raftElectionDeadline = max(self._SyncObj__raftElectionDeadline, soon)
         else:
             self.counters["prevote_refused"] += 1
-        self.say(node, [msg.PREVOTED, term, granted, own])
+        self.send(node, [msg.PREVOTED, term, granted, own])
 
     def _receive_prevoted(self, node: Any, message: list[Any]) -> None:
         _, term, granted, own = message[:4]
@@ -155,7 +155,7 @@ class Elections(Terms):
             self.counters["transfer_failed"] += 1
             self._transfer = None
         elif self._SyncObj__raftMatchIndex[node] == self._SyncObj__raftLog.last_index:
-            self.say(node, [msg.TIMEOUT_NOW, self._SyncObj__raftCurrentTerm])
+            self.send(node, [msg.TIMEOUT_NOW, self._SyncObj__raftCurrentTerm])
 
     def _receive_timeout_now(self, node: Any, message: list[Any]) -> None:
         leader = self._SyncObj__raftLeader

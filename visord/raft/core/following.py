@@ -193,7 +193,7 @@ class Following(Membership):
         self._send_position(node, following, reset, success, seq)
 
     def _send_position(self, node: Any, following: int, reset: bool, success: bool, seq: int) -> None:
-        self.say(node, [msg.POSITION, self._SyncObj__raftCurrentTerm, following, reset, success, seq])
+        self.send(node, [msg.POSITION, self._SyncObj__raftCurrentTerm, following, reset, success, seq])
 
     def _acknowledge_durable(self) -> None:
         """Send the acknowledgements that the disk now allows."""
@@ -211,7 +211,7 @@ class Following(Membership):
         if message[1] > term:
             return  # its entries come first
         if message[1] == term and self._SyncObj__raftLeader == node:
-            self.say(node, [msg.ROUNDED, term, message[2]])
+            self.send(node, [msg.ROUNDED, term, message[2]])
         elif message[1] < term:
             self.counters["round_refused"] += 1
-            self.say(node, [msg.ROUNDED, term, 0])
+            self.send(node, [msg.ROUNDED, term, 0])

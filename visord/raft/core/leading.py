@@ -110,7 +110,7 @@ class Leading(Elections):
         self.counters["install_told"] += 1
         self._seq += 1
         _, first, first_term = log[0]
-        self.say(node, [msg.INSTALL, self._SyncObj__raftCurrentTerm, first, first_term, self._seq])
+        self.send(node, [msg.INSTALL, self._SyncObj__raftCurrentTerm, first, first_term, self._seq])
 
     def _receive_position(self, node: Any, message: list[Any]) -> None:
         """A member tells how far it is. What is already on its way is not sent again."""

@@ -107,7 +107,7 @@ class Core(Leading, Following):
         self.flush_wanted = True
         return index, term
 
-    def hear(self, member: str, message: list[Any]) -> str:
+    def receive(self, member: str, message: list[Any]) -> str:
         """Take a well-formed message of Raft's kinds from a member; return why it was refused, "" when it was not."""
         receive = _RECEIVERS.get(message[0])
         if receive is None:
@@ -284,7 +284,7 @@ def build(
             Node(member), [], conf, nodeClass=Node, transport=transport
         ),
     )
-    transport.say = core.say
+    transport.answer = core.send
     core.begin()
     core.core_start(applied, configuration)
     return core

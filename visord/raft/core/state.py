@@ -162,7 +162,7 @@ class State(_SyncObj):
         self.is_voter = False
         self._voters, self._learners = [], []
 
-    def say(self, node: Any, message: list[Any]) -> bool:
+    def send(self, node: Any, message: list[Any]) -> bool:
         """Send a message to one member."""
         return self.peers.send(node.id, msg.pack(message))
 

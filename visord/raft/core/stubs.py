@@ -51,12 +51,12 @@ class Answers(Transport):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__(None, None, [])
-        self.say: Callable[[Any, list[Any]], bool] = lambda node, message: False
+        self.answer: Callable[[Any, list[Any]], bool] = lambda node, message: False
 
     def send(self, node: Any, message: dict[str, Any]) -> bool:
         if message["type"] != "response_vote":
             raise RuntimeError(f"pysyncobj sends {message['type']!r} by itself")
-        return self.say(node, [msg.VOTED, message["term"]])
+        return self.answer(node, [msg.VOTED, message["term"]])
 
     def addNode(self, node: object) -> None:
         pass
