@@ -77,7 +77,7 @@ def nobody(ok: bool, result: Any) -> None:
 
 
 def test_a_leader_of_a_later_term_is_asked_anew_although_it_is_the_same() -> None:
-    """It forgot what was passed to it when its reign ended, which this member may not have seen."""
+    """It forgot what was passed to it when its leadership ended, which this member may not have seen."""
     told = Told(leader="n2")
     told.cluster.act("remove", ["n2"], nobody)
     told.cluster.tick()
@@ -87,7 +87,7 @@ def test_a_leader_of_a_later_term_is_asked_anew_although_it_is_the_same() -> Non
     assert told.calls() == 2
 
 
-def test_what_others_passed_on_is_forgotten_with_the_reign() -> None:
+def test_what_others_passed_on_is_forgotten_with_the_leadership() -> None:
     told = Told(leader="n1")
     told.engine.reads_are_current = False
     told.cluster.handlers[msg.CALL]("n2", [msg.CALL, 7, "remove", ["n2"]])

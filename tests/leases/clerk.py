@@ -79,14 +79,19 @@ class Desk:
     def __init__(self, clerk: Clerk | None = None) -> None:
         self.clerk = clerk or Clerk()
         self.now = 100.0
-        self.reign = self.clerk.term
+        self.leadership = self.clerk.term
         self.sure = True
         self.prompt = True
         self.confirming: list[Callable[[Refusal | None], None]] = []
         self.proposed: list[list[Any]] = []
         self.refused: Refusal | None = None
         self.leases = LeaseService(
-            self.clerk.machine, self.clerk.limits, lambda: self.reign, self._confirm, self, lambda: self.now
+            self.clerk.machine,
+            self.clerk.limits,
+            lambda: self.leadership,
+            self._confirm,
+            self,
+            lambda: self.now,
         )
         self.leases.tick()
 

@@ -102,16 +102,16 @@ def test_a_confirmation_that_never_comes_is_asked_for_again() -> None:
     assert not desk.lives(lease)
 
 
-def test_a_new_reign_gives_a_full_time_and_voids_what_was_proposed() -> None:
+def test_a_new_leadership_gives_a_full_time_and_voids_what_was_proposed() -> None:
     desk = Desk()
     desk.prompt = False
     lease = desk.grant(2000)
     desk.pass_time(2.1)
     assert desk.proposed
-    desk.reign = 0
+    desk.leadership = 0
     desk.leases.tick()
     assert [refusal.code for refusal in desk.keep(lease)] == ["not_leader"]
-    desk.clerk.term = desk.reign = 5
+    desk.clerk.term = desk.leadership = 5
     desk.leases.tick()
     answers = desk.keep(lease)
     assert answers == [[[lease, 2000]]]
@@ -122,21 +122,21 @@ def test_an_expiry_that_the_old_leader_left_behind_in_a_queue_changes_nothing() 
     desk.prompt = False
     lease = desk.grant(2000)
     desk.pass_time(2.1)
-    desk.clerk.term = desk.reign = 5
+    desk.clerk.term = desk.leadership = 5
     desk.leases.tick()
     assert desk.keep(lease) == [[[lease, 2000]]]
     desk.apply()  # appended by the new leader, in its term
     assert desk.lives(lease)
 
 
-def test_a_parked_keep_alive_is_answered_when_the_reign_ends() -> None:
+def test_a_parked_keep_alive_is_answered_when_the_leadership_ends() -> None:
     desk = Desk()
     desk.prompt = False
     lease = desk.grant(2000)
     desk.pass_time(2.1)
     answers = desk.keep(lease)
     assert answers == []
-    desk.reign = 0
+    desk.leadership = 0
     desk.leases.tick()
     assert [refusal.code for refusal in answers] == ["not_leader"]
 

@@ -97,7 +97,7 @@ def test_a_member_that_is_away_and_said_nothing_may_come_back_as_it_was() -> Non
     assert written(world) == FORMAT
 
 
-def test_who_said_it_within_the_reign_and_went_away_does_not_hold_up_the_others() -> None:
+def test_who_said_it_within_the_leadership_and_went_away_does_not_hold_up_the_others() -> None:
     world = mixed(c=OLDEST)
     assert written(world) == OLDEST
     world.wires.away.add(LEARNER)
@@ -105,7 +105,7 @@ def test_who_said_it_within_the_reign_and_went_away_does_not_hold_up_the_others(
     assert written(world) == FORMAT
 
 
-def test_what_was_said_in_another_reign_does_not_count() -> None:
+def test_what_was_said_in_another_leadership_does_not_count() -> None:
     world = mixed(c=OLDEST)
     assert written(world) == OLDEST
     engine = world.node.engine

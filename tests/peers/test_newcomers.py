@@ -134,7 +134,7 @@ def test_a_new_leader_gives_everybody_the_time_again() -> None:
     one = Configuration().add(Member("a", "a", "h:1", "", False))
     newcomers.tick(one, now[0])
     now[0] += FORGET_SECONDS - 1
-    newcomers.tick(one, now[0])  # its reign begins only now
+    newcomers.tick(one, now[0])  # its leadership begins only now
     now[0] += FORGET_SECONDS - 1
     assert newcomers.revised(one) == one
     now[0] += 2

@@ -27,7 +27,7 @@ def no_sync() -> AbstractContextManager[Any]:
 
 
 def stale_ack() -> AbstractContextManager[Any]:
-    """Counts an acknowledgement of an earlier reign, as stock pysyncobj does (needs five nodes to do harm)."""
+    """Counts an acknowledgement of an earlier leadership, as stock pysyncobj does (needs five nodes to do harm)."""
     original = core._RECEIVERS[msg.POSITION]
 
     def accept(self: Any, node: Any, message: list[Any]) -> None:

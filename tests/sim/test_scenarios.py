@@ -341,7 +341,7 @@ def test_what_a_leader_says_to_a_member_that_was_killed_means_nothing_to_its_nex
     come_to_rest(world)
 
 
-def begin_a_reign(world: World) -> tuple[Host, Host]:
+def begin_a_leadership(world: World) -> tuple[Host, Host]:
     """Hand leadership on, and stop the world when it was taken; return (who leads, who led)."""
     leader = leads(world)
     heir = next(host for host in world.running() if host is not leader)
@@ -357,7 +357,7 @@ def test_a_new_leader_takes_nobody_for_alive_whom_it_has_not_heard() -> None:
     world = begun()
     dead = replica(world)
     dead.crash(power=False)
-    heir, old = begin_a_reign(world)
+    heir, old = begin_a_leadership(world)
     answers = act(world, heir, "remove", old.member_id)
     go_on(world, 2.0)
     ((done, why),) = answers
@@ -422,7 +422,7 @@ def test_of_two_members_that_are_both_removed_one_stays() -> None:
 def test_a_new_leader_takes_nobody_for_dead_whom_it_has_not_heard() -> None:
     # A leader that is to be removed hands on first: the heir is asked while it has heard one of two.
     world = begun()
-    heir, old = begin_a_reign(world)
+    heir, old = begin_a_leadership(world)
     third = next(host for host in world.hosts if host not in (heir, old))
     assert third.process is not None
     third.process.loop.frozen_until = world.scheduler.now + 0.2

@@ -68,7 +68,7 @@ class LeaseService:
         self._confirm = confirm
         self._proposer = proposer
         self._clock = clock
-        self._reign = 0
+        self._led_term = 0
         self._asked: float | None = None  # since when a confirmation for expiries is under way
         self._parked: list[tuple[int, list[Any], Reply]] = []
         self.lessor = Lessor(machine.store.leases)
@@ -79,7 +79,7 @@ class LeaseService:
         """The node's machine was replaced by one from a checkpoint; the node does not lead then."""
         self._machine = machine
         self.lessor = Lessor(machine.store.leases)
-        self._reign = 0
+        self._led_term = 0
 
     def applied(self) -> None:
         """A command was applied."""
@@ -98,10 +98,10 @@ class LeaseService:
             self._confirm(self._confirmed)
 
     def _observe(self) -> None:
-        """Notice a new reign: its first tick gives every lease a full time to live."""
+        """Notice a new leadership: its first tick gives every lease a full time to live."""
         term = self._term()
-        if term != self._reign:
-            self._reign = term
+        if term != self._led_term:
+            self._led_term = term
             self._asked = None
             self.lessor.leadership(term != 0, self._clock())
             self._unpark()
@@ -117,7 +117,7 @@ class LeaseService:
         if refusal is not None or now - asked > STALL:
             self.lessor.renew(now)
         elif self._proposer.refusal() is None:
-            term = self._reign
+            term = self._led_term
             due = self.lessor.due(now, BUDGET)
             if due:
                 frames: list[Message] = [[EXPIRE_LEASE, 1, 0, lease, term] for lease in due]

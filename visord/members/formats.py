@@ -1,7 +1,7 @@
 """Which format commands are written in, while the members of a cluster run different versions.
 
     member -> everybody   HELLO or CHALLENGE: "I read commands up to format 2" (nothing said: 1)
-    leader, 1 in force    writes format 1 until all members of its configuration have said 2 within its reign
+    leader, 1 in force    writes format 1 until all members of its configuration have said 2 while it leads
     leader, 2 in force    writes format 2, for good
     anybody with 2        lets in nobody who reads less, dials nobody who does, and both sides log why
 
@@ -10,9 +10,9 @@ on a node as soon as the node has decided it as leader, stored an entry of it, o
 back, also after a restart: the log or the checkpoint has it. What a leader decided and nobody else stored is gone with
 him, and the next one decides anew; as long as all commands are of format 1 any member may run either version.
 
-A member that is away and said nothing within the reign holds the old format: it may come back as it was. One that said
-it, went away, and comes back with the older version is refused at the handshake, before anything is sent to it; so is
-one that joins. Being refused costs the cluster that member until its version is right, and nothing else.
+A member that is away and said nothing while this leader leads holds the old format: it may come back as it was. One
+that said it, went away, and comes back with the older version is refused at the handshake, before anything is sent to
+it; so is one that joins. Being refused costs the cluster that member until its version is right, and nothing else.
 
 Commands are judged by the bounds of their own format (`state.cost`), so members of both versions decide the same.
 
@@ -82,10 +82,10 @@ class Formats:
         self._send = send
         self._require = require
         self.in_force = OLDEST
-        self._reign = 0
+        self._led_term = 0
         """The term in which this node leads; 0 while it does not."""
         self._said: dict[str, int] = {}
-        """What each member said last within this reign."""
+        """What each member said last while this node leads."""
         self._told: tuple[str, ...] = ()
 
     def reached(self, form: int) -> None:
@@ -126,10 +126,10 @@ class Formats:
             return
         consensus, network = self._consensus, self._network
         if not consensus.is_leader:
-            self._reign, self._said = 0, {}
+            self._led_term, self._said = 0, {}
             return
-        if consensus.term != self._reign:
-            self._reign, self._said = consensus.term, {}
+        if consensus.term != self._led_term:
+            self._led_term, self._said = consensus.term, {}
         others = self._others()
         for member in others:
             if network.reachable(member):
@@ -146,7 +146,7 @@ class Formats:
         """Return the names of the members that keep the newest format from being used, as far as this node knows."""
         if self.in_force >= FORMAT:
             return []
-        said = self._said if self._reign else {one: self._network.reads(one) for one in self._others()}
+        said = self._said if self._led_term else {one: self._network.reads(one) for one in self._others()}
         return [self._name(one) for one in self._others() if said.get(one, OLDEST) < FORMAT]
 
     def _others(self) -> list[str]:

@@ -9,9 +9,10 @@ checks that a majority of it can be reached, appends it, and answers (RESULT) wh
 One change at a time; an action that comes while another is under way waits for it. An action that is repeated after a
 lost answer finds its work done and succeeds. A *service* is asked in the same way, of the leader, and changes nothing.
 
-Who takes an action asks every leader anew, and a leader forgets what others passed to it when its reign ends: if it
-passed that on in its turn, the action would be there twice after each election. A leader that is to be removed hands
-leadership on, and does all else before: otherwise two members that are both to be removed would hand it to and fro.
+The member that takes an action asks every leader anew, and a leader that is deposed forgets what others passed to it:
+if it passed that on in its turn, the action would be there twice after each election. A leader that is to be removed
+hands leadership on, and does all else before: otherwise two members that are both to be removed would hand it to and
+fro.
 
 How many actions may be under way, of whom, and in whose turn: `callers`.
 """
@@ -55,7 +56,7 @@ LATE_SECONDS: Final = 1.5
 UPDATE_SECONDS: Final = 5.0
 """The addresses of a member change this seldom: every change is an entry, and makes all members dial."""
 SETTLED_SECONDS: Final = 0.3
-"""So long after its reign began a leader has heard what the others want of it."""
+"""So long after it began to lead a leader has heard what the others want of it."""
 
 
 class Answer(Protocol):
@@ -148,7 +149,7 @@ class Membership:
         """When this node asks again to have its addresses changed, if they are not."""
         self._moved: dict[str, float] = {}
         """When this leader changed the addresses of a member."""
-        self._reign = (0, 0.0)
+        self._leadership = (0, 0.0)
         """The term in which this node leads, and since when."""
         self.services: dict[str, Service] = {"members": Service(PATIENCE_SECONDS, self._tell_members)}
         """What can be asked of the leader, besides the actions."""
@@ -238,9 +239,9 @@ class Membership:
         now = self._time()
         self._finish_transfer()
         self._calls.tick()
-        if self._engine.is_leader and self._reign[0] != self._engine.term:
-            self._reign = (self._engine.term, now)
-        self._newcomers.tick(self._engine.configuration, self._reign[1])
+        if self._engine.is_leader and self._leadership[0] != self._engine.term:
+            self._leadership = (self._engine.term, now)
+        self._newcomers.tick(self._engine.configuration, self._leadership[1])
         waiting, self._actions = self._actions, []
         for action in sorted(self._callers.in_turn(waiting), key=self._steps_down):
             if not self._callers.has(action):
@@ -285,7 +286,7 @@ class Membership:
             self._lead(action)
             return
         if action.passed:
-            # Who passed it on sees that the reign is over, and asks the next leader.
+            # Who passed it on sees that the leadership is over, and asks the next leader.
             self._callers.leave(action)
             return
         action.index = 0
@@ -403,7 +404,7 @@ class Membership:
         found = now.require(member)
         after = now.remove(member)
         if found.id == self._engine.member:
-            settled = self._time() - self._reign[1] >= SETTLED_SECONDS
+            settled = self._time() - self._leadership[1] >= SETTLED_SECONDS
             if self._keeps_majority(after) and settled and not self._engine.transferring:
                 self._engine.transfer(None)
             return None
@@ -426,7 +427,7 @@ class Membership:
 
         Raises `ConfigurationError` with the numbers when it cannot. Nobody can take back a configuration whose
         majority is lost before it is committed, so "not late yet" is not enough: who died a second ago, or has not
-        answered since the reign began, counts neither way until he answers or is late.
+        answered in this leadership, counts neither way until he answers or is late.
         """
         engine = self._engine
         alive, unknown = {engine.member}, set[str]()

@@ -40,18 +40,18 @@ class Newcomers:
         self._answered = answered
         self._since: dict[str, float] = {}
         """When this node first saw each newcomer."""
-        self._reign = 0.0
+        self._led_since = 0.0
 
-    def tick(self, configuration: Configuration, reign: float) -> None:
-        """From time to time; `reign`: when this node began to lead: nobody had to answer it before."""
-        self._reign = reign
+    def tick(self, configuration: Configuration, led_since: float) -> None:
+        """From time to time; `led_since`: when this node began to lead: nobody had to answer it before."""
+        self._led_since = led_since
         if configuration.newcomers or self._since:
             now = self._time()
             self._since = {one: self._since.get(one, now) for one in configuration.newcomers}
 
     def _age(self, member: str) -> float:
         now = self._time()
-        return now - max(self._since.get(member, now), self._reign)
+        return now - max(self._since.get(member, now), self._led_since)
 
     def _late(self, configuration: Configuration, seconds: float) -> list[str]:
         """Return who has not answered for so long, the oldest first."""

@@ -3,7 +3,7 @@
     owed = Owed(16)
     if owed.begin("5f..."): ask(lambda answer: (owed.end("5f..."), send(answer)))
 
-What a leader has to confirm waits for a round, or until its reign ends; who asks without waiting must not fill it.
+What a leader has to confirm waits for a round, or until its leadership ends; who asks without waiting must not fill it.
 """
 
 from __future__ import annotations

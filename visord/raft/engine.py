@@ -188,12 +188,12 @@ class Engine:
     def progress(self, member: str) -> tuple[int, float] | None:
         """As leader: (the last index that a member has on disk, seconds since it answered); None if unknown.
 
-        The seconds count from the beginning of the reign while it has not answered: see `has_answered`.
+        The seconds count from the beginning of the leadership while it has not answered: see `has_answered`.
         """
         return self._core.core_match(member)
 
     def has_answered(self, member: str) -> bool:
-        """As leader: whether this member has answered since the reign began."""
+        """As leader: whether this member has answered since this node began to lead."""
         return self._core.core_has_answered(member)
 
     def on_configuration(self, callback: Callable[[Configuration], None]) -> None:

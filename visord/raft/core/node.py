@@ -194,7 +194,7 @@ class Core(Leading, Following):
         return self._configurations[-1][0] <= self._SyncObj__raftCommitIndex
 
     def core_match(self, member: str) -> tuple[int, float] | None:
-        """As leader: (the last index that a member has on disk, seconds since it answered or the reign began)."""
+        """As leader: (the last index that a member has on disk, seconds since it answered, or this node leads)."""
         node = Node(member)
         if self._SyncObj__raftState != LEADER or node not in self._SyncObj__raftMatchIndex:
             return None
@@ -202,7 +202,7 @@ class Core(Leading, Following):
         return self._SyncObj__raftMatchIndex[node], silent
 
     def core_has_answered(self, member: str) -> bool:
-        """As leader: this member has answered since the reign began."""
+        """As leader: this member has answered since this node began to lead."""
         progress = self._progress.get(Node(member))
         return self._SyncObj__raftState == LEADER and progress is not None and progress.heard
 

@@ -47,7 +47,7 @@ class Progress:
         self.told = -1
         """The commit index that was last sent."""
         self.heard = False
-        """It has answered this reign. pysyncobj takes everybody for just heard when a leader begins."""
+        """It has answered in this leadership. pysyncobj takes everybody for just heard when a leader begins."""
         self.due = True
         """Send a message even when there is nothing new."""
 
