@@ -45,7 +45,7 @@ from visord.members.step_down import StepDown
 from visord.members.strangers import Strangers
 from visord.peers import messages as msg
 from visord.proposer import HOLD_SECONDS, Proposer
-from visord.raft.configuration import MARK as CONFIGURATION
+from visord.raft.configuration import FIRST_BYTE as CONFIGURATION
 from visord.raft.configuration import Configuration, Member
 from visord.raft.configuration import decode as decode_configuration
 from visord.raft.configuration import encode as encode_configuration
@@ -67,7 +67,7 @@ logger = logging.getLogger("visord.node")
 
 TICK_SECONDS: Final = 0.05
 """The engine's own pace; everything that matters is driven by events, not by this."""
-MARK_SECONDS: Final = 1.0
+SECOND: Final = 1.0
 
 
 class RemovedError(Exception):
@@ -98,7 +98,7 @@ class Node:
         self._fail_server = fail
         self._rng = environment.rng
         self._timer: Timer | None = None
-        self._next_marks = 0.0
+        self._next_second = 0.0
         self._leaderless_since: float | None = None
         self._closed = False
         self.on_applied: Callable[[], None] = lambda: None
@@ -273,10 +273,10 @@ class Node:
             self.draining.tick()  # what was given up is answered as well, and no entry comes of it
         self.leases.tick()
         now = self._loop.time()
-        if now >= self._next_marks:
-            self._next_marks = now + MARK_SECONDS
+        if now >= self._next_second:
+            self._next_second = now + SECOND
             self.shares.sweep(now)
-            self.hub.marks(now)
+            self.hub.tick(now)
             self.pump.wake()
             if self.log.full is not None:
                 self.log.retry()

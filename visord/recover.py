@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 from visord.members.divergence import check as check_divergence
 from visord.progress import Tell, untold
 from visord.raft import recovery
-from visord.raft.configuration import MARK, Configuration, Member, decode, encode
+from visord.raft.configuration import FIRST_BYTE, Configuration, Member, decode, encode
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.raft.vote import read_vote
@@ -160,7 +160,7 @@ def _survey(disk: Disk, directory: DataDirectory, tell: Tell) -> Survivor:
     before = _configuration(identity, manifest)
     for command, index, term in entries:
         machine.apply(index, term, command)
-        if command[:1] == MARK:
+        if command[:1] == FIRST_BYTE:
             before = decode(command)
     last = entries[-1][1:] if entries else applied
     me = _check(identity, before)

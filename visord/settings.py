@@ -123,9 +123,9 @@ class ClusterSettings(Section):
     """What members do together."""
 
     hash_seconds: Annotated[float, Field(ge=0)] = 600.0
-    """Compare the whole state of all members so often; 0: only when an operator asks, or marks differ."""
+    """Compare the whole state of all members so often; 0: only when an operator asks, or samples differ."""
     compare_seconds: Annotated[float, Field(ge=0)] = 2.0
-    """Compare marks of it (rev, time, and some files, all in turn) so often; 0: never."""
+    """Compare samples of it (rev, time, and some files, all in turn) so often; 0: never."""
 
 
 class StorageSettings(Section):

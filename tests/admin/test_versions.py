@@ -15,10 +15,10 @@ import pytest
 import visor
 from tests.admin.members import Members
 from tests.node_process import NodeProcess, environment, run
-from visord.raft.configuration import MARK as CONFIGURATION
+from visord.raft.configuration import FIRST_BYTE as CONFIGURATION
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
-from visord.state.command import MARK as COMMAND
+from visord.state.command import FIRST_BYTE as COMMAND
 from visord.storage import manifest as manifests
 from visord.storage.disk import OsDisk
 from visord.storage.worker import Inline
@@ -95,7 +95,7 @@ from visord.state import machine
 
 read = command.read
 def reads_both(data):
-    if data[:1] == command.MARK and msgpack.unpackb(data[1:])[0] == 99:
+    if data[:1] == command.FIRST_BYTE and msgpack.unpackb(data[1:])[0] == 99:
         return 0, []  # this version knows it
     return read(data)
 command.read = reads_both
@@ -106,7 +106,7 @@ def starts(self):
     start(self)
     def propose():
         if len(self.engine.configuration.voters) == 3 and self.engine.is_leader:
-            self.engine.propose(command.MARK + msgpack.packb([99, 0, []]))
+            self.engine.propose(command.FIRST_BYTE + msgpack.packb([99, 0, []]))
         else:
             self._loop.call_later(0.1, propose)
     propose()

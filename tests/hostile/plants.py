@@ -20,7 +20,7 @@ from visord.members import forwarding
 from visord.serving import conversation
 from visord.state import command as commands
 from visord.state import machine as machines
-from visord.state.command import MARK, Command
+from visord.state.command import FIRST_BYTE, Command
 
 
 def open_door(stack: ExitStack) -> None:
@@ -36,7 +36,7 @@ def open_door(stack: ExitStack) -> None:
 def _hold(time_ms: int, groups: Any, *, judged: bool = False) -> Command:
     """Make a command that remembers what it was made of, and never looks at its bytes."""
     held = [list(group) for group in groups]
-    command = Command(MARK + msgpack.packb([commands.FORMAT, time_ms, held], use_bin_type=True))
+    command = Command(FIRST_BYTE + msgpack.packb([commands.FORMAT, time_ms, held], use_bin_type=True))
     command.decoded = (time_ms, held)
     return command
 

@@ -51,7 +51,7 @@ def mixed(**said: int) -> Lone:
 def written(world: Lone) -> int:
     """Commit a write; return the format of its command."""
     assert world.commits()
-    newest = [entry for entry, _, _ in world.node.log[:] if entry[:1] == commands.MARK][-1]
+    newest = [entry for entry, _, _ in world.node.log[:] if entry[:1] == commands.FIRST_BYTE][-1]
     return commands.format_of(newest)
 
 
@@ -230,7 +230,7 @@ def test_a_member_of_the_older_version_is_left_out_of_comparisons() -> None:
     assert written(world) == OLDEST
     world.node.membership.act("hash", [None], lambda ok, result: None)
     world.turn(2)
-    asked = {member for member, message in world.said if message[0] in (msg.HASH, msg.MARK)}
+    asked = {member for member, message in world.said if message[0] in (msg.HASH, msg.SAMPLE)}
     assert asked == {LEARNER}
     assert world.node.divergence is None
 

@@ -159,7 +159,7 @@ def test_marks_go_out_in_portions() -> None:
         world.watch(reader, [verbs.SEL_PATH, f"/quiet/{number % 7}"])
     rev = world.set("/a")
     world.pump()
-    world.pass_time(live.MARK_SECONDS)
+    world.pass_time(live.QUIET_SECONDS)
     assert sum(len(reader.messages) for reader in readers) <= live.PORTION
     world.pump()
     assert all(reader.marks(1) == [rev] for reader in readers)

@@ -179,4 +179,4 @@ class World:
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
-        self.hub.marks(self.now)
+        self.hub.tick(self.now)

@@ -18,8 +18,8 @@ Commands are judged by the bounds of their own format (`state.cost`), so members
 
 **The other forms of before.** A leader of the older version asks HASH and says VERDICT in another form: the first is
 answered with why there is nothing to compare, the second changes nothing. To a member of the older version neither
-HASH, MARK nor VERDICT is sent, which it would take for something else: it is left out of comparisons. It gets and sends
-the rows of FORWARD without an owner.
+HASH, SAMPLE nor VERDICT is sent, which it would take for something else: it is left out of comparisons. It gets and
+sends the rows of FORWARD without an owner.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from visord.state.formats import FORMAT, OLDEST
 
 logger = logging.getLogger("visord.cluster")
 
-OF_NOW: Final = frozenset((msg.HASH, msg.MARK, msg.VERDICT))
+OF_NOW: Final = frozenset((msg.HASH, msg.SAMPLE, msg.VERDICT))
 """What a member that reads the oldest format only would not understand."""
 NOT_COMPARED: Final = "it runs a later version: compare again when all members do"
 
@@ -104,9 +104,9 @@ class Formats:
 
     def read(self, entry: bytes) -> bytes:
         """Return an entry of the leader's with its decoded form. Raises `UnknownFormat` where it is not known."""
-        if entry[:1] in commands.OTHER_MARKS:
+        if entry[:1] in commands.OTHER_FIRST_BYTES:
             return entry
-        if entry[:1] != commands.MARK:
+        if entry[:1] != commands.FIRST_BYTE:
             raise commands.UnknownFormat(
                 f"an entry begins with {entry[:1]!r}: this version of visord knows no such kind"
             )

@@ -1,8 +1,8 @@
 """Do all members hold the same? They tell what they hold at one entry of the log, and the leader compares.
 
-    leader: MARK n, index, ... -----> every member   (every `cluster.compare_seconds`: cheap, see `marks`)
-    member: MARKED n, index, mark                    once it has applied the entry
-    leader: HASH n, index, rev -----> every member   (marks differ, or every `cluster.hash_seconds`, or for an operator)
+    leader: SAMPLE n, index, ... ---> every member   (every `cluster.compare_seconds`: cheap, see `samples`)
+    member: SAMPLED n, index, sample                 once it has applied the entry
+    leader: HASH n, index, rev -----> every member   (samples differ, every `cluster.hash_seconds`, for an operator)
     member: HASHED n, index, rev, digest             of all its files, a millisecond at a time
     leader: VERDICT index, rev, what the majority holds, who differs ---> every member
     who differs: DIGEST n, index, rev ---> the voters       "what did you tell of this entry?"
@@ -28,9 +28,9 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from visord.environment import Loop, Timer
 from visord.logs import about
-from visord.members import marks
-from visord.members.marks import Places, Question
+from visord.members import samples
 from visord.members.membership import Answer, Service
+from visord.members.samples import Places, Question
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
 from visord.raft.configuration import Configuration
@@ -50,15 +50,15 @@ LAG_SECONDS: Final = 8.0
 KEPT: Final = 8
 """Own digests that are remembered until the verdict comes."""
 MOST_WAITING: Final = 16
-"""Digests and marks that a member may be asked for at once."""
+"""Digests and samples that a member may be asked for at once."""
 REPEAT_SECONDS: Final = 1.0
 """Who has not answered is asked again: one that has just joined drops what he says whom it does not follow yet."""
 OTHERS_SECONDS: Final = 10.0
 """Where somebody waits, and a majority has answered: the others get so long, or as long again as that took."""
-MARK_SECONDS: Final = 10.0
-"""How long a mark may take; who lags more is compared with a later one."""
+SAMPLE_SECONDS: Final = 10.0
+"""How long a sample may take; who lags more is compared with a later one."""
 SUSPECT_SECONDS: Final = 30.0
-"""Between two comparisons of everything because of marks: where they find nothing, one is enough for a while."""
+"""Between two comparisons of everything because of samples: where they find nothing, one is enough for a while."""
 
 
 class Held(NamedTuple):
@@ -243,8 +243,8 @@ class _Accusation:
         self.answers: dict[str, str | None] = {}
 
 
-class _Marking:
-    """One mark that the leader asked all members for."""
+class _Sampling:
+    """One sample that the leader asked all members for."""
 
     def __init__(self, number: int, question: Question, own: str, member: str, deadline: float) -> None:
         self.number = number
@@ -275,20 +275,20 @@ class ReplicaCheck:
         self._machine = machine
         self._send = send
         self._loop = loop
-        self._every, self._mark_every = every
+        self._every, self._sample_every = every
         self._diverged = diverged
         now = loop.time()
         self._next = now + self._every
-        self._next_mark = now + self._mark_every
+        self._next_sample = now + self._sample_every
         self._suspected = -SUSPECT_SECONDS
         self._last = first_id
         self._running: _Comparison | None = None
-        self._marking: _Marking | None = None
-        self._marked_up_to: str | None = None
-        """The last path of the mark before: the next one goes on behind it."""
+        self._sampling: _Sampling | None = None
+        self._sampled_up_to: str | None = None
+        """The last path of the sample before: the next one goes on behind it."""
         self._accused: _Accusation | None = None
         self._owed: list[tuple[str, int, Question, float]] = []
-        """Marks of entries that are not applied here yet: (who asked, number, what, until when)."""
+        """Samples of entries that are not applied here yet: (who asked, number, what, until when)."""
         self._answered: tuple[str, int, list[Any]] = ("", -1, [])
         """What was told last of all files: (who asked, number, answer)."""
         self.places = Places()
@@ -297,8 +297,8 @@ class ReplicaCheck:
         """Members that differed when all were compared last, and at which rev."""
         self.compared = 0
         """The rev at which replicas were compared last, and a majority was equal."""
-        self.marked = 0
-        """The rev of the last mark that all members had."""
+        self.sampled = 0
+        """The rev of the last sample that all members had."""
 
     @property
     def handlers(self) -> dict[int, Handler]:
@@ -307,8 +307,8 @@ class ReplicaCheck:
             msg.HASH: self.on_hash,
             msg.HASHED: self.on_hashed,
             msg.VERDICT: self.on_verdict,
-            msg.MARK: self.on_mark,
-            msg.MARKED: self.on_marked,
+            msg.SAMPLE: self.on_sample,
+            msg.SAMPLED: self.on_sampled,
             msg.DIGEST: self.on_digest,
             msg.TOLD: self.on_told,
         }
@@ -340,10 +340,10 @@ class ReplicaCheck:
         if not consensus.is_leader:
             self._abandon()
             self._next = now + self._every
-            self._next_mark = now + self._mark_every
+            self._next_sample = now + self._sample_every
             return
-        if self._marking is not None and self._marking.deadline <= now:
-            self._marking = None  # who lags so much is compared with a later one
+        if self._sampling is not None and self._sampling.deadline <= now:
+            self._sampling = None  # who lags so much is compared with a later one
         if self._running is not None:
             self._press(self._running, now)
         if self._running is not None and self._running.deadline <= now:
@@ -357,10 +357,10 @@ class ReplicaCheck:
             self._next = now + self._every
             if not alone:
                 self._compare(None)
-        elif self._mark_every and now >= self._next_mark:
-            self._next_mark = now + self._mark_every
+        elif self._sample_every and now >= self._next_sample:
+            self._next_sample = now + self._sample_every
             if not alone:
-                self._mark(now)
+                self._sample(now)
 
     def _press(self, running: _Comparison, now: float) -> None:
         """Ask those again who have not answered; let nobody hold up an operator whom a majority could tell."""
@@ -460,46 +460,46 @@ class ReplicaCheck:
         if me in differing and majority is not None and own is not None:
             self._diverged(comparison.rev, own, majority)  # told by each of them to this node itself
 
-    # -- marks, as leader -----------------------------------------------------------------------------
+    # -- samples, as leader -----------------------------------------------------------------------------
 
-    def _mark(self, now: float) -> None:
+    def _sample(self, now: float) -> None:
         """Ask everybody where he stood at the entry that this node applied last."""
         machine = self._machine()
         place = self.places.at(machine.index)
-        made = None if place is None else marks.ask(machine, place, self._marked_up_to)
+        made = None if place is None else samples.ask(machine, place, self._sampled_up_to)
         if made is None:
             return
         question, own = made
-        self._marked_up_to = question.upto
+        self._sampled_up_to = question.upto
         self._last += 1
-        marking = self._marking = _Marking(
-            self._last, question, own, self._consensus.member, now + MARK_SECONDS
+        sampling = self._sampling = _Sampling(
+            self._last, question, own, self._consensus.member, now + SAMPLE_SECONDS
         )
         for one in self._consensus.configuration.members:
-            if one.id != self._consensus.member and self._send(one.id, [msg.MARK, self._last, *question]):
-                marking.asked.add(one.id)
+            if one.id != self._consensus.member and self._send(one.id, [msg.SAMPLE, self._last, *question]):
+                sampling.asked.add(one.id)
 
-    def on_marked(self, member: str, message: list[Any]) -> None:
+    def on_sampled(self, member: str, message: list[Any]) -> None:
         """A member tells where it stood."""
-        _, number, _, mark = message[:4]
-        marking = self._marking
-        if marking is None or marking.number != number or member not in marking.asked:
+        _, number, _, sample = message[:4]
+        sampling = self._sampling
+        if sampling is None or sampling.number != number or member not in sampling.asked:
             return
-        marking.answers.setdefault(member, mark)
-        told = {one for one in marking.answers.values() if one is not None}
+        sampling.answers.setdefault(member, sample)
+        told = {one for one in sampling.answers.values() if one is not None}
         if len(told) > 1:
-            self._marking = None
-            self._suspect(marking)
-        elif marking.asked <= marking.answers.keys():
-            self._marking = None
-            if None not in marking.answers.values() and len(marking.asked) > 1:
-                place = self.places.at(marking.question.entry)
-                self.marked = self.marked if place is None else max(self.marked, place.rev)
+            self._sampling = None
+            self._suspect(sampling)
+        elif sampling.asked <= sampling.answers.keys():
+            self._sampling = None
+            if None not in sampling.answers.values() and len(sampling.asked) > 1:
+                place = self.places.at(sampling.question.entry)
+                self.sampled = self.sampled if place is None else max(self.sampled, place.rev)
 
-    def _suspect(self, marking: _Marking) -> None:
+    def _suspect(self, sampling: _Sampling) -> None:
         """Two stood elsewhere at the same entry: find out who is right, from all that they hold."""
-        named, entry = self._consensus.configuration.named, marking.question.entry
-        told = "; ".join(f"{named(member)}: {mark}" for member, mark in sorted(marking.answers.items()))
+        named, entry = self._consensus.configuration.named, sampling.question.entry
+        told = "; ".join(f"{named(member)}: {sample}" for member, sample in sorted(sampling.answers.items()))
         logger.error("members differ at entry %d: %s", entry, told, extra=about(index=entry))
         now = self._loop.time()
         if self._running is None and now - self._suspected >= SUSPECT_SECONDS:
@@ -507,7 +507,7 @@ class ReplicaCheck:
             self._compare(None)
 
     def _abandon(self) -> None:
-        running, self._running, self._marking = self._running, None, None
+        running, self._running, self._sampling = self._running, None, None
         if running is not None:
             for answer in running.askers:
                 answer(False, ["lost_leadership", "the leader changed while replicas were compared", {}])
@@ -528,19 +528,19 @@ class ReplicaCheck:
 
         self._digests.compute(member, index, rev, found)
 
-    def on_mark(self, member: str, message: list[Any]) -> None:
+    def on_sample(self, member: str, message: list[Any]) -> None:
         """The leader asks where this node stood at an entry, or will stand."""
         _, number, index, first, after, upto = message[:6]
         if len(self._owed) >= MOST_WAITING:
             self._tell(
-                member, [msg.MARKED, *self._owed.pop(0)[1:2], index, None, "others were asked for meanwhile"]
+                member, [msg.SAMPLED, *self._owed.pop(0)[1:2], index, None, "others were asked for meanwhile"]
             )
-        until = self._loop.time() + MARK_SECONDS
+        until = self._loop.time() + SAMPLE_SECONDS
         self._owed.append((member, number, Question(index, first, after, upto), until))
         self._pay()
 
     def _pay(self) -> None:
-        """Tell the marks of entries that are applied now, and give up those that will not come in time."""
+        """Tell the samples of entries that are applied now, and give up those that will not come in time."""
         machine, now = self._machine(), self._loop.time()
         owed, self._owed = self._owed, []
         for member, number, question, until in owed:
@@ -548,9 +548,9 @@ class ReplicaCheck:
                 self._owed.append((member, number, question, until))
                 continue
             place = self.places.at(question.entry)
-            mark = None if place is None else marks.answer(machine, place, question)
-            why = "" if mark is not None else f"at entry {machine.index}, rev {machine.store.rev}"
-            self._tell(member, [msg.MARKED, number, question.entry, mark, why])
+            sample = None if place is None else samples.answer(machine, place, question)
+            why = "" if sample is not None else f"at entry {machine.index}, rev {machine.store.rev}"
+            self._tell(member, [msg.SAMPLED, number, question.entry, sample, why])
 
     def _tell(self, member: str, message: list[Any]) -> None:
         self._send(member, message)

@@ -20,7 +20,7 @@
     HASH      [34, id, index, rev or nil]      HASHED    [35, id, index, rev or nil, digest or nil, why]
     VERDICT   [37, index, rev, what the majority holds or nil, [who differs, ...]]
     DIGEST    [46, id, index, rev or nil]      TOLD      [47, id, what was told or nil]
-    MARK      [38, id, index, first rev, path or nil, path or nil]  ->  MARKED [39, id, index, mark or nil, why]
+    SAMPLE      [38, id, index, first rev, path or nil, path or nil]  ->  SAMPLED [39, id, index, sample or nil, why]
     WHO_VOTES [44, id]                         VOTERS    [45, id, [who votes, ...]]
     GONE      [36, configuration]              to a member that is not in it any more
 
@@ -71,8 +71,8 @@ HASH: Final = 34
 HASHED: Final = 35
 GONE: Final = 36
 VERDICT: Final = 37
-MARK: Final = 38
-MARKED: Final = 39
+SAMPLE: Final = 38
+SAMPLED: Final = 39
 WHO: Final = 40
 IS: Final = 41
 JOIN: Final = 42
@@ -241,8 +241,8 @@ _FIELDS: Final[dict[int, tuple[Check, ...]]] = {
     CHUNK: (_number, _piece),
     HASH: (_number, _index, _or_nil(_index)),
     HASHED: (_number, _index, _or_nil(_index), _or_nil(_short), _long),
-    MARK: (_number, _index, _index, _or_nil(_long), _or_nil(_long)),
-    MARKED: (_number, _index, _or_nil(_short), _long),
+    SAMPLE: (_number, _index, _index, _or_nil(_long), _or_nil(_long)),
+    SAMPLED: (_number, _index, _or_nil(_short), _long),
     GONE: (_configuration,),
     VERDICT: (_index, _index, _or_nil(_short), _list(_short, MAX_DIFFERING)),
     DIGEST: (_number, _index, _or_nil(_index)),

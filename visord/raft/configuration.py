@@ -16,8 +16,8 @@ import msgpack
 
 from visord.naming import not_a_name, not_an_address, not_an_id
 
-MARK: Final = b"\x02"
-"""First byte of a configuration's entry: pysyncobj's mark of a membership command."""
+FIRST_BYTE: Final = b"\x02"
+"""First byte of a configuration's entry: pysyncobj's sign of a membership command."""
 FORMAT: Final = 1
 MAX_MEMBERS: Final = 64
 
@@ -190,7 +190,7 @@ def encode(configuration: Configuration) -> bytes:
     content = [FORMAT, [list(one) for one in configuration.members], list(configuration.removed)]
     if configuration.newcomers:
         content.append(list(configuration.newcomers))
-    return MARK + bytes(msgpack.packb(content))
+    return FIRST_BYTE + bytes(msgpack.packb(content))
 
 
 def decode(entry: bytes) -> Configuration:

@@ -10,7 +10,7 @@ written and synced while the owner goes on and more gathers. When the sync ends,
 
 Three hard things, each with its own page: how bytes are laid out and what a reader concludes from them
 (`records.py`, `recovery.py`), how blocks come to be there before they are needed (`segments.py`), how the
-last acknowledged frame is told from a torn one (`mark.py`).
+last acknowledged frame is told from a torn one (`durable_mark.py`).
 
 **Entries that were replaced never return.** A conflict (this node followed a leader that lost) removes
 entries that are on disk. Nothing on disk is overwritten for that: a TRUNCATE record goes into the next
@@ -35,8 +35,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, overload
 
-from visord.raft import mark as marks
-from visord.raft import recovery
+from visord.raft import durable_mark, recovery
 from visord.raft.records import (
     BASE,
     ENTRY,
@@ -63,7 +62,7 @@ class _Flight:
 
     __slots__ = ("crc", "end", "last", "mark", "pieces", "size")
 
-    mark: marks.Position
+    mark: durable_mark.Position
     """Where the mark goes when the frame is durable."""
 
     def __init__(self, pieces: list[bytes], size: int, last: int, end: int) -> None:
@@ -107,7 +106,7 @@ class RaftLog:
         self._crc = 0
         self._trimming = (0, 0)
         """The checkpoint for which the log is being trimmed, and the first entry that stays."""
-        self._mark: marks.Mark
+        self._mark: durable_mark.DurableMark
         self._vote: VoteFile
         self._retry_sync = False
         self._closed = False
@@ -177,13 +176,15 @@ class RaftLog:
             segments.offset = recovered.pieces[recovered.at].end
         self._sequence, self._crc = recovered.sequence, recovered.crc
         self._entries = recovered.entries
-        self._mark = marks.open_mark(self._disk, self.directory)
+        self._mark = durable_mark.open_mark(self._disk, self.directory)
         if not self._entries:
             self._start_at(1, 0)
             return
         self.durable_index = self._handed = self._entries[-1][1]
         self._mark.move(
-            marks.Position(self._sequence, segments.current.number, segments.offset, self.durable_index)
+            durable_mark.Position(
+                self._sequence, segments.current.number, segments.offset, self.durable_index
+            )
         )
         # Nothing is prepared yet: the owner may find that this log does not fit its checkpoint, and refuse to start.
 
@@ -198,7 +199,7 @@ class RaftLog:
         self._entries = [(NO_OP, index, term)]
         self.durable_index = self._handed = index
         self._mark.move(
-            marks.Position(self._sequence, self._segments.current.number, self._segments.offset, index)
+            durable_mark.Position(self._sequence, self._segments.current.number, self._segments.offset, index)
         )
         self._segments.prepare()
 
@@ -327,7 +328,7 @@ class RaftLog:
         sequence, previous = self._sequence + 1, self._crc
         data = b"".join(flight.pieces)
         head, flight.crc = segment.frames.pack(sequence, previous, data)
-        flight.mark = marks.Position(sequence, segment.number, flight.end, flight.last)
+        flight.mark = durable_mark.Position(sequence, segment.number, flight.end, flight.last)
         self._sync.submit(SyncedWrite(segment.file, head + data, offset), self._written)
 
     def _take_placed(self) -> _Flight | None:

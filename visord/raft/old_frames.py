@@ -14,7 +14,7 @@ wrote itself can cost:
 
 A place whose sequence cannot be that far behind the last frame costs no sum. Where an unreadable frame says that it
 ends, and where a segment begins, is looked at first: only when damage hit a head and a client filled the rest of the
-file with magics does the search end early. Then the mark alone (`mark.py`) tells damage from a torn tail.
+file with magics does the search end early. Then the mark alone (`durable_mark.py`) tells damage from a torn tail.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ frame n returned, so:
 
 - Frame 42 has a wrong crc, and anywhere after it stands a valid head of frame 43 or later, whatever became of
   its records: 42 was durable once. Damage.
-- Frame 42 has a wrong crc and the mark (`mark.py`) says that 42 was synced: damage.
+- Frame 42 has a wrong crc and the mark (`durable_mark.py`) says that 42 was synced: damage.
 - Neither: power went while 42 was being written; nobody was told that it was stored. A torn tail: cut it.
 """
 

@@ -19,8 +19,7 @@ import logging
 import re
 from typing import Final, NamedTuple
 
-from visord.raft import mark as marks
-from visord.raft import old_frames, records
+from visord.raft import durable_mark, old_frames, records
 from visord.raft.old_frames import OldFrames
 from visord.raft.records import BASE, ENTRY, HEADER_SIZE, TRUNCATE, Frames
 from visord.raft.segments import SPARE, SUFFIX, Segment, segment_name
@@ -66,7 +65,7 @@ class Recovered(NamedTuple):
     entries: list[Entry]
     sequence: int
     crc: int
-    mark: marks.Position | None
+    mark: durable_mark.Position | None
 
 
 def names_of(disk: Disk, directory: str) -> tuple[list[int], list[str], list[str]]:
@@ -83,7 +82,7 @@ def read(disk: Disk, directory: str) -> Recovered:
     Raises `DamageError`, or `FormatError` for a segment of an unknown version.
     """
     numbers = names_of(disk, directory)[0]
-    mark = marks.read(disk, directory)
+    mark = durable_mark.read(disk, directory)
     for before, number in itertools.pairwise(numbers):
         if number != before + 1:
             path = join(directory, segment_name(before + 1))
@@ -192,7 +191,7 @@ class _Reader:
                 raise DamageError(broken.path, broken.end, f"frame {self.sequence + 1}", found, RESTORE)
 
 
-def _check_mark(reader: _Reader, mark: marks.Position | None, directory: str) -> None:
+def _check_mark(reader: _Reader, mark: durable_mark.Position | None, directory: str) -> None:
     if mark is None or mark.sequence <= reader.sequence:
         return
     if not reader.pieces:

@@ -2,7 +2,7 @@
 
     0x00 msgpack([FORMAT, time_ms, [[session, actor, frames, owner], ...]])
 
-The first byte is pysyncobj's mark of a regular entry. `frames` are write messages as the decoder of the wire gave
+The first byte is pysyncobj's sign of a regular entry. `frames` are write messages as the decoder of the wire gave
 them. `owner` is where the client came from (the host of its address, or `unix:` and a user id): what somebody may
 have of everything that is kept for clients is counted by it.
 
@@ -15,7 +15,7 @@ before it is logged, and what was read is applied:
     batches -> packb -> the bytes, for log and members -> unpackb -> `.decoded`, what is applied here
                                                           fails: ValueError, nothing is proposed (`unfit` tells which)
 
-**Nothing is skipped.** An entry with our mark that is not exactly such a command raises UnknownFormat: the node
+**Nothing is skipped.** An entry with our first byte that is not exactly such a command raises UnknownFormat: the node
 stops. What is odd *within* a batch (its actor, its session, a frame) is refused by the machine, frame by frame.
 
     format 1    [session, actor, frames]            read with the owner ""
@@ -32,9 +32,9 @@ import msgpack
 
 from visord.state.formats import FORMAT, OLDEST
 
-MARK: Final = b"\x00"
+FIRST_BYTE: Final = b"\x00"
 
-OTHER_MARKS: Final = frozenset((b"\x01", b"\x02"))
+OTHER_FIRST_BYTES: Final = frozenset((b"\x01", b"\x02"))
 """First bytes of entries that are not for the machine: a leader's empty entry, and a configuration."""
 
 MAX_SESSION_ID: Final = 64
@@ -81,8 +81,8 @@ def encode(time_ms: int, batches: list[Any], *, judged: bool = False, form: int 
                 [OLDEST, time_ms, [[session, actor, frames] for session, actor, frames, _ in batches]],
                 use_bin_type=True,
             )
-            return decode(MARK + packed)
-        command = Command(MARK + msgpack.packb([FORMAT, time_ms, batches], use_bin_type=True))
+            return decode(FIRST_BYTE + packed)
+        command = Command(FIRST_BYTE + msgpack.packb([FORMAT, time_ms, batches], use_bin_type=True))
         command.decoded = (time_ms, batches) if judged and 0 <= time_ms < _MAX_TIME else read(command)
     except (TypeError, OverflowError, UnknownFormat) as error:
         raise ValueError(f"the command cannot be logged: {error}") from error
@@ -97,12 +97,12 @@ def decode(data: bytes) -> Command:
 
 
 def format_of(command: bytes) -> int:
-    """Return the format of what begins with MARK and is a command."""
+    """Return the format of what begins with FIRST_BYTE and is a command."""
     return OLDEST if command[2:3] == b"\x01" else FORMAT
 
 
 def read(data: bytes) -> Decoded:
-    """Return what `data`, which begins with MARK, says. Raises UnknownFormat when it is not exactly a command."""
+    """Return what `data`, which begins with FIRST_BYTE, says. Raises UnknownFormat when it is not exactly a command."""
     try:
         content = msgpack.unpackb(memoryview(data)[1:], raw=False, use_list=True, strict_map_key=True)
     except MemoryError:

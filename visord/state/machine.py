@@ -31,11 +31,11 @@ from visor.protocol.verbs import (
 from visord.state import command as commands
 from visord.state import cost, fields, lease_commands, refusal, writes
 from visord.state.command import (
-    MARK,
+    FIRST_BYTE,
     MAX_ACTOR,
     MAX_OWNER,
     MAX_SESSION_ID,
-    OTHER_MARKS,
+    OTHER_FIRST_BYTES,
     Command,
     UnknownFormat,
 )
@@ -78,12 +78,12 @@ class Machine:
             self.store.leases.news.clear()
         if index <= self.index:
             return []
-        mark = command[:1]
-        if mark in OTHER_MARKS:
+        first = command[:1]
+        if first in OTHER_FIRST_BYTES:
             self.index, self.term = index, term
             return []
-        if mark != MARK:
-            raise UnknownFormat(f"entry {index} of {len(command)} bytes begins with {mark!r}: nothing known")
+        if first != FIRST_BYTE:
+            raise UnknownFormat(f"entry {index} of {len(command)} bytes begins with {first!r}: nothing known")
         decoded = command.decoded if type(command) is Command else None
         time, batches = commands.read(command) if decoded is None else decoded
         self.index, self.term = index, term

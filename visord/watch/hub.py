@@ -3,7 +3,7 @@
     hub.subscribe(sink, ...)    a rev or a Refusal; nothing is sent yet
     hub.pump(budget)            after every applied batch, and again in the next turn while it returns True
     hub.credit / resume         a reader, or its socket, takes bytes again; then pump
-    hub.marks(now)              about once a second, then pump
+    hub.tick(now)               about once a second, then pump
     hub.drop(sink)              the connection is gone
 
 Every message leaves through `sink.send` as encoded bytes. One pump first publishes new commits to the live
@@ -31,7 +31,7 @@ from visord.state.selector import Selector, parse
 from visord.state.store import Store
 from visord.waiting import Waiting
 from visord.watch.history import FilePage, Slice, read_commits, read_files
-from visord.watch.live import MARK_SECONDS, MESSAGE_BYTES, SHARED_BYTES, Live
+from visord.watch.live import MESSAGE_BYTES, QUIET_SECONDS, SHARED_BYTES, Live
 from visord.watch.load import Load
 from visord.watch.messages import SHAPE, Encoder, Payload
 from visord.watch.subscription import (
@@ -88,10 +88,10 @@ class Hub:
         "_leaving",
         "_limits",
         "_live",
-        "_marking",
         "_most",
         "_now",
         "_pages",
+        "_quiet_due",
         "_readers",
         "_ready",
         "_resting",
@@ -125,7 +125,7 @@ class Hub:
         self._lagging: Waiting[Subscription] = Waiting()
         self._leaving: deque[Reader] = deque()
         """Readers that are gone, with watches to be taken out."""
-        self._marking = False
+        self._quiet_due = False
         """Whether MARKs may be due."""
         self.load = Load()
         """What the globs of all watches cost a changed path."""
@@ -314,10 +314,10 @@ class Hub:
         subscription = self._find(sink, watch)
         if subscription is None:
             return
-        subscription.mark_at = max(self.store.rev, subscription.start - 1)
+        subscription.progress_at = max(self.store.rev, subscription.start - 1)
         if subscription.state is LIVE:
-            if self.rev >= subscription.mark_at and not sink.blocked:
-                self._live.mark(subscription, self.rev)
+            if self.rev >= subscription.progress_at and not sink.blocked:
+                self._live.tell_progress(subscription, self.rev)
             else:
                 # History takes it from here, and sends the MARK when it has caught up.
                 subscription.cursor = self._live.reached(subscription, self.rev) + 1
@@ -367,7 +367,7 @@ class Hub:
         return (
             bool(self._ready)
             or self.rev != store.rev
-            or self._marking
+            or self._quiet_due
             or bool(self._leaving)
             or self._ahead.due(self.rev + 1)
             or self._lagging.due(store.floor)
@@ -385,8 +385,8 @@ class Hub:
         if not self._live.under_way:
             for subscription in _due(self._ahead, self.rev + 1):
                 self._place(subscription)
-            if self._marking:
-                self._marking = self._live.mark_quiet(self.rev, self._now)
+            if self._quiet_due:
+                self._quiet_due = self._live.tell_quiet(self.rev, self._now)
         for subscription in _due(self._lagging, self.store.floor):
             self._end_compacted(subscription)
         if self._leaving:
@@ -397,10 +397,10 @@ class Hub:
             self._catch_up(budget)
         return self.busy
 
-    def marks(self, now: float) -> None:
+    def tick(self, now: float) -> None:
         """Send MARKs that are due, and look again at sockets that were full."""
         self._now = now
-        self._marking = self._live.under_way or self._live.mark_quiet(self.rev, now)
+        self._quiet_due = self._live.under_way or self._live.tell_quiet(self.rev, now)
         for reader in [reader for reader in self._resting if not reader.sink.blocked]:
             del self._resting[reader]
             self._ready[reader] = None
@@ -423,7 +423,7 @@ class Hub:
         """Nobody watches: there is nothing to do for anybody."""
         self._live.abandon()
         self._leaving.clear()
-        self._marking = False
+        self._quiet_due = False
         self.rev = self.store.rev
 
     def _publish(self) -> None:
@@ -550,9 +550,9 @@ class Hub:
     def _mark_behind(self, subscription: Subscription) -> None:
         """Send the MARK that one who is behind is owed, or needs after a long search without a find."""
         searched = subscription.cursor - 1
-        quiet = self._now - subscription.quiet_from >= MARK_SECONDS and searched > subscription.told
-        if quiet or 0 <= subscription.mark_at <= searched:
-            self._live.mark(subscription, searched)
+        quiet = self._now - subscription.quiet_from >= QUIET_SECONDS and searched > subscription.told
+        if quiet or 0 <= subscription.progress_at <= searched:
+            self._live.tell_progress(subscription, searched)
             subscription.quiet_from = self._now
 
     # -- states ---------------------------------------------------------------------------------------
@@ -565,12 +565,12 @@ class Hub:
             self._ahead.add(subscription, subscription.cursor)
         elif subscription.cursor <= self.rev or subscription.page is not None:
             self._queue(subscription)
-        elif subscription.mark_at < 0:
+        elif subscription.progress_at < 0:
             self._live.join(subscription, self._now)
         elif subscription.sink.blocked:
             self._queue(subscription)
         else:
-            self._live.mark(subscription, self.rev)
+            self._live.tell_progress(subscription, self.rev)
             self._live.join(subscription, self._now)
 
     def _queue(self, subscription: Subscription) -> None:

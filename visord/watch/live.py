@@ -34,7 +34,7 @@ from visord.watch.index import Index
 from visord.watch.large import CHANGES, Gathering, LargeCommit
 from visord.watch.messages import Change, Commit, CommitParts, Encoder, Payload, array_header
 from visord.watch.sizes import most, small
-from visord.watch.subscription import LIVE, NO_MARK, Group, GroupKey, Subscription
+from visord.watch.subscription import LIVE, NOT_ASKED, Group, GroupKey, Subscription
 
 _T = TypeVar("_T")
 Selected = dict[Group, list[int]]
@@ -58,7 +58,7 @@ RANGES = 256
 """Ranges that are looked for at once."""
 PAIRS = 1 << 20
 """Pairs of a group and a change of one commit that are kept at once: about 10 MiB."""
-MARK_SECONDS = 10.0
+QUIET_SECONDS = 10.0
 """A watch that has missed nothing but heard nothing for so long gets a MARK."""
 
 _LEFT = Refusal("", "the commit is left to history", {})
@@ -110,11 +110,11 @@ class Live:
         "_index",
         "_largest",
         "_leave",
-        "_marking",
         "_pairs",
         "_quiet",
         "_rest",
         "_rev",
+        "_telling",
         "_work",
         "delivered",
     )
@@ -137,7 +137,7 @@ class Live:
         self._pairs = 0
         """Pairs of a group and a change that were found, since they were last none."""
         self._work = 0
-        self._marking: tuple[Group, list[Subscription]] | None = None
+        self._telling: tuple[Group, list[Subscription]] | None = None
         """A group whose members are being told a rev, and those that are left."""
         self.delivered = 0
         """Changes sent, once for each receiver."""
@@ -517,37 +517,37 @@ class Live:
 
     # -- progress -------------------------------------------------------------------------------------
 
-    def mark(self, subscription: Subscription, rev: int) -> None:
+    def tell_progress(self, subscription: Subscription, rev: int) -> None:
         """Tell that everything up to `rev` has been delivered."""
         subscription.told = rev
-        subscription.mark_at = NO_MARK
+        subscription.progress_at = NOT_ASKED
         subscription.sink.send(self._encoder.message((verbs.MARK, subscription.watch, rev)))
 
-    def mark_quiet(self, rev: int, now: float) -> bool:
-        """Send a MARK to members that have heard nothing for `MARK_SECONDS` and do not know of `rev`.
+    def tell_quiet(self, rev: int, now: float) -> bool:
+        """Send a MARK to members that have heard nothing for `QUIET_SECONDS` and do not know of `rev`.
 
         Looks at a portion of them; returns whether there are more. Not while a publication is under way: some have
         been served what is above `rev`.
         """
         quiet, work = self._quiet, 0
         while work < PORTION:
-            if self._marking is None:
+            if self._telling is None:
                 group = next(iter(quiet), None)
-                if group is None or now - group.quiet_from < MARK_SECONDS:
+                if group is None or now - group.quiet_from < QUIET_SECONDS:
                     return False
                 group.quiet_from = now
                 quiet.move_to_end(group)
-                self._marking = group, list(group.members)
-            group, members = self._marking
+                self._telling = group, list(group.members)
+            group, members = self._telling
             some = members[work - PORTION :]
             del members[work - PORTION :]
             for member in some:
                 # It may have left meanwhile.
                 if member.group is group and max(member.told, group.last) < rev and not member.sink.blocked:
-                    self.mark(member, rev)
+                    self.tell_progress(member, rev)
             work += 1 + len(some)
             if not members:
-                self._marking = None
+                self._telling = None
         return True
 
 

@@ -31,7 +31,7 @@ LIVE: Final = "live"
 LAGGING: Final = "lagging"
 ENDED: Final = "ended"
 
-NO_MARK: Final = -1
+NOT_ASKED: Final = -1
 
 
 class Sink(Protocol):
@@ -73,9 +73,9 @@ class Subscription:
         "group",
         "head",
         "key",
-        "mark_at",
         "page",
         "partial",
+        "progress_at",
         "quiet_from",
         "reader",
         "room",
@@ -122,8 +122,8 @@ class Subscription:
         """The last rev in a message to it, while BEHIND or when it became LIVE."""
         self.quiet_from = now
         """When it last got a message, while BEHIND; seconds of the hub's clock."""
-        self.mark_at = NO_MARK
-        """The rev from which on it is owed a MARK (PROGRESS), or NO_MARK."""
+        self.progress_at = NOT_ASKED
+        """The rev from which on it is owed a MARK (PROGRESS), or NOT_ASKED."""
         self.group: Group | None = None
 
     @property

@@ -1,16 +1,16 @@
 """Do all members stand where the leader stood at the same entry of the log? Asked every few seconds, at little cost.
 
-    leader: MARK n, index, first, after, upto ---> every member
-    member: MARKED n, index, mark, why              once it has applied the entry `index`
+    leader: SAMPLE n, index, first, after, upto ---> every member
+    member: SAMPLED n, index, sample, why              once it has applied the entry `index`
 
-The *mark* of an entry is the rev that it left, the time, how many sessions and leases there are, and a digest of two
+The *sample* of an entry is the rev that it left, the time, how many sessions and leases there are, and a digest of two
 portions of the tree at that rev: what the last few revs changed, and the next few hundred files, so that all files
 have their turn. "The same rev with other content" in a file that was just written, "one rev less", and what only an
-outcome or a lease shows are seen with the next mark; then all hash everything (`replica_check`), which decides who is
+outcome or a lease shows are seen with the next sample; then all hash everything (`replica_check`), which decides who is
 wrong.
 
     index 1041 -> rev 977       noted by every member when it applies the entry, for the last `NOTED` entries
-    MARK 5, 1041, 850, "/a", "/f" -> "977 1764... 12 3 5f0a..." of all, or not
+    SAMPLE 5, 1041, 850, "/a", "/f" -> "977 1764... 12 3 5f0a..." of all, or not
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from visord.state.machine import Machine
 NOTED: Final = 4096
 """Entries whose rev is known: about a second of the heaviest load."""
 RECENT: Final = 128
-"""Revs before the mark whose changes are hashed."""
+"""Revs before the sample whose changes are hashed."""
 
 
 class Place(NamedTuple):
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What a leader asks of all: the mark of `entry`, with the files behind `after` up to `upto`."""
+    """What a leader asks of all: the sample of `entry`, with the files behind `after` up to `upto`."""
 
     entry: int
     first: int
@@ -77,19 +77,19 @@ def ask(machine: Machine, place: Place, after: str | None) -> tuple[Question, st
     if found is None:
         return None
     digest, upto = found
-    return Question(place.entry, first, after, upto), _mark(place, digest)
+    return Question(place.entry, first, after, upto), _sample(place, digest)
 
 
 def answer(machine: Machine, place: Place, question: Question) -> str | None:
-    """Return the mark of a place as a leader asked for it; None when what it takes is gone."""
+    """Return the sample of a place as a leader asked for it; None when what it takes is gone."""
     first = question.first
     if place.rev < first:  # far behind the leader, at the same entry: nothing to read, and told all the same
-        return _mark(place, "-")
+        return _sample(place, "-")
     found = portion(machine.store, place.rev, question.after, question.upto or END, first)
-    return None if found is None else _mark(place, found[0])
+    return None if found is None else _sample(place, found[0])
 
 
-def _mark(place: Place, digest: str) -> str:
+def _sample(place: Place, digest: str) -> str:
     return f"rev {place.rev} time {place.time} sessions {place.sessions} leases {place.leases} {digest}"
 
 

@@ -68,8 +68,8 @@ class Cluster:
             msg.HASH: to.on_hash,
             msg.HASHED: to.on_hashed,
             msg.VERDICT: to.on_verdict,
-            msg.MARK: to.on_mark,
-            msg.MARKED: to.on_marked,
+            msg.SAMPLE: to.on_sample,
+            msg.SAMPLED: to.on_sampled,
             msg.DIGEST: to.on_digest,
             msg.TOLD: to.on_told,
         }
@@ -104,7 +104,7 @@ def test_equal_members_are_never_hashed_as_a_whole(cluster: Cluster) -> None:
         cluster.apply(f"/g/{number}", b"x" * (number % 50))
         cluster.loop.turn(0.01)
     assert (cluster.full, cluster.diverged) == (0, [])
-    assert cluster.checks["a"].marked > 0
+    assert cluster.checks["a"].sampled > 0
 
 
 @pytest.mark.parametrize("bad", NAMES)
@@ -160,7 +160,7 @@ def test_portions_of_the_tree_are_equal_whatever_was_trimmed(cluster: Cluster) -
 def test_many_questions_at_once_are_bounded(cluster: Cluster) -> None:
     one = cluster.checks["b"]
     for number in range(1000):
-        one.on_mark("a", [msg.MARK, number, 1 << 40, 0, None, None])
+        one.on_sample("a", [msg.SAMPLE, number, 1 << 40, 0, None, None])
         one.on_hash("a", [msg.HASH, number, 1 << 40, number])
     assert len(one._owed) <= 16
     assert len(one._digests._waiting) <= 16

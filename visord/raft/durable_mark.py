@@ -40,7 +40,7 @@ class Position(NamedTuple):
     last: int
 
 
-class Mark:
+class DurableMark:
     """The open mark file of a log."""
 
     def __init__(self, file: File, memory: Any) -> None:
@@ -85,7 +85,7 @@ def _read_slot(data: bytes, slot: int) -> Position | None:
     return Position(sequence, segment, offset, index)
 
 
-def open_mark(disk: Disk, directory: str) -> Mark:
+def open_mark(disk: Disk, directory: str) -> DurableMark:
     """Open the mark for moving, making the file when it is missing or too short.
 
     Its blocks are allocated here: a store into mapped memory without a block would end the process.
@@ -94,14 +94,14 @@ def open_mark(disk: Disk, directory: str) -> Mark:
     if disk.exists(path):
         file = disk.open(path)
         if file.size() == _SIZE:
-            return Mark(file, file.map(_SIZE))
+            return DurableMark(file, file.map(_SIZE))
         file.close()
     file = disk.open(path, create=True)
     try:
         file.pwrite(bytes(_SIZE), 0)
         file.sync()
         disk.sync_dir(directory)
-        return Mark(file, file.map(_SIZE))
+        return DurableMark(file, file.map(_SIZE))
     except BaseException:
         file.close()
         raise
