@@ -310,7 +310,9 @@ class Node:
         self.formats.tick()
         self.replica_check.tick()
         if self.divergence is not None and self.engine.is_leader and not self.engine.transferring:
-            self.engine.transfer(None)  # who leads decides when leases end, and others take its checkpoints
+            self.engine.transfer_leadership(
+                None
+            )  # who leads decides when leases end, and others take its checkpoints
         if self.removal.over():
             self.gate.use()
         self.readiness.tick()

@@ -49,7 +49,7 @@ class MadeUp:
         self.proposed = command
         return 1, self.term
 
-    def transfer(self, target: str | None) -> str:
+    def transfer_leadership(self, target: str | None) -> str:
         self.transferring = True
         self.done.append("transfer")
         return "n2"

@@ -52,7 +52,7 @@ class Leading:
     def applies_long(self, index: int) -> None:
         self.long.append(index)
 
-    def transfer(self, target: str | None) -> str | None:
+    def transfer_leadership(self, target: str | None) -> str | None:
         heir = self.heirs.pop(0) if self.heirs else None
         self.transferring = heir is not None
         return heir

@@ -200,7 +200,7 @@ class OurMember(Member):
         return self.trim_to > 0
 
     def hand_over(self, target: str) -> None:
-        self.engine.transfer(target)
+        self.engine.transfer_leadership(target)
 
     def died(self, power: bool) -> None:
         self.kept.disk = self.kept.disk.after_crash() if power else self.kept.disk.after_kill()

@@ -6,8 +6,8 @@ import random
 
 import pytest
 from fake_disk import FakeDisk, PowerCut
+from fetching_world import equal, fetch, incoming, install, member, outgoing
 from storage_world import World, contents
-from transfer_world import equal, fetch, incoming, install, member, outgoing
 
 from visord.raft.configuration import Configuration
 from visord.raft.engine import Engine

@@ -39,7 +39,7 @@ logger = logging.getLogger("visord.catchup")
 ANSWER_SECONDS: Final = 3.0
 """After this time an answer is taken for lost, and asked for again."""
 RETRY_SECONDS: Final = 5.0
-"""After a failed transfer (a full disk, say)."""
+"""After fetching failed (a full disk, for one)."""
 
 
 class Consensus(Protocol):
@@ -174,7 +174,7 @@ class Install:
         }
 
     def status(self) -> dict[str, Any] | None:
-        """Return how far a transfer is; None when there is none."""
+        """Return how far an install is; None when there is none."""
         if not self._source:
             return None
         here, whole = self.incoming.progress()

@@ -406,7 +406,7 @@ class Membership:
         if found.id == self._engine.member:
             settled = self._time() - self._leadership[1] >= SETTLED_SECONDS
             if self._keeps_majority(after) and settled and not self._engine.transferring:
-                self._engine.transfer(None)
+                self._engine.transfer_leadership(None)
             return None
         return after
 
@@ -453,7 +453,7 @@ class Membership:
             return
         if member is not None and not member.voter:
             raise ConfigurationError(f"{member.name} ({member.id}) is a learner: it cannot lead")
-        chosen = engine.transfer(None if member is None else member.id)
+        chosen = engine.transfer_leadership(None if member is None else member.id)
         if chosen is None:
             text = "there is no other voter that could be reached and take over"
             raise ConfigurationError(text, "unsafe", voters=len(engine.configuration.voters))

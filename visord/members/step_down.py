@@ -34,7 +34,7 @@ class StepDown:
         if due and engine.is_leader and not engine.transferring and not alone:
             self._next = now + PAUSE_SECONDS
             self._term = engine.term
-            heir = engine.transfer(None)
+            heir = engine.transfer_leadership(None)
             if heir is None:
                 logger.warning("no space: leadership stays here, no other voter is reachable")
             else:

@@ -265,9 +265,9 @@ class Engine:
         self._core.confirm(callback)
         self._schedule_flush()
 
-    def transfer(self, target: str | None) -> str | None:
+    def transfer_leadership(self, target: str | None) -> str | None:
         """Begin to hand leadership to `target`, or to whoever has most; return its id, None if impossible."""
-        chosen = self._core.transfer(target)
+        chosen = self._core.transfer_leadership(target)
         self.tick()
         return chosen
 

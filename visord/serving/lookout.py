@@ -105,11 +105,11 @@ def _others(node: Node) -> Iterator[Other]:
 
 
 def _work(node: Node) -> Iterator[Work]:
-    transfer = node.install.status()
-    if transfer is not None and transfer["of"]:  # else it is not known yet what there is to fetch
-        doing = "loading" if transfer["installing"] else "fetching"
-        what = f"{doing} a checkpoint of {node.names.told(transfer['from'])}"
-        yield Work(what, transfer["bytes"], transfer["of"], "MB")
+    install = node.install.status()
+    if install is not None and install["of"]:  # else it is not known yet what there is to fetch
+        doing = "loading" if install["installing"] else "fetching"
+        what = f"{doing} a checkpoint of {node.names.told(install['from'])}"
+        yield Work(what, install["bytes"], install["of"], "MB")
     hashed = node.replica_check.progress
     if hashed is not None:
         yield Work("hashing the state", *hashed, "files")

@@ -167,7 +167,7 @@ class Checkpointer:
         yield from loading.steps(self._disk, self._directory, manifest, machine, self._background)
 
     def sweep(self) -> None:
-        """Remove what checkpoints and transfers left that were not finished and cannot be gone on with.
+        """Remove what checkpoints left, own and fetched ones, that were not finished and cannot be gone on with.
 
         Only once it is sure that the log continues what was loaded: where a manifest is lost, the files it named are
         all that a rescue could start from.

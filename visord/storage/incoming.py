@@ -18,7 +18,7 @@ its own files and fetches those of the other's that go beyond R:
                             commits-2-x [2001..3100]  commits-3-x [3101..4000]     2001 to 2400 are skipped in loading
 
 Only where the other's history does not reach back to R (its floor has risen) all its files are fetched, but for those
-that are here already, from an earlier transfer. In both cases the files of an offer that was let go serve the next one.
+that are here already, from an earlier fetch. In both cases the files of an offer that was let go serve the next one.
 
 **Nothing counts unchecked.** Every block has a checksum, and the manifest one over all of each file's; they are
 compared as the pieces come. What is wrong is asked for again from where it went wrong, a few times. After a restart
@@ -123,7 +123,7 @@ class Incoming:
         self.gone = False
         """The sender has let the offer go: get a new one and `begin` again."""
         self.failure: Exception | None = None
-        """Why the transfer ended: an `OSError` (a full disk: all it fetched was removed) or a `StorageError`."""
+        """Why fetching ended: an `OSError` (a full disk: all it fetched was removed) or a `StorageError`."""
         self.received = 0
         """Bytes that were taken since the start."""
 
@@ -290,7 +290,7 @@ class Incoming:
 
     def _fail(self, error: Exception) -> None:
         source = self._pending.source if self._pending is not None else "nobody"
-        logger.error("the transfer of a checkpoint from %s ended: %s", source, error)
+        logger.error("fetching a checkpoint from %s ended: %s", source, error)
         self.abandon()
         self.failure = error
 

@@ -30,7 +30,7 @@ _MAGIC: Final = b"VISORMAN"
 MANIFEST_BYTES: Final = 64 << 20
 """About 60 bytes a history file; format 1 held a thousand times as much at most."""
 _TAG: Final = re.compile(r"(-[0-9a-f]+)?")
-"""What a part's name has behind kind and number: the mark of a transfer, see `pending.py`."""
+"""What a part's name has behind kind and number: the tag of a fetched one, see `pending.py`."""
 _NUMBERS: Final = ("index", "term", "rev", "base_rev", "base_time", "number")
 
 

@@ -5,9 +5,9 @@ the file `incoming` in the data directory says which ones they are:
 
     magic 8 bytes | msgpack [format, source, tag, manifest] | crc 4 bytes
 
-`manifest` is the other member's, as it is; `tag` is the log index of the first offer of this transfer. The
+`manifest` is the other member's, as it is; `tag` is the log index of the first offer of this fetch. The
 sender's part `commits-000000000007` becomes `commits-000000000007-<tag><crc of the sender's name>` here: a name that
-the own checkpoints never use (they have no second part), nor an earlier transfer (its tag was lower), nor another file
+the own checkpoints never use (they have no second part), nor an earlier fetch (its tag was lower), nor another file
 of the sender's with the same number.
 
 The note is only a hint. What it names is checked byte by byte before it counts; without it, or when it is damaged,
@@ -34,7 +34,7 @@ NOTE_BYTES: Final = manifests.MANIFEST_BYTES + 4096
 
 
 class Pending(NamedTuple):
-    """A transfer under way."""
+    """A checkpoint that is being fetched."""
 
     source: str
     """The member that is asked."""
@@ -49,7 +49,7 @@ class Pending(NamedTuple):
         return part._replace(name=f"{part_name(part.kind, part.number)}-{suffix}")
 
     def names(self) -> set[str]:
-        """Return the names of all files that this transfer may have made."""
+        """Return the names of all files that fetching it may have made."""
         return {self.local(part).name for part in self.manifest.files()}
 
 

@@ -1,6 +1,6 @@
 """Every touch of pysyncobj's private names, in one package.
 
-    state        what a node knows            elections    pre-vote, votes, transfer
+    state        what a node knows            elections    pre-vote, votes, transfer of leadership
     membership   the configuration            leading      entries and rounds to members, their answers
     following    the leader's entries         node         tick, commit, apply, and all of it put together
     stubs        what must not run            timing       seconds and dice

@@ -133,9 +133,9 @@ class Elections(Terms):
             self._SyncObj__raftElectionDeadline = min(self._SyncObj__raftElectionDeadline, soon)
             self._heard = min(self._heard, soon - self._timing.min_timeout)
 
-    # -- transfer -----------------------------------------------------------------------------------------
+    # -- transfer of leadership ---------------------------------------------------------------------------
 
-    def transfer(self, target: str | None) -> str | None:
+    def transfer_leadership(self, target: str | None) -> str | None:
         """Begin to hand leadership to a voter (None: the one that has most); return its id, None if impossible."""
         match, heard = self._SyncObj__raftMatchIndex, self._SyncObj__lastResponseTime
         ready = [node for node in self._voters if self.peers.reachable(node.id) and target in (None, node.id)]

@@ -13,8 +13,7 @@ from typing import Any
 import msgpack
 import pytest
 from fake_disk import FakeDisk, PowerCut
-from storage_world import Later, World, contents, files
-from transfer_world import (
+from fetching_world import (
     Chunk,
     Clock,
     equal,
@@ -26,6 +25,7 @@ from transfer_world import (
     outgoing,
     transfer,
 )
+from storage_world import Later, World, contents, files
 
 from visor.protocol.verbs import SET
 from visord.check import check
