@@ -209,7 +209,7 @@ def detached(snapshot: object, file: object, result: object, live: object) -> No
 
 def test_every_method_of_a_detached_object_either_answers_or_says_that_it_has_no_client() -> None:
     """Calls of all public methods, whatever they are: none may fail in another way than by its arguments."""
-    from visor._core.detached import NO_CLIENT
+    from visor._core.handles import NO_CLIENT
 
     file: visor.File[bytes] = visor.File(NO_CLIENT, "/a", 5, [3, b"x", 1, 2, 0], codecs.BYTES)
     snapshot: visor.Snapshot[bytes] = visor.Snapshot(NO_CLIENT, 5)

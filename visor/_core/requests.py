@@ -10,6 +10,7 @@ from visor._core.generic import F
 from visor._core.root import Root
 from visor._core.shown import shown
 from visor.codecs import Codec
+from visor.errors import Conflict, Exists, NotFound, RevMismatch
 from visor.guard import Guard
 from visor.op import Op
 from visor.protocol import verbs
@@ -163,3 +164,19 @@ def check_limit(limit: object) -> None:
         raise TypeError(f"limit must be a whole number or None, not {shown(limit)}")
     if limit < 0:
         raise ValueError(f"limit must be 0 or more, not {shown(limit)}")
+
+
+def rev_message(stale: bool) -> list[Any]:
+    """Return the request for the latest rev."""
+    return [verbs.REV, 0, 1] if stale else [verbs.REV, 0]
+
+
+def guard_failed(path: str, guard: Guard, found: list[Any] | None) -> Conflict | NotFound:
+    """Return the error for a write whose guard did not hold, from what was found instead."""
+    if found is None:
+        return NotFound(path=path, rev=None)
+    if guard.kind == verbs.G_MISSING:
+        return Exists(path=path, actual=found[0])
+    if guard.kind == verbs.G_VALUE:
+        return RevMismatch(f"{path}: another value than expected, rev {found[0]}", path=path, actual=found[0])
+    return RevMismatch(path=path, expected=guard.arg, actual=found[0])

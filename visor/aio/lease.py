@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 from visor._core.backoff import seconds_or_ever
 from visor._core.log import log
 from visor._core.public import public
-from visor._core.recipes.lease import LeaseState, LeaseTimer
+from visor._core.recipes.lease import BaseLease, LeaseState, LeaseTimer
 from visor._drivers.aio.signal import Signal
 from visor._drivers.clocks import lease_clock
 from visor._drivers.forks import process_id
 from visor.aio._listeners import Listeners
-from visor.errors import LeaseLost, LeaseNotFound, VisorError
+from visor.errors import LeaseNotFound, VisorError
 from visor.protocol import verbs
 from visor.values import LeaseInfo
 
@@ -37,76 +37,28 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 1.0
 
 
-class Lease:
+class Lease(BaseLease):
     """A lease of this client; made by `Client.lease`. Usable as a context manager, whose end revokes it.
 
     `state` is connected, suspended (an attempt to keep it alive has failed, it is still held), lost, or ended (by
     `revoke` or `close`). In a fork of the process that made it, it is lost.
     """
 
-    _word = "lease"
+    _signal: Signal
 
     def __init__(
         self, client: Client[Any], lease: int, ttl: float, sent: float, keeper: Keeper | None
     ) -> None:
         self._client = client
-        self._id = lease
-        self._clock = lease_clock(client.channel.settings.clock)
-        self._timer = LeaseTimer(ttl, sent)
+        super().__init__(lease, LeaseTimer(ttl, sent), lease_clock(client.channel.settings.clock), process_id)
         self._keeper = keeper
         self._lock = threading.Lock()
         self._signal = Signal()
         self._listeners: Listeners[LeaseState] = Listeners(client.channel.driver)
-        self._told = LeaseState.CONNECTED
-        self._pid = process_id()
         if keeper is not None:
             keeper.add(self)
 
     # -- how it stands --------------------------------------------------------------------------------
-    @property
-    def id(self) -> int:
-        """Its number in the registry."""
-        return self._id
-
-    @property
-    def ttl(self) -> float:
-        """Its time to live in seconds, as granted."""
-        return self._timer.ttl
-
-    @property
-    def state(self) -> LeaseState:
-        """How it stands now, by this client's own clock."""
-        if process_id() != self._pid:
-            return LeaseState.LOST
-        with self._lock:
-            return self._timer.look(self._clock())
-
-    @property
-    def over(self) -> bool:
-        """It is lost or ended: nothing that was attached to it can be relied on."""
-        return self.state in (LeaseState.LOST, LeaseState.ENDED)
-
-    @property
-    def lost(self) -> bool:
-        """Nobody can be sure any more that it is held; false after `revoke` and `close`."""
-        return self.state is LeaseState.LOST
-
-    def time_left(self) -> float:
-        """Return the seconds for which it is held for sure, if nothing more is heard; 0.0 once it is over."""
-        if process_id() != self._pid:
-            return 0.0
-        with self._lock:
-            return self._timer.left(self._clock())
-
-    def check(self) -> None:
-        """Raise LeaseLost unless it is held, as far as this client can know without asking."""
-        if self.time_left() <= 0:
-            raise self._loss()
-
-    def _loss(self) -> LeaseLost:
-        if self._timer.state is LeaseState.ENDED and process_id() == self._pid:
-            return LeaseLost(f"lease {self._id} has ended: it was revoked or closed here", lease=self._id)
-        return LeaseLost(lease=self._id)
 
     def on_change(self, listener: Callable[[LeaseState], object]) -> None:
         """Call `listener(state)` at every change of `state` from now on, one after another.
@@ -192,36 +144,6 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    def __repr__(self) -> str:
-        left = f"{self.time_left():.1f} of {self.ttl:g} s left"
-        return f"<visor {self._word} {self._id}, {self.state.value}, {left}>"
-
-    # -- what was heard -------------------------------------------------------------------------------
-    def _confirmed(self, sent: float, ttl: float) -> None:
-        self._update(lambda now: self._timer.confirm(sent, ttl, now))
-
-    def _missed(self, sent: float) -> None:
-        self._update(lambda now: self._timer.miss(sent, now))
-
-    def _gone(self) -> None:
-        self._update(lambda now: self._timer.end(lost=True))
-
-    def _update(self, change: Callable[[float], None]) -> None:
-        """Make a change, and tell of it if the state is another one now."""
-        if process_id() != self._pid:
-            return
-        with self._lock:
-            now = self._clock()
-            change(now)
-            state = self._timer.look(now)
-            changed, self._told = state is not self._told, state
-        if changed:
-            self._signal.fire()
-            self._changed(state)
-
-    def _changed(self, state: LeaseState) -> None:
-        self._listeners.tell(state)
 
     async def _look_after(self, timeout: float) -> None:
         """Do what is to be done while the lease is kept alive, in `timeout` seconds; nothing, for a plain lease."""

@@ -3,22 +3,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from visor._core.backoff import in_milliseconds
 from visor._core.generic import T
+from visor._core.handles import BaseClient
 from visor._core.public import public
 from visor._core.requests import (
     REQUIRED,
     check_limit,
     checked_codec,
+    guard_failed,
     guard_row,
     op_result,
     plain_guard,
+    rev_message,
     set_operation,
     txn_message,
 )
@@ -28,7 +30,7 @@ from visor._drivers.clocks import lease_clock
 from visor.blocking._channel import Channel
 from visor.blocking.snapshot import File, Snapshot
 from visor.codecs import Codec
-from visor.errors import BadRequest, Conflict, Exists, LeaseLost, LeaseNotFound, NotFound, RevMismatch
+from visor.errors import BadRequest, LeaseNotFound, NotFound
 from visor.guard import Guard, missing
 from visor.guard import exists as must_exist
 from visor.op import Leased, Op, lease_id
@@ -52,6 +54,7 @@ from visor.values import (
 )
 
 if TYPE_CHECKING:  # a program that only reads and writes never loads them
+    from visor._drivers.blocking.driver import Driver
     from visor._drivers.blocking.opening import Opening
     from visor._drivers.clusters import Asking
     from visor.blocking._keeper import Keeper
@@ -68,12 +71,10 @@ U = TypeVar("U")
 R = TypeVar("R")
 
 EVERYTHING = "/**"
-OF_SESSIONS = frozenset(("lock", "read_lock", "write_lock", "semaphore", "election", "party"))
-"""What is looked for here, and is made by a session."""
 CLOSE_SECONDS = 1.0
 
 
-class Client(Generic[T]):
+class Client(BaseClient[T]):
     """A connection to the registry that heals itself; made by `dial`.
 
     Every method takes `timeout` (seconds, in total, over all attempts; default: that of `dial`; ValueError for less
@@ -87,6 +88,8 @@ class Client(Generic[T]):
     the node has, which may be old. `codec` overrides the codec of `dial`. `note` is kept in history.
     """
 
+    _driver: Driver
+
     def __init__(self, settings: Settings, codec: Codec[T]) -> None:
         self.channel: Channel[T] = Channel(settings, checked_codec(codec))
         """What its files, watches, locks and so on use of it; not for applications."""
@@ -95,10 +98,6 @@ class Client(Generic[T]):
         self._keepers: dict[float, Keeper] = {}
         self._asking: Asking | None = None
         self._states: Listeners[ClientState] | None = None
-
-    def _chosen(self, codec: Codec[Any] | None) -> Codec[Any]:
-        """Return the codec of one call; TypeError when it is none."""
-        return self._codec if codec is None else checked_codec(codec)
 
     # -- life -----------------------------------------------------------------------------------------
     def connect(self, *, timeout: float | None = None) -> None:
@@ -145,43 +144,6 @@ class Client(Generic[T]):
     ) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"<visor client of {self._driver.describe()}, root {self._root.text}>"
-
-    if not TYPE_CHECKING:  # or a checker would take any misspelt name for one that is made here
-
-        def __getattr__(self, name):
-            if name in OF_SESSIONS:
-                what = f"client.session().{name}(...): locks and the like belong to a session"
-                raise AttributeError(f"a client has no {name}; write {what}", name=name, obj=self)
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
-            )
-
-    @property
-    def root(self) -> str:
-        """The path under which this client sees the registry."""
-        return self._root.text
-
-    @property
-    def cluster(self) -> str | None:
-        """The id of the cluster, once connected."""
-        return self._driver.cluster
-
-    @property
-    def address(self) -> str | None:
-        """The address of the node that the client is connected to now."""
-        return self._driver.address
-
-    @property
-    def state(self) -> ClientState:
-        """How it stands: connected, suspended (no connection just now), or lost (none any more, without `reopen`).
-
-        A lost connection is noticed at once under asyncio and while something is waited for (a call, a watch, a
-        lease that is kept alive), otherwise by the next call.
-        """
-        return self._driver.state
-
     def on_state(self, listener: Callable[[ClientState], object]) -> None:
         """Call `listener(state)` at every change of `state` from now on, one after another.
 
@@ -193,12 +155,6 @@ class Client(Generic[T]):
             self._states = Listeners(self._driver)
             self._driver.on_state = self._states.tell
         self._states.add(listener)
-
-    def off_state(self, listener: Callable[[ClientState], object]) -> None:
-        """Call it no more; ValueError when it was not to be called."""
-        if self._states is None:
-            raise ValueError("this listener was not to be called")
-        self._states.remove(listener)
 
     @property
     def admin(self) -> Admin:
@@ -214,12 +170,12 @@ class Client(Generic[T]):
     # -- revs -----------------------------------------------------------------------------------------
     def rev(self, *, stale: bool = False, timeout: float | None = None) -> int:
         """Return the latest rev; 0 when nothing was ever written."""
-        rev: int = (self._call(_rev(stale), False, timeout))[0]
+        rev: int = (self._call(rev_message(stale), False, timeout))[0]
         return rev
 
     def horizon(self, *, stale: bool = False, timeout: float | None = None) -> Horizon:
         """Return the latest rev, the floor of history and the time of the latest commit."""
-        rev, floor, time_ms = self._call(_rev(stale), False, timeout)
+        rev, floor, time_ms = self._call(rev_message(stale), False, timeout)
         return Horizon(rev, floor, instant(time_ms))
 
     def rev_at(self, moment: datetime | float, *, timeout: float | None = None) -> int:
@@ -641,7 +597,7 @@ class Client(Generic[T]):
         rev, succeeded, results = self._call(message, True, timeout)
         if not succeeded:
             found = results[0]
-            raise _guard_failed(path, guard, found)
+            raise guard_failed(path, guard, found)
         return int(rev)
 
     @overload
@@ -781,19 +737,6 @@ class Client(Generic[T]):
         message = [verbs.GRANT, 0, 0, ttl_ms, wanted]
         _, number, granted = self._call(message, True, timeout)
         return number, granted / 1000
-
-    def _surely(self) -> float:
-        """Return for how many seconds all leases that are kept alive are held for sure; math.inf without any."""
-        return min((keeper.surely() for keeper in list(self._keepers.values())), default=math.inf)
-
-    def _check_own(self, error: LeaseNotFound, lease: Leased | int | None = None) -> None:
-        """Raise LeaseLost when the lease that is not there is one of this client's: from now on that is known."""
-        kept = (each for keeper in list(self._keepers.values()) for each in keeper.leases())
-        for own in (lease, *kept):
-            if own is not None and not isinstance(own, int) and own.id == error.lease:
-                if (told := getattr(own, "_gone", None)) is not None:
-                    told()
-                raise LeaseLost(lease=own.id) from error
 
     def _keeper(self, seconds: float) -> Keeper:
         from visor.blocking._keeper import Keeper
@@ -1100,20 +1043,6 @@ class Client(Generic[T]):
         from visor.members import status_from_wire
 
         return status_from_wire(self._call([verbs.STATUS, 0], False, timeout))
-
-
-def _rev(stale: bool) -> list[Any]:
-    return [verbs.REV, 0, 1] if stale else [verbs.REV, 0]
-
-
-def _guard_failed(path: str, guard: Guard, found: list[Any] | None) -> Conflict | NotFound:
-    if found is None:
-        return NotFound(path=path, rev=None)
-    if guard.kind == verbs.G_MISSING:
-        return Exists(path=path, actual=found[0])
-    if guard.kind == verbs.G_VALUE:
-        return RevMismatch(f"{path}: another value than expected, rev {found[0]}", path=path, actual=found[0])
-    return RevMismatch(path=path, expected=guard.arg, actual=found[0])
 
 
 public("visor", Client)

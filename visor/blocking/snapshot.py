@@ -12,16 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from visor._core.detached import NO_CLIENT
 from visor._core.generic import T
+from visor._core.handles import NO_CLIENT, BaseFile, BaseSnapshot
 from visor._core.public import public
 from visor._core.requests import REQUIRED, create_message, set_message
-from visor._core.shown import shown, word
 from visor.codecs import Codec
-from visor.errors import Exists, RevMismatch
+from visor.errors import Exists
 from visor.guard import since
 from visor.select import Selector
-from visor.values import Entry, Stat, decode
+from visor.values import Entry, Stat
 
 if TYPE_CHECKING:
     from visor.blocking.client import Client
@@ -30,69 +29,11 @@ U = TypeVar("U")
 R = TypeVar("R")
 
 
-class File(Generic[T]):
+class File(BaseFile[T]):
     """A file as it was at a rev. Immutable; the value is decoded when it is first asked for."""
 
-    __slots__ = ("_client", "_codec", "_path", "_rev", "_value", "_version")
-    _value: T
-
-    def __init__(self, client: Client[Any], path: str, rev: int, version: list[Any], codec: Codec[T]) -> None:
-        self._client = client
-        self._path = path
-        self._rev = rev
-        self._version = version
-        self._codec = codec
-
-    @property
-    def path(self) -> str:
-        """Its path, without the root of the client."""
-        return self._path
-
-    @property
-    def rev(self) -> int:
-        """The rev that was read."""
-        return self._rev
-
-    @property
-    def mod_rev(self) -> int:
-        """The rev that last wrote it."""
-        rev: int = self._version[0]
-        return rev
-
-    @property
-    def created(self) -> int:
-        """The rev that created it."""
-        rev: int = self._version[2]
-        return rev
-
-    @property
-    def count(self) -> int:
-        """How many writes it has had since (1 at creation)."""
-        count: int = self._version[3]
-        return count
-
-    @property
-    def lease(self) -> int:
-        """The lease that it is attached to; 0 for none."""
-        lease: int = self._version[4]
-        return lease
-
-    @property
-    def data(self) -> bytes:
-        """The value as it is stored; ValueError when it was read with `keys`."""
-        data: bytes | None = self._version[1]
-        if data is None:
-            raise ValueError(f"{self._path}: read with keys=True, so there is no value")
-        return data
-
-    @property
-    def value(self) -> T:
-        """The decoded value; DecodeError when the codec cannot read it."""
-        try:
-            value: T = self._value
-        except AttributeError:  # the first time; a file that nobody looks into is not decoded
-            self._value = value = decode(self._codec, self.data, self._path)
-        return value
+    __slots__ = ()
+    _client: Client[Any]
 
     def update(self, value: T, *, note: str | None = None, timeout: float | None = None) -> File[T]:
         """Write `value` if the file has not changed since `.rev`, and return the new file.
@@ -128,47 +69,12 @@ class File(Generic[T]):
         """
         return File(NO_CLIENT, self._path, self._rev, self._version, self._codec)
 
-    def __getstate__(self) -> tuple[str, int, list[Any], Codec[T]]:
-        return self._path, self._rev, list(self._version), self._codec
 
-    def __setstate__(self, state: tuple[str, int, list[Any], Codec[T]]) -> None:
-        self._path, self._rev, self._version, self._codec = state
-        self._client = NO_CLIENT
-
-    def __copy__(self) -> File[T]:
-        return self  # immutable
-
-    def __deepcopy__(self, memo: object) -> File[T]:
-        return self
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, File):
-            return NotImplemented
-        return self._path == other._path and self._version[:4] == other._version[:4]
-
-    def __hash__(self) -> int:
-        return hash((self._path, self._version[0]))
-
-    def __repr__(self) -> str:
-        data = self._version[1]
-        value = "(value not read)" if data is None else f"= {shown(data)}"
-        end = ", detached" if self._client is NO_CLIENT else ""
-        return f"File({word(self._path)} {value} at rev {self._rev}, changed at {self._version[0]}{end})"
-
-
-class Snapshot(Generic[T]):
+class Snapshot(BaseSnapshot, Generic[T]):
     """The registry at one rev: reads are always at `.rev`, writes fail on what has changed since."""
 
-    __slots__ = ("_client", "_rev")
-
-    def __init__(self, client: Client[T], rev: int) -> None:
-        self._client = client
-        self._rev = rev
-
-    @property
-    def rev(self) -> int:
-        """The rev."""
-        return self._rev
+    __slots__ = ()
+    _client: Client[T]
 
     @overload
     def get(self, path: str, *, timeout: float | None = None) -> File[T]: ...
@@ -318,13 +224,6 @@ class Snapshot(Generic[T]):
             raise Exists(path=path, actual=results[0][0])
         raise self._changed(path, None)
 
-    def _changed(self, path: str, found: list[Any] | None) -> RevMismatch:
-        if found is not None:
-            return RevMismatch(path=path, expected=self._rev, actual=found[0])
-        return RevMismatch(
-            f"{path}: deleted after rev {self._rev}", path=path, expected=self._rev, actual=None
-        )
-
     def delete(
         self, path: str, *, recursive: bool = False, note: str | None = None, timeout: float | None = None
     ) -> Snapshot[T]:
@@ -346,30 +245,6 @@ class Snapshot(Generic[T]):
         `client.snapshot(detached.rev)` is the snapshot again.
         """
         return Snapshot(NO_CLIENT, self._rev)
-
-    def __getstate__(self) -> tuple[int]:
-        return (self._rev,)
-
-    def __setstate__(self, state: tuple[int]) -> None:
-        self._client = NO_CLIENT
-        (self._rev,) = state
-
-    def __copy__(self) -> Snapshot[T]:
-        return self  # immutable
-
-    def __deepcopy__(self, memo: object) -> Snapshot[T]:
-        return self
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Snapshot):
-            return NotImplemented
-        return self._client is other._client and self._rev == other._rev
-
-    def __hash__(self) -> int:
-        return hash((id(self._client), self._rev))
-
-    def __repr__(self) -> str:
-        return f"Snapshot(rev {self._rev}{', detached' if self._client is NO_CLIENT else ''})"
 
 
 public("visor", File, Snapshot)

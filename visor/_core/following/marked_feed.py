@@ -18,10 +18,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from visor._core.dataclass import dataclass
 from visor._core.feed import Feed
 
 Sink = Callable[[list[Any]], None]
 """Takes a commit or a mark; called by whoever receives, and must not wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A step: everything that there is at `rev`, as `[path on the wire, version]`."""
+
+    rev: int
+    rows: list[list[Any]]
+    asked: float
+    """When it was asked for, by the client's clock."""
 
 
 class MarkedFeed(Feed):

@@ -12,9 +12,13 @@ late, after a pause of this process for example, does not bring back what was lo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from enum import StrEnum
+from typing import Protocol
 
 from visor._core.public import public
+from visor.errors import LeaseLost
 
 SHARE = 3.0
 """A lease is kept alive three times in its time to live: two attempts may fail."""
@@ -101,6 +105,117 @@ class LeaseTimer:
     def left(self, now: float) -> float:
         """Return the seconds for which it is held for sure, 0 at least."""
         return 0.0 if self.look(now) in (LeaseState.LOST, LeaseState.ENDED) else self.deadline - now
+
+
+class Fires(Protocol):
+    """What wakes those who wait for something."""
+
+    def fire(self) -> None:
+        """Wake them."""
+
+
+class Tells(Protocol):
+    """What calls listeners, one after another."""
+
+    def tell(self, value: LeaseState) -> None:
+        """Have them called with this."""
+
+
+class BaseLease:
+    """How a lease stands, and what was heard of it. Nothing here asks the registry."""
+
+    _word = "lease"
+    _lock: AbstractContextManager[object]
+    """Guards the timer; never held across anything that waits, so it is a thread's under asyncio as well."""
+    _signal: Fires
+    _listeners: Tells
+
+    def __init__(
+        self, lease: int, timer: LeaseTimer, clock: Callable[[], float], process: Callable[[], int]
+    ) -> None:
+        self._id = lease
+        self._clock = clock
+        self._timer = timer
+        self._told = LeaseState.CONNECTED
+        self._process = process
+        self._pid = process()
+        """Of the process that it was granted to: a fork of that one has no lease."""
+
+    # -- how it stands --------------------------------------------------------------------------------
+    @property
+    def id(self) -> int:
+        """Its number in the registry."""
+        return self._id
+
+    @property
+    def ttl(self) -> float:
+        """Its time to live in seconds, as granted."""
+        return self._timer.ttl
+
+    @property
+    def state(self) -> LeaseState:
+        """How it stands now, by this client's own clock."""
+        if self._process() != self._pid:
+            return LeaseState.LOST
+        with self._lock:
+            return self._timer.look(self._clock())
+
+    @property
+    def over(self) -> bool:
+        """It is lost or ended: nothing that was attached to it can be relied on."""
+        return self.state in (LeaseState.LOST, LeaseState.ENDED)
+
+    @property
+    def lost(self) -> bool:
+        """Nobody can be sure any more that it is held; false after `revoke` and `close`."""
+        return self.state is LeaseState.LOST
+
+    def time_left(self) -> float:
+        """Return the seconds for which it is held for sure, if nothing more is heard; 0.0 once it is over."""
+        if self._process() != self._pid:
+            return 0.0
+        with self._lock:
+            return self._timer.left(self._clock())
+
+    def check(self) -> None:
+        """Raise LeaseLost unless it is held, as far as this client can know without asking."""
+        if self.time_left() <= 0:
+            raise self._loss()
+
+    def _loss(self) -> LeaseLost:
+        if self._timer.state is LeaseState.ENDED and self._process() == self._pid:
+            return LeaseLost(f"lease {self._id} has ended: it was revoked or closed here", lease=self._id)
+        return LeaseLost(lease=self._id)
+
+    def __repr__(self) -> str:
+        left = f"{self.time_left():.1f} of {self.ttl:g} s left"
+        return f"<visor {self._word} {self._id}, {self.state.value}, {left}>"
+
+    # -- what was heard -------------------------------------------------------------------------------
+    def _confirmed(self, sent: float, ttl: float) -> None:
+        self._update(lambda now: self._timer.confirm(sent, ttl, now))
+
+    def _missed(self, sent: float) -> None:
+        self._update(lambda now: self._timer.miss(sent, now))
+
+    def _gone(self) -> None:
+        self._update(lambda now: self._timer.end(lost=True))
+
+    def _update(self, change: Callable[[float], None]) -> None:
+        """Make a change, and tell of it if the state is another one now."""
+        if self._process() != self._pid:
+            return
+        with self._lock:
+            now = self._clock()
+            change(now)
+            state = self._timer.look(now)
+            changed, self._told = state is not self._told, state
+        if changed:
+            self._signal.fire()
+            self._changed(state)
+
+    def _changed(self, state: LeaseState) -> None:
+        self._listeners.tell(state)
 
 
 public("visor", LeaseState)

@@ -19,13 +19,13 @@ from visor._core.following.cache import Cache, View
 from visor._core.following.delta import Batch, Origin
 from visor._core.following.errors import Stopped, WatcherClosed
 from visor._core.following.ingest import Ingest
-from visor._core.following.marked_feed import is_mark
+from visor._core.following.marked_feed import State, is_mark
 from visor._core.following.reader_queue import ReaderQueue
 from visor._core.following.staleness import Staleness
 from visor._core.log import log
 from visor._drivers.aio.signal import Signal, turn
 from visor.aio.following import freshness
-from visor.aio.following.stream import RECOVERED, State, Stream
+from visor.aio.following.stream import RECOVERED, Stream
 from visor.errors import ClientClosed, Compacted, DeadlineExceeded, VisorError
 from visor.select import Selector
 from visor.values import Kind

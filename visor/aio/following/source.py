@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from visor._core.following.cache import Cache
 from visor._core.following.delta import Batch, Origin, merged
+from visor._core.following.files import weight
 from visor._core.following.ingest import Ingest
+from visor._core.following.marked_feed import State
 from visor._core.following.pages import cut
 from visor._core.following.reader_queue import LIMIT
 from visor._core.generic import E_co, T
 from visor._core.public import public
 from visor._core.shown import PATH, shown
-from visor.aio.following.mirror import weight
-from visor.aio.following.stream import State, Stream
+from visor.aio.following.stream import Stream
 from visor.aio.snapshot import File
 from visor.codecs import Codec
 from visor.select import Selector

@@ -11,20 +11,20 @@ higher for every later holder.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from visor import guard, op
+from visor import op
 from visor._core.backoff import seconds_or_ever
-from visor._core.recipes.lease import LeaseState
+from visor._core.recipes.holding import BaseHolding
 from visor._core.recipes.queue import QUEUES, Contender
 from visor._drivers.aio.turn import Turn
 from visor.aio._listeners import Listeners
 from visor.aio.recipes._guarded import LOST, Guarded, Outcome
-from visor.aio.recipes._place import Patience, Place, check_data, check_directory, standing_at
+from visor.aio.recipes._place import Patience, Place, standing_at
 from visor.codecs import BYTES
-from visor.errors import LockLost, NotFound
+from visor.errors import NotFound
 from visor.guard import Guard
 from visor.op import Op
 from visor.values import Result
@@ -33,60 +33,24 @@ if TYPE_CHECKING:
     from visor.aio.session import Session
 
 
-class Holding:
+class Holding(BaseHolding[Place]):
     """Something of one session that is acquired and released.
 
     One object is one contender: it cannot be acquired twice at once (RuntimeError), also not by another thread or task;
     each makes its own. Those that wait are served in the order in which they came.
     """
 
-    _word: ClassVar[str] = "holding"
-    _kind: str
+    _session: Session
 
     def __init__(self, session: Session, path: str, data: bytes) -> None:
-        self._session = session
+        super().__init__(session, path, data)
         self._client = session._client
-        self._directory = check_directory(path, self._word)
-        self._data = check_data(data)
         self._mutex = threading.Lock()
-        """Guards what is known here of the hold."""
         self._turn = Turn()
         """Whose turn it is to write the file of the hold, and to write again what met such a write."""
-        self._busy = False
-        self._place: Place | None = None
-        self._lost = False
-        self._listeners: Listeners[Holding] = Listeners(session._client.channel.driver)
+        self._listeners: Listeners[Any] = Listeners(session._client.channel.driver)
 
     # -- how it stands --------------------------------------------------------------------------------
-    @property
-    def directory(self) -> str:
-        """The path that names it."""
-        return self._directory
-
-    @property
-    def path(self) -> str:
-        """The file that stands for this holder; RuntimeError when it was not acquired."""
-        return self._mine().path
-
-    @property
-    def fence(self) -> int:
-        """The fencing number, higher for every later holder; RuntimeError when it was not acquired."""
-        return self._mine().fence
-
-    @property
-    def held(self) -> bool:
-        """It was acquired, not released, and is not lost as far as this client can know without asking."""
-        return self._place is not None and not self.lost
-
-    @property
-    def lost(self) -> bool:
-        """It was acquired, not released, and may have been given to somebody else."""
-        return self._place is not None and (self._lost or self._session.over)
-
-    def check(self) -> None:
-        """Raise LockLost unless it is held, as far as this client can know without asking."""
-        if not self.held:
-            raise self._loss()
 
     async def verify(self, *, timeout: float | None = None) -> None:
         """Ask the registry, and raise LockLost unless it was held at that moment."""
@@ -98,10 +62,6 @@ class Holding:
         if not there:
             self._taken_away(place.path)
             raise self._loss()
-
-    def on_lost(self, listener: Callable[[Holding], object]) -> None:
-        """Call `listener(self)` when it is lost; in a thread (under asyncio: a task) of its own."""
-        self._listeners.add(listener)
 
     async def contenders(self, *, timeout: float | None = None) -> list[Contender]:
         """Return who holds it and who waits, in order; WrongQueue when something else stands there."""
@@ -165,28 +125,11 @@ class Holding:
             if not taken:
                 await self._give_up(place)
 
-    def _free(self, queue: Sequence[Contender]) -> bool:
-        """Say whether a newcomer would hold it at once."""
-        raise NotImplementedError
-
-    def _holders(self, queue: Sequence[Contender]) -> list[Contender]:
-        """Return those of the queue that hold it."""
-        raise NotImplementedError
-
     async def _take(self, place: Place, patience: Patience, *, wait: bool) -> bool:
         """Enter the queue, and return True once it is held; False, without `wait`, when that takes time."""
         raise NotImplementedError
 
     # -- holding --------------------------------------------------------------------------------------
-    def guards(self) -> dict[str, Guard]:
-        """Return what a transaction demands so that it happens only while this is held; else LockLost.
-
-        `client.txn(lock.guards() | {...}, then=[...])`: `succeeded` is false when this, or another guard, failed.
-        They hold until the holder writes its own file (`Election.proclaim`): take them anew after that. When the
-        outcome of such a write is not known, `verify` finds it.
-        """
-        place = self._held_place()
-        return {place.path: guard.rev(place.rev)}
 
     async def txn(
         self,
@@ -230,18 +173,6 @@ class Holding:
             if isinstance(outcome, Result) or outcome == LOST:
                 return outcome
 
-    def _result(self, outcome: Outcome, place: Place) -> Result:
-        if isinstance(outcome, Result):
-            return outcome
-        self._taken_away(place.path)
-        raise self._loss()
-
-    def _done(self, result: Result) -> int:
-        """Return the rev of what was done; a write that was not done has none."""
-        if not result.succeeded:
-            raise self._loss()
-        return result.rev
-
     async def set(
         self, path: str, value: Any, *, note: str | None = None, timeout: float | None = None
     ) -> int:
@@ -281,62 +212,6 @@ class Holding:
     ) -> None:
         await self._exit(error)
 
-    def __repr__(self) -> str:
-        state = "lost" if self.lost else "held" if self.held else "not held"
-        return f"<visor {self._word} {self._directory}, {state}>"
-
-    # -- inside ---------------------------------------------------------------------------------------
-    def _mine(self) -> Place:
-        place = self._place
-        if place is None:
-            raise self._never()
-        return place
-
-    def _never(self) -> RuntimeError:
-        return RuntimeError(f"the {self._word} {self._directory} was not acquired")
-
-    def _held_place(self) -> Place:
-        """Return the place that is held; LockLost when none is, for whatever reason."""
-        place = self._place
-        if place is None or self.lost:
-            raise self._loss()
-        return place
-
-    def _loss(self) -> LockLost:
-        place, lease = self._place, self._session.id
-        if place is None:
-            text = f"{self._directory}: not held: it was not acquired, or was released"
-            return LockLost(text, path=self._directory, fence=None, lease=lease)
-        return LockLost(path=self._directory, fence=place.fence, lease=lease)
-
-    def _begin(self) -> None:
-        with self._mutex:
-            if self._busy:
-                raise RuntimeError(
-                    f"the {self._word} {self._directory} is held, or being acquired, through this object; "
-                    "another contender makes another one"
-                )
-            self._busy = True
-            self._lost = False
-
-    def _got(self, place: Place) -> None:
-        with self._mutex:
-            self._place = place
-        self._session._hold(place.path, self)
-        self._session._on_over(self._session_over)
-        self._session.check()
-
-    def _end(self, place: Place) -> bool:
-        """Hold `place` no more; false when that is so already. What is held since then through this object stays."""
-        with self._mutex:
-            if self._place is not place:
-                return False
-            self._place = None
-            self._busy = False
-        self._session._let_go(place.path)
-        self._session._off_over(self._session_over)
-        return True
-
     async def _give_up(self, place: Place | None) -> None:
         """End an attempt that `_begin` began: stand in the queue no more."""
         if place is None or not self._end(place):
@@ -344,20 +219,6 @@ class Holding:
                 self._busy = False
         if place is not None:
             await place.leave()
-
-    def _session_over(self, state: LeaseState) -> None:
-        place = self._place
-        if place is not None:
-            self._taken_away(place.path)
-
-    def _taken_away(self, path: str) -> None:
-        """What was held at `path` is held no more, whatever this client did; what is held since then is not meant."""
-        with self._mutex:
-            first = self._place is not None and self._place.path == path and not self._lost
-            if first:
-                self._lost = True
-        if first:
-            self._listeners.tell(self)
 
     async def _restore(self, path: str, timeout: float) -> None:
         """What was taken away does not come back by itself: somebody else may hold it by now."""

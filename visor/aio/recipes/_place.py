@@ -7,17 +7,16 @@ in the queue twice, and what it may have left there is found again, or goes with
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from visor import op, paths, select
-from visor._core.backoff import Deadline
+from visor import op, select
 from visor._core.log import log
-from visor._core.recipes.queue import MARK, QUEUES, Contender, queue_at, queue_of, told
+from visor._core.recipes.holding import BasePatience
+from visor._core.recipes.queue import MARK, QUEUES, Contender, queue_at, queue_of
 from visor.aio.snapshot import File
 from visor.codecs import BYTES
 from visor.errors import (
-    BadPath,
     ClientClosed,
     Compacted,
     DeadlineExceeded,
@@ -44,25 +43,6 @@ LEAVE_SECONDS = 2.0
 GOING = (Kind.DELETE, Kind.EXPIRE)
 
 
-def check_directory(path: object, word: str) -> str:
-    """Return the path of a queue; BadPath when it is none, so that nothing is ever sent, or left behind, there."""
-    if not isinstance(path, str):
-        raise BadPath(path=path, why=f"the directory of a {word} is text, not {type(path).__name__}")
-    why = paths.check(path)
-    if why is None and path == paths.ROOT:
-        why = f"a {word} needs a directory of its own"
-    if why is not None:
-        raise BadPath(path=path, why=why)
-    return path
-
-
-def check_data(data: object) -> bytes:
-    """Return what a contender says of itself; TypeError when that is not bytes."""
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise TypeError(f"what a contender says of itself must be bytes, not {type(data).__name__}")
-    return bytes(data)
-
-
 async def files_in(client: Client[Any], directory: str, timeout: float | None) -> list[File[bytes]]:
     """Return the files directly in a directory, all at one rev."""
     files = []
@@ -78,55 +58,14 @@ async def standing_at(
     return queue_at(directory, await files_in(client, directory, timeout), queue)
 
 
-class Patience:
+class Patience(BasePatience):
     """How long an acquisition may take: until its deadline, and no longer than its session lives."""
 
+    _session: Session
+
     def __init__(self, session: Session, directory: str, timeout: float | None) -> None:
-        self._session = session
-        self._directory = directory
-        self._deadline: Deadline | None = (
-            None if timeout is None else session._client.channel.driver.deadline(timeout)
-        )
-        self.holders: Sequence[Contender] = ()
-        """Who held it when this contender looked last, where that was in the way."""
-        self.waiting = 0
-        """How many waited before this contender then."""
-        self.pause = 0.0
-        """Seconds to be waited for the sake of a holder that was lost, as was seen last."""
-
-    def left(self) -> float:
-        """Return the seconds that the next request may take; LeaseLost, DeadlineExceeded when there are none."""
-        self._session.check()
-        left = self._session.time_left()
-        if self._deadline is not None:
-            left = min(left, self._deadline.left())
-            if left <= 0:
-                raise self.late(self._deadline.whole)
-        return left
-
-    def late(self, seconds: float) -> DeadlineExceeded:
-        """Return the error for an acquisition that took all of its time: who was in the way."""
-        if self.holders:
-            why = f"held by {told(self.holders)}"
-            if self.waiting:
-                why += f"; {self.waiting} waited before this one"
-        elif self.pause:
-            why = f"its last holder was lost, and asked for a delay of {self.pause:g} s"
-        else:
-            return DeadlineExceeded(seconds=seconds)
-        return DeadlineExceeded(
-            f"{self._directory}: not acquired within {seconds:g} s, {why}", seconds=seconds
-        )
-
-    def meet(self, holders: Sequence[Contender], ahead: Sequence[Contender], pause: float = 0.0) -> None:
-        """Note who holds it, who else is in the way, and how long to wait for the sake of a holder that was lost."""
-        self.holders = holders
-        self.waiting = len(ahead) - len(holders)
-        self.pause = pause
-
-    def wait(self) -> float | None:
-        """Return the seconds for which something may be waited for; None for ever."""
-        return None if self._deadline is None else self._deadline.left()
+        driver = session._client.channel.driver
+        super().__init__(session, directory, None if timeout is None else driver.deadline(timeout))
 
     async def do(self, request: Callable[[float], Awaitable[R]]) -> R:
         """Make a request that may be repeated, until it is answered or there is no time left."""

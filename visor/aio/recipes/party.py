@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from visor._core.backoff import in_seconds
 from visor._core.public import public
+from visor._core.recipes.holding import check_data, check_directory
 from visor._core.recipes.queue import MEMBER, PARTY, Contender
 from visor._core.shown import word
 from visor._drivers.aio.turn import Turn
@@ -21,8 +22,6 @@ from visor.aio.recipes._place import (
     LEAVE_SECONDS,
     Patience,
     Place,
-    check_data,
-    check_directory,
     standing_at,
 )
 from visor.aio.recipes._roll import Roll

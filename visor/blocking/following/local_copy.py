@@ -19,13 +19,13 @@ from visor._core.following.cache import Cache, View
 from visor._core.following.delta import Batch, Origin
 from visor._core.following.errors import Stopped, WatcherClosed
 from visor._core.following.ingest import Ingest
-from visor._core.following.marked_feed import is_mark
+from visor._core.following.marked_feed import State, is_mark
 from visor._core.following.reader_queue import ReaderQueue
 from visor._core.following.staleness import Staleness
 from visor._core.log import log
 from visor._drivers.blocking.signal import Signal, turn
 from visor.blocking.following import freshness
-from visor.blocking.following.stream import RECOVERED, State, Stream
+from visor.blocking.following.stream import RECOVERED, Stream
 from visor.errors import ClientClosed, Compacted, DeadlineExceeded, VisorError
 from visor.select import Selector
 from visor.values import Kind

@@ -9,12 +9,12 @@ with Mirror(client, "/apps/**") as mirror:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from visor._core.following.cache import View
 from visor._core.following.delta import Batch
+from visor._core.following.files import NOT_STARTED, BaseFiles, BaseMirror, weight
 from visor._core.following.reader_queue import LIMIT, ReaderQueue
 from visor._core.following.staleness import Staleness
 from visor._core.generic import T
@@ -23,7 +23,7 @@ from visor.blocking.following.changes import Callback, Changes
 from visor.blocking.following.local_copy import LocalCopy
 from visor.blocking.snapshot import File
 from visor.codecs import Codec
-from visor.errors import NotFound, VisorError
+from visor.errors import VisorError
 from visor.select import Selector
 
 if TYPE_CHECKING:
@@ -32,87 +32,13 @@ if TYPE_CHECKING:
 D = TypeVar("D")
 
 
-class Files(Generic[T]):
+class Files(BaseFiles[File[T], T], Generic[T]):
     """Files by path, as a mirror or a snapshot of one has them: all at `rev`, without a request."""
 
-    __slots__ = ("_held",)
-
-    def __init__(self, held: View[File[T]]) -> None:
-        self._held = held
-
-    @property
-    def rev(self) -> int:
-        """The rev at which these are the files."""
-        return self._held.rev
-
-    def __getitem__(self, path: str) -> File[T]:
-        """Return the file; KeyError when there is none."""
-        file = self._held.get(path)
-        if file is None:
-            raise KeyError(path)
-        return file
-
-    @overload
-    def get(self, path: str) -> File[T] | None: ...
-    @overload
-    def get(self, path: str, default: D) -> File[T] | D: ...
-    def get(self, path: str, default: Any = None) -> Any:
-        """Return the file, or `default` when there is none."""
-        file = self._held.get(path)
-        return default if file is None else file
-
-    def value(self, path: str) -> T:
-        """Return the value of the file; NotFound when there is none."""
-        file = self._held.get(path)
-        if file is None:
-            raise NotFound(path=path, rev=self.rev)
-        return file.value
-
-    def __contains__(self, path: object) -> bool:
-        return self._held.get(str(path)) is not None
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.paths())
-
-    def paths(self, below: str = "/") -> list[str]:
-        """Return the paths of the files at or below a directory, in path order."""
-        inside = "/" if below == "/" else below + "/"
-        found = self._held.starting(inside)
-        return [below, *found] if below in self else found
-
-    def files(self, below: str = "/") -> list[File[T]]:
-        """Return the files at or below a directory, in path order."""
-        found = (self._held.get(path) for path in self.paths(below))
-        return [file for file in found if file is not None]
-
-    def names(self, directory: str = "/") -> list[str]:
-        """Return the names directly in a directory, in order, files and directories alike."""
-        inside = "/" if directory == "/" else directory + "/"
-        cut = len(inside)
-        return list(dict.fromkeys(path[cut:].split("/", 1)[0] for path in self._held.starting(inside)))
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} files at rev {self.rev}>"
+    __slots__ = ()
 
 
-class _NotStarted:
-    """The files of a mirror that has not been started: to read it as empty would be a lie."""
-
-    def _refuse(self, *_: object) -> NoReturn:
-        raise RuntimeError(
-            "this mirror is not started, so it has nothing yet: use it in a with block, or call start()"
-        )
-
-    __getitem__ = __iter__ = __len__ = __contains__ = get = _refuse
-
-
-NOT_STARTED: Any = _NotStarted()
-
-
-class Mirror(Generic[T]):
+class Mirror(BaseMirror[File[T], T], Generic[T]):
     """The files that match, as of `rev`, kept in sync while the mirror is open.
 
     `what` is a glob or a `visor.select` selector, `codec` for values (default: the client's). Every
@@ -177,45 +103,6 @@ class Mirror(Generic[T]):
         self.close()
 
     # -- reading --------------------------------------------------------------------------------------
-    def __getitem__(self, path: str) -> File[T]:
-        """Return the file; KeyError when there is none."""
-        return self._files[path]
-
-    @overload
-    def get(self, path: str) -> File[T] | None: ...
-    @overload
-    def get(self, path: str, default: D) -> File[T] | D: ...
-    def get(self, path: str, default: Any = None) -> Any:
-        """Return the file, or `default` when there is none."""
-        return self._files.get(path, default)
-
-    def value(self, path: str) -> T:
-        """Return the value of the file; NotFound when there is none."""
-        file = self._files.get(path)
-        if file is None:
-            raise NotFound(path=path, rev=self.rev)
-        return file.value
-
-    def __contains__(self, path: object) -> bool:
-        return path in self._files
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.paths())
-
-    def paths(self, below: str = "/") -> list[str]:
-        """Return the paths of the files at or below a directory, in path order."""
-        return self.snapshot().paths(below)
-
-    def files(self, below: str = "/") -> list[File[T]]:
-        """Return the files at or below a directory, in path order, all at one rev."""
-        return self.snapshot().files(below)
-
-    def names(self, directory: str = "/") -> list[str]:
-        """Return the names directly in a directory, in order, files and directories alike."""
-        return self.snapshot().names(directory)
 
     def snapshot(self) -> Files[T]:
         """Return the files held still at the present rev, as long as the result is kept."""
@@ -289,11 +176,6 @@ class Mirror(Generic[T]):
         if self._files is NOT_STARTED:
             return "<visor mirror, not started>"
         return f"<visor mirror of {len(self)} files, {self.staleness}>"
-
-
-def weight(file: File[Any]) -> int:
-    """Return about how many bytes a file takes."""
-    return 100 + len(file.path) + len(file._version[1] or b"")
 
 
 public("visor.following", Files, Mirror)

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from visor._core.dataclass import dataclass
 from visor._core.feed import Feed
 from visor._core.following.errors import WatcherClosed
-from visor._core.following.marked_feed import MarkedFeed, Sink
+from visor._core.following.marked_feed import MarkedFeed, Sink, State
 from visor._core.log import log
 from visor._drivers.blocking.signal import Signal
 from visor.errors import Compacted, DeadlineExceeded, OutcomeUnknown, TooLarge, Unavailable, VisorError
@@ -31,16 +30,6 @@ if TYPE_CHECKING:
 
 RECOVERED = (Compacted, TooLarge, Unavailable, OutcomeUnknown)
 """Ends of a watch after which looking at the whole again helps."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A step: everything that there is at `rev`, as `[path on the wire, version]`."""
-
-    rev: int
-    rows: list[list[Any]]
-    asked: float
-    """When it was asked for, by the client's clock."""
 
 
 Step = State | list[Any]

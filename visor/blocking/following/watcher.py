@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Generic, overload
 
 from visor import select
 from visor._core.following.errors import BacklogDone, WatcherClosed
-from visor._core.following.marked_feed import is_mark
+from visor._core.following.marked_feed import State
+from visor._core.following.watcher import BaseWatcher
 from visor._core.generic import T
 from visor._core.public import public
-from visor._core.shown import word
-from visor.blocking.following.stream import State, Stream
+from visor.blocking.following.stream import Stream
 from visor.blocking.snapshot import File
 from visor.codecs import Codec
 from visor.errors import DeadlineExceeded, NotFound, VisorError
@@ -69,7 +69,7 @@ def _value(file: File[Any]) -> Any:
     return file.value
 
 
-class Watcher(Generic[T]):
+class Watcher(BaseWatcher[File[Any], T], Generic[T]):
     """The values of one file, for one reader; made by `watch_one`.
 
     `next` waits until there is a value that is newer than the last one and returns whether there is; then
@@ -88,45 +88,14 @@ class Watcher(Generic[T]):
         backlog_only: bool,
         unwrap: Callable[[File[Any]], T],
     ) -> None:
-        self._client = client
-        self._path = path
-        self._codec = codec
-        self._where = where
-        self._distinct = distinct
+
+        def make(rev: int, version: list[Any]) -> File[Any]:
+            return File(client, path, rev, version, codec)
+
+        super().__init__(path, make, where, unwrap, distinct=distinct)
         self._backlog_only = backlog_only
-        self._unwrap = unwrap
         self._stream = Stream(client, select.path(path))
-        self._file: File[Any] | None = None
-        """The last one that was handed out."""
-        self._seen: File[Any] | None = None
-        """The last one that there was."""
-        self._fresh: File[Any] | None = None
-        """The one to hand out next."""
-        self._rev = 0
         self._busy = False
-        self._error: VisorError | None = None
-
-    @property
-    def file(self) -> File[Any]:
-        """The file as `next` found it last; the error of `next` when it found none."""
-        if self._file is None:
-            raise self._error or WatcherClosed("there is no value yet: call next first")
-        return self._file
-
-    @property
-    def value(self) -> T:
-        """The value that `next` found last; DecodeError when the codec cannot read it."""
-        return self._unwrap(self.file)
-
-    @property
-    def rev(self) -> int:
-        """The rev up to which the file is known."""
-        return self._rev
-
-    @property
-    def error(self) -> VisorError | None:
-        """Why it ended: NotFound when the file was deleted, WatcherClosed, BacklogDone, or what failed."""
-        return self._error
 
     def next(self, *, timeout: float | None = None) -> bool:
         """Wait for a value newer than the last; false when it has ended.
@@ -163,42 +132,6 @@ class Watcher(Generic[T]):
             else:
                 self._take(step)
 
-    def _take_state(self, state: State) -> None:
-        self._rev = state.rev
-        version = state.rows[0][1] if state.rows else None
-        seen = self._seen
-        if seen is not None and (version is None or version[2] != seen.created):
-            self._deleted(state.rev)  # whether or not there is another by now
-        elif version is not None and (seen is None or version[0] != seen.mod_rev):
-            self._offer(version)
-
-    def _take(self, item: list[Any]) -> None:
-        self._rev = item[0]
-        if is_mark(item):
-            return
-        version = item[4][0][2]
-        if version[1] is not None:
-            self._offer(version)
-        elif self._seen is not None:
-            self._deleted(item[0])
-
-    def _offer(self, version: list[Any]) -> None:
-        file: File[Any] = File(self._client, self._path, self._rev, version, self._codec)
-        self._seen = file
-        if self._where is not None and not self._where(file):
-            return
-        if self._distinct and self._file is not None and self._file.data == file.data:
-            self._fresh = None
-            return
-        self._fresh = file
-
-    def _deleted(self, rev: int) -> None:
-        self._end(NotFound(path=self._path, rev=rev))
-
-    def _end(self, error: VisorError) -> None:
-        if self._error is None:
-            self._error = error
-
     def close(self) -> None:
         """End it: idempotent, never waits; `next` returns false and `error` is WatcherClosed."""
         self._end(WatcherClosed())
@@ -223,9 +156,6 @@ class Watcher(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return f"<visor watcher of {word(self._path)}, known up to rev {self._rev}>"
 
 
 public("visor.following", Watcher, watch_one)

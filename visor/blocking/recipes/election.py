@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from visor import op
 from visor._core.public import public
+from visor._core.recipes.holding import check_data, check_directory
 from visor._core.recipes.queue import LOCK, Contender
-from visor.blocking.recipes._place import check_data, check_directory, standing_at
+from visor.blocking.recipes._place import standing_at
 from visor.blocking.recipes._roll import Roll
 from visor.blocking.recipes.lock import Lock
 
