@@ -534,6 +534,37 @@ class TestWatches:
         assert feed.take() is None
         assert feed.delivered == 40
 
+    def test_whatever_told_a_rev_no_node_that_is_behind_it_may_answer_afterwards(self, peer: Peer) -> None:
+        def told() -> int:
+            """Return the rev below which the next node may not answer."""
+            peer.session.lost()
+            return int(sent(peer.session.hello(peer.now))[0][2]["min_rev"])
+
+        peer.watch(None, verbs.W_STATE)
+        (request,) = peer.sent()
+        peer.receive([verbs.OK, request[1], 12])
+        assert told() == 0  # the answer to WATCH is a rev to come
+        (request,) = peer.connect()
+        peer.receive([verbs.OK, request[1], 12], [verbs.STATE, request[1], 20, [], True])
+        assert told() == 20
+        (request,) = peer.connect()
+        peer.receive([verbs.OK, request[1], 21], [verbs.MARK, request[1], 30])
+        assert told() == 30
+        (request,) = peer.connect()
+        peer.receive([verbs.OK, request[1], 31], [verbs.COMMITS, request[1], [commit(40)]])
+        assert told() == 40
+        peer.connect()
+        write = peer.write()
+        peer.sent()
+        refusal = {"path": "/a", "expected": 5, "actual": 50}
+        peer.receive([verbs.ERROR, write.id, "rev_mismatch", "another", refusal])
+        assert told() == 50
+        peer.connect()
+        read = peer.read()
+        peer.sent()
+        peer.receive([verbs.OK, read.id, [60, None]])
+        assert told() == 60
+
     def test_bytes_are_given_back_as_they_are_taken(self, peer: Peer) -> None:
         feed = peer.watch(1, window=400)
         (request,) = peer.sent()

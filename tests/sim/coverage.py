@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import visord
+from tests.sim.core_client import ASKED_AGAIN
 from tests.sim.faults import KINDS
 from tests.sim.hostile import KINDS as HOSTILE
 
@@ -18,6 +19,7 @@ EXPECTED: Final = (
     *HOSTILE,
     "late delivery",
     "repeated delivery",
+    ASKED_AGAIN,
 )
 """What must occur for a campaign to mean anything."""
 

@@ -8,16 +8,16 @@ from tests.checkers.history import Lease, Write
 from visor.protocol import codes, verbs
 
 if TYPE_CHECKING:
-    from tests.sim.client import Client
+    from tests.sim.workload import Workload
 
 TTLS_MS: Final = (1000, 1500, 3000)
 FILES: Final = ("one", "two", "three")
 
 
 class Holder:
-    """See the module. `wire` is the id of the keep-alive that is under way, 0 while none is."""
+    """See the module."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Workload) -> None:
         rng = client.rng
         self._client = client
         self._ttl = rng.choice(TTLS_MS)
@@ -28,7 +28,8 @@ class Holder:
         """Seconds until it is kept no longer."""
         self._end = 0.0
         self._revokes = rng.random() < 0.4
-        self.wire = 0
+        self._asking = False
+        """A keep-alive is under way."""
         begun = client.now
         frame = [verbs.GRANT, 0, 0, self._ttl]
         client.ask(Write(client.token(), (), ()), frame, answer=lambda result: self._granted(begun, result))
@@ -52,10 +53,6 @@ class Holder:
         if self in self._client.holders:
             self._client.holders.remove(self)
 
-    def lost(self) -> None:
-        """The connection is gone."""
-        self.wire = 0
-
     def tick(self) -> None:
         """From time to time: keep the lease alive, or end it."""
         client, lease = self._client, self._lease
@@ -66,11 +63,9 @@ class Holder:
                 self._revokes = False
                 self._revoke(lease.lease)
             self._done()
-        elif not self.wire:
-            self.wire = client.new_id()
+        elif not self._asking:
             self._sent = client.now
-            if not client.say([verbs.KEEPALIVE, self.wire, [lease.lease]]):
-                self.wire = 0
+            self._asking = client.keep(lease.lease, self._heard)
             self._next = client.now + lease.ttl / 4
 
     def _revoke(self, number: int) -> None:
@@ -78,21 +73,23 @@ class Holder:
         write = Write(token, (), (), (), True, number)
         self._client.ask(write, [verbs.REVOKE, 0, 0, number, token])
 
-    def heard(self, message: list[Any]) -> None:
+    def _heard(self, refusal: str | None, result: Any) -> None:
         """The answer to a keep-alive."""
-        self.wire = 0
+        self._asking = False
+        if self not in self._client.holders:
+            return  # it has ended the lease itself since
         lease, world = self._lease, self._client.world
         assert lease is not None
-        if message[0] == verbs.OK:
-            [[number, ttl]] = message[2]
-            if ttl:
-                world.count("keep-alive: kept")
-                lease.renewed.append(self._sent)
-            else:
-                world.count("keep-alive: gone")
-                world.recorder.expired(number)
-                self._done()
+        if refusal is not None:
+            world.count(f"keep-alive: {refusal}")
+            if codes.FAMILY.get(refusal, codes.UNAVAILABLE) != codes.UNAVAILABLE:
+                world.broken(f"a keep-alive was refused: {refusal}", None)
+            return
+        [[number, ttl]] = result
+        if ttl:
+            world.count("keep-alive: kept")
+            lease.renewed.append(self._sent)
         else:
-            world.count(f"keep-alive: {message[2]}")
-            if codes.FAMILY.get(message[2]) != codes.UNAVAILABLE:
-                world.broken(f"a keep-alive was refused: {message}", None)
+            world.count("keep-alive: gone")
+            world.recorder.expired(number)
+            self._done()

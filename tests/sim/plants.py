@@ -12,6 +12,9 @@ from contextlib import AbstractContextManager
 from typing import Any, Final
 from unittest.mock import patch
 
+from visor._core.call import Call
+from visor._core.client import ClientProtocol
+from visor._core.feed import Feed
 from visord.peers import messages as msg
 from visord.raft.core import node as core
 from visord.raft.engine import Engine
@@ -62,12 +65,34 @@ def half_commit() -> AbstractContextManager[Any]:
     return patch.object(CommitParts, "encode", shorten)
 
 
+def core_denies() -> AbstractContextManager[Any]:
+    """The client's core says of a write without an answer that it did not happen."""
+    original = ClientProtocol.expire
+
+    def deny(self: ClientProtocol, call: Call) -> None:
+        call.sent = call.uncertain = False
+        original(self, call)
+
+    return patch.object(ClientProtocol, "expire", deny)
+
+
+def core_keeps() -> AbstractContextManager[Any]:
+    """The client's core keeps what a lost connection had brought of a watch, and is told it once more."""
+
+    def keep(self: Feed) -> None:
+        self.wire = 0
+
+    return patch.object(Feed, "reset", keep)
+
+
 PLANTS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "no-sync": no_sync,
     "stale-ack": stale_ack,
     "drop-dedup": drop_dedup,
     "no-round": no_round,
     "half-commit": half_commit,
+    "core-denies": core_denies,
+    "core-keeps": core_keeps,
 }
 
 

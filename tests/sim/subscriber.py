@@ -51,7 +51,7 @@ class Subscriber:
         self.wire = client.new_id()
         self._rows = {}
         frame = [verbs.WATCH, self.wire, [verbs.SEL_TREE, self.trace.path], self._next, flags]
-        if not client.say([*frame, verbs.ALL_KINDS, self._window]):
+        if not client.send([*frame, verbs.ALL_KINDS, self._window]):
             self.wire = 0
 
     @property
@@ -73,11 +73,11 @@ class Subscriber:
         elif self._owed and (self._reads or client.rng.random() < 0.2):
             self._pay()
         elif client.closing or client.rng.random() < 0.1:
-            client.say([verbs.PROGRESS, self.wire])
+            client.send([verbs.PROGRESS, self.wire])
 
     def _pay(self) -> None:
         owed, self._owed = self._owed, 0
-        self._client.say([verbs.CREDIT, self.wire, owed])
+        self._client.send([verbs.CREDIT, self.wire, owed])
 
     # -- hearing --------------------------------------------------------------------------------------------
 

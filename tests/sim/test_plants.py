@@ -31,6 +31,8 @@ BROUGHT_OUT_BY = {
     "drop-dedup": ["--faults", "kill,crash during a checkpoint,client connection broken"],
     "no-round": ["--faults", "split,isolation,two-way cut"],
     "half-commit": ["--faults", "client connection broken"],
+    "core-denies": ["--faults", "split,isolation,two-way cut"],
+    "core-keeps": ["--faults", "client connection broken"],
 }
 FINDS = {
     "no-sync": {
@@ -55,6 +57,8 @@ FINDS = {
         "revs never go back",
     },
     "half-commit": {"watch promises"},
+    "core-denies": {"survival", "linearizable (by values)"},
+    "core-keeps": {"watch promises"},
 }
 
 

@@ -19,6 +19,7 @@ from typing import Final
 from tests.checkers import check
 from tests.checkers.history import Goal, History, Violation
 from tests.sim.client import Client
+from tests.sim.core_client import CoreClient
 from tests.sim.faults import Faults
 from tests.sim.host import Host, Recorded, storage
 from tests.sim.hostile import LEAPER, SHARE, Hostile
@@ -30,6 +31,7 @@ from tests.sim.recorder import Recorder
 from tests.sim.scheduler import Scheduler
 from tests.sim.standstill import Standstill
 from tests.sim.wires import ClientEnd, Connection
+from tests.sim.workload import Workload
 from visord.raft.configuration import Configuration
 from visord.raft.core.terms import WINDOW_SECONDS
 
@@ -113,7 +115,7 @@ class World:
         self.fastest = 1.0
         """The rate of the fastest monotonic clock that any machine had."""
         self.hosts: list[Host] = []
-        self.clients: list[Client] = []
+        self.clients: list[Workload] = []
         self.client_hosts: list[Host] = []
         self.mix = (tuple(MIX), tuple(MIX.values()))
         self._number = 0
@@ -242,8 +244,9 @@ class World:
             faults.end()
 
     def add_client(self, number: int) -> None:
-        """Let another client begin."""
-        self.clients.append(Client(self, number, self.randoms.stream("client", number)))
+        """Let another client begin: every other one is the core that users have."""
+        kind = CoreClient if number % 2 else Client
+        self.clients.append(kind(self, number, self.randoms.stream("client", number)))
 
     def _stop(self) -> bool:
         return bool(self.violations)

@@ -38,6 +38,7 @@ from visor.errors import (
     DeadlineExceeded,
     OutcomeUnknown,
     Rejected,
+    RevMismatch,
     TooLarge,
     Unavailable,
     VisorError,
@@ -519,11 +520,13 @@ class ClientProtocol:
             feed = self._wired.get(message[1])
             if feed is not None:
                 feed.mark(message[2])
+                self.rev = max(self.rev, message[2])  # the user is told: no other node may know less
         elif kind == verbs.STATE:
             size = self._inbound.sizes.popleft()
             feed = self._wired.get(message[1])
             if feed is not None:
                 feed.state(message[2], message[3], message[4], size)
+                self.rev = max(self.rev, message[2])
                 self.credit(feed)
         elif kind == verbs.ENDED:
             self._feed_ended(message, now)
@@ -569,6 +572,9 @@ class ClientProtocol:
             return
         error = self._error(code, text, _first_commit(details) if call.message[0] in COMMITS else details)
         self.useful = True
+        actual = error.details.get("actual")
+        if type(actual) is int and isinstance(error, RevMismatch):
+            self.rev = max(self.rev, actual)
         call.sent = False
         elsewhere = code in LOCAL and len(self.candidates()) > 1
         if code in REPEATED or (call.uncertain and elsewhere):
