@@ -17,6 +17,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from visor._core.buffered import BaseTransaction
 from visor._core.generic import T
 from visor._core.public import public
 from visor._core.requests import REQUIRED, changed_part, guards_of_reads, literal_parts, set_operation
@@ -36,7 +37,7 @@ U = TypeVar("U")
 R = TypeVar("R")
 
 
-class Transaction(Generic[T]):
+class Transaction(BaseTransaction, Generic[T]):
     """One attempt; made by `Client.transaction`, `attempts` or `update`. Not for use by several threads or tasks.
 
     Reads see the buffered writes of the same transaction; a directory must be listed before anything is
@@ -51,35 +52,13 @@ class Transaction(Generic[T]):
         self._note = note
         self._timeout = timeout
         self._keep_conflict = keep_conflict
-        self._rev: int | None = None
+        super().__init__()
         self._reads: dict[tuple[str, object], tuple[Callable[[], object], object]] = {}
         self._scanned: dict[object, list[str]] = {}
         """What is fixed in each of the paths of a scan that has several."""
         self._guarded: dict[str, bool] = {}
-        self._demands: list[list[Any]] = []
-        self._operations: list[list[Any]] = []
-        self._buffer: dict[str, tuple[bytes, Any] | None] = {}
-        self._committed: int | None = None
-        self._over: str | None = None
-        """Why it takes nothing any more."""
         self.conflict: Conflict | None = None
         """What kept it from committing."""
-
-    @property
-    def rev(self) -> int | None:
-        """The rev that it reads at; None before the first read."""
-        return self._rev
-
-    @property
-    def committed(self) -> int | None:
-        """The rev that it was committed at (the latest, if it wrote nothing); None before."""
-        return self._committed
-
-    def _check_open(self) -> None:
-        if self._over is not None:
-            raise RuntimeError(
-                f"this transaction {self._over}: nothing more can be done in it; begin another one"
-            )
 
     # -- reading --------------------------------------------------------------------------------------
     @overload
@@ -194,27 +173,8 @@ class Transaction(Generic[T]):
         if self._rev is None:
             self._rev = self._client.rev(timeout=self._timeout)
 
-    def _at(self, rev: int) -> None:
-        if self._rev is None:
-            self._rev = rev
-
     def _call(self, message: list[Any]) -> Any:
         return self._client.channel.call(message, False, self._timeout)
-
-    def _buffered(self, path: str) -> list[Any] | None:
-        kept = self._buffer.get(path)
-        return None if kept is None else [self._rev or 0, kept[0], 0, 0, 0]
-
-    def _written_over(self, path: str) -> bool:
-        """Whether a recursive delete in this transaction took the path away."""
-        return any(kept is None and below(path, other) for other, kept in self._buffer.items())
-
-    def _refuse_late_listing(self, path: str) -> None:
-        for other in self._buffer:
-            if below(other, path) or below(path, other):
-                raise ValueError(
-                    f"list {path} before writing {other}: a listing does not see buffered writes"
-                )
 
     # -- writing --------------------------------------------------------------------------------------
     @overload
@@ -354,12 +314,6 @@ class Transaction(Generic[T]):
             if not self._keep_conflict:
                 raise
         return False
-
-    def __repr__(self) -> str:
-        if self._committed is not None:
-            return f"<visor transaction, committed at rev {self._committed}>"
-        reads = "has read nothing" if self._rev is None else f"reads at rev {self._rev}"
-        return f"<visor transaction, {reads}, {len(self._operations)} writes>"
 
 
 public("visor", Transaction)

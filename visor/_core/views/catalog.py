@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag, StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from visor._core.dataclass import dataclass
 from visor._core.public import public
@@ -305,6 +305,68 @@ class Schedule:
         """Return the seconds until somebody is due."""
         waiting = [when for key, when in self._due.items() if key not in self._under_way]
         return max(0.0, min(waiting, default=now + self._period) - now)
+
+
+class Fires(Protocol):
+    """What wakes those who wait for something."""
+
+    def fire(self) -> None:
+        """Wake them."""
+
+
+class BaseRegistry:
+    """Who is there, for those who ask: lists of views, counts, and when something changed."""
+
+    def __init__(self, catalog: Catalog, signal: Fires) -> None:
+        self._catalog = catalog
+        self._signal = signal
+
+    def all_views(self) -> list[View]:
+        """Return all views, in the order of their ids."""
+        return self._catalog.views()
+
+    def healthy_views(self, *features: int) -> list[View]:
+        """Return the views that are healthy and have all these features."""
+        return [view for view in self._catalog.views() if view.provides(*features)]
+
+    def view(self, id: str) -> View | None:
+        """Return the view at HOST:PORT, None when there is none."""
+        return next((view for view in self._catalog.views() if view.id == id), None)
+
+    def holding(self, space: str, hash: int, *features: int) -> list[View]:
+        """Return the healthy views with these features that serve this hash of the space."""
+        return [
+            view
+            for view in self.healthy_views(*features)
+            if view.partition is not None and view.partition.space == space and hash in view.partition.range
+        ]
+
+    @property
+    def last_changed(self) -> datetime:
+        """When something changed last; every change is later than the one before, whatever the clock does."""
+        return self._catalog.last_changed
+
+    def summary(self) -> Summary:
+        """Return counts."""
+        return self._catalog.summary()
+
+    def dump(self) -> str:
+        """Return a line for each view, in the order of their ids, below the counts."""
+        lines = [str(self.summary()), *(f"  {view}" for view in self.all_views())]
+        return "\n".join(lines)
+
+    @property
+    def metrics(self) -> Metrics:
+        """What the registry has seen so far."""
+        return self._catalog.metrics()
+
+    def force_features(self, id: str, features: int | None) -> None:
+        """For tests: have this view provide these features, whatever it announces; None: as it announces."""
+        if self._catalog.force(id, features):
+            self._signal.fire()
+
+    def __repr__(self) -> str:
+        return f"<visor view registry, {self.summary()}>"
 
 
 public("visor.views", Health, Metrics, Reported, Summary, View)

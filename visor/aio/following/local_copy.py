@@ -15,12 +15,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from visor._core.following.cache import Cache, View
+from visor._core.following.cache import Cache
 from visor._core.following.delta import Batch, Origin
 from visor._core.following.errors import Stopped, WatcherClosed
 from visor._core.following.ingest import Ingest
+from visor._core.following.local_copy import PORTION, BaseLocalCopy
 from visor._core.following.marked_feed import State, is_mark
-from visor._core.following.reader_queue import ReaderQueue
 from visor._core.following.staleness import Staleness
 from visor._core.log import log
 from visor._drivers.aio.signal import Signal, turn
@@ -36,15 +36,8 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
-PORTION = 250
-"""Entries that are made in one go."""
 
-
-class _LargeError(Exception):
-    """A step is too large to be taken in by whoever receives."""
-
-
-class LocalCopy(Generic[E]):
+class LocalCopy(BaseLocalCopy[E, Signal], Generic[E]):
     """The copy; `make(path, rev, version)` makes an entry of a file, None for one that is not wanted.
 
     `Mirror`, `Store` and `Registry` say what entries are; this says how they come and how old they are.
@@ -64,25 +57,15 @@ class LocalCopy(Generic[E]):
         self._client = client
         self._driver: Driver = client.channel.driver
         self._clock = client.channel.settings.clock
-        self._moved = moved
-        """Called under the latch with every batch, before anybody else hears of it."""
+        cache: Cache[E] = Cache(same)
+        super().__init__(cache, Ingest(cache, client.channel.root.relative, make, gone), Signal, moved)
         self._gone = gone
-        """Called with the path of every file that was deleted, with None before a whole state is looked at."""
+        """Called with None before a whole state is looked at."""
         self._stream = Stream(client, what, self._arrived)
-        self.cache: Cache[E] = Cache(same)
-        self._ingest = Ingest(self.cache, client.channel.root.relative, make, gone)
-        self._taps: list[tuple[ReaderQueue[E], Signal]] = []
-        self._signal = Signal()
         if not confirm > 0:
             raise ValueError(f"confirm must be a positive number of seconds, not {confirm}")
         self._confirm = confirm
         self._runner: Any = None
-        self._asked = 0.0
-        """When the state that the cache holds at least was asked for."""
-        self._promised: list[tuple[float, int]] = []
-        """`(moment, rev)`: once the cache is at rev, it holds all that was committed at the moment."""
-        self.error: VisorError | None = None
-        self.ended = False
 
     # -- life -----------------------------------------------------------------------------------------
     async def start(self, timeout: float | None) -> None:
@@ -124,14 +107,7 @@ class LocalCopy(Generic[E]):
 
     def _end(self, error: VisorError | None) -> None:
         freshness.leave(self._client, self)
-        with self.cache.latch:
-            self.error, self.ended = error, True
-            taps, self._taps = self._taps, []
-            for queue, _ in taps:
-                queue.end(Stopped(), error)
-        for _, signal in taps:
-            signal.fire()
-        self._signal.fire()
+        self._ended(error)
 
     async def close(self) -> None:
         """End it: idempotent, bounded (a second). What it holds can still be read."""
@@ -161,12 +137,6 @@ class LocalCopy(Generic[E]):
             self._asked = max(self._asked, state.asked)
             self._publish(batch)
 
-    def _arrived(self, item: list[Any]) -> None:
-        """Take in a step as it arrives; a large one is left to the reader, who takes it by portions."""
-        if not is_mark(item) and len(item[4]) > PORTION:
-            raise _LargeError
-        self._take(item, self._ingest.changes(item))
-
     async def _take_by_portions(self, item: list[Any]) -> None:
         """Take in a step without holding up whoever shares this thread: making the entries is the most of it."""
         changes: list[tuple[str, E | None, Kind]] = []
@@ -176,42 +146,7 @@ class LocalCopy(Generic[E]):
                 await turn()
         self._take(item, changes)
 
-    def _take(self, item: list[Any], changes: list[tuple[str, E | None, Kind]]) -> None:
-        with self.cache.latch:
-            told = bool(self._taps) or self._moved is not None
-            batch = self._ingest.apply(item, changes, told)
-            if batch is not None:
-                self._publish(batch)
-                return
-            for queue, _ in self._taps:
-                queue.mark(item[0])
-            self._settle()
-
-    def _publish(self, batch: Batch[E]) -> None:
-        """Tell everybody; under the latch."""
-        if self._moved is not None:
-            self._moved(batch)
-        dropped = False
-        for queue, signal in self._taps:
-            if queue.put(batch):
-                signal.fire()
-            dropped = dropped or queue.ended
-        if dropped:
-            self._taps = [tap for tap in self._taps if not tap[0].ended]
-        self._settle()
-
-    def _settle(self) -> None:
-        """The cache has moved: keep what was promised for its rev, and wake who waits for it."""
-        rev = self.cache.rev
-        while self._promised and self._promised[0][1] <= rev:
-            self._asked = max(self._asked, self._promised.pop(0)[0])
-        self._signal.fire()
-
     # -- how old --------------------------------------------------------------------------------------
-    @property
-    def rev(self) -> int:
-        """The rev at which the copy equals the registry."""
-        return self.cache.rev
 
     @property
     def staleness(self) -> Staleness:
@@ -265,34 +200,3 @@ class LocalCopy(Generic[E]):
         with self.cache.latch:
             self._asked = max(self._asked, moment)
         return rev
-
-    def _check(self) -> None:
-        """Raise why it does not move any more."""
-        if self.error is not None:
-            raise self.error
-        if self.ended:
-            raise Stopped()
-
-    # -- readers --------------------------------------------------------------------------------------
-    def view(self) -> View[E]:
-        """Return the copy as it is now, held still."""
-        with self.cache.latch:
-            return self.cache.view()
-
-    def tap(self, queue: ReaderQueue[E]) -> tuple[View[E], Signal]:
-        """Let the queue have every batch after the view that is returned: nothing lost, nothing doubled."""
-        signal = Signal()
-        with self.cache.latch:
-            view = self.cache.view()
-            queue.mark(view.rev)
-            if self.ended:
-                queue.end(Stopped(), self.error)
-            else:
-                self._taps = [*self._taps, (queue, signal)]
-        return view, signal
-
-    def untap(self, queue: ReaderQueue[E]) -> None:
-        """The reader is done."""
-        with self.cache.latch:
-            queue.end(None)
-            self._taps = [tap for tap in self._taps if tap[0] is not queue]

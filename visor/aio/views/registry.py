@@ -19,7 +19,7 @@ from typing import Any
 from visor._core.following.errors import Stopped
 from visor._core.log import log
 from visor._core.public import public
-from visor._core.views.catalog import Catalog, Metrics, Reported, Schedule, Summary, View
+from visor._core.views.catalog import BaseRegistry, Catalog, Reported, Schedule, View
 from visor._core.views.partition import WHOLE, HashRange, covers
 from visor._core.views.shape import check_probe
 from visor._drivers import chance, clocks
@@ -29,7 +29,7 @@ from visor.aio.views.locator import Locator
 from visor.errors import DeadlineExceeded, VisorError
 
 
-class Registry:
+class Registry(BaseRegistry):
     """The views that a locator finds. Closes the locator with itself.
 
     `features` is the enum (an IntFlag) whose members views provide; without it they are numbers. With a `probe`
@@ -38,6 +38,8 @@ class Registry:
     is refused here (TypeError). Without a probe a view is healthy as long as it is announced. Lists are copies, views
     do not change: ask again for what is true now.
     """
+
+    _signal: Signal
 
     def __init__(
         self,
@@ -54,9 +56,8 @@ class Registry:
             check_probe(probe, awaited=AWAITED)
         self._locator = locator
         self._clock = clock
-        self._catalog = Catalog(now, clock, features, probe is not None)
         self._schedule = Schedule(period, chance.dice)
-        self._signal = Signal()
+        super().__init__(Catalog(now, clock, features, probe is not None), Signal())
         self._prober = None if probe is None else Prober(probe, patience, self._probed)
         self._patience = patience
         self._runners: list[Any] = []
@@ -144,25 +145,6 @@ class Registry:
             self._signal.fire()
 
     # -- who is there ---------------------------------------------------------------------------------
-    def all_views(self) -> list[View]:
-        """Return all views, in the order of their ids."""
-        return self._catalog.views()
-
-    def healthy_views(self, *features: int) -> list[View]:
-        """Return the views that are healthy and have all these features."""
-        return [view for view in self._catalog.views() if view.provides(*features)]
-
-    def view(self, id: str) -> View | None:
-        """Return the view at HOST:PORT, None when there is none."""
-        return next((view for view in self._catalog.views() if view.id == id), None)
-
-    def holding(self, space: str, hash: int, *features: int) -> list[View]:
-        """Return the healthy views with these features that serve this hash of the space."""
-        return [
-            view
-            for view in self.healthy_views(*features)
-            if view.partition is not None and view.partition.space == space and hash in view.partition.range
-        ]
 
     def covering(
         self,
@@ -182,10 +164,6 @@ class Registry:
         return covers(views, space, count, whole, shuffle)
 
     # -- waiting --------------------------------------------------------------------------------------
-    @property
-    def last_changed(self) -> datetime:
-        """When something changed last; every change is later than the one before, whatever the clock does."""
-        return self._catalog.last_changed
 
     async def wait_for_change(self, since: datetime, *, timeout: float | None = None) -> datetime:
         """Wait until something has changed after `since`, and return when. DeadlineExceeded, Stopped."""
@@ -229,29 +207,6 @@ class Registry:
             return False
         self._merge()
         return True
-
-    # -- telling --------------------------------------------------------------------------------------
-    def summary(self) -> Summary:
-        """Return counts."""
-        return self._catalog.summary()
-
-    def dump(self) -> str:
-        """Return a line for each view, in the order of their ids, below the counts."""
-        lines = [str(self.summary()), *(f"  {view}" for view in self.all_views())]
-        return "\n".join(lines)
-
-    @property
-    def metrics(self) -> Metrics:
-        """What the registry has seen so far."""
-        return self._catalog.metrics()
-
-    def force_features(self, id: str, features: int | None) -> None:
-        """For tests: have this view provide these features, whatever it announces; None: as it announces."""
-        if self._catalog.force(id, features):
-            self._signal.fire()
-
-    def __repr__(self) -> str:
-        return f"<visor view registry, {self.summary()}>"
 
 
 public("visor.aio.views", Registry)

@@ -15,16 +15,14 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from visor import codecs, select
 from visor._core.following.delta import Batch
 from visor._core.following.reader_queue import LIMIT, ReaderQueue
-from visor._core.following.staleness import Staleness
 from visor._core.public import public
 from visor._core.store import archive, specs
-from visor._core.store.by import By
-from visor._core.store.damage import Damaged
+from visor._core.store.base import BaseStore, check_size, claim, same
 from visor._core.store.events import Committed, committed
 from visor._core.store.history import batch_of, decoder
 from visor._core.store.kind import OBJECTS, Kind
@@ -38,13 +36,11 @@ from visor.blocking.following.local_copy import LocalCopy
 from visor.blocking.store.batch import Batcher
 from visor.blocking.store.collection import Collection
 from visor.blocking.store.watching import CHUNK, Events
-from visor.errors import Compacted, Conflict, FutureRev, TooLarge, VisorError
-from visor.protocol.limits import DEFAULT
+from visor.errors import Compacted, Conflict, FutureRev, VisorError
 
 if TYPE_CHECKING:
     from visor._drivers.blocking.driver import Driver
     from visor.blocking.client import Client
-    from visor.blocking.snapshot import File
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -54,7 +50,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Store:
+class Store(BaseStore):
     """Objects of some kinds below `root`; any number of stores, in any processes, may share them.
 
     Each store has a copy of all objects, kept in sync like a `Mirror`. Reading is done from the copy, at one
@@ -64,6 +60,8 @@ class Store:
     Files below `root` that are no object of these kinds are ignored. What should be one and cannot be read is left out
     of everything and stands in `damaged`; `Transaction.delete` removes it, and nothing is written over it.
     """
+
+    _local_copy: LocalCopy[Record]
 
     def __init__(
         self,
@@ -77,17 +75,15 @@ class Store:
         self._client = client
         self._driver: Driver = client.channel.driver
         self._clock = client.channel.settings.clock
-        self._root = root.rstrip("/")
-        self._now = now
+        super().__init__(root, now)
         client.channel.root.path(root)
-        self._damaged: dict[str, Damaged] = {}
         self._what = select.tree(f"{self._root}/{OBJECTS}")
         made = [kind if isinstance(kind, Kind) else Kind(kind) for kind in kinds]
-        self._local_copy: LocalCopy[Record] = LocalCopy(
+        self._local_copy = LocalCopy(
             client,
             self._what,
             self._make,
-            _same,
+            same,
             confirm=confirm,
             moved=self._moved,
             gone=self._forget,
@@ -95,19 +91,6 @@ class Store:
         self._tables = Tables(made, self._local_copy.cache, self._root)
         self._decode = decoder(self._tables, None)
         self._decode_present = decoder(self._tables, self._damaged)
-
-    def _make(self, path: str, rev: int, version: list[Any]) -> Record | None:
-        return self._decode_present(path, version)
-
-    def _forget(self, path: str | None) -> None:
-        """A file is gone, or a whole state comes: then what is damaged is found out anew."""
-        if path is None:
-            self._damaged.clear()
-        else:
-            self._damaged.pop(path, None)
-
-    def _moved(self, batch: Batch[Record]) -> None:
-        self._tables.move(batch)
 
     # -- life -----------------------------------------------------------------------------------------
     def start(self, *, timeout: float | None = None) -> Store:
@@ -128,38 +111,6 @@ class Store:
         self.close()
 
     # -- reading --------------------------------------------------------------------------------------
-    def snapshot(self) -> Reading:
-        """Return the objects as they are now, held still as long as the result is kept."""
-        return Reading(self._local_copy.view(), self._tables)
-
-    def get(self, kind: type[R], id: str) -> R | None:
-        """Return the object, None when there is none."""
-        path = f"{self._tables.of(kind).directory}/{id}"
-        return cast("R | None", self._local_copy.cache.entries.get(path))
-
-    def find(self, kind: type[R], *selectors: By) -> list[R]:
-        """Return the objects that all selectors match, in the order of their ids; InvalidFind, UnknownKind."""
-        return self.snapshot().find(kind, *selectors)
-
-    @property
-    def damaged(self) -> dict[str, str]:
-        """Files that should be objects and cannot be read: path and why. They are left out of everything."""
-        return {path: str(damaged) for path, damaged in list(self._damaged.items())}
-
-    @property
-    def version(self) -> int:
-        """The rev at which the copy equals the registry."""
-        return self._local_copy.rev
-
-    @property
-    def staleness(self) -> Staleness:
-        """How old the copy may be."""
-        return self._local_copy.staleness
-
-    @property
-    def error(self) -> VisorError | None:
-        """What ended it, if not `close`."""
-        return self._local_copy.error
 
     def wait_for(self, version: int, *, timeout: float | None = None) -> int:
         """Wait until the copy is at this version or later, and return its version. DeadlineExceeded."""
@@ -205,9 +156,6 @@ class Store:
             if not pause.next():
                 raise Conflict(f"others kept changing what the transaction read, until rev {self.version}")
 
-    def _transaction(self) -> Transaction:
-        return Transaction(self._local_copy.view(), self._tables, self._now, self._damaged)
-
     def _commit(
         self, tx: Transaction, known: Claims, note: str | None, timeout: float | None
     ) -> Claims | None:
@@ -217,7 +165,7 @@ class Store:
         command = Command([], [], [], [])
         for _ in tx.fill(command, known):
             turn()
-        _check_size(tx, command)
+        check_size(tx, command)
         result = self._client.txn(
             command.guards, command.then, command.orelse, codec=codecs.BYTES, note=note, timeout=timeout
         )
@@ -227,7 +175,7 @@ class Store:
                 self._local_copy.wait_for(result.rev, timeout)
             return None
         self._local_copy.wait_for(result.rev, timeout)
-        return {path: _claim(file) for path, file in zip(command.claims, result.results, strict=True)}
+        return {path: claim(file) for path, file in zip(command.claims, result.results, strict=True)}
 
     def batch(
         self,
@@ -360,9 +308,6 @@ class Store:
         return batches
 
     # -- as a whole -----------------------------------------------------------------------------------
-    def save(self) -> bytes:
-        """Return all objects at one version, as one message."""
-        return archive.save(self.snapshot(), self._tables)
 
     def restore(self, data: bytes, *, note: str | None = None, timeout: float | None = None) -> int:
         """Bring the store to what `save` returned, and return the version: new ones created, others updated or deleted.
@@ -385,38 +330,9 @@ class Store:
         """Return the objects of one kind as something that `follow` follows."""
         return Collection(self, kind)
 
-    def __repr__(self) -> str:
-        kinds = ", ".join(self._tables.by_name)
-        return f"<visor store of {kinds} below {self._root or '/'}, {self.staleness}>"
-
 
 RESTORE_CHANGES = 1300
 """Objects in one transaction of a restore: each takes up to three guards."""
-
-
-def _same(one: Record, other: Record) -> bool:
-    return one.meta.version == other.meta.version
-
-
-def _check_size(tx: Transaction, command: Command) -> None:
-    """Raise TooLarge for what the registry would not take, before it is sent."""
-    most = DEFAULT.operations
-    needed = max(len(command.guards), len(command.then), len(command.orelse))
-    if needed > most:
-        raise TooLarge(
-            f"an update that writes {tx.changes} objects takes {needed} operations, and a transaction has {most} at "
-            "most: use batch, which splits it",
-            what="operations",
-            limit=most,
-            actual=needed,
-        )
-
-
-def _claim(file: object) -> tuple[int, str] | None:
-    if file is None:
-        return None
-    found: File[bytes] = file  # type: ignore[assignment]
-    return found.mod_rev, found.value.decode(errors="replace")
 
 
 public("visor.store", Store)

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 from visor import select
 from visor._core.backoff import seconds_or_ever
 from visor._core.call import nothing_changed
-from visor._core.dataclass import dataclass
-from visor._core.following.delta import Batch
 from visor._core.following.errors import Stopped
 from visor._core.following.staleness import Staleness
 from visor._core.public import public
-from visor._core.store.record import FrozenDict
-from visor._core.views.endpoint import Endpoint, Found, decode
+from visor._core.views.announced import (
+    Announced,
+    BaseRegistryLocator,
+    BaseStaticLocator,
+    endpoint_at,
+    read_announced,
+    same_announced,
+)
+from visor._core.views.endpoint import Endpoint, Found
 from visor._drivers.blocking.signal import Signal
 from visor.blocking.following.local_copy import LocalCopy
 
@@ -59,22 +64,14 @@ def get_nonempty(locator: Locator, *, timeout: float | None = None) -> Found:
     return found
 
 
-class StaticLocator:
+class StaticLocator(BaseStaticLocator):
     """A list that is told: None is nothing yet (version 0), anything else is version 1, `set` makes the next."""
 
+    _signal: Signal
+
     def __init__(self, endpoints: Iterable[Endpoint] | None = None) -> None:
-        self._found = Found() if endpoints is None else Found(1, tuple(endpoints))
-        self._signal = Signal()
+        super().__init__(endpoints, Signal())
         self._closed = False
-
-    def set(self, endpoints: Iterable[Endpoint]) -> None:
-        """Put another list in its place."""
-        self._found = Found(self._found.version + 1, tuple(endpoints))
-        self._signal.fire()
-
-    def cached(self) -> Found:
-        """Return the list."""
-        return self._found
 
     def wait_for_update(self, version: int, *, timeout: float | None = None) -> Found:
         """Wait for a list newer than `version`, and return it. DeadlineExceeded; Stopped after `close`."""
@@ -98,38 +95,18 @@ class StaticLocator:
         self._closed = True
         self._signal.fire()
 
-    def __str__(self) -> str:
-        return f"static: {', '.join(map(str, self._found.endpoints)) or 'nobody'}"
 
-    def __repr__(self) -> str:
-        return f"<visor locator of {len(self.cached().endpoints)} endpoints that do not change>"
-
-
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """One file of the directory: an endpoint, or why it is none."""
-
-    rev: int
-    endpoint: Endpoint | None
-    problem: str = ""
-
-
-class RegistryLocator:
+class RegistryLocator(BaseRegistryLocator):
     """Those who have announced themselves (`announce`) and whose lease is alive."""
 
-    def __init__(self, client: Client[Any], path: str = DIRECTORY, *, confirm: float = 5.0) -> None:
-        self._path = path
-        self._cut = len(path.rstrip("/")) + 1
-        self._local_copy: LocalCopy[Announced] = LocalCopy(
-            client, select.children(path), _read, _same, confirm=confirm, moved=self._moved
-        )
-        self._version = 0
-        self._found = Found()
-        self._started = False
+    _local_copy: LocalCopy[Announced]
 
-    def _moved(self, batch: Batch[Announced]) -> None:
-        if batch.deltas or not self._version:
-            self._version += 1
+    def __init__(self, client: Client[Any], path: str = DIRECTORY, *, confirm: float = 5.0) -> None:
+        super().__init__(path)
+        self._local_copy = LocalCopy(
+            client, select.children(path), read_announced, same_announced, confirm=confirm, moved=self._moved
+        )
+        self._started = False
 
     def start(self, *, timeout: float | None = None) -> RegistryLocator:
         """Fetch who is there, and follow it from then on; idempotent, `with` does it."""
@@ -155,18 +132,6 @@ class RegistryLocator:
         """How old what is known may be."""
         return self._local_copy.staleness
 
-    def cached(self) -> Found:
-        """Return who is there, in the order of their ids."""
-        found = self._found
-        if found.version == self._version:
-            return found
-        with self._local_copy.cache.latch:
-            version, entries = self._version, sorted(self._local_copy.cache.entries.items())
-        endpoints = tuple(held.endpoint for _, held in entries if held.endpoint is not None)
-        problems = {path[self._cut :]: held.problem for path, held in entries if held.endpoint is None}
-        self._found = found = Found(version, endpoints, FrozenDict(problems))
-        return found
-
     def wait_for_update(self, version: int, *, timeout: float | None = None) -> Found:
         """Wait for news later than `version`, and return who is there. DeadlineExceeded, Stopped."""
         local_copy = self._local_copy
@@ -183,12 +148,6 @@ class RegistryLocator:
             self._local_copy.refresh(timeout)
         return self._local_copy._asked >= moment
 
-    def __str__(self) -> str:
-        return f"announced below {self._path}: {', '.join(map(str, self.cached().endpoints)) or 'nobody'}"
-
-    def __repr__(self) -> str:
-        return f"<visor locator of {len(self.cached().endpoints)} endpoints below {self._path}>"
-
 
 def locator(config: Mapping[str, Any], client: Client[Any] | None = None) -> Locator:
     """Return the locator that a configuration describes.
@@ -198,28 +157,10 @@ def locator(config: Mapping[str, Any], client: Client[Any] | None = None) -> Loc
     """
     kind = config.get("type")
     if kind == "static":
-        return StaticLocator([_address(text) for text in config.get("endpoints", ())])
+        return StaticLocator([endpoint_at(text) for text in config.get("endpoints", ())])
     if kind == "registry" and client is not None:
         return RegistryLocator(client, config.get("path", DIRECTORY))
     raise ValueError(f"a locator is static, or registry with a client, not {dict(config)!r}")
-
-
-def _address(text: str) -> Endpoint:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
-        raise ValueError(f"{text!r} is no HOST:PORT")
-    return Endpoint(host.strip("[]"), int(port))
-
-
-def _read(path: str, rev: int, version: list[Any]) -> Announced:
-    try:
-        return Announced(version[0], decode(version[1]))
-    except ValueError as error:
-        return Announced(version[0], None, str(error))
-
-
-def _same(one: Announced, other: Announced) -> bool:
-    return one.rev == other.rev
 
 
 public("visor.views", Locator, StaticLocator, RegistryLocator, get_nonempty, locator)
