@@ -14,6 +14,7 @@ import visor.registry as registry_names
 from visor import errors
 from visor._core.backoff import Deadline, in_seconds, whole_of
 from visor._core.registry.scaling import STEP
+from visor.aio.registry.base import access_of
 from visor.blocking.registry.base import Registered
 from visor.protocol import verbs
 from visor.registry import EventType, Presence, Registry, Scaled, Service, Snapshot
@@ -126,7 +127,7 @@ def _free_of_it(result: object) -> None:
     """What a call returned works on when the call's deadline has passed."""
     for each in getattr(result, "instances", ()) if isinstance(result, Scaled) else (result,):
         if isinstance(each, Registered | Presence):
-            assert each.access.left() is None
+            assert access_of(each).left() is None
 
 
 @pytest.mark.parametrize("name", CALLS)

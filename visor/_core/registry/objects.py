@@ -38,7 +38,7 @@ class Moment(Protocol):
     def rev(self) -> int:
         """The rev."""
 
-    def lasting(self) -> Self:
+    def _lasting(self) -> Self:
         """Return it without the deadline of the call that made it: what a call returns lives on after that."""
 
 
@@ -52,7 +52,7 @@ class Registered:
     __slots__ = ("_mod_rev", "_record", "_view")
 
     def __init__(self, view: Moment, record: Any, mod_rev: int) -> None:
-        self._view = view.lasting()
+        self._view = view._lasting()
         self._record = record
         self._mod_rev = mod_rev
 

@@ -19,7 +19,7 @@ from visor._core.registry.plan import Refused
 from visor._core.registry.records import encode
 from visor._core.registry.schema import text
 from visor._core.registry.states import ENDED
-from visor.aio.registry.base import Registered
+from visor.aio.registry.base import Registered, access_of, within
 from visor.errors import NotFound
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class App(Registered, BaseApp):
             raise AlreadyRegistered(
                 f"app {self.name}: is registered already", path=path, actual=self._mod_rev
             )
-        record = replace(self._record, registered=self.access.time())
+        record = replace(self._record, registered=self._access.time())
         plan = registrations.register_app(record, self._given, self.rev)
-        done = await self.access.commit(plan, timeout)
+        done = await self._access.commit(plan, timeout)
         if isinstance(done, Refused):
             raise registrations.why(f"app {self.name}", path, self.rev, done, created=True)
         return self._at(done, record, done)
@@ -80,8 +80,8 @@ class App(Registered, BaseApp):
         path = layout.app(self.name)
         if not self.is_registered:
             raise NotFound(f"app {self.name}: not registered", path=path, rev=self.rev)
-        view = self._view.within(timeout)
-        access = view.access
+        view = within(self._view, timeout)
+        access = access_of(view)
         pauses = access.pauses()
         mark = access.mark(None, reason)
         while True:
@@ -108,10 +108,10 @@ class App(Registered, BaseApp):
 
         An app that is not registered by then comes back as one that can be registered.
         """
-        view = await self._view.within(timeout).fast_forward(rev)
+        view = await within(self._view, timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = await view.access.get(layout.app(self.name), view.rev)
+        _, version = await access_of(view).get(layout.app(self.name), view.rev)
         if version is None:
             return App(view, replace(self._record, registered=None), 0)
         return App(view, view.decode(AppRecord, layout.app(self.name), version), version[0])
@@ -124,7 +124,7 @@ class App(Registered, BaseApp):
         path = layout.app(self.name)
         if not self.is_registered:
             raise NotFound(f"app {self.name}: not registered", path=path, rev=self.rev)
-        done = await self.access.commit(registrations.replace(path, encode(record), self._mod_rev), timeout)
+        done = await self._access.commit(registrations.replace(path, encode(record), self._mod_rev), timeout)
         if isinstance(done, Refused):
             raise registrations.why(f"app {self.name}", path, self.rev, done)
         return self._at(done, record, done)
@@ -132,18 +132,18 @@ class App(Registered, BaseApp):
     # -- the environment, a variable at a time --------------------------------------------------------
     async def environment_variables(self, *, timeout: float | None = None) -> Mapped[str, str]:
         """Return the environment at this rev; empty when there is none."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         if not self.is_registered:
             return Mapped(self._given)
         return await view.variables(self.name)
 
     async def get_environment_variable(self, key: str, *, timeout: float | None = None) -> str:
         """Return a variable's value at this rev; NotFound when there is none."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         path = layout.variable(self.name, names.variable(key))
         if not self.is_registered and key in self._given:
             return self._given[key]
-        _, version = await view.access.get(path, self.rev)
+        _, version = await access_of(view).get(path, self.rev)
         if version is None:
             raise NotFound(f"app {self.name}: no variable {key!r}", path=path, rev=self.rev)
         return layout.variable_text(path, version[1])[1]
@@ -162,7 +162,7 @@ class App(Registered, BaseApp):
             given = MappingProxyType({**self._given, key: value})
             return App(self._view, self._record, 0, given)
         plan = registrations.set_variable(self.name, key, value, self.rev)
-        done = await self.access.commit(plan, timeout)
+        done = await self._access.commit(plan, timeout)
         if isinstance(done, Refused):
             path = layout.variable(self.name, key)
             raise registrations.variable_changed(self.name, key, path, self.rev, done)
@@ -178,7 +178,7 @@ class App(Registered, BaseApp):
                 raise NotFound(f"app {self.name}: no variable {key!r}", path=path, rev=self.rev)
             rest = {name: value for name, value in self._given.items() if name != key}
             return App(self._view, self._record, 0, MappingProxyType(rest))
-        access = self.access.within(timeout)
+        access = self._access.within(timeout)
         await self.get_environment_variable(key, timeout=access.left())
         done = await access.commit(registrations.delete_variable(self.name, key, self.rev))
         if isinstance(done, Refused):
@@ -188,37 +188,37 @@ class App(Registered, BaseApp):
     # -- what belongs to it ---------------------------------------------------------------------------
     async def revisions(self, *, timeout: float | None = None) -> Listed[Revision]:
         """Return its revisions at this rev, by ref."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         return await view.revisions(self.name)
 
     async def revision(self, ref: str, *, timeout: float | None = None) -> Revision:
         """Return one of its revisions; NotFound."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         return await view.revision(self.name, ref)
 
     async def procs(self, *, timeout: float | None = None) -> Listed[ProcType]:
         """Return its process types at this rev, by name."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         return await view.procs(self.name)
 
     async def proc(self, name: str, *, timeout: float | None = None) -> ProcType:
         """Return one of its process types; NotFound."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         return await view.proc(self.name, name)
 
     async def envs(self, *, timeout: float | None = None) -> Listed[Env]:
         """Return its immutable environments at this rev, by ref."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         return await view.envs(self.name)
 
     async def env(self, ref: str, *, timeout: float | None = None) -> Env:
         """Return one of its immutable environments; NotFound."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         return await view.env(self.name, ref)
 
     async def instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return its instances at this rev, ended ones too, by revision, process type, environment and id."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         return await view.instances(self.name)
 
     async def register_revision(
@@ -232,9 +232,9 @@ class App(Registered, BaseApp):
     ) -> Revision:
         """Take a revision out; see `Revision.unregister`."""
         if isinstance(revision, str):
-            view = self._view.within(timeout)
+            view = within(self._view, timeout)
             revision = await view.revision(self.name, revision)
-            timeout = view.access.left()
+            timeout = access_of(view).left()
         return await revision.unregister(timeout=timeout)
 
     async def register_proc(self, name: str, *, timeout: float | None = None, **fields: Any) -> ProcType:

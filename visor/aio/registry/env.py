@@ -20,7 +20,7 @@ class Env(Registered, BaseEnv):
 
     async def register(self, *, timeout: float | None = None) -> Env:
         """Register it; Exists when the app has one of that name, NotFound without the app."""
-        record = replace(self._record, registered=self.access.time())
+        record = replace(self._record, registered=self._access.time())
         path = layout.env(self.app, self.ref)
         done = await register_part(self, f"env {self.app} {self.ref}", path, encode(record), timeout)
         return Env(self._view.at(done), record, done)

@@ -21,6 +21,7 @@ from visor._core.registry.model import (
 )
 from visor._core.registry.transitions import Seen
 from visor.aio.registry.app import App
+from visor.aio.registry.base import access_of, within
 from visor.aio.registry.instance import Instance
 from visor.aio.registry.proc import ProcType
 from visor.aio.registry.revision import Revision
@@ -76,7 +77,7 @@ class EventWatch:
 
     async def next(self, *, timeout: float | None = None) -> Event:
         """Return the next event; DeadlineExceeded when none comes in `timeout` seconds (None: wait for ever)."""
-        deadline = self._view.access.client.channel.driver.deadline(1e9 if timeout is None else timeout)
+        deadline = access_of(self._view).client.channel.driver.deadline(1e9 if timeout is None else timeout)
         while not self._ready:
             if self._taken is None:
                 self._taken = await self._watch.next(timeout=None if timeout is None else deadline.left())
@@ -105,7 +106,7 @@ class EventWatch:
         if self._types is not None:
             found = [each for each in found if each.type in self._types]
         then = self._view.at(commit.rev)
-        fetched = await fetch(then.within(timeout), found)
+        fetched = await fetch(within(then, timeout), found)
         return [Event(then, commit, each) for each in fetched]
 
     def __aiter__(self) -> AsyncIterator[Event]:
@@ -148,7 +149,7 @@ async def watch_event(
     """Follow the events from `rev` on, of everything or of one app."""
     chosen = None if types is None else frozenset(EventType(each) for each in types)
     what = select.tree(layout.app_directory(app)) if app is not None else smallest(chosen)
-    watch = await view.access.client.watch(what, rev, previous=True, codec=BYTES, timeout=timeout)
+    watch = await access_of(view).client.watch(what, rev, previous=True, codec=BYTES, timeout=timeout)
     return EventWatch(view, watch, chosen)
 
 
@@ -162,7 +163,7 @@ async def fetch(view: Snapshot, found: list[Happening]) -> list[Happening]:
     for directory, paths in groups.items():
         last = int(max(paths).rsplit("/", 1)[1]) + 1
         span = select.range(min(paths), f"{directory}/{layout.number(last)}")
-        rows.update((await view.access.scan(span, view.rev))[1])
+        rows.update((await access_of(view).scan(span, view.rev))[1])
     return [each if each.fetch is None else filled(each, rows.get(each.fetch)) for each in found]
 
 

@@ -19,7 +19,7 @@ from visor._core.registry.objects import BaseMember, BaseRunner
 from visor._core.registry.plan import Refused
 from visor._core.registry.records import decode, encode
 from visor._drivers.aio.control import ask
-from visor.aio.registry.base import Registered
+from visor.aio.registry.base import Registered, access_of
 from visor.codecs import BYTES
 from visor.errors import DecodeError, NotFound, Rejected
 from visor.values import Commit
@@ -40,8 +40,8 @@ class Runner(Registered, BaseRunner):
         what = f"runner {self.addr}"
         if self.is_registered:
             raise AlreadyRegistered(f"{what}: is registered already", path=path, actual=self._mod_rev)
-        record = replace(self._record, registered=self.access.time())
-        done = await self.access.commit(registrations.create(path, encode(record), self.rev), timeout)
+        record = replace(self._record, registered=self._access.time())
+        done = await self._access.commit(registrations.create(path, encode(record), self.rev), timeout)
         if isinstance(done, Refused):
             raise registrations.why(what, path, self.rev, done, created=True)
         return Runner(self._view.at(done), record, done)
@@ -52,7 +52,7 @@ class Runner(Registered, BaseRunner):
         what = f"runner {self.addr}"
         if not self.is_registered:
             raise NotFound(f"{what}: not registered", path=path, rev=self.rev)
-        done = await self.access.commit(registrations.remove(path, self._mod_rev), timeout)
+        done = await self._access.commit(registrations.remove(path, self._mod_rev), timeout)
         if isinstance(done, Refused):
             raise registrations.why(what, path, self.rev, done)
         return Runner(self._view.at(done), replace(self._record, registered=None), 0)
@@ -96,9 +96,9 @@ class Member(Registered, BaseMember):
 
         With a lease it is gone when that ends.
         """
-        record = replace(self._record, registered=self.access.time())
+        record = replace(self._record, registered=self._access.time())
         plan = registrations.overwrite(self._path, encode(record), self.rev, lease=lease)
-        done = await self.access.commit(plan, timeout)
+        done = await self._access.commit(plan, timeout)
         if isinstance(done, Refused):
             raise registrations.why(f"{self.kind} {self.addr}", self._path, self.rev, done)
         return Member(self._view.at(done), record, done)
@@ -108,7 +108,7 @@ class Member(Registered, BaseMember):
         what = f"{self.kind} {self.addr}"
         if not self.is_registered:
             raise NotFound(f"{what}: not registered", path=self._path, rev=self.rev)
-        done = await self.access.commit(registrations.remove(self._path, self._mod_rev), timeout)
+        done = await self._access.commit(registrations.remove(self._path, self._mod_rev), timeout)
         if isinstance(done, Refused):
             raise registrations.why(what, self._path, self.rev, done)
         return Member(self._view.at(done), replace(self._record, registered=None), 0)
@@ -124,7 +124,7 @@ class RunnerWatch:
 
     async def next(self, *, timeout: float | None = None) -> tuple[str, Runner]:
         """Return the next one; DeadlineExceeded when none comes in `timeout` seconds (None: wait for ever)."""
-        deadline = self._view.access.client.channel.driver.deadline(1e9 if timeout is None else timeout)
+        deadline = access_of(self._view).client.channel.driver.deadline(1e9 if timeout is None else timeout)
         while not self._ready:
             commit = await self._watch.next(timeout=None if timeout is None else deadline.left())
             self._take(commit)
@@ -173,7 +173,7 @@ async def watch_runner(
 ) -> RunnerWatch:
     """Follow the runners of a host, or of all, from `rev` on."""
     what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
-    watch = await view.access.client.watch(what, rev, previous=True, codec=BYTES, timeout=timeout)
+    watch = await access_of(view).client.watch(what, rev, previous=True, codec=BYTES, timeout=timeout)
     return RunnerWatch(view, watch)
 
 

@@ -12,6 +12,7 @@ from visor._core.registry import layout
 from visor._core.registry.model import LeaseRecord, MemberRecord
 from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import encode
+from visor.aio.registry.base import access_of
 from visor.errors import VisorError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Presence:
 
     def __init__(self, access: Access, host: str, session: Session, files: Mapping[str, bytes]) -> None:
         self.host = host
-        self.access = access
+        self._access = access
         self._lease = session
         self._files = files
         """What says that the host is there."""
@@ -59,7 +60,7 @@ class Presence:
         plan = Plan(note=f"attend {self.host} again")
         plan.missing(path)
         plan.put(path, self._files[path], self.lease)
-        await self.access.commit(plan, timeout)
+        await self._access.commit(plan, timeout)
 
     async def __aenter__(self) -> Presence:
         return self
@@ -75,7 +76,7 @@ class Presence:
 
 async def attend(view: Snapshot, host: str, ttl: float, version: str | None) -> Presence:
     """Take a lease, and register the host and its process manager on it."""
-    access = view.access
+    access = access_of(view)
     # Made before there is a lease to give back.
     member = encode(MemberRecord("pm", host, None, version, access.time()))
     session = await access.client.session(ttl, timeout=access.left())

@@ -19,7 +19,7 @@ from visor._core.registry.records import check, encode
 from visor._core.registry.schema import texts
 from visor._core.registry.states import State
 from visor.aio.registry.access import Access
-from visor.aio.registry.base import Registered
+from visor.aio.registry.base import Registered, access_of, within
 from visor.aio.registry.registration import unregister_part
 from visor.errors import Conflict
 
@@ -45,7 +45,7 @@ class ProcType(Registered, BaseProcType):
             raise AlreadyRegistered(
                 f"{self._what}: is registered already", path=self._path, actual=self._mod_rev
             )
-        access = self.access.within(timeout)
+        access = self._access.within(timeout)
         pauses = access.pauses()
         while True:
             record, plan = await self._claim_port(access)
@@ -111,7 +111,7 @@ class ProcType(Registered, BaseProcType):
         record = replace(self._record, **{name: value for name, value in given.items() if value is not None})
         if attrs is not None:
             record = replace(record, attrs=texts("attrs", attrs))
-        done = await self.access.commit(
+        done = await self._access.commit(
             registrations.replace(self._path, encode(record), self._mod_rev), timeout
         )
         if isinstance(done, Refused):
@@ -120,10 +120,10 @@ class ProcType(Registered, BaseProcType):
 
     async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> ProcType:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = await self._view.within(timeout).fast_forward(rev)
+        view = await within(self._view, timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = await view.access.get(self._path, view.rev)
+        _, version = await access_of(view).get(self._path, view.rev)
         if version is None:
             return ProcType(view, replace(self._record, registered=None), 0)
         return ProcType(view, view.decode(ProcRecord, self._path, version), version[0])
@@ -132,7 +132,7 @@ class ProcType(Registered, BaseProcType):
         self, revision: str | None = None, *, timeout: float | None = None
     ) -> Listed[Instance]:
         """Return its instances at this rev, of all revisions or of one, ended ones too."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         return await view.instances(self.app, revision, self.name)
 
     async def failed_instances(self, *, timeout: float | None = None) -> Listed[Instance]:
@@ -145,17 +145,17 @@ class ProcType(Registered, BaseProcType):
 
     async def num_instances(self, *, timeout: float | None = None) -> int:
         """Return how many are pending, claimed or running at this rev, of all revisions."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         live = select.glob(f"/apps/{self.app}/live/*/{self.name}/**")
-        return (await view.access.count(live, self.rev))[1]
+        return (await access_of(view).count(live, self.rev))[1]
 
     async def running_revs(self, *, timeout: float | None = None) -> list[str]:
         """Return the revisions that have pending, claimed or running instances of it."""
-        view = self._view.within(timeout)
-        refs = await view.access.sizes(f"/apps/{self.app}/live", self.rev)
+        view = within(self._view, timeout)
+        refs = await access_of(view).sizes(f"/apps/{self.app}/live", self.rev)
         found = []
         for ref in sorted(refs):
-            if self.name in await view.access.sizes(layout.group(self.app, "live", ref), self.rev):
+            if self.name in await access_of(view).sizes(layout.group(self.app, "live", ref), self.rev):
                 found.append(ref)
         return found
 

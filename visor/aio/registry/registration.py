@@ -10,6 +10,7 @@ from visor._core.registry import layout, registrations
 from visor._core.registry.errors import AlreadyRegistered
 from visor._core.registry.model import ProcRecord
 from visor._core.registry.plan import Refused
+from visor.aio.registry.base import access_of
 from visor.errors import NotFound
 from visor.paths import components
 
@@ -26,7 +27,7 @@ async def register_part(part: Registered, what: str, path: str, data: bytes, tim
         raise AlreadyRegistered(f"{what}: is registered already", path=path, actual=part.mod_rev)
     plan = registrations.create(path, data, part.rev, needs=[layout.app(components(path)[1])])
     plan.note = f"register {what}"
-    done = await part.access.commit(plan, timeout)
+    done = await access_of(part).commit(plan, timeout)
     if isinstance(done, Refused):
         raise registrations.why(what, path, part.rev, done, created=True)
     return done
@@ -47,7 +48,7 @@ async def unregister_part(
     if not part.is_registered:
         raise NotFound(f"{what}: not registered", path=path, rev=part.rev)
     app = components(path)[1]
-    access = part.access.within(timeout)
+    access = access_of(part).within(timeout)
     pauses = access.pauses()
     while True:
         rev, scales = await access.scan(_glob(app, "scale", group), keys=True)

@@ -9,6 +9,7 @@ from visor._core.registry import layout, mending
 from visor._core.registry.errors import BadRecord
 from visor._core.registry.mending import Repaired
 from visor._core.registry.plan import Plan, Refused, Version
+from visor.aio.registry.base import access_of
 from visor.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ async def repair(view: Snapshot, path: str) -> Repaired:
 
     NotFound, Conflict when it can be read, or others keep changing it.
     """
-    access = view.access
+    access = access_of(view)
     pauses = access.pauses()
     rev, version = await access.get(path)
     if version is None:
@@ -43,16 +44,16 @@ async def repair(view: Snapshot, path: str) -> Repaired:
 
 
 async def _plan(view: Snapshot, path: str, version: Version) -> tuple[Plan, bool]:
-    mark = view.access.mark(None, mending.UNREADABLE)
+    mark = access_of(view).mark(None, mending.UNREADABLE)
     if path == layout.NEXT_PORT:
         return mending.count_ports(version[0], [proc._record.port for proc in await view.procs()], mark), True
     number = mending.number_of(path)
     found: dict[str, Version] = {}
     for what in mending.files_of(number) if number is not None else ():
-        found.update((await view.access.scan(what, view.rev))[1])
+        found.update((await access_of(view).scan(what, view.rev))[1])
     if path not in found:
         return mending.take_out(path, version[0], mark), False
-    _, rows = await view.access.scan(select.children(layout.LEASES), view.rev, keys=True)
+    _, rows = await access_of(view).scan(select.children(layout.LEASES), view.rev, keys=True)
     return mending.mend(found, layout.lease_numbers(each for each, _ in rows), mark)
 
 

@@ -14,7 +14,7 @@ from visor._core.registry.model import RevisionRecord
 from visor._core.registry.objects import BaseRevision
 from visor._core.registry.plan import Refused
 from visor._core.registry.records import check, encode
-from visor.aio.registry.base import Registered
+from visor.aio.registry.base import Registered, access_of, within
 from visor.aio.registry.registration import register_part, unregister_part
 from visor.errors import NotFound
 
@@ -30,7 +30,7 @@ class Revision(Registered, BaseRevision):
 
     async def register(self, *, timeout: float | None = None) -> Revision:
         """Register it; Exists when the app has one of that name, NotFound without the app."""
-        record = replace(self._record, registered=self.access.time())
+        record = replace(self._record, registered=self._access.time())
         done = await register_part(self, self._what, self._path, encode(record), timeout)
         return Revision(self._view.at(done), record, done)
 
@@ -44,7 +44,7 @@ class Revision(Registered, BaseRevision):
         if not self.is_registered:
             return Revision(self._view, check(replace(self._record, archive_url=url)), 0)
         record = replace(self._record, archive_url=url)
-        done = await self.access.commit(
+        done = await self._access.commit(
             registrations.replace(self._path, encode(record), self._mod_rev), timeout
         )
         if isinstance(done, Refused):
@@ -53,10 +53,10 @@ class Revision(Registered, BaseRevision):
 
     async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Revision:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = await self._view.within(timeout).fast_forward(rev)
+        view = await within(self._view, timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = await view.access.get(self._path, view.rev)
+        _, version = await access_of(view).get(self._path, view.rev)
         if version is None:
             return Revision(view, replace(self._record, registered=None), 0)
         return Revision(view, view.decode(RevisionRecord, self._path, version), version[0])
@@ -69,7 +69,7 @@ class Revision(Registered, BaseRevision):
 
     async def instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return its instances at this rev, ended ones too."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         return await view.instances(self.app, self.ref)
 
     async def register_instance(
@@ -97,15 +97,15 @@ class Revision(Registered, BaseRevision):
 
     async def procs_running(self, *, timeout: float | None = None) -> list[str]:
         """Return the process types that it has instances of."""
-        view = self._view.within(timeout)
-        sizes = await view.access.sizes(layout.group(self.app, "live", self.ref), self.rev)
+        view = within(self._view, timeout)
+        sizes = await access_of(view).sizes(layout.group(self.app, "live", self.ref), self.rev)
         return sorted(sizes)
 
     async def count(self, *, timeout: float | None = None) -> int:
         """Return how many instances of it are pending, claimed or running at this rev."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         live = select.tree(layout.group(self.app, "live", self.ref))
-        return (await view.access.count(live, self.rev))[1]
+        return (await access_of(view).count(live, self.rev))[1]
 
 
 public("visor.aio.registry", Revision)

@@ -18,6 +18,7 @@ from visor._core.registry.scaling import Amount, Group, Order, ScaleCount
 from visor._core.registry.schema import text
 from visor._core.registry.states import ENDED
 from visor._core.registry.transitions import Seen
+from visor.aio.registry.base import access_of, within
 from visor.aio.registry.instance import Instance
 from visor.errors import BadRequest, Conflict, NotFound
 
@@ -44,8 +45,8 @@ async def scale_group(
     """Bring a group to an amount: up to 500 instances in one rev, more in steps that are whole each."""
     from visor.aio.registry.repair import mend_or_raise
 
-    view = view.within(timeout)
-    access = view.access
+    view = within(view, timeout)
+    access = access_of(view)
     by = access.who(by)
     pauses = access.pauses()
     done: list[Instance] = []
@@ -82,14 +83,14 @@ async def scale_group(
 async def _require(view: Snapshot, group: Group, rev: int) -> None:
     """Raise NotFound when a part of the group is not registered: of that there is nothing to count."""
     for path in scaling.parts(group):
-        if (await view.access.get(path, rev))[1] is None:
+        if (await access_of(view).get(path, rev))[1] is None:
             raise scaling.absent(group, Refused(rev, {path: None}))
 
 
 async def top_up(view: Snapshot, group: Group, by: str | None, timeout: float | None) -> Scaled:
     """Register what a group lacks of what `scale` was last told, up to 500 in one rev; never stop anything."""
-    view = view.within(timeout)
-    access = view.access
+    view = within(view, timeout)
+    access = access_of(view)
     by = access.who(by)
     pauses = access.pauses()
     path = group.directory("scale")
@@ -114,7 +115,7 @@ async def _attempt(
     view: Snapshot, order: Order, rev: int, count: int, step: int, ids: list[int]
 ) -> Refused | tuple[int, list[Instance]]:
     """Try one step from what was counted at `rev`; return its rev and the instances it is about."""
-    access = view.access
+    access = access_of(view)
     after: list[InstanceRecord | None]
     if step == 0:
         after, plan = [], scaling.settle(order, rev, count)
@@ -138,7 +139,7 @@ async def _attempt(
 
 async def _lowest(view: Snapshot, group: Group, rev: int, count: int) -> list[Seen]:
     """Return the live instances of the lowest ids at `rev`."""
-    access = view.access
+    access = access_of(view)
     live = select.children(group.directory("live"))
     _, entries = await access.scan(live, rev, keys=True, limit=count)
     wanted = [path.rsplit("/", 1)[1] for path, _ in entries]
@@ -160,7 +161,7 @@ async def count_group(view: Snapshot, app: str, revision: str, proc: str, env: s
     """Count the instances of a process type of a revision, of all environments or of one ("" for none)."""
     counts: list[Mapping[str, int]] = []
     for kind in ("live", "stopping"):
-        sizes = await view.access.sizes(layout.group(app, kind, revision, proc), view.rev)
+        sizes = await access_of(view).sizes(layout.group(app, kind, revision, proc), view.rev)
         named = {"" if name == layout.NO_ENV else name: size for name, size in sizes.items()}
         counts.append(named if env is None else {env: named.get(env, 0)})
     live, stopping = counts
@@ -171,7 +172,7 @@ async def register_one(
     view: Snapshot, group: Group, place: tuple[str, int] | None, timeout: float | None
 ) -> Instance:
     """Register one instance: pending, or running at HOST and PORT."""
-    access = view.access.within(timeout)
+    access = access_of(view).within(timeout)
     time = access.time()
     (identity,) = await access.ids(1)
     record, plan = scaling.single(group, identity, place, time)
@@ -186,7 +187,7 @@ async def purge(view: Snapshot, app: str | None, reason: str) -> int:
 
     Of one that cannot be read nobody knows whether it has ended: it stays.
     """
-    access = view.access
+    access = access_of(view)
     text("reason", reason)
     ended = [each for each in await view.instances(app) if each.state in ENDED]
     count = 0

@@ -32,6 +32,7 @@ from visor._core.registry.records import check, decode
 from visor._core.registry.schema import texts
 from visor._core.registry.states import TAKEN
 from visor.aio.registry.access import Access, Row
+from visor.aio.registry.base import access_of
 from visor.errors import NotFound
 from visor.select import Selector
 
@@ -70,10 +71,10 @@ class Snapshot:
     `damaged` of the list, as BadRecord. `Registry.repair` deals with it.
     """
 
-    __slots__ = ("_calm", "_leases", "_rev", "access")
+    __slots__ = ("_access", "_calm", "_leases", "_rev")
 
     def __init__(self, access: Access, rev: int) -> None:
-        self.access = access
+        self._access = access
         """How the objects of the domain ask and write. Not for applications."""
         self._rev = rev
         self._leases: frozenset[int] | None = None
@@ -86,25 +87,25 @@ class Snapshot:
 
     def at(self, rev: int) -> Snapshot:
         """Return the domain at another rev; nothing is asked."""
-        return self if rev == self._rev else Snapshot(self.access, rev)
+        return self if rev == self._rev else Snapshot(self._access, rev)
 
-    def within(self, timeout: float | None) -> Snapshot:
+    def _within(self, timeout: float | None) -> Snapshot:
         """Return this for one call of several requests, which share `timeout`; itself for None."""
-        return self if timeout is None else Snapshot(self.access.within(timeout), self._rev)
+        return self if timeout is None else Snapshot(self._access.within(timeout), self._rev)
 
-    def lasting(self) -> Snapshot:
+    def _lasting(self) -> Snapshot:
         """Return it without the deadline of the call that made it: what a call returns lives on after that."""
-        if self.access.unhurried is self.access:
+        if self._access.unhurried is self._access:
             return self
         if self._calm is None:
-            self._calm = Snapshot(self.access.unhurried, self._rev)
+            self._calm = Snapshot(self._access.unhurried, self._rev)
         return self._calm
 
     async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Snapshot:
         """Return the domain at `rev`, or at the latest; itself when that is not newer: never back in time."""
         if rev < 0:
-            rev = await self.access.within(timeout).rev()
-        return Snapshot(self.access, rev) if rev > self._rev else self
+            rev = await self._access.within(timeout).rev()
+        return Snapshot(self._access, rev) if rev > self._rev else self
 
     # -- apps and what belongs to them ----------------------------------------------------------------
     def new_app(
@@ -127,7 +128,7 @@ class Snapshot:
 
     async def app(self, name: str, *, timeout: float | None = None) -> App:
         """Return an app; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.app import App
 
         record, mod_rev = await view._one(AppRecord, layout.app(name), f"app {name}")
@@ -135,18 +136,18 @@ class Snapshot:
 
     async def app_in_any_case(self, name: str, *, timeout: float | None = None) -> App:
         """Return an app, also one whose record cannot be read: then only its name is known. NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.app import App
 
         try:
             return await view.app(name)
         except BadRecord:
-            _, version = await view.access.get(layout.app(name), self._rev)
+            _, version = await access_of(view).get(layout.app(name), self._rev)
             return App(self, AppRecord(name), version[0] if version is not None else 0)
 
     async def apps(self, *, timeout: float | None = None) -> Listed[App]:
         """Return all apps, by name."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.app import App
 
         found = await view._list(AppRecord, select.glob("/apps/*/app"))
@@ -154,14 +155,14 @@ class Snapshot:
 
     async def app_names(self, *, timeout: float | None = None) -> list[str]:
         """Return the names of all apps."""
-        view = self.within(timeout)
-        _, rows = await view.access.scan(select.glob("/apps/*/app"), self._rev, keys=True)
+        view = self._within(timeout)
+        _, rows = await access_of(view).scan(select.glob("/apps/*/app"), self._rev, keys=True)
         return [path.split("/")[2] for path, _ in rows]
 
     async def variables(self, app: str, *, timeout: float | None = None) -> Mapped[str, str]:
         """Return the environment of an app; empty when there is none, also of an app that does not exist."""
-        view = self.within(timeout)
-        _, rows = await view.access.scan(select.children(layout.variables(app)), self._rev)
+        view = self._within(timeout)
+        _, rows = await access_of(view).scan(select.children(layout.variables(app)), self._rev)
         found: dict[str, str] = {}
         bad: list[BadRecord] = []
         for path, version in rows:
@@ -181,7 +182,7 @@ class Snapshot:
 
     async def revision(self, app: str, ref: str, *, timeout: float | None = None) -> Revision:
         """Return a revision; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.revision import Revision
 
         path = layout.revision(app, ref)
@@ -189,7 +190,7 @@ class Snapshot:
 
     async def revisions(self, app: str | None = None, *, timeout: float | None = None) -> Listed[Revision]:
         """Return the revisions of an app, or of all."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.revision import Revision
 
         found = await view._list(RevisionRecord, _parts("revs", app))
@@ -224,14 +225,14 @@ class Snapshot:
 
     async def proc(self, app: str, name: str, *, timeout: float | None = None) -> ProcType:
         """Return a process type; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.proc import ProcType
 
         return ProcType(self, *await view._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
 
     async def procs(self, app: str | None = None, *, timeout: float | None = None) -> Listed[ProcType]:
         """Return the process types of an app, or of all."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.proc import ProcType
 
         found = await view._list(ProcRecord, _parts("procs", app))
@@ -249,14 +250,14 @@ class Snapshot:
 
     async def env(self, app: str, ref: str, *, timeout: float | None = None) -> Env:
         """Return an immutable environment; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.env import Env
 
         return Env(self, *await view._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
 
     async def envs(self, app: str | None = None, *, timeout: float | None = None) -> Listed[Env]:
         """Return the immutable environments of an app, or of all."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.env import Env
 
         found = await view._list(EnvRecord, _parts("envs", app))
@@ -265,7 +266,7 @@ class Snapshot:
     # -- instances ------------------------------------------------------------------------------------
     async def instance(self, identity: int, *, timeout: float | None = None) -> Instance:
         """Return an instance; NotFound for none such, Unregistered for one that is gone."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor._core.registry import instance_files, transitions
         from visor._core.registry.transitions import Seen
         from visor.aio.registry.instance import Instance
@@ -276,7 +277,7 @@ class Snapshot:
             raise NotFound(f"instance {identity}: not found", path=path, rev=self._rev)
         where = layout.group(found.app, "instances", found.revision, found.proc, found.env)
         where = f"{where}/{layout.number(identity)}"
-        _, version = await view.access.get(where, self._rev)
+        _, version = await access_of(view).get(where, self._rev)
         if version is None:
             raise transitions.unregistered(found, identity, where)
         record = decode(InstanceRecord, version[1], where)
@@ -285,7 +286,7 @@ class Snapshot:
 
     async def is_done(self, identity: int, *, timeout: float | None = None) -> bool:
         """Whether there was such an instance or ticket, and it is over for good; that stays true."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         found = await view.identity(identity)
         return found is not None and found.end is not None
 
@@ -299,7 +300,7 @@ class Snapshot:
         timeout: float | None = None,
     ) -> Listed[Instance]:
         """Return the instances, ended ones too, of everything or of what is given ("" is "no environment")."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.instance import Instance
 
         names_ = [app or "*", "instances", revision or "*", proc or "*"]
@@ -315,7 +316,7 @@ class Snapshot:
 
     async def host_instances(self, host: str, *, timeout: float | None = None) -> Listed[Instance]:
         """Return the instances that run on a host, the stopping ones too, by id. One request a page of 10 000."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.instance import Instance
 
         found = await view.instances_seen(select.children(layout.host(host)))
@@ -329,7 +330,7 @@ class Snapshot:
         records: list[tuple[InstanceRecord, int]] = []
         bad: list[BadRecord] = []
         # By pages, so that other tasks of this loop have a turn between them.
-        async for _, rows in self.access.pages(what, self._rev):
+        async for _, rows in self._access.pages(what, self._rev):
             _decode_into(InstanceRecord, rows, records, bad)
         leases = await self.leases_of(record for record, _ in records)
         seen = [
@@ -347,17 +348,17 @@ class Snapshot:
             return self._leases
         if len(wanted) == 1:
             (lease,) = wanted
-            _, version = await self.access.get(layout.lease(lease), self._rev)
+            _, version = await self._access.get(layout.lease(lease), self._rev)
             return frozenset() if version is None else frozenset(wanted)
-        _, rows = await self.access.scan(select.children(layout.LEASES), self._rev, keys=True)
+        _, rows = await self._access.scan(select.children(layout.LEASES), self._rev, keys=True)
         self._leases = layout.lease_numbers(path for path, _ in rows)
         return self._leases
 
     async def identity(self, identity: int, *, timeout: float | None = None) -> IdRecord | None:
         """Return what an id belongs to; None when nobody has it."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         path = layout.identity(identity)
-        _, version = await view.access.get(path, self._rev)
+        _, version = await access_of(view).get(path, self._rev)
         return None if version is None else view.decode(IdRecord, path, version)
 
     async def register_instance(
@@ -432,7 +433,7 @@ class Snapshot:
         self, app: str, revision: str, proc: str, env: str | None = None, *, timeout: float | None = None
     ) -> ScaleCount:
         """Count the instances, of all environments or of one ("" for those without); unknown names count 0."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.scale import count_group
 
         return await count_group(view, app, revision, proc, env)
@@ -441,11 +442,11 @@ class Snapshot:
         self, app: str | None = None, *, timeout: float | None = None
     ) -> Mapped[Group, ScaleRecord]:
         """Return what `scale` was last told, by group: what a scheduler compares the counts with."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor._core.registry.scaling import Group
 
         what = select.glob(f"/apps/{app or '*'}/scale/*/*/*")
-        _, rows = await view.access.scan(what, self._rev)
+        _, rows = await access_of(view).scan(what, self._rev)
         targets: dict[Group, ScaleRecord] = {}
         bad: list[BadRecord] = []
         for path, version in rows:
@@ -460,11 +461,11 @@ class Snapshot:
     # -- tickets --------------------------------------------------------------------------------------
     async def ticket(self, identity: int, *, timeout: float | None = None) -> Ticket:
         """Return a ticket, also one that is done or dead; NotFound. The id of an instance gives its ticket."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.ticket import Ticket
 
         path = layout.identity(identity)
-        _, version = await view.access.get(path, self._rev)
+        _, version = await access_of(view).get(path, self._rev)
         if version is None:
             raise NotFound(f"ticket {identity}: not found", path=path, rev=self._rev)
         found = view.decode(IdRecord, path, version)
@@ -474,21 +475,21 @@ class Snapshot:
 
     async def tickets(self, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return all tickets that are not processed: open ones, claimed ones, and instances that should stop."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         return await view._tickets(select.tree(layout.TICKETS))
 
     async def open_tickets(self, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return the tickets that can be claimed, the oldest first."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         return await view._tickets(select.children(layout.OPEN))
 
     async def host_tickets(self, host: str, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return the tickets that a host has claimed, and its instances that should stop."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         return await view._tickets(select.children(layout.claimed_tickets(host)))
 
     async def _tickets(self, what: Selector) -> Listed[Ticket]:
-        _, rows = await self.access.scan(what, self._rev)
+        _, rows = await self._access.scan(what, self._rev)
         from visor.aio.registry.ticket import from_file
 
         found: list[Ticket] = []
@@ -526,14 +527,14 @@ class Snapshot:
 
     async def service(self, name: str, *, timeout: float | None = None) -> Service:
         """Return a service; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.service import Service
 
         return Service(self, *await view._one(ServiceRecord, layout.service(name), f"service {name}"))
 
     async def services(self, *, timeout: float | None = None) -> Listed[Service]:
         """Return all services, by name."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.service import Service
 
         found = await view._list(ServiceRecord, select.glob("/services/*/service"))
@@ -541,7 +542,7 @@ class Snapshot:
 
     async def endpoint(self, service: str, addr: str, *, timeout: float | None = None) -> Endpoint:
         """Return an endpoint; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.service import Endpoint
 
         path = layout.endpoint(service, addr)
@@ -549,7 +550,7 @@ class Snapshot:
 
     async def endpoints(self, service: str, *, timeout: float | None = None) -> Listed[Endpoint]:
         """Return the endpoints of a service, by address."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.service import Endpoint
 
         found = await view._list(EndpointRecord, select.children(layout.endpoints(service)))
@@ -566,7 +567,7 @@ class Snapshot:
 
     async def runner(self, addr: str, *, timeout: float | None = None) -> Runner:
         """Return the runner at HOST:PORT; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor._core.registry import srv
         from visor.aio.registry.member import Runner
 
@@ -575,7 +576,7 @@ class Snapshot:
 
     async def runners(self, host: str | None = None, *, timeout: float | None = None) -> Listed[Runner]:
         """Return the runners of a host, or of all."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.member import Runner
 
         what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
@@ -590,7 +591,7 @@ class Snapshot:
 
     async def members(self, kind: str, *, timeout: float | None = None) -> Listed[Member]:
         """Return all loggers, proxies or process managers ("logger", "proxy", "pm"), by address."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.member import Member
 
         found = await view._list(
@@ -600,22 +601,22 @@ class Snapshot:
 
     async def loggers(self, *, timeout: float | None = None) -> Listed[Member]:
         """Return all loggers."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         return await view.members("logger")
 
     async def proxies(self, *, timeout: float | None = None) -> Listed[Member]:
         """Return all proxies."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         return await view.members("proxy")
 
     async def process_managers(self, *, timeout: float | None = None) -> Listed[Member]:
         """Return all process managers."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         return await view.members("pm")
 
     async def leases(self, *, timeout: float | None = None) -> Listed[LeaseRecord]:
         """Return the hosts that live as long as a lease."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         found = await view._list(LeaseRecord, select.children(layout.LEASES))
         return Listed((record for record, _ in found), found.damaged)
 
@@ -628,10 +629,10 @@ class Snapshot:
 
     async def verify(self, *, timeout: float | None = None) -> list[Fault]:
         """Look at every file of the domain and return what is wrong: nothing may be half there or left over."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.aio.registry.audit import verify
 
-        return await verify(view.access, self._rev)
+        return await verify(access_of(view), self._rev)
 
     async def watch_event(
         self,
@@ -652,13 +653,13 @@ class Snapshot:
         return decode(kind, version[1], path)
 
     async def _one(self, kind: type[T], path: str, what: str) -> tuple[T, int]:
-        _, version = await self.access.get(path, self._rev)
+        _, version = await self._access.get(path, self._rev)
         if version is None:
             raise NotFound(f"{what}: not registered", path=path, rev=self._rev)
         return decode(kind, version[1], path), version[0]
 
     async def _list(self, kind: type[T], what: Selector) -> Listed[tuple[T, int]]:
-        _, rows = await self.access.scan(what, self._rev)
+        _, rows = await self._access.scan(what, self._rev)
         found: list[tuple[T, int]] = []
         bad: list[BadRecord] = []
         _decode_into(kind, rows, found, bad)
@@ -667,10 +668,10 @@ class Snapshot:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):
             return NotImplemented
-        return self.access is other.access and self._rev == other._rev
+        return self._access is access_of(other) and self._rev == other._rev
 
     def __hash__(self) -> int:
-        return hash((id(self.access), self._rev))
+        return hash((id(self._access), self._rev))
 
     def __repr__(self) -> str:
         return f"<the domain at rev {self._rev}>"

@@ -18,7 +18,7 @@ from visor._core.registry.scaling import Group
 from visor._core.registry.states import Operation, State, Status
 from visor._core.registry.tickets import BaseTicket
 from visor._core.registry.transitions import Seen
-from visor.aio.registry.base import Registered
+from visor.aio.registry.base import Registered, access_of, within
 from visor.aio.registry.instance import Instance, claimer, look
 from visor.aio.registry.waiting import wait_until
 from visor.codecs import BYTES
@@ -70,7 +70,9 @@ class Ticket(Registered, BaseTicket):
         if self._instance is not None:
             return Ticket.of_instance(await self._instance.claim(host, lease=lease, timeout=timeout))
         host, _ = claimer(host, lease)
-        return await self._make(tickets.claim(self._record, self._mod_rev, host, self.access.time()), timeout)
+        return await self._make(
+            tickets.claim(self._record, self._mod_rev, host, self._access.time()), timeout
+        )
 
     async def unclaim(self, host: str | None = None, *, timeout: float | None = None) -> Ticket:
         """Give it back: it is announced again. NotClaimer for another host than the present claimer."""
@@ -97,12 +99,12 @@ class Ticket(Registered, BaseTicket):
         return Ticket.of_instance(await self._instance.failed(host, reason, timeout=timeout))
 
     async def _process(self, status: Status, host: str | None, reason: str, timeout: float | None) -> Ticket:
-        mark = self.access.mark(self.host if host is None or host == "" else host, reason)
+        mark = self._access.mark(self.host if host is None or host == "" else host, reason)
         step = tickets.processed(self._record, self._mod_rev, host, status, mark)
         return await self._make(step, timeout)
 
     async def _make(self, step: tickets.TicketStep, timeout: float | None) -> Ticket:
-        done = await self.access.commit(step.plan, timeout)
+        done = await self._access.commit(step.plan, timeout)
         if isinstance(done, Refused):
             raise step.refused(self.rev, done)
         return Ticket(self._view.at(done), step.record, done)
@@ -110,7 +112,7 @@ class Ticket(Registered, BaseTicket):
     # -- later ----------------------------------------------------------------------------------------
     async def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Ticket:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = await self._view.within(timeout).fast_forward(rev)
+        view = await within(self._view, timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
         if self._instance is not None:
@@ -142,7 +144,7 @@ def from_file(view: Snapshot, path: str, version: Version) -> Ticket:
 
 async def create_ticket(view: Snapshot, op: Operation, group: Group, timeout: float | None) -> Ticket:
     """Make a ticket that stands for itself. NotFound when a part of the group is not registered."""
-    access = view.access.within(timeout)
+    access = access_of(view).within(timeout)
     (identity,) = await access.ids(1)
     record, plan = tickets.create(identity, op, group, access.time())
     done = await access.commit(plan)
@@ -160,8 +162,8 @@ async def claim_ticket(
     The older ones go first, but each claimer draws at random among some of them: if all took the oldest, one would win
     and all others would have to ask again. Who loses draws among more the next time.
     """
-    view = view.within(timeout)
-    access = view.access
+    view = within(view, timeout)
+    access = access_of(view)
     pauses = access.pauses()
     page = PAGE
     while True:
@@ -181,7 +183,7 @@ async def claim_ticket(
 
 async def _drawn(view: Snapshot, wanted: tickets.Wanted, page: int) -> list[Ticket]:
     """Return a few open tickets that are wanted, drawn from the oldest page that has any."""
-    access = view.access
+    access = access_of(view)
     start, end = layout.open_ticket(0), f"{layout.OPEN}/~"
     while True:
         rev, rows = await access.scan(select.range(start, end), limit=page)
@@ -224,7 +226,7 @@ class TicketWatch:
 
     async def next(self, *, timeout: float | None = None) -> Ticket:
         """Return the next ticket; DeadlineExceeded when none comes in `timeout` seconds (None: wait for ever)."""
-        deadline = self._view.access.client.channel.driver.deadline(1e9 if timeout is None else timeout)
+        deadline = access_of(self._view).client.channel.driver.deadline(1e9 if timeout is None else timeout)
         while not self._ready:
             commit = await self._watch.next(timeout=None if timeout is None else deadline.left())
             self._ready = self._tickets(commit)[::-1]
@@ -282,7 +284,7 @@ async def watch_ticket(
     view: Snapshot, rev: int | None, host: str | None, timeout: float | None
 ) -> TicketWatch:
     """Follow the tickets from `rev` on: open ones, and stop tickets (of one host)."""
-    watch = await view.access.client.watch(select.tree(layout.TICKETS), rev, codec=BYTES, timeout=timeout)
+    watch = await access_of(view).client.watch(select.tree(layout.TICKETS), rev, codec=BYTES, timeout=timeout)
     return TicketWatch(view, watch, host)
 
 

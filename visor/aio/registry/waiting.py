@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from visor.aio.registry.base import access_of, within
 from visor.errors import Compacted, DeadlineExceeded
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ async def wait_until(
 
     DeadlineExceeded after `timeout` seconds (None: it waits for ever), in the words of `late` for what was seen last.
     """
-    view = view.within(timeout)
-    client = view.access.client
+    view = within(view, timeout)
+    client = access_of(view).client
     deadline = client.channel.driver.deadline(FOREVER if timeout is None else timeout)
     while True:
         try:
@@ -52,7 +53,7 @@ async def _follow(
     deadline: Deadline,
 ) -> T:
     # The watch is established: whatever comes after this look is told by it.
-    rev = await view.access.rev()
+    rev = await access_of(view).rev()
     now = await look(view.at(rev))
     while not done(now):
         try:

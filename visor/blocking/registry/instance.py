@@ -16,7 +16,7 @@ from visor._core.registry.schema import bad_value
 from visor._core.registry.states import TERMINAL, Move, State
 from visor._core.registry.transitions import Seen, Step
 from visor._core.unfit import Unfit
-from visor.blocking.registry.base import Registered
+from visor.blocking.registry.base import Registered, access_of, within
 from visor.blocking.registry.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Instance(Registered, BaseInstance):
         With a lease (or a `Presence`, which has one) it becomes lost by itself when that ends.
         """
         name, lease = claimer(host, lease)
-        step = transitions.claim(self.seen, name, lease=lease, time=self.access.time())
+        step = transitions.claim(self.seen, name, lease=lease, time=self._access.time())
         return self._make(step, timeout)
 
     def unclaim(self, host: str | None = None, *, timeout: float | None = None) -> Instance:
@@ -104,7 +104,7 @@ class Instance(Registered, BaseInstance):
 
     def lock(self, by: str | None = None, reason: str = "", *, timeout: float | None = None) -> Instance:
         """Mark it as one's own; Locked when it is marked already."""
-        mark = self.access.mark(by, reason)
+        mark = self._access.mark(by, reason)
         return self._make(transitions.lock(self.seen, mark), timeout)
 
     def unlock(self, *, timeout: float | None = None) -> Instance:
@@ -115,17 +115,17 @@ class Instance(Registered, BaseInstance):
         self, by: str | None = None, reason: str = "unregistered", *, timeout: float | None = None
     ) -> Instance:
         """Take it out for ever; its tombstone tells who did, why and when. Returns it as done."""
-        mark = self.access.mark(by, reason)
+        mark = self._access.mark(by, reason)
         return self._make(transitions.unregister(self.seen, mark), timeout)
 
     def _end(
         self, move: Move, host: str | None, by: str | None, reason: str, timeout: float | None
     ) -> Instance:
-        mark = self.access.mark(by, reason)
+        mark = self._access.mark(by, reason)
         return self._make(transitions.ended(self.seen, move, host, mark), timeout)
 
     def _make(self, step: Step, timeout: float | None) -> Instance:
-        done = self.access.commit(step.plan, timeout)
+        done = self._access.commit(step.plan, timeout)
         if isinstance(done, Refused):
             raise step.refused(self.rev, done)
         view = self._view.at(done)
@@ -136,7 +136,7 @@ class Instance(Registered, BaseInstance):
     # -- later ----------------------------------------------------------------------------------------
     def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Instance:
         """Return it at `rev`, or at the latest rev; itself when that is not newer. Unregistered when it is done."""
-        view = self._view.within(timeout).fast_forward(rev)
+        view = within(self._view, timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
         return look(view, self._record)
@@ -178,7 +178,7 @@ def claimer(host: str | Presence, lease: int) -> tuple[str, int]:
 def look(view: Snapshot, record: InstanceRecord) -> Instance:
     """Return the instance of a record as it is at the view's rev. Unregistered when it is gone by then."""
     path = instance_files.record_path(record)
-    _, version = view.access.get(path, view.rev)
+    _, version = access_of(view).get(path, view.rev)
     if version is None:
         identity = view.identity(record.id)
         raise transitions.unregistered(identity, record.id, path)

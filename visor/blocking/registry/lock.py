@@ -12,7 +12,7 @@ from visor._core.registry.model import LockRecord, Mark
 from visor._core.registry.objects import BaseLock
 from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import check, decode, encode
-from visor.blocking.registry.base import Registered
+from visor.blocking.registry.base import Registered, access_of
 from visor.errors import RevMismatch
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Lock(Registered, BaseLock):
     def unlock(self, *, timeout: float | None = None) -> Snapshot:
         """Give it up, and return the snapshot of that; RevMismatch when it is another's by now, or nobody's."""
         path = layout.lock(self.key)
-        done = self.access.commit(registrations.remove(path, self._mod_rev), timeout)
+        done = self._access.commit(registrations.remove(path, self._mod_rev), timeout)
         if isinstance(done, Refused):
             raise RevMismatch(
                 f"lock {self.key}: not the one that was taken at rev {self._mod_rev}",
@@ -40,7 +40,7 @@ class Lock(Registered, BaseLock):
 
 def take(view: Snapshot, key: str, value: str, lease: int, timeout: float | None) -> Lock:
     """Take a lock that is free now, and was not taken and given up since the view's rev. Locked when it is taken."""
-    access = view.access
+    access = access_of(view)
     record = check(LockRecord(key, value, Mark(access.actor, value, access.time())))
     path = layout.lock(key)
     plan: Plan = registrations.create(path, encode(record), view.rev, lease=lease)

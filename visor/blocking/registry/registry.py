@@ -20,6 +20,7 @@ from visor._drivers import clocks
 from visor._drivers.environment import gather
 from visor.blocking.client import Client
 from visor.blocking.registry.access import Access
+from visor.blocking.registry.base import access_of
 from visor.blocking.registry.snapshot import Snapshot
 from visor.codecs import BYTES
 from visor.errors import Compacted, NotFound
@@ -61,7 +62,7 @@ class Registry:
         random: Random | None = None,
     ) -> None:
         self._client = client
-        self.access = Access(client, clock, random or client.channel.settings.random)
+        self._access = Access(client, clock, random or client.channel.settings.random)
 
     @property
     def client(self) -> Client[Any]:
@@ -83,13 +84,13 @@ class Registry:
     def snapshot(self, rev: int | None = None, *, timeout: float | None = None) -> Snapshot:
         """Return the domain at `rev`, or at the latest rev."""
         if rev is None or rev < 0:
-            rev = self.access.within(timeout).rev()
-        return Snapshot(self.access, rev)
+            rev = self._access.within(timeout).rev()
+        return Snapshot(self._access, rev)
 
     def _now(self, timeout: float | None) -> Snapshot:
         """Return the domain at the latest rev, for one call of several requests, which share `timeout`."""
-        view = Snapshot(self.access.within(timeout), 0)
-        return view.at(view.access.rev())
+        view = Snapshot(self._access.within(timeout), 0)
+        return view.at(access_of(view).rev())
 
     # -- setting up -----------------------------------------------------------------------------------
     def init(self, *, timeout: float | None = None) -> int:
@@ -102,7 +103,7 @@ class Registry:
         plan = Plan(note=f"init schema {SCHEMA}")
         plan.missing(layout.SCHEMA)
         plan.put(layout.SCHEMA, b"%d" % SCHEMA)
-        access = self.access.within(timeout)
+        access = self._access.within(timeout)
         _, port = access.get(layout.NEXT_PORT)
         if port is None:
             plan.missing(layout.NEXT_PORT)
@@ -119,7 +120,7 @@ class Registry:
 
     def verify_schema(self, *, timeout: float | None = None) -> int:
         """Return the schema's version; NotFound when there is none, SchemaMismatch when it is another one."""
-        return _verified(self.access.within(timeout))
+        return _verified(self._access.within(timeout))
 
     def watch_schema(self) -> Iterator[int]:
         """Iterate over the schema's version: the present one (0 for none), then after every change.
@@ -143,14 +144,14 @@ class Registry:
 
     def getuid(self, *, timeout: float | None = None) -> int:
         """Return a number that nobody else gets, however many ask at once; later ones are higher."""
-        return self.access.uid(timeout)
+        return self._access.uid(timeout)
 
     def reset(self, *, timeout: float | None = None) -> int:
         """Delete everything that the domain keeps, in one rev, and return that rev; other files stay.
 
         TooLarge where there is too much for one rev: unregister apps first.
         """
-        access = self.access.within(timeout)
+        access = self._access.within(timeout)
         while True:
             rev, rows = access.scan(select.tree("/"), keys=True, limit=1)
             names = self._client.names("/", timeout=access.left()) if rows else []
@@ -207,14 +208,14 @@ class Registry:
         chosen = name if name is not None else names.app_of_url(repo_url)
         view = self._now(timeout)
         app = view.new_app(chosen, repo_url, stack, deploy_type=deploy_type, env=env)
-        return app.register(timeout=view.access.left())
+        return app.register(timeout=access_of(view).left())
 
     def unregister_app(self, app: App | str, *, cascade: bool = False, timeout: float | None = None) -> App:
         """Take an app out: see `App.unregister`. With `cascade` an app whose own record cannot be read goes, too."""
         if isinstance(app, str):
             view = self._now(timeout)
             app = view.app_in_any_case(app) if cascade else view.app(app)
-            timeout = view.access.left()
+            timeout = access_of(view).left()
         return app.unregister(cascade=cascade, timeout=timeout)
 
     # -- instances and tickets -------------------------------------------------------------------------
@@ -266,7 +267,7 @@ class Registry:
     ) -> Ticket:
         """Make a ticket that stands for itself: see `Snapshot.create_ticket`."""
         view = self._now(timeout)
-        return view.create_ticket(op, app, revision, proc, env, timeout=view.access.left())
+        return view.create_ticket(op, app, revision, proc, env, timeout=access_of(view).left())
 
     def claim_ticket(
         self,
@@ -290,7 +291,7 @@ class Registry:
         name, lease = claimer(host, lease)
         wanted = Wanted(app, revision, proc, None if op is None else operation(op))
         fitting(LEASE, "lease", lease)
-        return claim_ticket(Snapshot(self.access, 0), names.host(name), lease, wanted, timeout)
+        return claim_ticket(Snapshot(self._access, 0), names.host(name), lease, wanted, timeout)
 
     # -- scale ----------------------------------------------------------------------------------------
     def scale(
@@ -305,7 +306,7 @@ class Registry:
         timeout: float | None = None,
     ) -> Scaled:
         """Have `n` instances, or "+n" more, or "-n" fewer: see `Snapshot.scale`."""
-        view = Snapshot(self.access, 0)
+        view = Snapshot(self._access, 0)
         return view.scale(app, revision, proc, n, env, by=by, timeout=timeout)
 
     def get_scale(
@@ -327,7 +328,7 @@ class Registry:
         """Follow what happens, from `rev` on (default: from now on), of all apps or of one."""
         from visor.blocking.registry.events import watch_event
 
-        return watch_event(Snapshot(self.access, rev or 0), rev, types, app, timeout)
+        return watch_event(Snapshot(self._access, rev or 0), rev, types, app, timeout)
 
     def watch_ticket(
         self, rev: int | None = None, *, host: str | None = None, timeout: float | None = None
@@ -338,7 +339,7 @@ class Registry:
         """
         from visor.blocking.registry.ticket import watch_ticket
 
-        return watch_ticket(Snapshot(self.access, rev or 0), rev, host, timeout)
+        return watch_ticket(Snapshot(self._access, rev or 0), rev, host, timeout)
 
     def watch_runner(
         self, host: str | None = None, rev: int | None = None, *, timeout: float | None = None
@@ -346,7 +347,7 @@ class Registry:
         """Follow the runners of a host, or of all, that start and stop, from `rev` on (default: from now on)."""
         from visor.blocking.registry.member import watch_runner
 
-        return watch_runner(Snapshot(self.access, rev or 0), host, rev, timeout)
+        return watch_runner(Snapshot(self._access, rev or 0), host, rev, timeout)
 
     # -- hosts ----------------------------------------------------------------------------------------
     def attend(

@@ -10,6 +10,7 @@ from visor._core.registry import layout, mending
 from visor._core.registry.errors import BadRecord
 from visor._core.registry.mending import Repaired
 from visor._core.registry.plan import Plan, Refused, Version
+from visor.blocking.registry.base import access_of
 from visor.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def repair(view: Snapshot, path: str) -> Repaired:
 
     NotFound, Conflict when it can be read, or others keep changing it.
     """
-    access = view.access
+    access = access_of(view)
     pauses = access.pauses()
     rev, version = access.get(path)
     if version is None:
@@ -44,16 +45,16 @@ def repair(view: Snapshot, path: str) -> Repaired:
 
 
 def _plan(view: Snapshot, path: str, version: Version) -> tuple[Plan, bool]:
-    mark = view.access.mark(None, mending.UNREADABLE)
+    mark = access_of(view).mark(None, mending.UNREADABLE)
     if path == layout.NEXT_PORT:
         return mending.count_ports(version[0], [proc._record.port for proc in view.procs()], mark), True
     number = mending.number_of(path)
     found: dict[str, Version] = {}
     for what in mending.files_of(number) if number is not None else ():
-        found.update((view.access.scan(what, view.rev))[1])
+        found.update((access_of(view).scan(what, view.rev))[1])
     if path not in found:
         return mending.take_out(path, version[0], mark), False
-    _, rows = view.access.scan(select.children(layout.LEASES), view.rev, keys=True)
+    _, rows = access_of(view).scan(select.children(layout.LEASES), view.rev, keys=True)
     return mending.mend(found, layout.lease_numbers(each for each, _ in rows), mark)
 
 

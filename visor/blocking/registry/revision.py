@@ -14,7 +14,7 @@ from visor._core.registry.model import RevisionRecord
 from visor._core.registry.objects import BaseRevision
 from visor._core.registry.plan import Refused
 from visor._core.registry.records import check, encode
-from visor.blocking.registry.base import Registered
+from visor.blocking.registry.base import Registered, access_of, within
 from visor.blocking.registry.registration import register_part, unregister_part
 from visor.errors import NotFound
 
@@ -30,7 +30,7 @@ class Revision(Registered, BaseRevision):
 
     def register(self, *, timeout: float | None = None) -> Revision:
         """Register it; Exists when the app has one of that name, NotFound without the app."""
-        record = replace(self._record, registered=self.access.time())
+        record = replace(self._record, registered=self._access.time())
         done = register_part(self, self._what, self._path, encode(record), timeout)
         return Revision(self._view.at(done), record, done)
 
@@ -44,17 +44,17 @@ class Revision(Registered, BaseRevision):
         if not self.is_registered:
             return Revision(self._view, check(replace(self._record, archive_url=url)), 0)
         record = replace(self._record, archive_url=url)
-        done = self.access.commit(registrations.replace(self._path, encode(record), self._mod_rev), timeout)
+        done = self._access.commit(registrations.replace(self._path, encode(record), self._mod_rev), timeout)
         if isinstance(done, Refused):
             raise registrations.why(self._what, self._path, self.rev, done)
         return Revision(self._view.at(done), record, done)
 
     def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Revision:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = self._view.within(timeout).fast_forward(rev)
+        view = within(self._view, timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = view.access.get(self._path, view.rev)
+        _, version = access_of(view).get(self._path, view.rev)
         if version is None:
             return Revision(view, replace(self._record, registered=None), 0)
         return Revision(view, view.decode(RevisionRecord, self._path, version), version[0])
@@ -67,7 +67,7 @@ class Revision(Registered, BaseRevision):
 
     def instances(self, *, timeout: float | None = None) -> Listed[Instance]:
         """Return its instances at this rev, ended ones too."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         return view.instances(self.app, self.ref)
 
     def register_instance(
@@ -95,15 +95,15 @@ class Revision(Registered, BaseRevision):
 
     def procs_running(self, *, timeout: float | None = None) -> list[str]:
         """Return the process types that it has instances of."""
-        view = self._view.within(timeout)
-        sizes = view.access.sizes(layout.group(self.app, "live", self.ref), self.rev)
+        view = within(self._view, timeout)
+        sizes = access_of(view).sizes(layout.group(self.app, "live", self.ref), self.rev)
         return sorted(sizes)
 
     def count(self, *, timeout: float | None = None) -> int:
         """Return how many instances of it are pending, claimed or running at this rev."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         live = select.tree(layout.group(self.app, "live", self.ref))
-        return (view.access.count(live, self.rev))[1]
+        return (access_of(view).count(live, self.rev))[1]
 
 
 public("visor.registry", Revision)

@@ -14,7 +14,7 @@ from visor._core.registry.objects import BaseEndpoint, BaseService
 from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import check, encode
 from visor._drivers.blocking.resolve import resolve
-from visor.blocking.registry.base import Registered
+from visor.blocking.registry.base import Registered, access_of, within
 from visor.errors import NotFound
 
 
@@ -28,8 +28,8 @@ class Service(Registered, BaseService):
         what = f"service {self.name}"
         if self.is_registered:
             raise AlreadyRegistered(f"{what}: is registered already", path=self._path, actual=self._mod_rev)
-        record = replace(self._record, registered=self.access.time())
-        done = self.access.commit(registrations.create(self._path, encode(record), self.rev), timeout)
+        record = replace(self._record, registered=self._access.time())
+        done = self._access.commit(registrations.create(self._path, encode(record), self.rev), timeout)
         if isinstance(done, Refused):
             raise registrations.why(what, self._path, self.rev, done, created=True)
         return Service(self._view.at(done), record, done)
@@ -43,32 +43,32 @@ class Service(Registered, BaseService):
         plan.unchanged(self._path, self._mod_rev)
         plan.look_at([self._path])
         plan.drop(layout.service_directory(self.name), recursive=True)
-        done = self.access.commit(plan, timeout)
+        done = self._access.commit(plan, timeout)
         if isinstance(done, Refused):
             raise registrations.why(what, self._path, self.rev, done)
         return Service(self._view.at(done), replace(self._record, registered=None), 0)
 
     def endpoints(self, *, timeout: float | None = None) -> Listed[Endpoint]:
         """Return its endpoints at this rev, as a client should try them: lower priorities first, then heavier ones."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         found = view.endpoints(self.name)
         in_order = sorted(found, key=lambda each: (each.priority, -each.weight, each.addr))
         return Listed(in_order, found.damaged)
 
     def endpoint(self, addr: str, *, timeout: float | None = None) -> Endpoint:
         """Return the endpoint at HOST:PORT; NotFound."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         return view.endpoint(self.name, addr)
 
     def pick(self, *, timeout: float | None = None) -> Endpoint:
         """Return an endpoint to use, by priority and weight as SRV records mean them; NotFound without any."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         found = view.endpoints(self.name)
         if not found:
             raise NotFound(
                 f"service {self.name}: no endpoint", path=layout.endpoints(self.name), rev=self.rev
             )
-        chosen = srv.pick([each._record for each in found], self.access.random)
+        chosen = srv.pick([each._record for each in found], self._access.random)
         return found[chosen]
 
     def register_endpoint(
@@ -82,28 +82,28 @@ class Service(Registered, BaseService):
     ) -> Endpoint:
         """Register an endpoint at HOST:PORT; its name is looked up now, unless `ip` says it. Exists, NotFound."""
         host, port = srv.address(addr)
-        record = EndpointRecord(self.name, addr, host, port, ip, priority, weight, self.access.time())
+        record = EndpointRecord(self.name, addr, host, port, ip, priority, weight, self._access.time())
         if check(record).ip is None:
             record = replace(record, ip=resolve(host))
         path = layout.endpoint(self.name, addr)
         plan = registrations.create(path, encode(record), self.rev, needs=[self._path])
-        done = self.access.commit(plan, timeout)
+        done = self._access.commit(plan, timeout)
         if isinstance(done, Refused):
             raise registrations.why(f"endpoint {addr} of {self.name}", path, self.rev, done, created=True)
         return Endpoint(self._view.at(done), record, done)
 
     def unregister_endpoint(self, addr: str, *, timeout: float | None = None) -> Endpoint:
         """Take out the endpoint at HOST:PORT; NotFound."""
-        view = self._view.within(timeout)
+        view = within(self._view, timeout)
         endpoint = view.endpoint(self.name, addr)
-        return endpoint.unregister(timeout=view.access.left())
+        return endpoint.unregister(timeout=access_of(view).left())
 
     def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Service:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = self._view.within(timeout).fast_forward(rev)
+        view = within(self._view, timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
-        _, version = view.access.get(self._path, view.rev)
+        _, version = access_of(view).get(self._path, view.rev)
         if version is None:
             return Service(view, replace(self._record, registered=None), 0)
         return Service(view, view.decode(ServiceRecord, self._path, version), version[0])
@@ -120,7 +120,7 @@ class Endpoint(Registered, BaseEndpoint):
         what = f"endpoint {self.addr} of {self.service}"
         if not self.is_registered:
             raise NotFound(f"{what}: not registered", path=path, rev=self.rev)
-        done = self.access.commit(registrations.remove(path, self._mod_rev), timeout)
+        done = self._access.commit(registrations.remove(path, self._mod_rev), timeout)
         if isinstance(done, Refused):
             raise registrations.why(what, path, self.rev, done)
         return Endpoint(self._view.at(done), replace(self._record, registered=None), 0)

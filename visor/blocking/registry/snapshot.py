@@ -32,6 +32,7 @@ from visor._core.registry.records import check, decode
 from visor._core.registry.schema import texts
 from visor._core.registry.states import TAKEN
 from visor.blocking.registry.access import Access, Row
+from visor.blocking.registry.base import access_of
 from visor.errors import NotFound
 from visor.select import Selector
 
@@ -70,10 +71,10 @@ class Snapshot:
     `damaged` of the list, as BadRecord. `Registry.repair` deals with it.
     """
 
-    __slots__ = ("_calm", "_leases", "_rev", "access")
+    __slots__ = ("_access", "_calm", "_leases", "_rev")
 
     def __init__(self, access: Access, rev: int) -> None:
-        self.access = access
+        self._access = access
         """How the objects of the domain ask and write. Not for applications."""
         self._rev = rev
         self._leases: frozenset[int] | None = None
@@ -86,25 +87,25 @@ class Snapshot:
 
     def at(self, rev: int) -> Snapshot:
         """Return the domain at another rev; nothing is asked."""
-        return self if rev == self._rev else Snapshot(self.access, rev)
+        return self if rev == self._rev else Snapshot(self._access, rev)
 
-    def within(self, timeout: float | None) -> Snapshot:
+    def _within(self, timeout: float | None) -> Snapshot:
         """Return this for one call of several requests, which share `timeout`; itself for None."""
-        return self if timeout is None else Snapshot(self.access.within(timeout), self._rev)
+        return self if timeout is None else Snapshot(self._access.within(timeout), self._rev)
 
-    def lasting(self) -> Snapshot:
+    def _lasting(self) -> Snapshot:
         """Return it without the deadline of the call that made it: what a call returns lives on after that."""
-        if self.access.unhurried is self.access:
+        if self._access.unhurried is self._access:
             return self
         if self._calm is None:
-            self._calm = Snapshot(self.access.unhurried, self._rev)
+            self._calm = Snapshot(self._access.unhurried, self._rev)
         return self._calm
 
     def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Snapshot:
         """Return the domain at `rev`, or at the latest; itself when that is not newer: never back in time."""
         if rev < 0:
-            rev = self.access.within(timeout).rev()
-        return Snapshot(self.access, rev) if rev > self._rev else self
+            rev = self._access.within(timeout).rev()
+        return Snapshot(self._access, rev) if rev > self._rev else self
 
     # -- apps and what belongs to them ----------------------------------------------------------------
     def new_app(
@@ -127,7 +128,7 @@ class Snapshot:
 
     def app(self, name: str, *, timeout: float | None = None) -> App:
         """Return an app; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.app import App
 
         record, mod_rev = view._one(AppRecord, layout.app(name), f"app {name}")
@@ -135,18 +136,18 @@ class Snapshot:
 
     def app_in_any_case(self, name: str, *, timeout: float | None = None) -> App:
         """Return an app, also one whose record cannot be read: then only its name is known. NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.app import App
 
         try:
             return view.app(name)
         except BadRecord:
-            _, version = view.access.get(layout.app(name), self._rev)
+            _, version = access_of(view).get(layout.app(name), self._rev)
             return App(self, AppRecord(name), version[0] if version is not None else 0)
 
     def apps(self, *, timeout: float | None = None) -> Listed[App]:
         """Return all apps, by name."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.app import App
 
         found = view._list(AppRecord, select.glob("/apps/*/app"))
@@ -154,14 +155,14 @@ class Snapshot:
 
     def app_names(self, *, timeout: float | None = None) -> list[str]:
         """Return the names of all apps."""
-        view = self.within(timeout)
-        _, rows = view.access.scan(select.glob("/apps/*/app"), self._rev, keys=True)
+        view = self._within(timeout)
+        _, rows = access_of(view).scan(select.glob("/apps/*/app"), self._rev, keys=True)
         return [path.split("/")[2] for path, _ in rows]
 
     def variables(self, app: str, *, timeout: float | None = None) -> Mapped[str, str]:
         """Return the environment of an app; empty when there is none, also of an app that does not exist."""
-        view = self.within(timeout)
-        _, rows = view.access.scan(select.children(layout.variables(app)), self._rev)
+        view = self._within(timeout)
+        _, rows = access_of(view).scan(select.children(layout.variables(app)), self._rev)
         found: dict[str, str] = {}
         bad: list[BadRecord] = []
         for path, version in rows:
@@ -181,7 +182,7 @@ class Snapshot:
 
     def revision(self, app: str, ref: str, *, timeout: float | None = None) -> Revision:
         """Return a revision; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.revision import Revision
 
         path = layout.revision(app, ref)
@@ -189,7 +190,7 @@ class Snapshot:
 
     def revisions(self, app: str | None = None, *, timeout: float | None = None) -> Listed[Revision]:
         """Return the revisions of an app, or of all."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.revision import Revision
 
         found = view._list(RevisionRecord, _parts("revs", app))
@@ -224,14 +225,14 @@ class Snapshot:
 
     def proc(self, app: str, name: str, *, timeout: float | None = None) -> ProcType:
         """Return a process type; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.proc import ProcType
 
         return ProcType(self, *view._one(ProcRecord, layout.proc(app, name), f"proc {app} {name}"))
 
     def procs(self, app: str | None = None, *, timeout: float | None = None) -> Listed[ProcType]:
         """Return the process types of an app, or of all."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.proc import ProcType
 
         found = view._list(ProcRecord, _parts("procs", app))
@@ -249,14 +250,14 @@ class Snapshot:
 
     def env(self, app: str, ref: str, *, timeout: float | None = None) -> Env:
         """Return an immutable environment; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.env import Env
 
         return Env(self, *view._one(EnvRecord, layout.env(app, ref), f"env {app} {ref}"))
 
     def envs(self, app: str | None = None, *, timeout: float | None = None) -> Listed[Env]:
         """Return the immutable environments of an app, or of all."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.env import Env
 
         found = view._list(EnvRecord, _parts("envs", app))
@@ -265,7 +266,7 @@ class Snapshot:
     # -- instances ------------------------------------------------------------------------------------
     def instance(self, identity: int, *, timeout: float | None = None) -> Instance:
         """Return an instance; NotFound for none such, Unregistered for one that is gone."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor._core.registry import instance_files, transitions
         from visor._core.registry.transitions import Seen
         from visor.blocking.registry.instance import Instance
@@ -276,7 +277,7 @@ class Snapshot:
             raise NotFound(f"instance {identity}: not found", path=path, rev=self._rev)
         where = layout.group(found.app, "instances", found.revision, found.proc, found.env)
         where = f"{where}/{layout.number(identity)}"
-        _, version = view.access.get(where, self._rev)
+        _, version = access_of(view).get(where, self._rev)
         if version is None:
             raise transitions.unregistered(found, identity, where)
         record = decode(InstanceRecord, version[1], where)
@@ -285,7 +286,7 @@ class Snapshot:
 
     def is_done(self, identity: int, *, timeout: float | None = None) -> bool:
         """Whether there was such an instance or ticket, and it is over for good; that stays true."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         found = view.identity(identity)
         return found is not None and found.end is not None
 
@@ -299,7 +300,7 @@ class Snapshot:
         timeout: float | None = None,
     ) -> Listed[Instance]:
         """Return the instances, ended ones too, of everything or of what is given ("" is "no environment")."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.instance import Instance
 
         names_ = [app or "*", "instances", revision or "*", proc or "*"]
@@ -315,7 +316,7 @@ class Snapshot:
 
     def host_instances(self, host: str, *, timeout: float | None = None) -> Listed[Instance]:
         """Return the instances that run on a host, the stopping ones too, by id. One request a page of 10 000."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.instance import Instance
 
         found = view.instances_seen(select.children(layout.host(host)))
@@ -329,7 +330,7 @@ class Snapshot:
         records: list[tuple[InstanceRecord, int]] = []
         bad: list[BadRecord] = []
         # By pages, so that other tasks of this loop have a turn between them.
-        for _, rows in self.access.pages(what, self._rev):
+        for _, rows in self._access.pages(what, self._rev):
             _decode_into(InstanceRecord, rows, records, bad)
         leases = self.leases_of(record for record, _ in records)
         seen = [
@@ -347,17 +348,17 @@ class Snapshot:
             return self._leases
         if len(wanted) == 1:
             (lease,) = wanted
-            _, version = self.access.get(layout.lease(lease), self._rev)
+            _, version = self._access.get(layout.lease(lease), self._rev)
             return frozenset() if version is None else frozenset(wanted)
-        _, rows = self.access.scan(select.children(layout.LEASES), self._rev, keys=True)
+        _, rows = self._access.scan(select.children(layout.LEASES), self._rev, keys=True)
         self._leases = layout.lease_numbers(path for path, _ in rows)
         return self._leases
 
     def identity(self, identity: int, *, timeout: float | None = None) -> IdRecord | None:
         """Return what an id belongs to; None when nobody has it."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         path = layout.identity(identity)
-        _, version = view.access.get(path, self._rev)
+        _, version = access_of(view).get(path, self._rev)
         return None if version is None else view.decode(IdRecord, path, version)
 
     def register_instance(
@@ -432,18 +433,18 @@ class Snapshot:
         self, app: str, revision: str, proc: str, env: str | None = None, *, timeout: float | None = None
     ) -> ScaleCount:
         """Count the instances, of all environments or of one ("" for those without); unknown names count 0."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.scale import count_group
 
         return count_group(view, app, revision, proc, env)
 
     def targets(self, app: str | None = None, *, timeout: float | None = None) -> Mapped[Group, ScaleRecord]:
         """Return what `scale` was last told, by group: what a scheduler compares the counts with."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor._core.registry.scaling import Group
 
         what = select.glob(f"/apps/{app or '*'}/scale/*/*/*")
-        _, rows = view.access.scan(what, self._rev)
+        _, rows = access_of(view).scan(what, self._rev)
         targets: dict[Group, ScaleRecord] = {}
         bad: list[BadRecord] = []
         for path, version in rows:
@@ -458,11 +459,11 @@ class Snapshot:
     # -- tickets --------------------------------------------------------------------------------------
     def ticket(self, identity: int, *, timeout: float | None = None) -> Ticket:
         """Return a ticket, also one that is done or dead; NotFound. The id of an instance gives its ticket."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.ticket import Ticket
 
         path = layout.identity(identity)
-        _, version = view.access.get(path, self._rev)
+        _, version = access_of(view).get(path, self._rev)
         if version is None:
             raise NotFound(f"ticket {identity}: not found", path=path, rev=self._rev)
         found = view.decode(IdRecord, path, version)
@@ -472,21 +473,21 @@ class Snapshot:
 
     def tickets(self, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return all tickets that are not processed: open ones, claimed ones, and instances that should stop."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         return view._tickets(select.tree(layout.TICKETS))
 
     def open_tickets(self, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return the tickets that can be claimed, the oldest first."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         return view._tickets(select.children(layout.OPEN))
 
     def host_tickets(self, host: str, *, timeout: float | None = None) -> Listed[Ticket]:
         """Return the tickets that a host has claimed, and its instances that should stop."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         return view._tickets(select.children(layout.claimed_tickets(host)))
 
     def _tickets(self, what: Selector) -> Listed[Ticket]:
-        _, rows = self.access.scan(what, self._rev)
+        _, rows = self._access.scan(what, self._rev)
         from visor.blocking.registry.ticket import from_file
 
         found: list[Ticket] = []
@@ -524,14 +525,14 @@ class Snapshot:
 
     def service(self, name: str, *, timeout: float | None = None) -> Service:
         """Return a service; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.service import Service
 
         return Service(self, *view._one(ServiceRecord, layout.service(name), f"service {name}"))
 
     def services(self, *, timeout: float | None = None) -> Listed[Service]:
         """Return all services, by name."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.service import Service
 
         found = view._list(ServiceRecord, select.glob("/services/*/service"))
@@ -539,7 +540,7 @@ class Snapshot:
 
     def endpoint(self, service: str, addr: str, *, timeout: float | None = None) -> Endpoint:
         """Return an endpoint; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.service import Endpoint
 
         path = layout.endpoint(service, addr)
@@ -547,7 +548,7 @@ class Snapshot:
 
     def endpoints(self, service: str, *, timeout: float | None = None) -> Listed[Endpoint]:
         """Return the endpoints of a service, by address."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.service import Endpoint
 
         found = view._list(EndpointRecord, select.children(layout.endpoints(service)))
@@ -564,7 +565,7 @@ class Snapshot:
 
     def runner(self, addr: str, *, timeout: float | None = None) -> Runner:
         """Return the runner at HOST:PORT; NotFound."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor._core.registry import srv
         from visor.blocking.registry.member import Runner
 
@@ -573,7 +574,7 @@ class Snapshot:
 
     def runners(self, host: str | None = None, *, timeout: float | None = None) -> Listed[Runner]:
         """Return the runners of a host, or of all."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.member import Runner
 
         what = select.tree(layout.RUNNERS if host is None else layout.runners(host))
@@ -588,7 +589,7 @@ class Snapshot:
 
     def members(self, kind: str, *, timeout: float | None = None) -> Listed[Member]:
         """Return all loggers, proxies or process managers ("logger", "proxy", "pm"), by address."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.member import Member
 
         found = view._list(MemberRecord, select.children(layout.MEMBER_DIRECTORIES[names.member_kind(kind)]))
@@ -596,22 +597,22 @@ class Snapshot:
 
     def loggers(self, *, timeout: float | None = None) -> Listed[Member]:
         """Return all loggers."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         return view.members("logger")
 
     def proxies(self, *, timeout: float | None = None) -> Listed[Member]:
         """Return all proxies."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         return view.members("proxy")
 
     def process_managers(self, *, timeout: float | None = None) -> Listed[Member]:
         """Return all process managers."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         return view.members("pm")
 
     def leases(self, *, timeout: float | None = None) -> Listed[LeaseRecord]:
         """Return the hosts that live as long as a lease."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         found = view._list(LeaseRecord, select.children(layout.LEASES))
         return Listed((record for record, _ in found), found.damaged)
 
@@ -624,10 +625,10 @@ class Snapshot:
 
     def verify(self, *, timeout: float | None = None) -> list[Fault]:
         """Look at every file of the domain and return what is wrong: nothing may be half there or left over."""
-        view = self.within(timeout)
+        view = self._within(timeout)
         from visor.blocking.registry.audit import verify
 
-        return verify(view.access, self._rev)
+        return verify(access_of(view), self._rev)
 
     def watch_event(
         self,
@@ -648,13 +649,13 @@ class Snapshot:
         return decode(kind, version[1], path)
 
     def _one(self, kind: type[T], path: str, what: str) -> tuple[T, int]:
-        _, version = self.access.get(path, self._rev)
+        _, version = self._access.get(path, self._rev)
         if version is None:
             raise NotFound(f"{what}: not registered", path=path, rev=self._rev)
         return decode(kind, version[1], path), version[0]
 
     def _list(self, kind: type[T], what: Selector) -> Listed[tuple[T, int]]:
-        _, rows = self.access.scan(what, self._rev)
+        _, rows = self._access.scan(what, self._rev)
         found: list[tuple[T, int]] = []
         bad: list[BadRecord] = []
         _decode_into(kind, rows, found, bad)
@@ -663,10 +664,10 @@ class Snapshot:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):
             return NotImplemented
-        return self.access is other.access and self._rev == other._rev
+        return self._access is access_of(other) and self._rev == other._rev
 
     def __hash__(self) -> int:
-        return hash((id(self.access), self._rev))
+        return hash((id(self._access), self._rev))
 
     def __repr__(self) -> str:
         return f"<the domain at rev {self._rev}>"

@@ -18,7 +18,7 @@ from visor._core.registry.scaling import Group
 from visor._core.registry.states import Operation, State, Status
 from visor._core.registry.tickets import BaseTicket
 from visor._core.registry.transitions import Seen
-from visor.blocking.registry.base import Registered
+from visor.blocking.registry.base import Registered, access_of, within
 from visor.blocking.registry.instance import Instance, claimer, look
 from visor.blocking.registry.waiting import wait_until
 from visor.codecs import BYTES
@@ -70,7 +70,7 @@ class Ticket(Registered, BaseTicket):
         if self._instance is not None:
             return Ticket.of_instance(self._instance.claim(host, lease=lease, timeout=timeout))
         host, _ = claimer(host, lease)
-        return self._make(tickets.claim(self._record, self._mod_rev, host, self.access.time()), timeout)
+        return self._make(tickets.claim(self._record, self._mod_rev, host, self._access.time()), timeout)
 
     def unclaim(self, host: str | None = None, *, timeout: float | None = None) -> Ticket:
         """Give it back: it is announced again. NotClaimer for another host than the present claimer."""
@@ -93,12 +93,12 @@ class Ticket(Registered, BaseTicket):
         return Ticket.of_instance(self._instance.failed(host, reason, timeout=timeout))
 
     def _process(self, status: Status, host: str | None, reason: str, timeout: float | None) -> Ticket:
-        mark = self.access.mark(self.host if host is None or host == "" else host, reason)
+        mark = self._access.mark(self.host if host is None or host == "" else host, reason)
         step = tickets.processed(self._record, self._mod_rev, host, status, mark)
         return self._make(step, timeout)
 
     def _make(self, step: tickets.TicketStep, timeout: float | None) -> Ticket:
-        done = self.access.commit(step.plan, timeout)
+        done = self._access.commit(step.plan, timeout)
         if isinstance(done, Refused):
             raise step.refused(self.rev, done)
         return Ticket(self._view.at(done), step.record, done)
@@ -106,7 +106,7 @@ class Ticket(Registered, BaseTicket):
     # -- later ----------------------------------------------------------------------------------------
     def fast_forward(self, rev: int = -1, *, timeout: float | None = None) -> Ticket:
         """Return it at `rev`, or at the latest rev; itself when that is not newer."""
-        view = self._view.within(timeout).fast_forward(rev)
+        view = within(self._view, timeout).fast_forward(rev)
         if view.rev == self.rev:
             return self
         if self._instance is not None:
@@ -138,7 +138,7 @@ def from_file(view: Snapshot, path: str, version: Version) -> Ticket:
 
 def create_ticket(view: Snapshot, op: Operation, group: Group, timeout: float | None) -> Ticket:
     """Make a ticket that stands for itself. NotFound when a part of the group is not registered."""
-    access = view.access.within(timeout)
+    access = access_of(view).within(timeout)
     (identity,) = access.ids(1)
     record, plan = tickets.create(identity, op, group, access.time())
     done = access.commit(plan)
@@ -156,8 +156,8 @@ def claim_ticket(
     The older ones go first, but each claimer draws at random among some of them: if all took the oldest, one would win
     and all others would have to ask again. Who loses draws among more the next time.
     """
-    view = view.within(timeout)
-    access = view.access
+    view = within(view, timeout)
+    access = access_of(view)
     pauses = access.pauses()
     page = PAGE
     while True:
@@ -177,7 +177,7 @@ def claim_ticket(
 
 def _drawn(view: Snapshot, wanted: tickets.Wanted, page: int) -> list[Ticket]:
     """Return a few open tickets that are wanted, drawn from the oldest page that has any."""
-    access = view.access
+    access = access_of(view)
     start, end = layout.open_ticket(0), f"{layout.OPEN}/~"
     while True:
         rev, rows = access.scan(select.range(start, end), limit=page)
@@ -220,7 +220,7 @@ class TicketWatch:
 
     def next(self, *, timeout: float | None = None) -> Ticket:
         """Return the next ticket; DeadlineExceeded when none comes in `timeout` seconds (None: wait for ever)."""
-        deadline = self._view.access.client.channel.driver.deadline(1e9 if timeout is None else timeout)
+        deadline = access_of(self._view).client.channel.driver.deadline(1e9 if timeout is None else timeout)
         while not self._ready:
             commit = self._watch.next(timeout=None if timeout is None else deadline.left())
             self._ready = self._tickets(commit)[::-1]
@@ -276,7 +276,7 @@ class TicketWatch:
 
 def watch_ticket(view: Snapshot, rev: int | None, host: str | None, timeout: float | None) -> TicketWatch:
     """Follow the tickets from `rev` on: open ones, and stop tickets (of one host)."""
-    watch = view.access.client.watch(select.tree(layout.TICKETS), rev, codec=BYTES, timeout=timeout)
+    watch = access_of(view).client.watch(select.tree(layout.TICKETS), rev, codec=BYTES, timeout=timeout)
     return TicketWatch(view, watch, host)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from visor.blocking.registry.base import access_of, within
 from visor.errors import Compacted, DeadlineExceeded
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def wait_until(
 
     DeadlineExceeded after `timeout` seconds (None: it waits for ever), in the words of `late` for what was seen last.
     """
-    view = view.within(timeout)
-    client = view.access.client
+    view = within(view, timeout)
+    client = access_of(view).client
     deadline = client.channel.driver.deadline(FOREVER if timeout is None else timeout)
     while True:
         try:
@@ -51,7 +52,7 @@ def _follow(
     deadline: Deadline,
 ) -> T:
     # The watch is established: whatever comes after this look is told by it.
-    rev = view.access.rev()
+    rev = access_of(view).rev()
     now = look(view.at(rev))
     while not done(now):
         try:
