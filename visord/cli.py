@@ -28,7 +28,7 @@ from visord.logs import Whose, set_up_logging
 from visord.meanings import meaning
 from visord.members.joining import Start
 from visord.naming import not_an_address
-from visord.progress import Progress, amount
+from visord.progress import ProgressTeller, amount
 from visord.server import serve
 from visord.settings import Settings
 from visord.storage import collector
@@ -112,7 +112,7 @@ def check(directory: str, as_json: bool) -> None:
     from visord.check import check_directory
 
     try:
-        report = check_directory(Path(directory), Progress(time.monotonic, _tell_reading))
+        report = check_directory(Path(directory), ProgressTeller(time.monotonic, _tell_reading))
     except LockedError as error:
         _end(EXIT_REFUSED, str(error))
     except IdentityError as error:
@@ -153,7 +153,7 @@ def _recover(directory: str, sure: bool) -> None:
     from visord.storage.disk import OsDisk
 
     try:
-        found = survey(OsDisk(), directory, Progress(time.monotonic, _tell_reading))
+        found = survey(OsDisk(), directory, ProgressTeller(time.monotonic, _tell_reading))
         for line in found.lines():
             click.echo(harmless(line))
         if not sure:
@@ -162,7 +162,7 @@ def _recover(directory: str, sure: bool) -> None:
                 err=True,
             )
             return
-        tell = Progress(time.monotonic, _tell_reading)
+        tell = ProgressTeller(time.monotonic, _tell_reading)
         found = recover(OsDisk(), directory, random.SystemRandom(), tell)
     except NothingToRecoverError as error:
         _end(EXIT_FAILED, str(error))

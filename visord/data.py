@@ -17,7 +17,7 @@ from visor.protocol.limits import Limits
 from visord.environment import Environment
 from visord.logs import about
 from visord.members import divergence
-from visord.progress import Progress, amount, percent
+from visord.progress import ProgressTeller, amount, percent
 from visord.raft.configuration import Configuration, Member, decode
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
@@ -66,7 +66,7 @@ class Data:
             segment_bytes=storage.history_segment_bytes,
             config=config,
         )
-        self.checkpointer.load(self.machine, Progress(environment.stopwatch, _tell_loading))
+        self.checkpointer.load(self.machine, ProgressTeller(environment.stopwatch, _tell_loading))
         self.log = RaftLog.open(
             disk,
             self.directory.log,

@@ -16,7 +16,7 @@ LEAST: Final = 64
 """Connections below which there is no use in starting."""
 
 
-class Plan(NamedTuple):
+class ClientShare(NamedTuple):
     """What clients get."""
 
     connections: int
@@ -36,15 +36,15 @@ def raise_limit() -> int:
     return hard
 
 
-def plan(limit: int, wanted: int) -> Plan:
+def plan(limit: int, wanted: int) -> ClientShare:
     """Return how many of `wanted` connections fit under `limit` open files.
 
     Raises ValueError, which says what is needed, when hardly any do.
 
-        plan(65536, 10000) -> Plan(10000, 1024)     plan(1024, 10000) -> Plan(512, 128)
+        plan(65536, 10000) -> ClientShare(10000, 1024)     plan(1024, 10000) -> ClientShare(512, 128)
     """
     if limit == resource.RLIM_INFINITY or limit >= wanted + OWN + 1024:
-        return Plan(wanted, 1024)
+        return ClientShare(wanted, 1024)
     backlog = max(16, limit // 8)
     connections = min(wanted, limit - OWN - min(backlog, 1024))
     if connections < min(LEAST, wanted):
@@ -52,4 +52,4 @@ def plan(limit: int, wanted: int) -> Plan:
             f"only {limit} files may be open (ulimit -n, LimitNOFILE): {OWN} are the node's own, so at least "
             f"{OWN + LEAST + backlog} are needed"
         )
-    return Plan(connections, min(backlog, 1024))
+    return ClientShare(connections, min(backlog, 1024))

@@ -202,7 +202,7 @@ class Node:
             self._on_divergence,
             first_id,
         )
-        self.membership.services["hash"] = self.replica_check.service
+        self.membership.queries["hash"] = self.replica_check.query
         self.lease_questions = LeaseQuestions(self.leases.request, engine, send, loop.time, first_id)
         self._assemble_members(first_id)
 

@@ -1,6 +1,6 @@
 """Telling how far something is that holds up everything else, every two seconds.
 
-tell = Progress(time.monotonic, lambda done, of: logger.info("loading: %s", amount(done, of)))
+tell = ProgressTeller(time.monotonic, lambda done, of: logger.info("loading: %s", amount(done, of)))
 for block in blocks:
     tell(done, of)               # cheap: mostly nothing happens
 """
@@ -16,7 +16,7 @@ Tell: TypeAlias = Callable[[int, int], object]
 """`tell(done, of)`, in bytes."""
 
 
-class Progress:
+class ProgressTeller:
     """Calls `tell(done, of)` at most every two seconds, for the first time after two. `time()` gives seconds."""
 
     def __init__(self, time: Callable[[], float], tell: Tell) -> None:

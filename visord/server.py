@@ -317,7 +317,7 @@ class Server:
         server = await loop.create_server(door.make_tcp, sock=listening, backlog=room.backlog)
         self._servers.append(server)
 
-    def _plan_descriptors(self) -> descriptors.Plan:
+    def _plan_descriptors(self) -> descriptors.ClientShare:
         """Return how many connections the limit of open files has room for. Raises `StartRefusedError`."""
         limit, wanted = descriptors.raise_limit(), self._settings.listen.connections
         try:

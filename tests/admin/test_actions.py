@@ -9,7 +9,7 @@ import pytest
 
 from visord.members.actions import ARGUMENTS, LOOK, passed_by, problem
 from visord.members.callers import EACH, FEW, KEPT, PASSED, PASSED_KEPT, SOME, Caller, of_client
-from visord.members.membership import SETTLED_SECONDS, Membership, Service
+from visord.members.membership import SETTLED_SECONDS, Membership, Query
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration, Member, decode
 from visord.raft.engine import Engine
@@ -146,7 +146,7 @@ def test_odd_arguments_are_refused_before_anything_is_done_and_cost_nobody_else_
     name: str, leader: str
 ) -> None:
     told = Told(leader=leader)
-    told.cluster.services["hash"] = Service(8.0, lambda arguments, answer, again: None)
+    told.cluster.queries["hash"] = Query(8.0, lambda arguments, answer, again: None)
     told.engine.confirm = lambda callback: callback(0)  # type: ignore[attr-defined]
     others: list[bool] = []
     told.cluster.act("members", [], lambda ok, result: others.append(ok))
@@ -194,7 +194,7 @@ def test_one_address_has_so_many_actions_of_a_kind_under_way_and_takes_nobody_s_
 ) -> None:
     told = Told(leader=leader)
     told.engine.configuration_settled = False
-    told.cluster.services["hash"] = Service(8.0, lambda arguments, answer, again: None)
+    told.cluster.queries["hash"] = Query(8.0, lambda arguments, answer, again: None)
     told.engine.confirm = lambda callback: None  # type: ignore[attr-defined]
     each = EACH.get(name if name != "members" else LOOK, FEW)
     assert ask(told, name, client(1), 300) == ["overloaded"] * (300 - each)
@@ -211,7 +211,7 @@ def test_where_all_places_are_taken_who_has_most_gives_and_operators_have_their_
 ) -> None:
     told = Told(leader=leader)
     told.engine.reads_are_current = False
-    told.cluster.services["hash"] = Service(8.0, lambda arguments, answer, again: None)
+    told.cluster.queries["hash"] = Query(8.0, lambda arguments, answer, again: None)
     crowd = [ask(told, name, client(number), FEW) for number in range(SOME // FEW)]
     assert crowd == [[]] * len(crowd)
     assert ask(told, name, client(100)) == []
@@ -225,7 +225,7 @@ def test_where_all_places_are_taken_who_has_most_gives_and_operators_have_their_
 def test_what_is_passed_on_never_exceeds_what_a_leader_takes_of_one_member() -> None:
     replica, leader = Told(leader="n2"), Told(leader="n1")
     for told in (replica, leader):
-        told.cluster.services["hash"] = Service(8.0, lambda arguments, answer, again: None)
+        told.cluster.queries["hash"] = Query(8.0, lambda arguments, answer, again: None)
     for number in range(SOME // FEW):
         ask(replica, "hash", client(number), FEW)
     assert replica.calls() == PASSED
@@ -241,7 +241,7 @@ def test_what_is_passed_on_never_exceeds_what_a_leader_takes_of_one_member() -> 
 
 def test_answers_make_room_for_what_waits_in_turn_of_callers() -> None:
     replica = Told(leader="n2")
-    replica.cluster.services["hash"] = Service(8.0, lambda arguments, answer, again: None)
+    replica.cluster.queries["hash"] = Query(8.0, lambda arguments, answer, again: None)
     for number in range(SOME // FEW):
         ask(replica, "hash", client(number), FEW)
     done: list[bool] = []
@@ -267,7 +267,7 @@ def test_a_service_is_asked_in_turn_of_callers() -> None:
         else:
             running.append((arguments[0], answer))
 
-    told.cluster.services["hash"] = Service(1000.0, start)
+    told.cluster.queries["hash"] = Query(1000.0, start)
     for rev in range(FEW):
         told.cluster.act("hash", [rev], lambda ok, result: None, client(1))
     told.cluster.act("hash", [100], lambda ok, result: None, client(2))

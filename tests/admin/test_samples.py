@@ -137,7 +137,7 @@ def test_a_file_that_nobody_has_touched_for_long_has_its_turn(cluster: Cluster) 
 def test_who_never_gets_to_the_entry_says_what_it_has(cluster: Cluster) -> None:
     cluster.apply("/late", b"x", "a", "b")
     answers: list[Any] = []
-    cluster.checks["a"].service.start([None], lambda ok, result: answers.append(result), lambda: None)
+    cluster.checks["a"].query.start([None], lambda ok, result: answers.append(result), lambda: None)
     cluster.loop.turn(LAG_SECONDS + 1.0)
     (result,) = answers
     assert (result["index"], result["rev"], result["equal"]) == (21, 21, True)

@@ -15,7 +15,7 @@ from visord import embed
 from visord.peers import messages as msg
 from visord.peers.asking import ask
 from visord.peers.errors import PeerRefusedError
-from visord.peers.handshake import Identity
+from visord.peers.handshake import Introduction
 from visord.peers.keeping import NAME
 from visord.peers.network import Alone
 from visord.peers.security import Security
@@ -36,7 +36,7 @@ def test_who_does_not_know_the_secret_is_refused_at_the_door(members: Members) -
     members.start("n1")
     address = members.node("n1").me.peer
     join = msg.pack([msg.JOIN, "ab" * 8, "n2", "127.0.0.1:1", "127.0.0.1:2", True])
-    me = Identity("ab" * 8, None, "127.0.0.1:1")
+    me = Introduction("ab" * 8, None, "127.0.0.1:1")
 
     async def ask_without() -> None:
         loop, rng = asyncio.get_running_loop(), random.Random(1)
@@ -54,7 +54,7 @@ def test_names_and_addresses_of_who_joins_are_checked_although_he_knows_the_secr
     members.start("n1")
     address = members.node("n1").me.peer
     security = Security(secrets=((members.directory("n1") / NAME).read_bytes().strip(),))
-    me = Identity("ab" * 8, None, "127.0.0.1:1")
+    me = Introduction("ab" * 8, None, "127.0.0.1:1")
 
     async def ask_with(name: str, peer: str, client: str) -> Any:
         join = msg.pack([msg.JOIN, "ab" * 8, name, peer, client, False])

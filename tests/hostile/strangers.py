@@ -19,7 +19,7 @@ from tests.hostile.field import Field
 from visord.peers import messages as msg
 from visord.peers.asking import ask
 from visord.peers.errors import HandshakeError, PeerRefusedError, PeerUnavailableError
-from visord.peers.handshake import MEMBER, NONCE, Dialler, Identity
+from visord.peers.handshake import MEMBER, NONCE, Dialler, Introduction
 from visord.peers.outgoing import Outgoing, dial
 from visord.peers.security import NOTHING, Security
 
@@ -41,12 +41,12 @@ class Stranger:
         self.refused = ""
 
     @property
-    def identity(self) -> Identity:
-        return Identity(self.member, self._field.cluster, "127.0.9.9:9")
+    def identity(self) -> Introduction:
+        return Introduction(self.member, self._field.cluster, "127.0.9.9:9")
 
     def connect(self, member: str | None = None) -> Outgoing | None:
         """Shake hands as `member`; None when that is refused (`refused` says how)."""
-        identity = Identity(member or self.member, self._field.cluster, "127.0.9.9:9")
+        identity = Introduction(member or self.member, self._field.cluster, "127.0.9.9:9")
         dialler = Dialler(
             identity,
             expect=None,
@@ -93,7 +93,7 @@ class Stranger:
                     self._loop,
                     self._address,
                     msg.pack(message),
-                    me=Identity(self.member, None, "127.0.9.9:9"),
+                    me=Introduction(self.member, None, "127.0.9.9:9"),
                     security=self._security,
                     rng=self._rng,
                     timeout=3.0,

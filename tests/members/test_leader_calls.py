@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.members.parts import Clock, Leading, Line
-from visord.members.leader_calls import Fields, Kind, LeaderCalls
+from visord.members.leader_calls import CallKind, Fields, LeaderCalls
 from visord.peers import messages as msg
 
 FIRST = 1000
@@ -22,7 +22,7 @@ class Calls:
         self.consensus, self.line, self.clock = Leading(leader), Line(), Clock()
         self.serving: list[tuple[str, Fields, Callable[[Fields], None]]] = []
         self.freed = 0
-        kind = Kind(
+        kind = CallKind(
             msg.READ_INDEX,
             msg.READ_AT,
             lambda member, fields, reply: self.serving.append((member, fields, reply)),

@@ -17,7 +17,7 @@ from visord.members.conduct import STRIKES, Conduct
 from visord.peers import incoming
 from visord.peers.asking import ask
 from visord.peers.crowd import Crowd
-from visord.peers.handshake import MEMBER, Dialler, Identity
+from visord.peers.handshake import MEMBER, Dialler, Introduction
 from visord.peers.link import HURRY_SECONDS
 from visord.peers.messages import pack
 from visord.peers.outgoing import dial
@@ -130,7 +130,7 @@ def test_a_member_that_is_hung_up_on_and_dials_again_is_refused_and_fills_no_log
             await until(lambda: "overloaded" in b.peers.problem("a"))
             for _ in range(100):
                 hello = Dialler(
-                    Identity("b", "c1", b.address),
+                    Introduction("b", "c1", b.address),
                     expect="a",
                     purpose=MEMBER,
                     secret=SECURED.secret,
@@ -212,7 +212,7 @@ def test_questions_of_one_host_leave_room_for_another(run: Run, monkeypatch: pyt
         loop, rng = asyncio.get_running_loop(), random.Random(1)
 
         async def question() -> Any:
-            me = Identity(None, "c1", None)
+            me = Introduction(None, "c1", None)
             return await ask(loop, a.address, pack([5]), me=me, security=SECURED, rng=rng, timeout=10.0)
 
         asked = [asyncio.ensure_future(question()) for _ in range(4)]
@@ -285,10 +285,10 @@ class TurnedReading(TurnedLoop):
             super().turn(0.001)
 
 
-def turned_door(ear: Ear) -> tuple[incoming.Door, TurnedReading, list[socket.socket]]:
+def turned_door(ear: Ear) -> tuple[incoming.PeerDoor, TurnedReading, list[socket.socket]]:
     """Return a door at which some wait, its loop, and where those appear who were let in."""
     loop, arrived = TurnedReading(), []
-    door = incoming.Door(cast(Any, loop), cast(Any, None), SECURED)
+    door = incoming.PeerDoor(cast(Any, loop), cast(Any, None), SECURED)
     door._arrived = lambda accepted, address: arrived.append(accepted)  # type: ignore[method-assign]
     door.serve(cast(Any, ear))
     return door, loop, arrived
@@ -364,7 +364,7 @@ def test_an_honest_member_is_let_in_while_a_stranger_of_its_host_floods(run: Run
 
         flooding = asyncio.ensure_future(flood())
         await until(lambda: a.peers.strangers)
-        me = Identity("b", "c1", "127.0.0.1:9")
+        me = Introduction("b", "c1", "127.0.0.1:9")
         hello = Dialler(me, expect="a", purpose=MEMBER, secret=SECURED.secret, nonce=b"n" * 32)
         (await dial(loop, a.address, hello, SECURED, seconds=20.0)).close()
         stop.set()

@@ -21,7 +21,7 @@ from visord.peers import link as links
 from visord.peers import messages as msg
 from visord.peers.errors import PeerRefusedError
 from visord.peers.frames import COUNTED, MAX_ELEMENTS, decode
-from visord.peers.handshake import MEMBER, Accepter, Dialler, Hello, Identity
+from visord.peers.handshake import MEMBER, Accepter, Dialler, Hello, Introduction
 from visord.proposer import Batch
 from visord.state import command as commands
 from visord.state.formats import FORMAT, OLDEST
@@ -244,7 +244,7 @@ def test_who_does_not_say_what_it_reads_is_of_the_older_version() -> None:
     def admit(hello: Hello) -> None:
         heard.append(hello)
 
-    accepter = Accepter(Identity("b" * 16, "c1", "127.0.0.1:2"), secrets=(), nonce=b"m" * 32, admit=admit)
+    accepter = Accepter(Introduction("b" * 16, "c1", "127.0.0.1:2"), secrets=(), nonce=b"m" * 32, admit=admit)
     accepter.receive(HELLO)
     accepter.receive(msgpack.packb([2, None]))
     assert [hello.reads for hello in heard] == [OLDEST]
@@ -257,7 +257,7 @@ def test_who_does_not_say_what_it_reads_is_of_the_older_version() -> None:
 
 
 def make_dialler(least: int) -> Dialler:
-    me = Identity("a" * 16, "c1", "127.0.0.1:1")
+    me = Introduction("a" * 16, "c1", "127.0.0.1:1")
     return Dialler(me, expect="b" * 16, purpose=MEMBER, secret=None, nonce=b"n" * 32, least=least)
 
 
@@ -265,7 +265,9 @@ def make_dialler(least: int) -> Dialler:
 def test_what_is_no_format_is_refused(odd: Any) -> None:
     hello = msgpack.unpackb(HELLO)
     hello[2]["reads"] = odd
-    accepter = Accepter(Identity("b" * 16, "c1", "x:2"), secrets=(), nonce=b"m" * 32, admit=lambda _: None)
+    accepter = Accepter(
+        Introduction("b" * 16, "c1", "x:2"), secrets=(), nonce=b"m" * 32, admit=lambda _: None
+    )
     with pytest.raises(PeerRefusedError, match="reads must be 1 to 255"):
         accepter.receive(msgpack.packb(hello))
 
@@ -277,8 +279,8 @@ class Older(Member):
         super().__init__(name, **options)
         me = self.peers._identity
 
-        def identity() -> Identity:
-            return Identity(me().member, me().cluster, me().address, OLDEST)
+        def identity() -> Introduction:
+            return Introduction(me().member, me().cluster, me().address, OLDEST)
 
         self.peers._identity = identity  # type: ignore[method-assign]
 

@@ -18,7 +18,7 @@ from visor.protocol import verbs
 from visord import embed
 from visord.peers.errors import PeerUnavailableError
 from visord.peers.frames import frame
-from visord.peers.handshake import ASK, Dialler, Identity
+from visord.peers.handshake import ASK, Dialler, Introduction
 from visord.peers.messages import WHO, pack
 from visord.peers.mistaken import CLIENT_PORT, FOR_CLIENTS, HTTP_PORT, TLS_PORT, what_answers, what_dials
 
@@ -48,7 +48,7 @@ def test_whatever_comes_is_looked_at_without_a_fault(data: bytes) -> None:
 
 
 def test_a_member_is_never_taken_for_a_client() -> None:
-    me = Identity("a" * 16, "c" * 32, "127.0.0.1:1")
+    me = Introduction("a" * 16, "c" * 32, "127.0.0.1:1")
     hello = Dialler(me, expect=None, purpose=ASK, secret=b"x" * 32, nonce=b"n" * 32).hello
     assert what_dials(frame(hello)) is None
     assert what_answers(frame(hello)) is None

@@ -8,19 +8,19 @@ import msgpack
 import pytest
 
 from visord.peers.errors import HandshakeError, PeerRefusedError
-from visord.peers.handshake import ASK, MEMBER, Accepter, Dialler, Hello, Identity
+from visord.peers.handshake import ASK, MEMBER, Accepter, Dialler, Hello, Introduction
 
 SECRET = b"s" * 32
-A = Identity("a", "c1", "10.0.0.1:8047")
-B = Identity("b", "c1", "10.0.0.2:8047")
+A = Introduction("a", "c1", "10.0.0.1:8047")
+B = Introduction("b", "c1", "10.0.0.2:8047")
 
 
-def dialler(me: Identity = A, *, expect: str | None = "b", purpose: str = MEMBER, secret: bytes | None = SECRET,
+def dialler(me: Introduction = A, *, expect: str | None = "b", purpose: str = MEMBER, secret: bytes | None = SECRET,
             nonce: bytes = b"1" * 32) -> Dialler:  # fmt: skip
     return Dialler(me, expect=expect, purpose=purpose, secret=secret, nonce=nonce)
 
 
-def accepter(me: Identity = B, *, secrets: tuple[bytes, ...] = (SECRET,), nonce: bytes = b"2" * 32,
+def accepter(me: Introduction = B, *, secrets: tuple[bytes, ...] = (SECRET,), nonce: bytes = b"2" * 32,
              admit: Any = lambda hello: None) -> Accepter:  # fmt: skip
     return Accepter(me, secrets=secrets, nonce=nonce, admit=admit)
 
@@ -53,7 +53,7 @@ def test_who_belongs_together_is_let_in(
 ) -> None:
     seen: list[Hello] = []
     one = dialler(
-        Identity("a", cluster, "10.0.0.1:8047"),
+        Introduction("a", cluster, "10.0.0.1:8047"),
         secret=SECRET if secrets else None,
         purpose=purpose,
         expect=expect,
@@ -73,7 +73,7 @@ def test_who_belongs_together_is_let_in(
 
 
 def test_a_program_that_is_no_member_may_ask() -> None:
-    one, other = dialler(Identity(None, None, None), purpose=ASK, expect=None), accepter()
+    one, other = dialler(Introduction(None, None, None), purpose=ASK, expect=None), accepter()
     shake(one, other)
     assert other.done and other.hello is not None and other.hello.member is None
 
@@ -81,16 +81,16 @@ def test_a_program_that_is_no_member_may_ask() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "code", "says"),
     [
-        (dialler(Identity("a", "c2", None)), accepter(), "cluster", "member a is of cluster c2, member b of c1"),
+        (dialler(Introduction("a", "c2", None)), accepter(), "cluster", "member a is of cluster c2, member b of c1"),
         (dialler(expect="z"), accepter(), "member", "member b was reached instead of 'z'"),
-        (dialler(Identity("b", "c1", None)), accepter(), "self", "both sides say that they are member b"),
+        (dialler(Introduction("b", "c1", None)), accepter(), "self", "both sides say that they are member b"),
         (dialler(secret=b"t" * 32), accepter(), "secret", "member b and member a have different shared secrets"),
         (dialler(secret=None), accepter(), "secret", "member b has a shared secret, member a has none"),
         (dialler(), accepter(secrets=()), "secret", "member a has a shared secret, member b has none"),
-        (dialler(Identity(None, "c1", None)), accepter(), "hello", "purpose 'member'"),
+        (dialler(Introduction(None, "c1", None)), accepter(), "hello", "purpose 'member'"),
         (dialler(purpose="chat"), accepter(), "hello", "'chat'"),
-        (dialler(Identity("a\n", "c1", None)), accepter(), "hello", "member must be printable text"),
-        (dialler(Identity("a" * 301, "c1", None)), accepter(), "hello", "text of 301 characters"),
+        (dialler(Introduction("a\n", "c1", None)), accepter(), "hello", "member must be printable text"),
+        (dialler(Introduction("a" * 301, "c1", None)), accepter(), "hello", "text of 301 characters"),
         (dialler(nonce=b"short"), accepter(), "hello", "nonce must be 32 bytes"),
         (dialler(), accepter(nonce=b"short"), "hello", "nonce must be 32 bytes"),
         (dialler(), accepter(admit=lambda hello: "removed on Monday"), "not_admitted", "removed on Monday"),
@@ -106,7 +106,7 @@ def test_who_does_not_is_told_why(one: Dialler, other: Accepter, code: str, says
 def test_only_a_refusal_by_somebody_with_the_secret_is_proven() -> None:
     assert refused(dialler(), accepter(admit=lambda hello: "removed")).proven
     assert not refused(dialler(secret=b"t" * 32), accepter()).proven
-    assert not refused(dialler(Identity("a", "c2", None)), accepter()).proven
+    assert not refused(dialler(Introduction("a", "c2", None)), accepter()).proven
     assert not refused(dialler(secret=None), accepter(secrets=(), admit=lambda hello: "removed")).proven
     invented = dialler()
     challenge = accepter().receive(invented.hello)

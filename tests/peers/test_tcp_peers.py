@@ -199,7 +199,7 @@ def test_another_member_at_an_address_is_not_taken_for_the_expected_one(run: Run
 
 
 def test_pauses_double_up_to_their_limit_with_jitter() -> None:
-    pauses = links.Pauses(random.Random(1))
+    pauses = links.RedialPauses(random.Random(1))
     waits = [pauses.after(refused=False) for _ in range(12)]
     for number, wait in enumerate(waits):
         longest = min(0.02 * 2**number, 1.0)

@@ -26,7 +26,7 @@ from typing import Final
 
 from tests.sim.scheduler import NodeLoop, PowerCut
 from visord.storage.disk import Buffer
-from visord.storage.opening import DIRECTORY, REGULAR, Status
+from visord.storage.opening import DIRECTORY, REGULAR, FileStatus
 from visord.storage.worker import Done, Inline, Job
 
 SECTOR: Final = 512
@@ -340,12 +340,12 @@ class SimDisk:
         self.check()
         return path in self.names or path in self._directories
 
-    def status(self, path: str) -> Status | None:
+    def status(self, path: str) -> FileStatus | None:
         self.check()
         if path in self._directories:
-            return Status(DIRECTORY, os.geteuid(), 2, 0o700, 0)
+            return FileStatus(DIRECTORY, os.geteuid(), 2, 0o700, 0)
         inode = self.names.get(path)
-        return None if inode is None else Status(REGULAR, os.geteuid(), 1, 0o600, len(inode.seen))
+        return None if inode is None else FileStatus(REGULAR, os.geteuid(), 1, 0o600, len(inode.seen))
 
     def close_to_others(self, path: str) -> None:
         """Nobody else is there."""

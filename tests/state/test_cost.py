@@ -66,17 +66,17 @@ def refused(driven, verb, *fields):
 
 @pytest.fixture
 def entries(monkeypatch):
-    from visord.state.names import Names
+    from visord.state.sorted_names import SortedNames
 
     COUNTED[0] = 0
-    walk = Names.walk
+    walk = SortedNames.walk
 
     def counting(self, *args, **kwargs):
         for path in walk(self, *args, **kwargs):
             COUNTED[0] += 1
             yield path
 
-    monkeypatch.setattr(Names, "walk", counting)
+    monkeypatch.setattr(SortedNames, "walk", counting)
     return COUNTED
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from naive import Naive
 
-from visord.state import command, names
+from visord.state import command, sorted_names
 from visord.state import trim as trimming
 from visord.state.digest import state_hash
 from visord.state.exporting import export_base, export_commits
@@ -333,7 +333,7 @@ class Cramped(Registry):
     """The same with every size so small that all ways of storing, paging and cutting are taken."""
 
     SIZES = (
-        (names, "_SMALL", 1),
+        (sorted_names, "_SMALL", 1),
         (page, "BUDGET", 3),
         (diff, "FEW", 2),
         (trimming, "_MOST", 2),

@@ -12,7 +12,7 @@ import errno
 import os
 import random
 
-from visord.storage.opening import DIRECTORY, REGULAR, Status
+from visord.storage.opening import DIRECTORY, REGULAR, FileStatus
 
 SECTOR = 512
 
@@ -285,11 +285,11 @@ class FakeDisk:
     def exists(self, path: str) -> bool:
         return path in self.names or path in self.directories
 
-    def status(self, path: str) -> Status | None:
+    def status(self, path: str) -> FileStatus | None:
         if path in self.directories:
-            return Status(DIRECTORY, os.geteuid(), 2, 0o700, 0)
+            return FileStatus(DIRECTORY, os.geteuid(), 2, 0o700, 0)
         inode = self.names.get(path)
-        return None if inode is None else Status(REGULAR, os.geteuid(), 1, 0o600, len(inode.seen))
+        return None if inode is None else FileStatus(REGULAR, os.geteuid(), 1, 0o600, len(inode.seen))
 
     def close_to_others(self, path: str) -> None:
         """Nobody else is there."""

@@ -6,7 +6,7 @@ import pytest
 from storage_world import World
 
 from visord.check import check
-from visord.progress import Progress, amount, percent
+from visord.progress import ProgressTeller, amount, percent
 from visord.raft.vote import Vote
 from visord.state.machine import Machine
 from visord.storage.checkpoint import Checkpointer
@@ -15,7 +15,7 @@ from visord.storage.worker import Inline
 
 def test_it_is_told_every_two_seconds_and_never_before() -> None:
     now, told = [10.0], list[tuple[int, int]]()
-    tell = Progress(lambda: now[0], lambda done, of: told.append((done, of)))
+    tell = ProgressTeller(lambda: now[0], lambda done, of: told.append((done, of)))
     for tenth in range(55):
         now[0] = 10.0 + tenth / 10
         tell(tenth, 100)

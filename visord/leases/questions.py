@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from visord.leases.service import Reply
-from visord.members.leader_calls import Consensus, Fields, Kind, LeaderCalls
+from visord.members.leader_calls import CallKind, Consensus, Fields, LeaderCalls
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
 from visord.state.refusal import Refusal
@@ -43,7 +43,7 @@ class LeaseQuestions:
     ) -> None:
         self._answer = answer
         self._time = time
-        kind = Kind(
+        kind = CallKind(
             msg.KEEP,
             msg.KEPT,
             self._serve,

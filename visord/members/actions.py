@@ -53,7 +53,7 @@ ARGUMENTS: Final[dict[str, tuple[Argument, ...]]] = {
 }
 """Everything that a leader does or tells."""
 CHANGES: Final = frozenset(("add", "promote", "remove", "transfer", "update"))
-"""Those that change who belongs to the cluster or leads it; the others are services."""
+"""Those that change who belongs to the cluster or leads it; the others are queries."""
 LOOK: Final = "look"
 COMPARE: Final = "compare"
 COME: Final = "come"

@@ -54,7 +54,7 @@ def of_client(owner: str) -> Caller:
     return Caller(OPERATOR if owner.partition(":")[0] == "unix" else CLIENT, owner)
 
 
-class Guest(Protocol):
+class PlacedAction(Protocol):
     """An action that has a place."""
 
     @property
@@ -68,7 +68,7 @@ class Guest(Protocol):
         """It has had no effect yet, and will have none when it is answered now."""
 
 
-T = TypeVar("T", bound=Guest)
+T = TypeVar("T", bound=PlacedAction)
 
 
 class Callers(Generic[T]):
@@ -87,71 +87,71 @@ class Callers(Generic[T]):
     def __len__(self) -> int:
         return sum(map(len, self._parties.values()))
 
-    def enter(self, guest: T) -> T | None:
+    def enter(self, action: T) -> T | None:
         """Give an action a place; return which one has none now: another, or this one itself."""
-        kind, caller = guest.kind, guest.caller
+        kind, caller = action.kind, action.caller
         mine = len(self._parties.get((kind, caller), ()))
-        victim = self._no_room(guest, mine)
+        victim = self._no_room(action, mine)
         if victim is not None:
             self.refused += 1
-            if victim is guest:
-                return guest
+            if victim is action:
+                return action
             self.leave(victim)
-        self._parties.setdefault((kind, caller), []).append(guest)
+        self._parties.setdefault((kind, caller), []).append(action)
         self._turns.setdefault(caller, 0)
         if caller.sort in (CLIENT, OPERATOR):
             self._counts[kind] += 1
         return victim
 
-    def _no_room(self, guest: T, mine: int) -> T | None:
-        kind, (sort, _) = guest.kind, guest.caller
+    def _no_room(self, action: T, mine: int) -> T | None:
+        kind, (sort, _) = action.kind, action.caller
         if sort == OWN:
             return None
         if sort == MEMBER:
-            return guest if mine >= PASSED + PASSED_KEPT else None
+            return action if mine >= PASSED + PASSED_KEPT else None
         if mine >= EACH.get(kind, FEW):
-            return guest
+            return action
         kept = KEPT if sort == OPERATOR else 0
         if self._counts[kind] < PLACES.get(kind, SOME) + kept:
             return None
-        return self._most_dispensable(kind, mine) or guest
+        return self._most_dispensable(kind, mine) or action
 
     def _most_dispensable(self, kind: str, mine: int) -> T | None:
         """Return the newest action that can go of the caller with most, when that has more than `mine` and one."""
         rows = [
-            guests
-            for (one, (sort, _)), guests in self._parties.items()
-            if one == kind and sort == CLIENT and len(guests) > mine + 1
+            actions
+            for (one, (sort, _)), actions in self._parties.items()
+            if one == kind and sort == CLIENT and len(actions) > mine + 1
         ]
-        for guests in sorted(rows, key=len, reverse=True):
-            for guest in reversed(guests):
-                if guest.dispensable:
-                    return guest
+        for actions in sorted(rows, key=len, reverse=True):
+            for action in reversed(actions):
+                if action.dispensable:
+                    return action
         return None
 
-    def leave(self, guest: T) -> bool:
+    def leave(self, action: T) -> bool:
         """Give an action's place back; tell whether it had one."""
-        key = guest.kind, guest.caller
-        guests = self._parties.get(key, [])
-        if guest not in guests:
+        key = action.kind, action.caller
+        actions = self._parties.get(key, [])
+        if action not in actions:
             return False
-        guests.remove(guest)
-        if not guests:
+        actions.remove(action)
+        if not actions:
             del self._parties[key]
-            if not any((kind, guest.caller) in self._parties for kind in KINDS):
-                self._turns.pop(guest.caller, None)
-        if guest.caller.sort in (CLIENT, OPERATOR):
-            self._counts[guest.kind] -= 1
+            if not any((kind, action.caller) in self._parties for kind in KINDS):
+                self._turns.pop(action.caller, None)
+        if action.caller.sort in (CLIENT, OPERATOR):
+            self._counts[action.kind] -= 1
         return True
 
-    def has(self, guest: T) -> bool:
+    def has(self, action: T) -> bool:
         """Tell whether an action is under way still."""
-        return guest in self._parties.get((guest.kind, guest.caller), ())
+        return action in self._parties.get((action.kind, action.caller), ())
 
-    def took_turn(self, guest: T) -> None:
+    def took_turn(self, action: T) -> None:
         """An action was gone on with: who else waits comes before the next one of its caller."""
-        if guest.caller in self._turns:
-            self._turns[guest.caller] += 1
+        if action.caller in self._turns:
+            self._turns[action.caller] += 1
 
     def in_turn(self, waiting: Iterable[T]) -> list[T]:
         """Return actions in the order in which they are gone on with: the first of each caller, the second, and so on.
@@ -160,8 +160,8 @@ class Callers(Generic[T]):
         """
         ahead: Counter[Caller] = Counter()
         ranked = []
-        for guest in waiting:
-            ranked.append((self._turns.get(guest.caller, 0) + ahead[guest.caller], guest))
-            ahead[guest.caller] += 1
+        for action in waiting:
+            ranked.append((self._turns.get(action.caller, 0) + ahead[action.caller], action))
+            ahead[action.caller] += 1
         ranked.sort(key=lambda row: row[0])
-        return [guest for _, guest in ranked]
+        return [action for _, action in ranked]

@@ -47,7 +47,7 @@ class Consensus(Protocol):
     def term(self) -> int: ...
 
 
-class Kind(NamedTuple):
+class CallKind(NamedTuple):
     """What is asked, and how it is answered."""
 
     question: int
@@ -86,7 +86,7 @@ class LeaderCalls:
 
     def __init__(
         self,
-        kind: Kind,
+        kind: CallKind,
         consensus: Consensus,
         send: Callable[[str, list[Any]], bool],
         time: Callable[[], float],

@@ -7,7 +7,7 @@ checks that a majority of it can be reached, appends it, and answers (RESULT) wh
     leader B, once D has nearly everything: promote D --> D votes
 
 One change at a time; an action that comes while another is under way waits for it. An action that is repeated after a
-lost answer finds its work done and succeeds. A *service* is asked in the same way, of the leader, and changes nothing.
+lost answer finds its work done and succeeds. A *query* is asked in the same way, of the leader, and changes nothing.
 
 The member that takes an action asks every leader anew, and a leader that is deposed forgets what others passed to it:
 if it passed that on in its turn, the action would be there twice after each election. A leader that is to be removed
@@ -27,7 +27,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from visord.logs import about
 from visord.members import actions
 from visord.members.callers import ME, MEMBER, OPERATOR, PASSED, PASSED_KEPT, Caller, Callers
-from visord.members.leader_calls import Fields, Kind, LeaderCalls
+from visord.members.leader_calls import CallKind, Fields, LeaderCalls
 from visord.members.newcomers import Newcomers
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
@@ -65,7 +65,7 @@ class Answer(Protocol):
     def __call__(self, ok: bool, result: Any, /) -> object: ...
 
 
-class Service(NamedTuple):
+class Query(NamedTuple):
     """Something that a leader tells. `start(arguments, answer, again)` calls `answer` once, or else `again`."""
 
     patience: float
@@ -134,9 +134,9 @@ class Membership:
         self._actions: list[_Action] = []
         """To be done by this node as leader, or waiting for a leader."""
         self._callers: Callers[_Action] = Callers()
-        """All actions that are not answered, also those that a service has."""
+        """All actions that are not answered, also those that a query has."""
         self._newcomers = Newcomers(time, engine.has_answered)
-        kind = Kind(
+        kind = CallKind(
             msg.CALL, msg.RESULT, self._serve, fits=lambda fields: not fields[0] or actions.is_view(fields[1])
         )
         self._calls = LeaderCalls(kind, engine, send, time, first_id)
@@ -151,7 +151,7 @@ class Membership:
         """When this leader changed the addresses of a member."""
         self._leadership = (0, 0.0)
         """The term in which this node leads, and since when."""
-        self.services: dict[str, Service] = {"members": Service(PATIENCE_SECONDS, self._tell_members)}
+        self.queries: dict[str, Query] = {"members": Query(PATIENCE_SECONDS, self._tell_members)}
         """What can be asked of the leader, besides the actions."""
 
     # -- what anybody may ask -------------------------------------------------------------------------
@@ -162,8 +162,8 @@ class Membership:
         if wrong is not None:
             answer(False, ["bad_request", wrong, {}])
             return
-        service = self.services.get(name)
-        patience = PATIENCE_SECONDS if service is None else service.patience
+        query = self.queries.get(name)
+        patience = PATIENCE_SECONDS if query is None else query.patience
         action = _Action(name, arguments, answer, self._time(), patience, caller)
         victim = self._callers.enter(action)
         if victim is not None:
@@ -317,19 +317,19 @@ class Membership:
 
     def _lead(self, action: _Action) -> None:
         engine = self._engine
-        service = self.services.get(action.name)
+        query = self.queries.get(action.name)
         if action.index:
             if action.index <= engine.commit_index:
                 self._end(action, True, self.view())
             else:
                 self._actions.append(action)
             return
-        if not engine.reads_are_current or (service is None and not engine.configuration_settled):
+        if not engine.reads_are_current or (query is None and not engine.configuration_settled):
             self._actions.append(action)
             return
-        if service is not None:
+        if query is not None:
             self._callers.took_turn(action)
-            service.start(action.arguments, partial(self._end, action), partial(self._again, action))
+            query.start(action.arguments, partial(self._end, action), partial(self._again, action))
             return
         try:
             if action.name == "transfer":

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
+from visord.members.leader_calls import CallKind, Fields, LeaderCalls
 from visord.members.leader_calls import Consensus as Leadership
-from visord.members.leader_calls import Fields, Kind, LeaderCalls
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
 from visord.state.refusal import Refusal
@@ -67,7 +67,7 @@ class ReadIndex:
         self._soon = soon
         self._new: list[Reader] = []
         self._scheduled = False
-        kind = Kind(
+        kind = CallKind(
             msg.READ_INDEX,
             msg.READ_AT,
             self._serve,

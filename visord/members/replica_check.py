@@ -29,8 +29,8 @@ from typing import Any, Final, NamedTuple, Protocol
 from visord.environment import Loop, Timer
 from visord.logs import about
 from visord.members import samples
-from visord.members.membership import Answer, Service
-from visord.members.samples import Places, Question
+from visord.members.membership import Answer, Query
+from visord.members.samples import Points, Question
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
 from visord.raft.configuration import Configuration
@@ -61,7 +61,7 @@ SUSPECT_SECONDS: Final = 30.0
 """Between two comparisons of everything because of samples: where they find nothing, one is enough for a while."""
 
 
-class Held(NamedTuple):
+class Content(NamedTuple):
     """What a member holds at an entry: the rev that it had there, and the digest of its files at a rev."""
 
     rev: int | None
@@ -74,7 +74,7 @@ class Held(NamedTuple):
         return None if self.digest is None else f"{self.digest} at rev {self.rev}"
 
 
-Found = Callable[[Held], None]
+Found = Callable[[Content], None]
 
 
 class Consensus(Protocol):
@@ -112,7 +112,7 @@ class _Wanted:
 class Digests:
     """The digests of one node's store, computed one after another beside everything else."""
 
-    def __init__(self, machine: Callable[[], Machine], places: Places, loop: Loop) -> None:
+    def __init__(self, machine: Callable[[], Machine], places: Points, loop: Loop) -> None:
         self._machine = machine
         self._places = places
         self._loop = loop
@@ -132,7 +132,7 @@ class Digests:
         if key in self._waiting:
             self._waiting[key].found[asker] = found
         elif len(self._waiting) >= MOST_WAITING:
-            found(Held(None, None, f"{MOST_WAITING} comparisons are under way already"))
+            found(Content(None, None, f"{MOST_WAITING} comparisons are under way already"))
         else:  # also when it is known: what was right a while ago is what is to be found out
             wanted = self._waiting[key] = _Wanted(index, rev, self._loop.time() + LAG_SECONDS)
             wanted.found[asker] = found
@@ -147,11 +147,11 @@ class Digests:
             if wanted.index > machine.index:
                 if wanted.until <= now:
                     have = f"at entry {machine.index} only, which left rev {machine.store.rev}"
-                    self._answer(wanted, Held(machine.store.rev, None, have))
+                    self._answer(wanted, Content(machine.store.rev, None, have))
                 continue
             place = self._places.at(wanted.index)
             if place is None:
-                self._answer(wanted, Held(None, None, f"entry {wanted.index} was applied too long ago"))
+                self._answer(wanted, Content(None, None, f"entry {wanted.index} was applied too long ago"))
                 continue
             rev = place.rev if wanted.rev is None else wanted.rev
             self._now = (wanted, place.rev, rev)
@@ -170,9 +170,9 @@ class Digests:
             self._steps = None
             result: str | Refusal = done.value
             if isinstance(result, Refusal):
-                self._answer(wanted, Held(at, None, result.text))
+                self._answer(wanted, Content(at, None, result.text))
             else:
-                held = Held(at, result)
+                held = Content(at, result)
                 self.known.pop((wanted.index, wanted.rev), None)
                 self.known[wanted.index, wanted.rev] = held.told or ""
                 while len(self.known) > KEPT:
@@ -183,7 +183,7 @@ class Digests:
             # What was walked was replaced by a checkpoint meanwhile: another time, then.
             logger.warning("no digest at entry %d: %s", wanted.index, error, exc_info=error)
             self._steps = None
-            self._answer(wanted, Held(at, None, f"failed: {type(error).__name__}"))
+            self._answer(wanted, Content(at, None, f"failed: {type(error).__name__}"))
         else:
             self._hashed += SLICE
             self._timer = self._loop.call_later(PAUSE_SECONDS, self._step)
@@ -196,7 +196,7 @@ class Digests:
         files = len(self._machine().store.files)
         return min(self._hashed, files), files
 
-    def _answer(self, wanted: _Wanted, held: Held) -> None:
+    def _answer(self, wanted: _Wanted, held: Content) -> None:
         self._waiting.pop((wanted.index, wanted.rev), None)
         for found in wanted.found.values():
             found(held)
@@ -224,7 +224,7 @@ class _Comparison:
         self.hashed = hashed
         """The rev that is asked for; None: each member's own at the entry."""
         self.deadline = now + PATIENCE_SECONDS
-        self.answers: dict[str, Held] = {}
+        self.answers: dict[str, Content] = {}
         self.asked: set[str] = set()
         self.askers = list(askers)
         self.pressed = False
@@ -291,7 +291,7 @@ class ReplicaCheck:
         """Samples of entries that are not applied here yet: (who asked, number, what, until when)."""
         self._answered: tuple[str, int, list[Any]] = ("", -1, [])
         """What was told last of all files: (who asked, number, answer)."""
-        self.places = Places()
+        self.places = Points()
         self._digests = Digests(machine, self.places, loop)
         self.differing: dict[str, int] = {}
         """Members that differed when all were compared last, and at which rev."""
@@ -314,9 +314,9 @@ class ReplicaCheck:
         }
 
     @property
-    def service(self) -> Service:
+    def query(self) -> Query:
         """For operators: the arguments are [rev or None]."""
-        return Service(PATIENCE_SECONDS + LAG_SECONDS, self._asked)
+        return Query(PATIENCE_SECONDS + LAG_SECONDS, self._asked)
 
     @property
     def progress(self) -> tuple[int, int] | None:
@@ -348,7 +348,7 @@ class ReplicaCheck:
             self._press(self._running, now)
         if self._running is not None and self._running.deadline <= now:
             for member in self._running.asked - self._running.answers.keys():
-                self._running.answers[member] = Held(None, None, "no answer in time")
+                self._running.answers[member] = Content(None, None, "no answer in time")
             self._conclude(self._running)
         if self._running is not None or not consensus.reads_are_current:
             return
@@ -402,21 +402,21 @@ class ReplicaCheck:
         for one in self._consensus.configuration.members:
             comparison.asked.add(one.id)
             if one.id != self._consensus.member and not self._send(one.id, [msg.HASH, number, index, rev]):
-                comparison.answers[one.id] = Held(None, None, "not reachable")
+                comparison.answers[one.id] = Content(None, None, "not reachable")
         me = self._consensus.member
         self._digests.compute(me, index, rev, lambda held: self._note(me, number, held))
 
     def on_hashed(self, member: str, message: list[Any]) -> None:
         """A member tells what it holds."""
         _, number, _, rev, found, why = message[:6]
-        self._note(member, number, Held(rev, found, why))
+        self._note(member, number, Content(rev, found, why))
 
     def lose(self, member: str) -> None:
         """The connection to a member broke: its answer will not come."""
         if self._running is not None:
-            self._note(member, self._running.number, Held(None, None, "not reachable"))
+            self._note(member, self._running.number, Content(None, None, "not reachable"))
 
-    def _note(self, member: str, number: int, held: Held) -> None:
+    def _note(self, member: str, number: int, held: Content) -> None:
         running = self._running
         if running is not None and running.number == number and member in running.asked:
             running.answers.setdefault(member, held)
@@ -521,7 +521,7 @@ class ReplicaCheck:
             self._tell(member, self._answered[2])
             return
 
-        def found(held: Held) -> None:
+        def found(held: Content) -> None:
             answer = [msg.HASHED, number, index, held.rev, held.digest, held.why]
             self._answered = member, number, answer
             self._tell(member, answer)

@@ -26,7 +26,7 @@ RECENT: Final = 128
 """Revs before the sample whose changes are hashed."""
 
 
-class Place(NamedTuple):
+class Point(NamedTuple):
     """Where a machine stood when it had applied an entry."""
 
     entry: int
@@ -45,21 +45,21 @@ class Question(NamedTuple):
     upto: str | None
 
 
-class Places:
+class Points:
     """Where one node stood at its last entries."""
 
     def __init__(self) -> None:
-        self._noted: dict[int, Place] = {}
+        self._noted: dict[int, Point] = {}
 
     def note(self, machine: Machine) -> None:
         """The machine has just applied an entry."""
         index = machine.index
         store = machine.store
-        self._noted[index % NOTED] = Place(
+        self._noted[index % NOTED] = Point(
             index, store.rev, machine.time, len(machine.sessions), store.leases.next
         )
 
-    def at(self, index: int) -> Place | None:
+    def at(self, index: int) -> Point | None:
         """Return where the machine stood; None when that is not known (any more)."""
         place = self._noted.get(index % NOTED)
         return place if place is not None and place.entry == index else None
@@ -69,7 +69,7 @@ class Places:
         self._noted.clear()
 
 
-def ask(machine: Machine, place: Place, after: str | None) -> tuple[Question, str] | None:
+def ask(machine: Machine, place: Point, after: str | None) -> tuple[Question, str] | None:
     """Return what to ask of the others about this place, and the own answer; None when it cannot be told."""
     store = machine.store
     first = max(store.floor, place.rev - RECENT)
@@ -80,7 +80,7 @@ def ask(machine: Machine, place: Place, after: str | None) -> tuple[Question, st
     return Question(place.entry, first, after, upto), _sample(place, digest)
 
 
-def answer(machine: Machine, place: Place, question: Question) -> str | None:
+def answer(machine: Machine, place: Point, question: Question) -> str | None:
     """Return the sample of a place as a leader asked for it; None when what it takes is gone."""
     first = question.first
     if place.rev < first:  # far behind the leader, at the same entry: nothing to read, and told all the same
@@ -89,7 +89,7 @@ def answer(machine: Machine, place: Place, question: Question) -> str | None:
     return None if found is None else _sample(place, found[0])
 
 
-def _sample(place: Place, digest: str) -> str:
+def _sample(place: Point, digest: str) -> str:
     return f"rev {place.rev} time {place.time} sessions {place.sessions} leases {place.leases} {digest}"
 
 

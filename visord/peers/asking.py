@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 from visord.peers.errors import AnswerLostError, HandshakeError, PeerUnavailableError
-from visord.peers.handshake import ASK, NONCE, Dialler, Identity
+from visord.peers.handshake import ASK, NONCE, Dialler, Introduction
 from visord.peers.outgoing import DIAL_SECONDS, dial
 from visord.peers.security import Security
 
@@ -17,7 +17,7 @@ async def ask(
     address: str,
     data: bytes,
     *,
-    me: Identity,
+    me: Introduction,
     security: Security,
     rng: random.Random,
     timeout: float,  # noqa: ASYNC109 - part of the answer to a failure: was it sent?

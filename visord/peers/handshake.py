@@ -49,7 +49,7 @@ _KEY_TO_DIALLER: Final = b"visor-peer 1 key to dialler"
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Introduction:
     """What a node says of itself."""
 
     member: str | None
@@ -94,7 +94,7 @@ class Dialler:
 
     def __init__(
         self,
-        me: Identity,
+        me: Introduction,
         *,
         expect: str | None,
         purpose: str,
@@ -107,7 +107,7 @@ class Dialler:
         self._expect = expect
         self._secret = secret
         self._transcript = b""
-        self.accepter: Identity | None = None
+        self.accepter: Introduction | None = None
         """Who answered, from CHALLENGE on; proven once the handshake is done."""
         self.keys: Keys | None = None
         self.done = False
@@ -142,7 +142,7 @@ class Dialler:
         fields = message[1] if message[0] == CHALLENGE and len(message) > 1 else None
         if type(fields) is not dict:
             raise HandshakeError("the other side did not answer with a challenge")
-        identity = Identity(
+        identity = Introduction(
             _text(fields, "member"), _text(fields, "cluster"), _text(fields, "address"), _reads(fields)
         )
         _nonce(fields)
@@ -192,7 +192,12 @@ class Accepter:
     """
 
     def __init__(
-        self, me: Identity, *, secrets: tuple[bytes, ...], nonce: bytes, admit: Callable[[Hello], str | None]
+        self,
+        me: Introduction,
+        *,
+        secrets: tuple[bytes, ...],
+        nonce: bytes,
+        admit: Callable[[Hello], str | None],
     ) -> None:
         self._me = me
         self._secrets = secrets
@@ -349,7 +354,7 @@ def _who(member: str | None) -> str:
     return "a program that is no member" if member is None else f"member {member:.64}"
 
 
-def _wrong_cluster(one: Identity | Hello, other: Identity | Hello) -> PeerRefusedError:
+def _wrong_cluster(one: Introduction | Hello, other: Introduction | Hello) -> PeerRefusedError:
     text = f"{_who(one.member)} is of cluster {one.cluster}, {_who(other.member)} of {other.cluster}"
     return PeerRefusedError("cluster", text)
 

@@ -76,7 +76,7 @@ class House(Protocol):
 class Incoming(asyncio.Protocol):
     """One connection that somebody opened."""
 
-    def __init__(self, door: Door, house: House) -> None:
+    def __init__(self, door: PeerDoor, house: House) -> None:
         self._door = door
         self._house = house
         self._accepter = house.accepter()
@@ -279,7 +279,7 @@ def _is_over(accepted: socket.socket) -> bool:
         return True
 
 
-class Door:
+class PeerDoor:
     """All incoming connections of one node."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, house: House, security: Security) -> None:

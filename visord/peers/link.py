@@ -29,7 +29,7 @@ TOLD: Final = 16
 """Different reasons that are logged before a member is reached again."""
 
 
-class Pauses:
+class RedialPauses:
     """How long to wait before the next attempt: doubling, up to a limit, with jitter so that nobody keeps step."""
 
     def __init__(self, rng: random.Random) -> None:
@@ -71,7 +71,7 @@ class Link:
         self._dial = dial
         self._up = up
         self._down = down
-        self._pauses = Pauses(rng)
+        self._pauses = RedialPauses(rng)
         self._told: set[str] = set()
         self._telling = Telling(loop.time)
         self._hurry = asyncio.Event()

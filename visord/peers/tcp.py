@@ -35,10 +35,10 @@ from visord.peers.handshake import (
     Admit,
     Dialler,
     Hello,
-    Identity,
+    Introduction,
     outdated,
 )
-from visord.peers.incoming import BACKLOG, Door, Reply
+from visord.peers.incoming import BACKLOG, PeerDoor, Reply
 from visord.peers.link import Link
 from visord.peers.outgoing import QUEUE_LIMIT, Outgoing, dial
 from visord.peers.security import NOTHING, Security
@@ -118,7 +118,7 @@ class TcpPeers:
         except PeersStartError:
             self._socket.close()
             raise
-        self._door = Door(loop, self, security)
+        self._door = PeerDoor(loop, self, security)
         self._links: dict[str, Link] = {}
         self._senders: dict[str, Callable[[bytes], bool]] = {}
         """Of the members that are reachable."""
@@ -283,8 +283,8 @@ class TcpPeers:
             return outdated(member, hello.reads, self._least)
         return self.admit(member, hello)
 
-    def _identity(self) -> Identity:
-        return Identity(self.member or None, self.cluster, self.advertised)
+    def _identity(self) -> Introduction:
+        return Introduction(self.member or None, self.cluster, self.advertised)
 
     async def _dial(self, member: str, address: str) -> Outgoing:
         dialler = Dialler(

@@ -14,14 +14,14 @@ from __future__ import annotations
 from typing import Generic, Protocol, TypeVar
 
 
-class Holder(Protocol):
+class HasOwner(Protocol):
     """Who makes the node hold something."""
 
     @property
     def owner(self) -> str: ...
 
 
-T = TypeVar("T", bound=Holder)
+T = TypeVar("T", bound=HasOwner)
 
 
 class Ledger(Generic[T]):

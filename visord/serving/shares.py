@@ -46,7 +46,7 @@ class Sharer(Protocol):
         """End it."""
 
 
-class Room(Protocol):
+class ConnectionPlaces(Protocol):
     """The places of connections over TCP, as `places.Places` has them."""
 
     total: int
@@ -56,7 +56,7 @@ class Room(Protocol):
     def __len__(self) -> int: ...
 
 
-class Limits(Protocol):
+class ListenLimits(Protocol):
     """What of `[listen]` is used."""
 
     held_bytes: int
@@ -81,7 +81,7 @@ class Shares:
         self.patience = patience
         self._doomed: set[Sharer] = set()
         """Who is sent away as soon as this turn of the loop allows it."""
-        self.places: Room | None = None
+        self.places: ConnectionPlaces | None = None
         """Set by who listens."""
         self.now = 0.0
         """Seconds, as of the last sweep: exact enough for what is counted in minutes, and free to read."""
@@ -131,7 +131,7 @@ class Shares:
         self.waiting.set(sharer, 0)
 
 
-def shares_of(listen: Limits, turns: Turns) -> Shares:
+def shares_of(listen: ListenLimits, turns: Turns) -> Shares:
     """Return what an operator lets all conversations of a node share."""
     patience = Patience(listen.message_seconds, listen.stuck_seconds)
     return Shares(turns, listen.held_bytes, listen.unsent_bytes, patience, listen.waiting)

@@ -28,7 +28,7 @@ NOTICE: Final = 0.0003
 """Seconds below which direct work is not worth noting."""
 
 
-class Worker(Protocol):
+class Runnable(Protocol):
     """A conversation with more to do."""
 
     @property
@@ -45,7 +45,7 @@ class Turns:
     def __init__(self, call_soon: Callable[[Callable[[], None]], object], clock: Callable[[], float]) -> None:
         self.call_soon = call_soon
         self.clock = clock
-        self._queue: OrderedDict[str, deque[Worker]] = OrderedDict()
+        self._queue: OrderedDict[str, deque[Runnable]] = OrderedDict()
         """Who waits, by owner; the first owner is served next."""
         self._spent = 0.0
         """Seconds of direct work that were charged in this turn of the loop."""
@@ -72,13 +72,13 @@ class Turns:
         self._spent += seconds
         self._schedule()
 
-    def queue(self, worker: Worker) -> None:
-        """Let `worker`, which is not queued, go on when its turn comes."""
+    def queue(self, runnable: Runnable) -> None:
+        """Let `runnable`, which is not queued, go on when its turn comes."""
         self.queued += 1
-        line = self._queue.get(worker.owner)
+        line = self._queue.get(runnable.owner)
         if line is None:
-            line = self._queue[worker.owner] = deque()
-        line.append(worker)
+            line = self._queue[runnable.owner] = deque()
+        line.append(runnable)
         self._schedule()
 
     def _schedule(self) -> None:
@@ -100,10 +100,10 @@ class Turns:
                     break
                 rounds -= 1
                 owner, line = queue.popitem(last=False)
-                worker = line.popleft()
+                runnable = line.popleft()
                 if line:
                     queue[owner] = line
-                worker.work(min(now + SLICE, end))
+                runnable.work(min(now + SLICE, end))
         finally:  # whatever one of them did, the others go on
             if queue:
                 self._schedule()

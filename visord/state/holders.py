@@ -96,7 +96,7 @@ class Ranking:
         return heap[0][1]
 
 
-class Owner:
+class LeaseOwner:
     """One owner's holders."""
 
     __slots__ = ("count", "holders", "ranking")
@@ -115,7 +115,7 @@ class Holders:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._owners: dict[str, Owner] = {}
+        self._owners: dict[str, LeaseOwner] = {}
         self._ranking = Ranking()
         self.count = 0
 
@@ -123,7 +123,7 @@ class Holders:
         """A lease was made; it has no files yet, or `moved` tells."""
         owner = self._owners.get(lease.owner)
         if owner is None:
-            owner = self._owners[lease.owner] = Owner()
+            owner = self._owners[lease.owner] = LeaseOwner()
         key = lease.session or b""
         holder = owner.holders.get(key)
         if holder is None:
@@ -147,7 +147,7 @@ class Holders:
         """The last file of a lease has gone."""
         self._owners[lease.owner].holders[lease.session or b""].add_empty(lease)
 
-    def _change(self, lease: Lease, owner: Owner, key: bytes, holder: Holder, by: int) -> None:
+    def _change(self, lease: Lease, owner: LeaseOwner, key: bytes, holder: Holder, by: int) -> None:
         self.count += by
         owner.count += by
         holder.count += by
@@ -183,7 +183,7 @@ class Holders:
             spare = self._spare(first, -1)
         return spare or refusal.too_large("leases", limits.leases, self.count + 1)
 
-    def _spare(self, owner: Owner, mine: int) -> Lease | None:
+    def _spare(self, owner: LeaseOwner, mine: int) -> Lease | None:
         """Return what the holder with most gives to one that has `mine`."""
         most = owner.holders[owner.ranking.first()]
         return most.spare() if most.count > mine + 1 else None

@@ -12,7 +12,7 @@ from visord.state.store import Store
 from visord.state.version import Version
 
 
-class View(Protocol):
+class TreeView(Protocol):
     """What a write has to know about the tree that it changes."""
 
     def file(self, path: str) -> Version | None:
@@ -66,7 +66,7 @@ class Latest:
         return found, len(found) + entered
 
 
-def obstacle(view: View, path: str) -> str | None:
+def obstacle(view: TreeView, path: str) -> str | None:
     """Return the file above `path` that keeps it from being there; None when there is none."""
     while path != ROOT:
         path = parent(path)

@@ -28,7 +28,7 @@ Staged: TypeAlias = tuple[bytes, int] | None
 
 
 class Overlay:
-    """A `View` (see `latest.py`) that can be written to."""
+    """A `TreeView` (see `latest.py`) that can be written to."""
 
     __slots__ = ("_base", "_grown", "_rev", "_touched", "beside", "found", "made", "staged", "store")
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from visor.paths import size
 from visord.state import refusal
-from visord.state.latest import View, obstacle
+from visord.state.latest import TreeView, obstacle
 from visord.state.refusal import Refusal
 from visord.state.store import Store
 from visord.state.version import Write
@@ -25,7 +25,7 @@ class Plan(NamedTuple):
     deferred: bool = False
 
 
-def cannot_set(view: View, path: str) -> Refusal | None:
+def cannot_set(view: TreeView, path: str) -> Refusal | None:
     """Return why no file can be at `path` now: a path is a file or a directory, never both."""
     if view.file(path) is not None:
         return None
@@ -35,7 +35,7 @@ def cannot_set(view: View, path: str) -> Refusal | None:
     return refusal.not_directory(above) if above is not None else None
 
 
-def cannot_delete(view: View, path: str, recursive: bool) -> Refusal | None:
+def cannot_delete(view: TreeView, path: str, recursive: bool) -> Refusal | None:
     """Return what is in the way of a deletion; whether the path is there at all is another question."""
     if view.file(path) is not None:
         return None

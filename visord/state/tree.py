@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from visord.state.names import Names
+from visord.state.sorted_names import SortedNames
 from visord.state.version import BYTES, ENTRY, Version
 
 
@@ -66,8 +66,8 @@ class Directory:
     def __init__(self, path: str, parent: Directory | None) -> None:
         self.path = path
         self.parent = parent
-        self.live = Names()
-        self.gone: Names | None = None
+        self.live = SortedNames()
+        self.gone: SortedNames | None = None
         self.folders = 0
         self.changes: list[int] = []
         self.size_revs: list[int] = []
@@ -114,7 +114,7 @@ class Directory:
         while directory is not None:
             directory.live.discard(path)
             if directory.gone is None:
-                directory.gone = Names()
+                directory.gone = SortedNames()
             directory.gone.add(path)
             size = len(directory.live)
             directory._resize(rev, size)

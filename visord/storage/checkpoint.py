@@ -36,7 +36,7 @@ from visord.state.store import Store
 from visord.state.tables import Export
 from visord.storage import loading, pending
 from visord.storage import manifest as manifests
-from visord.storage.compaction import Plan, plan
+from visord.storage.compaction import Compaction, plan
 from visord.storage.directory import DataDirectory
 from visord.storage.disk import Disk, join, read_all
 from visord.storage.errors import StorageError
@@ -335,7 +335,7 @@ class Checkpointer:
         return writer.part
 
     def _write_commits(
-        self, store: Store, todo: Plan, last: int, number: int
+        self, store: Store, todo: Compaction, last: int, number: int
     ) -> Generator[None, None, tuple[int, tuple[Part, ...]]]:
         done = list(todo.kept)
         rev, writer = todo.first, None

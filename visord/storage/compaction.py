@@ -22,7 +22,7 @@ from visord.storage.manifest import Manifest
 from visord.storage.segments import Part
 
 
-class Plan(NamedTuple):
+class Compaction(NamedTuple):
     """What a checkpoint does: with `base_rev`, write a base at it; append commits from `first` on.
 
     `kept` are the parts of the last checkpoint that stay, oldest first.
@@ -33,15 +33,15 @@ class Plan(NamedTuple):
     kept: tuple[Part, ...]
 
 
-def plan(manifest: Manifest, floor: int, cut: int, segment_bytes: int) -> Plan:
+def plan(manifest: Manifest, floor: int, cut: int, segment_bytes: int) -> Compaction:
     """Decide what the checkpoint after `manifest` has to write.
 
     `floor` is the store's; its commits up to `cut` (at most the floor) are not in memory any more.
     """
     if cut > manifest.rev:
-        return Plan(floor, floor + 1, ())
+        return Compaction(floor, floor + 1, ())
     dead = sum(part.size for part in manifest.parts if part.last <= floor)
     old_base = segment_bytes if manifest.base is None else max(manifest.base.size, segment_bytes)
     if dead < old_base:
-        return Plan(None, manifest.rev + 1, manifest.parts)
-    return Plan(floor, manifest.rev + 1, tuple(part for part in manifest.parts if part.last > floor))
+        return Compaction(None, manifest.rev + 1, manifest.parts)
+    return Compaction(floor, manifest.rev + 1, tuple(part for part in manifest.parts if part.last > floor))

@@ -34,7 +34,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 from visord.storage import opening
-from visord.storage.opening import Status, UnsafeFileError
+from visord.storage.opening import FileStatus, UnsafeFileError
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -100,7 +100,7 @@ class Disk(Protocol):
     def exists(self, path: str) -> bool:
         """Tell whether a file or directory has this name."""
 
-    def status(self, path: str) -> Status | None:
+    def status(self, path: str) -> FileStatus | None:
         """Return what has this name, None when nothing has it. Links are not followed."""
 
     def close_to_others(self, path: str) -> None:
@@ -240,7 +240,7 @@ class OsDisk:
     def exists(self, path: str) -> bool:
         return os.path.lexists(path)
 
-    def status(self, path: str) -> Status | None:
+    def status(self, path: str) -> FileStatus | None:
         try:
             return opening.status_of(os.lstat(path))
         except (FileNotFoundError, NotADirectoryError):

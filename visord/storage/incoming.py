@@ -56,7 +56,7 @@ from visord.storage.fetched import MORE, WHOLE, WRONG, DifferentError, Fetched, 
 from visord.storage.loading import wait_for
 from visord.storage.manifest import Manifest
 from visord.storage.outgoing import CHUNK, FORMAT
-from visord.storage.pending import Pending
+from visord.storage.pending import PendingFetch
 from visord.storage.segments import BASE, COMMITS, Part
 from visord.storage.worker import Job, Submitter
 
@@ -108,7 +108,7 @@ class Incoming:
         self._changed = changed
         self._chunk = chunk
         self._margin = margin
-        self._pending: Pending | None = pending.read(disk, directory.path)
+        self._pending: PendingFetch | None = pending.read(disk, directory.path)
         """What is being fetched, or was by the process before."""
         self._files: dict[str, _Asked] = {}
         """By the sender's name."""
@@ -168,7 +168,7 @@ class Incoming:
             old = before.names()
             if before.tag <= own.index:
                 before = None  # those names may be in use
-        now = Pending(source, manifest.index if before is None else before.tag, manifest, encoded)
+        now = PendingFetch(source, manifest.index if before is None else before.tag, manifest, encoded)
         self._stop()
         self._pending, self.offer = now, name
         self._choose(now, _newest(machine))
@@ -181,7 +181,7 @@ class Incoming:
             self._submit(partial(asked.file.verify, same), partial(self._verified, asked))
         return True
 
-    def _choose(self, now: Pending, newest: list[Any] | None) -> None:
+    def _choose(self, now: PendingFetch, newest: list[Any] | None) -> None:
         """Decide which files of the offer are fetched, and under which names."""
         own = self._checkpointer.manifest
         there = {part[1:]: part for part in own.files()}
@@ -273,7 +273,7 @@ class Incoming:
             asked.misled = False
             asked.upto = asked.file.end
 
-    def _note(self, now: Pending, needless: set[str]) -> None:
+    def _note(self, now: PendingFetch, needless: set[str]) -> None:
         """Write down what is fetched; remove files of the offer before that this one has no use for."""
         pending.write(self._disk, self._directory.path, now)
         self._remove(needless)

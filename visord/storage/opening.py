@@ -51,7 +51,7 @@ class UnsafeFileError(OSError):
         return f"{self.filename} {self.strerror}"
 
 
-class Status(NamedTuple):
+class FileStatus(NamedTuple):
     """What a name stands for; links are not followed."""
 
     kind: str
@@ -65,13 +65,13 @@ class Status(NamedTuple):
     """Bytes."""
 
 
-def status_of(found: os.stat_result) -> Status:
+def status_of(found: os.stat_result) -> FileStatus:
     """Return what the system said of a file."""
     kind = _KINDS.get(stat.S_IFMT(found.st_mode), "no file")
-    return Status(kind, found.st_uid, found.st_nlink, stat.S_IMODE(found.st_mode), found.st_size)
+    return FileStatus(kind, found.st_uid, found.st_nlink, stat.S_IMODE(found.st_mode), found.st_size)
 
 
-def unsafe(path: str, found: Status, owner: int, *, writing: bool) -> UnsafeFileError | None:
+def unsafe(path: str, found: FileStatus, owner: int, *, writing: bool) -> UnsafeFileError | None:
     """Return why a file of a directory that belongs to `owner` must not be used; None when it may."""
     if found.kind != REGULAR:
         return UnsafeFileError(path, f"is {found.kind}: only regular files are opened here")

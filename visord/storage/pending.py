@@ -33,7 +33,7 @@ _MAGIC: Final = b"VISORINC"
 NOTE_BYTES: Final = manifests.MANIFEST_BYTES + 4096
 
 
-class Pending(NamedTuple):
+class PendingFetch(NamedTuple):
     """A checkpoint that is being fetched."""
 
     source: str
@@ -53,13 +53,13 @@ class Pending(NamedTuple):
         return {self.local(part).name for part in self.manifest.files()}
 
 
-def write(disk: Disk, directory: str, pending: Pending) -> None:
+def write(disk: Disk, directory: str, pending: PendingFetch) -> None:
     """Put the note in its place. Durable on return."""
     data = _MAGIC + msgpack.packb([FORMAT, pending.source, pending.tag, pending.encoded], use_bin_type=True)
     write_atomic(disk, directory, NAME, (data, zlib.crc32(data).to_bytes(4, "little")))
 
 
-def read(disk: Disk, directory: str) -> Pending | None:
+def read(disk: Disk, directory: str) -> PendingFetch | None:
     """Return what the note says; None when there is none, or nothing that can be understood."""
     path = join(directory, NAME)
     if not disk.exists(path):
@@ -69,7 +69,9 @@ def read(disk: Disk, directory: str) -> Pending | None:
         return None
     try:
         known, source, tag, encoded = msgpack.unpackb(memoryview(data)[8:-4])
-        return Pending(source, tag, manifests.decode(encoded, path), encoded) if known == FORMAT else None
+        return (
+            PendingFetch(source, tag, manifests.decode(encoded, path), encoded) if known == FORMAT else None
+        )
     except (ValueError, TypeError, StorageError):
         return None
 

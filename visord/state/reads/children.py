@@ -9,9 +9,9 @@ from visor.paths import ROOT, join
 from visor.protocol.verbs import N_DIRECTORY, N_FILE
 from visord.state import refusal
 from visord.state.cost import ROW, UNIT_BYTES_BITS, VISIT
-from visord.state.names import merged
 from visord.state.reads import page
 from visord.state.refusal import Refusal
+from visord.state.sorted_names import merged
 from visord.state.store import Store
 from visord.state.tree import Directory
 

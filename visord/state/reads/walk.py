@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from visor.paths import ROOT, below, components, join, name, sort_key
-from visord.state.names import merged
 from visord.state.selector import Level, Selector
+from visord.state.sorted_names import merged
 from visord.state.store import Store
 from visord.state.tree import Directory
 from visord.state.version import Version, in_force

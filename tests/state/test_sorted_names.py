@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visord.state import names as module
-from visord.state.names import Names, merged
+from visord.state import sorted_names as module
+from visord.state.sorted_names import SortedNames, merged
 
 STEPS = st.lists(
     st.tuples(st.sampled_from(["add", "add", "add", "discard", "walk"]), st.integers(0, 30)), max_size=60
@@ -24,7 +24,7 @@ STEPS = st.lists(
 def test_names_stay_in_order(small, steps, start, inclusive, reverse):
     before, module._SMALL = module._SMALL, small
     try:
-        names, model = Names(), set()
+        names, model = SortedNames(), set()
         for step, number in steps:
             path = f"/{number:02d}"
             if step == "add" and path not in model:

@@ -15,7 +15,7 @@ from sortedcontainers import SortedList
 _SMALL = 500
 
 
-class Names:
+class SortedNames:
     """Paths of one directory's entries, ascending, each at most once (the caller sees to that)."""
 
     __slots__ = ("_fresh", "_ordered")
