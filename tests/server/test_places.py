@@ -81,8 +81,6 @@ def test_who_has_no_more_than_his_share_never_goes_for_another_owner(
             places.leave(victim)
             inside.remove(victim)
         assert len(places) == len(inside) <= total
-        for owner in map(str, range(6)):
-            assert places.taken_by(owner) == sum(one.owner == owner for one in inside)
 
 
 @pytest.mark.parametrize(

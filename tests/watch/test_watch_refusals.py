@@ -119,45 +119,6 @@ def test_after_unsubscribe_nothing_comes_and_the_answer_says_how_far_it_was() ->
     assert world.hub.unsubscribe(reader, 1) is None
 
 
-def test_end_all_tells_every_watch_how_far_it_was() -> None:
-    world = World()
-    for _ in range(4):
-        world.set("/a", b"v" * 200)
-    world.set("/b")
-    live, lagging, ahead, files = Reader(), Reader(), Reader(), Reader()
-    world.watch(live, [TREE, "/"])
-    world.watch(lagging, [TREE, "/"], 1, window=200)
-    world.watch(ahead, [TREE, "/"], 9)
-    world.watch(files, [TREE, "/"], flags=verbs.W_STATE, window=1)
-    world.pump()
-    assert [len(reader.messages) for reader in (live, lagging, ahead, files)] == [0, 1, 0, 1]
-    world.hub.end_all(Refusal("closing", "the server stops", {"leader": None}))
-    ends = [reader.ended(1) for reader in (live, lagging, ahead, files)]
-    assert [end[0] for end in ends if end] == ["closing"] * 4
-    last = lagging.revs(1)[-1]
-    assert 0 < last < 4
-    assert [end[2]["rev"] for end in ends if end] == [5, last, 8, None]
-    assert all(end[2]["leader"] is None for end in ends if end)
-    assert world.hub.watches == 0
-    assert world.hub.ended == {"closing": 4}
-    world.set("/a")
-    world.pump()
-    world.pass_time(20)
-    assert [len(reader.messages) for reader in (live, lagging, ahead, files)] == [1, 2, 1, 2]
-
-
-def test_one_watch_can_be_ended_with_a_reason() -> None:
-    world, reader = World(), Reader()
-    world.watch(reader, [TREE, "/"], watch=1)
-    world.watch(reader, [TREE, "/"], watch=2)
-    world.hub.end(reader, 1, Refusal("denied", "the right was withdrawn", {}))
-    world.set("/a")
-    world.pump()
-    assert reader.ended(1) == ["denied", "the right was withdrawn", {"rev": 0}]
-    assert reader.revs(1) == []
-    assert reader.revs(2) == [1]
-
-
 def test_a_dropped_connection_gets_nothing_more() -> None:
     world, reader = World(), Reader()
     for number, start in enumerate((None, 1, 50), 1):
@@ -178,7 +139,6 @@ def test_calls_for_a_watch_that_is_not_there_do_nothing() -> None:
             world.watch(reader, [TREE, "/"], watch=1)
         world.hub.credit(reader, 5, 100)
         world.hub.progress(reader, 5)
-        world.hub.end(reader, 5, Refusal("denied", "no", {}))
         world.hub.resume(reader)
         assert world.hub.unsubscribe(reader, 5) is None
     assert reader.messages == []

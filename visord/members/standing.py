@@ -27,7 +27,6 @@ STRANGER: Final = 0
 
 LEADING: Final = frozenset((msg.APPEND, msg.INSTALL, msg.VOTE, msg.PREVOTE, msg.ROUND, msg.TIMEOUT_NOW))
 """What those say who lead, or want to."""
-OF_VOTERS: Final = frozenset((msg.VOTED, msg.PREVOTED, msg.ROUNDED, msg.GONE, msg.VOTERS, msg.TOLD))
 OF_THE_LEADER: Final = frozenset((msg.HASH, msg.SAMPLE, msg.VERDICT))
 OF_MEMBERS: Final = frozenset(
     (

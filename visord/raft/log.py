@@ -47,7 +47,7 @@ from visord.raft.records import (
 )
 from visord.raft.records import records as parse_records
 from visord.raft.recovery import NO_OP, Entry
-from visord.raft.segments import Full, Options, Segment, Segments, segment_name
+from visord.raft.segments import Full, Options, Segment, Segments
 from visord.raft.vote import VoteFile, open_vote
 from visord.storage.disk import Disk, join
 from visord.storage.errors import NO_SPACE_ERRNOS
@@ -525,11 +525,6 @@ class RaftLog:
 def _last_after(head: bytes) -> int:
     """Return the last entry of a log whose last record begins with `head`."""
     return int.from_bytes(head[8:16], "little") - (head[0] == TRUNCATE)
-
-
-def open_segment_path(directory: str, number: int) -> str:
-    """Return the path of segment `number` in a log directory."""
-    return join(directory, segment_name(number))
 
 
 def _nothing(*_: Any) -> None:

@@ -47,8 +47,6 @@ class Door:
         self.tcp: Places[Connection] = Places(total, each)
         self.unix: Places[Connection] = Places(UNIX_CONNECTIONS, UNIX_CONNECTIONS)
         backend.shares.places = self.tcp
-        self.idled = 0
-        """Connections that were closed because they were idle, since the start."""
         self._memory = Memory(resident())
         self._looks = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -70,7 +68,6 @@ class Door:
         for connection in self:
             since = connection.idle_since
             if since is not None and since < before:
-                self.idled += 1
                 connection.conversation.leave("closing", f"nothing was asked for {self._idle:g} s")
 
     def make_tcp(self) -> Connection:

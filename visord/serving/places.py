@@ -134,11 +134,6 @@ class Places(Generic[T]):
         if not party:
             del self._parties[owner]
 
-    def taken_by(self, owner: str) -> int:
-        """Return how many places an owner has."""
-        party = self._parties.get(owner)
-        return 0 if party is None else len(party)
-
     def _resize(self, owner: str, before: int, after: int) -> None:
         if before:
             owners = self._by_size[before]

@@ -420,9 +420,6 @@ class Checkpointer:
                 finally:
                     file.close()
 
-    def close(self) -> None:
-        """Nothing is kept open; a checkpoint that is being made is given up."""
-
 
 def _shared(old: Manifest, new: Manifest) -> int:
     """Return how many bytes of `new` were on disk with `old`."""

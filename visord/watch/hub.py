@@ -331,18 +331,6 @@ class Hub:
             del self._resting[reader]
             self._ready[reader] = None
 
-    def end(self, sink: Sink, watch: int, refusal: Refusal) -> None:
-        """End a watch with a reason."""
-        subscription = self._find(sink, watch)
-        if subscription is not None:
-            self._end_refused(subscription, self._delivered(subscription), refusal)
-
-    def end_all(self, refusal: Refusal) -> None:
-        """End all watches with one reason: the node stops, or has lost the cluster."""
-        for reader in list(self._readers.values()):
-            for subscription in list(reader.subscriptions.values()):
-                self._end_refused(subscription, self._delivered(subscription), refusal)
-
     # -- work -----------------------------------------------------------------------------------------
 
     @property
