@@ -92,7 +92,7 @@ class Data:
 
     def close(self) -> None:
         """Close what was opened, also by a start that failed half way: the directory may be tried again."""
-        for name in ("log", "checkpointer", "directory"):
+        for name in ("log", "directory"):
             resource = getattr(self, name, None)
             if resource is not None:
                 with contextlib.suppress(OSError):
