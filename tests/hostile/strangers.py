@@ -20,7 +20,7 @@ from visord.peers import messages as msg
 from visord.peers.asking import ask
 from visord.peers.errors import HandshakeError, PeerRefusedError, PeerUnavailableError
 from visord.peers.handshake import MEMBER, NONCE, Dialler, Introduction
-from visord.peers.outgoing import Outgoing, dial
+from visord.peers.outgoing import OutgoingConnection, dial
 from visord.peers.security import NOTHING, Security
 
 T = TypeVar("T")
@@ -37,14 +37,14 @@ class Stranger:
         self._rng = random.Random(field.rng.random())
         self.member = member or f"{self._rng.getrandbits(64):016x}"
         self._loop = asyncio.new_event_loop()
-        self._connections: list[Outgoing] = []
+        self._connections: list[OutgoingConnection] = []
         self.refused = ""
 
     @property
     def identity(self) -> Introduction:
         return Introduction(self.member, self._field.cluster, "127.0.9.9:9")
 
-    def connect(self, member: str | None = None) -> Outgoing | None:
+    def connect(self, member: str | None = None) -> OutgoingConnection | None:
         """Shake hands as `member`; None when that is refused (`refused` says how)."""
         identity = Introduction(member or self.member, self._field.cluster, "127.0.9.9:9")
         dialler = Dialler(

@@ -15,7 +15,7 @@ from visord.peers.binding import misbound
 from visord.peers.errors import PeerRefusedError
 from visord.peers.handshake import ASK, MEMBER, Dialler, Introduction
 from visord.peers.messages import pack
-from visord.peers.outgoing import Outgoing, dial
+from visord.peers.outgoing import OutgoingConnection, dial
 from visord.peers.security import Security, from_settings
 
 
@@ -54,7 +54,7 @@ def test_with_shared_names_only_who_carries_a_members_host_is_bound_to_it() -> N
 
 async def connect(
     to: Member, security: Security, member: str, address: str | None, purpose: str = MEMBER
-) -> Outgoing:
+) -> OutgoingConnection:
     me = Introduction(member, "c1", address)
     dialler = Dialler(me, expect=None, purpose=purpose, secret=None, nonce=os.urandom(32))
     return await dial(asyncio.get_running_loop(), to.address, dialler, security)

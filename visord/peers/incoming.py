@@ -73,7 +73,7 @@ class House(Protocol):
         """A member has dialled and was let in."""
 
 
-class Incoming(asyncio.Protocol):
+class IncomingConnection(asyncio.Protocol):
     """One connection that somebody opened."""
 
     def __init__(self, door: PeerDoor, house: House) -> None:
@@ -286,9 +286,9 @@ class PeerDoor:
         self.loop = loop
         self.security = security
         self._house = house
-        self._strangers: Crowd[Incoming] = Crowd()
-        self._askers: Crowd[Incoming] = Crowd()
-        self._members: dict[str, Incoming] = {}
+        self._strangers: Crowd[IncomingConnection] = Crowd()
+        self._askers: Crowd[IncomingConnection] = Crowd()
+        self._members: dict[str, IncomingConnection] = {}
         self._probation = Probation(loop.time)
         self._seldom: Seldom[str] = Seldom(loop.time, COMPLAINTS)
         self._connecting: set[asyncio.Task[None]] = set()
@@ -347,7 +347,7 @@ class PeerDoor:
             self.loop.add_reader(self._listening, self._accept)
 
     def _arrived(self, accepted: socket.socket, address: object) -> None:
-        incoming = Incoming(self, self._house)
+        incoming = IncomingConnection(self, self._house)
         incoming.arrived(accepted, address)
         oldest = self._strangers.enter(incoming, incoming.host, STRANGERS)
         if oldest is not None:
@@ -358,7 +358,7 @@ class PeerDoor:
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
-    async def _connect(self, incoming: Incoming, accepted: socket.socket) -> None:
+    async def _connect(self, incoming: IncomingConnection, accepted: socket.socket) -> None:
         """Let the loop read the connection, and shake the hands of TLS first where it is used."""
         tls = self.security.accepting
         try:
@@ -375,7 +375,7 @@ class PeerDoor:
                 accepted.close()
                 incoming.connection_lost(None)
 
-    def known(self, incoming: Incoming, hello: Hello) -> None:
+    def known(self, incoming: IncomingConnection, hello: Hello) -> None:
         """A stranger was let in."""
         self._strangers.leave(incoming)
         if hello.purpose == ASK:
@@ -395,7 +395,7 @@ class PeerDoor:
         if before is not None:
             before.close()
 
-    def left(self, incoming: Incoming) -> None:
+    def left(self, incoming: IncomingConnection) -> None:
         """A connection is closed."""
         self._strangers.leave(incoming)
         self._askers.leave(incoming)
@@ -423,7 +423,7 @@ class PeerDoor:
             self._probation.hung_up(member, incoming.host)
             incoming.abort(f"member {member} says what no member says")
 
-    def complain(self, incoming: Incoming, what: str) -> None:
+    def complain(self, incoming: IncomingConnection, what: str) -> None:
         """Log what is wrong with a connection; the same of the same host seldom."""
         host = incoming.peer.rpartition(":")[0]
         if self._seldom.may(f"{host} {what:.120}"):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from visord.logs import about
 from visord.peers.errors import HandshakeError, PeerRefusedError
-from visord.peers.outgoing import Outgoing
+from visord.peers.outgoing import OutgoingConnection
 from visord.peers.telling import Telling
 
 logger = logging.getLogger("visord.peers")
@@ -58,10 +58,10 @@ class Link:
         loop: asyncio.AbstractEventLoop,
         member: str,
         address: str,
-        dial: Callable[[str, str], Coroutine[Any, Any, Outgoing]],
+        dial: Callable[[str, str], Coroutine[Any, Any, OutgoingConnection]],
         rng: random.Random,
-        up: Callable[[str, Outgoing], None],
-        down: Callable[[str, Outgoing], None],
+        up: Callable[[str, OutgoingConnection], None],
+        down: Callable[[str, OutgoingConnection], None],
         name: Callable[[str], str],
     ) -> None:
         self._loop = loop
@@ -79,7 +79,7 @@ class Link:
         """When the last attempt began."""
         self._taken = 0
         self._moved = 0.0
-        self.connection: Outgoing | None = None
+        self.connection: OutgoingConnection | None = None
         self.problem = "not dialled yet"
         """Why there is no connection; "" while there is one."""
         self._task = loop.create_task(self._run())
@@ -97,7 +97,7 @@ class Link:
                 await self._serve(connection)
             await self._wait(self._pauses.after(refused=refused))
 
-    async def _serve(self, connection: Outgoing) -> None:
+    async def _serve(self, connection: OutgoingConnection) -> None:
         began = self._loop.time()
         self.connection = connection
         self.problem = ""

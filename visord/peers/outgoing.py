@@ -24,7 +24,7 @@ PIECE: Final = 64 << 10
 """A longer message is not copied to put its header before it."""
 
 
-class Outgoing(asyncio.Protocol):
+class OutgoingConnection(asyncio.Protocol):
     """Use `dial` to make one that has shaken hands."""
 
     def __init__(
@@ -196,17 +196,17 @@ async def dial(
     *,
     seconds: float = DIAL_SECONDS,
     queue_limit: int = QUEUE_LIMIT,
-) -> Outgoing:
+) -> OutgoingConnection:
     """Return a connection to `address` that may send. The name is resolved anew each time.
 
     Raises `PeerRefusedError`, `HandshakeError`, or OSError (TimeoutError among them) when there is none.
     """
     host, port = addresses.split(address)
-    outgoing: Outgoing | None = None
+    outgoing: OutgoingConnection | None = None
 
-    def protocol() -> Outgoing:
+    def protocol() -> OutgoingConnection:
         nonlocal outgoing
-        outgoing = Outgoing(loop, dialler, security, queue_limit)
+        outgoing = OutgoingConnection(loop, dialler, security, queue_limit)
         return outgoing
 
     context = security.dialling
@@ -233,7 +233,7 @@ async def dial(
     return outgoing
 
 
-def _abandon(outgoing: Outgoing | None) -> None:
+def _abandon(outgoing: OutgoingConnection | None) -> None:
     if outgoing is not None:
         outgoing.welcomed.cancel()
         outgoing.abort("given up")

@@ -40,7 +40,7 @@ from visord.peers.handshake import (
 )
 from visord.peers.incoming import BACKLOG, PeerDoor, Reply
 from visord.peers.link import Link
-from visord.peers.outgoing import QUEUE_LIMIT, Outgoing, dial
+from visord.peers.outgoing import QUEUE_LIMIT, OutgoingConnection, dial
 from visord.peers.security import NOTHING, Security
 from visord.state.formats import OLDEST
 from visord.system_errors import listening_fault, stays
@@ -286,7 +286,7 @@ class TcpPeers:
     def _identity(self) -> Introduction:
         return Introduction(self.member or None, self.cluster, self.advertised)
 
-    async def _dial(self, member: str, address: str) -> Outgoing:
+    async def _dial(self, member: str, address: str) -> OutgoingConnection:
         dialler = Dialler(
             self._identity(),
             expect=member,
@@ -312,11 +312,11 @@ class TcpPeers:
     def _named(self, member: str) -> str:
         return self.name(member)
 
-    def _up(self, member: str, connection: Outgoing) -> None:
+    def _up(self, member: str, connection: OutgoingConnection) -> None:
         self._senders[member] = connection.send
         self.changed(member, True)
 
-    def _down(self, member: str, connection: Outgoing) -> None:
+    def _down(self, member: str, connection: OutgoingConnection) -> None:
         if self._senders.get(member) == connection.send:
             del self._senders[member]
             if not self._closed:
