@@ -167,8 +167,23 @@ def test_the_core_of_the_client_never_waits() -> None:
     assert dice == {"random.Random"}, "a type; who throws them is an argument"
 
 
-def test_no_modules_of_the_client_import_each_other() -> None:
+def test_no_modules_of_the_client_import_each_other_at_load() -> None:
     assert circles(graph_of("visor", top_level_imports)) == []
+
+
+WALKED_BOTH_WAYS = (
+    "app", "base", "env", "events", "instance", "lock", "member", "proc", "revision", "scale", "service", "snapshot",
+    "ticket",
+)  # fmt: skip
+"""The objects of the domain: `snapshot.app("web").snapshot` is a snapshot again, and a type checker has to know it."""
+
+
+def test_no_modules_of_the_client_know_each_others_types() -> None:
+    """A Protocol that is declared by who uses it says what it needs, but for one graph of objects."""
+    allowed = [
+        [f"visor.{colour}.registry.{name}" for name in WALKED_BOTH_WAYS] for colour in ("aio", "blocking")
+    ]
+    assert circles(graph_of("visor", all_imports)) == allowed
 
 
 def test_the_client_never_loads_the_server() -> None:

@@ -14,7 +14,7 @@ import visor.registry as registry_names
 from visor import errors
 from visor._core.backoff import Deadline, in_seconds, whole_of
 from visor._core.registry.scaling import STEP
-from visor.aio.registry.base import access_of
+from visor.aio.registry.access import access_of
 from visor.blocking.registry.base import Registered
 from visor.protocol import verbs
 from visor.registry import EventType, Presence, Registry, Scaled, Service, Snapshot

@@ -11,54 +11,86 @@ have another runner, so a long attempt for one never costs another its life.
 So one silent node costs no lease while another one answers.
 """
 
+# ruff: noqa: ASYNC109  # how long what is kept may take is part of it
 from __future__ import annotations
 
 import math
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from visor._core.log import log
-from visor._core.recipes.lease import LEAST_ATTEMPT, SHARE, attempt_seconds
+from visor._core.recipes.lease import LEAST_ATTEMPT, SHARE, LeaseTimer, attempt_seconds
 from visor._drivers.aio.signal import Signal
 from visor._drivers.clocks import lease_clock
 from visor.errors import ClientUnusable, DeadlineExceeded, VisorError
 from visor.protocol import verbs
 
 if TYPE_CHECKING:
-    from visor.aio.client import Client
-    from visor.aio.lease import Lease
+    from visor.aio._channel import Channel
 
 MOST_LEASES = 4096
 """In one message."""
 CLOSE_SECONDS = 1.0
 
 
+class Kept(Protocol):
+    """A lease, as its keeper knows it."""
+
+    _timer: LeaseTimer
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def over(self) -> bool:
+        """It is lost or ended."""
+
+    def time_left(self) -> float:
+        """Return the seconds for which it is held for sure."""
+
+    def _confirmed(self, sent: float, ttl: float) -> None:
+        """An attempt that was sent then was answered."""
+
+    def _missed(self, sent: float) -> None:
+        """An attempt that was sent then was not answered."""
+
+    def _gone(self) -> None:
+        """The registry does not know it any more."""
+
+    async def _look_after(self, timeout: float) -> None:
+        """Do what is to be done while it is kept alive."""
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        """Revoke it if that can be done."""
+
+
 class Keeper:
     """The runner for one time to live, in seconds. It ends when it has no leases, and begins anew with the next."""
 
-    def __init__(self, client: Client[Any], ttl: float) -> None:
-        self._client = client
+    def __init__(self, channel: Channel[Any], ttl: float) -> None:
+        self._channel = channel
         self._ttl = ttl
-        self._clock = lease_clock(client.channel.settings.clock)
+        self._clock = lease_clock(channel.settings.clock)
         self._lock = threading.Lock()
-        self._leases: dict[int, Lease] = {}
+        self._leases: dict[int, Kept] = {}
         self._runner: Any = None
         self._signal = Signal()
         self._changes = 0
         self._silences = 0
         """How many attempts in a row were not answered in time."""
 
-    def add(self, lease: Lease) -> None:
+    def add(self, lease: Kept) -> None:
         """Keep the lease alive from now on."""
         with self._lock:
             self._leases[lease.id] = lease
             self._changes += 1
             if self._runner is None:
-                self._runner = self._client.channel.driver.spawn(self, self._run)
+                self._runner = self._channel.driver.spawn(self, self._run)
         self._signal.fire()
 
-    def discard(self, lease: Lease) -> None:
+    def discard(self, lease: Kept) -> None:
         """Keep it no more."""
         with self._lock:
             if self._leases.get(lease.id) is lease:
@@ -66,7 +98,7 @@ class Keeper:
             self._changes += 1
         self._signal.fire()
 
-    def leases(self) -> list[Lease]:
+    def leases(self) -> list[Kept]:
         """Return the leases that are kept."""
         with self._lock:
             return list(self._leases.values())
@@ -85,7 +117,7 @@ class Keeper:
         for lease in leases:
             lease._gone()
         if runner is not None:
-            await self._client.channel.driver.join(runner)
+            await self._channel.driver.join(runner)
 
     async def _run(self) -> None:
         while True:
@@ -112,14 +144,14 @@ class Keeper:
     def _changed_since(self, seen: int) -> Callable[[], bool]:
         return lambda: self._changes != seen
 
-    async def _keep(self, batch: list[Lease], leases: list[Lease]) -> None:
+    async def _keep(self, batch: list[Kept], leases: list[Kept]) -> None:
         """Send one KEEPALIVE and note what came of it."""
         sent = self._clock()
         surely = min(lease._timer.deadline for lease in leases) - sent
         timeout = attempt_seconds(self._ttl, surely)
         message = [verbs.KEEPALIVE, 0, [lease.id for lease in batch]]
         try:
-            kept = dict(await self._client.channel.call(message, False, timeout))
+            kept = dict(await self._channel.call(message, False, timeout))
         except ClientUnusable:
             self._drop(leases)
         except Exception as error:
@@ -137,7 +169,7 @@ class Keeper:
             await self._look_after(batch)
         self._drop(lease for lease in leases if lease.over)
 
-    def _missed(self, batch: list[Lease], sent: float, timeout: float, error: Exception) -> None:
+    def _missed(self, batch: list[Kept], sent: float, timeout: float, error: Exception) -> None:
         """Note that an attempt has failed, and give up a node that has not answered it."""
         if isinstance(error, VisorError):
             log.info("leases were not kept alive: %s", error)
@@ -146,11 +178,11 @@ class Keeper:
         if isinstance(error, DeadlineExceeded):
             self._silences += 1
             # A connection that is younger than that may just be about to answer.
-            self._client.channel.driver.forsake(timeout / 2, again=self._silences > 1)
+            self._channel.driver.forsake(timeout / 2, again=self._silences > 1)
         for lease in batch:
             lease._missed(sent)
 
-    async def _look_after(self, batch: list[Lease]) -> None:
+    async def _look_after(self, batch: list[Kept]) -> None:
         """See to what is built on the leases; each has its share of the time, and none is in another's way."""
         until = self._clock() + self._ttl / (2 * SHARE)
         for number, lease in enumerate(batch):
@@ -160,7 +192,7 @@ class Keeper:
             except Exception:
                 log.exception("lease %d cannot be looked after", lease.id)
 
-    def _drop(self, leases: Iterable[Lease]) -> None:
+    def _drop(self, leases: Iterable[Kept]) -> None:
         for lease in leases:
             lease._gone()  # what has ended already stays as it is
             self.discard(lease)

@@ -752,7 +752,7 @@ class Client(BaseClient[T]):
         from visor.aio._keeper import Keeper
 
         self._driver.hurry = self._surely
-        return self._keepers.setdefault(seconds, Keeper(self, seconds))
+        return self._keepers.setdefault(seconds, Keeper(self.channel, seconds))
 
     async def keep_alive(self, leases: Iterable[int], *, timeout: float | None = None) -> dict[int, float]:
         """Give these leases their full time again; return that in seconds by id, 0.0 where there is no such lease."""

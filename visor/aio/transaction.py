@@ -30,7 +30,7 @@ from visor.select import Selector
 from visor.values import Entry
 
 if TYPE_CHECKING:
-    from visor.aio.client import Client
+    from visor.aio.snapshot import Asks
 
 U = TypeVar("U")
 R = TypeVar("R")
@@ -45,7 +45,7 @@ class Transaction(BaseTransaction, Generic[T]):
     """
 
     def __init__(
-        self, client: Client[Any], note: str | None, timeout: float | None, *, keep_conflict: bool = False
+        self, client: Asks[Any], note: str | None, timeout: float | None, *, keep_conflict: bool = False
     ) -> None:
         self._client = client
         self._note = note

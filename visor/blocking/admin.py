@@ -12,7 +12,7 @@ Any member takes these requests and passes them to the leader. All of them may b
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from visor._core.address import Address, parse
 from visor._core.backoff import in_seconds, whole_of
@@ -25,6 +25,7 @@ from visor.members import (
     Member,
     Membership,
     Report,
+    Status,
     Survey,
     comparison_from_wire,
     membership_from_wire,
@@ -32,18 +33,34 @@ from visor.members import (
 from visor.protocol import verbs
 
 if TYPE_CHECKING:
-    from visor.blocking.client import Client
+    from visor.blocking._channel import Channel
 
 PROBE_SECONDS = 3.0
 HASH_SECONDS = 300.0
 """A large state takes its time: it is read beside everything else."""
 
 
+class Asks(Protocol):
+    """A client, as far as it is asked here of the cluster."""
+
+    channel: Channel[Any]
+
+    def connect(self, *, timeout: float | None = None) -> None:
+        """Make sure that there is a connection."""
+
+    def status(self, *, timeout: float | None = None) -> Status:
+        """Return what the node tells of itself."""
+
+    def close(self) -> None:
+        """End it."""
+
+
 class Admin:
     """The operators' side of a client. Methods take a member's id or name, and raise what the client's do."""
 
-    def __init__(self, client: Client[Any]) -> None:
+    def __init__(self, client: Asks) -> None:
         self._client = client
+        self._channel = client.channel
 
     def members(self, *, stale: bool = False, timeout: float | None = None) -> Membership:
         """Return who belongs to the cluster, as the leader knows it.
@@ -51,7 +68,7 @@ class Admin:
         `stale` asks only the node that the client is connected to: that works without a leader. NoQuorum without one.
         """
         message = [verbs.MEMBERS, 0, int(stale)]
-        return membership_from_wire(self._client.channel.call(message, False, timeout))
+        return membership_from_wire(self._channel.call(message, False, timeout))
 
     def promote(self, member: str, *, timeout: float | None = None) -> Membership:
         """Give a learner a vote. Unsafe while it lacks too much, NoMember when there is none."""
@@ -84,9 +101,9 @@ class Admin:
         reports = []
         for member in membership.members:
             reports.append(self._ask_one(member, membership.cluster, timeout))
-        known = {self._client.address, *(member.client for member in membership.members)}
+        known = {self._channel.driver.address, *(member.client for member in membership.members)}
         given = []
-        for address in self._client.channel.settings.addresses:
+        for address in self._channel.settings.addresses:
             if str(address) not in known:
                 given.append(self._ask_given(address, timeout))
         return Survey(membership, tuple(reports), tuple(given))
@@ -130,7 +147,8 @@ class Admin:
             on_request=None,
             on_reconnect=None,
         )
-        probe = type(client)(settings, client.channel.codec)
+        make: Any = type(client)  # of the same colour
+        probe: Asks = make(settings, client.channel.codec)
         try:
             probe.connect(timeout=timeout)
             return dict((probe.status(timeout=timeout)).told)
@@ -142,7 +160,7 @@ class Admin:
         if timeout is not None and not in_seconds(timeout):
             raise no_time(whole_of(timeout, 0.0))
         try:
-            answer: dict[str, Any] = self._client.channel.call(message, False, timeout)
+            answer: dict[str, Any] = self._channel.call(message, False, timeout)
         except DeadlineExceeded as error:
             raise Unsettled(f"{action}: {error}; it may still happen") from error
         return answer

@@ -31,8 +31,8 @@ from visor.protocol import verbs
 from visor.values import LeaseInfo
 
 if TYPE_CHECKING:
+    from visor.blocking._asks import Asks
     from visor.blocking._keeper import Keeper
-    from visor.blocking.client import Client
 
 CLOSE_SECONDS = 1.0
 
@@ -46,9 +46,7 @@ class Lease(BaseLease):
 
     _signal: Signal
 
-    def __init__(
-        self, client: Client[Any], lease: int, ttl: float, sent: float, keeper: Keeper | None
-    ) -> None:
+    def __init__(self, client: Asks[Any], lease: int, ttl: float, sent: float, keeper: Keeper | None) -> None:
         self._client = client
         super().__init__(lease, LeaseTimer(ttl, sent), lease_clock(client.channel.settings.clock), process_id)
         self._keeper = keeper

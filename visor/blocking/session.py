@@ -27,8 +27,8 @@ from visor.blocking.recipes.semaphore import Semaphore
 from visor.errors import LeaseNotFound, NotFound, Rejected, VisorError
 
 if TYPE_CHECKING:
+    from visor.blocking._asks import Asks
     from visor.blocking._keeper import Keeper
-    from visor.blocking.client import Client
 
 LEAST_TIMEOUT = 0.01
 MOST_LEFT_AT_ONCE = 64
@@ -55,9 +55,7 @@ class Session(Lease):
 
     _word = "session"
 
-    def __init__(
-        self, client: Client[Any], lease: int, ttl: float, sent: float, keeper: Keeper | None
-    ) -> None:
+    def __init__(self, client: Asks[Any], lease: int, ttl: float, sent: float, keeper: Keeper | None) -> None:
         self._numbers = count(1)
         self._held: dict[str, Held] = {}
         """What is held, by the path of its file."""

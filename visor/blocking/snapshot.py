@@ -10,7 +10,7 @@ one.update("eve")                   # RevMismatch: changed since 42; `one` stays
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from visor._core.generic import T
 from visor._core.handles import NO_CLIENT, BaseFile, BaseSnapshot
@@ -18,22 +18,118 @@ from visor._core.public import public
 from visor._core.requests import REQUIRED, create_message, set_message
 from visor.codecs import Codec
 from visor.errors import Exists
-from visor.guard import since
+from visor.guard import Guard, since
+from visor.op import Leased
 from visor.select import Selector
 from visor.values import Entry, Stat
 
-if TYPE_CHECKING:
-    from visor.blocking.client import Client
-
 U = TypeVar("U")
 R = TypeVar("R")
+
+if TYPE_CHECKING:
+    from visor.blocking._channel import Channel
+
+    class Asks(Protocol[T]):
+        """What a file and a snapshot ask of the client that they are of."""
+
+        channel: Channel[T]
+
+        @overload
+        def get(
+            self, path: str, *, codec: Codec[U], at: int | None = ..., timeout: float | None = ...
+        ) -> File[U]: ...
+        @overload
+        def get(
+            self,
+            path: str,
+            default: R,
+            *,
+            codec: Codec[U],
+            at: int | None = ...,
+            timeout: float | None = ...,
+        ) -> File[U] | R: ...
+
+        def set(
+            self,
+            path: str,
+            value: Any,
+            *,
+            codec: Codec[Any],
+            guard: Guard | None = ...,
+            lease: Leased | int | None = ...,
+            note: str | None = ...,
+            timeout: float | None = ...,
+        ) -> int: ...
+
+        def delete(
+            self,
+            path: str,
+            *,
+            recursive: bool = ...,
+            guard: Guard | None = ...,
+            note: str | None = ...,
+            timeout: float | None = ...,
+        ) -> int: ...
+
+        def rev(self, *, timeout: float | None = ...) -> int: ...
+
+        def stat(self, path: str, *, at: int | None = ..., timeout: float | None = ...) -> Stat: ...
+
+        def exists(self, path: str, *, at: int | None = ..., timeout: float | None = ...) -> bool: ...
+
+        def ls(
+            self,
+            path: str = ...,
+            *,
+            at: int | None = ...,
+            limit: int | None = ...,
+            missing_ok: bool = ...,
+            timeout: float | None = ...,
+        ) -> list[Entry]: ...
+
+        def names(
+            self,
+            path: str = ...,
+            *,
+            at: int | None = ...,
+            missing_ok: bool = ...,
+            timeout: float | None = ...,
+        ) -> list[str]: ...
+
+        def count(
+            self, what: str | Selector = ..., *, at: int | None = ..., timeout: float | None = ...
+        ) -> int: ...
+
+        @overload
+        def scan(
+            self,
+            what: str | Selector = ...,
+            *,
+            at: int | None = ...,
+            keys: bool = ...,
+            reverse: bool = ...,
+            limit: int | None = ...,
+            timeout: float | None = ...,
+        ) -> Iterator[File[T]]: ...
+        @overload
+        def scan(
+            self,
+            what: str | Selector = ...,
+            *,
+            codec: Codec[U],
+            at: int | None = ...,
+            keys: bool = ...,
+            reverse: bool = ...,
+            limit: int | None = ...,
+            timeout: float | None = ...,
+        ) -> Iterator[File[U]]: ...
 
 
 class File(BaseFile[T]):
     """A file as it was at a rev. Immutable; the value is decoded when it is first asked for."""
 
     __slots__ = ()
-    _client: Client[Any]
+    _client: Asks[Any]
 
     def update(self, value: T, *, note: str | None = None, timeout: float | None = None) -> File[T]:
         """Write `value` if the file has not changed since `.rev`, and return the new file.
@@ -74,7 +170,7 @@ class Snapshot(BaseSnapshot, Generic[T]):
     """The registry at one rev: reads are always at `.rev`, writes fail on what has changed since."""
 
     __slots__ = ()
-    _client: Client[T]
+    _client: Asks[T]
 
     @overload
     def get(self, path: str, *, timeout: float | None = None) -> File[T]: ...

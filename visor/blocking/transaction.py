@@ -31,7 +31,7 @@ from visor.select import Selector
 from visor.values import Entry
 
 if TYPE_CHECKING:
-    from visor.blocking.client import Client
+    from visor.blocking.snapshot import Asks
 
 U = TypeVar("U")
 R = TypeVar("R")
@@ -46,7 +46,7 @@ class Transaction(BaseTransaction, Generic[T]):
     """
 
     def __init__(
-        self, client: Client[Any], note: str | None, timeout: float | None, *, keep_conflict: bool = False
+        self, client: Asks[Any], note: str | None, timeout: float | None, *, keep_conflict: bool = False
     ) -> None:
         self._client = client
         self._note = note

@@ -19,7 +19,7 @@ from visor.select import Selector
 from visor.values import KIND_NUMBERS, Commit, Kind, commit_from_wire
 
 if TYPE_CHECKING:
-    from visor.blocking.client import Client
+    from visor.blocking.snapshot import Asks
 
 
 class Watch(Generic[T]):
@@ -44,7 +44,7 @@ class Watch(Generic[T]):
 
     def __init__(
         self,
-        client: Client[Any],
+        client: Asks[Any],
         codec: Codec[T],
         what: str | Selector,
         rev: int | None,

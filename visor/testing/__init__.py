@@ -17,13 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-import visor
-import visor.aio
+from visor import aio
 from visor._core.generic import T
 from visor._embedded import Node, start
 from visor.codecs import BYTES, Codec
+
+if TYPE_CHECKING:
+    from visor.blocking.client import Client
 
 
 class Server:
@@ -36,26 +38,28 @@ class Server:
         """HOST:PORT, for any client."""
 
     @overload
-    def dial(self, root: str = "/", *, timeout: float | None = None) -> visor.Client[bytes]: ...
+    def dial(self, root: str = "/", *, timeout: float | None = None) -> Client[bytes]: ...
     @overload
-    def dial(self, root: str = "/", *, codec: Codec[T], timeout: float | None = None) -> visor.Client[T]: ...
+    def dial(self, root: str = "/", *, codec: Codec[T], timeout: float | None = None) -> Client[T]: ...
     def dial(
         self, root: str = "/", *, codec: Codec[Any] = BYTES, timeout: float | None = None
-    ) -> visor.Client[Any]:
+    ) -> Client[Any]:
         """Return a blocking client of it, to be closed by the caller."""
-        return visor.dial(self.address, root, codec=codec, timeout=timeout, token="")
+        from visor._dial import dial
+
+        return dial(self.address, root, codec=codec, timeout=timeout, token="")
 
     @overload
-    def dial_async(self, root: str = "/", *, timeout: float | None = None) -> visor.aio.Dialling[bytes]: ...
+    def dial_async(self, root: str = "/", *, timeout: float | None = None) -> aio.Dialling[bytes]: ...
     @overload
     def dial_async(
         self, root: str = "/", *, codec: Codec[T], timeout: float | None = None
-    ) -> visor.aio.Dialling[T]: ...
+    ) -> aio.Dialling[T]: ...
     def dial_async(
         self, root: str = "/", *, codec: Codec[Any] = BYTES, timeout: float | None = None
-    ) -> visor.aio.Dialling[Any]:
+    ) -> aio.Dialling[Any]:
         """Return what to await for an asyncio client of it."""
-        return visor.aio.dial(self.address, root, codec=codec, timeout=timeout, token="")
+        return aio.dial(self.address, root, codec=codec, timeout=timeout, token="")
 
     def stop(self) -> None:
         """End the node; idempotent."""

@@ -8,7 +8,7 @@ that reaches that rev knows that it held, at the moment of asking, all that was 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from visor._drivers import forks
 from visor._drivers.aio.signal import Signal
@@ -16,7 +16,13 @@ from visor.errors import ClientUnusable, VisorError
 
 if TYPE_CHECKING:
     from visor.aio.client import Client
-    from visor.aio.following.local_copy import LocalCopy
+
+
+class Copy(Protocol):
+    """A local copy, as far as it is told how far the registry is."""
+
+    async def promise(self, moment: float, rev: int) -> None:
+        """The registry was at `rev`, and not further, at the clock's `moment`."""
 
 
 class Freshness:
@@ -26,7 +32,7 @@ class Freshness:
         self._client = client
         self._clock = client.channel.settings.clock
         self.period = period
-        self.copies: list[LocalCopy[Any]] = []
+        self.copies: list[Copy] = []
         self.signal = Signal()
 
     async def close(self) -> None:
@@ -69,7 +75,7 @@ def _forked() -> None:
 forks.in_child(_forked)
 
 
-def join(client: Client[Any], copy: LocalCopy[Any], period: float) -> None:
+def join(client: Client[Any], copy: Copy, period: float) -> None:
     """Beat for this copy too; the shortest period that any of them asks for counts."""
     with _lock:
         freshness = _asked_by_client.get(client)
@@ -82,7 +88,7 @@ def join(client: Client[Any], copy: LocalCopy[Any], period: float) -> None:
         client.channel.driver.spawn(freshness, freshness.run)
 
 
-def leave(client: Client[Any], copy: LocalCopy[Any]) -> None:
+def leave(client: Client[Any], copy: Copy) -> None:
     """Not for this one any more."""
     with _lock:
         freshness = _asked_by_client.get(client)

@@ -22,7 +22,7 @@ from visor.protocol import verbs
 from visor.values import Result
 
 if TYPE_CHECKING:
-    from visor.aio.client import Client
+    from visor.aio._asks import Asks
 
 LOST: Final = "lost"
 """The place is held no more; nothing was done."""
@@ -37,7 +37,7 @@ class Guarded:
 
     def __init__(
         self,
-        client: Client[Any],
+        client: Asks[Any],
         place: Place,
         guards: Sequence[tuple[str, Guard]],
         then: Sequence[Op],

@@ -32,8 +32,7 @@ from visor.guard import Guard, missing
 from visor.values import Kind, Result
 
 if TYPE_CHECKING:
-    from visor.aio.client import Client
-    from visor.aio.session import Session
+    from visor.aio._asks import Asks, Life
 
 R = TypeVar("R")
 
@@ -43,7 +42,7 @@ LEAVE_SECONDS = 2.0
 GOING = (Kind.DELETE, Kind.EXPIRE)
 
 
-async def files_in(client: Client[Any], directory: str, timeout: float | None) -> list[File[bytes]]:
+async def files_in(client: Asks[Any], directory: str, timeout: float | None) -> list[File[bytes]]:
     """Return the files directly in a directory, all at one rev."""
     files = []
     async for file in client.scan(select.children(directory), codec=BYTES, timeout=timeout):
@@ -52,7 +51,7 @@ async def files_in(client: Client[Any], directory: str, timeout: float | None) -
 
 
 async def standing_at(
-    client: Client[Any], directory: str, queue: str, timeout: float | None
+    client: Asks[Any], directory: str, queue: str, timeout: float | None
 ) -> list[Contender]:
     """Return who stands in the queue at `directory`, the first one first; WrongQueue when it is another's."""
     return queue_at(directory, await files_in(client, directory, timeout), queue)
@@ -61,9 +60,9 @@ async def standing_at(
 class Patience(BasePatience):
     """How long an acquisition may take: until its deadline, and no longer than its session lives."""
 
-    _session: Session
+    _session: Life
 
-    def __init__(self, session: Session, directory: str, timeout: float | None) -> None:
+    def __init__(self, session: Life, directory: str, timeout: float | None) -> None:
         driver = session._client.channel.driver
         super().__init__(session, directory, None if timeout is None else driver.deadline(timeout))
 
@@ -92,7 +91,7 @@ def _squatted(result: Result, lease: int) -> bool:
 class Place:
     """One contender of `session` in the queue `directory`."""
 
-    def __init__(self, session: Session, directory: str, kind: str, data: bytes) -> None:
+    def __init__(self, session: Life, directory: str, kind: str, data: bytes) -> None:
         self._session = session
         self._client = session._client
         self.directory = directory

@@ -12,7 +12,7 @@ from visor.errors import Compacted
 from visor.values import Commit, Kind
 
 if TYPE_CHECKING:
-    from visor.aio.client import Client
+    from visor.aio._asks import Asks
 
 
 class Roll:
@@ -21,7 +21,7 @@ class Roll:
     It is begun with WrongQueue when the directory is the queue of something else.
     """
 
-    def __init__(self, client: Client[Any], directory: str, queue: str, timeout: float | None) -> None:
+    def __init__(self, client: Asks[Any], directory: str, queue: str, timeout: float | None) -> None:
         self._client = client
         self._directory = directory
         self._queue = queue

@@ -22,8 +22,7 @@ from visor.aio.recipes._roll import Roll
 from visor.aio.recipes.lock import Lock
 
 if TYPE_CHECKING:
-    from visor.aio.client import Client
-    from visor.aio.session import Session
+    from visor.aio._asks import Asks, Life
 
 
 class Election(Lock):
@@ -35,7 +34,7 @@ class Election(Lock):
 
     _word = "election"
 
-    def __init__(self, session: Session, path: str, *, data: bytes) -> None:
+    def __init__(self, session: Life, path: str, *, data: bytes) -> None:
         super().__init__(session, path, shared=False, delay=0.0, data=data)
 
     async def campaign(self, timeout: float | None = None) -> int:
@@ -85,7 +84,7 @@ class Election(Lock):
         return await self.leader_at(self._client, self._directory, timeout=timeout)
 
     @staticmethod
-    async def leader_at(client: Client[Any], path: str, *, timeout: float | None = None) -> Contender | None:
+    async def leader_at(client: Asks[Any], path: str, *, timeout: float | None = None) -> Contender | None:
         """Return who leads at `path` now, without standing; None when nobody does.
 
         WrongQueue when something else than an election (or a lock) stands there.
@@ -101,7 +100,7 @@ class Election(Lock):
 
     @staticmethod
     async def observe_at(
-        client: Client[Any], path: str, *, timeout: float | None = None
+        client: Asks[Any], path: str, *, timeout: float | None = None
     ) -> AsyncIterator[Contender | None]:
         """Iterate over the leaders at `path` as `observe` does, without standing."""
         roll = Roll(client, check_directory(path, "election"), LOCK, timeout)

@@ -36,7 +36,7 @@ from visor.errors import VisorError
 from visor.values import Result
 
 if TYPE_CHECKING:
-    from visor.aio.session import Session
+    from visor.aio._asks import Life
 
 
 class Lock(Holding):
@@ -49,7 +49,7 @@ class Lock(Holding):
 
     _word = "lock"
 
-    def __init__(self, session: Session, path: str, *, shared: bool, delay: float, data: bytes) -> None:
+    def __init__(self, session: Life, path: str, *, shared: bool, delay: float, data: bytes) -> None:
         super().__init__(session, path, data)
         if not isinstance(delay, int | float) or not 0 <= delay < math.inf:
             raise ValueError(f"a lock's delay must be seconds, 0 or more, not {delay!r}")

@@ -18,7 +18,7 @@ from visor.errors import WrongQueue
 from visor.values import Result
 
 if TYPE_CHECKING:
-    from visor.aio.session import Session
+    from visor.aio._asks import Life
 
 
 class Semaphore(Holding):
@@ -31,7 +31,7 @@ class Semaphore(Holding):
 
     _word = "semaphore"
 
-    def __init__(self, session: Session, path: str, limit: int, *, data: bytes) -> None:
+    def __init__(self, session: Life, path: str, limit: int, *, data: bytes) -> None:
         super().__init__(session, path, data)
         self._kind = SLOT
         self._limit = _slots(limit)

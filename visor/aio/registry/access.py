@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from visor._core.backoff import Backoff, Deadline
 from visor._core.registry.ids import block
@@ -50,6 +50,40 @@ class Hurry:
             done = ": what was done until then stays" if self.wrote else ""
             raise DeadlineExceeded(f"not done within {seconds:g} s{done}", seconds=seconds)
         return left
+
+
+class Asking(Protocol):
+    """What knows the way to the registry: the registry itself, the domain at a rev, its objects."""
+
+    @property
+    def _access(self) -> Access: ...
+
+
+class Sight(Asking, Protocol):
+    """The domain at a rev, as far as helpers look at it: they do not know what it lists."""
+
+    @property
+    def rev(self) -> int:
+        """The rev."""
+
+    def at(self, rev: int) -> Self:
+        """Return the domain at another rev."""
+
+    def _within(self, timeout: float | None) -> Self:
+        """Return this for one call of several requests, which share `timeout`."""
+
+
+S = TypeVar("S", bound=Sight)
+
+
+def access_of(part: Asking) -> Access:
+    """Return how a part of the domain asks and writes. It is no name of the part: users see those."""
+    return part._access
+
+
+def within(view: S, timeout: float | None) -> S:
+    """Return the domain at that rev, for a call that may take `timeout` seconds (None: each request its own)."""
+    return view._within(timeout)
 
 
 class Access:

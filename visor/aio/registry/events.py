@@ -20,8 +20,8 @@ from visor._core.registry.model import (
     ServiceRecord,
 )
 from visor._core.registry.transitions import Seen
+from visor.aio.registry.access import access_of, within
 from visor.aio.registry.app import App
-from visor.aio.registry.base import access_of, within
 from visor.aio.registry.instance import Instance
 from visor.aio.registry.proc import ProcType
 from visor.aio.registry.revision import Revision

@@ -12,13 +12,11 @@ from visor._core.registry import layout
 from visor._core.registry.model import LeaseRecord, MemberRecord
 from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import encode
-from visor.aio.registry.base import access_of
 from visor.errors import VisorError
 
 if TYPE_CHECKING:
     from visor.aio.lease import Lease
     from visor.aio.registry.access import Access
-    from visor.aio.registry.snapshot import Snapshot
     from visor.aio.session import Session
 
 
@@ -74,9 +72,8 @@ class Presence:
         return f"<visor presence of {self.host}, lease {self.lease}>"
 
 
-async def attend(view: Snapshot, host: str, ttl: float, version: str | None) -> Presence:
+async def attend(access: Access, host: str, ttl: float, version: str | None) -> Presence:
     """Take a lease, and register the host and its process manager on it."""
-    access = access_of(view)
     # Made before there is a lease to give back.
     member = encode(MemberRecord("pm", host, None, version, access.time()))
     session = await access.client.session(ttl, timeout=access.left())

@@ -18,8 +18,8 @@ from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import check, encode
 from visor._core.registry.schema import texts
 from visor._core.registry.states import State
-from visor.aio.registry.access import Access
-from visor.aio.registry.base import Registered, access_of, within
+from visor.aio.registry.access import Access, access_of, within
+from visor.aio.registry.base import Registered
 from visor.aio.registry.registration import unregister_part
 from visor.errors import Conflict
 

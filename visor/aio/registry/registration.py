@@ -3,22 +3,42 @@
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from visor import select
 from visor._core.registry import layout, registrations
 from visor._core.registry.errors import AlreadyRegistered
 from visor._core.registry.model import ProcRecord
 from visor._core.registry.plan import Refused
-from visor.aio.registry.base import access_of
+from visor.aio.registry.access import access_of
 from visor.errors import NotFound
 from visor.paths import components
 
 if TYPE_CHECKING:
-    from visor.aio.registry.base import Registered
+    from visor.aio.registry.access import Access
 
 
-async def register_part(part: Registered, what: str, path: str, data: bytes, timeout: float | None) -> int:
+class Part(Protocol):
+    """Something that belongs to an app, at a rev."""
+
+    @property
+    def rev(self) -> int:
+        """The rev that it was read or written at."""
+
+    @property
+    def mod_rev(self) -> int:
+        """The rev that last wrote it; 0 when it is not registered."""
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether it is registered at its rev."""
+
+    @property
+    def _access(self) -> Access:
+        """How it asks and writes."""
+
+
+async def register_part(part: Part, what: str, path: str, data: bytes, timeout: float | None) -> int:
     """Register a part of an app and return the rev of that.
 
     Exists when it is registered, NotFound without its app, RevMismatch when it came and went since.
@@ -34,7 +54,7 @@ async def register_part(part: Registered, what: str, path: str, data: bytes, tim
 
 
 async def unregister_part(
-    part: Registered,
+    part: Part,
     what: str,
     path: str,
     group: str,

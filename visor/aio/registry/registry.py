@@ -19,8 +19,7 @@ from visor._core.registry.schema import LEASE, NUMBER, fitting
 from visor._drivers import clocks
 from visor._drivers.environment import gather
 from visor.aio.client import Client
-from visor.aio.registry.access import Access
-from visor.aio.registry.base import access_of
+from visor.aio.registry.access import Access, access_of
 from visor.aio.registry.snapshot import Snapshot
 from visor.codecs import BYTES
 from visor.errors import Compacted, NotFound
@@ -365,7 +364,7 @@ class Registry:
 
         names.host(host)
         fitting(NUMBER, "ttl", ttl)
-        return await attend(await self._now(timeout), host, ttl, version)
+        return await attend(access_of(await self._now(timeout)), host, ttl, version)
 
     def __repr__(self) -> str:
         return f"<visor registry on {self._client!r}>"

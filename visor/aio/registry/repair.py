@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from visor import select
 from visor._core.registry import layout, mending
 from visor._core.registry.errors import BadRecord
 from visor._core.registry.mending import Repaired
+from visor._core.registry.objects import BaseProcType
 from visor._core.registry.plan import Plan, Refused, Version
-from visor.aio.registry.base import access_of
+from visor.aio.registry.access import Sight, access_of
 from visor.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from visor._drivers.aio.driver import Pauses
-    from visor.aio.registry.snapshot import Snapshot
 
 
-async def repair(view: Snapshot, path: str) -> Repaired:
+class Ports(Sight, Protocol):
+    """The domain at a rev, as far as it is repaired."""
+
+    async def procs(self) -> Sequence[BaseProcType]:
+        """Return all process types: they have the ports."""
+
+
+async def repair(view: Ports, path: str) -> Repaired:
     """Bring back from its copies, or take out, what a file that cannot be read belongs to.
 
     NotFound, Conflict when it can be read, or others keep changing it.
@@ -43,7 +51,7 @@ async def repair(view: Snapshot, path: str) -> Repaired:
             return Repaired(path, version is not None, rev)  # somebody else was at it
 
 
-async def _plan(view: Snapshot, path: str, version: Version) -> tuple[Plan, bool]:
+async def _plan(view: Ports, path: str, version: Version) -> tuple[Plan, bool]:
     mark = access_of(view).mark(None, mending.UNREADABLE)
     if path == layout.NEXT_PORT:
         return mending.count_ports(version[0], [proc._record.port for proc in await view.procs()], mark), True
@@ -57,7 +65,7 @@ async def _plan(view: Snapshot, path: str, version: Version) -> tuple[Plan, bool
     return mending.mend(found, layout.lease_numbers(each for each, _ in rows), mark)
 
 
-async def mend_or_raise(view: Snapshot, bad: BadRecord, pauses: Pauses) -> None:
+async def mend_or_raise(view: Ports, bad: BadRecord, pauses: Pauses) -> None:
     """Repair what stands in the way of somebody who then looks again; raise `bad` when there is no time left."""
     try:
         await repair(view, bad.path)

@@ -14,7 +14,8 @@ from visor._core.registry.model import RevisionRecord
 from visor._core.registry.objects import BaseRevision
 from visor._core.registry.plan import Refused
 from visor._core.registry.records import check, encode
-from visor.aio.registry.base import Registered, access_of, within
+from visor.aio.registry.access import access_of, within
+from visor.aio.registry.base import Registered
 from visor.aio.registry.registration import register_part, unregister_part
 from visor.errors import NotFound
 

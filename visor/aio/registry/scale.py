@@ -18,7 +18,7 @@ from visor._core.registry.scaling import Amount, Group, Order, ScaleCount
 from visor._core.registry.schema import text
 from visor._core.registry.states import ENDED
 from visor._core.registry.transitions import Seen
-from visor.aio.registry.base import access_of, within
+from visor.aio.registry.access import access_of, within
 from visor.aio.registry.instance import Instance
 from visor.errors import BadRequest, Conflict, NotFound
 

@@ -14,7 +14,8 @@ from visor._core.registry.objects import BaseEndpoint, BaseService
 from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import check, encode
 from visor._drivers.aio.resolve import resolve
-from visor.aio.registry.base import Registered, access_of, within
+from visor.aio.registry.access import access_of, within
+from visor.aio.registry.base import Registered
 from visor.errors import NotFound
 
 

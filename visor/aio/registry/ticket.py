@@ -18,7 +18,8 @@ from visor._core.registry.scaling import Group
 from visor._core.registry.states import Operation, State, Status
 from visor._core.registry.tickets import BaseTicket
 from visor._core.registry.transitions import Seen
-from visor.aio.registry.base import Registered, access_of, within
+from visor.aio.registry.access import access_of, within
+from visor.aio.registry.base import Registered
 from visor.aio.registry.instance import Instance, claimer, look
 from visor.aio.registry.waiting import wait_until
 from visor.codecs import BYTES
@@ -124,7 +125,7 @@ class Ticket(Registered, BaseTicket):
         if self._instance is not None:
             states = (State.EXITED,) if self.op is Operation.STOP else (State.RUNNING, State.STOPPING)
             return Ticket.of_instance(await self._instance.wait(*states, timeout=timeout))
-        return await wait_until(
+        processed: Ticket = await wait_until(
             self._view,
             select.path(layout.identity(self.id)),
             lambda view: view.ticket(self.id),
@@ -132,6 +133,7 @@ class Ticket(Registered, BaseTicket):
             lambda now: f"ticket {self.id} is {now.status} after {timeout or 0:g} s",
             timeout,
         )
+        return processed
 
 
 def from_file(view: Snapshot, path: str, version: Version) -> Ticket:

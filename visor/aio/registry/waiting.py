@@ -7,24 +7,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from visor.aio.registry.base import access_of, within
+from visor.aio.registry.access import access_of, within
 from visor.errors import Compacted, DeadlineExceeded
 
 if TYPE_CHECKING:
     from visor._core.backoff import Deadline
-    from visor.aio.registry.snapshot import Snapshot
+    from visor.aio.registry.access import Sight
     from visor.aio.watch import Watch
     from visor.select import Selector
 
 T = TypeVar("T")
+V = TypeVar("V", bound="Sight")
 
 FOREVER = 1e9
 
 
 async def wait_until(
-    view: Snapshot,
+    view: V,
     what: Selector,
-    look: Callable[[Snapshot], Awaitable[T]],
+    look: Callable[[V], Awaitable[T]],
     done: Callable[[T], bool],
     late: Callable[[T], str],
     timeout: float | None,
@@ -46,8 +47,8 @@ async def wait_until(
 
 async def _follow(
     watch: Watch[object],
-    view: Snapshot,
-    look: Callable[[Snapshot], Awaitable[T]],
+    view: V,
+    look: Callable[[V], Awaitable[T]],
     done: Callable[[T], bool],
     late: Callable[[T], str],
     deadline: Deadline,

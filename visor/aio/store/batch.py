@@ -1,16 +1,18 @@
 """Many updates in few transactions of bounded size."""
 
+# ruff: noqa: ASYNC109  # how long what is asked may take is part of it
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from visor._core.public import public
 from visor._core.store.transaction import Claims, Transaction
 from visor.errors import Conflict
 
 if TYPE_CHECKING:
-    from visor.aio.store.store import Store
+    from visor._drivers.aio.driver import Driver
+    from visor.aio._channel import Channel
 
 T = TypeVar("T")
 
@@ -20,10 +22,31 @@ BYTES = 3 << 20
 """Three quarters of what the registry takes in one transaction."""
 
 
+class Transacts(Protocol):
+    """A store, as far as its transactions are made and committed here."""
+
+    _driver: Driver
+    _channel: Channel[Any]
+
+    @property
+    def version(self) -> int:
+        """The rev at which its copy equals the registry."""
+
+    def _transaction(self) -> Transaction:
+        """Begin one."""
+
+    async def _commit(
+        self, tx: Transaction, known: Claims, note: str | None, timeout: float | None
+    ) -> Claims | None:
+        """Commit one; return None when that is done, otherwise what the claims in question really are."""
+
+
 class Batcher:
     """What `Store.batch` hands to its body; for one thread."""
 
-    def __init__(self, store: Store, note: str | None, timeout: float | None, most: int = CHANGES) -> None:
+    def __init__(
+        self, store: Transacts, note: str | None, timeout: float | None, most: int = CHANGES
+    ) -> None:
         self._store = store
         self._note = note
         self._timeout = timeout
@@ -67,7 +90,7 @@ class Batcher:
 
     async def flush(self) -> None:
         """Commit what is open; again with the new state while others change what it read. Conflict."""
-        timeout = self._store._client.channel.shared(self._timeout)
+        timeout = self._store._channel.shared(self._timeout)
         pause = self._store._driver.pauses(timeout)
         known: Claims | None = {}
         while self._tx is not None and known is not None:

@@ -30,7 +30,7 @@ from visor.op import Op
 from visor.values import Result
 
 if TYPE_CHECKING:
-    from visor.blocking.session import Session
+    from visor.blocking._asks import Life
 
 
 class Holding(BaseHolding[Place]):
@@ -40,9 +40,9 @@ class Holding(BaseHolding[Place]):
     each makes its own. Those that wait are served in the order in which they came.
     """
 
-    _session: Session
+    _session: Life
 
-    def __init__(self, session: Session, path: str, data: bytes) -> None:
+    def __init__(self, session: Life, path: str, data: bytes) -> None:
         super().__init__(session, path, data)
         self._client = session._client
         self._mutex = threading.Lock()

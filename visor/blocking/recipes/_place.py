@@ -32,8 +32,7 @@ from visor.guard import Guard, missing
 from visor.values import Kind, Result
 
 if TYPE_CHECKING:
-    from visor.blocking.client import Client
-    from visor.blocking.session import Session
+    from visor.blocking._asks import Asks, Life
 
 R = TypeVar("R")
 
@@ -43,7 +42,7 @@ LEAVE_SECONDS = 2.0
 GOING = (Kind.DELETE, Kind.EXPIRE)
 
 
-def files_in(client: Client[Any], directory: str, timeout: float | None) -> list[File[bytes]]:
+def files_in(client: Asks[Any], directory: str, timeout: float | None) -> list[File[bytes]]:
     """Return the files directly in a directory, all at one rev."""
     files = []
     for file in client.scan(select.children(directory), codec=BYTES, timeout=timeout):
@@ -51,7 +50,7 @@ def files_in(client: Client[Any], directory: str, timeout: float | None) -> list
     return files
 
 
-def standing_at(client: Client[Any], directory: str, queue: str, timeout: float | None) -> list[Contender]:
+def standing_at(client: Asks[Any], directory: str, queue: str, timeout: float | None) -> list[Contender]:
     """Return who stands in the queue at `directory`, the first one first; WrongQueue when it is another's."""
     return queue_at(directory, files_in(client, directory, timeout), queue)
 
@@ -59,9 +58,9 @@ def standing_at(client: Client[Any], directory: str, queue: str, timeout: float 
 class Patience(BasePatience):
     """How long an acquisition may take: until its deadline, and no longer than its session lives."""
 
-    _session: Session
+    _session: Life
 
-    def __init__(self, session: Session, directory: str, timeout: float | None) -> None:
+    def __init__(self, session: Life, directory: str, timeout: float | None) -> None:
         driver = session._client.channel.driver
         super().__init__(session, directory, None if timeout is None else driver.deadline(timeout))
 
@@ -90,7 +89,7 @@ def _squatted(result: Result, lease: int) -> bool:
 class Place:
     """One contender of `session` in the queue `directory`."""
 
-    def __init__(self, session: Session, directory: str, kind: str, data: bytes) -> None:
+    def __init__(self, session: Life, directory: str, kind: str, data: bytes) -> None:
         self._session = session
         self._client = session._client
         self.directory = directory

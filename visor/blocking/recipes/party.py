@@ -28,7 +28,7 @@ from visor.blocking.recipes._roll import Roll
 from visor.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
-    from visor.blocking.session import Session
+    from visor.blocking._asks import Life
 
 
 class Party:
@@ -39,7 +39,7 @@ class Party:
     many threads or tasks use it.
     """
 
-    def __init__(self, session: Session, path: str, *, data: bytes) -> None:
+    def __init__(self, session: Life, path: str, *, data: bytes) -> None:
         self._session = session
         self._client = session._client
         self._directory = check_directory(path, "party")

@@ -19,7 +19,8 @@ from visor._core.registry.plan import Refused
 from visor._core.registry.records import encode
 from visor._core.registry.schema import text
 from visor._core.registry.states import ENDED
-from visor.blocking.registry.base import Registered, access_of, within
+from visor.blocking.registry.access import access_of, within
+from visor.blocking.registry.base import Registered
 from visor.errors import NotFound
 
 if TYPE_CHECKING:

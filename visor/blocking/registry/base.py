@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from visor._core.registry import objects
+from visor.blocking.registry.access import access_of
 
 if TYPE_CHECKING:
     from visor.blocking.registry.access import Access
@@ -27,20 +28,3 @@ class Registered(objects.Registered):
     def _access(self) -> Access:
         """How the objects of the domain ask and write."""
         return access_of(self._view)
-
-
-class Asking(Protocol):
-    """What knows the way to the registry: the registry itself, the domain at a rev, its objects."""
-
-    @property
-    def _access(self) -> Access: ...
-
-
-def access_of(part: Asking) -> Access:
-    """Return how a part of the domain asks and writes. It is no name of the part: users see those."""
-    return part._access
-
-
-def within(view: Snapshot, timeout: float | None) -> Snapshot:
-    """Return the domain at that rev, for a call that may take `timeout` seconds (None: each request its own)."""
-    return view._within(timeout)

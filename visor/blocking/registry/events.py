@@ -20,8 +20,8 @@ from visor._core.registry.model import (
     ServiceRecord,
 )
 from visor._core.registry.transitions import Seen
+from visor.blocking.registry.access import access_of, within
 from visor.blocking.registry.app import App
-from visor.blocking.registry.base import access_of, within
 from visor.blocking.registry.instance import Instance
 from visor.blocking.registry.proc import ProcType
 from visor.blocking.registry.revision import Revision

@@ -16,7 +16,8 @@ from visor._core.registry.schema import bad_value
 from visor._core.registry.states import TERMINAL, Move, State
 from visor._core.registry.transitions import Seen, Step
 from visor._core.unfit import Unfit
-from visor.blocking.registry.base import Registered, access_of, within
+from visor.blocking.registry.access import access_of, within
+from visor.blocking.registry.base import Registered
 from visor.blocking.registry.waiting import wait_until
 
 if TYPE_CHECKING:

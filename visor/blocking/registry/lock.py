@@ -12,7 +12,8 @@ from visor._core.registry.model import LockRecord, Mark
 from visor._core.registry.objects import BaseLock
 from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import check, decode, encode
-from visor.blocking.registry.base import Registered, access_of
+from visor.blocking.registry.access import access_of
+from visor.blocking.registry.base import Registered
 from visor.errors import RevMismatch
 
 if TYPE_CHECKING:

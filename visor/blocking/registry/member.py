@@ -19,7 +19,8 @@ from visor._core.registry.objects import BaseMember, BaseRunner
 from visor._core.registry.plan import Refused
 from visor._core.registry.records import decode, encode
 from visor._drivers.blocking.control import ask
-from visor.blocking.registry.base import Registered, access_of
+from visor.blocking.registry.access import access_of
+from visor.blocking.registry.base import Registered
 from visor.codecs import BYTES
 from visor.errors import DecodeError, NotFound, Rejected
 from visor.values import Commit

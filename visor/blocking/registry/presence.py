@@ -12,13 +12,11 @@ from visor._core.registry import layout
 from visor._core.registry.model import LeaseRecord, MemberRecord
 from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import encode
-from visor.blocking.registry.base import access_of
 from visor.errors import VisorError
 
 if TYPE_CHECKING:
     from visor.blocking.lease import Lease
     from visor.blocking.registry.access import Access
-    from visor.blocking.registry.snapshot import Snapshot
     from visor.blocking.session import Session
 
 
@@ -74,9 +72,8 @@ class Presence:
         return f"<visor presence of {self.host}, lease {self.lease}>"
 
 
-def attend(view: Snapshot, host: str, ttl: float, version: str | None) -> Presence:
+def attend(access: Access, host: str, ttl: float, version: str | None) -> Presence:
     """Take a lease, and register the host and its process manager on it."""
-    access = access_of(view)
     # Made before there is a lease to give back.
     member = encode(MemberRecord("pm", host, None, version, access.time()))
     session = access.client.session(ttl, timeout=access.left())

@@ -19,8 +19,7 @@ from visor._core.registry.schema import LEASE, NUMBER, fitting
 from visor._drivers import clocks
 from visor._drivers.environment import gather
 from visor.blocking.client import Client
-from visor.blocking.registry.access import Access
-from visor.blocking.registry.base import access_of
+from visor.blocking.registry.access import Access, access_of
 from visor.blocking.registry.snapshot import Snapshot
 from visor.codecs import BYTES
 from visor.errors import Compacted, NotFound
@@ -361,7 +360,7 @@ class Registry:
 
         names.host(host)
         fitting(NUMBER, "ttl", ttl)
-        return attend(self._now(timeout), host, ttl, version)
+        return attend(access_of(self._now(timeout)), host, ttl, version)
 
     def __repr__(self) -> str:
         return f"<visor registry on {self._client!r}>"

@@ -3,22 +3,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from visor import select
 from visor._core.registry import layout, mending
 from visor._core.registry.errors import BadRecord
 from visor._core.registry.mending import Repaired
+from visor._core.registry.objects import BaseProcType
 from visor._core.registry.plan import Plan, Refused, Version
-from visor.blocking.registry.base import access_of
+from visor.blocking.registry.access import Sight, access_of
 from visor.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from visor._drivers.blocking.driver import Pauses
-    from visor.blocking.registry.snapshot import Snapshot
 
 
-def repair(view: Snapshot, path: str) -> Repaired:
+class Ports(Sight, Protocol):
+    """The domain at a rev, as far as it is repaired."""
+
+    def procs(self) -> Sequence[BaseProcType]:
+        """Return all process types: they have the ports."""
+
+
+def repair(view: Ports, path: str) -> Repaired:
     """Bring back from its copies, or take out, what a file that cannot be read belongs to.
 
     NotFound, Conflict when it can be read, or others keep changing it.
@@ -44,7 +52,7 @@ def repair(view: Snapshot, path: str) -> Repaired:
             return Repaired(path, version is not None, rev)  # somebody else was at it
 
 
-def _plan(view: Snapshot, path: str, version: Version) -> tuple[Plan, bool]:
+def _plan(view: Ports, path: str, version: Version) -> tuple[Plan, bool]:
     mark = access_of(view).mark(None, mending.UNREADABLE)
     if path == layout.NEXT_PORT:
         return mending.count_ports(version[0], [proc._record.port for proc in view.procs()], mark), True
@@ -58,7 +66,7 @@ def _plan(view: Snapshot, path: str, version: Version) -> tuple[Plan, bool]:
     return mending.mend(found, layout.lease_numbers(each for each, _ in rows), mark)
 
 
-def mend_or_raise(view: Snapshot, bad: BadRecord, pauses: Pauses) -> None:
+def mend_or_raise(view: Ports, bad: BadRecord, pauses: Pauses) -> None:
     """Repair what stands in the way of somebody who then looks again; raise `bad` when there is no time left."""
     try:
         repair(view, bad.path)

@@ -14,7 +14,8 @@ from visor._core.registry.model import RevisionRecord
 from visor._core.registry.objects import BaseRevision
 from visor._core.registry.plan import Refused
 from visor._core.registry.records import check, encode
-from visor.blocking.registry.base import Registered, access_of, within
+from visor.blocking.registry.access import access_of, within
+from visor.blocking.registry.base import Registered
 from visor.blocking.registry.registration import register_part, unregister_part
 from visor.errors import NotFound
 

@@ -18,7 +18,7 @@ from visor._core.registry.scaling import Amount, Group, Order, ScaleCount
 from visor._core.registry.schema import text
 from visor._core.registry.states import ENDED
 from visor._core.registry.transitions import Seen
-from visor.blocking.registry.base import access_of, within
+from visor.blocking.registry.access import access_of, within
 from visor.blocking.registry.instance import Instance
 from visor.errors import BadRequest, Conflict, NotFound
 

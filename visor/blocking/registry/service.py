@@ -14,7 +14,8 @@ from visor._core.registry.objects import BaseEndpoint, BaseService
 from visor._core.registry.plan import Plan, Refused
 from visor._core.registry.records import check, encode
 from visor._drivers.blocking.resolve import resolve
-from visor.blocking.registry.base import Registered, access_of, within
+from visor.blocking.registry.access import access_of, within
+from visor.blocking.registry.base import Registered
 from visor.errors import NotFound
 
 

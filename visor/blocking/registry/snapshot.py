@@ -31,8 +31,7 @@ from visor._core.registry.model import (
 from visor._core.registry.records import check, decode
 from visor._core.registry.schema import texts
 from visor._core.registry.states import TAKEN
-from visor.blocking.registry.access import Access, Row
-from visor.blocking.registry.base import access_of
+from visor.blocking.registry.access import Access, Row, access_of
 from visor.errors import NotFound
 from visor.select import Selector
 

@@ -18,7 +18,8 @@ from visor._core.registry.scaling import Group
 from visor._core.registry.states import Operation, State, Status
 from visor._core.registry.tickets import BaseTicket
 from visor._core.registry.transitions import Seen
-from visor.blocking.registry.base import Registered, access_of, within
+from visor.blocking.registry.access import access_of, within
+from visor.blocking.registry.base import Registered
 from visor.blocking.registry.instance import Instance, claimer, look
 from visor.blocking.registry.waiting import wait_until
 from visor.codecs import BYTES
@@ -118,7 +119,7 @@ class Ticket(Registered, BaseTicket):
         if self._instance is not None:
             states = (State.EXITED,) if self.op is Operation.STOP else (State.RUNNING, State.STOPPING)
             return Ticket.of_instance(self._instance.wait(*states, timeout=timeout))
-        return wait_until(
+        processed: Ticket = wait_until(
             self._view,
             select.path(layout.identity(self.id)),
             lambda view: view.ticket(self.id),
@@ -126,6 +127,7 @@ class Ticket(Registered, BaseTicket):
             lambda now: f"ticket {self.id} is {now.status} after {timeout or 0:g} s",
             timeout,
         )
+        return processed
 
 
 def from_file(view: Snapshot, path: str, version: Version) -> Ticket:

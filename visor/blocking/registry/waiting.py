@@ -6,24 +6,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from visor.blocking.registry.base import access_of, within
+from visor.blocking.registry.access import access_of, within
 from visor.errors import Compacted, DeadlineExceeded
 
 if TYPE_CHECKING:
     from visor._core.backoff import Deadline
-    from visor.blocking.registry.snapshot import Snapshot
+    from visor.blocking.registry.access import Sight
     from visor.blocking.watch import Watch
     from visor.select import Selector
 
 T = TypeVar("T")
+V = TypeVar("V", bound="Sight")
 
 FOREVER = 1e9
 
 
 def wait_until(
-    view: Snapshot,
+    view: V,
     what: Selector,
-    look: Callable[[Snapshot], T],
+    look: Callable[[V], T],
     done: Callable[[T], bool],
     late: Callable[[T], str],
     timeout: float | None,
@@ -45,8 +46,8 @@ def wait_until(
 
 def _follow(
     watch: Watch[object],
-    view: Snapshot,
-    look: Callable[[Snapshot], T],
+    view: V,
+    look: Callable[[V], T],
     done: Callable[[T], bool],
     late: Callable[[T], str],
     deadline: Deadline,

@@ -10,6 +10,7 @@ from visor._core.public import public
 from visor._core.store.history import reason
 from visor._core.store.record import Record
 from visor._core.store.specs import on, selection
+from visor._core.store.tables import Tables
 from visor.blocking.following.changes import Changes
 from visor.blocking.following.watcher import Watcher
 from visor.codecs import BYTES
@@ -17,8 +18,9 @@ from visor.errors import DecodeError
 
 if TYPE_CHECKING:
     from visor._drivers.blocking.driver import Driver
+    from visor.blocking.client import Client
+    from visor.blocking.following.local_copy import LocalCopy
     from visor.blocking.snapshot import File
-    from visor.blocking.store.store import Store
 
 R = TypeVar("R", bound=Record)
 
@@ -26,18 +28,23 @@ R = TypeVar("R", bound=Record)
 class Collection(Generic[R]):
     """One kind of a store; made by `Store.collection`."""
 
-    def __init__(self, store: Store, kind: type[R]) -> None:
-        self._store = store
-        self._driver: Driver = store._driver
+    def __init__(
+        self, client: Client[Any], local_copy: LocalCopy[Record], tables: Tables, kind: type[R]
+    ) -> None:
+        self._client = client
+        self._driver: Driver = client.channel.driver
+        self._local_copy = local_copy
+        self._tables = tables
         self._kind = kind
-        self._table = store._tables.of(kind)
+        self._table = tables.of(kind)
 
     def reader(self, *, coalesce: bool = False) -> Changes[R]:
         """Return what `follow` reads: every object there is, then what changes."""
-        store = self._store
-        chosen = selection((on(self._kind),), store._tables, False)
-        queue: ReaderQueue[Any] = ReaderQueue(store._clock, coalesce=coalesce, select=chosen)
-        return Changes(store._local_copy, queue, weight, backlog=True, below=self._table.directory)
+        chosen = selection((on(self._kind),), self._tables, False)
+        queue: ReaderQueue[Any] = ReaderQueue(
+            self._client.channel.settings.clock, coalesce=coalesce, select=chosen
+        )
+        return Changes(self._local_copy, queue, weight, backlog=True, below=self._table.directory)
 
     def watch_one(self, id: str) -> Watcher[R]:
         """Return a watcher of one object: blocks until it exists, gives its newest value, ends when it is removed."""
@@ -50,7 +57,7 @@ class Collection(Generic[R]):
                 raise DecodeError(f"{file.path}: {reason(error)}", path=file.path, codec="store") from error
             return record
 
-        return Watcher(self._store._client, table.path(id), BYTES, None, False, False, unwrap)
+        return Watcher(self._client, table.path(id), BYTES, None, False, False, unwrap)
 
     def __repr__(self) -> str:
         return f"<store collection of {self._kind.__name__}>"

@@ -40,6 +40,7 @@ from visor.errors import Compacted, Conflict, FutureRev, VisorError
 
 if TYPE_CHECKING:
     from visor._drivers.blocking.driver import Driver
+    from visor.blocking._channel import Channel
     from visor.blocking.client import Client
 
 R = TypeVar("R", bound=Record)
@@ -73,6 +74,7 @@ class Store(BaseStore):
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._client = client
+        self._channel: Channel[Any] = client.channel
         self._driver: Driver = client.channel.driver
         self._clock = client.channel.settings.clock
         super().__init__(root, now)
@@ -140,7 +142,7 @@ class Store(BaseStore):
         holds the loop as long as it runs: one that makes thousands of objects is better a coroutine that lets
         others have their turn now and then (`asyncio.sleep(0)`), which it can at any point.
         """
-        timeout = self._client.channel.shared(timeout)
+        timeout = self._channel.shared(timeout)
         pause = self._driver.pauses(timeout)
         known: Claims = {}
         while True:
@@ -285,7 +287,7 @@ class Store(BaseStore):
     def _check_version(self, version: int, timeout: float | None) -> None:
         """Be at this version at least; FutureRev when there is none such yet."""
         if version > self.version:
-            timeout = self._client.channel.shared(timeout)
+            timeout = self._channel.shared(timeout)
             latest = self._client.rev(timeout=timeout)
             if version > latest:
                 raise FutureRev(rev=latest, asked=version)
@@ -328,7 +330,7 @@ class Store(BaseStore):
     # -- following ------------------------------------------------------------------------------------
     def collection(self, kind: type[R]) -> Collection[R]:
         """Return the objects of one kind as something that `follow` follows."""
-        return Collection(self, kind)
+        return Collection(self._client, self._local_copy, self._tables, kind)
 
 
 RESTORE_CHANGES = 1300
