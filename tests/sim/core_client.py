@@ -31,6 +31,7 @@ from visor.errors import OutcomeUnknown, Rejected, Unavailable
 from visor.protocol import verbs
 
 if TYPE_CHECKING:
+    from tests.sim.host import Host
     from tests.sim.world import World
 
 PING_AFTER: Final = 0.8
@@ -40,6 +41,8 @@ ROUND_TRIP: Final = (0.0001, 0.003)
 """Until it is known that nobody listens at an address."""
 ASKED_AGAIN: Final = "core client: asked again what may have happened"
 LEAST_SECONDS: Final = 1e-6
+RENAMED: Final = 0.2
+"""Part of all attempts at a host that is down that lead to another one."""
 CHANGES_ITS_MIND: Final = 0.02
 """Part of all requests that their caller takes back (Ctrl-C, a cancelled task) before their answer."""
 
@@ -265,7 +268,7 @@ class CoreClient(Workload):
         address, guess = self._ways.pop(0)
         if guess:
             self.world.count("core client: tried an address that it was told of")
-        host = next((host for host in self.world.hosts if host.client_address == str(address)), None)
+        host = self._leads_to(address)
         connection = None if host is None else self.world.accept(host, self)
         if connection is None:
             self._after(log_uniform(self.rng, *ROUND_TRIP), self._next_address)
@@ -274,6 +277,18 @@ class CoreClient(Workload):
         self.connection = connection
         connection.send(self.core.hello(self.now, address, guess=guess))
         self._after(seconds, self._not_greeted, connection)
+
+    def _leads_to(self, address: Address) -> Host | None:
+        """Return who is at the address. Where nobody runs, its name has been given to another host now and then.
+
+        All members may be replaced while a client is away: nothing but its names leads it to the others then.
+        """
+        hosts = self.world.hosts
+        host = next((host for host in hosts if host.client_address == str(address)), None)
+        running = self.world.running()
+        if running and (host is None or host.process is None) and self.rng.random() < RENAMED:
+            return self.rng.choice(running)
+        return host
 
     def _not_greeted(self, connection: Connection) -> None:
         if connection is self.connection and self._dialling and not self.dead:

@@ -17,6 +17,7 @@ from tests.sim.disk import SimDisk
 from tests.sim.host import ROOM, Host
 from tests.sim.operators import STOPPED
 from tests.sim.wires import Connection
+from tests.sim.workload import Workload
 from tests.sim.world import Plan, World
 from visor.protocol import verbs
 from visord.node import RemovedError
@@ -457,8 +458,9 @@ def test_an_id_that_a_client_chose_expires_once_for_each_time_that_it_was_grante
     come_to_rest(world)
 
 
-def attend(world: World, client: Client, host: Host) -> None:
+def attend(world: World, client: Workload, host: Host) -> None:
     """Let a client with a watch connect to this host."""
+    assert isinstance(client, Client)
     if not client.subscribers:
         client._ask_watch()
     assert host.process is not None
