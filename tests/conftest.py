@@ -12,6 +12,8 @@ import tempfile
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.patience import PATIENCE
+
 # A shell that runs the tests in the background has them ignore Ctrl-C and Ctrl-\, and with them all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -23,6 +25,8 @@ STATE_HOME = tempfile.mkdtemp(prefix="visor-tests-state-")
 os.environ["XDG_STATE_HOME"] = STATE_HOME
 # Nor does a test, or a command that it starts, read or write the contexts of whoever runs it.
 os.environ["XDG_CONFIG_HOME"] = STATE_HOME
+# A call whose test says nothing of time has all the time there is.
+os.environ["VISOR_TIMEOUT"] = str(PATIENCE)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

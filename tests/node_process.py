@@ -26,6 +26,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[1]
 READY = "visord ready on "
 
@@ -103,7 +105,7 @@ class NodeProcess:
     def pid(self) -> int:
         return self.process.pid
 
-    def start(self, timeout: float = 60.0) -> NodeProcess:
+    def start(self, timeout: float = PATIENCE) -> NodeProcess:
         """Start it and return when it accepts clients. Raises `NotReady`; `code` and `errors` say why."""
         self.launch()
         self.ready_line = self.line(timeout)
@@ -136,7 +138,7 @@ class NodeProcess:
                     raise NotReady(f"no line within {timeout:g} s; {self.errors()}")
                 data = os.read(stdout.fileno(), 1 << 16)
                 if not data:
-                    raise NotReady(f"ended with {self.process.wait(10)}: {self.errors()}")
+                    raise NotReady(f"ended with {self.process.wait(PATIENCE)}: {self.errors()}")
                 self._buffered += data
         line, _, self._buffered = self._buffered.partition(b"\n")
         return line.decode() + "\n"
@@ -148,14 +150,14 @@ class NodeProcess:
         """End it as a crash does (SIGKILL), and wait until it has ended."""
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(30)
+        self.process.wait(PATIENCE)
 
-    def stop(self, timeout: float = 30.0) -> int:
+    def stop(self, timeout: float = PATIENCE) -> int:
         """End it as an operator does (SIGTERM); return the exit code."""
         self.process.terminate()
         return self.wait(timeout)
 
-    def wait(self, timeout: float = 30.0) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for its end; return the exit code."""
         return self.process.wait(timeout)
 

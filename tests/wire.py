@@ -17,11 +17,12 @@ import time
 from types import TracebackType
 from typing import Any
 
+from tests.patience import PATIENCE
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder, Message, encode
 
 LIMIT = 64 << 20
-TIMEOUT = 30.0
+TIMEOUT = PATIENCE
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer

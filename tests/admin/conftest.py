@@ -38,5 +38,7 @@ def three(members: Members) -> Members:
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith(("VISOR_", "VISORD_"))]:
+    for name in [
+        name for name in os.environ if name.startswith(("VISOR_", "VISORD_")) and name != "VISOR_TIMEOUT"
+    ]:
         monkeypatch.delenv(name)

@@ -1,5 +1,7 @@
 """Members of a cluster inside this process, on one thread with a loop of its own: quick, and open to look into.
 
+None of them takes a standstill of the process for a silence of the others (`tests.steady_loop`).
+
 with Members(tmp_path) as members:
     members.start("n1", "n2", "n3")             # n1 founds, the others join; returns when all may vote
     visor.dial(members.address("n1"))
@@ -22,6 +24,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import visor
+from tests.patience import PATIENCE
+from tests.steady_loop import SteadyLoop
 from visord.members.joining import Start
 from visord.node import Node
 from visord.server import Server
@@ -30,7 +34,6 @@ from visord.settings import ListenSettings, LogSettings, NodeSettings, PeerSetti
 T = TypeVar("T")
 
 STORAGE = StorageSettings(log_segment_bytes=4 << 20, log_chunk_bytes=256 << 10)
-PATIENCE = 20.0
 
 
 class Members:
@@ -44,7 +47,7 @@ class Members:
         self._servers: dict[str, Server] = {}
         self._tasks: dict[str, concurrent.futures.Future[None]] = {}
         self._ports: dict[str, tuple[int, int]] = {}
-        self._loop = asyncio.new_event_loop()
+        self._loop = SteadyLoop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="members", daemon=True)
         self._thread.start()
 

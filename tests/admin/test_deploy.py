@@ -14,6 +14,7 @@ import pytest
 
 from tests.admin.command import visor as command
 from tests.node_process import ROOT, NodeProcess, run
+from tests.patience import PATIENCE
 from visord import config
 
 DEPLOY = ROOT / "visord" / "deploy"
@@ -130,7 +131,7 @@ def test_systemd_hears_that_the_node_is_ready_that_it_turns_and_that_it_stops(
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(folder / "notify"))
-        manager.settimeout(30)
+        manager.settimeout(PATIENCE)
         monkeypatch.setenv("NOTIFY_SOCKET", str(folder / "notify"))
         monkeypatch.setenv("WATCHDOG_USEC", "400000")
         monkeypatch.delenv("WATCHDOG_PID", raising=False)

@@ -11,6 +11,7 @@ import pytest
 import visor
 import visor.aio
 from tests.client.fake_server import FakeConnection, FakeServer
+from tests.patience import PATIENCE
 from visor import errors
 from visor._core.address import learned
 from visor.protocol import verbs
@@ -35,7 +36,7 @@ def pair() -> Iterator[tuple[FakeServer, FakeServer]]:
 
 def test_another_member_is_used_when_the_only_known_one_is_gone(pair: tuple[FakeServer, FakeServer]) -> None:
     one, other = pair
-    with visor.dial(one.address, timeout=5) as client:
+    with visor.dial(one.address, timeout=PATIENCE) as client:
         client.set("/a", b"1")
         one.stop()
         client.set("/a", b"2")
@@ -47,7 +48,7 @@ def test_asyncio_does_the_same(pair: tuple[FakeServer, FakeServer]) -> None:
     one, other = pair
 
     async def scenario() -> str | None:
-        async with visor.aio.dial(one.address, timeout=5) as client:
+        async with visor.aio.dial(one.address, timeout=PATIENCE) as client:
             await client.rev()
             one.stop()
             await client.rev()
@@ -58,7 +59,7 @@ def test_asyncio_does_the_same(pair: tuple[FakeServer, FakeServer]) -> None:
 
 def test_the_own_addresses_come_first(pair: tuple[FakeServer, FakeServer]) -> None:
     one, other = pair
-    with visor.dial(one.address, timeout=5) as client:
+    with visor.dial(one.address, timeout=PATIENCE) as client:
         for _ in range(5):
             one.cut_all()
             client.rev()
@@ -69,10 +70,10 @@ def test_the_own_addresses_come_first(pair: tuple[FakeServer, FakeServer]) -> No
 def test_it_can_be_switched_off(pair: tuple[FakeServer, FakeServer], monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = pair
     monkeypatch.setenv("VISOR_DISCOVER", "0")
-    with visor.dial(one.address, timeout=0.5) as client:
+    with visor.dial(one.address) as client:
         one.stop()
         with pytest.raises(errors.Unavailable):
-            client.rev()
+            client.rev(timeout=0.5)
     assert other.accepted == 0
 
 
@@ -80,7 +81,7 @@ def test_a_learned_address_that_leads_to_another_cluster_harms_nothing() -> None
     """Members advertise addresses of their network; here 10.0.0.5 or localhost may be somebody else's registry."""
     with FakeServer() as one, FakeServer("somebody else's") as stranger:
         one.on(verbs.HELLO, greeting(one, [stranger.address]))
-        with visor.dial(one.address, timeout=5) as client:
+        with visor.dial(one.address, timeout=PATIENCE) as client:
             client.set("/a", b"1")
             one.stop_listening()
             one.cut_all()
@@ -92,7 +93,7 @@ def test_a_learned_address_that_leads_to_another_cluster_harms_nothing() -> None
         assert stranger.saw(verbs.GET) == []
 
         async def scenario() -> None:
-            async with visor.aio.dial(one.address, timeout=5) as client:
+            async with visor.aio.dial(one.address, timeout=PATIENCE) as client:
                 await client.rev()
                 one.stop_listening()
                 one.cut_all()
@@ -111,7 +112,7 @@ def test_nonsense_is_not_learned(told: Any) -> None:
 
 def test_clients_hear_of_a_member_that_joins_while_they_are_connected(members: Members) -> None:
     members.start("n1")
-    with visor.dial(members.address("n1"), timeout=10) as client:
+    with visor.dial(members.address("n1"), timeout=PATIENCE) as client:
         client.set("/a", b"1")
         members.start("n2", "n3")
         client.rev()  # what the node sent before has arrived with the answer

@@ -8,6 +8,7 @@ import pytest
 
 from tests.admin.command import visor as command
 from tests.admin.members import Members
+from tests.patience import PATIENCE
 from visor import errors
 from visord.members.replica_check import judge
 from visord.raft.configuration import Configuration, Member
@@ -72,7 +73,7 @@ def test_a_member_that_differs_stops_serving_and_all_are_told(three: Members, ro
     assert bad is not None
     good = [name for name in ("n1", "n2", "n3") if name != bad]
     corrupt(three, bad)
-    with three.dial(bad, good[0], timeout=10) as moving, three.dial(bad, timeout=1.5) as stuck:
+    with three.dial(bad, good[0], timeout=PATIENCE) as moving, three.dial(bad, timeout=1.5) as stuck:
         watch = moving.watch("/w/**")
         answer = command(three.address(good[0]), "cluster", "hash", "--json")
         assert answer.code == 9
@@ -90,7 +91,7 @@ def test_a_member_that_differs_stops_serving_and_all_are_told(three: Members, ro
                 call()
         moving.set("/w/1", b"elsewhere")
         assert moving.get("/f/77").value == b"x" * 77
-        assert watch.next(timeout=5).changes[0].path == "/w/1"
+        assert watch.next(timeout=PATIENCE).changes[0].path == "/w/1"
         assert moving.address == three.address(good[0])
 
     assert any(one.startswith("diverged: ") for one in three.on_loop(lambda: alarms(three.node(bad))))

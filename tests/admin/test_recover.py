@@ -9,6 +9,7 @@ import pytest
 
 from tests.admin.members import Members
 from tests.node_process import run
+from tests.patience import PATIENCE
 from visor import errors
 from visord.check import check_directory
 from visord.raft.log import RaftLog
@@ -82,7 +83,7 @@ def test_old_members_and_old_clients_never_mix_in(stopped: Members) -> None:
 
 def test_a_client_that_lived_through_it_is_told(stopped: Members) -> None:
     stopped.start("n1", "n2", "n3")
-    with stopped.dial("n1", timeout=10) as client:
+    with stopped.dial("n1", timeout=PATIENCE) as client:
         client.rev()
         for name in ("n3", "n2", "n1"):
             stopped.stop(name)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.admin.command import visor as command
 from tests.admin.members import Members
+from tests.patience import PATIENCE
 from visord import embed
 from visord.peers import messages as msg
 from visord.peers.asking import ask
@@ -43,7 +44,7 @@ def test_who_does_not_know_the_secret_is_refused_at_the_door(members: Members) -
         for secrets in ((), (b"another secret of 32 characters.",)):
             security = Security(secrets=secrets)
             with pytest.raises(PeerRefusedError) as refused:
-                await ask(loop, address, join, me=me, security=security, rng=rng, timeout=5.0)
+                await ask(loop, address, join, me=me, security=security, rng=rng, timeout=PATIENCE)
             assert refused.value.code == "secret"
 
     members.run(ask_without())
@@ -59,7 +60,7 @@ def test_names_and_addresses_of_who_joins_are_checked_although_he_knows_the_secr
     async def ask_with(name: str, peer: str, client: str) -> Any:
         join = msg.pack([msg.JOIN, "ab" * 8, name, peer, client, False])
         loop, rng = asyncio.get_running_loop(), random.Random(1)
-        return await ask(loop, address, join, me=me, security=security, rng=rng, timeout=10.0)
+        return await ask(loop, address, join, me=me, security=security, rng=rng, timeout=PATIENCE)
 
     for fields in (
         ("n2\x1b]0;pwned\x07\nMAINPID=1", "127.0.0.1:1", "127.0.0.1:2"),

@@ -8,6 +8,7 @@ import pytest
 
 import visor
 from tests.admin.command import visor as command
+from tests.patience import PATIENCE
 from visor.errors import VisorError, WrongCluster
 from visor.members import Given, Member, Membership, Report, Survey
 from visord import embed
@@ -96,7 +97,7 @@ def test_a_client_never_goes_over_to_another_cluster() -> None:
     """It is refused, and says which the two are, once the cluster that it began with is gone."""
     with embed.start() as one, embed.start() as other:
         nodes = {one.address: one, other.address: other}
-        with visor.dial(tuple(nodes), timeout=5) as client:
+        with visor.dial(tuple(nodes), timeout=PATIENCE) as client:
             began, address = client.cluster, client.address
             client.set("/a", b"1")
             assert address is not None

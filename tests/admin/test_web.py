@@ -12,6 +12,7 @@ import pytest
 
 from tests.admin.members import Members
 from tests.node_process import NodeProcess, run
+from tests.patience import PATIENCE
 from visord.serving.web import CONNECTIONS
 from visord.settings import ListenSettings
 
@@ -26,7 +27,7 @@ def watched(folder: Path) -> Members:
 def get(members: Members, name: str, path: str) -> tuple[int, str]:
     url = f"http://{members._servers[name].http_address}{path}"
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -111,7 +112,7 @@ def test_idle_connections_keep_no_probe_out(folder: Path) -> None:
         idle = [socket.create_connection((host, int(port)), 5) for _ in range(3 * CONNECTIONS)]
         for _ in range(3):
             assert get(members, "n1", "/livez") == (200, "ok\n")
-        idle[0].settimeout(5)
+        idle[0].settimeout(PATIENCE)
         assert idle[0].recv(1) == b""  # or it is reset; not kept
         for sock in idle:
             sock.close()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from visor.cli import run as run_module
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,7 @@ def stop_node(node: Node) -> None:
     node.process.send_signal(signal.SIGCONT)
     node.process.terminate()
     try:
-        node.process.wait(10)
+        node.process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         node.process.kill()
         node.process.wait()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import cast
 
+from tests.patience import PATIENCE
 from visor.cli.aloud import counted_aloud, timed_aloud
 from visor.cli.output import Output
 from visor.errors import DeadlineExceeded
@@ -67,7 +68,7 @@ def test_a_count_that_fails_or_is_overtaken_leaves_what_came_and_ends_nothing() 
 def test_a_call_without_steps_says_how_long_it_takes_until_it_ends() -> None:
     told = Told()
     with timed_aloud(lambda seconds: f"comparing for {seconds} s", cast("Output", told), wait=0.001):
-        assert told.came.wait(60)
+        assert told.came.wait(PATIENCE)
     said = len(told.lines)
     assert told.lines[0] == "comparing for 0 s"
     told.came.clear()

@@ -17,6 +17,7 @@ import click
 import pytest
 from cli_harness import ROOT, Node, Visor
 
+from tests.patience import PATIENCE
 from visor.cli.app import app
 
 NEVER = {
@@ -67,7 +68,12 @@ def loaded(visor: Visor, *words: str, code: int = 0, **environment: str) -> set[
     runs = []
     for text in (SHOW.format(words=list(words)), "import sys; print(*sorted(sys.modules), file=sys.stderr)"):
         done = subprocess.run(
-            [sys.executable, "-c", text], env=env, capture_output=True, text=True, check=False, timeout=60
+            [sys.executable, "-c", text],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
         )
         runs.append(set(done.stderr.splitlines()[-1].split()))
     assert done.returncode == 0

@@ -17,6 +17,7 @@ import pytest
 from cli_harness import ROOT, Node, Visor
 
 import visor as visor_package
+from tests.patience import PATIENCE
 from visor import errors
 from visor.cli import exits, failure
 
@@ -216,7 +217,7 @@ def test_a_plain_install_says_what_to_install(arguments: list[str]) -> None:
         f"from visor.cli import main\nsys.exit(main({arguments!r}))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=ROOT, timeout=30
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE
     )
     assert done.returncode == 2, done
     assert done.stderr.count("\n") == 1

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from cli_harness import Visor
 
+from tests.patience import GROWING, PATIENCE
+
 
 # -- history ------------------------------------------------------------------------------------------
 def test_history_says_who_what_when_and_why(visor: Visor) -> None:
@@ -248,7 +250,7 @@ def test_wait_sees_what_comes_later(visor: Visor) -> None:
     with visor.start("wait", "/later", "--rev", rev + 1, "--timeout", "20s") as waiting:
         visor.ok("set", "/other", "1")
         visor.ok("set", "/later", "1")
-        out, err = waiting.communicate(timeout=30)
+        out, err = waiting.communicate(timeout=PATIENCE)
     assert (out, err) == (b"/later %d create 1\n1\n" % (rev + 2), b"")
 
 
@@ -287,16 +289,11 @@ def test_a_command_that_fails_ends_the_watch_and_says_where_to_go_on(visor: Viso
 def test_a_command_gets_the_state(visor: Visor, tmp_path: Path) -> None:
     rev = visor.rev("set", "/a", "one")
     log = tmp_path / "log"
-    visor(
-        "watch",
-        "--state",
-        "--timeout",
-        "500ms",
-        "--",
-        "sh",
-        "-c",
-        f"echo $VISOR_EVENT >> {log}; cat >> {log}",
-    )
+    script = f"echo $VISOR_EVENT >> {log}; cat >> {log}"
+    for seconds in GROWING:
+        visor("watch", "--state", "--timeout", f"{seconds}s", "--", "sh", "-c", script)
+        if log.exists():
+            break
     event, document = log.read_text().splitlines()
     assert event == "state"
     assert json.loads(document)["rev"] >= rev
@@ -324,7 +321,7 @@ def test_runs_in_threads_do_not_need_signals(visor: Visor) -> None:
     codes: list[int] = []
     thread = threading.Thread(target=lambda: codes.append(visor("rev").code))
     thread.start()
-    thread.join(20)
+    thread.join(PATIENCE)
     assert codes == [0]
 
 

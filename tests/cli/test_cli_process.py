@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from cli_harness import ROOT, Visor
 
+from tests.patience import PATIENCE
+
 
 def first_line(process: subprocess.Popen[bytes]) -> bytes:
     assert process.stdout is not None
@@ -20,7 +22,7 @@ def first_line(process: subprocess.Popen[bytes]) -> bytes:
 
 def test_python_dash_m_visor(visor: Visor) -> None:
     with visor.start("version") as process:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, b"")
     assert out.startswith(b"visor ")
 
@@ -28,9 +30,9 @@ def test_python_dash_m_visor(visor: Visor) -> None:
 def test_binary_values_through_real_pipes(visor: Visor) -> None:
     data = bytes(range(256)) * 1000
     with visor.start("set", "/a", "-", stdin=subprocess.PIPE) as process:
-        process.communicate(data, timeout=20)
+        process.communicate(data, timeout=PATIENCE)
     with visor.start("get", "/a") as process:
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=PATIENCE)
     assert out == data
 
 
@@ -46,7 +48,7 @@ def test_a_signal_ends_a_watch_quietly(visor: Visor, number: int, code: int, wor
         else:
             wait_for_watches(visor, 1)
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (code, b"")
 
 
@@ -63,7 +65,7 @@ def test_a_signal_ends_the_command_of_a_watch_too(visor: Visor, tmp_path: Path) 
     with visor.start("watch", "--rev", rev, "--", "sh", "-c", script) as process:
         assert first_line(process) == b"started\n"
         process.terminate()
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (143, b"")
     assert log.read_text() == "ended\n"
 
@@ -78,7 +80,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(visor: Visor) -> None:
         process.stdout.close()
         assert process.stderr is not None
         err = process.stderr.read()
-        process.wait(20)
+        process.wait(PATIENCE)
     assert (process.returncode, err) == (141, b"")
 
 
@@ -88,7 +90,7 @@ def test_short_output_to_nobody(visor: Visor, arguments: tuple[str, ...]) -> Non
     os.close(reader)
     with visor.start(*arguments, stdout=writer) as process:
         os.close(writer)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (141, b"")
 
 
@@ -96,7 +98,7 @@ def test_short_output_to_nobody(visor: Visor, arguments: tuple[str, ...]) -> Non
 def test_a_full_disk_is_told(visor: Visor, arguments: tuple[str, ...]) -> None:
     visor.ok("set", "/a", "1")
     with open("/dev/full", "wb") as full, visor.start(*arguments, stdout=full) as process:
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert b"visor: cannot write to standard output: No space left on device" in err
     assert b"Traceback" not in err
@@ -107,7 +109,9 @@ def test_closed_standard_streams_do_no_harm(visor: Visor) -> None:
     lock = f"lock /l --addr {visor.environment['VISOR_ADDR']} -- true"
     for arguments, code in (("version", 1), ("--help", 1), ("get", 2), ("set /a 1 --addr h:1", 1), (lock, 0)):
         command = f'exec "{sys.executable}" -m visor {arguments} >&- <&- 2>&-'
-        assert subprocess.run(["sh", "-c", command], check=False, cwd=ROOT, timeout=20).returncode == code
+        assert (
+            subprocess.run(["sh", "-c", command], check=False, cwd=ROOT, timeout=PATIENCE).returncode == code
+        )
 
 
 def on_a_terminal(visor: Visor, *arguments: str, **environment: str) -> bytes:

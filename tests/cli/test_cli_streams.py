@@ -14,11 +14,15 @@ from pathlib import Path
 import pytest
 from cli_harness import ROOT, Visor
 
+from tests.patience import PATIENCE
+
 
 def shell(visor: Visor, line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     """Run a line of `sh` in which `$VISOR` is the command."""
     env = {**os.environ, **visor.environment, "VISOR": f"{sys.executable} -m visor", **environment}
-    return subprocess.run(["sh", "-c", line], env=env, cwd=ROOT, capture_output=True, timeout=60, check=False)
+    return subprocess.run(
+        ["sh", "-c", line], env=env, cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False
+    )
 
 
 def first_line(process: subprocess.Popen[bytes]) -> bytes:
@@ -60,10 +64,10 @@ def test_an_input_that_does_not_wait_is_waited_for(visor: Visor) -> None:
     with visor.start("set", "/a", "-", stdin=reader, stdout=subprocess.PIPE) as process:
         os.close(reader)
         os.write(writer, b"one ")
-        time.sleep(0.1)
+        time.sleep(0.05)
         os.write(writer, b"two")
         os.close(writer)
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert visor.ok("get", "/a").out == b"one two"
 
@@ -102,10 +106,10 @@ def test_whatever_ends_a_waiter_it_leaves_the_queue(visor: Visor, number: signal
         with visor.start("lock", "/l", "--ttl", "1h", "--", "true") as waiter:
             until(lambda: len(visor("ls", "/l").lines) == 2)
             waiter.send_signal(number)
-            _, err = waiter.communicate(timeout=20)
+            _, err = waiter.communicate(timeout=PATIENCE)
         assert (waiter.returncode, err) == (128 + number, b"")
         assert len(visor.ok("ls", "/l").lines) == 1
-        holder.communicate(b"\n", timeout=20)
+        holder.communicate(b"\n", timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
@@ -114,7 +118,7 @@ def test_the_other_signals_end_a_watch_as_well(visor: Visor, number: signal.Sign
     with visor.start("watch", "--rev", rev) as process:
         assert first_line(process)
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (128 + number, b"")
 
 
@@ -146,7 +150,7 @@ def test_a_killed_holder_takes_its_command_along(visor: Visor, tmp_path: Path) -
         numbers = [int(first_line(holder)) for _ in range(2)]
         assert all(map(alive, numbers))
         holder.kill()
-        holder.communicate(timeout=60)  # ends when nobody has its streams any more
+        holder.communicate(timeout=PATIENCE)  # ends when nobody has its streams any more
     until(lambda: not any(map(alive, numbers)))
     assert note.read_text() == "ended\n"
 
@@ -156,7 +160,7 @@ def test_what_a_command_leaves_running_may_stay(visor: Visor, tmp_path: Path) ->
     note = tmp_path / "later"
     script = f"(sleep 0.3; echo there > {note}) >/dev/null 2>&1 & exit 4"
     with visor.start("lock", "/l", "--", "sh", "-c", script) as holder:
-        holder.communicate(timeout=20)
+        holder.communicate(timeout=PATIENCE)
     assert holder.returncode == 4
     until(note.exists)
 
@@ -166,7 +170,7 @@ def test_the_command_finds_its_environment_as_it_should_be(visor: Visor) -> None
     script = "grep -E 'Sig(Blk|Ign|Cgt)' /proc/self/status; ls /proc/self/fd; env | grep -c ^PYTHON"
     plain = subprocess.run(["sh", "-c", script], capture_output=True, check=False, stdin=subprocess.DEVNULL)
     with visor.start("lock", "/l", "--", "sh", "-c", script) as process:
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=PATIENCE)
     assert out == plain.stdout
 
 

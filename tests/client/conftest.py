@@ -13,10 +13,22 @@ import pytest
 from _visor_pytest import visor_client, visor_server
 
 import visor
+from tests.lease_time import LeaseTime
+from tests.patience import LONG_TTL, PATIENCE
+from visor.testing import Server
 
 from .fake_server import FakeServer
 
-__all__ = ["client", "fake", "no_threads_left", "run", "session", "visor_client", "visor_server"]
+__all__ = [
+    "client",
+    "fake",
+    "lease_time",
+    "no_threads_left",
+    "run",
+    "session",
+    "visor_client",
+    "visor_server",
+]
 
 
 @pytest.fixture
@@ -32,8 +44,15 @@ def client(visor_client: visor.Client[bytes]) -> visor.Client[bytes]:
 
 @pytest.fixture
 def session(client: visor.Client[bytes]) -> Iterator[visor.Session]:
-    with client.session(30) as session:
+    with client.session(LONG_TTL) as session:
         yield session
+
+
+@pytest.fixture
+def lease_time(visor_server: Server) -> Iterator[LeaseTime]:
+    """The time of the node's leases, and of clients that measure with it: it goes on when a test turns it."""
+    with LeaseTime(visor_server) as time:
+        yield time
 
 
 @pytest.fixture
@@ -50,7 +69,7 @@ def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
 def no_threads_left() -> Iterator[None]:
     """Fail a test whose client leaves a thread of its own behind."""
     yield
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + PATIENCE
     while (left := _client_threads()) and time.monotonic() < deadline:
         time.sleep(0.01)  # a name lookup that was given up ends by itself
     gc.collect()

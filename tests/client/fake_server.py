@@ -121,7 +121,7 @@ class FakeServer:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._accepting.join(5)
+        self._accepting.join(PATIENCE)
 
     def listen_again(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -132,7 +132,7 @@ class FakeServer:
         self.stop_listening()
         self.cut_all()
         for connection in list(self.connections):
-            connection.thread.join(5)
+            connection.thread.join(PATIENCE)
 
     def __enter__(self) -> FakeServer:
         return self

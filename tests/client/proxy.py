@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 import visor
+from tests.patience import PATIENCE
 
 
 class Link:
@@ -52,7 +53,7 @@ class Link:
     def close(self) -> None:
         self.cut()
         for thread in self.threads:
-            thread.join(5)
+            thread.join(PATIENCE)
         self.near.close()
         self.far.close()
 
@@ -112,6 +113,6 @@ class Proxy:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join(PATIENCE)
         for link in self.links:
             link.close()

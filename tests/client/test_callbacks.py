@@ -11,6 +11,7 @@ import pytest
 
 import visor
 import visor.aio
+from tests.patience import PATIENCE
 from visor import errors
 from visor.aio._listeners import Listeners as AioAnnouncer
 from visor.blocking._listeners import Listeners
@@ -45,7 +46,7 @@ class TestThreads:
         with visor_client.on_change("/**", callback) as subscription:
             visor_client.set("/a", b"1")
             visor_client.set("/a", b"2")
-            assert second.wait(10)
+            assert second.wait(PATIENCE)
             assert subscription.error is None
         assert seen == [1, 2]
         (record,) = [record for record in caplog.records if "a callback raised" in record.message]
@@ -64,7 +65,7 @@ class TestThreads:
 
         subscription = visor_client.on_change("/**", callback)
         visor_client.set("/a", b"1")
-        subscription._runner.join(10)
+        subscription._runner.join(PATIENCE)
         assert not subscription._runner.is_alive()
         assert isinstance(subscription.error, errors.CallbackEnded)
         assert subscription.error.__cause__ is error
@@ -92,7 +93,7 @@ class TestThreads:
         announcer.add(good)
         announcer.tell(1)
         announcer.tell(2)
-        assert done.wait(10)
+        assert done.wait(PATIENCE)
         assert told == [1, 2]
 
 
@@ -117,7 +118,7 @@ class TestAsyncio:
             ):
                 await client.set("/a", b"1")
                 await client.set("/a", b"2")
-                await asyncio.wait_for(second.wait(), 10)
+                await asyncio.wait_for(second.wait(), PATIENCE)
                 assert subscription.error is None
             return seen
 
@@ -137,7 +138,7 @@ class TestAsyncio:
             async with visor.aio.dial(visor_server.address) as client:
                 kept.append(await client.on_change("/**", callback))
                 await client.set("/a", b"1")
-                await asyncio.sleep(10)
+                await asyncio.Event().wait()
 
         with pytest.raises(type(error)):
             asyncio.run(scenario())
@@ -152,14 +153,14 @@ class TestAsyncio:
 
             async def callback(commit: visor.Commit[bytes]) -> None:
                 called.set()
-                await asyncio.sleep(10)
+                await asyncio.Event().wait()
 
             async with visor.aio.dial(visor_server.address) as client:
                 subscription = await client.on_change("/**", callback)
                 await client.set("/a", b"1")
                 await called.wait()
                 subscription._runner.cancel()
-                await asyncio.wait((subscription._runner,), timeout=10)
+                await asyncio.wait((subscription._runner,), timeout=PATIENCE)
                 assert subscription._runner.cancelled()
                 assert not client._driver._session.feeds
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.patience import PATIENCE
 from visor._core.address import Address, parse
 from visor._core.settings import Settings
 from visor._drivers import clusters
@@ -30,18 +31,24 @@ def nodes() -> Iterator[tuple[embed.Embedded, embed.Embedded]]:
 
 
 def given(*addresses: str) -> Settings:
-    return gather(addresses, None, 5.0, "me", None, None, None, {})
+    return gather(addresses, None, PATIENCE, "me", None, None, None, {})
 
 
 def at(node: embed.Embedded) -> Address:
     return parse(node.address)[0]
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nodes asked for as long as it takes."""
+    monkeypatch.setattr(clusters.cluster_at, "__defaults__", (PATIENCE,))
+
+
 def looked(settings: Settings, cluster: str | None, *told: Address) -> bool:
     """Look, and wait until that is done; tell whether anybody was asked."""
     asking = clusters.look(settings, cluster, told, wait=0.0)
     if asking is not None:
-        asking.join(30)
+        asking.join(PATIENCE)
     return asking is not None
 
 
@@ -88,7 +95,7 @@ def test_who_does_not_answer_holds_nobody_up_for_long() -> None:
         began = time.monotonic()
         assert clusters.cluster_at(address, given("a:1"), 0.2) is None
         assert time.monotonic() - began >= 0.2
-    assert clusters.cluster_at(address, given("a:1"), 5.0) is None  # refused
+    assert clusters.cluster_at(address, given("a:1"), PATIENCE) is None  # refused
 
 
 def test_somebody_else_there_is_no_cluster() -> None:
@@ -103,5 +110,5 @@ def test_somebody_else_there_is_no_cluster() -> None:
 
             thread = threading.Thread(target=answer)
             thread.start()
-            assert clusters.cluster_at(address, given("a:1"), 5.0) is None
-            thread.join(10)
+            assert clusters.cluster_at(address, given("a:1"), PATIENCE) is None
+            thread.join(PATIENCE)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import pytest
 
 import visor
 import visor.aio
+from tests.patience import GROWING, LONG_TTL, PATIENCE
 from visor import codecs, errors, guard, op
 from visor._core.state import ClientState
 from visor._drivers.environment import gather
@@ -94,7 +97,7 @@ class TestGuardsOfValues:
             guard.data("text")  # type: ignore[arg-type]
 
     def test_locks_work_with_any_codec(self, visor_server: Server) -> None:
-        with visor_server.dial(codec=codecs.JSON) as client, client.session(10) as session:
+        with visor_server.dial(codec=codecs.JSON) as client, client.session(LONG_TTL) as session:
             with session.lock("/lock", delay=0.1) as lock:
                 assert lock.txn({"/a": guard.missing()}, then=[op.set("/a", [1])]).succeeded
                 assert lock.txn({"/a": guard.value([1])}, then=[op.set("/a", [2])]).succeeded
@@ -122,7 +125,7 @@ class TestState:
             assert client.state is ClientState.CONNECTED
             client.close()
             assert client.state is ClientState.LOST
-            assert lost.wait(10)
+            assert lost.wait(PATIENCE)
         assert told == [ClientState.SUSPENDED, ClientState.CONNECTED, ClientState.LOST]
 
     def test_under_asyncio_also_while_nothing_is_asked(self, visor_server: Server) -> None:
@@ -137,7 +140,7 @@ class TestState:
             client = await visor.aio.dial(address, discover=False)
             client.on_state(listener)
             cut()
-            await asyncio.wait_for(changed.wait(), 10)
+            await asyncio.wait_for(changed.wait(), PATIENCE)
             assert client.state is ClientState.SUSPENDED
             await client.set("/a", b"1")
             await client.close()
@@ -241,7 +244,7 @@ class Answering:
     def __exit__(self, *_: object) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        self._thread.join(5)
+        self._thread.join(PATIENCE)
         for near in self._kept:
             near.close()
 
@@ -258,17 +261,19 @@ ODD_PORTS = {
 @pytest.mark.parametrize("colour", ["blocking", "asyncio"])
 def test_a_port_that_is_no_clients_port_is_recognised(kind: str, colour: str) -> None:
     says, closes, text = ODD_PORTS[kind]
-    with Answering(says, closes=closes) as port, pytest.raises(errors.DeadlineExceeded, match=text):
-        settings = dataclasses.replace(
-            gather(port.address, "/", 2, "me", None, None, None, {}), connect_timeout=0.2
-        )
-        if colour == "asyncio":
-            asyncio.run(_connect(visor.aio.Client(settings, codecs.BYTES)))
-        client = visor.Client(settings, codecs.BYTES)
-        try:
-            client.connect()
-        finally:
-            client.close()
+    with Answering(says, closes=closes) as port:
+        for seconds in GROWING:
+            settings = dataclasses.replace(
+                gather(port.address, "/", seconds, "me", None, None, None, {}), connect_timeout=seconds / 3
+            )
+            with pytest.raises(errors.DeadlineExceeded) as caught:
+                if colour == "asyncio":
+                    asyncio.run(_connect(visor.aio.Client(settings, codecs.BYTES)))
+                with contextlib.closing(visor.Client(settings, codecs.BYTES)) as client:
+                    client.connect()
+            if re.search(text, str(caught.value)):
+                return
+    pytest.fail(str(caught.value))
 
 
 async def _connect(client: visor.aio.Client[bytes]) -> None:

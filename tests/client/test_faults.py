@@ -112,7 +112,7 @@ class TestExactlyOnce:
 
 
 def _count_blocking(address: str, total: int) -> None:
-    with visor.dial(address, codec=codecs.INT, timeout=60) as client:
+    with visor.dial(address, codec=codecs.INT, timeout=PATIENCE) as client:
         client.set("/warm", 0)
         numbers = iter(range(total))
         lock = threading.Lock()
@@ -133,7 +133,7 @@ def _count_blocking(address: str, total: int) -> None:
 
 
 async def _count_async(address: str, total: int) -> None:
-    async with visor.aio.dial(address, codec=codecs.INT, timeout=60) as client:
+    async with visor.aio.dial(address, codec=codecs.INT, timeout=PATIENCE) as client:
         await client.set("/warm", 0)
         for start in range(0, total, 4):
             await asyncio.gather(
@@ -192,7 +192,7 @@ class TestResume:
                     assert len(cuts) == 2
                     assert len(watch.state) == 2000
                     writer.set("/s/0", b"new")
-                    assert watch.next(timeout=5).rev == 5
+                    assert watch.next(timeout=PATIENCE).rev == 5
 
     def test_a_restarted_server_is_found_again(self, tmp_path: Any) -> None:
         with visor.testing.server(tmp_path / "data") as server, server.dial() as client:
@@ -202,21 +202,21 @@ class TestResume:
                 other.watch("/**") as watch,
             ):
                 client.set("/a", b"1")
-                assert watch.next(timeout=5).rev == 1
+                assert watch.next(timeout=PATIENCE).rev == 1
                 server.restart()
                 assert client.set("/a", b"2") == 2
-                assert watch.next(timeout=10).rev == 2
+                assert watch.next(timeout=PATIENCE).rev == 2
                 assert reconnects == [server.address]
 
 
 def _watch_blocking(address: str, total: int) -> list[visor.Commit[bytes]]:
-    with visor.dial(address, timeout=60) as client, client.watch("/w/**", 1, window=3000) as watch:
-        return [watch.next(timeout=60) for _ in range(total)]
+    with visor.dial(address, timeout=PATIENCE) as client, client.watch("/w/**", 1, window=3000) as watch:
+        return [watch.next(timeout=PATIENCE) for _ in range(total)]
 
 
 async def _watch_async(address: str, total: int) -> list[visor.Commit[bytes]]:
-    async with visor.aio.dial(address, timeout=60) as client, await client.watch("/w/**", 1) as watch:
-        return [await watch.next(timeout=60) for _ in range(total)]
+    async with visor.aio.dial(address, timeout=PATIENCE) as client, await client.watch("/w/**", 1) as watch:
+        return [await watch.next(timeout=PATIENCE) for _ in range(total)]
 
 
 class TestNodes:
@@ -231,7 +231,7 @@ class TestNodes:
                 client.ping()  # answered before it leaves
                 assert client.set("/a", b"1") == 1
                 assert next_one.rev == 1
-                assert watch.next(timeout=5).rev == 1
+                assert watch.next(timeout=PATIENCE).rev == 1
 
     def test_a_dead_address_in_the_list_is_passed_over(self, fake: FakeServer) -> None:
         for seed in range(4):
@@ -369,10 +369,10 @@ class TestBytes:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(30)
+                thread.join(PATIENCE)
             assert client.rev() == 16
             for watch in watches:
-                assert [watch.next(timeout=10).rev for _ in range(16)] == list(range(1, 17))
+                assert [watch.next(timeout=PATIENCE).rev for _ in range(16)] == list(range(1, 17))
 
 
 class TestThreads:
@@ -396,7 +396,7 @@ class TestThreads:
                 try:
                     with client.watch("/t/**", 1) as watch:
                         for expected in range(1, 12 * 40 + 1):
-                            assert watch.next(timeout=30).rev == expected
+                            assert watch.next(timeout=PATIENCE).rev == expected
                 except BaseException as error:
                     failures.append(error)
 
@@ -405,7 +405,7 @@ class TestThreads:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(60)
+                thread.join(PATIENCE)
         assert failures == []
 
     def test_threads_with_deadlines_of_their_own(self, fake: FakeServer) -> None:
@@ -426,10 +426,10 @@ class TestThreads:
                 thread.start()
             assert client.rev() == 0
             for thread in threads:
-                thread.join(5)
+                thread.join(PATIENCE)
             assert set(took) == {0.1, 0.2, 0.3}, "nobody waits for anybody else's deadline"
             assert all(spent >= seconds for seconds, spent in took.items())
-        patient.join(5)
+        patient.join(PATIENCE)
         assert set(took) == {0.1, 0.2, 0.3, 60}
 
 
@@ -440,7 +440,7 @@ class TestAsyncio:
         async def main() -> None:
             async with visor.aio.dial(fake.address) as client:
                 task = asyncio.ensure_future(client.get("/a"))
-                await asyncio.sleep(0.05)
+                await asyncio.to_thread(fake.wait, lambda: bool(fake.saw(verbs.GET)))
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
@@ -522,10 +522,10 @@ class TestAsyncio:
                     assert await client.set("/a", b"2") == 2
 
             asyncio.run(main())
-            thread.join(5)
+            thread.join(PATIENCE)
             listener.close()
             for connection in served:
-                connection.thread.join(5)
+                connection.thread.join(PATIENCE)
 
     def test_uvloop_will_do(self, visor_server: Server) -> None:
         uvloop = pytest.importorskip("uvloop")
@@ -533,7 +533,7 @@ class TestAsyncio:
         async def main() -> None:
             async with visor_server.dial_async() as client, await client.watch("/**") as watch:
                 await asyncio.gather(*(client.set(f"/{number}", b"") for number in range(50)))
-                assert [(await watch.next(timeout=5)).rev for _ in range(50)] == list(range(1, 51))
+                assert [(await watch.next(timeout=PATIENCE)).rev for _ in range(50)] == list(range(1, 51))
                 with pytest.raises(errors.DeadlineExceeded):
                     await client.get("/1", at=99, timeout=0.05)
 

@@ -10,6 +10,7 @@ import pytest
 
 import visor
 import visor.aio
+from tests.patience import PATIENCE
 from visor import codecs, errors, op
 
 UNFIT: dict[str, list[Any]] = {
@@ -76,7 +77,7 @@ def test_a_session_that_was_revoked_elsewhere_is_lost_as_soon_as_an_answer_tells
         lambda session: client.set("/a", b"", lease=session),
         lambda session: client.set("/a", b"", lease=session, guard=visor.guard.value(b"x")),
         lambda session: client.txn(then=[op.set("/a", b"", lease=session)]),
-        lambda session: session.lock("/lock").acquire(timeout=5),
+        lambda session: session.lock("/lock").acquire(timeout=PATIENCE),
     )
     client.set("/a", b"x")
     for write in writes:

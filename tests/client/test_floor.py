@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import visor
+from tests.patience import PATIENCE
 from visor import errors
 from visor.testing import Server
 
@@ -35,7 +36,7 @@ class TestTheFloorOfAnError:
         with pytest.raises(errors.Compacted) as caught:
             client.watch(rev=rev, state=state)
         with client.watch(rev=caught.value.floor, state=state) as watch:
-            assert [watch.next(timeout=10).rev for _ in range(4)] == [7, 8, 9, 10]
+            assert [watch.next(timeout=PATIENCE).rev for _ in range(4)] == [7, 8, 9, 10]
 
     @pytest.mark.parametrize("at", [1, 5])
     def test_a_read_can_be_done_there(self, client: visor.Client[bytes], at: int) -> None:
@@ -82,11 +83,11 @@ class TestTheBeginning:
         with visor_server.dial() as client, client.watch(rev=client.rev(), state=state) as watch:
             assert dict(watch.state) == {}
             assert client.set("/a", b"1") == 1
-            assert watch.next(timeout=10).rev == 1
+            assert watch.next(timeout=PATIENCE).rev == 1
 
     def test_rev_0_is_the_very_first(self, visor_server: Server) -> None:
         with visor_server.dial() as client:
             client.set("/a", b"1")
             with client.watch(rev=0) as watch:
-                assert watch.next(timeout=10).rev == 1
-            assert client.wait("/a", 0, timeout=10).rev == 1
+                assert watch.next(timeout=PATIENCE).rev == 1
+            assert client.wait("/a", 0, timeout=PATIENCE).rev == 1

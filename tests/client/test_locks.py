@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 import visor
-from tests.patience import PATIENCE
+from tests.lease_time import LeaseTime
+from tests.patience import LONG_TTL, PATIENCE, eventually
 from visor import LeaseState, errors, guard, op
 from visor._core.recipes.queue import Contender, blocker, delay_text, in_order, read_delay
 from visor.protocol import verbs
@@ -42,17 +43,10 @@ def run_all(*bodies: Callable[[], None]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE)
         assert not thread.is_alive(), "stuck"
     if failures:
         raise failures[0]
-
-
-def until(true: Callable[[], bool], within: float = 5.0) -> None:
-    deadline = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 class TestHolding:
@@ -63,7 +57,7 @@ class TestHolding:
         assert other.try_acquire() is None
         with pytest.raises(errors.DeadlineExceeded):
             other.acquire(timeout=0.1)
-        assert [one.fence for one in lock.contenders()] == [first]
+        eventually(lambda: [one.fence for one in lock.contenders()] == [first])
         lock.release()
         assert not lock.held
         second = other.acquire()
@@ -88,10 +82,10 @@ class TestHolding:
         with lock:
             waiter = threading.Thread(target=other.acquire)
             waiter.start()
-            until(lambda: len(lock.contenders()) == 2)
+            eventually(lambda: len(lock.contenders()) == 2)
             assert [one.data for one in lock.contenders()] == [b"first", b"second"]
             assert all(one.lease == session.id for one in lock.contenders())
-        waiter.join(5)
+        waiter.join(PATIENCE)
         other.release()
         assert lock.contenders() == []
 
@@ -116,10 +110,10 @@ class TestHolding:
         assert not client.exists("/x")
 
     def test_a_lock_that_somebody_took_away_is_lost(
-        self, client: visor.Client[bytes], visor_server: Server
+        self, client: visor.Client[bytes], lease_time: LeaseTime
     ) -> None:
         told: list[object] = []
-        with visor_server.dial() as mine, mine.session(1.0) as session:
+        with lease_time.dial() as mine, mine.session(LONG_TTL) as session:
             lock = session.lock(NAME)
             lock.on_lost(told.append)
             lock.acquire()
@@ -128,12 +122,12 @@ class TestHolding:
                 lock.set("/x", b"1")
             assert (caught.value.path, caught.value.fence) == (NAME, lock.fence)
             assert lock.lost
-            until(lambda: told == [lock])
+            eventually(lambda: told == [lock])
             lock.release()
             assert not client.exists("/x")
 
-    def test_it_is_noticed_without_asking(self, client: visor.Client[bytes], visor_server: Server) -> None:
-        with visor_server.dial() as mine, mine.session(1.0) as session:
+    def test_it_is_noticed_without_asking(self, client: visor.Client[bytes], lease_time: LeaseTime) -> None:
+        with lease_time.dial() as mine, mine.session(LONG_TTL) as session:
             lock = session.lock(NAME)
             lock.acquire()
             lock.verify()
@@ -143,13 +137,14 @@ class TestHolding:
             again = session.lock(NAME)
             again.acquire()
             client.delete(again.path)
-            until(lambda: again.lost, within=1.0)
+            lease_time.turn(LONG_TTL / 3)
+            lease_time.until(lambda: again.lost)
 
     def test_a_release_and_a_new_hold_while_the_session_looks_after_the_old_one(
-        self, visor_server: Server, monkeypatch: pytest.MonkeyPatch
+        self, lease_time: LeaseTime, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The session asks what is attached to its lease; until the answer is here, the lock changes hands."""
-        with visor_server.dial() as mine, mine.session(1.0) as session:
+        with lease_time.dial() as mine, mine.session(LONG_TTL) as session:
             lock, released = session.lock(NAME), session.lock("/locks/other")
             lock.acquire()
             released.acquire()
@@ -165,42 +160,47 @@ class TestHolding:
                 return info
 
             monkeypatch.setattr(mine, "lease_info", answer)
-            assert answered.wait(5)
-            kept = session._timer.kept
-            until(lambda: session._timer.kept >= kept + 2)
+            lease_time.turn(LONG_TTL / 3)
+            lease_time.until(answered.is_set)
+            for _ in range(2):
+                lease_time.pass_kept(LONG_TTL / 3, session)
             assert lock.held
             lock.verify()
 
     def test_a_block_that_ends_without_the_lock_says_so(
-        self, client: visor.Client[bytes], visor_server: Server
+        self, client: visor.Client[bytes], lease_time: LeaseTime
     ) -> None:
-        with visor_server.dial() as mine:
-            session = mine.session(1.0)
+        with lease_time.dial() as mine:
+            session = mine.session(LONG_TTL)
             with pytest.raises(errors.LockLost), session.lock(NAME):
                 client.revoke(session.id)
-                until(lambda: session.lost)
+                lease_time.turn(LONG_TTL / 3)
+                lease_time.until(lambda: session.lost)
             with pytest.raises(ZeroDivisionError):
-                session = mine.session(1.0)
+                session = mine.session(LONG_TTL)
                 with session.lock(NAME):
                     client.revoke(session.id)
-                    until(lambda: session.lost)
+                    lease_time.turn(LONG_TTL / 3)
+                    lease_time.until(lambda: session.lost)
                     raise ZeroDivisionError
             with pytest.raises(errors.LeaseLost):
                 session.lock(NAME).acquire()
 
     def test_a_waiter_learns_that_its_session_has_ended(
-        self, client: visor.Client[bytes], session: visor.Session, visor_server: Server
+        self, client: visor.Client[bytes], session: visor.Session, lease_time: LeaseTime
     ) -> None:
-        with session.lock(NAME), visor_server.dial() as other:
-            waiting = other.session(1.0)
+        with session.lock(NAME), lease_time.dial() as other:
+            waiting = other.session(LONG_TTL)
 
             def wait() -> None:
                 with pytest.raises(errors.LeaseLost):
                     waiting.lock(NAME).acquire()
 
             def end_it() -> None:
-                until(lambda: len(session.lock(NAME).contenders()) == 2)
+                eventually(lambda: len(session.lock(NAME).contenders()) == 2)
                 client.revoke(waiting.id)
+                lease_time.turn(LONG_TTL / 3)
+                lease_time.until(lambda: waiting.lost)
 
             run_all(wait, end_it)
             assert len(session.lock(NAME).contenders()) == 1
@@ -217,19 +217,19 @@ class TestSharing:
 
         def write() -> None:
             writer.acquire()
+            assert len(writer.contenders()) == 2
             took.append("writer")
-            time.sleep(0.1)
             writer.release()
 
         def read_late() -> None:
-            until(lambda: len(writer.contenders()) == 4)
+            eventually(lambda: len(writer.contenders()) == 4)
             late = session.read_lock(NAME)
             late.acquire()
             took.append("reader")
             late.release()
 
         def let_go() -> None:
-            until(lambda: len(writer.contenders()) == 5)
+            eventually(lambda: len(writer.contenders()) == 5)
             assert took == []
             for reader in readers:
                 reader.release()
@@ -250,7 +250,10 @@ class TestContention:
             def count(verb: str, path: str | None, seconds: float, error: BaseException | None) -> None:
                 scanned[0] += verb == "scan"
 
-            with visor.dial(visor_server.address, on_request=count) as mine, mine.session(20) as session:
+            with (
+                visor.dial(visor_server.address, on_request=count) as mine,
+                mine.session(LONG_TTL) as session,
+            ):
                 lock = session.lock(NAME)
                 for _ in range(5):
                     with lock as held:
@@ -273,28 +276,28 @@ class TestContention:
 
     @pytest.mark.soak
     def test_holders_that_die_give_way_and_their_writes_are_refused(self, visor_server: Server) -> None:
-        """Three of thirteen stop answering while they hold the lock; the others go on after their leases."""
+        """Three of thirteen are cut off while they hold the lock; the others go on when their leases have ended."""
         order: list[int] = []
         refused: list[int] = []
 
         def die() -> None:
             with Proxy(visor_server.address) as proxy, visor.dial(proxy.address) as mine:
-                session = mine.session(1.0)
+                session = mine.session(LONG_TTL)
                 lock = session.lock(NAME)
                 lock.acquire()
                 order.append(lock.fence)
                 proxy.flowing.clear()
-                assert session.wait_over(5)
-                proxy.flowing.set()
                 with visor_server.dial() as witness:
-                    until(lambda: all(one.fence != lock.fence for one in lock_of(witness)))
+                    witness.revoke(session.id)
+                    assert all(one.fence != lock.fence for one in lock_of(witness))
+                proxy.flowing.set()
                 place = lock._mine()
                 late = mine.txn({place.path: guard.rev(place.rev)}, then=[op.set("/dead", b"")])
                 assert not late.succeeded
                 refused.append(lock.fence)
 
         def live() -> None:
-            with visor_server.dial() as mine, mine.session(20) as session, session.lock(NAME) as lock:
+            with visor_server.dial() as mine, mine.session(LONG_TTL) as session, session.lock(NAME) as lock:
                 order.append(lock.fence)
                 lock.set("/alive", b"%d" % lock.fence)
 
@@ -314,19 +317,21 @@ class TestInterruptions:
     def test_a_lost_answer_leaves_one_contender(self, visor_server: Server) -> None:
         """The connection breaks right after the entry was sent: the repetition finds that it is there."""
         cut: list[bool] = []
+        witness = visor_server.dial()
 
         def lose_the_entry(link: Link, data: bytes, up: bool) -> bytes | None:
             if up and not cut and any(m[0] == verbs.TXN for m in Decoder(1 << 20).feed(data)):
                 cut.append(True)
                 link.far.sendall(data)
-                time.sleep(0.2)
+                eventually(lambda: lock_of(witness), "the entry")
                 return None
             return data
 
         with (
+            witness,
             Proxy(visor_server.address) as proxy,
             visor.dial(proxy.address) as client,
-            client.session(10) as session,
+            client.session(LONG_TTL) as session,
         ):
             proxy.filter = lose_the_entry
             lock = session.lock(NAME)
@@ -336,35 +341,58 @@ class TestInterruptions:
             lock.release()
             assert lock.contenders() == []
 
-    def test_who_gives_up_while_cut_off_leaves_nothing_behind(self, visor_server: Server) -> None:
+    def test_who_gives_up_while_cut_off_leaves_nothing_behind(
+        self, visor_server: Server, lease_time: LeaseTime
+    ) -> None:
         with (
             visor_server.dial() as other,
-            other.session(20) as holder,
+            other.session(LONG_TTL) as holder,
             Proxy(visor_server.address) as proxy,
-            visor.dial(proxy.address) as client,
-            client.session(6) as session,
+            lease_time.dial(proxy.address) as client,
+            client.session(LONG_TTL) as session,
             holder.lock(NAME) as held,
         ):
             lock = session.lock(NAME)
-            threading.Timer(0.3, proxy.flowing.clear).start()
-            with pytest.raises(errors.DeadlineExceeded):
-                lock.acquire(timeout=0.6)
+            given_up = threading.Event()
+
+            def cut_off() -> None:
+                eventually(lambda: len(held.contenders()) == 2)
+                proxy.flowing.clear()
+                while not given_up.wait(0.5):  # and it takes its time to say so
+                    lease_time.turn(0.5)
+
+            def give_up() -> None:
+                with pytest.raises(errors.DeadlineExceeded):
+                    lock.acquire(timeout=1.0)
+                given_up.set()
+
+            run_all(cut_off, give_up)
             assert len(held.contenders()) == 2, "it could not say so yet"
             proxy.flowing.set()
-            until(lambda: len(held.contenders()) == 1, within=5)
+            lease_time.turn(LONG_TTL / 3, node=False)  # what could not be said is said with a keep-alive
+            lease_time.until(lambda: len(held.contenders()) == 1)
             assert not session.lost
 
-    def test_an_interrupted_wait_leaves_the_queue(self, session: visor.Session) -> None:
+    def test_an_interrupted_wait_leaves_the_queue(
+        self, session: visor.Session, client: visor.Client[bytes], visor_server: Server
+    ) -> None:
         def interrupt(number: int, frame: object) -> None:
             raise KeyboardInterrupt
 
         before = signal.signal(signal.SIGALRM, interrupt)
         try:
-            with session.lock(NAME) as held:
-                signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with visor_server.dial() as witness, session.lock(NAME) as held:
+
+                def strike() -> None:
+                    eventually(lambda: witness.status().watches == 1, "the wait")
+                    os.kill(os.getpid(), signal.SIGALRM)
+
+                thread = threading.Thread(target=strike)
+                thread.start()
                 with pytest.raises(KeyboardInterrupt):
                     session.lock(NAME).acquire()
-                assert len(held.contenders()) == 1
+                thread.join()
+                eventually(lambda: len(held.contenders()) == 1)
         finally:
             signal.signal(signal.SIGALRM, before)
 
@@ -373,42 +401,45 @@ class TestInterruptions:
             visor_server.dial() as other,
             Proxy(visor_server.address) as proxy,
             visor.dial(proxy.address) as client,
-            client.session(6) as session,
+            client.session(LONG_TTL) as session,
         ):
             lock = session.lock(NAME)
             lock.acquire()
             proxy.flowing.clear()
             lock.release(timeout=0.2)
             proxy.flowing.set()
-            until(lambda: not other.exists(NAME), within=5)
+            eventually(lambda: not other.exists(NAME))
 
 
 class TestDelay:
-    def test_nobody_gets_it_for_a_while_after_a_holder_was_lost(self, visor_server: Server) -> None:
-        with visor_server.dial() as client, visor_server.dial() as other, other.session(20) as session:
+    def test_nobody_gets_it_for_a_while_after_a_holder_was_lost(
+        self, visor_server: Server, lease_time: LeaseTime
+    ) -> None:
+        with lease_time.dial() as client, visor_server.dial() as other, other.session(LONG_TTL) as session:
             dying = client.session(1.0)
             lock = dying.lock(NAME, delay=0.7)
             lock.acquire()
             client._keeper(1.0).discard(dying)  # it stops answering
             waiter = session.lock(NAME)
             began = time.monotonic()
-            waiter.acquire(timeout=10)
-            assert time.monotonic() - began >= 1.0 + 0.7 - 0.1
+            lease_time.turn(1.0)
+            waiter.acquire(timeout=PATIENCE)
+            assert time.monotonic() - began >= 0.7
             assert other.names(NAME) == [waiter.path.rpartition("/")[2]]
             waiter.release()
 
     def test_a_newcomer_waits_too_and_gives_up_in_time(self, visor_server: Server) -> None:
-        with visor_server.dial() as client, visor_server.dial() as other, other.session(20) as session:
-            dying = client.session(1.0)
-            dying.lock(NAME, delay=0.7).acquire()
+        with visor_server.dial() as client, visor_server.dial() as other, other.session(LONG_TTL) as session:
+            dying = client.session(LONG_TTL)
+            dying.lock(NAME, delay=0.3).acquire()
             client.revoke(dying.id)
             lock = session.lock(NAME)
             assert lock.try_acquire() is None
             with pytest.raises(errors.DeadlineExceeded):
-                lock.acquire(timeout=0.2)
+                lock.acquire(timeout=0.1)
             began = time.monotonic()
             lock.acquire()
-            assert time.monotonic() - began >= 0.6
+            assert time.monotonic() - began >= 0.3
             lock.release()
 
     def test_a_release_needs_no_delay(self, session: visor.Session, client: visor.Client[bytes]) -> None:
@@ -426,7 +457,7 @@ import sys, time
 import visor
 from visor import errors
 with visor.dial(sys.argv[1]) as client:
-    session = client.session(1.0)
+    session = client.session(60)
     lock = session.lock("/locks/db")
     print(lock.acquire(), flush=True)
     sys.stdin.readline()                      # stopped here, and woken long after
@@ -457,7 +488,9 @@ class FencedStore:
 
 
 class TestThatLocksAreLocks:
-    def test_a_holder_that_was_stopped_cannot_write_any_more(self, visor_server: Server) -> None:
+    def test_a_holder_that_was_stopped_cannot_write_any_more(
+        self, visor_server: Server, lease_time: LeaseTime
+    ) -> None:
         """So other locks were shown to be none: a holder stands still, its lease goes, it wakes and writes."""
         store = FencedStore()
         process = subprocess.Popen(
@@ -471,12 +504,17 @@ class TestThatLocksAreLocks:
             assert process.stdout is not None
             stale = int(process.stdout.readline())
             os.kill(process.pid, signal.SIGSTOP)
-            with visor_server.dial() as client, client.session(20) as session, session.lock(NAME) as lock:
+            lease_time.turn(60)
+            with (
+                visor_server.dial() as client,
+                client.session(LONG_TTL) as session,
+                session.lock(NAME) as lock,
+            ):
                 assert lock.fence > stale
                 assert store.write(b"fresh", lock.fence)
                 lock.set("/state", b"fresh")
                 os.kill(process.pid, signal.SIGCONT)
-                said, _ = process.communicate("go on\n", timeout=20)
+                said, _ = process.communicate("go on\n", timeout=PATIENCE)
                 assert said.splitlines() == ["not written", f"refused {stale}"]
                 assert not store.write(b"stale", stale)
                 assert client.get("/state").value == b"fresh"
@@ -488,23 +526,27 @@ class TestThatLocksAreLocks:
 
 
 class TestSession:
-    def test_states_and_listeners(self, visor_server: Server) -> None:
+    def test_states_and_listeners(self, visor_server: Server, lease_time: LeaseTime) -> None:
         states: list[LeaseState] = []
-        with Proxy(visor_server.address) as proxy, visor.dial(proxy.address) as client:
-            session = client.session(4.0)  # long enough to be suspended first, also where time is taken away
+        with Proxy(visor_server.address) as proxy, lease_time.dial(proxy.address) as client:
+            session = client.session(LONG_TTL)
             session.on_change(states.append)
             client.set("/here", b"", lease=session)
             lock = session.lock(NAME)
             lock.acquire()
             proxy.flowing.clear()
-            until(lambda: LeaseState.SUSPENDED in states)
+            lease_time.turn(LONG_TTL / 3)
+            eventually(lambda: client._driver._session.pending, "an attempt to keep it alive")
+            lease_time.turn(LONG_TTL / 3)
+            eventually(lambda: LeaseState.SUSPENDED in states)
             assert lock.held
-            until(lambda: LeaseState.LOST in states, within=9.0)
+            lease_time.turn(LONG_TTL / 3)
+            eventually(lambda: LeaseState.LOST in states)
             assert lock.lost
             proxy.flowing.set()
-            with client.session(5) as again:
+            with client.session(LONG_TTL) as again:
                 # A new session acquires anew, behind what is left of the old one.
-                assert again.lock(NAME).acquire(timeout=5) > lock.fence
+                assert again.lock(NAME).acquire(timeout=PATIENCE) > lock.fence
         assert states == [LeaseState.SUSPENDED, LeaseState.LOST]
 
 

@@ -11,11 +11,13 @@ import pytest
 
 import visor
 import visor.aio
+from tests.lease_time import LeaseTime
+from tests.patience import LONG_TTL, PATIENCE, eventually
 from visor import LeaseState, errors
 from visor.testing import Server
 
 from .proxy import Proxy
-from .test_locks import run_all, until
+from .test_locks import run_all
 
 
 class TestSemaphore:
@@ -25,7 +27,7 @@ class TestSemaphore:
         lock = threading.Lock()
 
         def contend() -> None:
-            with visor_server.dial() as mine, mine.session(20) as session:
+            with visor_server.dial() as mine, mine.session(LONG_TTL) as session:
                 for _ in range(3):
                     with session.semaphore("/slots", 3) as slot:
                         slot.check()
@@ -39,7 +41,7 @@ class TestSemaphore:
         run_all(*[contend] * 10)
         assert len(most) == 30
         assert max(most) <= 3
-        with visor_server.dial() as witness, witness.session(20) as session:
+        with visor_server.dial() as witness, witness.session(LONG_TTL) as session:
             assert witness.names("/slots") == ["@limit"]
             for _ in range(3):
                 assert session.semaphore("/slots", 3).try_acquire() is not None
@@ -50,21 +52,18 @@ class TestSemaphore:
         fences = [slot.acquire() for slot in held]
         assert session.semaphore("/slots", 2).try_acquire() is None
         served: list[int] = []
-        ready: list[int] = []
 
         def waiting(number: int) -> Callable[[], None]:
             def wait() -> None:
-                until(lambda: len(ready) == number)
+                eventually(lambda: len(held[0].contenders()) == 2 + number)
                 slot = session.semaphore("/slots", 2)
-                threading.Timer(0.1, ready.append, (number,)).start()
                 served.append(slot.acquire())
-                time.sleep(0.05)
                 slot.release()
 
             return wait
 
         def let_go() -> None:
-            until(lambda: len(ready) == 4)
+            eventually(lambda: len(held[0].contenders()) == 6)
             held[1].release()
 
         run_all(*[waiting(number) for number in range(4)], let_go)
@@ -84,7 +83,7 @@ class TestSemaphore:
 class TestElection:
     def test_one_leads_and_the_next_one_follows(self, visor_server: Server) -> None:
         with visor_server.dial() as one, visor_server.dial() as two:
-            first, second = one.session(20), two.session(20)
+            first, second = one.session(LONG_TTL), two.session(LONG_TTL)
             lead, heir = first.election("/leader", b"one"), second.election("/leader", b"two")
             assert heir.leader() is None
             fence = lead.campaign()
@@ -94,9 +93,9 @@ class TestElection:
             later: list[int] = []
             waiter = threading.Thread(target=lambda: later.append(heir.campaign()))
             waiter.start()
-            until(lambda: len(lead.contenders()) == 2)
+            eventually(lambda: len(lead.contenders()) == 2)
             one.close()  # and with it the session
-            waiter.join(5)
+            waiter.join(PATIENCE)
             assert later[0] > fence
             assert lead.lost or not lead.held
             heir.resign()
@@ -105,7 +104,7 @@ class TestElection:
     def test_everybody_can_observe_who_leads(self, visor_server: Server) -> None:
         seen: list[bytes | None] = []
         with visor_server.dial() as watcher, visor_server.dial() as client:
-            session, looking = client.session(20), watcher.session(20)
+            session, looking = client.session(LONG_TTL), watcher.session(LONG_TTL)
 
             def observe() -> None:
                 for leader in looking.election("/leader").observe():
@@ -114,18 +113,22 @@ class TestElection:
                         return
 
             def act() -> None:
-                until(lambda: len(seen) == 1)
+                eventually(lambda: len(seen) == 1)
                 election = session.election("/leader", b"a")
                 election.campaign()
-                until(lambda: len(seen) == 2)
+                eventually(lambda: len(seen) == 2)
                 election.proclaim(b"b")
                 assert election.set("/led", b"") > 0
                 heir = session.election("/leader", b"c")
-                threading.Timer(0.1, election.resign).start()
-                heir.campaign()
-                until(lambda: len(seen) >= 4)
+
+                def give_way() -> None:
+                    eventually(lambda: len(election.contenders()) == 2)
+                    election.resign()
+
+                run_all(give_way, heir.campaign)
+                eventually(lambda: len(seen) >= 4)
                 heir.resign()
-                until(lambda: len(seen) >= 5)
+                eventually(lambda: len(seen) >= 5)
                 session.election("/leader", b"d").campaign()
 
             run_all(observe, act)
@@ -151,11 +154,11 @@ class TestElection:
 
 
 class TestParty:
-    def test_members_come_and_go(self, visor_server: Server) -> None:
+    def test_members_come_and_go(self, visor_server: Server, lease_time: LeaseTime) -> None:
         seen: list[list[bytes | None]] = []
-        with visor_server.dial() as watcher, visor_server.dial() as one, visor_server.dial() as two:
-            looking = watcher.session(20).party("/workers")
-            first, second = one.session(20), two.session(1.0)
+        with visor_server.dial() as watcher, visor_server.dial() as one, lease_time.dial() as two:
+            looking = watcher.session(LONG_TTL).party("/workers")
+            first, second = one.session(LONG_TTL), two.session(1.0)
 
             def observe() -> None:
                 for members in looking.observe():
@@ -164,16 +167,17 @@ class TestParty:
                         return
 
             def act() -> None:
-                until(lambda: len(seen) == 1)
+                eventually(lambda: len(seen) == 1)
                 with first.party("/workers", b"one") as party:
                     assert party.joined
                     assert party.join() == party.join()
                     dying = second.party("/workers", b"two")
                     dying.join()
                     assert [member.data for member in party.members()] == [b"one", b"two"]
-                    until(lambda: len(seen) == 3)
+                    eventually(lambda: len(seen) == 3)
                     two._keeper(1.0).discard(second)  # it goes without a word
-                    until(lambda: len(seen) == 4)
+                    lease_time.turn(1.0)
+                    eventually(lambda: len(seen) == 4)
                     assert not dying.joined
                 assert party.members() == []
 
@@ -203,32 +207,32 @@ class TestHistoryThatGoesOn:
         session: visor.Session,
         client: visor.Client[bytes],
     ) -> None:
-        waiting = cut_off.session(20)
+        waiting = cut_off.session(LONG_TTL)
         holder, waiter = ((one.semaphore("/s", 1) if many else one.lock("/s")) for one in (session, waiting))
         holder.acquire()
         got: list[int] = []
-        thread = threading.Thread(target=lambda: got.append(waiter.acquire(timeout=20)))
+        thread = threading.Thread(target=lambda: got.append(waiter.acquire(timeout=PATIENCE)))
         thread.start()
-        until(lambda: len(holder.contenders()) == 2 and client.status().watches == 1)
+        eventually(lambda: len(holder.contenders()) == 2 and client.status().watches == 1)
         proxy.miss_history(client)
-        until(lambda: client.status().watches == 1)
+        eventually(lambda: client.status().watches == 1)
         assert got == []
         holder.release()
-        thread.join(20)
+        thread.join(PATIENCE)
         assert got == [waiter.fence]
         waiting.close()
 
     def test_who_observes_sees_who_is_there_now(
         self, proxy: Proxy, cut_off: visor.Client[bytes], client: visor.Client[bytes]
     ) -> None:
-        with client.session(20) as first, client.session(20) as second:
+        with client.session(LONG_TTL) as first, client.session(LONG_TTL) as second:
             leading = first.election("/s", b"first")
             leading.campaign()
             following = second.election("/s", b"second")
             leaders = visor.Election.observe_at(cut_off, "/s")
             here, there = first.party("/p", b"first"), second.party("/p", b"second")
             here.join()
-            members = cut_off.session(20).party("/p").observe()
+            members = cut_off.session(LONG_TTL).party("/p").observe()
             leader = next(leaders)
             assert leader is not None
             assert leader.data == b"first"
@@ -251,7 +255,10 @@ class TestAsyncio:
             fences: list[int] = []
             inside: list[int] = []
 
-            async with visor.aio.dial(visor_server.address) as client, await client.session(20) as session:
+            async with (
+                visor.aio.dial(visor_server.address) as client,
+                await client.session(LONG_TTL) as session,
+            ):
 
                 async def contend() -> None:
                     lock = session.lock("/locks/a")
@@ -279,7 +286,7 @@ class TestAsyncio:
         async def main() -> None:
             async with (
                 visor.aio.dial(visor_server.address) as client,
-                await client.session(20) as session,
+                await client.session(LONG_TTL) as session,
                 session.lock("/locks/a") as held,
             ):
                 with pytest.raises(TimeoutError):
@@ -298,18 +305,18 @@ class TestAsyncio:
             async with (
                 visor.aio.dial(visor_server.address) as other,
                 visor.aio.dial(visor_server.address) as client,
-                await other.session(60) as holder,
+                await other.session(LONG_TTL) as holder,
             ):
                 held = holder.lock("/locks/a")
                 await held.acquire()
-                session = await client.session(60)
+                session = await client.session(LONG_TTL)
                 session.on_change(told.put_nowait)
                 mine = session.lock("/locks/b")
                 await mine.acquire()
                 mine.on_lost(told.put_nowait)
                 wait = asyncio.create_task(session.lock("/locks/a").acquire())
                 async with other.watch("/locks/a/*", 1) as watch:
-                    while (await watch.next(timeout=30)).changes[0].path == held.path:
+                    while (await watch.next(timeout=PATIENCE)).changes[0].path == held.path:
                         pass
                 await other.revoke(session.id)
                 if found == "by the keeper":
@@ -322,14 +329,17 @@ class TestAsyncio:
                 assert mine.lost
                 with pytest.raises(errors.LockLost):
                     await mine.set("/x", b"")
-                both = [await asyncio.wait_for(told.get(), 30) for _ in range(2)]
+                both = [await asyncio.wait_for(told.get(), PATIENCE) for _ in range(2)]
                 assert both in ([LeaseState.LOST, mine], [mine, LeaseState.LOST])
 
         asyncio.run(main())
 
     def test_the_other_recipes(self, visor_server: Server) -> None:
         async def main() -> None:
-            async with visor.aio.dial(visor_server.address) as client, await client.session(20) as session:
+            async with (
+                visor.aio.dial(visor_server.address) as client,
+                await client.session(LONG_TTL) as session,
+            ):
                 async with session.semaphore("/slots", 1):
                     assert await session.semaphore("/slots", 1).try_acquire() is None
                 election = session.election("/leader", b"me")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import visor
 import visor.aio
+from tests.patience import PATIENCE
 from visor import errors, guard, paths, select
 from visor._core.root import Root
 from visor.following import Mirror
@@ -158,16 +159,16 @@ def test_every_call_that_takes_a_selector_takes_several(filled: visor.Client[byt
         assert {change.path for change in filled.diff(1, 6, what)} == {"/queue/1", "/queue/2"}
         assert len(filled.blame(what)) == 2
         with filled.watch(what, rev=1) as watch:
-            assert [watch.next(timeout=5).rev for _ in range(5)] == [1, 2, 4, 5, 6]
-        assert filled.wait(what, rev=2, timeout=5).rev == 2
+            assert [watch.next(timeout=PATIENCE).rev for _ in range(5)] == [1, 2, 4, 5, 6]
+        assert filled.wait(what, rev=2, timeout=PATIENCE).rev == 2
 
 
 def test_a_commit_of_what_two_of_them_mean_comes_once(filled: visor.Client[bytes]) -> None:
     with filled.watch(select.any_of("/queue/*", select.tree("/queue"), select.range("/q", "/r"))) as watch:
         filled.txn([], [visor.op.set("/queue/3", b"x"), visor.op.set("/other/3", b"y")])
-        assert [change.path for change in watch.next(timeout=5).changes] == ["/queue/3"]
+        assert [change.path for change in watch.next(timeout=PATIENCE).changes] == ["/queue/3"]
         filled.set("/queue/4", b"z")
-        assert [change.path for change in watch.next(timeout=5).changes] == ["/queue/4"]
+        assert [change.path for change in watch.next(timeout=PATIENCE).changes] == ["/queue/4"]
 
 
 def test_a_mirror_of_several(filled: visor.Client[bytes]) -> None:
@@ -175,7 +176,7 @@ def test_a_mirror_of_several(filled: visor.Client[bytes]) -> None:
         assert sorted(mirror) == ["/queue/1", "/queue/2"]
         rev = filled.set("/claims/7", b"mine")
         filled.set("/other/7", b"not mine")
-        mirror.wait_for(rev, timeout=5)
+        mirror.wait_for(rev, timeout=PATIENCE)
         assert sorted(mirror) == ["/claims/7", "/queue/1", "/queue/2"]
 
 
@@ -227,7 +228,11 @@ def test_the_same_under_asyncio(visor_server: Server) -> None:
             await client.set("/claims/1", b"1")
             found = [file.path async for file in client.scan("/{queue,claims}/*")]
             async with client.watch(select.any_of("/queue/*", select.path("/claims/1")), rev=1) as watch:
-                return [found, (await watch.next(timeout=5)).rev, (await watch.next(timeout=5)).rev]
+                return [
+                    found,
+                    (await watch.next(timeout=PATIENCE)).rev,
+                    (await watch.next(timeout=PATIENCE)).rev,
+                ]
 
     found, *revs = asyncio.run(program())
     assert found == ["/claims/1", "/queue/1"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import visor
 import visor.blocking._keeper
+from tests.patience import PATIENCE, eventually
 from visor import LeaseState, errors
 from visor._core.reach import LEAST_SECONDS, greeting_seconds
 from visor._core.recipes.lease import LEAST_ATTEMPT, attempt_seconds
@@ -20,7 +21,6 @@ from visor.testing import Server
 
 from .fake_server import FakeServer
 from .proxy import Proxy
-from .test_locks import until
 from .virtual import Silence, VirtualLoop, World
 
 SILENCES = [silence for silence in Silence if silence is not Silence.NONE]
@@ -153,14 +153,14 @@ class TestThreads:
             mine.on(verbs.GET, lambda connection, message: None)
             found: list[object] = []
             thread = threading.Thread(
-                target=lambda: found.append(client.get_value("/a", "nothing", timeout=30))
+                target=lambda: found.append(client.get_value("/a", "nothing", timeout=PATIENCE))
             )
             thread.start()
             mine.wait(lambda: bool(mine.saw(verbs.GET)))
             client._driver.forsake(3600.0, again=True)
             assert client.address == mine.address, "it has not been asked for long enough"
             client._driver.forsake(0.0, again=False)
-            thread.join(20)
+            thread.join(PATIENCE)
             assert found == ["nothing"]
             assert client.address == other.address
             client.close()
@@ -181,7 +181,7 @@ class TestThreads:
                     session._timer.due = 0.0
                 client._keeper(60.0).discard(session)
                 client._keeper(60.0).add(session)
-                until(lambda: client.address == visor_server.address, within=30)
-                until(lambda: session._timer.kept > 0, within=30)
+                eventually(lambda: client.address == visor_server.address)
+                eventually(lambda: session._timer.kept > 0)
                 assert not session.lost
                 proxy.flowing.set()

@@ -15,6 +15,7 @@ import visor.aio
 import visor.aio.registry
 import visor.registry
 import visor.testing
+from tests.patience import PATIENCE
 from visor import errors
 from visor._core.address import Address
 from visor._core.client import ClientProtocol
@@ -107,8 +108,8 @@ def test_a_server_that_cannot_check_it_says_so(tmp_path: Path) -> None:
         await node.start()
         try:
             with pytest.raises(errors.Unsupported, match="cannot check tokens: dial without one"):
-                await visor.aio.dial(f"unix:{path}", token=TOKEN, timeout=5)
-            async with await visor.aio.dial(f"unix:{path}", timeout=5) as client:
+                await visor.aio.dial(f"unix:{path}", token=TOKEN, timeout=PATIENCE)
+            async with await visor.aio.dial(f"unix:{path}", timeout=PATIENCE) as client:
                 assert await client.set("/a", b"1") == 1
         finally:
             await node.stop()

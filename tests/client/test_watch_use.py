@@ -14,6 +14,7 @@ import pytest
 
 import visor
 import visor.aio
+from tests.patience import PATIENCE
 from visor import errors
 from visor.testing import Server
 
@@ -33,7 +34,7 @@ def told(kind: type[Warning]) -> Iterator[list[str]]:
 
 def feeds(client: Any) -> int:
     """Return how many watches the client has, once what was dropped has been dealt with."""
-    client.ping(timeout=10)
+    client.ping(timeout=PATIENCE)
     return len(client._driver._session.feeds)
 
 
@@ -52,7 +53,7 @@ class TestThreads:
             with visor_client.watch("/**", 1) as watch:
                 assert next(watch).rev == 1
             kept = visor_client.watch("/**", 1)
-            assert kept.next(timeout=10).rev == 1
+            assert kept.next(timeout=PATIENCE).rev == 1
             kept.close()
         assert (texts, feeds(visor_client)) == ([], 0)
 
@@ -122,14 +123,14 @@ async def in_block(client: Client) -> int:
 async def awaited(client: Client) -> int:
     watch = await client.watch("/**", 1)
     try:
-        return (await watch.next(timeout=10)).rev
+        return (await watch.next(timeout=PATIENCE)).rev
     finally:
         await watch.close()
 
 
 async def awaited_in_block(client: Client) -> int:
     async with await client.watch("/**", 1) as watch:
-        return (await watch.next(timeout=10)).rev
+        return (await watch.next(timeout=PATIENCE)).rev
 
 
 async def in_task(client: Client) -> int:
@@ -139,8 +140,8 @@ async def in_task(client: Client) -> int:
 
 
 async def waited_for(client: Client) -> int:
-    async with await asyncio.wait_for(client.watch("/**", 1), 10) as watch:
-        return (await watch.next(timeout=10)).rev
+    async with await asyncio.wait_for(client.watch("/**", 1), PATIENCE) as watch:
+        return (await watch.next(timeout=PATIENCE)).rev
 
 
 async def gathered(client: Client) -> int:

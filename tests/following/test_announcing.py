@@ -10,12 +10,11 @@ import pytest
 
 import visor
 import visor.aio.views
+from tests.patience import PATIENCE, eventually
 from visor import errors
 from visor._core.views.endpoint import Endpoint, decode, encode, wrong
 from visor.testing import Server
 from visor.views import Announcement, Partition, Registry, StaticLocator, announce, grpc_health, http, tcp
-
-from .test_mirror import eventually
 
 
 def notice(announcement: Announcement) -> None:
@@ -132,7 +131,7 @@ class TestComingBack:
                 await client.delete(mine.path)
                 assert mine._lease is not None
                 await mine._lease._look_after(20.0)
-                kinds = [(await watch.next(timeout=20)).changes[0].kind for _ in range(2)]
+                kinds = [(await watch.next(timeout=PATIENCE)).changes[0].kind for _ in range(2)]
                 assert kinds == [visor.Kind.DELETE, visor.Kind.CREATE]
 
         asyncio.run(main())

@@ -12,6 +12,7 @@ import pytest
 import visor
 import visor.aio
 from tests.client.proxy import Proxy
+from tests.patience import PATIENCE, eventually
 from visor import codecs, errors, op
 from visor._core.following.pages import MOST
 from visor.following import Follower, Following, Mirror, SimpleFollower, Source, follow
@@ -53,7 +54,7 @@ class Recorder(Follower[Node]):
 
     def wait_for_batches(self, count: int) -> list[Any]:
         with self.progress:
-            assert self.progress.wait_for(lambda: self.batches >= count, 10)
+            assert self.progress.wait_for(lambda: self.batches >= count, PATIENCE)
         return self.calls
 
 
@@ -168,7 +169,7 @@ class TestCalls:
                 recorder.wait_for_batches(1)
                 setattr(recorder, where, fail)
                 client.set("/n/a", "2") if where != "deleted" else client.delete("/n/a")
-            error = running.wait(timeout=10)
+            error = running.wait(timeout=PATIENCE)
             assert isinstance(error, Enough)
             assert running.error is error
             assert recorder.calls[-1] == "failed"  # no batch_done after it, and no other call
@@ -194,8 +195,9 @@ class TestSimpleFollower:
             client.set("/n/a", "2")
             client.delete("/n/a")
             rev = client.rev()
+            eventually(lambda: running.rev == rev)
             with pytest.raises(errors.DeadlineExceeded):
-                running.wait(timeout=0.2)
+                running.wait(timeout=0.01)
             assert (running.rev, running.error) == (rev, None)
 
     def test_new_and_updated_are_one_callback(self, visor_server: Server) -> None:
@@ -212,7 +214,7 @@ class TestSimpleFollower:
             for value in ("1", "2", "2"):
                 client.set("/n/a", value)
             client.set("/n/a", "hidden")
-            assert done.wait(10)
+            assert done.wait(PATIENCE)
         assert told[:7] == ["done", "1", "done", "2", "done", "done", ("gone", "2")]
 
 
@@ -257,7 +259,7 @@ class TestPace:
 
         class Slow(Recorder):
             def new(self, node: Node, /) -> None:
-                go.wait(10)
+                go.wait(PATIENCE)
 
         recorder = Slow()
         with following(visor_server.address, recorder) as (client, running):
@@ -279,22 +281,21 @@ class TestPace:
                 super().new(node)
                 if node.path == "/n/first":
                     busy.set()
-                    go.wait(10)
+                    go.wait(PATIENCE)
 
         recorder = Slow()
         with dial(visor_server.address) as client, Mirror(client, "/n/**") as mirror:
             source: Any = mirror if shared else Source(client, "/n/**")
             with Following(source, recorder, coalesce=True) as running:
                 client.set("/n/first", "1")
-                assert busy.wait(10)
+                assert busy.wait(PATIENCE)
                 for number in range(100):
                     client.set("/n/a", str(number))
                 client.set("/n/came", "and")
                 rev = client.delete("/n/came")
                 mirror.wait_for(rev)
                 go.set()
-                while running.rev < rev:
-                    recorder.wait_for_batches(recorder.batches + 1)
+                eventually(lambda: running.rev >= rev)
         told = [call for call in recorder.calls if call != "done"]
         assert told[0] == ("new", "/n/first", "1")
         assert told[-1][1:] in [("/n/a", "99"), ("/n/a", "98", "99")] or len(told) < 10
@@ -308,7 +309,7 @@ class TestPace:
         class Slow(Recorder):
             def updated(self, previous: Node, node: Node, /) -> None:
                 super().updated(previous, node)
-                go.wait(10)
+                go.wait(PATIENCE)
 
         recorder = Slow()
         with dial(visor_server.address) as client, Mirror(client, "/n/**") as mirror:
@@ -324,8 +325,7 @@ class TestPace:
                 rev = client.set("/n/b", "new")
                 mirror.wait_for(rev)
                 go.set()
-                while running.rev < rev:
-                    recorder.wait_for_batches(recorder.batches + 1)
+                eventually(lambda: running.rev >= rev)
                 assert running.error is None
                 expected = {file.path: file.value for file in mirror.files()}
         assert _believed(recorder.calls) == expected
@@ -355,12 +355,12 @@ class TestEnds:
         with following(visor_server.address, recorder) as (_, running):
             recorder.wait_for_batches(1)
             running.close()
-            assert running.wait(timeout=10) is None
+            assert running.wait(timeout=PATIENCE) is None
 
     def test_the_end_of_the_client_is_its_error(self, visor_server: Server) -> None:
         with dial(visor_server.address) as client:
             running = Following(Source(client, "/n/**"), SimpleFollower()).start()
-        running.wait(timeout=10)
+        running.wait(timeout=PATIENCE)
 
     def test_a_follower_may_close_its_own_following(self, visor_server: Server) -> None:
         with dial(visor_server.address) as client:
@@ -374,7 +374,7 @@ class TestEnds:
                 ),
             )
             running.start()
-            assert running.wait(timeout=10) is None
+            assert running.wait(timeout=PATIENCE) is None
             assert told == ["/n/a"]
 
     def test_a_wrong_selector_is_refused_at_once(self, visor_client: visor.Client[bytes]) -> None:
@@ -431,7 +431,7 @@ def test_coroutines_follow_too(visor_server: Server, run: Callable[[Coroutine[An
                 await client.set("/n", 2, codec=codecs.INT)
                 await client.set("/other", "x")
                 await client.set("/n", 3, codec=codecs.INT)
-                assert isinstance(await running.wait(timeout=5), Enough)
+                assert isinstance(await running.wait(timeout=PATIENCE), Enough)
                 assert running.rev == 4
             with pytest.raises(Enough):
                 await visor.aio.follow(source, Mine())

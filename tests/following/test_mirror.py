@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 import visor
 from tests.client.proxy import Proxy
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, eventually
 from visor import codecs, errors, op, select
 from visor.blocking.following.local_copy import LocalCopy
 from visor.following import Batch, Mirror, Origin, ReaderDropped, Stopped, WatcherClosed
@@ -28,13 +28,6 @@ def opened(
 ) -> Iterator[tuple[visor.Client[str], Mirror[str]]]:
     with dial(address) as client, Mirror(client, what, **changes) as mirror:
         yield client, mirror
-
-
-def eventually(true: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 class TestReading:
@@ -149,10 +142,10 @@ class TestTime:
             dial(visor_server.address) as other,
         ):
             assert mirror.wait_for(client.set("/theirs", "1")) == 1
-            timer = threading.Timer(0.1, lambda: [other.set("/theirs", str(n)) for n in range(3)])
-            timer.start()
+            thread = threading.Thread(target=lambda: [other.set("/theirs", str(n)) for n in range(3)])
+            thread.start()
             assert mirror.wait_for(3) >= 3
-            timer.join()
+            thread.join()
             with pytest.raises(errors.DeadlineExceeded, match="not at rev 99"):
                 mirror.wait_for(99, timeout=0.1)
             assert mirror.refresh() == 4
@@ -177,8 +170,7 @@ class TestTime:
         with opened(proxy.address, confirm=0.05) as (_, mirror):
             eventually(lambda: 0 < mirror.staleness.age < 0.2)
             proxy.flowing.clear()
-            time.sleep(0.3)
-            assert mirror.staleness.age > 0.2
+            eventually(lambda: mirror.staleness.age > 0.3)
             proxy.flowing.set()
             eventually(lambda: mirror.staleness.age < 0.2)
 
@@ -226,12 +218,12 @@ class TestSurvival:
                     writer.set("/d/a", "3")
                     writer.delete("/d/b")
                     writer.compact(writer.rev())
-                batch = changes.next(timeout=10)
+                batch = changes.next(timeout=PATIENCE)
                 assert (batch.origin, batch.since, batch.rev) == (Origin.REBUILT, 3, 6)
                 told = {delta.path: (delta.kind.value, delta.after and delta.after.value) for delta in batch}
                 assert told == {"/d/a": ("update", "3"), "/d/b": ("delete", None)}
                 writer.set("/d/c", "9")
-                assert changes.next(timeout=10).origin is Origin.COMMITS
+                assert changes.next(timeout=PATIENCE).origin is Origin.COMMITS
 
     def test_a_cut_connection_loses_and_repeats_nothing(self, visor_server: Server, proxy: Proxy) -> None:
         with (
@@ -244,7 +236,7 @@ class TestSurvival:
                 if number % 7 == 0:
                     proxy.cut_all()
             mirror.wait_for(100)
-            assert [changes.next(timeout=5).rev for _ in range(100)] == list(range(1, 101))
+            assert [changes.next(timeout=PATIENCE).rev for _ in range(100)] == list(range(1, 101))
 
     def test_the_end_of_the_client_ends_it_and_what_it_holds_stays(self, visor_server: Server) -> None:
         with dial(visor_server.address) as client:
@@ -267,7 +259,7 @@ class TestSurvival:
 
             def wait() -> None:
                 try:
-                    mirror.wait_for(99, timeout=30)
+                    mirror.wait_for(99, timeout=PATIENCE)
                 except errors.VisorError as error:
                     caught.append(error)
 
@@ -276,7 +268,7 @@ class TestSurvival:
             changes = mirror.changes()
             mirror.close()
             mirror.close()
-            thread.join(10)
+            thread.join(PATIENCE)
             assert [type(error) for error in caught] == [Stopped]
             assert list(_until_stopped(changes)) == []
             assert mirror.error is None
@@ -351,7 +343,7 @@ class TestCallbacks:
             with mirror.on_change(callback, backlog=True, coalesce=False) as subscription:
                 client.set("/a", "2")
                 client.delete("/a")
-                assert done.wait(10)
+                assert done.wait(PATIENCE)
             client.set("/a", "not told")
             assert told == [(1, ["create"]), (2, ["update"]), (3, ["delete"])]
             assert subscription.error is None
@@ -372,7 +364,7 @@ class TestCallbacks:
 
             with mirror.on_change(callback):
                 client.set("/a", "1")
-                assert done.wait(10)
+                assert done.wait(PATIENCE)
             assert len(seen) == 2
             assert "a callback raised at" in caplog.text
 
@@ -384,18 +376,18 @@ class TestCallbacks:
             def callback(batch: Batch[Any]) -> None:
                 batches.append(batch)
                 stuck.set()
-                go_on.wait(10)
+                go_on.wait(PATIENCE)
                 if batch.rev == 200:
                     last.set()
 
             with mirror.on_change(callback):
                 client.set("/a", "1")
-                assert stuck.wait(10)
+                assert stuck.wait(PATIENCE)
                 for number in range(199):
                     client.set(f"/{number % 3}", str(number))
                 mirror.wait_for(200)
                 go_on.set()
-                assert last.wait(10)
+                assert last.wait(PATIENCE)
             assert len(batches) == 2
             assert {delta.path: delta.after.value for delta in batches[1]} == {
                 "/0": "198",
@@ -413,11 +405,11 @@ class TestChanges:
                 for number in range(50):
                     client.set("/a", str(number))
                 mirror.wait_for(50)
-                assert [quick.next(timeout=5).rev for _ in range(50)] == list(range(1, 51))
-                assert [slow.next(timeout=5).rev for _ in range(10)] == list(range(1, 11))
+                assert [quick.next(timeout=PATIENCE).rev for _ in range(50)] == list(range(1, 51))
+                assert [slow.next(timeout=PATIENCE).rev for _ in range(10)] == list(range(1, 11))
                 assert slow.rev == 10
                 with pytest.raises(ReaderDropped, match="everything up to rev 10 was delivered") as caught:
-                    slow.next(timeout=5)
+                    slow.next(timeout=PATIENCE)
                 assert caught.value.rev == 10
             assert mirror._local_copy._taps == []
 
@@ -436,7 +428,7 @@ class TestChanges:
             with pytest.raises(errors.DeadlineExceeded):
                 changes.next(timeout=0.01)
             client.set("/a", "1", note="why")
-            batch = changes.next(timeout=5)
+            batch = changes.next(timeout=PATIENCE)
             assert (batch.rev, batch.since, batch.note, len(batch)) == (1, 0, "why", 1)
             assert batch.actor == client._settings.actor
 
@@ -458,7 +450,7 @@ class TestChanges:
                     state: dict[str, str] = {}
                     with mirror.changes(backlog=True) as changes:
                         for _ in range(5):
-                            batch = changes.next(timeout=5)
+                            batch = changes.next(timeout=PATIENCE)
                             assert not state or batch.since <= rev  # noqa: F821
                             rev = batch.rev
                             state.update({delta.path: delta.after.value for delta in batch if delta.after})

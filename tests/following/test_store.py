@@ -171,7 +171,7 @@ class TestConcurrency:
             def count() -> None:
                 with store_at(visor_server.address) as store:
                     for _ in range(20):
-                        store.update(_increment, timeout=30)
+                        store.update(_increment, timeout=PATIENCE)
 
             threads = [threading.Thread(target=count) for _ in range(4)]
             for thread in threads:
@@ -195,7 +195,7 @@ class TestConcurrency:
 
             with store_at(visor_server.address) as store:
                 try:
-                    store.update(body, timeout=30)
+                    store.update(body, timeout=PATIENCE)
                 except ValueError:
                     refused.append(number)
 
@@ -212,7 +212,7 @@ class TestConcurrency:
         def want(number: int) -> None:
             with store_at(visor_server.address) as store:
                 try:
-                    store.update(create(Node(id=f"n{number}", name="Same")), timeout=30)
+                    store.update(create(Node(id=f"n{number}", name="Same")), timeout=PATIENCE)
                 except NameConflict as conflict:
                     conflicts.append(conflict.holder)
 
@@ -554,7 +554,7 @@ class TestArchives:
             store.update(create(Task(id="t9"), Node(id="n2", name="Two")))
             with store.watch() as events:
                 store.restore(saved)
-                told = [(event.action.name, event.object.id) for event in events.next(timeout=5)]
+                told = [(event.action.name, event.object.id) for event in events.next(timeout=PATIENCE)]
             assert sorted(told) == [("CREATE", "t2"), ("REMOVE", "n2"), ("REMOVE", "t9"), ("UPDATE", "t1")]
             assert [task.slot for task in store.find(Task)] == [0, 1, 2, 3]
             again = store.get(Task, "t0")
@@ -570,11 +570,11 @@ class TestArchives:
         with dial(visor_server.address) as client:
             with Store(client, "/old", KINDS, now=lambda: moment) as old:
                 old.update(
-                    create(*(Task(id=f"t{n}") for n in range(3000)), Node(id="n", name="N")), timeout=30
+                    create(*(Task(id=f"t{n}") for n in range(3000)), Node(id="n", name="N")), timeout=PATIENCE
                 )
                 saved = old.save()
             with Store(client, "/new", KINDS) as new:
-                new.restore(saved, timeout=30)
+                new.restore(saved, timeout=PATIENCE)
                 assert len(new.find(Task)) == 3000
                 assert new.find(Node, by.name("n"))[0].meta.created_at == moment
                 with pytest.raises(NameConflict):
@@ -748,7 +748,7 @@ class TestOddities:
             proxy.cut_all()
             writer.delete("/swarm/objects/task/bad")
             proxy.miss_history(writer)
-            store.refresh(timeout=30)
+            store.refresh(timeout=PATIENCE)
             assert store.damaged == {}
 
     def test_one_damaged_object_is_told_by_its_watcher(self, visor_server: Server) -> None:
@@ -757,7 +757,7 @@ class TestOddities:
             store.collection(Task).watch_one("bad") as watcher,
         ):
             client.set("/swarm/objects/task/bad", "no msgpack")
-            assert watcher.next(timeout=5)
+            assert watcher.next(timeout=PATIENCE)
             with pytest.raises(errors.DecodeError, match="/swarm/objects/task/bad"):
                 _ = watcher.value
 
@@ -770,7 +770,7 @@ class TestOddities:
         ):
             store.update(create(Task(id="t1", node=None)))
             store.update(create(Task(id="t2", node="node-1")))
-            assert [event.object.id for event in events.next(timeout=5)] == ["t2"]
+            assert [event.object.id for event in events.next(timeout=PATIENCE)] == ["t2"]
             assert [task.id for task in store.find(Task, by.above("node", "a"))] == ["t2"]
             assert [task.id for task in store.find(Task, by.prefix("node", "no"))] == ["t2"]
             assert store.find(Task, by.above("slot", "a")) == []
@@ -788,7 +788,7 @@ class TestOddities:
         ):
             store.update(create(Node(id="n1", name="n1"), Task(id="t0", service="db", node="n1")))
             store.update(create(Task(id="t1", service="web")))
-            assert [event.object.id for event in events.next(timeout=5)] == ["t1"]
+            assert [event.object.id for event in events.next(timeout=PATIENCE)] == ["t1"]
             for kind in (Task, None):
                 with pytest.raises(InvalidFind, match="have no field 'servise' to check"):
                     store.watch(on(kind, by.field("servise", "web")))
@@ -889,16 +889,16 @@ class TestOddities:
                 store.update(_increment_of("t1"))
                 store.update(create(Node(id="m", name="m")))
                 store.update(lambda tx: tx.delete(Task, "t1"))
-                assert done.wait(10)
+                assert done.wait(PATIENCE)
         assert told == [("new", "t1"), ("updated", "t1", 0, 1), ("deleted", "t1")]
 
     def test_one_object_is_watched(self, visor_server: Server) -> None:
         with store_at(visor_server.address) as store, store.collection(Task).watch_one("t1") as watcher:
             store.update(create(Task(id="t1", slot=4)))
-            assert watcher.next(timeout=5)
+            assert watcher.next(timeout=PATIENCE)
             assert (watcher.value.slot, watcher.value.meta.version) == (4, 1)
             store.update(lambda tx: tx.delete(Task, "t1"))
-            assert not watcher.next(timeout=5)
+            assert not watcher.next(timeout=PATIENCE)
             assert isinstance(watcher.error, errors.NotFound)
 
     def test_the_end(self, visor_server: Server) -> None:

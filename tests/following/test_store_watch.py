@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.client.proxy import Proxy
+from tests.patience import PATIENCE
 from visor import errors
 from visor.following import ReaderDropped, Stopped
 from visor.store import Action, Committed, Events, Record, Spec, Store, Transaction, UnknownKind, by, on
@@ -25,7 +26,7 @@ def told(events: Events, until: int) -> list[str]:
     """Everything up to a version, as words."""
     found = []
     while events.version < until:
-        for event in events.next(timeout=5):
+        for event in events.next(timeout=PATIENCE):
             assert event.action.name is not None
             found.append(f"{event.action.name.lower()} {event.object.id}")
     return found
@@ -118,9 +119,9 @@ class TestSpecifiers:
             store.watch() as good,
         ):
             store.update(create(Task(id="t1")))
-            assert len(good.next(timeout=5)) == 1
+            assert len(good.next(timeout=PATIENCE)) == 1
             with pytest.raises(errors.VisorError, match="own check failed at rev 1"):
-                bad.next(timeout=5)
+                bad.next(timeout=PATIENCE)
 
 
 class TestTransactions:
@@ -128,7 +129,7 @@ class TestTransactions:
         with store_at(visor_server.address) as store, store.watch() as events:
             store.update(create(Task(id="t1"), Task(id="t2"), Node(id="n1", name="n")), note="why")
             store.batch(lambda batch: [batch.update(create(Task(id=f"x{n}"))) for n in range(250)])
-            found = [events.next(timeout=5) for _ in range(3)]
+            found = [events.next(timeout=PATIENCE) for _ in range(3)]
             assert [(len(one), one.version, one.since) for one in found] == [
                 (3, 1, 0),
                 (200, 2, 1),
@@ -146,7 +147,7 @@ class TestTransactions:
             store.update(create(Task(id="t1")))
             store.update(create(Node(id="n1", name="n")))
             assert [(one.version, len(one)) for one in (marked.next(), marked.next())] == [(1, 0), (2, 1)]
-            assert plain.next(timeout=5).version == 2
+            assert plain.next(timeout=PATIENCE).version == 2
             store.update(create(Task(id="t2")))
             assert plain.version == 3  # it has been given all there is, though it was told nothing
 
@@ -161,13 +162,13 @@ class TestTransactions:
             store.update(lambda tx: tx.delete(Task, "t1"))
             with store.watch(resume_from=0, include_old=True) as replayed:
                 for events in (live, replayed):
-                    first, second, third = [events.next(timeout=5).events[0] for _ in range(3)]
+                    first, second, third = [events.next(timeout=PATIENCE).events[0] for _ in range(3)]
                     assert first.old is None
                     assert isinstance(second.old, Task)
                     assert isinstance(second.object, Task)
                     assert (second.old.slot, second.object.slot, second.old.meta.version) == (1, 2, 1)
                     assert third.old == third.object == Task(id="t1", slot=2)
-            assert all(without.next(timeout=5).events[0].old is None for _ in range(3))
+            assert all(without.next(timeout=PATIENCE).events[0].old is None for _ in range(3))
 
     def test_expiry_is_told_from_deletion(self, visor_server: Server) -> None:
         with store_and_client(visor_server.address) as (store, client), store.watch() as events:
@@ -176,7 +177,7 @@ class TestTransactions:
             lease.revoke()
             store.update(create(Task(id="t2")))
             store.update(lambda tx: tx.delete(Task, "t2"))
-            found = [events.next(timeout=5).events[0] for _ in range(4)]
+            found = [events.next(timeout=PATIENCE).events[0] for _ in range(4)]
             assert [event.action for event in found] == [
                 Action.CREATE,
                 Action.REMOVE,
@@ -204,7 +205,7 @@ class TestResuming:
             thread.start()
             try:
                 with store.watch(on(Task), resume_from=100) as events:
-                    versions = [events.next(timeout=10).version for _ in range(600)]
+                    versions = [events.next(timeout=PATIENCE).version for _ in range(600)]
                     assert events.version == 700
             finally:
                 stop.set()
@@ -221,7 +222,7 @@ class TestResuming:
                 list(store.changes_between(0, 9))
             client.compact(3)
             with store.watch(resume_from=1) as events, pytest.raises(errors.Compacted) as caught:
-                events.next(timeout=5)
+                events.next(timeout=PATIENCE)
             assert caught.value.floor == 3
             with store.watch(resume_from=3) as events:
                 assert told(events, 5) == ["create t3", "create t4"]
@@ -253,7 +254,7 @@ class TestResuming:
                 assert len(told(quick, 20)) == 20
                 found = told(slow, 5)
                 with pytest.raises(ReaderDropped) as caught:
-                    slow.next(timeout=5)
+                    slow.next(timeout=PATIENCE)
             with store.watch(resume_from=caught.value.rev) as again:
                 found += told(again, 20)
             assert found == [f"create t{number:02}" for number in range(20)]
@@ -263,9 +264,9 @@ class TestResuming:
             store.update(create(Task(id="t1")))
             threading.Event().wait(0.1)
             store.update(create(Task(id="t2")))
-            assert len(events.next(timeout=5)) == 1
+            assert len(events.next(timeout=PATIENCE)) == 1
             with pytest.raises(ReaderDropped, match=r"more than 0\.05 s"):
-                events.next(timeout=5)
+                events.next(timeout=PATIENCE)
 
 
 class TestEnds:
@@ -284,7 +285,7 @@ class TestEnds:
             with store.on_change(callback, on(Task), resume_from=0) as subscription:
                 for number in range(2, 5):
                     store.update(create(Task(id=f"t{number}"), Node(id=f"n{number}", name=str(number))))
-                assert done.wait(10)
+                assert done.wait(PATIENCE)
             assert found == [["t1"], ["t2"], ["t3"]]
             assert subscription.error is None
 
@@ -305,7 +306,7 @@ class TestEnds:
                     reading, events = store.snapshot_and_watch()
                     ids = [task.id for task in reading.find(Task)]
                     with events:
-                        found = [events.next(timeout=5).events[0].object.id for _ in range(5)]
+                        found = [events.next(timeout=PATIENCE).events[0].object.id for _ in range(5)]
                     assert [*ids, *found] == [f"t{number:05}" for number in range(len(ids) + 5)]
             finally:
                 stop.set()
@@ -318,7 +319,7 @@ class TestEnds:
             for resume in (None, 0):
                 events = store.watch(resume_from=resume)
                 if resume is not None:
-                    events.next(timeout=5)
+                    events.next(timeout=PATIENCE)
                 assert len(store._local_copy._taps) == 1
                 events.close()
                 events.close()
@@ -347,7 +348,7 @@ class TestEnds:
                     writer.update(lambda tx: tx.delete(Task, "t2"))
                     writer.update(create(Task(id="t3")))
                     plain.compact(writer.version)
-                found = events.next(timeout=10)
+                found = events.next(timeout=PATIENCE)
                 assert (found.rebuilt, found.since, found.version) == (True, 1, 5)
                 assert sorted(f"{event.action.name} {event.object.id}" for event in found) == [
                     "CREATE t3",

@@ -17,6 +17,8 @@ import pytest
 import visor
 import visor.aio.views
 from tests.client.proxy import Proxy
+from tests.lease_time import LeaseTime
+from tests.patience import LONG_TTL, PATIENCE, eventually
 from visor import codecs, errors
 from visor._drivers.blocking.probing import Prober
 from visor.following import Stopped
@@ -41,7 +43,6 @@ from visor.views import (
 )
 
 from .clients import cut_off, dial
-from .test_mirror import eventually
 from .test_views_core import Feature
 
 
@@ -74,7 +75,7 @@ class TestAnnouncing:
                 annotations={"zone": "eu"},
             ) as announcement:
                 assert announcement.held
-                changed = registry.wait_for_change(before, timeout=5)
+                changed = registry.wait_for_change(before, timeout=PATIENCE)
                 (view,) = registry.healthy_views(Feature.HASH_SP)
                 assert (view.id, view.partition, view.annotations) == (
                     "10.0.0.7:9980",
@@ -84,12 +85,12 @@ class TestAnnouncing:
                 assert view.features is Feature.HASH_SP
                 assert view.health is Health.HEALTHY
                 announcement.update(features=Feature.HASH_PO, annotations={"zone": "us"})
-                changed = registry.wait_for_change(changed, timeout=5)
+                changed = registry.wait_for_change(changed, timeout=PATIENCE)
                 assert registry.healthy_views(Feature.HASH_SP) == []
                 (newer,) = registry.healthy_views(Feature.HASH_PO)
                 assert (newer.partition, newer.annotations) == (partition, {"zone": "us"})
                 assert view.features is Feature.HASH_SP  # a view that was taken stays what it was
-            registry.wait_for_change(changed, timeout=5)
+            registry.wait_for_change(changed, timeout=PATIENCE)
             assert registry.all_views() == []
             with pytest.raises(errors.VisorError):
                 announcement.update(features=Feature.CAROUSEL)
@@ -104,15 +105,22 @@ class TestAnnouncing:
             announcement.close()
 
     def test_a_lost_lease_is_followed_by_another_announcement(self, visor_server: Server) -> None:
-        with dial(visor_server.address) as client, registry_of(client) as registry:
-            with announce(client, "h", 1, ttl=1.0) as announcement:
+        with (
+            dial(visor_server.address) as client,
+            registry_of(client) as registry,
+            LeaseTime(visor_server) as lease_time,
+            dial(visor_server.address, clock=lease_time.clock) as service,
+        ):
+            lease_time.follow(service)
+            with announce(service, "h", 1, ttl=LONG_TTL) as announcement:
                 eventually(lambda: ids(registry) == ["h:1"])
                 lease = announcement._lease
                 assert lease is not None
                 before = registry.metrics.additions
                 client.revoke(lease.id)
-                eventually(lambda: registry.metrics.additions > before)
-                assert ids(registry) == ["h:1"]
+                lease_time.turn(LONG_TTL / 3)
+                lease_time.until(lambda: registry.metrics.additions > before)
+                eventually(lambda: ids(registry) == ["h:1"])
                 assert announcement.error is None
             eventually(lambda: ids(registry) == [])
 
@@ -148,36 +156,41 @@ class TestWaiting:
             dial(visor_server.address) as service,
             registry_of(client) as registry,
         ):
-            registry.wait_for_stable(0.1, timeout=5)
+            registry.wait_for_stable(0.1, timeout=PATIENCE)
             with pytest.raises(errors.DeadlineExceeded):
                 registry.wait_for_stable(60.0, timeout=0)
             with cut_off(proxy):
-                time.sleep(0.3)
+                time.sleep(0.05)
                 # Nothing was heard for long, but that is no proof.
                 with pytest.raises(errors.DeadlineExceeded):
-                    registry.wait_for_stable(0.4, timeout=1.0)
+                    registry.wait_for_stable(0.02, timeout=0.2)
                 announcement = announce(service, "h", 1).start()
-            registry.wait_for_stable(0.1, timeout=5)
+            registry.wait_for_stable(0.1, timeout=PATIENCE)
             assert ids(registry) == ["h:1"]
             announcement.close()
 
     def test_stable_waits_out_every_change(self) -> None:
         source = StaticLocator([])
-        with Registry(source) as registry:
-            stop = threading.Event()
+        now = [0.0]
+        with Registry(source, clock=lambda: now[0]) as registry:
+            stable = threading.Event()
 
-            def stir() -> None:
-                for number in range(8):
-                    time.sleep(0.05)
-                    source.set([Endpoint("h", number + 1)])
-                stop.set()
+            def wait() -> None:
+                registry.wait_for_stable(0.2)
+                stable.set()
 
-            thread = threading.Thread(target=stir)
+            thread = threading.Thread(target=wait)
             thread.start()
-            registry.wait_for_stable(0.2, timeout=10)
-            assert stop.is_set()
+            for number in range(8):
+                now[0] += 0.19
+                source.set([Endpoint("h", number + 1)])
+                eventually(lambda number=number: ids(registry) == [f"h:{number + 1}"])
+                assert not stable.wait(0.01)
+            now[0] += 0.19
+            assert not stable.wait(0.3)  # nothing changes, but for too short a time
+            now[0] += 0.02
+            assert stable.wait(PATIENCE)
             thread.join()
-            time.sleep(0.21)
             registry.wait_for_stable(0.2, timeout=0)  # no waiting is needed, so no time is
 
     def test_changes_and_the_end(self) -> None:
@@ -187,18 +200,18 @@ class TestWaiting:
         with pytest.raises(errors.DeadlineExceeded):
             registry.wait_for_change(before, timeout=0.01)
         source.set([Endpoint("h", 1)])
-        changed = registry.wait_for_change(before, timeout=5)
+        changed = registry.wait_for_change(before, timeout=PATIENCE)
         assert (
             registry.wait_for_change(before, timeout=0) == changed
         )  # at once: something changed after `before`
         timer = threading.Timer(0.05, registry.close)
         timer.start()
-        last = registry.wait_for_change(changed, timeout=5)
+        last = registry.wait_for_change(changed, timeout=PATIENCE)
         timer.join()
         assert last > changed
         assert registry.all_views() == []
         with pytest.raises(Stopped):
-            registry.wait_for_change(last, timeout=5)
+            registry.wait_for_change(last, timeout=PATIENCE)
         with pytest.raises(Stopped):
             registry.wait_for_stable(0.01)
         registry.close()
@@ -223,7 +236,8 @@ class TestProbes:
             if not well.is_set():
                 raise ConnectionError("not yet")
 
-        with Registry(StaticLocator([Endpoint("a", 1)]), probe=probe, period=0.02) as registry:
+        source = StaticLocator([Endpoint("a", 1)])
+        with Registry(source, probe=probe, period=0.02, patience=PATIENCE) as registry:
             eventually(lambda: registry.summary().unhealthy == 1)
             assert registry.all_views()[0].problem == "ConnectionError: not yet"
             well.set()
@@ -235,7 +249,7 @@ class TestProbes:
             assert registry.metrics.changes == changes  # a probe that says the same changes nothing
             assert registry.metrics.failed_probes > 0
         count = len(asked)
-        time.sleep(0.1)
+        time.sleep(0.05)
         assert len(asked) <= count + 1
 
     def test_who_comes_is_probed_at_once_and_who_goes_no_more(self) -> None:
@@ -268,7 +282,7 @@ class TestProbes:
 
         def probe(endpoint: Endpoint, timeout: float) -> None:
             if endpoint.host == "stuck":
-                go.wait(20)
+                go.wait(PATIENCE)
 
         def problem(id: str) -> str:
             view = registry.view(id)
@@ -295,7 +309,7 @@ class TestProbes:
 
         def probe(endpoint: Endpoint, timeout: float) -> None:
             if endpoint.host == "stuck":
-                go.wait(20)
+                go.wait(PATIENCE)
 
         prober = Prober(probe, 1, lambda id, *_: ended.append(id))
         threading.settrace(dawdle)
@@ -315,7 +329,7 @@ class TestProbes:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
             source = StaticLocator([Endpoint("127.0.0.1", port)])
-            with Registry(source, probe=tcp(), period=0.02, patience=1) as registry:
+            with Registry(source, probe=tcp(), period=0.02, patience=PATIENCE) as registry:
                 eventually(lambda: registry.summary().healthy == 1)
                 listener.close()
                 eventually(lambda: registry.summary().unhealthy == 1)
@@ -339,12 +353,14 @@ class TestProbes:
             try:
                 endpoint = Endpoint("127.0.0.1", server.server_address[1])
                 probe = http_probe("/health")
-                with Registry(StaticLocator([endpoint]), probe=probe, period=0.05, patience=2) as registry:
+                with Registry(
+                    StaticLocator([endpoint]), probe=probe, period=0.05, patience=PATIENCE
+                ) as registry:
                     eventually(lambda: registry.summary().healthy == 1)
                     status[0] = 503
                     eventually(lambda: registry.summary().unhealthy == 1)
                     assert registry.all_views()[0].problem.endswith("GET /health was answered with 503")
-                http_probe("/other", accept=lambda code: code == 404)(endpoint, 2.0)
+                http_probe("/other", accept=lambda code: code == 404)(endpoint, PATIENCE)
             finally:
                 server.shutdown()
                 thread.join()
@@ -364,7 +380,7 @@ class TestProbes:
         server.start()
         try:
             source = StaticLocator([Endpoint("127.0.0.1", port)])
-            with Registry(source, probe=grpc_health("db"), period=0.05, patience=2) as registry:
+            with Registry(source, probe=grpc_health("db"), period=0.05, patience=PATIENCE) as registry:
                 eventually(lambda: registry.summary().healthy == 1)
                 servicer.set("db", health_pb2.HealthCheckResponse.NOT_SERVING)
                 eventually(lambda: registry.summary().unhealthy == 1)
@@ -381,23 +397,23 @@ class TestLocators:
             source.wait_for_update(0, timeout=0.01)
         timer = threading.Timer(0.02, lambda: (source.set([]), source.set([Endpoint("a", 1)])))
         timer.start()
-        assert get_nonempty(source, timeout=5).endpoints == (Endpoint("a", 1),)
+        assert get_nonempty(source, timeout=PATIENCE).endpoints == (Endpoint("a", 1),)
         timer.join()
         assert (source.cached().version, str(source)) == (2, "static: tcp://a:1")
         assert StaticLocator([]).cached().version == 1
         timer = threading.Timer(0.02, source.close)
         timer.start()
         with pytest.raises(Stopped):
-            source.wait_for_update(2, timeout=5)
+            source.wait_for_update(2, timeout=PATIENCE)
         timer.join()
 
     def test_registry(self, visor_server: Server) -> None:
         with dial(visor_server.address) as client, RegistryLocator(client) as source:
             assert source.cached().version == 1
             with announce(client, "a", 1), announce(client, "b", None):
-                found = get_nonempty(source, timeout=5)
+                found = get_nonempty(source, timeout=PATIENCE)
                 while len(found.endpoints) < 2:
-                    found = source.wait_for_update(found.version, timeout=5)
+                    found = source.wait_for_update(found.version, timeout=PATIENCE)
                 assert [endpoint.id for endpoint in found.endpoints] == ["a:1", "b"]
                 assert str(source) == "announced below /views: tcp://a:1, tcp://b"
                 assert source.staleness.connected
@@ -458,15 +474,15 @@ def test_the_same_under_asyncio(visor_server: Server, run: Callable[[Coroutine[A
                     views.announce(client, host, 1),
                 ):
                     while registry.summary().unhealthy < 1 or registry.summary().healthy < 1:
-                        before = await registry.wait_for_change(before, timeout=5)
+                        before = await registry.wait_for_change(before, timeout=PATIENCE)
                     healthy = registry.healthy_views(Feature.HASH_SP)
                     assert [view.id for view in healthy] == [visor_server.address]
-                await registry.wait_for_stable(0.05, timeout=10)
+                await registry.wait_for_stable(0.05, timeout=PATIENCE)
                 assert registry.all_views() == []
         told = views.StaticLocator([Endpoint("a", 1)])
         assert (await views.get_nonempty(told)).version == 1
         async with views.Registry(told, probe=stuck, period=0.05, patience=0.05) as other:
-            await other.wait_for_change(other.last_changed, timeout=5)
+            await other.wait_for_change(other.last_changed, timeout=PATIENCE)
             assert other.all_views()[0].problem == "no answer within 0.05 s"
 
     run(main())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 import visor
 import visor.aio
 from tests.client.proxy import Proxy
+from tests.patience import PATIENCE, eventually
 from visor import codecs, errors
 from visor.following import BacklogDone, Cell, WatcherClosed, watch_one
 from visor.testing import Server
@@ -27,10 +26,10 @@ class TestWatchOne:
                 watcher.next(timeout=0.05)
             timer = threading.Timer(0.05, client.set, ("/a", "1"))
             timer.start()
-            assert watcher.next(timeout=10)
+            assert watcher.next(timeout=PATIENCE)
             assert (watcher.value, watcher.file.rev, watcher.rev, watcher.error) == ("1", 1, 1, None)
             client.set("/a", "2")
-            assert watcher.next(timeout=10)
+            assert watcher.next(timeout=PATIENCE)
             assert watcher.value == "2"
             timer.join()
 
@@ -42,7 +41,7 @@ class TestWatchOne:
                 client.set("/a", str(number))
             values = [watcher.value]
             while values[-1] != "49":
-                assert watcher.next(timeout=5)
+                assert watcher.next(timeout=PATIENCE)
                 values.append(watcher.value)
             assert len(values) < 50
             assert values == sorted(values, key=int)
@@ -53,7 +52,7 @@ class TestWatchOne:
             assert watcher.next()
             client.delete("/a")
             client.set("/a", "another")
-            assert not watcher.next(timeout=5)
+            assert not watcher.next(timeout=PATIENCE)
             assert isinstance(watcher.error, errors.NotFound)
             assert (watcher.error.path, watcher.error.rev) == ("/a", 2)
             assert not watcher.next()
@@ -75,7 +74,7 @@ class TestWatchOne:
             watcher = watch_one(client, "/a")
             timer = threading.Timer(0.05, watcher.close)
             timer.start()
-            assert not watcher.next(timeout=10)
+            assert not watcher.next(timeout=PATIENCE)
             assert isinstance(watcher.error, WatcherClosed)
             assert str(watcher.error) == "watcher closed"
             with pytest.raises(WatcherClosed):
@@ -86,13 +85,11 @@ class TestWatchOne:
         with dial(visor_server.address) as client, watch_one(client, "/a") as watcher:
             thread = threading.Thread(target=watcher.next)
             thread.start()
-            deadline = time.monotonic() + 5
-            while not watcher._busy and time.monotonic() < deadline:
-                time.sleep(0.001)
+            eventually(lambda: watcher._busy)
             with pytest.raises(RuntimeError, match="one reader at a time"):
                 watcher.next()
             watcher.close()
-            thread.join(10)
+            thread.join(PATIENCE)
 
     def test_where_and_distinct_leave_values_out(self, visor_server: Server) -> None:
         with (
@@ -100,14 +97,21 @@ class TestWatchOne:
             watch_one(client, "/a", where=lambda file: file.value != "no") as chosen,
             watch_one(client, "/a", distinct=True) as distinct,
         ):
-            seen: dict[Any, list[str]] = {chosen: [], distinct: []}
-            for value in ("1", "no", "no", "2", "2"):
+            for value, takers in (
+                ("1", (chosen, distinct)),
+                ("no", (distinct,)),
+                ("no", ()),
+                ("2", (chosen, distinct)),
+                ("2", (chosen,)),
+            ):
                 client.set("/a", value)
-                for watcher, values in seen.items():
-                    with contextlib.suppress(errors.DeadlineExceeded):
-                        watcher.next(timeout=0.1)
-                        values.append(watcher.value)
-            assert list(seen.values()) == [["1", "2", "2"], ["1", "no", "2"]]
+                for watcher in (chosen, distinct):
+                    if watcher in takers:
+                        assert watcher.next(timeout=PATIENCE)
+                        assert watcher.value == value
+                    else:
+                        with pytest.raises(errors.DeadlineExceeded):
+                            watcher.next(timeout=0.05)
 
     def test_backlog_only_never_waits_for_something_to_happen(self, visor_server: Server) -> None:
         with dial(visor_server.address) as client:
@@ -148,7 +152,7 @@ class TestWatchOne:
                     if recreated:
                         rev = writer.set("/a", "1")
                     writer.compact(rev)
-                assert not watcher.next(timeout=10)
+                assert not watcher.next(timeout=PATIENCE)
                 assert isinstance(watcher.error, errors.NotFound)
 
     def test_what_survived_compaction_unchanged_is_no_new_value(
@@ -163,7 +167,7 @@ class TestWatchOne:
                 with pytest.raises(errors.DeadlineExceeded):
                     watcher.next(timeout=0.3)
                 writer.set("/a", "2")
-                assert watcher.next(timeout=10)
+                assert watcher.next(timeout=PATIENCE)
                 assert watcher.value == "2"
 
 
@@ -183,7 +187,7 @@ class TestCell:
             assert (watcher.value, cell.value, cell.version) == (2, 2, 2)
             timer = threading.Timer(0.02, cell.set, (3,))
             timer.start()
-            assert watcher.next(timeout=10)
+            assert watcher.next(timeout=PATIENCE)
             assert watcher.value == 3
             timer.join()
 
@@ -199,7 +203,7 @@ class TestCell:
         assert watcher.next()
         timer = threading.Timer(0.02, watcher.close)
         timer.start()
-        assert not watcher.next(timeout=10)
+        assert not watcher.next(timeout=PATIENCE)
         assert isinstance(watcher.error, WatcherClosed)
         timer.join()
 
@@ -212,7 +216,7 @@ def test_the_same_under_asyncio(visor_server: Server, run: Callable[[Coroutine[A
             await client.set("/a", "1")
             assert await watcher.next()
             await client.set("/a", "2")
-            assert await watcher.next(timeout=5)
+            assert await watcher.next(timeout=PATIENCE)
             assert watcher.value == "2"
             await client.delete("/a")
             assert [value async for value in watcher] == []

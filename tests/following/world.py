@@ -14,6 +14,7 @@ from typing import Any
 
 import visor
 from tests.client.proxy import Link, Proxy
+from tests.patience import PATIENCE
 from visor import errors, op
 from visor.following import Batch, Follower, Following, Mirror, Source
 
@@ -161,9 +162,9 @@ class World:
     def settle(self) -> None:
         """Heal, wait until everybody has caught up, and hold all claims against the truth."""
         self.heal()
-        self.mirror.wait_for(self.last, timeout=20)
+        self.mirror.wait_for(self.last, timeout=PATIENCE)
         self.set("end", str(self.last))
-        self.mirror.wait_for(self.last, timeout=20)
+        self.mirror.wait_for(self.last, timeout=PATIENCE)
         self.look()
         self.told.check(self)
         self.merged.check(self)
@@ -212,7 +213,7 @@ class _Told:
 
     def check(self, world: World) -> None:
         while not self._changes.rev or self._changes.rev < world.last:
-            batch = self._changes.next(timeout=20)
+            batch = self._changes.next(timeout=PATIENCE)
             self._believe(batch)
             if batch.rev:
                 assert self._state == world._truth(batch.rev), f"at rev {batch.rev}"

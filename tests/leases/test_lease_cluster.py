@@ -9,6 +9,7 @@ import pytest
 
 import visor
 from tests.cluster.processes import Cluster, Plan
+from tests.patience import PATIENCE
 from visor import Kind, LeaseState
 
 pytestmark = pytest.mark.soak
@@ -48,8 +49,8 @@ def test_no_lease_is_lost_with_its_leader_and_no_lock_given_twice(cluster: Clust
         watch = witness.watch("/dead", kinds=[Kind.EXPIRE])
         leader.kill()
         began = time.monotonic()
-        lock.set("/written", b"%d" % fence, timeout=10)
-        expired = watch.next(timeout=20)
+        lock.set("/written", b"%d" % fence, timeout=PATIENCE)
+        expired = watch.next(timeout=PATIENCE)
         waited = time.monotonic() - began
         # The new leader gave it a full time first, whatever it had left.
         assert waited > 4.5
@@ -71,7 +72,7 @@ def test_a_stopped_leader_that_wakes_ends_nobodys_lease(cluster: Cluster) -> Non
     with visor.dial(others) as client, client.session(4.0) as session:
         client.set("/here", b"", lease=session)
         leader.pause()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:  # the others elect one, and the session goes on
             if session.state is LeaseState.CONNECTED and session._timer.kept > 2:
                 break

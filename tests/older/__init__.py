@@ -8,6 +8,8 @@ import tarfile
 from pathlib import Path
 from typing import Final
 
+from tests.patience import PATIENCE
+
 COMMIT: Final = "a3d5847"
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -16,7 +18,7 @@ def checkout(into: Path) -> Path | None:
     """Put the older version's packages into a new directory; None where its history is not here (a shallow clone)."""
     command = ["git", "-C", str(ROOT), "archive", "--format=tar", COMMIT, "visor", "visord"]
     try:
-        found = subprocess.run(command, capture_output=True, check=True, timeout=30)
+        found = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE)
     except (OSError, subprocess.SubprocessError):
         return None
     with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import uvloop
 
+from tests.patience import PATIENCE
 from tests.peers.authority import Authority
+from visord.peers import incoming, link, outgoing
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -29,6 +31,14 @@ def run(request: pytest.FixtureRequest) -> Run:
         assert not errors
 
     return go
+
+
+@pytest.fixture(autouse=True)
+def _patient_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have them wait for each other as long as it takes; a test of an end of their patience sets its own."""
+    monkeypatch.setattr(incoming, "HANDSHAKE_SECONDS", PATIENCE)
+    monkeypatch.setattr(link, "STUCK_SECONDS", PATIENCE)
+    monkeypatch.setitem(outgoing.dial.__kwdefaults__, "seconds", PATIENCE)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgpack
 
+from tests.patience import PATIENCE
 from tests.storage.fake_disk import FakeDisk
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
@@ -196,7 +197,7 @@ class Lone:
     def hear(self, member: str, message: list[Any]) -> None:
         self.wires.receive(member, message)
 
-    def until(self, true: Callable[[], object], seconds: float = 30.0) -> bool:
+    def until(self, true: Callable[[], object], seconds: float = PATIENCE) -> bool:
         for _ in range(int(seconds / 0.05)):
             if true():
                 return True

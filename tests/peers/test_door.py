@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.peers.authority import Authority
 from tests.peers.conftest import Run
 from tests.peers.lone import TurnedLoop
@@ -213,7 +214,7 @@ def test_questions_of_one_host_leave_room_for_another(run: Run, monkeypatch: pyt
 
         async def question() -> Any:
             me = Introduction(None, "c1", None)
-            return await ask(loop, a.address, pack([5]), me=me, security=SECURED, rng=rng, timeout=10.0)
+            return await ask(loop, a.address, pack([5]), me=me, security=SECURED, rng=rng, timeout=PATIENCE)
 
         asked = [asyncio.ensure_future(question()) for _ in range(4)]
         await until(lambda: len(waiting) == 4)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import visor.aio
+from tests.patience import PATIENCE
 from tests.peers.conftest import Run
 from tests.peers.world import SECURED, Member
 from visor.errors import VisorError
@@ -73,9 +74,9 @@ def test_a_client_that_dials_a_members_port_is_told_at_once(run: Run) -> None:
         host, _, port = a.address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(msgpack.packb([verbs.HELLO, 1, {"versions": [1], "client": "c"}]))
-        answer = msgpack.unpackb(await asyncio.wait_for(reader.read(4096), 10))
+        answer = msgpack.unpackb(await asyncio.wait_for(reader.read(4096), PATIENCE))
         assert answer == [verbs.GOAWAY, "unsupported", FOR_CLIENTS]
-        assert await asyncio.wait_for(reader.read(1), 10) == b""
+        assert await asyncio.wait_for(reader.read(1), PATIENCE) == b""
         writer.close()
         await a.close()
 
@@ -88,7 +89,7 @@ def test_a_real_client_raises_it_without_waiting_for_its_deadline(run: Run) -> N
         await a.peers.start()
         with pytest.raises(VisorError, match="members of a cluster connect"):
             async with asyncio.timeout(20):
-                await visor.aio.dial(a.address, timeout=60)
+                await visor.aio.dial(a.address, timeout=PATIENCE)
         await a.close()
 
     run(main())
@@ -102,7 +103,7 @@ def test_strangers_that_are_neither_are_hung_up_on_without_a_word(run: Run) -> N
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"GET / HTTP/1.1\r\n\r\n")
         with contextlib.suppress(ConnectionResetError):
-            assert await asyncio.wait_for(reader.read(4096), 10) == b""
+            assert await asyncio.wait_for(reader.read(4096), PATIENCE) == b""
         writer.close()
         await a.close()
 

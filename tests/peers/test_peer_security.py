@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.peers.authority import Authority
 from tests.peers.conftest import Run
 from tests.peers.world import Member, know, members, until
@@ -85,7 +86,7 @@ def test_a_dialler_without_a_certificate_is_refused_by_tls(run: Run, authority: 
             )
             with pytest.raises(OSError, match=r"(?i)certificate|reset"):
                 writer.write(b"x")
-                if not await asyncio.wait_for(reader.read(), 5):
+                if not await asyncio.wait_for(reader.read(), PATIENCE):
                     raise ConnectionResetError("reset")
             writer.transport.abort()
             assert loop.is_running()

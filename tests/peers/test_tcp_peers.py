@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.peers.conftest import Run
 from tests.peers.world import SECRET, SECURED, Member, Proxy, know, members, until
 from visord.peers import incoming
@@ -333,7 +334,7 @@ def test_a_recorded_connection_cannot_be_played_again(run: Run) -> None:
             a.peers.set_members({})
             reader, writer = await asyncio.open_connection(*b.address.split(":"))
             writer.write(bytes(proxy.seen))
-            answer = await asyncio.wait_for(reader.read(), 5)
+            answer = await asyncio.wait_for(reader.read(), PATIENCE)
             assert b"different shared secrets" in answer
             writer.close()
             assert b.heard == [("a", [1])]

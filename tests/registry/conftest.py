@@ -18,6 +18,7 @@ import visor
 import visor.aio
 import visor.registry
 from tests.client.proxy import Proxy
+from tests.patience import PATIENCE
 from visor import testing
 from visor.aio.registry import Registry as AsyncRegistry
 from visor.registry import Registry
@@ -55,7 +56,7 @@ def root() -> str:
 
 @pytest.fixture
 def client(address: str, root: str) -> Iterator[visor.Client[bytes]]:
-    with visor.dial(address, root, timeout=30) as client:
+    with visor.dial(address, root, timeout=PATIENCE) as client:
         yield client
 
 
@@ -95,4 +96,4 @@ def apart() -> Iterator[Apart]:
 @pytest.fixture
 def dial(address: str, root: str) -> Callable[[], visor.aio.Dialling[bytes]]:
     """Dial the same registry for asyncio."""
-    return lambda: visor.aio.dial(address, root, timeout=60)
+    return lambda: visor.aio.dial(address, root, timeout=PATIENCE)

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import visor
+from tests.patience import PATIENCE
 from visor import errors
 from visor.registry import Heartbeat, Limits, Registry, State
 from visor.registry.errors import BadName, BadRecord, InUse
@@ -238,7 +239,7 @@ def test_ports_are_claimed_without_race_or_leak(registry: Registry, address: str
     ports: list[int | None] = []
 
     def register(number: int) -> None:
-        with visor.dial(address, root, timeout=60) as client:
+        with visor.dial(address, root, timeout=PATIENCE) as client:
             proc = Registry(client).app("web").register_proc(f"p{number}")
             ports.append(proc.port)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import visor as library
+from tests.patience import PATIENCE, eventually
 from visor.registry import Registry
 
 # The harness lies beside the tests of the other commands.
@@ -272,7 +273,7 @@ def test_an_instance_is_followed_to_its_end(web: Visor) -> None:
     child = web.start("instance", "tail", identity)
     for move in (["claim", identity, "--host", "h"], ["started", identity], ["failed", identity]):
         web.ok("instance", *move)
-    out, _ = child.communicate(timeout=20)
+    out, _ = child.communicate(timeout=PATIENCE)
     assert [line.split()[2] for line in out.decode().splitlines()] == [
         "instance-register", "instance-state-change", "instance-start", "instance-fail",
     ]  # fmt: skip
@@ -292,7 +293,7 @@ def test_a_list_that_is_watched_tells_every_change(web: Visor, form: str) -> Non
     second = child.stdout.readline().decode()
     assert (json.loads(second)["state"] if form == "json" else second.split("\t")[1]) == "claimed"
     child.send_signal(signal.SIGINT)
-    assert child.wait(10) == 130
+    assert child.wait(PATIENCE) == 130
     child.stdout.close()
     assert child.stderr is not None
     child.stderr.close()
@@ -302,12 +303,17 @@ def test_a_list_that_is_watched_on_a_terminal_is_drawn_again(web: Visor, address
     with library.dial(address, root) as client:
         registry = Registry(client)
 
+        def drawn_already() -> int:
+            stream = getattr(sys.stdout, "buffer", None)
+            return stream.getvalue().count(b"\x1b[H") if isinstance(stream, io.BytesIO) else 0
+
         def act() -> None:
+            eventually(lambda: drawn_already() == 1)
             registry.scale("web", "v1", "worker", 3)
-            time.sleep(0.5)
+            eventually(lambda: drawn_already() == 2)
             os.kill(os.getpid(), signal.SIGINT)
 
-        actor = threading.Timer(0.5, act)
+        actor = threading.Thread(target=act)
         actor.start()
         answer = web("instance", "ls", "--watch", terminal="o")
         actor.join()

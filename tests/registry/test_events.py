@@ -7,13 +7,14 @@ import json
 import pytest
 
 import visor
+from tests.patience import PATIENCE
 from visor import errors
 from visor.registry import Event, EventType, EventWatch, Registry
 from visor.values import Kind
 
 
 def read(events: EventWatch, count: int) -> list[Event]:
-    return [events.next(timeout=10) for _ in range(count)]
+    return [events.next(timeout=PATIENCE) for _ in range(count)]
 
 
 def life(registry: Registry) -> int:
@@ -86,7 +87,7 @@ def test_an_unregistration_carries_the_object_as_it_was(web: Registry) -> None:
     running = instance.claim("h").started(port=80)
     with web.watch_event() as events:
         running.unregister("me", "tidying")
-        event = events.next(timeout=10)
+        event = events.next(timeout=PATIENCE)
     assert (event.type, event.source, event.reason) == ("instance-unregister", running, "tidying")
     assert event.source is not None and event.source.state == "running"
     assert (event.path.app, event.path.proc, event.path.instance) == ("web", "worker", instance.id)
@@ -96,7 +97,7 @@ def test_commits_come_whole(web: Registry) -> None:
     with web.watch_event() as events:
         web.scale("web", "v1", "worker", 7)
         web.scale("web", "v1", "worker", 2)
-        up, down = events.next_commit(timeout=10), events.next_commit(timeout=10)
+        up, down = events.next_commit(timeout=PATIENCE), events.next_commit(timeout=PATIENCE)
     assert [each.type for each in up] == ["instance-register"] * 7
     assert [each.type for each in down] == ["instance-unregister"] * 5
     assert len({each.rev for each in up}) == 1
@@ -169,7 +170,7 @@ def test_falling_behind_history_ends_with_the_floor(visor_server: visor.testing.
         registry.register_app("", name="web").set_head("v1").set_head("v2")
         client.compact(3)
         with pytest.raises(errors.Compacted) as caught, registry.watch_event(rev=1) as events:
-            events.next(timeout=10)
+            events.next(timeout=PATIENCE)
         assert caught.value.floor == 4
         with registry.watch_event(rev=caught.value.floor) as events:
             assert events.rev == 3
@@ -181,7 +182,7 @@ def test_files_beside_the_domain_give_no_events(registry: Registry) -> None:
         registry.client.set("/apps-of-mine/x/app", b"x")
         registry.getuid()
         app = registry.register_app("", name="web")
-        assert events.next(timeout=10).source == app
+        assert events.next(timeout=PATIENCE).source == app
 
 
 def test_the_raw_changes_of_an_event_are_in_history(web: Registry) -> None:

@@ -8,10 +8,13 @@ import time
 import pytest
 
 import visor
-from tests.patience import PATIENCE
-from visor import errors
+from tests.lease_time import LeaseTime
+from tests.patience import LONG_TTL, PATIENCE
+from visor import errors, testing
 from visor.registry import EventType, Instance, Presence, Registry, State
 from visor.registry.errors import IllegalMove
+
+from .conftest import with_web
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def test_everything_of_a_host_is_lost_in_one_rev(web: Registry, host: Presence) 
     before = web.client.rev()
     with web.watch_event() as events:
         host.leave()
-        found = events.next_commit(timeout=10)
+        found = events.next_commit(timeout=PATIENCE)
     assert web.client.rev() == before + 1
     mine = sorted((waiting, stopping, second, claimed), key=lambda each: each.id)
     assert [each.type for each in found] == [EventType.INSTANCE_LOST] * 4
@@ -113,7 +116,7 @@ def test_an_unregistration_of_what_was_lost_is_no_second_loss(web: Registry, hos
     with web.watch_event() as events:
         web.instance(one.id).unregister()
         web.instance(two.id).lock("me").unregister()
-        found = [events.next(timeout=10) for _ in range(2)]
+        found = [events.next(timeout=PATIENCE) for _ in range(2)]
         with pytest.raises(errors.DeadlineExceeded):
             events.next(timeout=0.05)
     assert [each.type for each in found] == ["instance-unregister"] * 2
@@ -125,7 +128,7 @@ def test_the_events_of_one_app_tell_of_its_losses(web: Registry, host: Presence)
     with web.app("web").watch_event() as events:
         instance.restarted("oom").lock("a").unlock()
         host.leave()
-        event = events.next(timeout=10)
+        event = events.next(timeout=PATIENCE)
     assert (event.type, event.path.instance) == ("instance-lost", instance.id)
     assert isinstance(event.source, Instance)
     assert event.source.restarts == {"fail": 0, "oom": 1}
@@ -134,13 +137,13 @@ def test_the_events_of_one_app_tell_of_its_losses(web: Registry, host: Presence)
 def test_waits_end_when_the_lease_does(web: Registry, host: Presence) -> None:
     (instance,) = running(web, host)
     found: list[Instance] = []
-    waiter = threading.Thread(target=lambda: found.append(instance.wait_stop(timeout=30)))
+    waiter = threading.Thread(target=lambda: found.append(instance.wait_stop(timeout=PATIENCE)))
     waiter.start()
     time.sleep(0.05)
     host.leave()
     waiter.join()
     assert [each.state for each in found] == [State.LOST]
-    assert instance.wait(timeout=5).state is State.LOST
+    assert instance.wait(timeout=PATIENCE).state is State.LOST
 
 
 def test_scale_replaces_what_was_lost(web: Registry, host: Presence) -> None:
@@ -167,20 +170,28 @@ def test_an_instance_given_back_lives_without_the_lease(web: Registry, host: Pre
     assert back.claim("10.0.0.2").started().state is State.RUNNING
 
 
-def test_a_host_that_dies_loses_its_instances_within_its_lease(
-    web: Registry, address: str, root: str
-) -> None:
+def test_a_host_that_dies_loses_its_instances_with_its_lease() -> None:
     """Nobody revokes anything: the client is cut off, as by kill -9."""
-    victim = visor.dial(address, root, timeout=30)
-    host = Registry(victim).attend("10.0.0.1", 1.0)
+    with (
+        testing.server() as server,
+        LeaseTime(server) as lease_time,
+        server.dial() as client,
+        lease_time.dial() as victim,
+    ):
+        _dies(with_web(Registry(client)), victim, lease_time)
+
+
+def _dies(web: Registry, victim: visor.Client[bytes], lease_time: LeaseTime) -> None:
+    host = Registry(victim).attend("10.0.0.1", LONG_TTL)
     instances = running(web, host, 2)
     with web.watch_event() as events:
         host.held._stop()  # no keep-alive any more
+        lease_time.turn(LONG_TTL)
         found = events.next_commit(timeout=PATIENCE)
     assert [each.type for each in found] == ["instance-lost"] * 2
     assert {each.source.id for each in found if each.source} == {each.id for each in instances}
     assert web.get_scale("web", "v1", "worker").count == 0
-    victim.close()
+    assert web.verify() == []
 
 
 def test_a_reading_of_a_moment_before_the_loss_is_as_it_was(web: Registry, host: Presence) -> None:

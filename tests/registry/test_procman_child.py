@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from visor.registry.procman import child as child_module
 from visor.registry.procman.child import Child, _reason
 from visor.registry.procman.environment import LEFT_OUT, environment, why_not
@@ -41,7 +42,7 @@ def sleeping(mark: str) -> set[int]:
     return found
 
 
-def until(what: Callable[[], bool], seconds: float = 30) -> None:
+def until(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not come true"
@@ -89,7 +90,7 @@ def test_nothing_outlives_the_instance(mark: str, tmp_path: Path, way: str, end:
             await child.end(0.2)
         else:
             child.kill()
-        return await asyncio.wait_for(child.wait(), 30)
+        return await asyncio.wait_for(child.wait(), PATIENCE)
 
     reason = asyncio.run(main())
     assert sleeping(mark) == set()  # not soon, but already when it is called over
@@ -122,7 +123,7 @@ def test_nothing_outlives_the_manager(mark: str, number: signal.Signals) -> None
     until(lambda: len(sleeping(mark) - {manager.pid}) >= 2 * len(commands))
     assert first <= sleeping(mark)
     manager.send_signal(number)
-    manager.wait(30)
+    manager.wait(PATIENCE)
     manager.stdout.close()
     until(lambda: sleeping(mark) == set())
 
@@ -131,7 +132,7 @@ def test_a_killed_keeper_is_told_and_takes_the_first_process_along(mark: str) ->
     async def main() -> str | None:
         child = await Child.start(f"sleep {mark}", {})
         os.kill(parent_of(child.pid), signal.SIGKILL)
-        return await asyncio.wait_for(child.wait(), 30)
+        return await asyncio.wait_for(child.wait(), PATIENCE)
 
     assert asyncio.run(main()) == "its keeper was killed"
     until(lambda: sleeping(mark) == set())
@@ -164,8 +165,8 @@ def test_a_stopped_keeper_keeps_nobody(
         if end == "kill":
             child.kill()
         else:
-            await asyncio.wait_for(child.end(0.2), 30)
-        return await asyncio.wait_for(child.wait(), 30)
+            await asyncio.wait_for(child.end(0.2), PATIENCE)
+        return await asyncio.wait_for(child.wait(), PATIENCE)
 
     assert run(main) in ("killed by SIGTERM", "killed by SIGKILL", "its keeper was killed")
     until(lambda: sleeping(mark) == set())
@@ -177,7 +178,7 @@ def test_an_end_is_heard_of_though_the_keeper_was_stopped(monkeypatch: pytest.Mo
 
     async def main() -> str | None:
         child = await Child.start("sh -c 'kill -STOP $PPID; exit 3'", {})
-        return await asyncio.wait_for(child.wait(), 30)
+        return await asyncio.wait_for(child.wait(), PATIENCE)
 
     assert run(main) == "exit code 3"
 
@@ -196,7 +197,7 @@ def test_nothing_outlives_the_manager_though_the_keeper_was_stopped(mark: str) -
     os.kill(keeper, signal.SIGSTOP)
     until(lambda: state_of(keeper) == "T")
     manager.kill()
-    manager.wait(30)
+    manager.wait(PATIENCE)
     manager.stdout.close()
     until(lambda: sleeping(mark) == set())
 
@@ -220,7 +221,7 @@ def test_a_keeper_that_does_not_begin_is_an_error(
 
     async def main() -> None:
         with pytest.raises(error, match="its keeper"):
-            await asyncio.wait_for(Child.start("true", {}), 30)
+            await asyncio.wait_for(Child.start("true", {}), PATIENCE)
 
     run(main)
     until(lambda: sleeping(str(script)) == set())
@@ -297,7 +298,7 @@ def test_every_signal_that_ends_it_is_said() -> None:
             child = await Child.start(f"sh -c 'kill -{int(number)} $$; exit 9'", {})
             if number in STOPPING:
                 child.kill()
-            ends[int(number)] = await asyncio.wait_for(child.wait(), 30)
+            ends[int(number)] = await asyncio.wait_for(child.wait(), PATIENCE)
         return ends
 
     ends = run(main)
@@ -373,7 +374,7 @@ def test_signals_that_the_manager_blocks_are_its_own(tmp_path: Path) -> None:
 
     async def main() -> str | None:
         child = await Child.start(f"sh -c 'grep SigBlk /proc/self/status > {out}; exit 3'", {})
-        return await asyncio.wait_for(child.wait(), 30)
+        return await asyncio.wait_for(child.wait(), PATIENCE)
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGINT})
     try:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 import visor.aio
+from tests.patience import PATIENCE
 from visor.aio.registry import Instance
 from visor.aio.registry import Registry as AsyncRegistry
 from visor.errors import Unavailable
@@ -28,12 +29,12 @@ async def managed(dial: Dial) -> AsyncIterator[tuple[AsyncRegistry, Manager]]:
     async with AsyncRegistry(await dial()) as registry, AsyncRegistry(await dial()) as mine:
         manager = Manager(mine, "h", capacity=8, ttl=30, grace=0.2)
         work = asyncio.create_task(manager.run())
-        await asyncio.wait_for(manager.attended(), 30)
+        await asyncio.wait_for(manager.attended(), PATIENCE)
         try:
             yield registry, manager
         finally:
             manager.stop()
-            await asyncio.wait_for(work, 60)
+            await asyncio.wait_for(work, PATIENCE)
 
 
 async def started(registry: AsyncRegistry, command: str = "sleep 600") -> Instance:
@@ -89,10 +90,10 @@ def test_a_defect_at_an_instance_is_its_failure(
 
     async def main() -> None:
         async with managed(dial) as (registry, _):
-            ended = await (await started(registry)).wait(timeout=20)
+            ended = await (await started(registry)).wait(timeout=PATIENCE)
             assert ended.state is State.FAILED and ended.status_info is not None
             assert ended.status_info.reason == "its manager failed: RuntimeError: a defect"
-            assert await asyncio.wait_for(made[0].wait(), 20) == "killed by SIGKILL"
+            assert await asyncio.wait_for(made[0].wait(), PATIENCE) == "killed by SIGKILL"
 
     asyncio.run(main())
 
@@ -116,7 +117,7 @@ def test_a_registry_that_was_away_hears_of_it_later(
 
     async def main() -> None:
         async with managed(dial) as (registry, manager):
-            ended = await (await started(registry)).wait(timeout=20)
+            ended = await (await started(registry)).wait(timeout=PATIENCE)
             assert ended.state is State.FAILED and not failures
             assert ended.status_info is not None and "no registry" in ended.status_info.reason
             assert not manager.running
@@ -133,10 +134,10 @@ def test_a_stop_ends_the_others_whatever_one_does(
     async def main() -> None:
         async with managed(dial) as (registry, _):
             for _ in range(3):
-                await (await started(registry)).wait_started(timeout=20)
+                await (await started(registry)).wait_started(timeout=PATIENCE)
         assert len(made) == 3
         for child in made:
-            assert await asyncio.wait_for(child.wait(), 20) is not None
+            assert await asyncio.wait_for(child.wait(), PATIENCE) is not None
 
     asyncio.run(main())
     assert {each.state for each in web.instances()} <= {State.EXITED, State.FAILED, State.LOST}
@@ -160,7 +161,7 @@ def test_a_stop_ends_what_is_being_started(
         nonlocal stop
         async with managed(dial) as (registry, manager):
             stop = manager.stop
-            ended = await (await started(registry)).wait(timeout=20)
+            ended = await (await started(registry)).wait(timeout=PATIENCE)
             assert ended.state in (State.EXITED, State.FAILED)
 
     asyncio.run(main())
@@ -171,7 +172,7 @@ def test_a_stop_ends_what_is_being_started(
 def test_an_end_by_a_signal_without_a_name_is_reported(web: Registry, dial: Dial, number: int) -> None:
     async def main() -> None:
         async with managed(dial) as (registry, _):
-            ended = await (await started(registry, f"sh -c 'kill -{number} $$'")).wait(timeout=20)
+            ended = await (await started(registry, f"sh -c 'kill -{number} $$'")).wait(timeout=PATIENCE)
             assert ended.state is State.FAILED and ended.status_info is not None
             assert ended.status_info.reason == f"killed by signal {number}"
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import visor
+from tests.patience import PATIENCE
 from visor import codecs, errors
 from visor.registry import App, EventType, Registry, State
 from visor.registry.errors import InUse, Unregistered
@@ -69,7 +70,7 @@ def test_one_event_from_the_channel(registry: Registry) -> None:
     with snapshot.watch_event() as events:
         registering = threading.Thread(target=registry.register_app, args=(URL, "mystack"))
         registering.start()
-        event = events.next(timeout=10)
+        event = events.next(timeout=PATIENCE)
         registering.join()
     assert event.type is EventType.APP_REGISTER
     assert str(event).startswith(f"rev {event.rev}: app-register soundcloud.com by ")
@@ -225,14 +226,14 @@ def test_the_client_lists_tickets_and_those_of_a_host(registry: Registry, app: A
 def test_the_client_watches_events_and_tickets(registry: Registry, app: App) -> None:
     with registry.watch_event() as events, registry.watch_ticket() as tickets:
         (instance,) = app.revision("v1").scale("web", 1).instances
-        event, ticket = events.next(timeout=10), tickets.next(timeout=10)
+        event, ticket = events.next(timeout=PATIENCE), tickets.next(timeout=PATIENCE)
         assert (event.type, event.source) == (EventType.INSTANCE_REGISTER, instance)
         assert (ticket.op, ticket.id, ticket.instance) == ("start", instance.id, instance)
         instance = instance.claim("10.0.0.1").unclaim()
-        assert tickets.next(timeout=10).instance == instance  # announced again
+        assert tickets.next(timeout=PATIENCE).instance == instance  # announced again
         running = instance.claim("10.0.0.1").started()
         stopping = running.stop()
-        ticket = tickets.next(timeout=10)
+        ticket = tickets.next(timeout=PATIENCE)
         assert (ticket.op, ticket.instance) == ("stop", stopping)
 
 
@@ -245,7 +246,7 @@ def test_the_event_types_of_seed_001_are_all_there(registry: Registry) -> None:
         instance.unregister()
         revision.fast_forward().unregister()
         app.unregister()
-        seen = [events.next(timeout=10).type for _ in range(9)]
+        seen = [events.next(timeout=PATIENCE).type for _ in range(9)]
     assert seen == [
         "app-register", "rev-register", "proc-register", "instance-register", "instance-state-change",
         "instance-start", "instance-unregister", "rev-unregister", "app-unregister",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import visor
+from tests.patience import PATIENCE
 from visor import errors
 from visor._core.registry import control
 from visor._core.registry.model import EndpointRecord
@@ -114,9 +115,9 @@ def test_runners_are_followed_by_host(registry: Registry) -> None:
     with registry.watch_runner("10.0.0.1") as changes:
         registry.snapshot().new_runner("10.0.0.2:9000", 1).register()
         runner = registry.snapshot().new_runner("10.0.0.1:9000", 2).register()
-        assert changes.next(timeout=10) == ("start", runner)
+        assert changes.next(timeout=PATIENCE) == ("start", runner)
         runner.unregister()
-        what, gone = changes.next(timeout=10)
+        what, gone = changes.next(timeout=PATIENCE)
         assert (what, gone.addr, gone.instance) == ("stop", "10.0.0.1:9000", 2)
 
 
@@ -159,7 +160,7 @@ def test_ids_are_unique_among_many_callers(registry: Registry, address: str, roo
     found: list[int] = []
 
     def ask() -> None:
-        with visor.dial(address, root, timeout=60) as client:
+        with visor.dial(address, root, timeout=PATIENCE) as client:
             other = Registry(client)
             found.extend(other.getuid() for _ in range(20))
 

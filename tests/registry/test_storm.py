@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 import visor.aio
+from tests.patience import PATIENCE
 from visor.aio.registry import Registry, Ticket
 from visor.errors import Conflict, RevMismatch
 from visor.registry import Registry as BlockingRegistry
@@ -199,11 +200,11 @@ def test_registrations_and_unregistrations_do_not_leave_halves(web: BlockingRegi
                 try:
                     app = await registry.register_app("", name=name)
                     await app.register_revision("v1")
-                    await app.register_proc("worker", timeout=60)
-                    await registry.scale(name, "v1", "worker", 3, timeout=60)
+                    await app.register_proc("worker", timeout=PATIENCE)
+                    await registry.scale(name, "v1", "worker", 3, timeout=PATIENCE)
                     outcomes["scaled"] += 1
                     app = await registry.app(name)
-                    await app.unregister(cascade=True, timeout=60)
+                    await app.unregister(cascade=True, timeout=PATIENCE)
                     outcomes["unregistered"] += 1
                 except (Conflict, visor.errors.NotFound):
                     outcomes["refused"] += 1

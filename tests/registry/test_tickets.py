@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.client.test_locks import until
+from tests.patience import PATIENCE, eventually
 from visor import errors
 from visor.registry import Registry, Status, Ticket
 from visor.registry.errors import AlreadyClaimed, IllegalMove, NotClaimer
@@ -75,12 +75,12 @@ def test_a_former_claimer_cannot_finish_it(web: Registry, ticket: Ticket) -> Non
 def test_a_ticket_given_back_is_announced_again(web: Registry) -> None:
     with web.watch_ticket() as tickets:
         ticket = web.create_ticket("stop", "web", "v1", "worker")
-        assert tickets.next(timeout=10) == ticket
+        assert tickets.next(timeout=PATIENCE) == ticket
         back = ticket.claim("a").unclaim()
-        assert tickets.next(timeout=10) == back
+        assert tickets.next(timeout=PATIENCE) == back
         back.claim("a").done()
         other = web.create_ticket("start", "web", "v1", "worker")
-        assert tickets.next(timeout=10) == other
+        assert tickets.next(timeout=PATIENCE) == other
         with pytest.raises(errors.DeadlineExceeded):
             tickets.next(timeout=0.05)
 
@@ -89,7 +89,7 @@ def test_waiting_until_a_ticket_is_processed(web: Registry, ticket: Ticket) -> N
     with pytest.raises(errors.DeadlineExceeded, match="unclaimed"):
         ticket.wait_processed(timeout=0.05)
     found: list[Ticket] = []
-    waiter = threading.Thread(target=lambda: found.append(ticket.wait_processed(timeout=30)))
+    waiter = threading.Thread(target=lambda: found.append(ticket.wait_processed(timeout=PATIENCE)))
     waiter.start()
     dead = ticket.claim("a").unclaim().claim("b").dead(reason="no room")
     waiter.join()
@@ -103,12 +103,12 @@ def test_who_waits_looks_again_when_history_went_on_without_him(apart: Apart) ->
     ticket = here.create_ticket("start", "web", "v1", "worker")
     (instance,) = here.scale("web", "v1", "worker", 1).instances
     waits = (
-        lambda: cut_off.ticket(ticket.id).wait_processed(timeout=30).status,
-        lambda: cut_off.instance(instance.id).wait("running", timeout=30).state,
+        lambda: cut_off.ticket(ticket.id).wait_processed(timeout=PATIENCE).status,
+        lambda: cut_off.instance(instance.id).wait("running", timeout=PATIENCE).state,
     )
     with ThreadPoolExecutor() as pool:
         waiting = [pool.submit(wait) for wait in waits]
-        until(lambda: client.status().watches == len(waits))
+        eventually(lambda: client.status().watches == len(waits))
         proxy.miss_history(client)
         ticket.claim("a").done()
         instance.claim("a").started(port=80)
@@ -122,7 +122,7 @@ def test_the_ticket_of_an_instance_is_the_instance(web: Registry) -> None:
     claimed = ticket.claim("h")
     running = claimed.done("h")
     assert (running.status, running.instance and running.instance.state) == ("done", "running")
-    assert ticket.wait_processed(timeout=10).status is Status.DONE
+    assert ticket.wait_processed(timeout=PATIENCE).status is Status.DONE
     assert running.instance is not None
     stopping = running.instance.stop()
     (stop,) = web.host_tickets("h")
@@ -170,7 +170,7 @@ def test_a_ticket_that_cannot_be_read_keeps_nobody_from_the_others(
     with web.watch_ticket() as tickets:
         web.client.set("/tickets/open/000000000000001", b"{")
         ticket = web.create_ticket("start", "web", "v1", "worker")
-        assert tickets.next(timeout=10) == ticket
+        assert tickets.next(timeout=PATIENCE) == ticket
     claimed = web.claim_ticket("h")
     assert claimed is not None and claimed.id == ticket.id
     assert web.claim_ticket("h") is None
@@ -183,21 +183,21 @@ def test_waiting_for_an_instance_ends_on_any_end(web: Registry) -> None:
     with pytest.raises(errors.DeadlineExceeded, match="pending"):
         instance.wait_started(timeout=0.05)
     found = []
-    waiter = threading.Thread(target=lambda: found.append(instance.wait_started(timeout=30)))
+    waiter = threading.Thread(target=lambda: found.append(instance.wait_started(timeout=PATIENCE)))
     waiter.start()
     time.sleep(0.05)
     claimed = instance.claim("h")
-    assert instance.wait_claimed(timeout=10).state == "claimed"
+    assert instance.wait_claimed(timeout=PATIENCE).state == "claimed"
     failed = claimed.failed(reason="no such image")
     waiter.join()
     assert found == [failed]
     gone = failed.unregister()
-    assert (instance.wait(timeout=10).state, gone.state) == ("done", "done")
-    assert instance.wait_stop(timeout=10).state == "done"
+    assert (instance.wait(timeout=PATIENCE).state, gone.state) == ("done", "done")
+    assert instance.wait_stop(timeout=PATIENCE).state == "done"
     (other,) = web.scale("web", "v1", "worker", 1).instances
     running = other.claim("h").started()
-    assert other.wait_started(timeout=10) == running
+    assert other.wait_started(timeout=PATIENCE) == running
     stopping = running.stop()
-    assert other.wait_stop(timeout=10) == stopping
+    assert other.wait_stop(timeout=PATIENCE) == stopping
     exited = stopping.exited()
-    assert other.wait_exited(timeout=10) == exited
+    assert other.wait_exited(timeout=PATIENCE) == exited

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import visor
+from tests.patience import PATIENCE
 from visor.registry import (
     App,
     Env,
@@ -306,7 +307,7 @@ def test_nothing_that_writes_is_missing_here() -> None:
 
 @pytest.fixture(scope="module")
 def given(address: str) -> Iterator[Given]:
-    with visor.dial(address, f"/w{uuid.uuid4().hex[:12]}", timeout=30) as client:
+    with visor.dial(address, f"/w{uuid.uuid4().hex[:12]}", timeout=PATIENCE) as client:
         registry = with_web(Registry(client))
         service = registry.snapshot().new_service("db").register()
         pending, running, claimed = registry.scale("web", "v1", "worker", 3).instances

@@ -151,7 +151,7 @@ def test_a_checkpoint_gives_the_log_back_on_a_full_disk(small_disk: SmallDisk) -
         while try_set(wire, b"%d" % number + value):
             number += 1
             assert number < 400, "40 MB of log found room on a disk with 20"
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + PATIENCE
         while not try_set(wire, b"%d" % number + value):
             assert time.monotonic() < deadline, wire.status()
             time.sleep(0.05)

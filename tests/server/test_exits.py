@@ -17,6 +17,7 @@ import msgpack
 import pytest
 
 from tests.node_process import ROOT, NodeProcess, command, environment, run
+from tests.patience import PATIENCE
 from visord import exits
 from visord.exits import EXIT_CONFIG, EXIT_DAMAGE, EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE, EXIT_VERSION
 from visord.node import RemovedError
@@ -166,7 +167,7 @@ def test_too_few_open_files_are_a_setting_of_the_machine(tmp_path: Path) -> None
     words = command("serve", *founding(tmp_path))
     done = subprocess.run(
         ["sh", "-c", 'ulimit -n 200; exec "$@"', "sh", *words],
-        capture_output=True, text=True, env=environment(), timeout=60, check=False,
+        capture_output=True, text=True, env=environment(), timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == EXIT_CONFIG, done.stderr
     assert "LimitNOFILE" in done.stderr

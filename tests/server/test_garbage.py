@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.wire import Wire, new_session
 from visor.protocol import verbs
 from visord import embed
@@ -55,7 +56,7 @@ def test_closed_connections_are_freed_at_once(ending: str) -> None:
                     wire.end()
         with Wire(server.address) as last:  # connections are accepted in order: all of them have been by then
             last.call(verbs.PING)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while living() - before and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not living() - before

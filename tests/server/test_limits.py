@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.node_process import SMALL, NodeProcess
+from tests.patience import PATIENCE
 from tests.wire import Closed, Refused, Wire
 from visor.protocol import verbs as v
 
@@ -28,7 +29,7 @@ def test_connections_over_the_limit_are_sent_away_and_room_is_given_back(tmp_pat
             assert "5" in text
         assert wires[4].set("/a", b"1") == 1
         wires.pop(0).close()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 with Wire(node.address) as wire:
@@ -78,7 +79,7 @@ def test_an_idle_connection_is_closed_and_one_that_watches_is_not(tmp_path: Path
         Wire(node.address) as watching,
     ):
         watching.call(v.WATCH, [v.SEL_TREE, "/"])
-        goaway = idle.end(timeout=60)
+        goaway = idle.end(timeout=PATIENCE)
         assert goaway is not None
         assert goaway[0] == "closing"
         assert watching.call(v.PING) is None
@@ -88,7 +89,7 @@ def test_a_message_that_is_never_finished_ends_its_connection(tmp_path: Path) ->
     settings = (*SMALL, "listen.message_seconds=0.1")
     with NodeProcess(tmp_path / "data", settings=settings) as node, Wire(node.address) as wire:
         wire.send_bytes(b"\x95\x1e\x09\x00\xa2/a\xc6\x00\x0f\x00\x00" + b"x" * 100_000)
-        goaway = wire.end(timeout=60)
+        goaway = wire.end(timeout=PATIENCE)
         assert goaway is not None
         assert goaway[0] == "deadline"
         assert "0.1 s" in goaway[1]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.peers.lone import TurnedLoop
 from visor.protocol import verbs as v
 from visord.maintenance import LOOK_SECONDS, PAUSE_SECONDS, RETRY_SECONDS, TRIM_BUDGET, Maintenance
@@ -202,7 +203,7 @@ def test_the_last_checkpoint_waits_for_what_is_being_done_and_has_everything(nod
         for _ in range(100):
             await asyncio.sleep(0)
             node.loop.turn(0.01)
-        await asyncio.wait_for(stopping, 10)
+        await asyncio.wait_for(stopping, PATIENCE)
 
     asyncio.run(main())
     assert (node.checkpointer.begun, node.checkpointer.index) == (2, 2)

@@ -8,6 +8,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from tests.patience import PATIENCE
 from tests.wire import Closed, Refused, Wire
 from visor.protocol import verbs as v
 from visor.protocol.codes import FAMILY
@@ -76,7 +77,7 @@ def ask(wire: Wire, message: list[Any]) -> str:
         fields = [[fields[0][0], request, *fields[0][2:]], *fields[1:]]
     wire.send([verb, request, *fields])
     try:
-        wire.answer(request, timeout=5)
+        wire.answer(request, timeout=PATIENCE)
     except Refused as refused:
         assert refused.code in FAMILY
         assert refused.code not in ("internal", "overloaded", "closing")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.wire import Refused, Wire
 from visor.protocol import verbs as v
 from visor.protocol.frames import encode
@@ -63,7 +64,7 @@ def test_a_request_that_takes_a_turn_to_decode_is_answered_and_leaves_nothing_to
     """It was put back at the end of its slice, decoded again, put back: for ever."""
     with embed.start() as node, Wire(node.address) as wire:
         wire.send([v.SCAN, 5, *[{str(number): 0 for number in range(8000)} for _ in range(8)]])
-        assert wire.read(timeout=60)[:3] == [v.ERROR, 5, "bad_request"]
+        assert wire.read(timeout=PATIENCE)[:3] == [v.ERROR, 5, "bad_request"]
         with pytest.raises(Refused):
             wire.call(v.LIST, "/none")
         assert wire.call(v.PING) is None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.members.parts import Leading, voting
+from tests.patience import PATIENCE
 from visord import shutdown
 from visord.admission import CLOSING
 from visord.shutdown import Draining
@@ -103,6 +104,6 @@ def test_it_is_drained_when_all_that_was_accepted_is_applied(where: str) -> None
         assert not drained.done()
         node.proposer.idle, node.forwarding.outstanding = True, []
         node.draining.tick()
-        await asyncio.wait_for(drained, 10)
+        await asyncio.wait_for(drained, PATIENCE)
 
     asyncio.run(main())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.node_process import NodeProcess
+from tests.patience import PATIENCE
 from tests.wire import Refused, Wire
 from visor.protocol import verbs as v
 
@@ -45,7 +46,7 @@ def test_one_file_that_is_overwritten_is_refused_at_the_limit_and_room_lets_it_g
         wire.call(v.NOP)
         wire.call(v.TXN, [], [[1, "/other"]], [])
         wire.call(v.RETAIN, 1)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 wire.set("/one", b"again")

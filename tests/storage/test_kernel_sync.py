@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from visord.storage import kernel_sync
 from visord.storage.disk import OsDisk
 from visord.storage.kernel_sync import KernelSync
@@ -45,7 +46,7 @@ def test_a_write_is_in_the_file_and_answered_on_the_loop(tmp_path: Path) -> None
         for number in range(50):
             answer = submit(SyncedWrite(file, b"%04d" % number, number * 4))
             assert not answer.done()
-            assert await asyncio.wait_for(answer, 10) == (None, None)
+            assert await asyncio.wait_for(answer, PATIENCE) == (None, None)
         assert file.pread(200, 0) == b"".join(b"%04d" % number for number in range(50))
 
     run(body)
@@ -57,7 +58,7 @@ def test_a_failing_sync_is_told_as_the_error_it_is(tmp_path: Path) -> None:
     file.close()
 
     async def body(_: KernelSync, submit: Any) -> None:
-        result, error = await asyncio.wait_for(submit(SyncedWrite(file, b"x", 0)), 10)
+        result, error = await asyncio.wait_for(submit(SyncedWrite(file, b"x", 0)), PATIENCE)
         assert result is None
         assert isinstance(error, OSError)
 
@@ -69,7 +70,7 @@ def test_a_result_below_zero_is_an_errno() -> None:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         sync._under_way += 1
         sync._finished(lambda result, error: answer.set_result(error), (1 << 64) - 5)
-        error = await asyncio.wait_for(answer, 10)
+        error = await asyncio.wait_for(answer, PATIENCE)
         assert isinstance(error, OSError)
         assert error.errno == 5
 
@@ -78,7 +79,7 @@ def test_a_result_below_zero_is_an_errno() -> None:
 
 def test_other_jobs_go_to_the_thread() -> None:
     async def body(_: KernelSync, submit: Any) -> None:
-        assert await asyncio.wait_for(submit(lambda: 7), 10) == (7, None)
+        assert await asyncio.wait_for(submit(lambda: 7), PATIENCE) == (7, None)
 
     run(body)
 
@@ -89,7 +90,7 @@ def test_closing_waits_for_what_is_under_way(tmp_path: Path) -> None:
     async def body(sync: KernelSync, submit: Any) -> None:
         answer = submit(SyncedWrite(file, b"x" * 4096, 0))
         sync.close()
-        assert await asyncio.wait_for(answer, 10) == (None, None)
+        assert await asyncio.wait_for(answer, PATIENCE) == (None, None)
 
     run(body)
     file.close()
