@@ -232,7 +232,7 @@ class Glob:
         self.exact = not any("*" in part or "?" in part for part in names)
         self.depth = None if crossing else len(names)
         self.levels: tuple[str | Callable[[str], object], ...] = tuple(map(_level, plain))
-        self.directory = _literal_directory(text)
+        self.directory = literal_directory(text)
         self.matches: Matches
         self.matches, self.prefix, self.suffix, self.rest, self.short, self._cost = compiled(text)
 
@@ -266,7 +266,8 @@ def _level(part: str) -> str | Callable[[str], object]:
     return compiled(part).matches if "*" in part or "?" in part else part
 
 
-def _literal_directory(text: str) -> str:
+def literal_directory(text: str) -> str:
+    """Return the deepest directory that holds all that a glob can match; without wildcards, the path itself."""
     wildcard = re.search(r"[*?]", text)
     return text if wildcard is None else parent(text[: wildcard.start()])
 

@@ -14,6 +14,28 @@ without an answer, so the server keeps the outcome of every write that may still
 
 A write that was refused for a passing reason did not happen: it gets a new id and is no RETRY, unless an
 earlier connection may have delivered it. What was given up (deadline, Ctrl-C) is never sent again.
+
+One connection goes OFFLINE - GREETING - READY - LEAVING, and to OFFLINE from anywhere. Each row is what an event makes
+of each state while a write has no answer: `>` bytes leave because of it, `!` the connection is to be given up
+(`broken`; the driver then says `lost`), `-` that cannot come.
+
+    event            OFFLINE     GREETING     READY        LEAVING
+    hello            GREETING>   GREETING>    GREETING>    GREETING>     what an interrupt left half lost is lost first
+    lost             OFFLINE     OFFLINE      OFFLINE      OFFLINE       sent writes become uncertain
+    request          OFFLINE     GREETING     READY>       LEAVING       kept until there is a node that takes it
+    welcome          -           READY>       -            -             everything without an answer goes out again
+    other cluster    -           GREETING!    -            -             and `fatal`, unless the address was a guess
+    refusal          -           GREETING!    READY        LEAVING       the answer to HELLO was no
+    answer           -           -            READY        LEAVING!      nothing is owed any more
+    not_leader       -           -            LEAVING!     LEAVING!      the write waits for another node
+    goaway, passing  -           GREETING!    LEAVING      LEAVING       it stays for the answer of the write
+    goaway, final    -           GREETING!    READY!       LEAVING!      "you are not served": no use in waiting
+    mark             -           GREETING     READY        LEAVING       of a watch that nobody has any more
+    nonsense         -           GREETING!    READY!       LEAVING!      no message after it can be trusted
+    silence          OFFLINE     GREETING     READY!       LEAVING!      the driver itself bounds a greeting
+
+READY alone sends, so a node that is being left gets nothing that it would hand back; LEAVING still receives, for who
+breaks off with a write on the way does not know what became of it. `tests/client/test_client_states.py` tests this.
 """
 
 from __future__ import annotations
@@ -23,15 +45,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import msgpack
-
 from visor._core.address import Address, learned
 from visor._core.call import Call, nothing_changed, nothing_yet
 from visor._core.feed import Feed
+from visor._core.in_flight import GREETING, LEAVING, OFFLINE, READY, InFlight
 from visor._core.inbound import Inbound
 from visor._core.log import log
 from visor._core.reach import greeting_seconds
-from visor._core.sendable import check_shape, plain, unsendable
 from visor._core.settings import Settings
 from visor._core.token import may_be_told
 from visor.errors import (
@@ -39,7 +59,6 @@ from visor.errors import (
     OutcomeUnknown,
     Rejected,
     RevMismatch,
-    TooLarge,
     Unavailable,
     VisorError,
     WriteTimeout,
@@ -52,7 +71,7 @@ from visor.protocol.limits import DEFAULT, Limits
 OK = verbs.OK
 ERROR = verbs.ERROR
 
-OFFLINE, GREETING, READY, LEAVING = range(4)
+__all__ = ["GREETING", "LEAVING", "OFFLINE", "READY", "ClientProtocol", "Watching"]
 
 SILENT = (
     "something takes connections there and does not greet: no Visor client port (a peer's or the metrics port?), "
@@ -92,46 +111,28 @@ class Watching(Call):
         self._session.watch_answered(self)
 
 
-class ClientProtocol:
+class ClientProtocol(InFlight):
     """One identity towards the registry, over as many connections as it takes."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self._settings = settings
         self.id = settings.session()
-        self.state = OFFLINE
-        self.limits: Limits = DEFAULT
-        self._in_flight = DEFAULT.in_flight
-        self._frame = DEFAULT.frame
         self.cluster: str | None = None
         self.node: str | None = None
         self.server = ""
         self.rev = 0
         """The highest rev seen: no node that is behind it may answer."""
-        self.pending: dict[int, Call] = {}
-        """Calls with an id, ascending: on the wire, in the backlog, or (uncertain writes) in `delayed`."""
-        self._writes: dict[int, Call] = {}
-        self._backlog: deque[Call] = deque()
-        """Calls that wait for a connection or for room in flight."""
         self.delayed: list[tuple[float, Call | Feed]] = []
         """Calls and feeds that wait for their next attempt."""
         self.feeds: set[Feed] = set()
         self._wired: dict[int, Feed] = {}
-        self._pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=True).pack
-        self._outgoing: list[bytes] = []
         self._inbound = Inbound()
-        self._last_id = 0
         self._latest = 0
         """The highest rev that was heard of: any node may be behind it."""
         self._born: int | None = None
         """A rev that there was before this session wrote anything: a node that has not forgotten any session since then
         knows that what it does not know of this one has not happened."""
-        self._packed = 0
-        self._flushed = 0
-        self.heard = 0.0
-        self._owing = math.nan
-        """`heard` when a call went unanswered: nothing was heard since then as long as they are equal."""
-        self._silence = 0.0
-        """Seconds of silence up to then. Calls that are given up one after the other must not hide it."""
         self._ready = 0.0
         """When this connection was greeted."""
         self._pinged = False
@@ -141,8 +142,6 @@ class ClientProtocol:
         """The node's answer to HELLO, when it was no."""
         self.useful = False
         """This connection has answered something besides HELLO."""
-        self.urgent = False
-        """There is something that no caller will see to: bytes to flush, or `broken`."""
         self.fatal: Callable[[], VisorError] | None = None
         """Why no connection will do any more."""
         self._hello_id = 0
@@ -157,114 +156,6 @@ class ClientProtocol:
         """Why it is being left."""
         self._guess = False
         """This connection leads to a learned address: who answers there may be anybody."""
-
-    # -- requests -------------------------------------------------------------------------------------
-    def submit(self, call: Call, now: float) -> None:
-        """Give the call an id and send it, or keep it until it can be sent.
-
-        Unsendable or TooLarge when no server would read it: then nothing here knows of it.
-        """
-        message = call.message
-        message[1] = request = self._last_id + 1
-        if call.write:
-            message[2] = next(iter(self._writes), request)
-        data = self._bytes(message)
-        self._last_id = call.id = request
-        pending = self.pending
-        if not pending:
-            if self.heard != self._owing:
-                self.heard = now  # nobody was listening before: silence counts from here
-            else:
-                self._count_on(now)
-        pending[request] = call
-        if call.write:
-            self._writes[request] = call
-        if self.state == READY and not self._backlog and len(pending) <= self.limits.in_flight:
-            call.sent = True
-            self._packed = request
-            self._outgoing.append(data)
-        else:
-            self._backlog.append(call)
-
-    def _bytes(self, message: Any) -> bytes:
-        """Return the bytes of a request; Unsendable or TooLarge when no server would read it."""
-        try:
-            data = self._pack(message)
-        except Exception as error:  # the packer raises many kinds
-            raise unsendable(message, error) from error
-        if not plain(map(type, message)):
-            check_shape(message)
-        if len(data) > self._frame:
-            # It would end the connection instead.
-            raise TooLarge(what="a message", limit=self._frame, actual=len(data))
-        return data
-
-    def _count_on(self, now: float) -> None:
-        """Count silence from here, and add what an unanswered call has seen of it before."""
-        self._owing = self.heard = now - self._silence
-
-    def begin(self, message: list[Any], write: bool) -> bytes | None:
-        """Return the bytes of a request that goes out at once; None when it cannot, and `submit` must queue it.
-
-        The bytes count as sent. `register` must follow, and may follow when they are on their way: what is
-        done then costs no time. Unsendable or TooLarge when no server would read it.
-        """
-        if self.state != READY or self._backlog or len(self.pending) >= self._in_flight:
-            return None
-        message[1] = request = self._last_id + 1
-        if write:
-            message[2] = next(iter(self._writes), request)
-        data = self._bytes(message)
-        self._last_id = self._packed = self._flushed = request
-        return data
-
-    def register(self, call: Call, now: float) -> None:
-        """Take in the call whose bytes `begin` made."""
-        call.id = request = call.message[1]
-        call.sent = True
-        if not self.pending:
-            if self.heard != self._owing:
-                self.heard = now
-            else:
-                self._count_on(now)
-        self.pending[request] = call
-        if call.write:
-            self._writes[request] = call
-
-    def abandon(self, call: Call) -> None:
-        """Nobody waits for this call any more: forget it, and never send it again."""
-        if call.done:
-            return
-        call.done = True
-        self._cancel(call)
-        self._drop(call)
-
-    def _cancel(self, call: Call) -> None:
-        # A read may be waiting at the server for a rev to come; a write is decided as it arrives.
-        if call.sent and not call.write and self.state in (READY, LEAVING):
-            self._say((verbs.CANCEL, self._new_id(), call.id))
-
-    def _new_id(self) -> int:
-        self._last_id += 1
-        return self._last_id
-
-    def _drop(self, call: Call) -> None:
-        self.pending.pop(call.id, None)
-        self._writes.pop(call.id, None)
-
-    def take(self) -> bytes:
-        """Return the bytes to send now; they count as sent."""
-        self._flushed = self._packed
-        self.urgent = False
-        if not self._outgoing:
-            return b""
-        data = b"".join(self._outgoing)
-        self._outgoing.clear()
-        return data
-
-    def _say(self, message: tuple[Any, ...]) -> None:
-        self.urgent = True
-        self._outgoing.append(self._pack(message))
 
     @property
     def wanted(self) -> bool:

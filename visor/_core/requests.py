@@ -13,6 +13,7 @@ from visor.codecs import Codec
 from visor.errors import Conflict, Exists, NotFound, RevMismatch
 from visor.guard import Guard
 from visor.op import Op
+from visor.paths import literal_directory
 from visor.protocol import verbs
 from visor.select import Selector
 from visor.values import NODES, Node
@@ -109,17 +110,12 @@ def literal_parts(what: str | Selector) -> list[str]:
     if isinstance(what, str):
         from visor._core.braces import expand  # for transactions that scan alone
 
-        return [_literal(text) for text in expand(what)]
+        return [literal_directory(text) for text in expand(what)]
     if what.parts:
         return [literal for part in what.parts for literal in literal_parts(part)]
     if what.kind == verbs.SEL_RANGE:
         return ["/"]
     return literal_parts(what.text) if what.kind == verbs.SEL_GLOB else [what.text]
-
-
-def _literal(text: str) -> str:
-    cut = min((at for at in (text.find("*"), text.find("?")) if at >= 0), default=-1)
-    return text if cut < 0 else text[:cut].rpartition("/")[0] or "/"
 
 
 def changed_part(parts: Sequence[str], before: Any, now: Any) -> str:

@@ -68,13 +68,7 @@ class Script:
         line = f"line {lines[position]}, " if position < len(lines) else ""
         return f"{line}operation {position + 1} of {word}"
 
-    def paths_written(self) -> list[str]:
-        """Return the paths that `then` or `else` sets or deletes, once each, in order."""
-        written = [each.path for each in (*self.then, *self.orelse) if each.kind in _WRITES]
-        return list(dict.fromkeys(written))
 
-
-_WRITES = (op.set("/", b"").kind, op.delete("/").kind)
 _NUMBER_GUARDS: dict[str, Callable[[int], Guard]] = {
     "rev": guard.rev,
     "since": guard.since,

@@ -16,11 +16,12 @@ import socket
 import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine
+from random import Random
 from typing import Any, cast
 
 from visor._core import client
 from visor._core.address import Address
-from visor._core.backoff import Deadline, in_seconds, whole_of
+from visor._core.backoff import Backoff, Deadline, in_seconds, whole_of
 from visor._core.call import Call, no_time
 from visor._core.client import ClientProtocol
 from visor._core.feed import Feed
@@ -115,14 +116,15 @@ class Connection(asyncio.Protocol):
 class Pauses:
     """Pauses between attempts of something, within a deadline."""
 
-    def __init__(self, settings: Settings, deadline: Deadline) -> None:
-        self._settings = settings
+    def __init__(self, backoff: Backoff, random: Random, deadline: Deadline) -> None:
+        self._backoff = backoff
+        self._random = random
         self._deadline = deadline
         self._attempt = 0
 
     async def next(self) -> bool:
         """Wait; return False instead when the deadline would pass meanwhile."""
-        pause = self._settings.backoff.pause(self._attempt, self._settings.random)
+        pause = self._backoff.pause(self._attempt, self._random)
         self._attempt += 1
         if pause >= self._deadline.left():
             return False
@@ -200,9 +202,10 @@ class Driver:
         seconds = self._timeout if timeout is None else in_seconds(timeout)
         return Deadline(self._clock, self._clock() + seconds, whole_of(timeout, seconds))
 
-    def pauses(self, timeout: float | None) -> Pauses:
-        """Return the pauses between attempts within `timeout`."""
-        return Pauses(self._settings, self.deadline(timeout))
+    def pauses(self, timeout: float | None, backoff: Backoff | None = None) -> Pauses:
+        """Return the pauses between attempts within `timeout`; `backoff`: others than those between connections."""
+        settings = self._settings
+        return Pauses(backoff or settings.backoff, settings.random, self.deadline(timeout))
 
     async def call(self, message: list[Any], write: bool, timeout: float | None) -> Any:
         """Do one request and return its result."""

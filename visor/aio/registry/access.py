@@ -8,7 +8,6 @@ but the one that the caller wants.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -91,7 +90,6 @@ class Access:
 
     __slots__ = (
         "_clock",
-        "_contest",
         "_hurry",
         "_path",
         "_relative",
@@ -108,7 +106,6 @@ class Access:
         self._clock = clock
         self._path = client.channel.root.path
         self._relative = client.channel.root.relative
-        self._contest = replace(client.channel.settings, backoff=CONTEST)
         self._hurry: Hurry | None = None
         self.unhurried: Access = self
         """The same without the deadline of one call: what a call returns works with that."""
@@ -140,9 +137,7 @@ class Access:
 
     def pauses(self) -> Pauses:
         """Return the pauses between attempts within the deadline of the call (without one: in the time of `dial`)."""
-        pauses = self.client.channel.driver.pauses(self.left())
-        pauses._settings = self._contest
-        return pauses
+        return self.client.channel.driver.pauses(self.left(), CONTEST)
 
     def left(self) -> float | None:
         """Return the seconds that the call has left, None when it has no deadline; DeadlineExceeded for none left."""

@@ -629,9 +629,13 @@ class Snapshot:
     async def verify(self, *, timeout: float | None = None) -> list[Fault]:
         """Look at every file of the domain and return what is wrong: nothing may be half there or left over."""
         view = self._within(timeout)
-        from visor.aio.registry.audit import verify
+        from visor._core.registry.audit import faults
 
-        return await verify(access_of(view), self._rev)
+        stored: dict[str, tuple[bytes, int]] = {}
+        for root in layout.ROOTS:
+            _, rows = await access_of(view).scan(select.tree(root), self._rev)
+            stored.update({path: (version[1], version[4]) for path, version in rows})
+        return faults(stored)
 
     async def watch_event(
         self,

@@ -625,9 +625,13 @@ class Snapshot:
     def verify(self, *, timeout: float | None = None) -> list[Fault]:
         """Look at every file of the domain and return what is wrong: nothing may be half there or left over."""
         view = self._within(timeout)
-        from visor.blocking.registry.audit import verify
+        from visor._core.registry.audit import faults
 
-        return verify(access_of(view), self._rev)
+        stored: dict[str, tuple[bytes, int]] = {}
+        for root in layout.ROOTS:
+            _, rows = access_of(view).scan(select.tree(root), self._rev)
+            stored.update({path: (version[1], version[4]) for path, version in rows})
+        return faults(stored)
 
     def watch_event(
         self,
