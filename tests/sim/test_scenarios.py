@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import msgpack
@@ -90,6 +91,10 @@ def lag(world: World, host: Host, seconds: float) -> None:
     leader = world.leader()
     assert leader is not None and leader.node is not None and host.node is not None
     assert leader.node.log.first_index > host.node.log.last_index
+    for other in world.hosts:
+        if other is not host:  # what was sent before the log was trimmed must not arrive after all
+            world.network.break_connections(host.address, other.address)
+            world.network.break_connections(other.address, host.address)
     world.network.heal_all()
 
 
@@ -222,6 +227,19 @@ def test_a_member_that_caught_up_through_the_log_does_not_install_what_it_fetche
     come_to_rest(world)
 
 
+def falsified(honest: Callable[[], list[Any] | None], lie: str) -> list[Any] | None:
+    """Return the offer of a checkpoint that says what cannot be: an odd configuration, or tables of another index."""
+    offer = honest()
+    if offer is None:
+        return None
+    content = msgpack.unpackb(offer[2][8:-4], strict_map_key=False)
+    content |= (
+        {"config": b"none"} if lie == "config" else {"tables": {**content["tables"], "time": 0, "index": 3}}
+    )
+    data = offer[2][:8] + msgpack.packb(content)
+    return [*offer[:2], data + zlib.crc32(data).to_bytes(4, "little")]
+
+
 @pytest.mark.parametrize("seconds", [0.0, 3.0], ids=["new", "with a state"])
 @pytest.mark.parametrize("lie", ["config", "tables"])
 def test_a_member_that_was_given_a_checkpoint_that_cannot_be_loaded_starts_and_catches_up(
@@ -230,26 +248,10 @@ def test_a_member_that_was_given_a_checkpoint_that_cannot_be_loaded_starts_and_c
     world = begun()
     host = replica(world)
     go_on(world, seconds)
-    lag(world, host, 9.0)
-    leader = world.leader()
-    assert leader is not None and leader.node is not None
-    outgoing = leader.node.install.outgoing
-    honest = outgoing.offer
-
-    def lying() -> list[Any] | None:
-        offer = honest()
-        if offer is None:
-            return None
-        content = msgpack.unpackb(offer[2][8:-4], strict_map_key=False)
-        content |= (
-            {"config": b"none"}
-            if lie == "config"
-            else {"tables": {**content["tables"], "time": 0, "index": 3}}
-        )
-        data = offer[2][:8] + msgpack.packb(content)
-        return [*offer[:2], data + zlib.crc32(data).to_bytes(4, "little")]
-
-    outgoing.offer = lying  # type: ignore[method-assign]
+    liars = [one.node.install.outgoing for one in world.running() if one is not host and one.node is not None]
+    for outgoing in liars:  # whoever leads
+        outgoing.offer = partial(falsified, outgoing.offer, lie)  # type: ignore[method-assign]
+    lag(world, host, 9.0)  # (an offer may be under way before it is back)
     assert host.node is not None and (host.node.machine.store.rev > 0) == (seconds > 0)
     before = host.node.checkpointer.index
     world.scheduler.run_until(world.scheduler.now + 4.0)
@@ -262,7 +264,8 @@ def test_a_member_that_was_given_a_checkpoint_that_cannot_be_loaded_starts_and_c
     assert host.node is not None
     assert host.node.checkpointer.index == before
     assert host.node.install.incoming.received > 0 or stopped
-    outgoing.offer = honest  # type: ignore[method-assign]
+    for outgoing in liars:
+        del outgoing.offer
     come_to_rest(world)
     assert host.node is not None and host.node.machine.index > before
 
