@@ -10,13 +10,12 @@ import pytest
 
 import visor
 import visor.aio
+from tests.admin.members import Members
 from tests.client.fake_server import FakeConnection, FakeServer
 from tests.patience import PATIENCE
 from visor import errors
 from visor._core.address import learned
 from visor.protocol import verbs
-
-from .members import Members
 
 
 def greeting(server: FakeServer, addresses: list[Any]) -> Callable[[FakeConnection, list[Any]], None]:

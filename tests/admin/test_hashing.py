@@ -73,7 +73,7 @@ def test_a_member_that_differs_stops_serving_and_all_are_told(three: Members, ro
     assert bad is not None
     good = [name for name in ("n1", "n2", "n3") if name != bad]
     corrupt(three, bad)
-    with three.dial(bad, good[0], timeout=PATIENCE) as moving, three.dial(bad, timeout=1.5) as stuck:
+    with three.dial(bad, good[0], timeout=PATIENCE) as moving, three.dial(bad) as stuck:
         watch = moving.watch("/w/**")
         answer = command(three.address(good[0]), "cluster", "hash", "--json")
         assert answer.code == 9
@@ -83,9 +83,9 @@ def test_a_member_that_differs_stops_serving_and_all_are_told(three: Members, ro
         assert digests[good[0]] == digests[good[1]] != digests[bad]
 
         for call in (
-            lambda: stuck.get("/f/77"),
-            lambda: stuck.set("/x", b""),
-            lambda: stuck.ls("/", stale=True),
+            lambda: stuck.get("/f/77", timeout=0.5),
+            lambda: stuck.set("/x", b"", timeout=0.5),
+            lambda: stuck.ls("/", stale=True, timeout=0.5),
         ):
             with pytest.raises(errors.Unavailable):
                 call()

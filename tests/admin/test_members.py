@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 import visor
+from tests.admin.command import visor as command
+from tests.admin.members import Members
 from visor import errors
-
-from .command import visor as command
-from .members import Members
 
 
 def test_any_member_tells_who_belongs_and_how_far_they_are(three: Members) -> None:
@@ -186,7 +185,7 @@ def test_health_is_0_only_when_all_is_well(three: Members) -> None:
 def test_a_learner_sends_who_would_change_the_members_to_a_voter(members: Members) -> None:
     members.start("n1")
     members.start("n2", learner=True)
-    with members.dial("n2", timeout=2.0) as learner:
+    with members.dial("n2") as learner:
         assert learner.admin.members().find("n2") is not None
         assert learner.admin.compare().equal
         learner.set("/a", b"forwarded")

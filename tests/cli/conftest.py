@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_harness import Node, Visor, start_node, stop_node
+
+from tests.cli.cli_harness import Node, Visor, start_node, stop_node
+from tests.patience import PATIENCE
 
 _numbers = itertools.count(1)
+ALL_THE_TIME = f"{PATIENCE:g}s"
+"""For commands that say nothing of time."""
 
 
 @pytest.fixture(scope="session")
@@ -40,12 +44,16 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Visor:
 @pytest.fixture
 def visor(node: Node, bare: Visor) -> Visor:
     """The command against the common node, below a root of its own."""
-    bare.environment |= {"VISOR_ADDR": node.address, "VISOR_ROOT": f"/t{next(_numbers)}"}
+    bare.environment |= {
+        "VISOR_ADDR": node.address,
+        "VISOR_ROOT": f"/t{next(_numbers)}",
+        "VISOR_TIMEOUT": ALL_THE_TIME,
+    }
     return bare
 
 
 @pytest.fixture
 def own_visor(own_node: Node, bare: Visor) -> Visor:
     """The command against a node of its own."""
-    bare.environment |= {"VISOR_ADDR": own_node.address}
+    bare.environment |= {"VISOR_ADDR": own_node.address, "VISOR_TIMEOUT": ALL_THE_TIME}
     return bare

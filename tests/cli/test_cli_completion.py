@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_harness import ROOT, Visor
 
+from tests.cli.cli_harness import ROOT, Visor
 from tests.patience import PATIENCE, eventually
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_harness import Visor
 from hypothesis import given
 from hypothesis import strategies as st
 
 import visor
+from tests.cli.cli_harness import Visor
 from visor import errors
 from visor.cli import contexts
 from visor.cli.contexts import Context, Contexts

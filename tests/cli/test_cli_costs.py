@@ -15,8 +15,8 @@ from typing import Any
 
 import click
 import pytest
-from cli_harness import ROOT, Node, Visor
 
+from tests.cli.cli_harness import ROOT, Node, Visor
 from tests.patience import PATIENCE
 from visor.cli.app import app
 

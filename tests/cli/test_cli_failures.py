@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_harness import ROOT, Node, Visor
 
 import visor as visor_package
+from tests.cli.cli_harness import ROOT, Node, Visor
 from tests.patience import PATIENCE
 from visor import errors
 from visor.cli import exits, failure

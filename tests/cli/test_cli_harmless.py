@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from cli_harness import Visor
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cli.cli_harness import Visor
 from visor import errors
 from visor._core.harmless import Careful, harmless, json_text
 from visor._core.log_lines import LogLines

@@ -8,8 +8,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from cli_harness import Visor
-
+from tests.cli.cli_harness import Visor
 from tests.patience import GROWING, PATIENCE
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_harness import Visor
 
+from tests.cli.cli_harness import Visor
 from tests.patience import PATIENCE
 
 SHOW = 'echo "$VISOR_LOCK$VISOR_ELECTION $VISOR_FENCE $VISOR_LEASE $VISOR_LOCK_FILE"'

@@ -7,10 +7,10 @@ import re
 import socket
 
 import pytest
-from cli_harness import Visor
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cli.cli_harness import Visor
 from visor import guard
 from visor.cli.guards import judge, words
 from visor.cli.screen import cut, width

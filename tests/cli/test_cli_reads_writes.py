@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_harness import Visor
+
+from tests.cli.cli_harness import Visor
 
 BINARY = bytes(range(256)) * 3 + b"\r\n\x00"
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_harness import ROOT, Visor
 
+from tests.cli.cli_harness import ROOT, Visor
 from tests.patience import PATIENCE
 
 

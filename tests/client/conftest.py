@@ -13,11 +13,10 @@ import pytest
 from _visor_pytest import visor_client, visor_server
 
 import visor
+from tests.client.fake_server import FakeServer
 from tests.lease_time import LeaseTime
 from tests.patience import LONG_TTL, PATIENCE
 from visor.testing import Server
-
-from .fake_server import FakeServer
 
 __all__ = [
     "client",

@@ -15,13 +15,12 @@ import pytest
 
 import visor
 import visor.aio
+from tests.client.proxy import Proxy
 from tests.patience import GROWING, LONG_TTL, PATIENCE
 from visor import codecs, errors, guard, op
 from visor._core.state import ClientState
 from visor._drivers.environment import gather
 from visor.testing import Server
-
-from .proxy import Proxy
 
 
 class TestWhatIsNotThere:

@@ -14,15 +14,14 @@ import pytest
 
 import visor
 import visor.aio
+from tests.client.fake_server import PASS, FakeConnection, FakeServer
+from tests.client.proxy import Link, Proxy
 from tests.patience import PATIENCE
 from visor import codecs, errors, op
 from visor._drivers.environment import gather
 from visor.protocol import verbs
 from visor.protocol.frames import encode
 from visor.testing import Server
-
-from .fake_server import PASS, FakeConnection, FakeServer
-from .proxy import Link, Proxy
 
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 import visor
 import visor.aio
+from tests.client.proxy import Link, Proxy
+from tests.client.test_locks import run_all
 from tests.lease_time import LeaseTime
 from tests.patience import LONG_TTL, PATIENCE, eventually
 from visor import errors, guard, op
@@ -21,9 +23,6 @@ from visor._core.backoff import Deadline
 from visor._core.recipes.queue import Contender, holders, in_order, is_contender, queue_of, told
 from visor.blocking.recipes._place import Place
 from visor.testing import Server
-
-from .proxy import Link, Proxy
-from .test_locks import run_all
 
 NAME = "/locks/db"
 

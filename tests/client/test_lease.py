@@ -12,14 +12,13 @@ import pytest
 
 import visor
 import visor.aio
+from tests.client.proxy import Link, Proxy
 from tests.lease_time import STEP, LeaseTime
 from tests.patience import LONG_TTL, PATIENCE, eventually
 from visor import Kind, LeaseState, errors, guard, op
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder
 from visor.testing import Server, server
-
-from .proxy import Link, Proxy
 
 
 def gone(client: visor.Client[bytes], path: str) -> visor.Commit[bytes]:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import visor
+from tests.client.proxy import Link, Proxy
 from tests.lease_time import LeaseTime
 from tests.patience import LONG_TTL, PATIENCE, eventually
 from visor import LeaseState, errors, guard, op
@@ -22,8 +23,6 @@ from visor._core.recipes.queue import Contender, blocker, delay_text, in_order, 
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder
 from visor.testing import Server
-
-from .proxy import Link, Proxy
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "/locks/db"

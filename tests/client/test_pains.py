@@ -17,13 +17,12 @@ import pytest
 
 import visor
 import visor.aio
+from tests.client.fake_server import FakeServer
 from tests.patience import GROWING, PATIENCE, eventually
 from visor import errors
 from visor._drivers.environment import gather
 from visor.protocol import verbs
 from visor.testing import Server
-
-from .fake_server import FakeServer
 
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 STRIKES = int(300 * SOAK)
@@ -306,7 +305,7 @@ class Hail:
 
 
 def _pass() -> object:
-    from .fake_server import PASS
+    from tests.client.fake_server import PASS
 
     return PASS
 

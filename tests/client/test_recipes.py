@@ -11,13 +11,12 @@ import pytest
 
 import visor
 import visor.aio
+from tests.client.proxy import Proxy
+from tests.client.test_locks import run_all
 from tests.lease_time import LeaseTime
 from tests.patience import LONG_TTL, PATIENCE, eventually
 from visor import LeaseState, errors
 from visor.testing import Server
-
-from .proxy import Proxy
-from .test_locks import run_all
 
 
 class TestSemaphore:

@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 
 import visor
 import visor.blocking._keeper
+from tests.client.fake_server import FakeServer
+from tests.client.proxy import Proxy
+from tests.client.virtual import Silence, VirtualLoop, World
 from tests.patience import PATIENCE, eventually
 from visor import LeaseState, errors
 from visor._core.reach import LEAST_SECONDS, greeting_seconds
 from visor._core.recipes.lease import LEAST_ATTEMPT, attempt_seconds
 from visor.protocol import verbs
 from visor.testing import Server
-
-from .fake_server import FakeServer
-from .proxy import Proxy
-from .virtual import Silence, VirtualLoop, World
 
 SILENCES = [silence for silence in Silence if silence is not Silence.NONE]
 TTLS = st.sampled_from([1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 25.0, 29.0, 30.0, 60.0]) | st.floats(1.0, 120.0)

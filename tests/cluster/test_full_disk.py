@@ -10,6 +10,7 @@ import pytest
 
 import visor
 from tests.cluster.processes import Cluster, Member, Plan
+from tests.patience import PATIENCE
 from tests.small_disk import can_mount
 from visor.errors import NoSpace
 
@@ -53,7 +54,7 @@ def write(client: visor.Client[bytes], size: int = 10) -> bool:
 def test_writes_go_on_while_one_disk_is_full(cluster: Cluster) -> None:
     leader = cluster.leader()
     assert leader is not None
-    with visor.dial(cluster.addresses, timeout=10.0) as client:
+    with visor.dial(cluster.addresses, timeout=PATIENCE) as client:
         fill(leader, client)
         began = time.monotonic()
         done = 0
@@ -65,7 +66,7 @@ def test_writes_go_on_while_one_disk_is_full(cluster: Cluster) -> None:
         assert leader.disk is not None
         leader.disk.empty()
         cluster.await_voters(3)
-        with visor.dial([leader.client], timeout=10.0) as there:
+        with visor.dial([leader.client], timeout=PATIENCE) as there:
             deadline = time.monotonic() + SECONDS
             while not write(there):
                 assert time.monotonic() < deadline, "the member whose disk was full takes no writes"

@@ -13,6 +13,7 @@ import pytest
 from tests.cluster import ports
 from tests.cluster.links import BROKEN, CUT, Links, between, towards
 from tests.cluster.proxy import Rule
+from tests.patience import PATIENCE
 
 
 class Echo:
@@ -80,7 +81,7 @@ def silent(sock: socket.socket, seconds: float) -> bool:
     except TimeoutError:
         return True
     finally:
-        sock.settimeout(5.0)
+        sock.settimeout(PATIENCE)
 
 
 def read(sock: socket.socket, size: int) -> bytes:

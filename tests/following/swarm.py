@@ -9,9 +9,8 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 import visor
+from tests.following.clients import dial
 from visor.store import FrozenDict, Index, Kind, Record, Store, extension_kinds
-
-from .clients import dial
 
 
 class TaskState(IntEnum):

@@ -12,13 +12,12 @@ import pytest
 import visor
 import visor.aio
 from tests.client.proxy import Proxy
+from tests.following.clients import cut_off, dial, dial_async
 from tests.patience import PATIENCE, eventually
 from visor import codecs, errors, op
 from visor._core.following.pages import MOST
 from visor.following import Follower, Following, Mirror, SimpleFollower, Source, follow
 from visor.testing import Server
-
-from .clients import cut_off, dial, dial_async
 
 Node = visor.File[str]
 

@@ -13,13 +13,12 @@ import pytest
 
 import visor
 from tests.client.proxy import Proxy
+from tests.following.clients import cut_off, dial
 from tests.patience import PATIENCE, eventually
 from visor import codecs, errors, op, select
 from visor.blocking.following.local_copy import LocalCopy
 from visor.following import Batch, Mirror, Origin, ReaderDropped, Stopped, WatcherClosed
 from visor.testing import Server
-
-from .clients import cut_off, dial
 
 
 @contextmanager

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.processes import Cluster, Plan
-
-from .world import World
+from tests.following.world import World
 
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.following.world import World
 from visor.testing import server
-
-from .world import World
 
 SOAK = float(os.environ.get("VISOR_SOAK", "1"))
 GIVEN = [text for text in os.environ.get("VISOR_FOLLOW_ADDRESSES", "").split(",") if text]

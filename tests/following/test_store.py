@@ -16,6 +16,8 @@ import visor
 import visor.aio
 import visor.aio.store
 from tests.client.proxy import Proxy
+from tests.following.clients import dial, dial_async
+from tests.following.swarm import KINDS, Node, Role, Task, TaskState, store_and_client, store_at
 from tests.patience import PATIENCE
 from visor import codecs, errors
 from visor.following import Follower, Following, WatcherClosed
@@ -44,9 +46,6 @@ from visor.store import (
     on,
 )
 from visor.testing import Server
-
-from .clients import dial, dial_async
-from .swarm import KINDS, Node, Role, Task, TaskState, store_and_client, store_at
 
 
 def create(*records: Record) -> Callable[[Transaction], None]:

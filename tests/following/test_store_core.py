@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import visor
+from tests.following.swarm import TASK, Task, TaskState
 from visor._core.following.cache import Cache
 from visor._core.following.delta import Batch
 from visor._core.store import by
@@ -33,8 +34,6 @@ from visor._core.store.schema import ALLOWED, fields_of
 from visor._core.store.tables import Tables
 from visor._core.store.transaction import PORTION, Command, Transaction
 from visor.values import Kind as Change
-
-from .swarm import TASK, Task, TaskState
 
 NOBODY = UUID(int=0)
 UserId = NewType("UserId", str)

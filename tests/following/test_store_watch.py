@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 
 from tests.client.proxy import Proxy
+from tests.following.clients import cut_off, dial
+from tests.following.swarm import KINDS, Node, Task, TaskState, store_and_client, store_at
+from tests.following.test_store import create
 from tests.patience import PATIENCE
 from visor import errors
 from visor.following import ReaderDropped, Stopped
 from visor.store import Action, Committed, Events, Record, Spec, Store, Transaction, UnknownKind, by, on
 from visor.testing import Server
-
-from .clients import cut_off, dial
-from .swarm import KINDS, Node, Task, TaskState, store_and_client, store_at
-from .test_store import create
 
 RUNNING = TaskState.RUNNING
 

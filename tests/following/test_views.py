@@ -17,6 +17,8 @@ import pytest
 import visor
 import visor.aio.views
 from tests.client.proxy import Proxy
+from tests.following.clients import cut_off, dial
+from tests.following.test_views_core import Feature
 from tests.lease_time import LeaseTime
 from tests.patience import LONG_TTL, PATIENCE, eventually
 from visor import codecs, errors
@@ -41,9 +43,6 @@ from visor.views import (
 from visor.views import (
     http as http_probe,
 )
-
-from .clients import cut_off, dial
-from .test_views_core import Feature
 
 
 @contextmanager

@@ -11,12 +11,11 @@ import pytest
 import visor
 import visor.aio
 from tests.client.proxy import Proxy
+from tests.following.clients import cut_off, dial, dial_async
 from tests.patience import PATIENCE, eventually
 from visor import codecs, errors
 from visor.following import BacklogDone, Cell, WatcherClosed, watch_one
 from visor.testing import Server
-
-from .clients import cut_off, dial, dial_async
 
 
 class TestWatchOne:

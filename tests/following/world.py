@@ -14,11 +14,10 @@ from typing import Any
 
 import visor
 from tests.client.proxy import Link, Proxy
+from tests.following.clients import dial
 from tests.patience import PATIENCE
 from visor import errors, op
 from visor.following import Batch, Follower, Following, Mirror, Source
-
-from .clients import dial
 
 State = dict[str, str]
 ROOT = "/w"

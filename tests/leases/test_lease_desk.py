@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from tests.leases.clerk import Desk
 from visor.protocol import verbs as v
 from visord.state.refusal import Refusal
-
-from .clerk import Desk
 
 NO_QUORUM = Refusal("no_quorum", "nobody answers", {})
 

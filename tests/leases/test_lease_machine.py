@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.leases.clerk import Clerk
 from visor.protocol import verbs as v
 from visor.protocol.limits import Limits
 from visord.state.digest import state_hash
@@ -15,8 +16,6 @@ from visord.state.importing import import_commits
 from visord.state.refusal import Refusal
 from visord.state.tables import export_tables, import_tables
 from visord.state.trim import trim
-
-from .clerk import Clerk
 
 
 @pytest.fixture

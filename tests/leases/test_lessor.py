@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.leases.clerk import Clerk
 from visord.leases.lessor import AGAIN, STALL, Lessor
 from visord.state.refusal import Refusal
-
-from .clerk import Clerk
 
 PLENTY = 1000
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgpack
-from fake_disk import FakeDisk
-from trap_world import HEARTBEAT, MAX_TIMEOUT, MIN_TIMEOUT, Member, Raw, World
 
+from tests.raft.trap_world import HEARTBEAT, MAX_TIMEOUT, MIN_TIMEOUT, Member, Raw, World
+from tests.storage.fake_disk import FakeDisk
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration
 from visord.raft.configuration import Member as Who

@@ -18,7 +18,8 @@ from typing import Any
 from pysyncobj import FAIL_REASON, SyncObjConf
 from pysyncobj.node import Node
 from pysyncobj.transport import Transport
-from trap_world import HEARTBEAT, MAX_TIMEOUT, MIN_TIMEOUT, Member, Raw, World
+
+from tests.raft.trap_world import HEARTBEAT, MAX_TIMEOUT, MIN_TIMEOUT, Member, Raw, World
 
 NEVER = 10**9
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgpack
 import pytest
-from fake_disk import FakeDisk
 
+from tests.storage.fake_disk import FakeDisk
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration, encode
 from visord.raft.configuration import Member as Who

@@ -10,8 +10,8 @@ from typing import Any
 
 import pysyncobj.syncobj
 import pytest
-from fake_disk import FakeDisk
 
+from tests.storage.fake_disk import FakeDisk
 from visord.peers import messages as msg
 from visord.raft.engine import Engine, alone
 from visord.raft.log import RaftLog

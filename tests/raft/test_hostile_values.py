@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from fake_disk import FakeDisk
 
+from tests.storage.fake_disk import FakeDisk
 from visord.raft import inspection, old_frames, records, recovery
 from visord.raft.log import RaftLog
 from visord.raft.old_frames import MAGIC, OldFrames

@@ -12,8 +12,8 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-from fake_disk import FakeDisk, PowerCut
 
+from tests.storage.fake_disk import FakeDisk, PowerCut
 from visord.raft.log import RaftLog
 from visord.raft.records import FRAME_SIZE, RECORD_SIZE
 from visord.raft.segments import Options

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ours import OurMember
-from trap_world import World
+from tests.raft.ours import OurMember
+from tests.raft.trap_world import World
 
 
 def ours(world: World, me: str) -> OurMember:

@@ -6,8 +6,7 @@ import os
 import random
 from typing import Any
 
-from fake_disk import FakeDisk, PowerCut
-
+from tests.storage.fake_disk import FakeDisk, PowerCut
 from visor.protocol.verbs import DELETE, RETAIN, SET
 from visord.check import check
 from visord.raft.engine import Engine, alone

@@ -15,9 +15,10 @@ import os
 from pathlib import Path
 
 import pytest
-from ours import OurMember
-from stock import StockMember
-from trap_world import LAN, World
+
+from tests.raft.ours import OurMember
+from tests.raft.stock import StockMember
+from tests.raft.trap_world import LAN, World
 
 SEEDS = range(max(1, int(3 * float(os.environ.get("VISOR_SOAK", "1")))))
 

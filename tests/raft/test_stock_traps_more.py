@@ -24,12 +24,12 @@ from typing import Any
 
 import pysyncobj.journal
 import pytest
-from ours import OurMember
 from pysyncobj import FAIL_REASON
 from pysyncobj.node import Node
-from stock import StockMember
-from trap_world import LAN, World
 
+from tests.raft.ours import OurMember
+from tests.raft.stock import StockMember
+from tests.raft.trap_world import LAN, World
 from visord.peers.frames import decode
 from visord.storage.errors import DamageError
 
@@ -451,13 +451,10 @@ def test_11_ours_tells_by_index_and_term(reaches: bool) -> None:
 
 def order_of_messages(kind: str, hash_seed: str) -> str:
     """Run the same seed in a process of its own; return what was sent by whom to whom, in a few letters."""
-    folder = Path(__file__).resolve().parent
-    code = (
-        f"import sys; sys.path[:0] = {[str(folder), str(folder.parent / 'storage'), str(folder.parents[1])]!r}\n"
-        f"import test_stock_traps_more as t\nprint(t.message_order({kind!r}))"
-    )
+    code = f"from {__name__} import message_order\nprint(message_order({kind!r}))"
     done = subprocess.run(
         [sys.executable, "-c", code],
+        cwd=Path(__file__).resolve().parents[2],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
         text=True,

@@ -8,11 +8,10 @@ import pytest
 
 import visor
 from tests.patience import PATIENCE
+from tests.registry.conftest import with_web
 from visor import errors
 from visor.registry import Heartbeat, Limits, Registry, State
 from visor.registry.errors import BadName, BadRecord, InUse
-
-from .conftest import with_web
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a_b", "a/b", ".", "..", "a\0b", "ü", "x" * 201])

@@ -14,13 +14,9 @@ from pathlib import Path
 import pytest
 
 import visor as library
+from tests.cli.cli_harness import Visor
 from tests.patience import PATIENCE, eventually
 from visor.registry import Registry
-
-# The harness lies beside the tests of the other commands.
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
-
-from cli_harness import Visor
 
 
 @pytest.fixture
@@ -33,6 +29,7 @@ def visor(address: str, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "VISOR_ADDR": address,
         "VISOR_ROOT": root,
         "VISOR_ACTOR": "tester",
+        "VISOR_TIMEOUT": f"{PATIENCE:g}s",
         "NO_COLOR": "1",
     }
     yield Visor(environment, monkeypatch)

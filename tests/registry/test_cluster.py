@@ -12,9 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.cluster.processes import Cluster, Plan
-
-from .test_procman import fleet, seconds, test_two_managers_and_a_killed_one
-from .test_storm import (
+from tests.registry.test_procman import fleet, seconds, test_two_managers_and_a_killed_one
+from tests.registry.test_storm import (
     test_every_ticket_goes_to_exactly_one_claimer,
     test_relative_scalers_lose_nothing,
     test_scalers_and_claimers_together,

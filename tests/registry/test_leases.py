@@ -10,11 +10,10 @@ import pytest
 import visor
 from tests.lease_time import LeaseTime
 from tests.patience import LONG_TTL, PATIENCE
+from tests.registry.conftest import with_web
 from visor import errors, testing
 from visor.registry import EventType, Instance, Presence, Registry, State
 from visor.registry.errors import IllegalMove
-
-from .conftest import with_web
 
 
 @pytest.fixture

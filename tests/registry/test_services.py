@@ -13,6 +13,7 @@ import pytest
 
 import visor
 from tests.patience import PATIENCE
+from tests.registry.conftest import Apart
 from visor import errors
 from visor._core.registry import control
 from visor._core.registry.model import EndpointRecord
@@ -20,8 +21,6 @@ from visor._core.registry.srv import pick
 from visor.aio.registry import Registry as AsyncRegistry
 from visor.registry import Registry, Runner
 from visor.registry.errors import BadName, BadRecord, Locked, SchemaMismatch
-
-from .conftest import Apart
 
 
 # -- services -----------------------------------------------------------------------------------------

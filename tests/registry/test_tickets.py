@@ -9,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.patience import PATIENCE, eventually
+from tests.registry.conftest import Apart, with_web
 from visor import errors
 from visor.registry import Registry, Status, Ticket
 from visor.registry.errors import AlreadyClaimed, IllegalMove, NotClaimer
-
-from .conftest import Apart, with_web
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ def test_waiting_until_a_ticket_is_processed(web: Registry, ticket: Ticket) -> N
     dead = ticket.claim("a").unclaim().claim("b").dead(reason="no room")
     waiter.join()
     assert found == [dead]
-    assert ticket.wait_processed(timeout=1) == dead
+    assert ticket.wait_processed(timeout=PATIENCE) == dead
 
 
 def test_who_waits_looks_again_when_history_went_on_without_him(apart: Apart) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 import visor
 from tests.patience import PATIENCE
+from tests.registry.conftest import with_web
 from visor.registry import (
     App,
     Env,
@@ -32,8 +33,6 @@ from visor.registry import (
     Ticket,
 )
 from visor.registry.errors import BadName, BadValue, NotClaimer
-
-from .conftest import with_web
 
 CLASSES = (
     App, Env, Instance, Lock, Member, Presence, ProcType, Registry, Revision, Runner, Service, Ticket, Snapshot,

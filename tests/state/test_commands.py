@@ -6,10 +6,10 @@ import os
 
 import msgpack
 import pytest
-from driving import SESSION, Driven
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.state.driving import SESSION, Driven
 from visor.protocol.frames import Decoder
 from visord.state import command, sessions
 from visord.state.command import UnknownFormat

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgpack
 import pytest
-from driving import Driven
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.state.driving import Driven
 from visor.protocol.limits import Limits
 from visord.state import command, cost, estimate, txn, writes
 from visord.state.digest import state_hash

@@ -7,8 +7,8 @@ import re
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from naive import glob_matches
 
+from tests.state.naive import glob_matches
 from visor._core.matching import FEW, LONG, SHORT, _steps, _translate, compiled
 from visor.paths import Glob
 

@@ -9,8 +9,8 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from naive import glob_matches
 
+from tests.state.naive import glob_matches
 from visor.paths import Glob, below, check, components, join, name, parent, size, sort_key
 from visor.protocol.limits import Limits
 

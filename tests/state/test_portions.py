@@ -6,8 +6,8 @@ from hashlib import blake2b
 from typing import Any
 
 import pytest
-from driving import Driven
 
+from tests.state.driving import Driven
 from visord.state import digest
 
 LARGE = b"v" * 900_000

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from driving import Driven
 
+from tests.state.driving import Driven
 from visor.paths import sort_key
 from visor.protocol.limits import Limits
 from visord.state.reads import diff as diff_module

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgpack
 import pytest
-from driving import Driven
 
+from tests.state.driving import Driven
 from visord.state import trim as trimming
 from visord.state.digest import digest, state_hash
 from visord.state.exporting import export_base, export_commits

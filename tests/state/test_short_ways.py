@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from driving import Driven
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.state.driving import Driven
 from visor.protocol.limits import Limits
 from visor.protocol.verbs import T_DELETE, T_GET, T_LIST, T_SET, TXN
 from visord.state.digest import state_hash

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from naive import Naive
 
+from tests.state.naive import Naive
 from visord.state import command, sorted_names
 from visord.state import trim as trimming
 from visord.state.digest import state_hash

@@ -7,9 +7,8 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fake_disk import FakeDisk
-from storage_world import World, contents
-
+from tests.storage.fake_disk import FakeDisk
+from tests.storage.storage_world import World, contents
 from visord.state.digest import state_hash
 from visord.state.machine import Machine
 from visord.storage.incoming import Incoming

@@ -6,8 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from fake_disk import FakeDisk
-
+from tests.storage.fake_disk import FakeDisk
 from visor.protocol.verbs import DELETE, GRANT, RETAIN, SET, TXN
 from visord.state.command import encode
 from visord.state.exporting import export_base, export_commits

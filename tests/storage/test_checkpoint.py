@@ -9,9 +9,9 @@ from typing import Any
 
 import msgpack
 import pytest
-from fake_disk import FakeDisk, PowerCut
-from storage_world import Later, World, contents, files, same
 
+from tests.storage.fake_disk import FakeDisk, PowerCut
+from tests.storage.storage_world import Later, World, contents, files, same
 from visor.protocol.verbs import DELETE, GRANT, SET
 from visord.state.command import encode
 from visord.state.sessions import MAX_AGE

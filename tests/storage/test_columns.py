@@ -8,8 +8,8 @@ from typing import Any
 
 import msgpack
 import pytest
-from storage_world import Writer, contents
 
+from tests.storage.storage_world import Writer, contents
 from visor.protocol.verbs import SET
 from visord.state.columns import Columns, from_rows, packable, part_of, to_rows, unpacked
 from visord.state.command import encode

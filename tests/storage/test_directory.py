@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_disk import FakeDisk, PowerCut
 
+from tests.storage.fake_disk import FakeDisk, PowerCut
 from visor.protocol.verbs import SET
 from visord.check import check, check_directory
 from visord.raft.engine import Engine, alone

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgpack
 import pytest
-from fake_disk import FakeDisk, PowerCut
-from fetching_world import (
+
+from tests.storage.fake_disk import FakeDisk, PowerCut
+from tests.storage.fetching_world import (
     Chunk,
     Clock,
     equal,
@@ -25,8 +26,7 @@ from fetching_world import (
     outgoing,
     transfer,
 )
-from storage_world import Later, World, contents, files
-
+from tests.storage.storage_world import Later, World, contents, files
 from visor.protocol.verbs import SET
 from visord.check import check
 from visord.state.command import encode

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from fake_disk import FakeDisk, PowerCut
-from fetching_world import equal, fetch, incoming, install, member, outgoing
-from storage_world import World, contents
 
+from tests.storage.fake_disk import FakeDisk, PowerCut
+from tests.storage.fetching_world import equal, fetch, incoming, install, member, outgoing
+from tests.storage.storage_world import World, contents
 from visord.raft.configuration import Configuration
 from visord.raft.engine import Engine
 from visord.raft.log import RaftLog

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from storage_world import World
 
+from tests.storage.storage_world import World
 from visord.check import check
 from visord.progress import ProgressTeller, amount, percent
 from visord.raft.vote import Vote

@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 import pytest
-from watch_world import Reader, World
 
+from tests.watch.watch_world import Reader, World
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
 from visord.watch import index, live

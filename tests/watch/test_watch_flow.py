@@ -7,8 +7,8 @@ import types
 from collections.abc import Callable
 
 import pytest
-from watch_world import Reader, World
 
+from tests.watch.watch_world import Reader, World
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
 from visord.state.trim import trim

@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from watch_promises import selected
 
+from tests.watch.watch_promises import selected
 from visor.protocol.limits import DEFAULT
 from visord.state.selector import Selector, parse
 from visord.waiting import SLACK, Waiting

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from watch_world import Reader, World
 
+from tests.watch.watch_world import Reader, World
 from visor.protocol import verbs
 from visord.watch import history, live
 from visord.watch.large import Gathering

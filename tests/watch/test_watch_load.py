@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from watch_world import Reader, World
 
+from tests.watch.watch_world import Reader, World
 from visor.paths import Glob
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT

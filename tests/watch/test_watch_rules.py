@@ -15,9 +15,9 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from watch_promises import PROMISES, Part, Trace, complete
-from watch_world import Reader, World
 
+from tests.watch.watch_promises import PROMISES, Part, Trace, complete
+from tests.watch.watch_world import Reader, World
 from visor.protocol import verbs
 from visord.state.refusal import Refusal
 from visord.state.trim import trim

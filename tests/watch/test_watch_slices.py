@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import settings
-from test_watch_rules import SOAK, WatchRules
-from watch_world import Reader, World
 
+from tests.watch.test_watch_rules import SOAK, WatchRules
+from tests.watch.watch_world import Reader, World
 from visor.protocol import verbs
 from visord.watch import history, hub, index, large, live, messages, sizes
 

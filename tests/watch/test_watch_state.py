@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from watch_world import Reader, World
 
+from tests.watch.watch_world import Reader, World
 from visor.protocol import verbs
 from visord.state.refusal import Refusal
 from visord.state.trim import trim
