@@ -158,9 +158,9 @@ class IntListCodec:
 class JsonCodec(Generic[J]):
     """A JSON document: compact, keys sorted, so that equal values have equal bytes.
 
-    `JSON` has values that a type checker lets one use freely, as `json.loads` gives them. Who knows more says so,
-    and is checked: `JsonCodec[Settings]()` with a TypedDict, or `JsonCodec[Json]()` for whatever JSON can say. Nothing
-    is checked at run time.
+    `JSON` has values that a type checker lets one use freely, as `json.loads` gives them. A program that knows more
+    says so, and is checked: `JsonCodec[Settings]()` with a TypedDict, or `JsonCodec[Json]()` for whatever JSON can
+    say. Nothing is checked at run time.
     """
 
     def encode(self, value: J, /) -> bytes:

@@ -16,7 +16,7 @@ from visor._core.shown import shown
 DEFAULT_PORT = 8046
 DEFAULT = f"localhost:{DEFAULT_PORT}"
 NO_HOST = frozenset(" ,/\\?#@\"'<>|^`{}[]")
-"""What no name and no number of a host has in it: whoever writes that means something else."""
+"""What no name and no number of a host has in it: it must mean something else."""
 MAX_LEARNED = 64
 """Addresses that a node may tell of."""
 

@@ -34,8 +34,8 @@ of each state while a write has no answer: `>` bytes leave because of it, `!` th
     nonsense         -           GREETING!    READY!       LEAVING!      no message after it can be trusted
     silence          OFFLINE     GREETING     READY!       LEAVING!      the driver itself bounds a greeting
 
-READY alone sends, so a node that is being left gets nothing that it would hand back; LEAVING still receives, for who
-breaks off with a write on the way does not know what became of it. `tests/client/test_client_states.py` tests this.
+READY alone sends, so a node that is being left gets nothing that it would hand back; LEAVING still receives,
+for breaking off with a write on the way leaves its outcome unknown. `tests/client/test_client_states.py` tests this.
 """
 
 from __future__ import annotations
@@ -268,7 +268,9 @@ class ClientProtocol(InFlight):
     def _resume(self) -> None:
         """Send everything that has no answer yet, lowest id first, then ask for the watches again."""
         calls = [self.pending[request] for request in sorted(self.pending)]
-        held = {id(item) for _, item in self.delayed}
+        held = {
+            id(item) for _, item in self.delayed
+        }  # a new connection is no reason to cut their pauses short
         self._backlog = deque(call for call in calls if id(call) not in held)
         self.refill()
         for feed in list(self.feeds):
@@ -310,6 +312,7 @@ class ClientProtocol(InFlight):
         for call in self.pending.values():
             if call.sent:
                 call.sent = False
+                # What was never handed to the connection cannot have happened: it goes out as if for the first time.
                 call.uncertain = call.uncertain or (call.write and call.id <= self._flushed)
         self._backlog = deque(self.pending.values())
         self._wired.clear()
@@ -355,7 +358,7 @@ class ClientProtocol(InFlight):
                     if call is not None:
                         result = message[2]
                         call.settle(result, None)
-                        # Only now: whoever is interrupted between the two lines repeats a settled call.
+                        # Only now: an interrupt between the two lines repeats a settled call, which does no harm.
                         del pending[request]
                         if call.write:
                             self._writes.pop(request, None)
@@ -383,7 +386,7 @@ class ClientProtocol(InFlight):
     def _leave_when_done(self) -> None:
         """Give up a connection that is being left when it owes nothing that is to be waited for.
 
-        Whatever does something is: whoever breaks off does not know what became of it. Reads are where the node wants
+        Whatever does something is waited for: breaking off leaves its outcome unknown. Reads are where the node wants
         to answer them before it closes; where it goes on, a read that waits for a rev to come would keep everything
         else from going elsewhere.
         """
@@ -433,7 +436,7 @@ class ClientProtocol(InFlight):
             if self.state == GREETING and self.refused is None:
                 self._greeting_refused(self._error(code, text, {}))
             return
-        if self.state == GREETING:
+        if self.state == GREETING:  # nothing is owed yet: no use in LEAVING first
             self.broken = f"the node is not available: {code}: {text}"
             return
         if self.state == READY:
@@ -531,12 +534,12 @@ class ClientProtocol(InFlight):
                     self._ask_again(item, now)
             elif item.done:
                 continue
-            elif item.uncertain:
+            elif item.uncertain:  # under its old id, as a RETRY: it may have happened
                 if self.state == READY:
                     self._send(item)
                 else:
                     self._backlog.append(item)
-            else:
+            else:  # it has certainly not happened: under a new id, so that ids rise on the wire
                 self._submit_again(item, now)
 
     def _submit_again(self, call: Call, now: float) -> None:
@@ -577,6 +580,7 @@ class ClientProtocol(InFlight):
         if self.state not in (READY, LEAVING):
             return math.inf
         if not (self.pending or self._wired):
+            # Nobody waits, so silence means nothing, but for what calls that were given up have seen of it.
             if self.heard == self._owing and self._silence >= self._settings.dead_after:
                 self._give_up(f"the node has been silent for {self._silence:.1f} s")
             return math.inf
@@ -614,7 +618,7 @@ class ClientProtocol(InFlight):
         if call.error is not None:
             self.feeds.discard(feed)
             feed.end(call.error if isinstance(call.error, VisorError) else None)
-        elif feed.closed:
+        elif feed.closed:  # before the server knew of it: only now is there something to end
             self._say((verbs.UNWATCH, self._new_id(), call.id))
         else:
             self._wired[call.id] = feed
@@ -630,7 +634,7 @@ class ClientProtocol(InFlight):
         if feed.wire and self.state in (READY, LEAVING):
             self._wired.pop(feed.wire, None)
             self._say((verbs.UNWATCH, self._new_id(), feed.wire))
-        elif feed.call is not None and not feed.call.sent:
+        elif feed.call is not None and not feed.call.sent:  # the server will never hear of it
             feed.call.done = True
             self._drop(feed.call)
         feed.end(None)

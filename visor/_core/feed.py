@@ -81,7 +81,7 @@ class Feed:
         """What the driver wakes."""
 
     def wake(self) -> None:
-        """Tell whoever waits to look again."""
+        """Have the waiters look again."""
         for waiter in self.waiters:
             waiter.notify()
 
@@ -151,7 +151,7 @@ class Feed:
         """Return the next commit and move the position past it; None when none is there."""
         queue = self.queue
         while queue:
-            # The queue last: whoever is interrupted before has not lost a commit.
+            # The queue last: an interrupt before that loses no commit.
             item, size = queue[0]
             if type(item) is int:
                 self.next_rev = max(self.next_rev or 0, item + 1)

@@ -61,9 +61,10 @@ class InFlight:
         message = call.message
         message[1] = request = self._last_id + 1
         if call.write:
+            # `acked`: the lowest write without an answer. Ids rise, so that is the first one of the dict.
             message[2] = next(iter(self._writes), request)
         data = self._bytes(message)
-        self._last_id = call.id = request
+        self._last_id = call.id = request  # only now: what cannot be sent uses up no id
         pending = self.pending
         if not pending:
             if self.heard != self._owing:

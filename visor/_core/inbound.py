@@ -1,6 +1,6 @@
 """The client's side of the decoder: lean, and able to measure what a watch's window counts.
 
-`visor.protocol.frames.Decoder` guards a server against whoever connects; a client chose its server, and
+`visor.protocol.frames.Decoder` guards a server against strangers; a client chose its server, and
 what it cannot read it meets in `Session.receive`, message by message. A server counts the encoded bytes
 of each COMMITS and STATE message against the window of the watch, so the client must know them to give
 them back; decoding says where a message ends only when asked, so nobody asks before there is a watch.

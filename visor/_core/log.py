@@ -1,4 +1,4 @@
-"""The library's log, the logger `visor`. It costs nothing where nobody listens: whoever wants to hear loads `logging`.
+"""The library's log, the logger `visor`. It costs nothing where nobody listens: a program that listens loads `logging`.
 
     logging.basicConfig(level="INFO")       # an application: from here on `visor INFO connected to ...`
 

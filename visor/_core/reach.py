@@ -13,7 +13,7 @@ MOST_DOUBLINGS = 16
 
 
 def greeting_seconds(left: float, most: float, addresses: int, attempt: int) -> float:
-    """Return the seconds for one of so many addresses, when whoever waits has `left`, at most `most`.
+    """Return the seconds for one of so many addresses, when the caller has `left`, at most `most`.
 
     `attempt` counts the rounds through all addresses since one was of use, from 1 on.
     """

@@ -1,6 +1,6 @@
-"""A token: read from a file that nobody else may read, and never said where somebody may listen.
+"""A token: read from a file that nobody else may read, and never sent where others may listen.
 
-Whoever has the token is taken for its owner, so a client says it only over a connection of which it knows who is at the
+A holder of the token is taken for its owner, so a client says it only over a connection of which it knows who is at the
 other end and that nobody listens: TLS with a checked certificate (which this version does not speak yet), or a
 Unix socket, whose file is the proof. Never to an address that only a node told of. Loopback is no exception: any
 process of the machine may listen on a port there.

@@ -1,4 +1,4 @@
-"""The dice where nobody brings his own: chance spreads work, no secret is made of it."""
+"""The dice for those who bring none of their own: chance spreads work, no secret is made of it."""
 
 from __future__ import annotations
 

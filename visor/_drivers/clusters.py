@@ -23,7 +23,7 @@ from visor.protocol import verbs
 from visor.protocol.frames import Decoder, encode
 
 WAIT_SECONDS: Final = 2.0
-"""Whoever lives so short, as a command does, asks nobody."""
+"""A program that lives so short, as a command does, asks nobody."""
 ASK_SECONDS: Final = 3.0
 WELCOME_BYTES: Final = 1 << 16
 MOST: Final = 64

@@ -131,7 +131,7 @@ class Keeper:
                 self._drop(over)
                 continue
             now = self._clock()
-            # Also when they end: whoever listens is told then, whatever the next attempt waits for.
+            # Also when they end: listeners are told then, whatever the next attempt waits for.
             wait = min(min(lease._timer.due, lease._timer.deadline) for lease in leases) - now
             if wait > 0:
                 await self._signal.until(self._changed_since(seen), wait)

@@ -1,4 +1,4 @@
-"""Tells listeners what has happened, one thing after another, away from whoever noticed it."""
+"""Tells listeners what has happened, one thing after another, in a task or thread of their own."""
 
 from __future__ import annotations
 

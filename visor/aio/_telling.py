@@ -1,4 +1,4 @@
-"""Calling what users gave to be called: however it ends, somebody hears of it, and the next event is told."""
+"""Calling users' callbacks: however one ends, it is logged or raised, and the next event is told."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Admin:
         return Report(member, status)
 
     async def _status_at(self, addresses: tuple[Address, ...], timeout: float) -> dict[str, Any]:
-        """Return the status of whoever is at these addresses, by a connection of its own."""
+        """Return the status of the node at these addresses, by a connection of its own."""
         client = self._client
         settings = replace(
             client.channel.settings,

@@ -1,5 +1,5 @@
 # Generated from visor/aio/_listeners.py: do not edit it here, edit that and run `python .ci/unasync.py`.
-"""Tells listeners what has happened, one thing after another, away from whoever noticed it."""
+"""Tells listeners what has happened, one thing after another, in a task or thread of their own."""
 
 from __future__ import annotations
 

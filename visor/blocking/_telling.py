@@ -1,5 +1,5 @@
 # Generated from visor/aio/_telling.py: do not edit it here, edit that and run `python .ci/unasync.py`.
-"""Calling what users gave to be called: however it ends, somebody hears of it, and the next event is told."""
+"""Calling users' callbacks: however one ends, it is logged or raised, and the next event is told."""
 
 from __future__ import annotations
 

@@ -750,7 +750,7 @@ class Client(BaseClient[T]):
         return {number: ttl / 1000 for number, ttl in rows}
 
     def revoke(self, lease: int, *, note: str | None = None, timeout: float | None = None) -> int:
-        """End a lease, whosoever it is, with all that is attached to it, and return the rev of that.
+        """End a lease, also another client's, with all that is attached to it, and return the rev of that.
 
         LeaseNotFound when there is no such lease.
         """

@@ -49,7 +49,7 @@ class Session(Lease):
     """A lease that is kept alive, with recipes; made by `Client.session`.
 
     While nothing can be heard of the registry it is *suspended*: what it holds is still held, for `time_left` seconds.
-    Then it is *lost*, for good: whoever wants to go on makes another one and acquires again. Listeners and locks learn
+    Then it is *lost*, for good: to go on, make another one and acquire again. Listeners and locks learn
     of it at once, without a connection. `lease=session` attaches a file to it.
     """
 
@@ -107,7 +107,7 @@ class Session(Lease):
             self._over.remove(listener)
 
     def _ask(self, timeout: float) -> None:
-        """Ask the registry whether the session lives; LeaseLost when it does not, and then whoever listens is told."""
+        """Ask the registry whether the session lives; LeaseLost when it does not, and then listeners are told."""
         self.keep_alive(timeout=timeout)
 
     def _hold(self, path: str, held: Held) -> None:

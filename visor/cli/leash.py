@@ -1,4 +1,4 @@
-"""Becomes a command that ends when whoever started it is gone, whichever way that was (`kill -9`, out of memory).
+"""Becomes a command that ends when its parent is gone, whichever way that was (`kill -9`, out of memory).
 
     visor lock --+-- this script, becomes CMD      the kernel sends it SIGTERM when visor dies (PR_SET_PDEATHSIG)
                  `-- watchdog                      reads a pipe that visor alone holds open. When that breaks, all of

@@ -33,10 +33,10 @@ class Ended(BaseException):
 def ending() -> Iterator[None]:
     """Raise Ended once in the main thread when one of the signals comes; later ones do not disturb the clean-up.
 
-    Ctrl-C still does, for whoever has no patience for it.
+    Ctrl-C still does, for those who have no patience for it.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the business of whoever runs us
+        yield  # signals are the business of the program that runs us
         return
     arrived: list[int] = []
 

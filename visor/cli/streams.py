@@ -35,7 +35,7 @@ class Streams(NamedTuple):
 
 
 class Shut(io.RawIOBase):
-    """A standard stream that was closed when the process started: whoever reads or writes it is told."""
+    """A standard stream that was closed when the process started: reading or writing it raises."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Raise OSError."""

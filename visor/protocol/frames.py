@@ -11,8 +11,8 @@ each message is found, which builds nothing, and only what is whole is decoded:
     decoder.violation                   # None, or why the stream cannot be read any further
 
 So memory grows with what has arrived, never with what a header announces: a decoder that builds as it reads allocates
-each array by its announced count, and a few bytes of nested headers cost megabytes. Who cannot handle more messages
-now leaves them as bytes: `push`, then `take(most)` when there is room.
+each array by its announced count, and a few bytes of nested headers cost megabytes. A reader that cannot handle
+more messages now leaves them as bytes: `push`, then `take(most)` when there is room.
 
 Whatever bytes arrive, the messages before the first bad byte come out and `violation` is set at it; nothing is raised.
 After a violation nothing more comes.

@@ -42,7 +42,7 @@ class Delta(Generic[E_co]):
 
 @dataclass(slots=True)
 class Batch(Generic[E_co]):
-    """Differences that belong together: whoever knows the state at `since` and takes them in has that at `rev`."""
+    """Differences that belong together: the state at `since` with them is the state at `rev`."""
 
     rev: int
     since: int

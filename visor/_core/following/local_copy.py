@@ -33,7 +33,7 @@ S = TypeVar("S", bound=Fires)
 
 
 class LargeError(Exception):
-    """A step is too large to be taken in by whoever receives."""
+    """A step is too large to be taken in by the receiver of bytes."""
 
 
 class BaseLocalCopy(Generic[E, S]):

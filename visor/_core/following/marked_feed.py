@@ -22,7 +22,7 @@ from visor._core.dataclass import dataclass
 from visor._core.feed import Feed
 
 Sink = Callable[[list[Any]], None]
-"""Takes a commit or a mark; called by whoever receives, and must not wait."""
+"""Takes a commit or a mark; called by the receiver of bytes, and must not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class MarkedFeed(Feed):
         if not queue:
             self.live = self._sink is not None and self.established
             return None
-        # The queue last: whoever is interrupted before has not lost anything.
+        # The queue last: an interrupt before that loses nothing.
         item, size = queue[0]
         rev = item if type(item) is int else item[0]
         self.owed += size

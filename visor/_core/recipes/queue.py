@@ -6,8 +6,8 @@
     /locks/db/w12.2     created at rev 47    lease 12      waits for r19.4, the one before it
     /locks/db/@delay    "w12.1 5.0"                        if w12.1 goes without a word, wait 5 s more
 
-The rev at which a contender entered is its fencing number: entrance is in order and nobody overtakes, so whoever holds
-the lock later has a higher one.
+The rev at which a contender entered is its fencing number: entrance is in order and nobody overtakes, so a later
+holder has a higher one.
 
 A contender's file is attached to the lease that its name tells. Whatever else lies in the directory (a README, a file
 that somebody wrote over and so detached) does not queue. A directory is the queue of one kind of thing, that of who

@@ -114,7 +114,7 @@ class BaseInstance(Registered):
 
     @property
     def is_locked(self) -> bool:
-        """Whether somebody has marked it as his; that forbids nothing by itself."""
+        """Whether it is marked as somebody's own; the mark alone forbids nothing."""
         return self._record.lock is not None
 
     @property

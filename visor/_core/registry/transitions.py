@@ -4,7 +4,7 @@
     step.record      the instance afterwards (None: unregistered)
     step.plan        the transaction; guarded by the rev that wrote the record which was seen
 
-Every move is fenced by that rev: whoever acts on what he saw is refused when the instance has changed since. So
+Every move is fenced by that rev: an action on what was seen is refused when the instance has changed since. So
 a former claimer cannot finish an instance that was claimed again, nor a manager whose lease has ended.
 """
 
@@ -150,7 +150,7 @@ def lock(seen: Seen, mark: Mark) -> Step:
 
 
 def unlock(seen: Seen) -> Step:
-    """Take the mark away, whoever made it."""
+    """Take the mark away, also another's."""
     return _step(seen, Move.UNLOCK, None, lambda record: replace(record, lock=None))
 
 

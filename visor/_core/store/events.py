@@ -39,7 +39,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The events of one transaction that a watch is about, complete: whoever has them is at `version`."""
+    """The events of one transaction that a watch is about, complete: with them a reader is at `version`."""
 
     version: int
     since: int

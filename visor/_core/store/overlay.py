@@ -1,7 +1,7 @@
 """What a transaction knows of one kind beside the indexes: what it writes, and what others have changed since its view.
 
 It is only ever added to. An object that has several states has the values of all of them here, so what it answers are
-candidates, as those of the indexes are: whoever asks looks at each object as the transaction sees it.
+candidates, as those of the indexes are: the asker looks at each object as the transaction sees it.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ class Driver:
         return ClientState.SUSPENDED if self.address is None else ClientState.CONNECTED
 
     def _tell_state(self) -> None:
-        """Tell whoever listens if the state is another one than it was."""
+        """Tell the listeners if the state has changed."""
         state = self.state
         if state is not self._told:
             self._told = state
@@ -448,7 +448,7 @@ class Driver:
         return result
 
     def is_cancelled(self) -> bool:
-        """Whether somebody ends the task that asks."""
+        """Whether the task that asks is being cancelled."""
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
 
@@ -470,6 +470,7 @@ class Driver:
         return running
 
     def _set_alarm(self, when: float, now: float) -> None:
+        # A timer that rings too early costs a look; only one that would ring too late is set anew.
         if when >= self._alarm or self._loop is None:
             return
         if self._timer is not None:
@@ -533,6 +534,8 @@ class Driver:
         session, connection = self._session, self._connection
         self._connection, self._write, self.address = None, None, None
         if session.useful:
+            # Only what has answered something counts as served: else a node that greets and hangs up would be
+            # dialled again without a pause.
             self._attempt = 0
         session.broken = None
         session.lost()
@@ -580,6 +583,7 @@ class Driver:
                     self._refuse_waiting(Unavailable(f"no connection to {self.describe()}: {self._failure}"))
         finally:
             self._connector = None
+            # What began to wait after the loop's last look would wait for ever.
             if self._fault is None and self._connection is None and (session.wanted or self._up):
                 self._start_connecting()
 
@@ -612,7 +616,7 @@ class Driver:
             self._connection = None
             session.lost()
             if not isinstance(error, Exception):
-                raise
+                raise  # called off, by `close`
             if not isinstance(error, OSError):
                 log.exception("connecting to %s failed in an unforeseen way", address)
             connected = connection.transport is not None

@@ -61,7 +61,7 @@ class Opening(Coroutine[Any, Any, "Watch[T]"], Generic[T]):
     async def __anext__(self) -> Commit[T]:
         if self._watch is None:
             self._watch = await self._opening
-            aiter(self._watch)  # whoever leaves the loop has closed it
+            aiter(self._watch)  # leaving the loop closes it
         return await self._watch.__anext__()
 
 

@@ -1,4 +1,4 @@
-"""The blocking driver: whoever waits reads the socket, so no thread stands between a call and its bytes.
+"""The blocking driver: the thread that waits reads the socket, so no thread stands between a call and its bytes.
 
 The first thread that waits becomes the reader: it receives for everybody, and wakes the others as their
 answers come. When it has its own answer it hands the role to the next sleeper. One thread alone always
@@ -15,7 +15,7 @@ ends the reader's `recv`.
 Ctrl-C may strike between any two bytecodes, also while the last one is being dealt with. What it interrupts is
 given up: if bytes may have been half read or half sent, the connection goes too, and the session
 repeats on the next what others wait for. Should the clean-up itself be interrupted, then the traces are
-found by whoever comes next: `_sending` left set means a connection that must not be written to any more,
+found by the thread that comes next: `_sending` left set means a connection that must not be written to any more,
 a reader that is done but still in office is deposed (`_take_office`).
 """
 
@@ -195,7 +195,7 @@ class Driver:
         return ClientState.SUSPENDED if self.address is None else ClientState.CONNECTED
 
     def _tell_state(self) -> None:
-        """Tell whoever listens if the state is another one than it was; under the lock."""
+        """Tell the listeners if the state has changed; under the lock."""
         state = self.state
         if state is not self._told:
             self._told = state
@@ -474,7 +474,7 @@ class Driver:
         return result
 
     def is_cancelled(self) -> bool:
-        """Whether somebody ends the thread that asks, which nobody can."""
+        """Whether the thread that asks is being ended: a thread cannot be."""
         return False
 
     def pass_on(self, error: BaseException | None) -> None:
@@ -509,6 +509,7 @@ class Driver:
         """Wait to be woken, with an answer or as the next reader."""
         gate = waiter.gate
         while gate is not None:
+            # Short naps: a hand-over that an interrupt cut short has woken nobody.
             self._nap(gate, waiter.deadline)
             with self._lock:
                 if waiter.done or self._reader is waiter:
@@ -577,6 +578,7 @@ class Driver:
         self._reader = None
         for sleeper in self._sleepers:
             if not sleeper.done:
+                # In office before it wakes: no other thread may take the role in between.
                 self._reader = sleeper
                 sleeper.open()
                 return
@@ -597,13 +599,13 @@ class Driver:
             if left < self._patience or self._patience != self._quantum or session.delayed:
                 self._set_patience(sock, waiter)
                 if waiter.done or self._sock is not sock:
-                    continue
+                    continue  # what was due settled it, or gave the connection up
             try:
                 data = sock.recv(RECEIVE)
             except BlockingIOError:
                 data = None
             except OSError as error:
-                data = b""
+                data = b""  # as good as closed
                 self._failure = error
             with self._lock:
                 if data:
@@ -616,7 +618,7 @@ class Driver:
                         self._after()
                 elif data is None:
                     self._pass_time(waiter)
-                elif self._sock is sock:
+                elif self._sock is sock:  # or another thread shut it down, and has said why
                     self._drop("the node closed the connection")
                 if waiter.done:
                     if self._sleepers:
@@ -659,6 +661,7 @@ class Driver:
     def _send(self, data: bytes) -> None:
         """Send without blocking; what the socket does not take waits in `_out`; under the lock."""
         if self._sending and not self._out:
+            # An interrupt fell between `send` and the note of what it took: nobody knows how much has left.
             self._session.broken = "a message was interrupted half way"
             return
         if self._out:
@@ -708,6 +711,8 @@ class Driver:
         session, sock = self._session, self._sock
         self._sock, self._out, self._sending, self.address = None, b"", False, None
         if session.useful:
+            # Only what has answered something counts as served: else a node that greets and hangs up would be
+            # dialled again without a pause.
             self._attempt = 0
             session.useful = False
         session.broken = None
@@ -715,6 +720,7 @@ class Driver:
         if sock is not None:
             log.info("connection lost: %s", why)
             _shut_down(sock)
+            # Not closed here: the reader may be in `recv`, and would read from whatever has its number next.
             self._doomed.append(sock)
         if session.fatal is not None and self._fault is None:
             self._end(session.fatal)
@@ -762,6 +768,7 @@ class Driver:
         with self._lock:
             now = self._clock()
             until = min(waiter.deadline, now + self._session.greeting_seconds(now, surely, self._attempt))
+        # Until then a reader whose own deadline has passed is still connecting, and not to be deposed.
         self._connecting_until = until + NAP_SECONDS
         sock: socket.socket | None = None
         try:
@@ -832,7 +839,7 @@ class Driver:
                 sock.close()
                 return True
             self._sock = sock
-            self._patience = 0.0
+            self._patience = 0.0  # of a new socket none is set yet
             self._failure = None
             self.address = str(address)
             self._connections += 1

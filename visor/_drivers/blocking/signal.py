@@ -11,7 +11,7 @@ def turn() -> None:
 
 
 class Signal:
-    """Who waits looks again whenever somebody calls `fire`."""
+    """Waiters look again at every call of `fire`."""
 
     __slots__ = ("_condition",)
 

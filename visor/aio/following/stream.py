@@ -146,7 +146,7 @@ class Stream:
         return await self._driver.progress(feed, timeout)
 
     async def close(self) -> None:
-        """End it: whoever waits for a step gets WatcherClosed. Idempotent, never waits."""
+        """End it: a reader that waits for a step gets WatcherClosed. Idempotent, never waits."""
         self.closed = True
         if self._feed is not None:
             await self._driver.unwatch(self._feed)

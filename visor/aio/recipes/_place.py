@@ -136,7 +136,7 @@ class Place:
 
         result = await patience.do(request)
         while not result.succeeded and _squatted(result, self._session.id):
-            # Somebody has put a file of his own where this contender's would be.
+            # A stranger's file stands where this contender's would be.
             self.name = self._session._contender(self._kind)
             self.path = f"{self.directory}/{self.name}"
             result = await patience.do(request)

@@ -39,7 +39,7 @@ class Roll:
                 self._apply(await self._watch.next())
                 break
             except Compacted:
-                # History went on while nothing could be heard. Who stands there now is all that was asked for.
+                # History went on while nothing could be heard. Only who stands there now was asked for.
                 await self.close()
         return sorted(self._standing.values(), key=lambda one: one.fence)
 

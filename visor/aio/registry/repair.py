@@ -66,7 +66,7 @@ async def _plan(view: Ports, path: str, version: Version) -> tuple[Plan, bool]:
 
 
 async def mend_or_raise(view: Ports, bad: BadRecord, pauses: Pauses) -> None:
-    """Repair what stands in the way of somebody who then looks again; raise `bad` when there is no time left."""
+    """Repair what stands in the caller's way, who then looks again; raise `bad` when there is no time left."""
     try:
         await repair(view, bad.path)
     except (NotFound, Conflict):  # somebody else has dealt with it

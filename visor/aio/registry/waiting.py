@@ -1,4 +1,4 @@
-"""Waiting until something in the registry is as somebody wants it: a look, and another one after every change."""
+"""Waiting until something in the registry is as the caller wants it: a look, and another one after every change."""
 
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
 

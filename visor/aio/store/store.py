@@ -303,9 +303,8 @@ class Store(BaseStore):
             async for commit in commits:
                 batches.append(batch_of(commit, first, self._decode))
                 first = commit.rev
-        except (
-            Compacted
-        ) as error:  # it names the first commit there is; whoever counts in versions goes on after one
+        except Compacted as error:
+            # It names the first commit there is; a version is what one goes on after.
             raise Compacted(floor=error.floor - 1, rev=first) from error
         return batches
 

@@ -3,7 +3,7 @@
 
     stream --step--> cache (moves on, under its latch) --batch--> queues --> readers, callbacks, waiters
 
-Steps are taken in as they arrive, by whoever receives for the client; a task (in the blocking client: a
+Steps are taken in as they arrive, by the receiver of the client's bytes; a task (in the blocking client: a
 thread) begins, and begins again where a watch cannot go on. Nothing of the user's is called but checks, so no
 user can hold a copy up. Readers look at the cache directly.
 """
@@ -138,7 +138,7 @@ class LocalCopy(BaseLocalCopy[E, Signal], Generic[E]):
             self._publish(batch)
 
     def _take_by_portions(self, item: list[Any]) -> None:
-        """Take in a step without holding up whoever shares this thread: making the entries is the most of it."""
+        """Take in a step without holding up others of this thread: making the entries is the most of it."""
         changes: list[tuple[str, E | None, Kind]] = []
         if not is_mark(item):
             for start in range(0, len(item[4]), PORTION):

@@ -146,7 +146,7 @@ class Stream:
         return self._driver.progress(feed, timeout)
 
     def close(self) -> None:
-        """End it: whoever waits for a step gets WatcherClosed. Idempotent, never waits."""
+        """End it: a reader that waits for a step gets WatcherClosed. Idempotent, never waits."""
         self.closed = True
         if self._feed is not None:
             self._driver.unwatch(self._feed)

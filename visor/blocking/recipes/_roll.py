@@ -40,7 +40,7 @@ class Roll:
                 self._apply(self._watch.next())
                 break
             except Compacted:
-                # History went on while nothing could be heard. Who stands there now is all that was asked for.
+                # History went on while nothing could be heard. Only who stands there now was asked for.
                 self.close()
         return sorted(self._standing.values(), key=lambda one: one.fence)
 

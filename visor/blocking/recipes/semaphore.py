@@ -79,7 +79,7 @@ class Semaphore(Holding):
     def _agree(self, agreed: str, patience: Patience) -> None:
         """Set the limit if nobody has, or if it is that of others who are all gone.
 
-        WrongQueue if they are there, or if it is the queue of something else. Whoever was faster is found when this
+        WrongQueue if they are there, or if it is the queue of something else. A faster contender is found when this
         contender tries again.
         """
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from visor.blocking.client import Client
 
 CONTEST = Backoff(base=0.01, factor=1.6, most=0.3)
-"""Between attempts that others have won. Shorter than after a lost connection: every time somebody gets on."""
+"""Between attempts that others have won. Shorter than after a lost connection: each time another one has got on."""
 
 Row = tuple[str, Version]
 """(path, version) of a file."""

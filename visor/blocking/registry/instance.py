@@ -32,7 +32,7 @@ class Instance(Registered, BaseInstance):
         instance = instance.started(port=8001)
         instance = instance.exited()
 
-    Each move is fenced by this object's rev: it is refused when the instance has changed since, whoever asks.
+    Each move is fenced by this object's rev: it is refused when the instance has changed since.
     IllegalMove names the state and the one that was wanted, NotClaimer the claimer, AlreadyClaimed who was first,
     Unregistered who took it out; RevMismatch means that it changed otherwise, and can be tried again after
     `fast_forward`.
@@ -109,7 +109,7 @@ class Instance(Registered, BaseInstance):
         return self._make(transitions.lock(self.seen, mark), timeout)
 
     def unlock(self, *, timeout: float | None = None) -> Instance:
-        """Take the mark away, whoever made it."""
+        """Take the mark away, also another's."""
         return self._make(transitions.unlock(self.seen), timeout) if self.is_locked else self
 
     def unregister(

@@ -124,7 +124,7 @@ class Registry:
     def watch_schema(self) -> Iterator[int]:
         """Iterate over the schema's version: the present one (0 for none), then after every change.
 
-        Who falls behind the history that is kept goes on with the present one, if it is another.
+        A watch that falls behind the history that is kept goes on with the present one, if it is another.
         """
         told: int | None = None
         while True:

@@ -420,7 +420,7 @@ class Snapshot:
     ) -> Scaled:
         """Register what is missing of the number that `scale` was last told: what a scheduler does.
 
-        Any number of schedulers may do that at once, and whoever scales meanwhile is not overruled. Nothing is ever
+        Any number of schedulers may do that at once, and a `scale` meanwhile is not overruled. Nothing is ever
         stopped. NotFound when nobody has scaled the group, or a part of it is not registered.
         """
         from visor._core.registry.scaling import Group

@@ -156,7 +156,7 @@ def claim_ticket(
     """Claim one of the open tickets; None when there is none.
 
     The older ones go first, but each claimer draws at random among some of them: if all took the oldest, one would win
-    and all others would have to ask again. Who loses draws among more the next time.
+    and all others would have to ask again. A loser draws among more the next time.
     """
     view = within(view, timeout)
     access = access_of(view)

@@ -1,5 +1,5 @@
 # Generated from visor/aio/registry/waiting.py: do not edit it here, edit that and run `python .ci/unasync.py`.
-"""Waiting until something in the registry is as somebody wants it: a look, and another one after every change."""
+"""Waiting until something in the registry is as the caller wants it: a look, and another one after every change."""
 
 from __future__ import annotations
 

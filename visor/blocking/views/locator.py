@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from visor.blocking.client import Client
 
 DIRECTORY = "/views"
-"""Where views are announced unless somebody says otherwise."""
+"""Where views are announced by default."""
 
 
 class Locator(Protocol):
@@ -91,7 +91,7 @@ class StaticLocator(BaseStaticLocator):
         return self
 
     def close(self) -> None:
-        """Who waits is told Stopped."""
+        """Waiters get Stopped."""
         self._closed = True
         self._signal.fire()
 

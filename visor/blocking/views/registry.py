@@ -64,7 +64,7 @@ class Registry(BaseRegistry):
         self._version = 0
         self._merging = threading.Lock()
         self._stirred = False
-        """Somebody may be due for a probe, sooner than was thought."""
+        """A view may be due for a probe sooner than was thought."""
         self._closed = False
         self._ended = False
 

@@ -3,7 +3,7 @@
     python -m visor.registry.procman manager --host 10.0.0.1 --capacity 20
     python -m visor.registry.procman scheduler
 
-It lies in the package, not beside the tests, so that whoever installs it can follow the tour in the README with it. It
+It lies in the package, not beside the tests, so that users who install it can follow the tour in the README with it. It
 uses nothing but the public names of `visor.aio.registry`.
 
 `manager.py` claims start tickets, runs the processes, reports what becomes of them, ends those that should stop, and

@@ -83,7 +83,7 @@ class Child:
         try:
             report = await _reader(heard)
             kind, number = await _beginning(keeper, report)
-        except BaseException:  # whoever waited has given up: the keeper ends what it may have started
+        except BaseException:  # the caller has given up: the keeper ends what it may have started
             if keeper.stdin is not None:
                 keeper.stdin.close()
             raise

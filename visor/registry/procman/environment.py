@@ -1,8 +1,8 @@
 """The environment of an instance: what the registry says, without what would change which code runs.
 
-Who may write a variable of an app into the registry shall not by that choose the libraries, the interpreter's modules
-or the shell's start-up file of its processes, on every host. Such variables are left out, and the log says so; who
-needs one sets it in the command of the process type (`env LD_PRELOAD=... prog`).
+The right to write an app's variables must not be the right to choose the libraries, the interpreter's modules or the
+shell's start-up file of its processes, on every host. Such variables are left out, and the log says so; what needs
+one has it in the command of the process type (`env LD_PRELOAD=... prog`).
 
     environment({"DB": "postgres://db", "LD_PRELOAD": "/tmp/x.so"}, 8001, {"PATH": "/usr/bin"})
     {"DB": "postgres://db", "PATH": "/usr/bin", "PORT": "8001"}         LD_PRELOAD: left out, it loads libraries

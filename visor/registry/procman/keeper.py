@@ -100,7 +100,7 @@ def _become(words: list[str], said: int) -> None:
 
 
 def _keep(first: int, wake: int) -> int | None:
-    """Do what the manager says until the first process ends or he is gone; return how it ended (None: it has not)."""
+    """Do what the manager says until the first process ends or the manager is gone; return how it ended, or None."""
     poll = select.poll()
     for descriptor in (LIFELINE, wake):
         poll.register(descriptor, select.POLLIN)
@@ -122,7 +122,7 @@ def _keep(first: int, wake: int) -> int | None:
 def _end_all(first: int) -> tuple[int | None, int]:
     """End everything below; return how the first process ended, if it did now, and how many are left.
 
-    Who forks while `/proc` is read may not be found in it. So the kernel tells when all have ended: whoever is below
+    A process that forks while `/proc` is read may be missed. So the kernel tells when all have ended: a process below
     has an ancestor among the children, or is one, as orphans become children before their parent can be waited for.
     """
     until, found = time.monotonic() + PATIENCE, None
