@@ -13,7 +13,8 @@ from tests.server.stubs import Node, Wire
 from visor.protocol import verbs as v
 from visor.protocol.frames import encode
 from visor.protocol.limits import DEFAULT
-from visord.serving.conversation import PIECE, Conversation
+from visord.serving.conversation import Conversation
+from visord.serving.replies import PIECE
 from visord.serving.shares import FEW_WAITING
 from visord.state.command import encode as command
 from visord.state.machine import Machine

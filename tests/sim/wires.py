@@ -31,7 +31,7 @@ class ClientEnd(Protocol):
 
 
 class Connection:
-    """One connection of a client to a process. The node sees it as `visord.serving.conversation.Wire`."""
+    """One connection of a client to a process. The node sees it as `visord.serving.replies.Wire`."""
 
     def __init__(self, process: Process, client: ClientEnd, rng: random.Random) -> None:
         assert process.backend is not None

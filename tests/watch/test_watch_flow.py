@@ -14,8 +14,8 @@ from visor.protocol.limits import DEFAULT
 from visord.state.trim import trim
 from visord.waiting import SLACK
 from visord.watch.history import SEARCH
-from visord.watch.hub import KEPT_BYTES
 from visord.watch.live import MESSAGE_BYTES, PORTION
+from visord.watch.recent import KEPT_BYTES
 
 TREE, PATH = verbs.SEL_TREE, verbs.SEL_PATH
 

@@ -1,6 +1,7 @@
 """What clients, operators and those who watch over a node get from it. Sockets at the edge, conversations behind them.
 
 conversation  one client's conversation, bytes in and bytes out: start here
+replies       what it says; `waits`: its requests that wait
 backend       what it may ask of the node behind it
 greeting      what a client says of itself first
 listener      sockets for conversations

@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from visor.protocol import verbs
 from visor.protocol.frames import Decoder, Encoder, Message
@@ -26,13 +26,15 @@ from visor.protocol.limits import Limits
 from visord.members.read_index import NO_QUORUM
 from visord.serving.backend import Backend, UntilRev
 from visord.serving.greeting import read_hello
+from visord.serving.replies import MUTE, NOWHERE, PIECE, Wire
 from visord.serving.shape import TOO_DEEP, WEIGHT, elements, transaction
-from visord.serving.shares import FEW_WAITING, Patience
+from visord.serving.shares import Patience
 from visord.serving.turns import NOTICE, SLICE
+from visord.serving.waits import Waits
 from visord.state.command import MAX_DEPTH, WRITE_WEIGHT
 from visord.state.listing import Deferred
 from visord.state.query import answer as answer_query
-from visord.state.refusal import Refusal, bad_request, too_large
+from visord.state.refusal import Refusal, too_large
 
 logger = logging.getLogger("visord.serving")
 
@@ -70,10 +72,6 @@ HEAVY: Final = frozenset(
 )
 """What may take long enough that it is only begun while there is time."""
 
-CANCELLED: Final = Refusal("cancelled", "the client cancelled this request", {})
-
-PIECE: Final = 256 * 1024
-"""Packed bytes that leave at once, before more is packed."""
 LOOK: Final = 8
 """Short answers after which it is looked at how much was packed: a power of two."""
 BATCH: Final = 64
@@ -87,62 +85,24 @@ OWED_BYTES: Final = 8 << 20
 """Weight of writes of one connection that are not answered, above which no more are read from it."""
 
 
-class Wire(Protocol):
-    """What a conversation needs of its connection."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes, in order, never blocking."""
-
-    def pause(self) -> None:
-        """Stop reading until `resume`."""
-
-    def resume(self) -> None:
-        """Read again."""
-
-    def close(self) -> None:
-        """Send what was written, then close."""
-
-    def abort(self) -> None:
-        """Close at once."""
-
-    def unsent(self) -> int:
-        """Return the bytes that were written and not taken by the peer."""
-
-    def greeted(self) -> None:
-        """The client has said who it is."""
-
-
-class Conversation:
+class Conversation(Waits):
     """A conversation with one client. `receive` takes bytes; the proposer calls `complete`, the hub `send`."""
 
     __slots__ = (
-        "_backend",
         "_begun",
-        "_confirming",
         "_decoder",
-        "_due",
-        "_encoder",
-        "_gathering",
         "_heard",
         "_held",
         "_min_rev",
-        "_noted",
         "_owed",
         "_owed_bytes",
         "_paused",
         "_queued",
-        "_shares",
         "_store",
         "_stuck_since",
-        "_waiting",
-        "_wire",
         "actor",
-        "blocked",
-        "closed",
         "greeted",
         "in_flight",
-        "limits",
-        "owner",
         "peer",
         "session",
     )
@@ -155,14 +115,12 @@ class Conversation:
         self.peer = ""
         """Where the client is, for log lines."""
         self.owner = ""
-        """Whose what this client has counts as: its host, or its user where it is on this machine."""
         self.greeted = False
         """The client has said who it is."""
         self.session: bytes | None = None
         self.actor = ""
         self.in_flight = 0
         self.blocked = False
-        """The peer does not take what was sent; the hub keeps its watches back meanwhile."""
         self.closed = False
         self._paused = False
         """The connection does not read for now."""
@@ -183,15 +141,10 @@ class Conversation:
         """Transactions (id, results) that are not answered yet, because the peer does not read. A list, like `_due`: a
         thousand at most, mostly none, and an empty deque takes 760 bytes of each connection."""
         self._waiting: dict[int, Message] = {}
-        """Requests by id that wait for a rev, the leader or an operation."""
         self._noted = 0
-        """How many of them the ledger knows of."""
         self._confirming: list[dict[int, Message]] = []
-        """Reads by id that wait for a confirmation, one batch an arrival."""
         self._gathering = False
-        """The last of those batches is still being filled."""
         self._due: list[tuple[Message, bool]] = []
-        """Long reads that have waited, and can be answered in a turn of their own; true: this node is confirmed."""
 
     # -- bytes in -------------------------------------------------------------------------------------
 
@@ -341,10 +294,7 @@ class Conversation:
             self._shares.note_held(self, held)
 
     def _handle(self, messages: list[Message], size: int, deadline: float) -> list[Message]:
-        """Answer reads, hand on writes, return what is left when time or the peer's patience is over.
-
-        The hot path: the commonest read is answered right here.
-        """
+        """Answer reads, hand on writes, return what is left when time or the peer's patience is over: the hot path."""
         if not self.greeted:
             messages = self._greet(messages)
             self._flush()
@@ -439,39 +389,6 @@ class Conversation:
         return ""
 
     # -- bytes out ------------------------------------------------------------------------------------
-
-    def send(self, data: bytes) -> None:
-        """Send encoded messages of a watch."""
-        if not self.closed:
-            self._wire.write(data)
-            if self.blocked:  # by what came before it of the same message
-                self._shares.note_unsent(self, self._wire.unsent())
-
-    def _flush(self) -> None:
-        data = self._encoder.take()
-        if not data or self.closed:
-            return
-        if len(data) <= 2 * PIECE:
-            self._wire.write(data)
-            return
-        # A transport keeps each object that it was given until its last byte is sent: whole, it would be as much again
-        # as what it tells of as unsent.
-        for start in range(0, len(data), PIECE):
-            self._wire.write(data[start : start + PIECE])
-        if self.blocked and not self.closed:  # by the first of these pieces
-            self._shares.note_unsent(self, self._wire.unsent())
-
-    def _finish(self) -> None:
-        """Send the last of some answers; what has been packed into is not kept, if it has grown."""
-        self._flush()
-        if self._encoder.large:
-            self._encoder.renew()
-
-    def _refuse(self, request: int, refusal: Refusal) -> None:
-        self._encoder.pack((verbs.ERROR, request, refusal.code, refusal.text, refusal.details))
-
-    def _ok(self, request: int, result: Any) -> None:
-        self._encoder.pack((OK, request, result))
 
     def tell_addresses(self, addresses: list[str]) -> None:
         """Tell the client where the members are now."""
@@ -625,21 +542,6 @@ class Conversation:
         else:
             self._confirm(message)
 
-    def _confirm(self, message: Message) -> None:
-        """Keep a read until this node is confirmed to be current; those of one arrival share it."""
-        request, limit = message[1], self.limits.in_flight
-        if request in self._waiting or any(request in batch for batch in self._confirming):
-            self._refuse(request, bad_request("id", "an id under which no read waits", request))
-            return
-        if sum(map(len, self._confirming)) + len(self._due) >= limit:
-            text = f"{limit} reads of this connection wait already"
-            self._refuse(request, Refusal("overloaded", text, {"what": "waiting reads", "limit": limit}))
-            return
-        if not self._gathering:
-            self._confirming.append({})
-            self._gathering = True
-        self._confirming[-1][request] = message
-
     def _ask(self) -> None:
         """All reads of this arrival that need a confirmation are gathered: ask for it."""
         self._gathering = False
@@ -668,36 +570,6 @@ class Conversation:
         if self._due:
             self._line_up()
 
-    def _may_wait(self, message: Message) -> bool:
-        """Note a request that waits. It does not count as in flight: a CANCEL must always get through."""
-        request, waiting, limit = message[1], self._waiting, self.limits.in_flight
-        if request in waiting:
-            self._refuse(request, bad_request("id", "an id under which no read waits", request))
-        elif len(waiting) + len(self._due) >= limit:
-            text = f"{limit} reads of this connection wait already"
-            self._refuse(request, Refusal("overloaded", text, {"what": "waiting reads", "limit": limit}))
-        elif not self._shares.may_wait(self, len(waiting) + 1):
-            limit = self._shares.waiting.limit
-            text = f"{limit} requests of all connections wait already, and those of this address have their share"
-            self._refuse(request, Refusal("overloaded", text, {"what": "waiting requests", "limit": limit}))
-        else:
-            waiting[request] = message
-            self._note_waiting()
-            return True
-        return False
-
-    def _waits_no_more(self, request: int) -> Message | None:
-        """Take out a request that waits; None when it does not."""
-        message = self._waiting.pop(request, None)
-        self._note_waiting()
-        return message
-
-    def _note_waiting(self) -> None:
-        count = len(self._waiting)
-        if (count > FEW_WAITING or self._noted) and count != self._noted:
-            self._noted = count if count > FEW_WAITING else 0
-            self._shares.note_waiting(self, count)
-
     def _answer(self, message: Message) -> None:
         if message[0] == verbs.REV:
             self._ok(message[1], (self._store.rev, self._store.floor, self._store.time))
@@ -724,21 +596,6 @@ class Conversation:
             self._ask()
         self._finish()
 
-    def _cancel(self, message: Message) -> None:
-        target = message[2] if len(message) > 2 else None
-        if type(target) is int and self._waits_no_more(target) is not None:
-            self._backend.stop_waiting(self, target)
-            self._refuse(target, CANCELLED)
-        for place, (message_due, _) in enumerate(self._due):
-            if message_due[1] == target:
-                del self._due[place]
-                self._refuse(target, CANCELLED)
-                break
-        for batch in self._confirming:
-            if type(target) is int and batch.pop(target, None) is not None:
-                self._refuse(target, CANCELLED)
-        self._ok(message[1], None)
-
     def _ping(self, message: Message) -> None:
         self._ok(message[1], None)
 
@@ -756,23 +613,14 @@ class Conversation:
         elif type(asked) is list and len(asked) > most:
             self._refuse(message[1], too_large("leases", most, len(asked)))
         elif self._may_wait(message):
-            self._backend.ask_leader(message[0], message[2:], partial(self._leased, message[1]))
-
-    def _leased(self, request: int, result: Any) -> None:
-        if self._waits_no_more(request) is None:
-            return  # cancelled meanwhile, or the conversation has ended
-        if type(result) is Refusal:
-            self._refuse(request, result)
-        else:
-            self._ok(request, result)
-        self._finish()
+            self._backend.ask_leader(message[0], message[2:], partial(self._answer_waiting, message[1]))
 
     # -- operators ------------------------------------------------------------------------------------
 
     def _operate(self, message: Message) -> None:
         """MEMBERS or ADMIN: answered when it is done."""
         if self._may_wait(message):
-            answer = partial(self._leased, message[1])
+            answer = partial(self._answer_waiting, message[1])
             self._backend.operate(message[0], message[2:], self.owner, answer)
 
     # -- watches --------------------------------------------------------------------------------------
@@ -816,28 +664,6 @@ HANDLERS: Final[dict[int, Callable[[Conversation, Message], None]]] = {
 """What is neither a write nor a query, by verb."""
 
 
-class _Nowhere:
-    """The wire of a conversation whose connection is gone."""
-
-    def write(self, data: bytes) -> None: ...
-
-    def pause(self) -> None: ...
-
-    def resume(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def abort(self) -> None: ...
-
-    def unsent(self) -> int:
-        return 0
-
-    def greeted(self) -> None: ...
-
-
-NOWHERE: Final = _Nowhere()
-
-
 class _Deaf(Decoder):
     """The decoder of all conversations that have ended: it keeps nothing."""
 
@@ -853,4 +679,3 @@ class _Deaf(Decoder):
 
 DEAF: Final = _Deaf(1)
 DEAF.violation = "the conversation has ended"
-MUTE: Final = Encoder()

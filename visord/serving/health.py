@@ -115,38 +115,8 @@ def _alarms(node: Node) -> Iterator[str]:
     told = node.dismissal.told
     if told is not None:
         yield f"removed: {told} say that this member was removed; it stops when a majority of the voters says so"
-    full = node.log.full
-    if full is not None:
-        yield f"no space: {full.path}: {full.why}, {full.free} bytes free"
-    elif node.space is not None and node.space.free < little_space(node):
-        yield (
-            f"little space: {node.directory.path}: {node.space.free} of {node.space.total} bytes are free; below about "
-            "storage.reserve_bytes writes are refused: free some space, or RETAIN less history"
-        )
-    taken, limit = node.admission.state_bytes, node.admission.state_limit
-    if taken >= limit * STATE_ALARM:
-        yield (
-            f"state bytes: the state takes {taken} of {limit} bytes of memory (storage.state_bytes); at the limit "
-            "writes that grow are refused: delete, RETAIN less history, or set a higher limit"
-        )
-    places = node.shares.places
-    if places is not None and len(places) >= places.total * PLACES_ALARM:
-        yield (
-            f"connections: {len(places)} of {places.total} places are taken; who is idle gives way to who comes: see "
-            "listen.connections, and from which addresses they come"
-        )
-    for what, ledger in (("held", node.shares.held), ("unsent", node.shares.unsent)):
-        if ledger.total >= ledger.limit * PLACES_ALARM:
-            yield (
-                f"{what} bytes: connections make this node hold {ledger.total} of {ledger.limit} bytes "
-                f"(listen.{what}_bytes); beyond it those that hold most are closed"
-            )
-    waiting = node.shares.waiting
-    if waiting.total >= waiting.limit * PLACES_ALARM:
-        yield (
-            f"waiting requests: {waiting.total} of {waiting.limit} requests wait (listen.waiting); beyond it those of "
-            "an address that has its share are refused"
-        )
+    yield from _space_alarms(node)
+    yield from _load_alarms(node)
     failure = node.maintenance.status()["failure"]
     if failure:
         yield f"no checkpoint: {failure}; the log grows until one can be made"
@@ -165,6 +135,44 @@ def _alarms(node: Node) -> Iterator[str]:
         one = node.engine.configuration.find(member)
         if one is not None:
             yield f"replica differs: {one.name} ({one.id}) at rev {rev}"
+
+
+def _space_alarms(node: Node) -> Iterator[str]:
+    full = node.log.full
+    if full is not None:
+        yield f"no space: {full.path}: {full.why}, {full.free} bytes free"
+    elif node.space is not None and node.space.free < little_space(node):
+        yield (
+            f"little space: {node.directory.path}: {node.space.free} of {node.space.total} bytes are free; below about "
+            "storage.reserve_bytes writes are refused: free some space, or RETAIN less history"
+        )
+    taken, limit = node.admission.state_bytes, node.admission.state_limit
+    if taken >= limit * STATE_ALARM:
+        yield (
+            f"state bytes: the state takes {taken} of {limit} bytes of memory (storage.state_bytes); at the limit "
+            "writes that grow are refused: delete, RETAIN less history, or set a higher limit"
+        )
+
+
+def _load_alarms(node: Node) -> Iterator[str]:
+    places = node.shares.places
+    if places is not None and len(places) >= places.total * PLACES_ALARM:
+        yield (
+            f"connections: {len(places)} of {places.total} places are taken; who is idle gives way to who comes: see "
+            "listen.connections, and from which addresses they come"
+        )
+    for what, ledger in (("held", node.shares.held), ("unsent", node.shares.unsent)):
+        if ledger.total >= ledger.limit * PLACES_ALARM:
+            yield (
+                f"{what} bytes: connections make this node hold {ledger.total} of {ledger.limit} bytes "
+                f"(listen.{what}_bytes); beyond it those that hold most are closed"
+            )
+    waiting = node.shares.waiting
+    if waiting.total >= waiting.limit * PLACES_ALARM:
+        yield (
+            f"waiting requests: {waiting.total} of {waiting.limit} requests wait (listen.waiting); beyond it those of "
+            "an address that has its share are refused"
+        )
 
 
 def checks(node: Node) -> dict[str, str]:

@@ -88,7 +88,33 @@ def _count(name: str, about: str, value: float, **labels: str) -> Row:
 
 def _node(node: Node, connections: int) -> Iterator[Row]:
     figures: dict[str, Any] = status(node)
-    engine, hub = node.engine, node.hub.stats()
+    yield from _consensus(node, figures)
+    yield from _state(node, figures)
+    yield _gauge("connections", "Open connections of clients.", connections)
+    yield from _shares(node)
+    yield from _watches(node.hub.stats())
+    yield _gauge(
+        "checkpoint_index", "The log entry of the newest checkpoint.", figures["checkpoint"]["index"]
+    )
+    yield _count("checkpoints", "Checkpoints made since the start.", figures["checkpoint"]["made"])
+    yield _gauge(
+        "compared_rev", "The rev at which replicas were last found equal.", node.replica_check.compared
+    )
+    yield _gauge("command_format", "The format of new commands: see Upgrade.", figures["format"])
+    waits = len(figures["format_waits_for"])
+    yield _gauge("command_format_waits", "Members that keep a newer format from being used.", waits)
+    alarms = figures["alarms"]
+    for alarm in ALARMS:
+        raised = sum(one.startswith(f"{alarm}:") for one in alarms)
+        yield _gauge("alarms", "Alarms that are raised.", raised, alarm=alarm)
+    for branch, times in sorted(node.engine.counters.items()):
+        yield _count(
+            "raft_branches", "How often a rare branch of the consensus was taken.", times, branch=branch
+        )
+
+
+def _consensus(node: Node, figures: dict[str, Any]) -> Iterator[Row]:
+    engine = node.engine
     yield _gauge("build_info", "Always 1.", 1, version=__version__, node=node.name, cluster=node.cluster)
     yield _gauge("ready", "1 while the node serves all requests.", not any(health.checks(node).values()))
     yield _gauge("has_leader", "1 while a leader is known.", engine.leader is not None)
@@ -111,6 +137,9 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
             "The alarm `little space` is raised with fewer free bytes.",
             health.little_space(node),
         )
+
+
+def _state(node: Node, figures: dict[str, Any]) -> Iterator[Row]:
     yield _gauge("rev", "The latest rev.", figures["rev"])
     yield _gauge("floor", "The lowest rev that can be read.", figures["floor"])
     yield _gauge("files", "Files that exist.", figures["files"])
@@ -123,8 +152,9 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
         node.admission.state_limit,
     )
     yield _gauge("leases", "Leases that are alive.", len(node.store.leases))
-    yield _gauge("connections", "Open connections of clients.", connections)
-    yield from _shares(node)
+
+
+def _watches(hub: dict[str, int]) -> Iterator[Row]:
     yield _gauge("watches", "Open watches.", hub["watches"])
     yield _gauge("watches_lagging", "Watches whose readers are behind.", hub["lagging"])
     yield _gauge("watch_globs", "Different globs of open watches.", hub["globs"])
@@ -134,24 +164,6 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
         hub["glob_cost"] / 1e6,
     )
     yield _count("watch_changes", "Changes delivered to live watches.", hub["delivered"])
-    yield _gauge(
-        "checkpoint_index", "The log entry of the newest checkpoint.", figures["checkpoint"]["index"]
-    )
-    yield _count("checkpoints", "Checkpoints made since the start.", figures["checkpoint"]["made"])
-    yield _gauge(
-        "compared_rev", "The rev at which replicas were last found equal.", node.replica_check.compared
-    )
-    yield _gauge("command_format", "The format of new commands: see Upgrade.", figures["format"])
-    waits = len(figures["format_waits_for"])
-    yield _gauge("command_format_waits", "Members that keep a newer format from being used.", waits)
-    alarms = figures["alarms"]
-    for alarm in ALARMS:
-        raised = sum(one.startswith(f"{alarm}:") for one in alarms)
-        yield _gauge("alarms", "Alarms that are raised.", raised, alarm=alarm)
-    for branch, times in sorted(engine.counters.items()):
-        yield _count(
-            "raft_branches", "How often a rare branch of the consensus was taken.", times, branch=branch
-        )
 
 
 def _shares(node: Node) -> Iterator[Row]:

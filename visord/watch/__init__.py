@@ -7,6 +7,7 @@ index         from a path to the live groups that select it
 load          what the globs of watches can cost a changed path
 stabbing      from a path to the ranges around it
 history       what a watch that is behind reads next
+recent        what was just read of history, for others at the same place
 messages      commits and files to protocol bytes, each encoded once
 partial       how far a commit was read that takes more than one slice
 large, sizes  commits that are more than a frame: measured, then put together

@@ -30,10 +30,11 @@ from visord.state.refusal import Refusal, bad_request, compacted, too_large
 from visord.state.selector import Selector, parse
 from visord.state.store import Store
 from visord.waiting import Waiting
-from visord.watch.history import FilePage, Slice, read_commits, read_files
+from visord.watch.history import read_commits, read_files
 from visord.watch.live import MESSAGE_BYTES, QUIET_SECONDS, SHARED_BYTES, Live
 from visord.watch.load import Load
 from visord.watch.messages import SHAPE, Encoder, Payload
+from visord.watch.recent import Recent
 from visord.watch.subscription import (
     AHEAD,
     BEHIND,
@@ -56,9 +57,6 @@ TURN_COST: Final = 4
 """Units that serving a reader costs, whatever it gets."""
 BYTES_SENT: Final = 4 << 10
 """A unit of sending; so is each piece."""
-KEPT: Final = 64
-"""Slices and pages of history that are kept for others at the same place."""
-KEPT_BYTES: Final = 1 << 20
 COST_OF_CONNECTION: Final = "microseconds that the globs of this connection's watches may cost a changed path"
 _FLAGS: Final = verbs.W_PREVIOUS | verbs.W_STATE | verbs.W_KEYS
 
@@ -82,7 +80,6 @@ class Hub:
         "_ahead",
         "_count",
         "_encoder",
-        "_kept",
         "_lagging",
         "_largest",
         "_leaving",
@@ -90,13 +87,12 @@ class Hub:
         "_live",
         "_most",
         "_now",
-        "_pages",
         "_quiet_due",
         "_readers",
         "_ready",
+        "_recent",
         "_resting",
         "_selectors",
-        "_slices",
         "_together",
         "ended",
         "load",
@@ -133,10 +129,7 @@ class Hub:
         self._selectors = 0
         """Those of all watches: each costs about what a watch costs."""
         self._now = 0.0
-        # What was read from history last, for others at the same place: a herd reads it once.
-        self._slices: dict[tuple[GroupKey, int, int, int], Slice] = {}
-        self._pages: dict[tuple[GroupKey, int, str | None, int], FilePage] = {}
-        self._kept = 0
+        self._recent = Recent()
         self._together: Subscription | None = None
         """Who has pieces of a large message that is not whole: it is served before all others."""
 
@@ -447,7 +440,7 @@ class Hub:
                 if reader in ready:
                     ready.move_to_end(reader, last=False)
         if not ready:
-            self._forget()
+            self._recent.forget()
 
     def _let_go(self, subscription: Subscription) -> None:
         """Let no other than `subscription` keep pieces of a message that is not whole: they are put together again."""
@@ -477,14 +470,14 @@ class Hub:
         limit = min(MESSAGE_BYTES, max(subscription.room, subscription.window >> 2))
         partial = subscription.partial
         key = (subscription.key, subscription.cursor, limit, 0 if partial is None else partial.progress)
-        read = self._slices.get(key)
+        read = self._recent.commits.get(key)
         cost = 0
         if read is None:
-            read = self._slices[key] = read_commits(
+            read = self._recent.commits[key] = read_commits(
                 self.store, self._encoder, subscription, self.rev, limit, self._largest
             )
             cost = read.cost
-            self._keep(read.copied)
+            self._recent.keep(read.copied)
         if read.payload:
             cost += self._send(subscription, subscription.head, read.payload)
             subscription.told = read.last
@@ -496,26 +489,15 @@ class Hub:
             self._mark_behind(subscription)
         return cost
 
-    def _keep(self, size: int) -> None:
-        """Count what was just read among what is kept, and let all go when it becomes too much."""
-        self._kept += size
-        if self._kept > KEPT_BYTES or len(self._slices) + len(self._pages) > KEPT:
-            self._forget()
-
-    def _forget(self) -> None:
-        self._slices.clear()
-        self._pages.clear()
-        self._kept = 0
-
     def _send_files(self, subscription: Subscription) -> int:
         limit = min(MESSAGE_BYTES, max(subscription.room, subscription.window >> 2))
         key = (subscription.key, subscription.start, subscription.page, limit)
-        read = self._pages.get(key)
+        read = self._recent.files.get(key)
         cost = 0
         if read is None:
-            read = self._pages[key] = read_files(self.store, self._encoder, subscription, limit)
+            read = self._recent.files[key] = read_files(self.store, self._encoder, subscription, limit)
             cost = read.cost
-            self._keep(read.copied)
+            self._recent.keep(read.copied)
         head = self._encoder.head(verbs.STATE, 5, subscription.watch)
         cost += self._send(subscription, head, read.payload)
         subscription.page = read.next

@@ -69,17 +69,9 @@ def _below(
     passed: Passed | None,
 ) -> Iterator[tuple[str, Version | None]]:
     files, directories, levels, depth = store.files, store.directories, selector.levels, selector.depth
-    at = len(components(directory.path))
-    stack: list[tuple[Iterator[str], str | None, str]] = []
-
-    def enter(directory: Directory, start: str | None) -> None:
-        bound = _toward(directory.path, start) if start is not None else None
-        level = levels[at] if at < len(levels) else None
-        past = rev != store.rev
-        entries = _entries(directory, level, bound, past=past, reverse=reverse)
-        stack.append((entries, bound, directory.path))
-
-    enter(directory, start)
+    at, past = len(components(directory.path)), rev != store.rev
+    level = levels[at] if at < len(levels) else None
+    stack = [_entered(directory, level, start, past=past, reverse=reverse)]
     while stack:
         entries, bound, left = stack[-1]
         for path in entries:
@@ -114,13 +106,23 @@ def _below(
                 if not reverse:
                     yield path, None
             at += 1
-            enter(inner, start if path == bound and path != start else None)
+            level = levels[at] if at < len(levels) else None
+            behind = start if path == bound and path != start else None
+            stack.append(_entered(inner, level, behind, past=past, reverse=reverse))
             break
         else:
             stack.pop()
             at -= 1
             if reverse and stack:
                 yield left, None
+
+
+def _entered(
+    directory: Directory, level: Level | None, start: str | None, *, past: bool, reverse: bool
+) -> tuple[Iterator[str], str | None, str]:
+    """Return the entries of a directory from `start` on, the one of them that leads to `start`, and its path."""
+    bound = None if start is None else _toward(directory.path, start)
+    return _entries(directory, level, bound, past=past, reverse=reverse), bound, directory.path
 
 
 def _entries(

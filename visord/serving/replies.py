@@ -1,0 +1,119 @@
+"""What a conversation says: packed into one buffer, sent in pieces, and noted where the peer does not read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Final, Protocol
+
+from visor.protocol import verbs
+from visor.protocol.frames import Encoder
+from visord.serving.shares import Patience, Shares
+from visord.state.refusal import Refusal
+
+OK: Final = verbs.OK
+PIECE: Final = 256 * 1024
+"""Packed bytes that leave at once, before more is packed."""
+
+
+class Wire(Protocol):
+    """What a conversation needs of its connection."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, in order, never blocking."""
+
+    def pause(self) -> None:
+        """Stop reading until `resume`."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+    def close(self) -> None:
+        """Send what was written, then close."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+    def unsent(self) -> int:
+        """Return the bytes that were written and not taken by the peer."""
+
+    def greeted(self) -> None:
+        """The client has said who it is."""
+
+
+class _Nowhere:
+    """The wire of a conversation whose connection is gone."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+    def unsent(self) -> int:
+        return 0
+
+    def greeted(self) -> None: ...
+
+
+NOWHERE: Final = _Nowhere()
+MUTE: Final = Encoder()
+
+
+class Replies(ABC):
+    """The half of a conversation that speaks. `Conversation` makes its attributes."""
+
+    __slots__ = ("_encoder", "_shares", "_wire", "blocked", "closed", "owner")
+
+    _encoder: Encoder
+    _shares: Shares
+    _wire: Wire
+    blocked: bool
+    """The peer does not take what was sent; the hub keeps its watches back meanwhile."""
+    closed: bool
+    owner: str
+    """Whose what this client has counts as: its host, or its user where it is on this machine."""
+
+    @abstractmethod
+    def overdue(self, limits: Patience) -> str:
+        """Return what takes too long here; "" when nothing does."""
+
+    @abstractmethod
+    def expel(self, code: str, text: str) -> None:
+        """End the conversation for the sake of others: nothing is waited for."""
+
+    def send(self, data: bytes) -> None:
+        """Send encoded messages of a watch."""
+        if not self.closed:
+            self._wire.write(data)
+            if self.blocked:  # by what came before it of the same message
+                self._shares.note_unsent(self, self._wire.unsent())
+
+    def _flush(self) -> None:
+        data = self._encoder.take()
+        if not data or self.closed:
+            return
+        if len(data) <= 2 * PIECE:
+            self._wire.write(data)
+            return
+        # A transport keeps each object that it was given until its last byte is sent: whole, it would be as much again
+        # as what it tells of as unsent.
+        for start in range(0, len(data), PIECE):
+            self._wire.write(data[start : start + PIECE])
+        if self.blocked and not self.closed:  # by the first of these pieces
+            self._shares.note_unsent(self, self._wire.unsent())
+
+    def _finish(self) -> None:
+        """Send the last of some answers; what has been packed into is not kept, if it has grown."""
+        self._flush()
+        if self._encoder.large:
+            self._encoder.renew()
+
+    def _refuse(self, request: int, refusal: Refusal) -> None:
+        self._encoder.pack((verbs.ERROR, request, refusal.code, refusal.text, refusal.details))
+
+    def _ok(self, request: int, result: Any) -> None:
+        self._encoder.pack((OK, request, result))
