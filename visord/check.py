@@ -23,9 +23,9 @@ from visord.progress import Tell, untold
 from visord.raft.inspection import inspect_log
 from visord.storage import guard, pending
 from visord.storage import manifest as manifests
-from visord.storage.directory import HISTORY, IDENTITY, LOG, lock_to_read, require_identity
+from visord.storage.directory import HISTORY, LOG, lock_to_read, require_directory, require_identity
 from visord.storage.disk import Disk, OsDisk, join
-from visord.storage.errors import UNSAFE, DamageError, IdentityError, StorageError
+from visord.storage.errors import UNSAFE, DamageError, StorageError, missing_entries
 from visord.storage.manifest import Manifest
 from visord.storage.opening import UnsafeFileError
 from visord.storage.segments import COMMITS, HEAD_SIZE, Part, commits_of, read_part, rows_of
@@ -106,8 +106,7 @@ def check(
 
     Raises `LockedError` when a node uses it, `IdentityError` when it is no data directory, `OSError`.
     """
-    if not disk.exists(join(path, IDENTITY)) and not disk.exists(join(path, LOG)):
-        raise IdentityError(f"{path} is not a data directory")
+    require_directory(disk, path)
     report = Report(path)
     report.problems += map(_unsafe, guard.inspect(disk, path, writing=False))
     if report.problems:
@@ -197,7 +196,4 @@ def _log(disk: Disk, report: Report, inspect_log: Callable[[Disk, str], LogSumma
     report.files.append((LOG, f"{log.segments} segments, {log.size} bytes, {entries}{torn}"))
     applied = max(1, manifest.index if manifest is not None else 0)
     if log.first > applied:
-        expected = f"entries from {applied + 1} on, after the checkpoint"
-        advice = "The checkpoint is older than the log: restore the newest one, or a backup."
-        found = f"a log that begins with {log.first}"
-        report.problems.append(DamageError(directory, None, expected, found, advice))
+        report.problems.append(missing_entries(directory, applied, log.first))

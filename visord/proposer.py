@@ -39,7 +39,7 @@ from visord.state import cost
 from visord.state.command import Command, encode, too_deep, unfit
 from visord.state.formats import FORMAT, OLDEST
 from visord.state.growth import grows
-from visord.state.refusal import Refusal
+from visord.state.refusal import NO_LEADER, Refusal
 
 MAX_FRAMES = 4096
 """Writes in one command. How long an apply holds the loop is bounded by what they cost (`cost.COMMAND`: 10 ms)."""
@@ -55,9 +55,6 @@ TOO_DEEP = Refusal(
     {"field": "message", "expected": "the fields of a write"},
 )
 REPLACED = Refusal("not_leader", "another leader took over before this write was committed", {})
-
-
-NO_LEADER = Refusal("no_quorum", "no leader could be found: most of the cluster's nodes are away", {})
 LOST = Refusal(
     "lost_leadership", "the leader changed while this write was under way: it may have happened", {}
 )

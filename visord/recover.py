@@ -34,18 +34,17 @@ from visord.state.machine import Machine
 from visord.storage import guard, loading, pending
 from visord.storage import manifest as manifests
 from visord.storage.directory import (
-    IDENTITY,
-    LOG,
     DataDirectory,
     Identity,
     RandomBits,
     lock_directory,
     lock_to_read,
+    require_directory,
     require_identity,
     write_identity,
 )
-from visord.storage.disk import Disk, Lock, join
-from visord.storage.errors import DamageError, IdentityError
+from visord.storage.disk import Disk, Lock
+from visord.storage.errors import DamageError, IdentityError, missing_entries
 from visord.storage.manifest import Manifest
 from visord.storage.worker import Inline
 
@@ -134,8 +133,7 @@ def recover(disk: Disk, path: str, rng: RandomBits, tell: Tell = untold) -> Surv
 
 
 def _lock(disk: Disk, path: str, how: Callable[[Disk, str], Lock]) -> Lock:
-    if not disk.exists(join(path, IDENTITY)) and not disk.exists(join(path, LOG)):
-        raise IdentityError(f"{path} is not a data directory")
+    require_directory(disk, path)
     guard.require_safe(disk, path)
     return how(disk, path)
 
@@ -184,8 +182,7 @@ def _entries_after(entries: list[Entry], applied: tuple[int, int], path: str) ->
     index, term = applied
     first = entries[0][1] if entries else index
     if index < first:
-        expected, found = f"the entries after the checkpoint at {index}", f"a log that begins at {first}"
-        raise DamageError(path, None, expected, found, ADVICE)
+        raise missing_entries(path, index, first, ADVICE)
     position = index - first
     if position >= len(entries) or entries[position][2] != term:
         return []

@@ -54,7 +54,7 @@ from visord.state.refusal import Refusal
 from visord.storage import collector
 from visord.storage.directory import read_identity
 from visord.storage.disk import OsDisk
-from visord.system_errors import listening_fault, stays
+from visord.system_errors import cannot_listen, listening_fault, stays
 
 logger = logging.getLogger("visord")
 
@@ -247,7 +247,7 @@ class Server:
             raise self.failure
         if late:
             full = node.log.full
-            why = "its first entry" if full is None else f"space: {full.path}: {full.free} bytes are free"
+            why = "its first entry" if full is None else full.wanted
             text = f"the node is not ready: it waited {READY_SECONDS:g} s for {why}"
             raise StartRefusedError(text, passes=True)
 
@@ -431,11 +431,9 @@ def _listen_on(address: str) -> socket.socket:
     try:
         family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(where, family=family, backlog=BACKLOG)
-    except OSError as error:
-        text = f"cannot listen on {address}: {listening_fault(error)}"
+    except (OSError, ValueError) as error:
+        text = cannot_listen(address, listening_fault(error))
         raise StartRefusedError(text, passes=not stays(error)) from error
-    except ValueError as error:  # a host that is no name
-        raise StartRefusedError(f"cannot listen on {address}: {error}", passes=False) from error
 
 
 def _name(listening: socket.socket) -> str:

@@ -33,15 +33,22 @@ _NO_SUCH_HOST: Final = frozenset(
 """A name server that does not answer may answer later (EAI_AGAIN); one that knows no such name will not."""
 
 
-def stays(error: OSError) -> bool:
-    """Tell whether an error of the system is there again at the next start, unless somebody mends something."""
+def stays(error: OSError | ValueError) -> bool:
+    """Tell whether an error of the system is there again at the next start, unless somebody mends something.
+
+    A ValueError is a host that is no name.
+    """
+    if isinstance(error, ValueError):
+        return True
     if isinstance(error, socket.gaierror):
         return error.errno in _NO_SUCH_HOST
     return error.errno in _STAYS
 
 
-def listening_fault(error: OSError) -> str:
+def listening_fault(error: OSError | ValueError) -> str:
     """Return what keeps this process from listening somewhere, and what to look at."""
+    if isinstance(error, ValueError):
+        return str(error)
     if isinstance(error, socket.gaierror):
         return f"{error.strerror}: no address is known here for that host"
     what = {
@@ -53,3 +60,8 @@ def listening_fault(error: OSError) -> str:
         os.strerror(error.errno) if error.errno else str(error)
     )  # Python adds to it what the address tells already
     return f"{said}; {what}" if what else said
+
+
+def cannot_listen(where: object, why: object) -> str:
+    """Say that clients cannot come in there."""
+    return f"cannot listen on {where}: {why}"

@@ -303,22 +303,6 @@ def is_within_any(names: set[str], package: str) -> bool:
     return any(is_within(name, package) for name in names)
 
 
-LONGEST_FUNCTION = 70
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_functions_are_short(package: str) -> None:
-    """A function over the limit hides a concept without a name."""
-    long = []
-    for path in modules(package):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                lines = (node.end_lineno or node.lineno) - node.lineno + 1
-                if lines > LONGEST_FUNCTION:
-                    long.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {lines} lines")
-    assert not long
-
-
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_module_says_what_it_is_for(package: str) -> None:
     assert not [

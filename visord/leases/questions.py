@@ -15,10 +15,9 @@ from visord.leases.service import Reply
 from visord.members.leader_calls import CallKind, Consensus, Fields, LeaderCalls
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
-from visord.state.refusal import Refusal
+from visord.state.refusal import NO_LEADER, Refusal
 
 PATIENCE_SECONDS: Final = 2.0
-NO_LEADER: Final = Refusal("no_quorum", "no leader answers: most of the cluster's nodes are away", {})
 MAX_OWED: Final = 4096
 """Questions of one replica that wait for their answer here: those of all its clients within one round."""
 OVERLOADED: Final = Refusal(

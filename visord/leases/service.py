@@ -19,15 +19,13 @@ from visord.leases.lessor import STALL, Lessor
 from visord.proposer import Author
 from visord.state import fields
 from visord.state.machine import Machine
-from visord.state.refusal import Refusal, bad_request
+from visord.state.refusal import NOT_LEADER, Refusal, bad_request
 
 BUDGET: Final = 8192
 """Leases and files that one command of expiries takes away, about: 10 ms of applying."""
 
 ASK_SECONDS: Final = 10.0
 """After which a confirmation that has not come is asked for again."""
-
-NOT_LEADER: Final = Refusal("not_leader", "this node does not lead", {"leader": None})
 
 Reply: TypeAlias = Callable[[Any], None]
 """Gets the `result` of OK, or a Refusal; once."""

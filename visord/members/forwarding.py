@@ -12,7 +12,7 @@ from visord.peers.messages import Handler
 from visord.proposer import HOLD_SECONDS, LOST, Batch, Proposer
 from visord.state.command import WRITE_WEIGHT, too_deep, well_formed
 from visord.state.formats import FORMAT, OLDEST
-from visord.state.refusal import Refusal, bad_request
+from visord.state.refusal import NOT_LEADER, Refusal, bad_request
 
 NO_GROUP: Final = bad_request("group", "[number, session, actor, writes, owner]", [])
 NEVER_ACCEPTED: Final = frozenset({"not_leader", "closing"})
@@ -185,13 +185,13 @@ class Forwarding:
         """A replica sends batches."""
         rows = message[1]
         if not self.leads():
-            self._refuse(member, rows, Refusal("not_leader", "this node does not lead", {}))
+            self._refuse(member, rows, NOT_LEADER._replace(details={}))
             return
         if self.proposer.form() == OLDEST:  # members of the older version know no owners
             rows = [[*row, ""] if len(row) == 4 else row for row in rows]
-        self._refuse(member, [row for row in rows if not _is_group(row)], NO_GROUP)
+        self._refuse(member, [row for row in rows if not _is_batch(row)], NO_GROUP)
         batches: list[Batch] = []
-        for row in filter(_is_group, rows):
+        for row in filter(_is_batch, rows):
             refusal = self.proposer.refusal(row[4])
             if refusal is None:
                 author = Remote(member, row[0], self._send)
@@ -207,7 +207,7 @@ class Forwarding:
         self._send(member, [msg.REFUSED, numbers, refusal.code, refusal.text, refusal.details])
 
 
-def _is_group(row: list[Any]) -> bool:
+def _is_batch(row: list[Any]) -> bool:
     """Tell whether a row is a batch as a door makes them. To be a member is no licence: nothing else is logged."""
     return len(row) == 5 and well_formed(*row[1:]) and all(map(_is_write, row[3]))
 

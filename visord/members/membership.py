@@ -40,6 +40,7 @@ from visord.raft.configuration import (
     encode,
 )
 from visord.raft.engine import Engine
+from visord.state.refusal import NO_LEADER
 
 logger = logging.getLogger("visord.cluster")
 
@@ -267,7 +268,7 @@ class Membership:
         if action.begun:
             return None
         if self._engine.leader is None and action.began + LEADERLESS_SECONDS <= now:
-            return ["no_quorum", f"{action.name}: no leader could be found: most members are away", {}]
+            return [NO_LEADER.code, f"{action.name}: {NO_LEADER.text}", {}]
         if action.deadline <= now:
             text = (
                 "not begun: the leader could not be reached, or waited for members to answer, or, with as many as may "

@@ -6,7 +6,7 @@ import asyncio
 import random
 from typing import Any
 
-from visord.peers.errors import AnswerLostError, HandshakeError, PeerUnavailableError
+from visord.peers.errors import AnswerLostError, HandshakeError, PeerUnavailableError, no_answer
 from visord.peers.handshake import ASK, NONCE, Dialler, Introduction
 from visord.peers.outgoing import DIAL_SECONDS, dial
 from visord.peers.security import Security
@@ -47,7 +47,7 @@ async def ask(
         await asyncio.wait((answer, connection.lost), timeout=rest, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
             return answer.result()
-        why = connection.lost.result() if connection.lost.done() else f"no answer within {timeout:g} s"
+        why = connection.lost.result() if connection.lost.done() else no_answer(timeout)
         raise AnswerLostError(f"{address}: {why}")
     finally:
         answer.cancel()

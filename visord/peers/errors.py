@@ -39,3 +39,8 @@ class PeerUnavailableError(Exception):
 
 class AnswerLostError(Exception):
     """The message was sent and no answer came in time: it may have had its effect."""
+
+
+def no_answer(seconds: float) -> str:
+    """Say why nothing more is waited for."""
+    return f"no answer within {seconds:g} s"

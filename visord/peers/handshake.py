@@ -294,13 +294,16 @@ def refusal(code: str, text: str) -> bytes:
     return _pack([REFUSED, code, text, None])
 
 
+NO_HELLO: Final = "what came is no HELLO of a member"
+
+
 def _unpack_hello(data: bytes) -> list[Any]:
     try:
         message = _decode(data)
     except ValueError as error:
-        raise HandshakeError("what came is no HELLO of a member") from error
+        raise HandshakeError(NO_HELLO) from error
     if type(message) is not list or len(message) < 2 or message[0] != MAGIC:
-        raise HandshakeError("what came is no HELLO of a member")
+        raise HandshakeError(NO_HELLO)
     return message
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from visord import addresses
-from visord.peers.errors import HandshakeError, PeerRefusedError
+from visord.peers.errors import HandshakeError, PeerRefusedError, no_answer
 from visord.peers.frames import HANDSHAKE_LIMIT, MessageReader, Seal, cut, frame
 from visord.peers.handshake import Dialler
 from visord.peers.mistaken import what_answers
@@ -223,7 +223,7 @@ async def dial(
             await outgoing.welcomed
     except TimeoutError as error:
         _abandon(outgoing)
-        raise TimeoutError(f"no answer within {seconds:g} s") from error
+        raise TimeoutError(no_answer(seconds)) from error
     except ssl.SSLError as error:  # one side does not like the other's certificate: that will not pass soon
         _abandon(outgoing)
         raise PeerRefusedError("certificate", f"TLS: {error.reason or error}") from error

@@ -346,11 +346,9 @@ def bind(address: str, security: Security) -> socket.socket:
     try:
         family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(where, family=family, backlog=BACKLOG)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         text = f"cannot listen for members on {address}: {listening_fault(error)}"
         raise PeersStartError(text, passes=not stays(error)) from error
-    except ValueError as error:  # a host that is no name
-        raise PeersStartError(f"cannot listen for members on {address}: {error}") from error
 
 
 def _name(listening: socket.socket) -> str:

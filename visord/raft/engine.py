@@ -28,7 +28,7 @@ from visord.raft.configuration import Configuration, Member
 from visord.raft.core import Random, Timing
 from visord.raft.log import RaftLog
 from visord.raft.rounds import Confirmed
-from visord.storage.errors import DamageError
+from visord.storage.errors import missing_entries
 
 
 def alone(member: str) -> Configuration:
@@ -95,13 +95,7 @@ class Engine:
         index, term = applied
         log = self.log
         if index < log.first_index:
-            raise DamageError(
-                log.directory,
-                None,
-                f"the entries after the checkpoint at index {index}",
-                f"a log that begins at {log.first_index}",
-                "The checkpoint is older than the log: restore the newest one, or a backup.",
-            )
+            raise missing_entries(log.directory, index, log.first_index)
         if log.term_at(index) != term:
             # Shorter than the checkpoint, or of another branch: what the checkpoint holds was committed.
             log.reset(index, term)

@@ -74,6 +74,11 @@ class Full(NamedTuple):
     free: int
     why: str
 
+    @property
+    def wanted(self) -> str:
+        """What a node that does not go on waits for."""
+        return f"space: {self.path}: {self.free} bytes are free"
+
 
 class Segment:
     """One file of the log. `size` is how far it is prepared, `low` its lowest entry (None: none)."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from visor.protocol import verbs
 from visor.protocol.frames import Message
-from visord.state.refusal import Refusal, describe
+from visord.state.refusal import POSITIVE, Refusal, describe, text_of
 
 SESSION_BYTES = 16
 TEXT_LIMIT = 256
@@ -36,7 +36,7 @@ def read_hello(message: Message, cluster: str) -> Greeting | Refusal:
     """Check a HELLO against this node; `cluster` is the node's own cluster id."""
     hello = message[2] if len(message) > 2 else None
     if len(message) < 2 or type(message[1]) is not int or message[1] <= 0:
-        return _bad("id", "a positive integer", message[1] if len(message) > 1 else None)
+        return _bad("id", POSITIVE, message[1] if len(message) > 1 else None)
     if type(hello) is not dict:
         return _bad("hello", "a map", hello)
     versions = hello.get("versions")
@@ -65,7 +65,7 @@ def _fields(hello: dict[str, Any]) -> Greeting | Refusal:
     min_rev = hello.get("min_rev", 0)
     for name, text in (("client", client), ("actor", actor)):
         if type(text) is not str or len(text) > TEXT_LIMIT:
-            return _bad(name, f"text of at most {TEXT_LIMIT} characters", text)
+            return _bad(name, text_of(TEXT_LIMIT), text)
     if session is not None and (type(session) is not bytes or len(session) != SESSION_BYTES):
         return _bad("session", f"{SESSION_BYTES} bytes or nil", session)
     if type(min_rev) is not int or min_rev < 0:

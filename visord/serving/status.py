@@ -132,5 +132,5 @@ def why_not_ready(node: Node) -> str:
         return f"there is no leader; not reachable: {', '.join(away) or 'nobody'}"
     full = node.log.full
     if full is not None:
-        return f"space: {full.path}: {full.free} bytes are free"
+        return full.wanted
     return f"catching up with {leader.name}: at {node.machine.index}, {node.log.last_index} in the log"

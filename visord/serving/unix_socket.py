@@ -18,7 +18,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from visord.system_errors import stays
+from visord.system_errors import cannot_listen, stays
 
 PROBE_SECONDS: Final = 1.0
 
@@ -48,10 +48,9 @@ def bind(path: Path, mode: int) -> socket.socket:
             raise
         finally:
             os.umask(before)
-    except OSError as error:
-        raise UnixSocketError(f"cannot listen on {path}: {error}", passes=_passes(error)) from error
-    except ValueError as error:
-        raise UnixSocketError(f"cannot listen on {path}: {error}") from error
+    except (OSError, ValueError) as error:
+        passes = isinstance(error, OSError) and _passes(error)
+        raise UnixSocketError(cannot_listen(path, error), passes=passes) from error
     return bound
 
 

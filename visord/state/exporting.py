@@ -40,10 +40,14 @@ _MANY: Final = 256
 WHOLE: Final = Selector(SEL_TREE, ROOT, lambda path: True)
 
 
-def export_commits(store: Store, first: int, last: int) -> list[list[Any]]:
-    """Return the rows of the commits from `first` to `last`; ValueError when some of them were trimmed."""
+def _require(store: Store, first: int, last: int) -> None:
     if first <= store.cut or last > store.rev:
         raise ValueError(f"commits {first} to {last}: only {store.cut + 1} to {store.rev} are there")
+
+
+def export_commits(store: Store, first: int, last: int) -> list[list[Any]]:
+    """Return the rows of the commits from `first` to `last`; ValueError when some of them were trimmed."""
+    _require(store, first, last)
     history, change = store.history, store.change
     rows = []
     for rev in range(first, last + 1):
@@ -61,8 +65,7 @@ def export_columns(store: Store, first: int, last: int, most: int) -> Columns:
 
     ValueError when some of them were trimmed.
     """
-    if first <= store.cut or last > store.rev:
-        raise ValueError(f"commits {first} to {last}: only {store.cut + 1} to {store.rev} are there")
+    _require(store, first, last)
     if first > store.history.recent_base:
         found = _export_recent(store.history, first, last, most)
         if found is not None:

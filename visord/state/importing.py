@@ -34,6 +34,10 @@ class CorruptHistory(Exception):  # noqa: N818 - the name says what it is
         self.why = why
 
 
+def _no_commit(rev: int, error: Exception) -> CorruptHistory:
+    return CorruptHistory(rev, f"not a commit: {type(error).__name__}: {error}")
+
+
 def import_commits(store: Store, rows: Iterable[Any]) -> None:
     """Add commits, which continue at `store.rev + 1`. Raises CorruptHistory; the store is of no use then."""
     rows, first = list(rows), store.rev + 1
@@ -43,7 +47,7 @@ def import_commits(store: Store, rows: Iterable[Any]) -> None:
                 raise CorruptHistory(rev, f"followed by rev {row[0]!r:.40}")
         columns = from_rows(rows) if rows else None
     except (TypeError, ValueError, LookupError, OverflowError) as error:
-        raise CorruptHistory(first, f"not a commit: {type(error).__name__}: {error}") from error
+        raise _no_commit(first, error) from error
     if columns is not None:
         import_columns(store, columns)
 
@@ -65,7 +69,7 @@ def import_columns(store: Store, columns: Columns) -> None:
             _import_heads(store, columns)
         # What directories list is counted when all is there: see `tables.Import`.
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError, StopIteration) as error:
-        raise CorruptHistory(store.rev + 1, f"not a commit: {type(error).__name__}: {error}") from error
+        raise _no_commit(store.rev + 1, error) from error
     store.history.recent.clear()  # they were exported elsewhere
     store.history.recent_base = store.rev
 

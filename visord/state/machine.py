@@ -43,7 +43,7 @@ from visord.state.fields import MAX_INT
 from visord.state.formats import FORMAT, OLDEST
 from visord.state.history import FORGOTTEN, MAX_RECENT
 from visord.state.listing import Deferred
-from visord.state.refusal import Refusal, bad_request
+from visord.state.refusal import Refusal, bad_request, text_of
 from visord.state.retention import Retention
 from visord.state.sessions import FEW, MAX_KEPT, Outcome, Session, Sessions, abridged, weigh
 from visord.state.store import Store
@@ -121,7 +121,7 @@ class Machine:
                 and (type(session_id) is not bytes or not 0 < len(session_id) <= MAX_SESSION_ID)
             )
         ):
-            return [_malformed_group(session_id, actor, owner)] * len(frames)
+            return [_malformed_batch(session_id, actor, owner)] * len(frames)
         if session_id is None:
             return self._frames(None, actor, frames)
         session = self.sessions.enter(session_id, self.time)
@@ -310,12 +310,12 @@ def _is_retry(frame: Any) -> bool:
     return type(frame) is list and len(frame) > 0 and frame[0] == RETRY
 
 
-def _malformed_group(session: Any, actor: Any, owner: Any) -> Refusal:
+def _malformed_batch(session: Any, actor: Any, owner: Any) -> Refusal:
     """Tell what is wrong with what the writes of a batch have in common."""
     if type(actor) is not str or len(actor) > MAX_ACTOR:
-        return bad_request("actor", f"text of at most {MAX_ACTOR} characters", actor)
+        return bad_request("actor", text_of(MAX_ACTOR), actor)
     if type(owner) is not str or len(owner) > MAX_OWNER:
-        return bad_request("owner", f"text of at most {MAX_OWNER} characters", owner)
+        return bad_request("owner", text_of(MAX_OWNER), owner)
     return bad_request("session", f"1 to {MAX_SESSION_ID} bytes or nil", session)
 
 

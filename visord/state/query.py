@@ -22,6 +22,8 @@ from visord.state.refusal import Refusal, bad_request
 from visord.state.selector import parse
 from visord.state.store import Store
 
+CURSOR: Final = "a cursor of an earlier answer, or nil"
+
 
 def answer(store: Store, message: Message) -> Any:
     """Return the `result` of OK for GET, STAT, LIST, SCAN, LOG, DIFF, AT or LEASES, or a Refusal. Never raises."""
@@ -117,7 +119,7 @@ def _leases(store: Store, cursor: Any, limit: Any) -> Any:
         and cursor is not None
         and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 20)
     ):
-        wrong = bad_request("cursor", "a cursor of an earlier answer, or nil", cursor)
+        wrong = bad_request("cursor", CURSOR, cursor)
     if wrong is not None:
         return wrong
     rows, last = store.leases.page(int(cursor or 0), limit)
@@ -126,7 +128,7 @@ def _leases(store: Store, cursor: Any, limit: Any) -> Any:
 
 def _paging(cursor: Any, limit: Any) -> Refusal | None:
     if cursor is not None and (type(cursor) is not str or not cursor):
-        return bad_request("cursor", "a cursor of an earlier answer, or nil", cursor)
+        return bad_request("cursor", CURSOR, cursor)
     return fields.integer("limit", limit)
 
 

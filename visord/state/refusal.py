@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Refusal(NamedTuple):
@@ -11,6 +11,17 @@ class Refusal(NamedTuple):
     code: str
     text: str
     details: dict[str, Any]
+
+
+NO_LEADER: Final = Refusal("no_quorum", "no leader could be found: most of the cluster's nodes are away", {})
+NOT_LEADER: Final = Refusal("not_leader", "this node does not lead", {"leader": None})
+
+POSITIVE: Final = "a positive integer"
+
+
+def text_of(most: int) -> str:
+    """Say what is expected where a text is."""
+    return f"text of at most {most} characters"
 
 
 def bad_request(field: str, expected: str, actual: Any) -> Refusal:

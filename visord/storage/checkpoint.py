@@ -242,7 +242,7 @@ class Checkpointer:
             yield from self._publish(new, data, lambda: manifests.place(self._disk, self._path))
             return True
         except _DoubtError as error:
-            raise StorageError(f"nobody knows which checkpoint is the newest: {error}") from error
+            raise _in_doubt(error) from error
         finally:
             self.running = False
 
@@ -378,7 +378,7 @@ class Checkpointer:
             except FileNotFoundError:
                 raise failure from None
             except OSError as error:
-                raise StorageError(f"nobody knows which checkpoint is the newest: {error}") from failure
+                raise _in_doubt(error) from failure
             if current == data:
                 return False
             raise
@@ -419,6 +419,10 @@ class Checkpointer:
                         file.truncate(parts[-1].size)
                 finally:
                     file.close()
+
+
+def _in_doubt(error: Exception) -> StorageError:
+    return StorageError(f"nobody knows which checkpoint is the newest: {error}")
 
 
 def _shared(old: Manifest, new: Manifest) -> int:

@@ -171,11 +171,21 @@ def read_identity(disk: Disk, path: str) -> Identity | None:
     return Identity(cluster, node, member, fields.get("founder", True), generation, before)
 
 
+def require_directory(disk: Disk, path: str) -> None:
+    """Raise `IdentityError` where nothing shows that this is, or was, a data directory."""
+    if not disk.exists(join(path, IDENTITY)) and not disk.exists(join(path, LOG)):
+        raise IdentityError(f"{path} is not a data directory")
+
+
+def _no_identity(path: str) -> DamageError:
+    return DamageError(join(path, IDENTITY), None, "the directory's identity", "no such file", ADVICE)
+
+
 def require_identity(disk: Disk, path: str) -> Identity:
     """Return the identity of a directory that must have one. Raises `DamageError` when it is missing, too."""
     found = read_identity(disk, path)
     if found is None:
-        raise DamageError(join(path, IDENTITY), None, "the directory's identity", "no such file", ADVICE)
+        raise _no_identity(path)
     return found
 
 
@@ -188,7 +198,7 @@ def write_identity(disk: Disk, path: str, identity: Identity) -> None:
 def _check_empty(disk: Disk, path: str) -> None:
     strangers = [name for name in disk.listdir(path) if name not in (LOCK, IDENTITY + ".tmp")]
     if MANIFEST in strangers or LOG in strangers:
-        raise DamageError(join(path, IDENTITY), None, "the directory's identity", "no such file", ADVICE)
+        raise _no_identity(path)
     if strangers:
         raise IdentityError(f"{path} is not empty and not a data directory: it holds {strangers[0]!r}")
 

@@ -16,6 +16,10 @@ RESTORE: Final = (
 """What to do about damage, where nothing better can be said."""
 
 
+OLDER: Final = "The checkpoint is older than the log: restore the newest one, or a backup."
+"""What to do where the log does not reach back to the checkpoint."""
+
+
 UNSAFE: Final = (
     "Nothing was changed. Give back with chown what root made by mistake; if you do not know who put it there, "
     "somebody has tampered with the directory: restore it from a backup."
@@ -42,6 +46,12 @@ class DamageError(StorageError):
         self.expected = expected
         self.found = found
         self.advice = advice
+
+
+def missing_entries(path: str, checkpoint: int, first: int, advice: str = OLDER) -> DamageError:
+    """The log begins with entry `first`, and so does not go on where the checkpoint ends."""
+    expected = f"the entries after the checkpoint at index {checkpoint}"
+    return DamageError(path, None, expected, f"a log that begins at {first}", advice)
 
 
 class LockedError(StorageError):

@@ -37,7 +37,7 @@ def require_owner(disk: Disk, path: str) -> None:
     if found is None:
         return
     if found.kind != DIRECTORY:
-        raise UnsafeFileError(path, f"is {found.kind}: the data directory itself was expected")
+        raise _no_directory(path, found.kind)
     if found.owner != (user := os.geteuid()):
         owner = name_of(found.owner)
         raise OwnerError(
@@ -46,13 +46,17 @@ def require_owner(disk: Disk, path: str) -> None:
         )
 
 
+def _no_directory(path: str, kind: str) -> UnsafeFileError:
+    return UnsafeFileError(path, f"is {kind}: the data directory itself was expected")
+
+
 def inspect(disk: Disk, path: str, *, writing: bool) -> list[UnsafeFileError]:
     """Return what in a data directory must not be opened, each with its name; links to it were resolved before."""
     top = disk.status(path)
     if top is None:
         return []
     if top.kind != DIRECTORY:
-        return [UnsafeFileError(path, f"is {top.kind}: the data directory itself was expected")]
+        return [_no_directory(path, top.kind)]
     wrong = list[UnsafeFileError]()
     for file, expected in _entries(disk, path):
         found = disk.status(file)

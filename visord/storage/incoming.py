@@ -62,6 +62,7 @@ from visord.storage.worker import Job, Submitter
 
 logger = logging.getLogger("visord.storage")
 
+NO_OFFER: Final = "this is no offer of a checkpoint"
 MARGIN: Final = 64 << 20
 """Bytes of free disk that must be there beyond what is fetched."""
 MOST_OFFERED: Final = manifests.MANIFEST_BYTES // 2
@@ -367,13 +368,13 @@ def _newest(machine: Machine) -> list[Any] | None:
 def _read_offer(offer: Any, cluster: str) -> tuple[str, Manifest, bytes]:
     """Return (id, manifest, its bytes) of an offer of this cluster. Raises `OfferError` or `FormatError`."""
     if type(offer) is not list or not offer or type(offer[0]) is not int:
-        raise OfferError("this is no offer of a checkpoint")
+        raise OfferError(NO_OFFER)
     if offer[0] != FORMAT:
         raise FormatError(f"an offer has format {offer[0]}, this version of visord knows {FORMAT}")
     if len(offer) == 3 and type(offer[2]) is bytes and len(offer[2]) > MOST_OFFERED:
         raise OfferError(f"a manifest of {len(offer[2])} bytes is offered, at most {MOST_OFFERED} are taken")
     if len(offer) != 3 or type(offer[1]) is not str or not offer[1] or type(offer[2]) is not bytes:
-        raise OfferError("this is no offer of a checkpoint")
+        raise OfferError(NO_OFFER)
     try:
         manifest = manifests.decode(offer[2], "the offered manifest")
     except DamageError as error:

@@ -26,7 +26,7 @@ from typing import Any, Final
 from visor.paths import Glob
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT, SELECTORS, Limits
-from visord.state.refusal import Refusal, bad_request, compacted, too_large
+from visord.state.refusal import POSITIVE, Refusal, bad_request, compacted, too_large
 from visord.state.selector import Selector, parse
 from visord.state.store import Store
 from visord.waiting import Waiting
@@ -290,7 +290,7 @@ class Hub:
             return
         if type(size) is not int or size <= 0:
             self._end_refused(
-                subscription, self._delivered(subscription), bad_request("bytes", "a positive integer", size)
+                subscription, self._delivered(subscription), bad_request("bytes", POSITIVE, size)
             )
             return
         subscription.room = min(subscription.room + size, subscription.window)
@@ -650,7 +650,7 @@ def _some(subscriptions: list[Subscription]) -> Iterator[Subscription]:
 
 def _check_fields(watch: Any, start: Any, flags: Any, kinds: Any, window: Any) -> Refusal | None:
     if type(watch) is not int or not 0 < watch < 1 << 63:
-        return bad_request("id", "a positive integer", watch)
+        return bad_request("id", POSITIVE, watch)
     if start is not None and (type(start) is not int or not 0 < start < 1 << 63):
         return bad_request("from", "a rev from 1 on, or nil", start)
     if type(flags) is not int or flags & ~_FLAGS:

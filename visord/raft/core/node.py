@@ -25,6 +25,8 @@ from visord.raft.core.stubs import Answers, private_copy
 from visord.raft.core.timing import Random, Timing
 from visord.raft.log import RaftLog
 
+ADOPTED: Final = "configurations are adopted by Core"
+
 
 class Core(Leading, Following):
     """pysyncobj's node as `engine.Engine` uses it. Made by `build`."""
@@ -130,10 +132,10 @@ class Core(Leading, Following):
         raise NotImplementedError("commands are applied by the state machine")
 
     def _SyncObj__parseChangeClusterRequest(self, command: bytes) -> None:
-        raise NotImplementedError("configurations are adopted by Core")
+        raise NotImplementedError(ADOPTED)
 
     def _SyncObj__doChangeCluster(self, request: Any, reverse: bool = False) -> bool:
-        raise NotImplementedError("configurations are adopted by Core")
+        raise NotImplementedError(ADOPTED)
 
     def _SyncObj__tryLogCompaction(self) -> None:
         raise NotImplementedError("checkpoints trim the log")
