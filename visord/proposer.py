@@ -304,6 +304,8 @@ class Proposer:
             self._held_since = None
             self._syncing = True
             return
+        # Nothing was sent, so nothing of it can have happened: the batches keep their place, and count from the first
+        # try that failed, so that they are given up in time however often it is tried again.
         self._put_back(batches)
         if self._held_since is None:
             self._held_since = self._time()
@@ -342,6 +344,7 @@ class Proposer:
             self._schedule()
             return
         if position is None:
+            # As a rule room is being made for just these bytes: they are taken as they are when it is there.
             self._put_back(batches)
             self._encoded = (batches, command)
             return
@@ -407,6 +410,8 @@ class Proposer:
         """The leader put a batch of ours at a place in the log."""
         known = self._waiting.get(index)
         if index <= self._applied:
+            # Its outcomes came and went when nobody knew whose they were. A leader tells the place before it sends the
+            # entry, so this takes a connection that broke in between, or a leader that lies.
             batch.author.fail(batch.frames, LOST)
         elif known is None:
             self._waiting[index] = (term, [(position, batch)])
@@ -444,6 +449,8 @@ class Proposer:
         while queue.ready and (not batches or (frames < MAX_FRAMES and size < MAX_BYTES and room > 0)):
             batch = queue.popleft()
             count, spent = fitting(batch.frames, room)
+            # The first write goes in whatever it costs, or it never would. Behind others a batch waits for the next
+            # command where not even its first write fits, or where it must not be split, or weighs too much.
             if batches and (
                 spent > room
                 or (batch.whole and count < len(batch.frames))
@@ -543,7 +550,7 @@ class Proposer:
             return
         proposed_term, batches = waiting
         if proposed_term != term:
-            # Another entry was committed at this index: ours cannot be any more.
+            # Another entry was committed at this index: ours cannot be any more, and is known not to have happened.
             for _, batch in batches:
                 batch.author.fail(batch.frames, REPLACED)
             return

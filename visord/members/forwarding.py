@@ -47,6 +47,8 @@ class Remote:
 
     def fail(self, frames: list[Message], refusal: Refusal) -> None:
         """Tell that the batch will not get a place."""
+        # Once it has a place, the other node's own apply tells what became of it: told that it was refused, that node
+        # would try again what may have happened.
         if not self.placed:
             self.placed = True
             answer = [msg.REFUSED, [self.number], refusal.code, refusal.text, refusal.details]
@@ -123,7 +125,7 @@ class Forwarding:
             self._last += 1
             rows.append([self._last, *batch.content[:fields]])
         if not self._send(leader, [msg.FORWARD, rows]):
-            return False
+            return False  # and remembers nothing: what was not sent cannot have been accepted
         for row, batch in zip(rows, batches, strict=True):
             self._sent[row[0]] = (leader, batch)
         self._sent_at = self._time()
@@ -161,7 +163,7 @@ class Forwarding:
     def _take(self, member: str, number: int) -> Batch | None:
         known = self._sent.get(number)
         if known is None or known[0] != member:
-            return None
+            return None  # given up meanwhile, or from somebody who was not asked
         del self._sent[number]
         return known[1]
 
@@ -175,6 +177,7 @@ class Forwarding:
         if not lost:
             return
         for number in lost:
+            # Never sent again from here: it may be in that leader's log. The client may, under its session.
             batch = self._sent.pop(number)[1]
             batch.author.fail(batch.frames, LOST)
         self._go_on()
@@ -194,6 +197,7 @@ class Forwarding:
         for row in filter(_is_batch, rows):
             refusal = self.proposer.refusal(row[4])
             if refusal is None:
+                # `whole`: PLACED can name one place, and the other node finds its outcomes by that.
                 author = Remote(member, row[0], self._send)
                 batches.append(Batch(author, row[1:], row[3], _weight(row[3]), whole=True))
             else:

@@ -187,6 +187,7 @@ class Install:
 
     def needed(self, leader: str, index: int) -> None:
         """The leader says that only a checkpoint can help."""
+        # The leader says so once a heartbeat, also while a checkpoint is on its way, or could not be had just now.
         if self._installing or self._time() < self._not_before:
             return
         if not self._source:
@@ -212,6 +213,7 @@ class Install:
             self._go_on()
 
     def _go_on(self) -> None:
+        # One question at a time: the pace of the slower side, network or disk, is that of all.
         incoming = self.incoming
         if not self._source or self._installing or self._asked is not None:
             return
@@ -291,11 +293,13 @@ class Install:
                 if isinstance(error, OfferError):
                     self.incoming.abandon()  # the next start must not go on with it either
                 if new.begun and new.machine is node.machine:
+                    # The state in memory is neither the old nor the new one, and the disk has the old: start from that.
                     raise StorageError(f"{error}; part of it is in memory: start the node again") from error
                 self._fail(error)
                 return
             if not done:
                 return
+            # From here to the end of this step nothing else runs: state, log and members change together.
             machine = new.machine
             node.installed(machine, new.configuration)
             logger.info(

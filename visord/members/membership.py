@@ -243,6 +243,7 @@ class Membership:
         if self._engine.is_leader and self._leadership[0] != self._engine.term:
             self._leadership = (self._engine.term, now)
         self._newcomers.tick(self._engine.configuration, self._leadership[1])
+        # What does not end puts itself back. Answers may ask anew within this loop: that goes into the new list, too.
         waiting, self._actions = self._actions, []
         for action in sorted(self._callers.in_turn(waiting), key=self._steps_down):
             if not self._callers.has(action):
@@ -266,7 +267,7 @@ class Membership:
             after = f"{now - action.began:.0f} s"
             return ["unsettled", f"{action.name}: not done within {after}, it may still happen", {}]
         if action.begun:
-            return None
+            return None  # it may have been done: only its deadline ends it, as `unsettled`
         if self._engine.leader is None and action.began + LEADERLESS_SECONDS <= now:
             return [NO_LEADER.code, f"{action.name}: {NO_LEADER.text}", {}]
         if action.deadline <= now:
@@ -290,7 +291,7 @@ class Membership:
             # Who passed it on sees that the leadership is over, and asks the next leader.
             self._callers.leave(action)
             return
-        action.index = 0
+        action.index = 0  # of a leadership that is over: another entry may be there by now
         if leader is None or not self._may_pass_on(action):
             self._actions.append(action)
             return
@@ -325,6 +326,8 @@ class Membership:
             else:
                 self._actions.append(action)
             return
+        # A new leader that has committed nothing of its own term does not know which configuration is: a change made
+        # then, or beside another, could be decided by a majority that the other's has nobody in common with.
         if not engine.reads_are_current or (query is None and not engine.configuration_settled):
             self._actions.append(action)
             return
@@ -350,7 +353,7 @@ class Membership:
         if after is None:
             self._actions.append(action)  # another leader will do it, or somebody has to go first
             return
-        if after == now:
+        if after == now:  # done before, and the answer was lost: it succeeds
             self._end(action, True, self.view())
             return
         if self._moves_too_often(now, after, action):
@@ -467,7 +470,7 @@ class Membership:
             return
         engine, (chosen, waiting) = self._engine, self._transfer
         if engine.leader is None and waiting[0].deadline > self._time():
-            return
+            return  # this leadership is over, and nobody has said yet that he leads
         self._transfer = None
         for action in waiting:
             if engine.leader == chosen:
@@ -487,6 +490,7 @@ class Membership:
             self.act("update", [self._me.id, self._me.peer, self._me.client], self._updated)
         if not engine.is_leader or self._promoting or not engine.configuration_settled:
             return
+        # One at a time: each is a change of the configuration, which waits until the one before is committed.
         for one in engine.configuration.members:
             progress = engine.progress(one.id)
             if one.voter or not one.wants_vote or progress is None:

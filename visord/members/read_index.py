@@ -82,6 +82,7 @@ class ReadIndex:
 
     def ask(self, reader: Reader) -> None:
         """Call `reader(True)` when the store is at least as new as it was anywhere when this was called."""
+        # Not at once: all reads of this turn share a call, and a call vouches only for those that came before it.
         self._new.append(reader)
         self._schedule()
 
@@ -112,7 +113,7 @@ class ReadIndex:
             _answer(readers, False)
         elif index <= self._applied():
             _answer(readers, True)
-        else:
+        else:  # the leader is confirmed, but this node is not as far as it was then
             self._sleepers.add(_Readers(readers), index)
         if self._new:
             self._schedule()

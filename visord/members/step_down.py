@@ -30,7 +30,9 @@ class StepDown:
         """The node has no space: if it leads others, hand on now, unless it did so a moment ago."""
         engine, now = self._engine, self._time()
         alone = engine.configuration.voters == [self._member]
-        due = now >= self._next or engine.term == self._term
+        due = (
+            now >= self._next or engine.term == self._term
+        )  # still in that term: the last try came to nothing
         if due and engine.is_leader and not engine.transferring and not alone:
             self._next = now + PAUSE_SECONDS
             self._term = engine.term

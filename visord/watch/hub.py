@@ -266,6 +266,7 @@ class Hub:
         if reader is None:
             return
         if reader.selectors > AT_ONCE:
+            # They stay in their tables for some pumps: whatever finds them there sends to nobody.
             reader.sink = NOBODY
             for subscription in reader.subscriptions.values():
                 subscription.sink = NOBODY
@@ -368,6 +369,7 @@ class Hub:
                 self._place(subscription)
             if self._quiet_due:
                 self._quiet_due = self._live.tell_quiet(self.rev, self._now)
+        # A reader that gives no credit holds no history: it is told when trimming has passed it.
         for subscription in _due(self._lagging, self.store.floor):
             self._end_compacted(subscription)
         if self._leaving:
@@ -436,6 +438,7 @@ class Hub:
             budget -= TURN_COST * subscription.weight + self._advance(subscription)
             self._line_up(reader)
             if subscription.partial is not None and subscription.partial.pieces:
+                # It holds pieces of a message that is not whole: served next, so that there is one such message.
                 self._together = subscription
                 if reader in ready:
                     ready.move_to_end(reader, last=False)
@@ -538,7 +541,7 @@ class Hub:
         elif subscription.progress_at < 0:
             self._live.join(subscription, self._now)
         elif subscription.sink.blocked:
-            self._queue(subscription)
+            self._queue(subscription)  # it is owed a MARK, which waits with it until the peer reads
         else:
             self._live.tell_progress(subscription, self.rev)
             self._live.join(subscription, self._now)
