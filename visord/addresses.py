@@ -1,4 +1,4 @@
-"""HOST:PORT, read and written in one place; and whom a host counts for."""
+"""HOST:PORT, read and written in one place; and as what a host is counted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def is_loopback(host: str) -> bool:
 
 
 def counted_as(host: str) -> str:
-    """Return whom an address counts for: itself, and with IPv6 its /64, of which one machine may have any."""
+    """Return as what an address is counted: itself, and with IPv6 its /64, of which one machine may have any."""
     if ":" not in host:
         return host
     try:

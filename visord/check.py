@@ -5,7 +5,7 @@
     exit(9 if report.problems else 0)
 
 Nothing is written, not even the lock. What must not be opened (a link, a pipe, a file of somebody else) is damage, and
-then nothing else is read: whoever put it there could lead a reader anywhere.
+then nothing else is read: the one that put it there could lead a reader anywhere.
 
 Meaning of the exit code of `visord check`: 0 everything was read and fits, 9 damage was found (each with
 its file, offset and what to do); other codes mean that nothing could be said (locked by a running node, not

@@ -1,4 +1,4 @@
-"""With which code `visord` ends, and so whether whoever watches over it should start it again.
+"""With which code `visord` ends, and so whether a supervisor should start it again.
 
     75  it may pass: a port in use, a locked directory, no room on the disk     started again
     78  it is wrong and stays wrong until somebody mends it                     not started again (systemd unit, README)

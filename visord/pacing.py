@@ -1,12 +1,12 @@
-"""Whoever makes the node work long for one command leaves the others more time before his next one.
+"""An owner whose command makes the node work long leaves the others more time before its next one.
 
     10.0.0.9   [4000 files, 80 ms]      pause 160 ms      [4000 files, 80 ms]     pause ...
     10.0.0.1                       w w w w w w w w w w w                     w w w
 
-Turns alone are not enough for who writes a little at a time: each of his writes would come while the next long command
-is under way already, and an operation that takes four writes, one after another, would wait for four of those. With
-pauses it waits for one. Nobody is paused while nobody else has written for a second, nor for commands that many made
-together.
+Turns alone are not enough for a client that writes a little at a time: each write would come while the next long
+command is under way already, and an operation that takes four writes, one after another, would wait for four of those.
+With pauses it waits for one. Nobody is paused while nobody else has written for a second, nor for commands that many
+made together.
 """
 
 from __future__ import annotations

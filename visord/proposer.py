@@ -18,7 +18,7 @@ outcomes from its own apply of that entry:
 
 While there is no leader, batches wait a moment for the next one.
 
-Who makes long commands pauses between them while others write (`pacing`).
+Owners of long commands pause between them while others write (`pacing`).
 
 While there is no space (the disk is full, or the state takes the memory that it may), the leader refuses the writes
 that let the state grow, and goes on with those that make room; `state/growth.py` tells them apart.
@@ -214,7 +214,7 @@ class Proposer:
         self._call_later = call_later
         self._pace = Pace()
         self._long: tuple[int, str, float] | None = None
-        """The command under way, where it is one owner's long one: (its index, he, since when)."""
+        """The command under way, where it is one owner's long one: (its index, the owner, since when)."""
         self._queue: FairQueue[Batch] = FairQueue()
         self._spent = 0
         """Units that what was taken last costs, by estimate."""
@@ -355,7 +355,7 @@ class Proposer:
         self._route.placed(batches, index, term)
 
     def _note_long(self, batches: list[Batch], size: int, index: int) -> None:
-        """Remember whose long command this is, where it is one: he will have to pause."""
+        """Remember whose long command this is, where it is one: that owner will have to pause."""
         if self._spent < HEAVY and size < HEAVY_BYTES:
             return
         self._route.applies_long(index)
@@ -398,7 +398,7 @@ class Proposer:
             contents = [batch.content for batch in batches]
             return batches, encode(now, contents, judged=judged, form=self.form())
         except ValueError:
-            # Somebody nested his fields deeper than can be packed, or read: he is refused, the others go on.
+            # A client nested its fields deeper than can be packed, or read: it is refused, the others go on.
             return _refuse_unfit(batches, now), None
 
     def _take_encoded(self) -> tuple[list[Batch], Command] | None:

@@ -1,4 +1,4 @@
-"""The order in which writes become commands: as they came, until much waits; then everybody in turn.
+"""The order in which writes become commands: as they came, until much waits; then all in turn.
 
 While little waits, order is first in, first out, and costs nothing. Above `CALM` bytes those who come then stand in a
 line each, and are taken round robin: by owner (the address they came from), then by author, so that neither a flood of
@@ -8,8 +8,8 @@ one connection nor a thousand connections of one address make others wait for mo
     lines      10.0.0.1  [a2 a3 a4] [b1 b2]          taken: a1, a2, c1, b1, a3, b2, a4
                10.0.0.2  [c1]
 
-What one author (a session, or a connection without one) has submitted keeps its order. An owner may be paused: what he
-has waiting, and what comes of him, stays where it is until he is resumed, and others are taken.
+What one author (a session, or a connection without one) has submitted keeps its order. An owner may be paused: what
+waits of it, and what comes, stays where it is until it is resumed, and others are taken.
 """
 
 from __future__ import annotations

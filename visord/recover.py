@@ -4,7 +4,7 @@ This gives up the promise that the cluster lives by, so it is done by hand, on a
 be lost. What it does, in this order, so that a crash in between leaves a node that does not start or finds no majority:
 
 1. `identity`: another cluster id (the next *generation*). No member of the old cluster lets this node in, nor the other
-   way round, whoever comes back; clients of the old cluster get `wrong_cluster` instead of revs that mean other things.
+   way round, whichever comes back; clients of the old cluster get `wrong_cluster` instead of revs with other meanings.
 2. `manifest`: the same id.
 3. the log: a new term, and a configuration of this member alone; the ids of all others are removed for ever.
 

@@ -28,7 +28,7 @@ from visord.members.joining import (
     Start,
     cluster_to_join,
     compare,
-    is_his_own,
+    is_its_own,
     join,
     tell_unused,
 )
@@ -417,9 +417,9 @@ class Server:
 def _answer(node: Node, hello: Hello, message: list[Any], reply: Reply, host: str) -> None:
     """Answer a question of a node that is no member."""
     least = node.formats.in_force
-    if is_his_own(hello, message) and message[0] == JOIN and hello.reads < least:
+    if is_its_own(hello, message) and message[0] == JOIN and hello.reads < least:
         reply(pack([JOINED, False, ["bad_request", outdated(hello.member, hello.reads, least), {}]]))
-    elif is_his_own(hello, message):
+    elif is_its_own(hello, message):
         node.strangers.answer(message, reply, host)
     else:
         text = "a node asks for itself only, at the address that it says in its handshake"

@@ -55,11 +55,11 @@ class ListenSettings(Section):
     http: Address | None = None
     """HOST:PORT of /livez, /readyz, /healthz and /metrics; none by default. Anybody may ask."""
     http_insecure: bool = False
-    """Allow an address other than loopback for `http`: it tells paths, names and addresses to whoever asks."""
+    """Allow an address other than loopback for `http`: it tells paths, names and addresses to anybody who asks."""
     unix: Path | None = None
     """Path of a Unix socket, besides TCP."""
     unix_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "0660"
-    """Permissions of the Unix socket, in octal: whoever may write to it may connect."""
+    """Permissions of the Unix socket, in octal: a user who may write to it may connect."""
     connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Connections at a time, over all clients; fewer where there are too few file descriptors. Those of the Unix socket
     have places of their own."""

@@ -54,7 +54,7 @@ class LeaseQuestions:
         self.handlers: dict[int, Handler] = self._calls.handlers
 
     def ask(self, verb: int, arguments: list[Any], reply: Reply) -> None:
-        """Have a question answered by the leader, whoever that is; `reply` may be called within this call."""
+        """Have a question answered by the leader, whichever member that is; `reply` may be called within this call."""
 
         self._calls.ask([verb, arguments], partial(_tell, reply), self._time() + PATIENCE_SECONDS)
 

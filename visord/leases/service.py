@@ -122,7 +122,7 @@ class LeaseService:
                 self._proposer.submit(self, frames, 16 * len(frames))
 
     def complete(self, frames: list[Message], outcomes: Sequence[Any]) -> None:
-        """Expiries were applied, or refused: whoever tried to keep these leases alive is answered now."""
+        """Expiries were applied, or refused: clients that tried to keep these leases alive are answered now."""
         self.lessor.completed([frame[3] for frame in frames], self._clock())
         self._unpark()
         self.tick()

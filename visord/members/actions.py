@@ -1,8 +1,8 @@
 """What can be asked of a cluster, and with which arguments: one table for clients (ADMIN) and for members (CALL, JOIN).
 
-An action is judged as a whole before anything is done for it: `problem(name, arguments)`. Whoever asks may be a client
-of any language or a member with a defect; an argument of another type must not raise in the middle of a turn, where
-other actions would be lost by it.
+An action is judged as a whole before anything is done for it: `problem(name, arguments)`. The one that asks may be a
+client of any language or a member with a defect; an argument of another type must not raise in the middle of a turn,
+where other actions would be lost by it.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Whom a node keeps connections to: the members, those who are just leaving, and its contacts.
+"""Where a node keeps connections to: the members, those that are just leaving, and its contacts.
 
-A *contact* is no member as far as this node knows, but may know better: who took it in when it joined, or somebody who
-connects because members changed while this node was away. It could not be answered unless it is dialled, and it may be
-the leader. It stops being a contact when a configuration names it as a member, or as removed.
+A *contact* is no member as far as this node knows, but may know better: the one that took it in when it joined, or one
+that connects because members changed while this node was away. It could not be answered unless it is dialled, and it
+may be the leader. It stops being a contact when a configuration names it as a member, or as removed.
 
-Whoever holds the secret can make up ids. So there are at most `MAX_MEMBERS` contacts, and a newcomer takes the place
-of the oldest one of the host that has most of them, unless that is his own: who dials from one host never keeps those
-of other hosts out. What a contact may say: `standing`.
+Anybody who holds the secret can make up ids. So there are at most `MAX_MEMBERS` contacts, and a newcomer takes the
+place of the oldest one of the host that has most of them, unless that is its own: those that dial from one host never
+keep those of other hosts out. What a contact may say: `standing`.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Contacts:
         self._dialled: dict[str, str] = {}
 
     def tick(self) -> None:
-        """Dial whom the configuration, those that leave and the contacts name now, and nobody else."""
+        """Dial what the configuration, those that leave and the contacts name now, and nothing else."""
         configuration, committed = self._engine.configuration, self._engine.committed_configuration
-        # Until a change is committed, those before it count too: whoever leads next may not know of it.
+        # Until a change is committed, those before it count too: the next leader may not know of it.
         members = {one.id: one.peer for one in committed.members} | self._removal.addresses(configuration)
         self._contacts = {
             member: address

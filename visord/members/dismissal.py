@@ -2,11 +2,11 @@
 
 A removed member gets no more entries, not even the one that removes it; all members tell it (`removal`): with GONE, or
 when it was away meanwhile and dials them, by refusing it as `removed`. One of them may lie, and a member that believed
-him would stop for good. So it takes a majority of the other voters that it knows (whom they vouch for counts nowhere
-here), and a node that leads does not stop at all: a leader is removed when he has handed on. Of two voters the other
-one is that majority: he may decide it alone, too.
+it would stop for good. So it takes a majority of the other voters that it knows (those that they vouch for do not count
+here), and a node that leads does not stop at all: a leader is removed when it has handed on. Of two voters the other
+one is that majority: it may decide it alone, too.
 
-Whom it knows: by its committed configuration and by the newest one in its log, a majority of each. A member that was
+Which it knows: by its committed configuration and by the newest one in its log, a majority of each. A member that was
 killed knows neither how much of its log is committed nor, by what it has applied, more than who founded the cluster,
 perhaps nobody: then the log's counts alone. Only a leader can put something there, who can have it committed as well.
 

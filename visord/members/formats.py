@@ -8,7 +8,7 @@
 So no member ever meets a format in its log that it cannot read: it would have to stop (exit 76). A format is in force
 on a node as soon as the node has decided it as leader, stored an entry of it, or has it in its state; it never goes
 back, also after a restart: the log or the checkpoint has it. What a leader decided and nobody else stored is gone with
-him, and the next one decides anew; as long as all commands are of format 1 any member may run either version.
+it, and the next one decides anew; as long as all commands are of format 1 any member may run either version.
 
 A member that is away and said nothing while this leader leads holds the old format: it may come back as it was. One
 that said it, went away, and comes back with the older version is refused at the handshake, before anything is sent to

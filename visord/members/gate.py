@@ -1,4 +1,4 @@
-"""Who may connect to one node, whom it dials, and by whose word: all that follows from who belongs to the cluster.
+"""Who may connect to one node, what it dials, and whose word counts: all that follows from who belongs to the cluster.
 
 a configuration is appended, or committed --> use   contacts (dial), standing (who may say what), proof
 somebody connects                         --> admit
@@ -48,7 +48,7 @@ class Gate:
         self._closed = False
 
     def close(self) -> None:
-        """Dial and hear of nobody any more."""
+        """Dial nothing and hear nothing any more."""
         self._closed = True
 
     def use(self) -> None:

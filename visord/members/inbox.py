@@ -1,4 +1,4 @@
-"""What members say to one node: checked once, then handed to whom it is for.
+"""What members say to one node: checked once, then handed to the room that it is for.
 
     message -- well formed? -- may it be said? --+-- Raft's: the engine
                (`conduct`)     (`standing`)      `-- else: the room whose `handlers` name its kind

@@ -4,7 +4,7 @@ a new directory, --bootstrap      founds a cluster of one
 a new directory, --join A,B,...   asks A (or B ...) which cluster that is, opens the directory with its id, then
                                   asks to be added until somebody has done it
 a known directory                 goes on as it was, and says so; --join is only used while the node does not find
-                                  itself among the members that it knows: whoever took it in says who may lead it
+                                  itself among the members that it knows: the one that took it in says who may lead it
                                   (`proof`).
                                   Where --join names members of another cluster, that is a warning (`compare`)
 a new directory and neither       refused: founding a second cluster by mistake is worse than not starting
@@ -112,8 +112,8 @@ class Node(Protocol):
     def gate(self) -> Gate: ...
 
 
-def is_his_own(hello: Hello, message: list[Any]) -> bool:
-    """Tell whether a question is about who asks it: what was proven of him must not serve to take another one in."""
+def is_its_own(hello: Hello, message: list[Any]) -> bool:
+    """Tell whether a question is about the node that asks it: what that one proved must not take another in."""
     return message[0] != msg.JOIN or (
         msg.well_formed(message) and (hello.member, hello.address) == (message[1], message[3])
     )
@@ -182,7 +182,7 @@ def tell_unused(start: Start, node: Node) -> None:
 
 
 async def compare(start: Start, node: Node, reach: Reach) -> None:
-    """Ask everybody that --join names for his cluster, once, and warn of those that are of another one."""
+    """Ask all that --join names which cluster they are of, once, and warn of those of another one."""
     for address in start.join:
         if address == reach.own:
             continue
@@ -191,7 +191,7 @@ async def compare(start: Start, node: Node, reach: Reach) -> None:
         except PeerRefusedError as error:
             found = error.text if error.code == CLUSTER else ""
         except (PeerUnavailableError, AnswerLostError):
-            continue  # he is away, which is no news
+            continue  # it is away, which is no news
         else:
             other = msg.well_formed(answer) and answer[0] == msg.IS and answer[1] != node.cluster
             found = f"it is of {answer[1]}" if other else ""

@@ -1,4 +1,4 @@
-"""Questions that only the leader can answer, whoever that is: one way to ask them, for all who have some.
+"""Questions that only the leader can answer, whichever member that is: one way to ask them, for all that have some.
 
     reads        READ_INDEX n            -->  READ_AT n, index             (`read_index`)
     leases       KEEP n, verb, fields    -->  KEPT n, ok, result           (`visord/leases/questions.py`)
@@ -9,7 +9,7 @@ node leads:
 
     ask ------> asked (of a leader, under a number) --- the answer ---------------> reply(fields)
       `-----> stuck: nobody leads, or the leader is out of reach, has changed, or says that it cannot tell
-                |  `tick`: with a new number, of whoever leads by then
+                |  `tick`: with a new number, of the leader by then
                 `-- `tick`, after the deadline ----------------------------------> reply(None)
 
 That is for what may be asked again of the next leader without harm. What its owner repeats by itself is asked `once`:

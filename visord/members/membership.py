@@ -257,8 +257,8 @@ class Membership:
 
     def _steps_down(self, action: _Action) -> bool:
         """Tell whether this node has to hand leadership on for an action."""
-        whom = action.arguments[0] if action.name == "remove" and action.arguments else None
-        found = self.find(whom) if isinstance(whom, str) else None
+        removed = action.arguments[0] if action.name == "remove" and action.arguments else None
+        found = self.find(removed) if isinstance(removed, str) else None
         return found is not None and found.id == self._me.id
 
     def _given_up(self, action: _Action, now: float) -> list[Any] | None:
@@ -429,9 +429,9 @@ class Membership:
     def _keeps_majority(self, after: Configuration) -> bool:
         """Tell whether a majority of `after` can be reached; False: not known yet, ask again soon.
 
-        Raises `ConfigurationError` with the numbers when it cannot. Nobody can take back a configuration whose
-        majority is lost before it is committed, so "not late yet" is not enough: who died a second ago, or has not
-        answered in this leadership, counts neither way until he answers or is late.
+        Raises `ConfigurationError` with the numbers when it cannot. Nobody can take back a configuration whose majority
+        is lost before it is committed, so "not late yet" is not enough: a member that died a second ago, or has not
+        answered in this leadership, counts neither way until it answers or is late.
         """
         engine = self._engine
         alive, unknown = {engine.member}, set[str]()
@@ -470,7 +470,7 @@ class Membership:
             return
         engine, (chosen, waiting) = self._engine, self._transfer
         if engine.leader is None and waiting[0].deadline > self._time():
-            return  # this leadership is over, and nobody has said yet that he leads
+            return  # this leadership is over, and no member has said yet that it leads
         self._transfer = None
         for action in waiting:
             if engine.leader == chosen:

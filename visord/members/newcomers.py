@@ -1,7 +1,7 @@
 """Members that were added and have not answered yet: so many at once, and for so long.
 
-Whoever holds the secret can have members added that there are not. Each would take one of the places, be dialled by all
-for ever, and keep out who has its name or address. So the configuration notes who has never answered a leader
+Anybody who holds the secret can have members added that there are not. Each would take one of the places, be dialled by
+all for ever, and keep out who has its name or address. So the configuration notes who has never answered a leader
 (`Configuration.newcomers`):
 
     added: a newcomer --+-- answers, and gets a vote                      none any more (with its vote)
@@ -43,7 +43,7 @@ class Newcomers:
         self._led_since = 0.0
 
     def tick(self, configuration: Configuration, led_since: float) -> None:
-        """From time to time; `led_since`: when this node began to lead: nobody had to answer it before."""
+        """From time to time; `led_since`: when this node began to lead: none had to answer it before."""
         self._led_since = led_since
         if configuration.newcomers or self._since:
             now = self._time()

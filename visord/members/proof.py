@@ -1,14 +1,15 @@
-"""Who votes, by the word of those who vote: how a node comes to follow a leader whom it does not know as a voter.
+"""Who votes, by the word of those who vote: how a node comes to follow a leader that it does not know as a voter.
 
     D ---- APPEND, VOTE, ... ---> N        D is no voter here: dropped, never stored
     N ---- WHO_VOTES n ---------> A, B     all voters that N knows
     N <--- VOTERS n [A, B, D] --- A        one of them is enough
     D ---- APPEND, again -------> N        followed
 
-Time without a leader proves nothing: whoever cuts a node off makes that himself. And D proves nothing of himself. But
-one voter's word is enough: a voter who lies could lead this node himself, so his word gives nobody a power that he has
-not. Nobody is demoted, and a removed id never returns: so who voted once votes until he is removed, and what was told
-stays true. Who is told of tells in turn: the word goes from voter to voter, however often all of them were replaced.
+Time without a leader proves nothing: an attacker who cuts a node off makes that. And D proves nothing of itself. But
+one voter's word is enough: a voter that lies could lead this node itself, so its word gives no one a power that it has
+not. No member is demoted, and a removed id never returns: a member that voted once votes until it is removed, and what
+was told stays true. A voter that was told of tells in turn: the word goes from voter to voter, however often all of
+them were replaced.
 
 A node that has not found itself in a configuration yet (it joins) trusts the voters that it was told of when it was
 taken in. What was told is kept in memory only: after a restart it is asked again.
@@ -28,15 +29,15 @@ from visord.raft.configuration import MAX_MEMBERS, Configuration
 logger = logging.getLogger("visord.peers")
 
 ASK_SECONDS: Final = 0.5
-"""Between two questions, whoever the cause of them is."""
+"""Between two questions, whatever the cause of them is."""
 LEADERLESS_SECONDS: Final = 3.0
-"""Without a leader for so long, while somebody claims to lead whom nobody vouches for, a node is stuck, and says so."""
+"""Without a leader for so long, while one claims to lead that no voter vouches for, a node is stuck, and says so."""
 FRESH_SECONDS: Final = 5.0
 """A claim is forgotten that was not repeated for so long."""
 MOST_TOLD: Final = 2 * MAX_MEMBERS
 """Voters that one may tell of (those of two configurations), and voters whose word is kept."""
 JOINED: Final = ""
-"""Stands for whom this node joined through, among those who told."""
+"""Stands for the member that this node joined through, among those that told."""
 
 
 class Consensus(Protocol):
@@ -70,7 +71,7 @@ class Proof:
         self._time = time
         self._last = first_id
         self._told: dict[str, frozenset[str]] = {}
-        """voter -> whom he told of, the oldest word first."""
+        """voter -> the members it told of, the oldest word first."""
         self._voters: frozenset[str] = frozenset()
         """All of those together, and not removed since."""
         self._next = 0.0
@@ -128,7 +129,7 @@ class Proof:
     # -- asking ---------------------------------------------------------------------------------------
 
     def claimed(self, member: str) -> None:
-        """One who is no voter here says what only voters say: ask the voters, now and then."""
+        """A member that is no voter here says what only voters say: ask the voters, now and then."""
         now = self._time()
         self._claim = member, now
         if now < self._next:
@@ -163,7 +164,7 @@ class Proof:
         else:
             others = sorted(self._known() - {self._consensus.member})
             known = (
-                f"none of the voters that this node knows ({', '.join(others) or 'itself alone'}) has told that he "
+                f"none of the voters that this node knows ({', '.join(others) or 'itself alone'}) has told that it "
                 "votes: let one of them run, or hand leadership to one; if all were replaced while this node was "
                 "away, remove it, and let it join again with an empty directory"
             )
@@ -172,7 +173,7 @@ class Proof:
     # -- what members say -----------------------------------------------------------------------------
 
     def on_who_votes(self, member: str, message: list[Any]) -> None:
-        """A node has met somebody whom it does not know as a voter."""
+        """A node has met a member that it does not know as a voter."""
         if not self.joining:
             self._send(member, [msg.VOTERS, message[1], sorted(self._known())[:MOST_TOLD]])
 

@@ -29,7 +29,7 @@ class Removal:
         """id -> (peer address, until when its connection is kept)."""
 
     def addresses(self, configuration: Configuration) -> dict[str, str]:
-        """Return whom to keep a connection to, id -> address, now that this configuration counts."""
+        """Return what to keep connections to, id -> address, now that this configuration counts."""
         members = {one.id: one.peer for one in configuration.members}
         until = self._time() + GRACE_SECONDS
         for member, address in self._known.items():

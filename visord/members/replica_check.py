@@ -52,7 +52,7 @@ KEPT: Final = 8
 MOST_WAITING: Final = 16
 """Digests and samples that a member may be asked for at once."""
 REPEAT_SECONDS: Final = 1.0
-"""Who has not answered is asked again: one that has just joined drops what he says whom it does not follow yet."""
+"""A member that has not answered is asked again: one that has just joined may not follow this leader yet."""
 OTHERS_SECONDS: Final = 10.0
 """Where somebody waits, and a majority has answered: the others get so long, or as long again as that took."""
 SAMPLE_SECONDS: Final = 10.0
@@ -105,7 +105,7 @@ class _Wanted:
         self.index = index
         self.rev = rev
         self.found: dict[str, Found] = {}
-        """By who asks: whoever asks again is answered once."""
+        """By member: one that asks again is answered once."""
         self.until = until
 
 
@@ -363,7 +363,7 @@ class ReplicaCheck:
                 self._sample(now)
 
     def _press(self, running: _Comparison, now: float) -> None:
-        """Ask those again who have not answered; let nobody hold up an operator whom a majority could tell."""
+        """Ask those again that have not answered; let none hold up an operator to whom a majority could tell."""
         missing = running.asked - running.answers.keys()
         if now >= running.repeat:
             running.repeat = now + REPEAT_SECONDS
@@ -463,7 +463,7 @@ class ReplicaCheck:
     # -- samples, as leader -----------------------------------------------------------------------------
 
     def _sample(self, now: float) -> None:
-        """Ask everybody where he stood at the entry that this node applied last."""
+        """Ask all where they stood at the entry that this node applied last."""
         machine = self._machine()
         place = self.places.at(machine.index)
         made = None if place is None else samples.ask(machine, place, self._sampled_up_to)

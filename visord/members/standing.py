@@ -7,9 +7,9 @@
     CONTACT     nothing but who votes                    no member here, but it may know better (`contacts`)
     STRANGER    nothing                                  anybody else
 
-Whoever leads is a voter, as far as he knows; this node may not know yet: it joins, was away while members changed, or
-the entry that gave him his vote is what it lacks. What he says is dropped until a voter has vouched for him: how long
-this node has had no leader does not matter. Whoever it follows may say what leaders say.
+A leader is a voter, as far as it knows; this node may not know yet: it joins, was away while members changed, or the
+entry that gave the leader its vote is what it lacks. What that one says is dropped until a voter has vouched for it:
+how long this node has had no leader does not matter. The leader that it follows may say what leaders say.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CONTACT: Final = 1
 STRANGER: Final = 0
 
 LEADING: Final = frozenset((msg.APPEND, msg.INSTALL, msg.VOTE, msg.PREVOTE, msg.ROUND, msg.TIMEOUT_NOW))
-"""What those say who lead, or want to."""
+"""What members say that lead, or want to."""
 OF_THE_LEADER: Final = frozenset((msg.HASH, msg.SAMPLE, msg.VERDICT))
 OF_MEMBERS: Final = frozenset(
     (
@@ -45,7 +45,7 @@ OF_MEMBERS: Final = frozenset(
 ANSWERS: Final = frozenset(
     (msg.PLACED, msg.REFUSED, msg.READ_AT, msg.KEPT, msg.RESULT, msg.OFFERED, msg.CHUNK)
 )
-"""Answers of whoever leads, or led: they count where this node asked him, which those who asked see by the number."""
+"""Answers of a leader, also a former one: they count where it was asked, as the room that asked sees by the number."""
 
 
 class Consensus(Protocol):

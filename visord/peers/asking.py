@@ -22,7 +22,7 @@ async def ask(
     rng: random.Random,
     timeout: float,  # noqa: ASYNC109 - part of the answer to a failure: was it sent?
 ) -> list[Any]:
-    """Send `data`, one packed message, to whoever is at `address`; return his answer, a decoded message.
+    """Send `data`, one packed message, to the node at `address`; return its answer, a decoded message.
 
     `timeout`: seconds for everything. Raises `PeerUnavailableError` (it was not sent), `PeerRefusedError` (it was not
     sent, and will not be soon), `AnswerLostError` (it was sent and may have had its effect).

@@ -1,15 +1,16 @@
-"""A certificate speaks for one member: for whom is at the host that it is made out to.
+"""A certificate speaks for one member: for the one at the host that it is made out to.
 
 The authority says who somebody is; which member that is, the configuration says: it has each member's address, and the
 host in it must be one of the certificate's alternative names (DNS, with a leading wildcard label, or IP). That is what
 every dialler demands of the other side, so a certificate that can be dialled can dial; renewed ones carry the same
-names. Who is no member yet is held to the address that he says, with which alone he can be taken in (`joining`).
+names. A node that is no member yet is held to the address that it says, as it can be taken in with that alone
+(`joining`).
 
     configuration: 5f.. at n1.example:8047      certificate: DNS:n1.example      may say that it is 5f..
                                                 certificate: DNS:wiki.example    may not
 
 With `peers.tls_names` certificates need not carry hosts. Those that carry the host of any member are bound all the
-same: to these; one that carries none of them speaks for whoever it says, as long as it carries one of the names.
+same: to these; one that carries none of them speaks for any member, as long as it carries one of the names.
 """
 
 from __future__ import annotations

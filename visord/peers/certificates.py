@@ -28,7 +28,7 @@ Stamp: TypeAlias = tuple[int, ...] | None
 
 
 class Certificates:
-    """See the module. `by_host`: whoever is dialled must show a certificate made out to that host.
+    """See the module. `by_host`: a member that is dialled must show a certificate made out to that host.
 
     Raises `PeersStartError` naming the file that cannot be used.
     """

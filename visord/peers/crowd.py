@@ -30,7 +30,7 @@ class Crowd(Generic[T]):
         return iter(list(self._hosts))
 
     def enter(self, guest: T, host: str, most: int) -> T | None:
-        """Somebody comes; return who must go for him, when there are more than `most`.
+        """Take a guest in; return the one that must go for it, when there are more than `most`.
 
         That is the oldest of the host with most guests; of several such hosts, of the one whose guest came first.
         """

@@ -13,8 +13,8 @@ this machine, so that a cluster on one machine needs no settings as long as one 
     $XDG_STATE_HOME/visord/peers/127.0.0.1:8141      or  ~/.local/state/visord/peers/127.0.0.1:8141
 
 The folder has mode 0700, the files 0600; what another user could have written or read is not used. A user without a
-home (a service) gets no copy, which is no error. A copy of a cluster that is gone does no harm: whoever joins with it
-proves that he knows *another* secret, and is told so. For other machines `peers-secret` is copied by hand, and
+home (a service) gets no copy, which is no error. A copy of a cluster that is gone does no harm: a node that joins with
+it proves that it knows *another* secret, and is told so. For other machines `peers-secret` is copied by hand, and
 `peers.secret_file` names it.
 
 A directory of before there were secrets, with other members in its cluster, has none: it goes on, on loopback only, and
@@ -78,7 +78,7 @@ class Keeping:
         self.search()
 
     def search(self) -> Security:
-        """Look for the copy of whom this node joins, also again: he may just be founding the cluster.
+        """Look for the copy of the member that this node joins, also again: it may just be founding the cluster.
 
         Return what to show now.
         """

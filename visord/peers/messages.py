@@ -292,7 +292,7 @@ def well_formed(message: list[Any]) -> bool:
 
 def earlier(message: list[Any]) -> bool:
     """Tell whether this is what a leader of the older version says: HASH [34, id, rev], or
-    VERDICT [37, rev, digest or nil, [who differs, ...]]. It is no fault of his; see `members/formats.py`."""
+    VERDICT [37, rev, digest or nil, [who differs, ...]]. It is no fault; see `members/formats.py`."""
     if message[0] == HASH:
         return len(message) == 3 and _number(message[1]) and _index(message[2])
     return message[0] == VERDICT and len(message) == 4 and _index(message[1]) and type(message[3]) is list
@@ -321,7 +321,7 @@ def _position(message: list[Any]) -> bool:
 
 
 def _candidate(message: list[Any]) -> bool:
-    """Nobody stands in a term before that of his last entry, or in none."""
+    """No member stands in a term before that of its last entry, or in none."""
     return bool(message[3] <= message[1]) and message[1] > 0
 
 

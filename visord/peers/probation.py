@@ -20,7 +20,7 @@ LONGEST_SECONDS: Final = 30.0
 FORGOTTEN_SECONDS: Final = 60.0
 """So long after it was let in again, all is forgotten."""
 MOST: Final = 256
-"""Who is remembered at once; beyond that whoever was hung up on longest ago is forgotten."""
+"""Members that are remembered at once; beyond that the one hung up on longest ago is forgotten."""
 
 
 class Probation:

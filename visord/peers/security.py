@@ -3,8 +3,8 @@
 - **TLS** (`certificates`): both sides show one of the cluster's own authority (`ca`). Everything is encrypted. With
   `names`, the certificate must also carry one of them; without, the dialler checks that it was made out to the host
   it dialled.
-- **Secret**: both sides prove that they know it, and every message is sealed. Nothing is encrypted: whoever can listen
-  can read. The file may hold several, one a line: the first is used when dialling, any is accepted, so that it can be
+- **Secret**: both sides prove that they know it, and every message is sealed. Nothing is encrypted: who listens can
+  read. The file may hold several, one a line: the first is used when dialling, any is accepted, so that it can be
   exchanged node by node.
 - Files with a secret or a key that other users of the machine can get at are refused.
 - **Neither**: on loopback only, unless `insecure` says that the network is trusted.

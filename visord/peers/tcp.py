@@ -105,7 +105,7 @@ class TcpPeers:
         self.receive = lambda member, message: None
         self.changed = lambda member, reachable: None
         self.removed: Callable[[str], bool] = lambda member: False
-        """Tells whether a member was removed for ever: it is told so, and by whom it counts (`members/dismissal`)."""
+        """Tells whether a member was removed for ever: it is told so; whose word counts: `members/dismissal`."""
         self.dismissed: Callable[[str], None] = lambda member: None
         """Called with the member that was dialled, and refuses this one as removed."""
         self.name: Callable[[str], str] = lambda member: ""
@@ -209,7 +209,7 @@ class TcpPeers:
     # -- what else there is ---------------------------------------------------------------------------------------
 
     async def ask(self, address: str, data: bytes, timeout: float) -> list[Any]:  # noqa: ASYNC109
-        """Send one packed message to whoever is at `address`; return his answer. Raises what `asking.ask` does."""
+        """Send one packed message to the node at `address`; return its answer. Raises what `asking.ask` does."""
         return await ask(
             self._loop,
             address,
@@ -300,7 +300,7 @@ class TcpPeers:
                 self._loop, address, dialler, self._security, queue_limit=self._queue_limit
             )
         except PeerRefusedError as error:
-            # Who answered proved who he is, as far as members do that here: with the secret, where there is one.
+            # What answered proved who it is, as members do here: with the secret, where there is one.
             proven = error.proven or self._security.secret is None
             if error.code == REMOVED and proven and dialler.accepter is not None:
                 self.dismissed(member)

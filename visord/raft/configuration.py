@@ -36,7 +36,7 @@ class UnknownConfiguration(Exception):  # noqa: N818 - the name says what it is
 
 
 class Member(NamedTuple):
-    """One member. `peer` and `client` are the addresses that others and clients shall use (HOST:PORT)."""
+    """One member. `peer` and `client` are the addresses that others and clients use (HOST:PORT)."""
 
     id: str
     name: str

@@ -260,7 +260,7 @@ class Engine:
         self._schedule_flush()
 
     def transfer_leadership(self, target: str | None) -> str | None:
-        """Begin to hand leadership to `target`, or to whoever has most; return its id, None if impossible."""
+        """Begin to hand leadership to `target`, or to the voter that has most; return its id, None if impossible."""
         chosen = self._core.transfer_leadership(target)
         self.tick()
         return chosen

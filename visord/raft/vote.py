@@ -36,7 +36,7 @@ MAX_NODE_ID: Final = 255
 
 
 class Vote(NamedTuple):
-    """The current term, and whom this node voted for in it (None: nobody yet)."""
+    """The current term, and the node that this one voted for in it (None: none yet)."""
 
     term: int
     node: str | None

@@ -15,7 +15,7 @@ TOKEN_UNCHECKED = (
     "this server cannot check tokens: dial without one "
     "(unset VISOR_TOKEN, VISOR_TOKEN_FILE, the context's token_file)"
 )
-"""To let a client in whose token nobody looked at would have him believe that it protects something."""
+"""A client that was let in without a look at its token would believe that the token protects something."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
     ledger = Ledger(limit)                  # bytes over all connections
     victims = ledger.set(conversation, 900) # it makes the node hold 900 bytes now
 
-Over the limit somebody must go, and it is who holds most of the owner (address) that holds most: a crowd behind one
-address costs nobody else his connection, and somebody who holds little is never the one. With a limit of 1000:
+Over the limit one must go: the connection that holds most, of the owner (address) that holds most. So a crowd behind
+one address costs no other its connection, and one that holds little is never chosen. With a limit of 1000:
 
     10.0.0.1  a 300, b 300      10.0.0.2  c 250      then d of 10.0.0.3 comes with 200: a (or b) goes
 """

@@ -21,7 +21,7 @@ from visord.serving.places import Places
 HELLO_SECONDS = 5.0
 """A connection that has not said HELLO by then is closed."""
 LINGER_SECONDS = 5.0
-"""A closing connection whose peer has not closed his side by then is cut."""
+"""A closing connection whose peer has not closed its side by then is cut."""
 GIVE_WAY_SECONDS = 0.5
 """The same for one that has to go for others."""
 WRITE_HIGH = 1 << 20
@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         """There is no place for this connection any more."""
         text = f"{places.total} connections are open, or {places.each} of one address: that is the limit"
         self.conversation.leave("overloaded", text)
-        # Whoever dials in a loop must not make the node keep what was closed.
+        # A client that dials in a loop must not make the node keep what was closed.
         self._set_timer(GIVE_WAY_SECONDS, self.abort)
         places.leave(self)
 
@@ -87,12 +87,12 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Say that nothing more comes, then wait for the peer to close.
 
-        What he still sends is read and thrown away: closing a socket with unread bytes resets it, and the peer
-        would lose the answers and the GOAWAY that are on their way to him.
+        What it still sends is read and thrown away: closing a socket with unread bytes resets it, and the peer
+        would lose the answers and the GOAWAY that are on their way to it.
         """
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-            with contextlib.suppress(OSError):  # he was faster
+            with contextlib.suppress(OSError):  # it was faster
                 self._transport.write_eof()
             self._set_timer(LINGER_SECONDS, self.abort)
 

@@ -4,12 +4,12 @@
     /readyz    200 while this node serves everything; /healthz is the same. 503 with the reasons as JSON otherwise
     /metrics   figures in the text format of Prometheus
 
-There is no data of the registry here, nor a way to change anything, so nobody is asked who he is. A request is one
+There is no data of the registry here, nor a way to change anything, so no one is asked for a name. A request is one
 small header; whatever else comes ends the connection.
 
 A probe that gets no answer makes an orchestrator take the node out, so idle connections must keep none out: there are
-so many places, and for somebody new the oldest goes, of the address that has most. Request and answer have five
-seconds together, however slowly he sends or reads.
+so many places, and for a new one the oldest goes, of the address that has most. Request and answer have five
+seconds together, however slowly the peer sends or reads.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class WebConnection(asyncio.Protocol):
         self._received += data
         if not self._received[
             :1
-        ].isalpha():  # a member, or a client of the registry: it shall hear at once who is here
+        ].isalpha():  # a member, or a client of the registry: it is to hear at once who is here
             self._answer("GET", *_text(400, "not a request: this is the port of health and metrics (HTTP)"))
             return
         head, end, _ = self._received.partition(b"\r\n\r\n")

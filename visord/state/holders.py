@@ -157,7 +157,7 @@ class Holders:
     # -- room -----------------------------------------------------------------------------------------
 
     def full(self) -> Refusal | None:
-        """Return why nobody may have another one, where owners are not counted; None when he may."""
+        """Return why no owner may have another one, where owners are not counted; None when one may."""
         most = self._limits.leases
         return None if self.count < most else refusal.too_large("leases", most, self.count + 1)
 

@@ -159,7 +159,7 @@ def _import_new(store: Store, rev: int, path: str, value: bytes | None) -> File:
 
 
 def _import_heads(store: Store, columns: Columns) -> None:
-    """Add when, by whom and why the commits were made, whose changes have been added."""
+    """Add when, by which actor and why the commits were made, whose changes have been added."""
     history = store.history
     store.held += BYTES * columns.size + sum(map(len, filter(None, columns.values)))
     history.times.extend(column(columns.times))

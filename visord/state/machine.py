@@ -240,7 +240,7 @@ class Machine:
     def _decide(self, actor: str, frame: list[Any]) -> tuple[Outcome, Outcome | None]:
         """Plan what a well-formed frame does, then do it: once the store is touched nothing can fail.
 
-        Return the outcome, and what a retry shall be told (None: it may simply do it again).
+        Return the outcome, and what a retry is to be told (None: it may simply do it again).
         """
         if frame[0] == RETAIN:
             floor = self.retention.set(self.store, self.time, frame)

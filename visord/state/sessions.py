@@ -10,8 +10,8 @@ counted as the memory that the objects take, per session, per owner (where a cli
                      at most 256 MiB: the owner with most gives, as above
 
 A session that wrote less than a minute ago does not go for a new one of an owner that has as many as anybody: then
-the new one is refused (`overloaded`), and nothing is lost to anybody. So who opens sessions as fast as he can is
-refused himself, and drives out his own old ones at most.
+the new one is refused (`overloaded`), and nothing is lost to any other. So a client that opens sessions as fast as it
+can is refused itself, and drives out its own old ones at most.
 
 Of a refusal only the code and the numbers are kept: a retry is told that much, and not the path again.
 """
@@ -131,7 +131,7 @@ class Session:
                 del outcomes[order.popleft()]
 
     def drop(self, count: int) -> None:
-        """Forget the `count` lowest ids; whoever asks for one of them learns that it is lost."""
+        """Forget the `count` lowest ids; a client that asks for one of them learns that it is lost."""
         doomed = sorted(self.outcomes)[:count]
         self.acked = doomed[-1] + 1
         self.outcomes = {write: kept for write, kept in self.outcomes.items() if write >= self.acked}

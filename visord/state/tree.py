@@ -13,7 +13,7 @@ the store holds
                     size_revs [1, 2, 3, 4]    sizes [1, 2, 1, 0]
     Directory /     live {/a}  gone {}              size_revs [1]    sizes [1]
 
-`/a` stays among the live entries of `/`: it is one or the other all the time. Whoever reads at rev 2 finds 2
+`/a` stays among the live entries of `/`: it is one or the other all the time. A read at rev 2 finds 2
 entries in `/a` by bisecting `size_revs`; at rev 4 none, so there `/a` is no directory.
 """
 

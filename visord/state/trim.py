@@ -104,7 +104,7 @@ def _forget(store: Store, file: File) -> None:
         path = directory.path
         del directories[path]
         store.held -= len(path) + ENTRY * len(directory.changes)
-        directory.changes.clear()  # it is counted as gone: nobody shall cut it again
+        directory.changes.clear()  # it is counted as gone: it must not be cut again
         directory = directory.parent
 
 

@@ -4,7 +4,7 @@
     check             inspect(writing=False): it changes nothing, and may look at somebody else's directory
 
 A node runs as the owner of its data: files that root made in the directory of a service user keep that user from
-starting the next time, and whoever owns the directory could lead root anywhere. Opening itself is guarded as well
+starting the next time, and the directory's owner could lead root anywhere. Opening itself is guarded as well
 (`opening`), for what changes after this look; the look names whatever is wrong, in all files, before anything is begun.
 
 Names that a node never opens are nobody's business: an operator may keep a note beside the data.

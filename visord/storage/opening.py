@@ -1,10 +1,10 @@
 """The one way in which `visord` opens files of its data directory: never a link, a pipe, or somebody else's file.
 
-Whoever could once write into a data directory, or prepares one for others to look at, must get nobody to write through
-it, to read what is not the directory's, or to wait for ever. So every file is opened
+A user who could once write into a data directory, or prepares one for others to look at, must get no one to write
+through it, to read what is not the directory's, or to wait for ever. So every file is opened
 
 1. relative to its directory, which is opened first and must be one (no symbolic link);
-2. with O_NOFOLLOW (no symbolic link) and O_NONBLOCK (a pipe does not hold whoever opens it), and
+2. with O_NOFOLLOW (no symbolic link) and O_NONBLOCK (a pipe does not hold the process that opens it), and
 3. is then looked at through its descriptor: a regular file, of the same owner as its directory, and, where it may be
    written, without a second name, behind which anything could be.
 

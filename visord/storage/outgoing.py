@@ -14,7 +14,7 @@ keeps all files that are in both.
 
 All reads together get `rate` bytes a second, so that a member that catches up does not slow the others down. Members
 take turns: each has one read that waits and one that is being done, and a newer one takes the place of the one that
-waits. So one that asks without waiting for answers gets its share, and keeps nobody else from his.
+waits. So a member that asks without waiting for answers gets its share, and keeps no other from its own.
 
     waiting  c: 256 KiB   l: 1 MiB   d: 256 KiB        free at 100.004
              c is begun at 100.004, and asks again: it comes behind d
@@ -46,8 +46,8 @@ RATE: Final = 64 << 20
 HOLD_SECONDS: Final = 60.0
 """An offer that nobody has read from for so long is let go."""
 IDLE_SECONDS: Final = 3.0
-"""After so long without a read, an offer makes room for a newer one. Asking for it is no read: whom it does not help,
-as the log that follows it is gone, would ask for it for ever."""
+"""After so long without a read, an offer makes room for a newer one. Asking for it is no read: a member that it does
+not help, as the log that follows it is gone, would ask for it for ever."""
 MAX_READERS: Final = 128
 """Members whose reads wait, or are being done: more than a cluster has."""
 MAX_OFFERS: Final = 2
@@ -141,7 +141,7 @@ class Outgoing:
             if now - quiet.used > IDLE_SECONDS:
                 self._let_go(quiet.id, "nobody reads from it, and a newer one is asked for")
             elif not self._helps(oldest.index):
-                # Who reads it would need another one afterwards: the files that are in both are not lost to him.
+                # Its reader would need another one afterwards: the files that are in both are not lost to it.
                 self._let_go(oldest.id, "the log that follows it is gone, and a newer one is asked for")
             else:
                 # Rather an older one than that others start over.

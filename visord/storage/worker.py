@@ -39,7 +39,7 @@ class SyncedWrite:
 
 
 class Submitter(Protocol):
-    """Whoever runs jobs in the order of their submission, one at a time."""
+    """What runs jobs in the order of their submission, one at a time."""
 
     def submit(self, job: Job, done: Done) -> None:
         """Run `job()`, then `done(result, error)`."""

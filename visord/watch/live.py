@@ -11,10 +11,10 @@ one group, and goes on with the next call:
                              |       |                               |
     over PORTION             `-------`-- the rest of this commit ----`---- 0 until it is done, then its rev
 
-A small commit is encoded at once for whom it may concern, and held for each group as long as the portion lasts. A large
-one is measured and sent for one group after the other (`large`), so that what is held is never more than a portion, and
-one message. A commit of so many changes for so many groups that already who wants which would take too much memory
-(`PAIRS`) is left to history, where everybody reads for himself.
+A small commit is encoded at once for the groups that it may concern, and held for each group as long as the portion
+lasts. A large one is measured and sent for one group after the other (`large`), so that what is held is never more than
+a portion, and one message. A commit of so many changes for so many groups that already who wants which would take too
+much memory (`PAIRS`) is left to history, where each watch reads for itself.
 
 What is under way is one commit at most, taken out of the store; no later one is begun meanwhile. Members may leave
 at any point: `reached` tells up to where one has been served. None may join (`under_way`): who is new at that rev
@@ -326,7 +326,7 @@ class Live:
             yield from self._sending(iter((message,)), now)
 
     def _fits(self, parts: LargeCommit) -> Generator[None, None, bool]:
-        """Tell whether a message surely can have a large commit, whoever wants what of it."""
+        """Tell whether a message surely can have a large commit, whatever each group wants of it."""
         left = self._largest - len(parts.begin(len(parts)))
         for some in _chunks(parts.changes):
             if self._work >= PORTION:

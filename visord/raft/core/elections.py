@@ -44,7 +44,7 @@ class Elections(Terms):
         _, mine, my_term = self._SyncObj__raftLog[-1]
         granted = term > own and (last_term, index) >= (my_term, mine) and not self._hears_leader()
         if granted:
-            # Whoever asks stands next: to stand in the same moment would split the votes.
+            # The one that asks stands next: to stand in the same moment would split the votes.
             soon = self._clock() + self._timing.gone_timeout * (1.0 + self._random.random())
             self._SyncObj__raftElectionDeadline = max(self._SyncObj__raftElectionDeadline, soon)
         else:
@@ -76,7 +76,7 @@ class Elections(Terms):
         return self._clock() - self._heard < self._timing.min_timeout
 
     def _stand(self, now: float, *, transfer: bool = False) -> None:
-        """Stand for election. Only who votes may: a learner would win nothing, and its term would part it from all."""
+        """Stand for election. Only a voter may: a learner would win nothing, and its term would part it from all."""
         if not self.is_voter:
             return
         self.counters["election"] += 1

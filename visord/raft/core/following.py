@@ -56,7 +56,7 @@ class Following(Membership):
             return False
         if self._SyncObj__raftState == LEADER:
             if term == self._SyncObj__raftCurrentTerm:
-                # Two leaders in one term cannot be: whoever says so has a defect, or lies. It must not stop this one.
+                # Two leaders in one term cannot be: one that says so is broken or lies, and must not stop this one.
                 self._refuse("two_leaders", f"it says that it leads term {term}, as this node does")
                 return False
             self._follow_nobody(self._clock())

@@ -100,7 +100,7 @@ class Core(Leading, Following):
         if self._SyncObj__raftState != LEADER:
             return None
         if command[:1] == CONFIGURATION:
-            self.flush()  # who is not in it hears nothing more: not even that what he has is committed
+            self.flush()  # a member that is not in it hears nothing more: not even that what it has is committed
         log = self._SyncObj__raftLog
         index, term = log[-1][1] + 1, self._SyncObj__raftCurrentTerm
         log.add(command, index, term)

@@ -1,17 +1,17 @@
-"""How fast a node's term rises by what others say, so that nobody is sent out of the others' reach for good.
+"""How fast a node's term rises by what others say, so that none is sent out of the others' reach for good.
 
-A term that is taken over cannot be given back: a node that was told of a term far ahead refuses the leader until he has
-come as far. So each node lets its term rise by `LEAP` a minute at most, however many messages say otherwise:
+A term that is taken over cannot be given back: a node that was told of a term far ahead refuses the leader until that
+one has come as far. So each node lets its term rise by `LEAP` a minute at most, however many messages say otherwise:
 
     within what is left of this minute    taken
     beyond, by a few                      taken once a second: elections go on
     beyond, by a leader or a voter        it climbs as far as it may now, drops the message, and goes on next minute
     beyond all reason (`FAR`)             refused: no honest member says that
 
-So whoever was led ahead is found by the others after as many minutes as that took, and as a rule at once: a leader who
-hears of a term within reach stands behind it. Voters take a little more than learners, and a learner's word counts for
-a little less than what voters take in the same minute: the leader who believed one, or the next one who believes him
-again, stands within reach of all others.
+So a node that was led ahead is found by the others after as many minutes as that took, and as a rule at once: a leader
+that hears of a term within reach stands behind it. Voters take a little more than learners, and a learner's word counts
+for a little less than what voters take in the same minute: the leader that believed one, or the next one that believes
+it again, stands within reach of all others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ second for twelve days makes fewer; and 2**42 such leaps would be needed to reac
 STEP: Final = 64
 """Terms that are a few. A voter may be led so many more ahead in a minute than a learner."""
 FAR: Final = 1 << 40
-"""Terms above its own that nobody has: twelve days of somebody who leads all astray would not make them."""
+"""Terms above its own that nobody has: twelve days of a liar who leads all astray would not make them."""
 WINDOW_SECONDS: Final = 60.0
 TRICKLE_SECONDS: Final = 1.0
 """Between two times that a few terms are taken although the minute's are used up."""

@@ -2,7 +2,7 @@
 
 A walk yields every entry that it looks at, once: `(path, version)` for a file, `(path, None)` for one that is
 none at that rev or that the selector's levels rule out, and for a directory that it enters (in reverse: when it
-has left it, as it comes before all that is in it). So whoever walks can count what it costs, stop at any entry, and go
+has left it, as it comes before all that is in it). So a caller can count what it costs, stop at any entry, and go
 on behind it later.
 """
 
