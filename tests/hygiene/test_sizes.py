@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,13 +21,17 @@ FACES = {
 """Classes that may have more methods, and why."""
 
 
-def nodes() -> Iterator[tuple[str, ast.AST]]:
-    """Yield everything that is written by hand, with the file that it is in."""
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            if not path.is_relative_to(ROOT / "visor" / "blocking"):
-                for node in ast.walk(ast.parse(path.read_text())):
-                    yield path.relative_to(ROOT).as_posix(), node
+@cache
+def nodes() -> tuple[tuple[str, ast.AST], ...]:
+    """Return every class and function that is written by hand, with the file that it is in."""
+    return tuple(
+        (path.relative_to(ROOT).as_posix(), node)
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if not path.is_relative_to(ROOT / "visor" / "blocking")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    )
 
 
 def methods(node: ast.ClassDef) -> set[str]:
