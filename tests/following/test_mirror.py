@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 import visor
+import visor.aio
 from tests.client.proxy import Proxy
-from tests.following.clients import cut_off, dial
+from tests.following.clients import cut_off, dial, dial_async
 from tests.patience import PATIENCE, eventually
 from visor import codecs, errors, op, select
 from visor.blocking.following.local_copy import LocalCopy
@@ -457,6 +458,34 @@ class TestChanges:
             finally:
                 stop.set()
                 thread.join()
+
+
+def test_the_same_under_asyncio(visor_server: Server, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+    async def main() -> None:
+        async with dial_async(visor_server.address) as client, visor.aio.Mirror(client) as mirror:
+            rev = await client.set("/b", "1")
+            assert await mirror.wait_for(rev) == rev
+            assert await mirror.refresh() == rev
+            async with mirror.changes(backlog=True) as changes:
+                assert (await changes.next()).backlog_end
+                await client.set("/b", "2")
+                async for batch in changes:
+                    assert batch.rev == rev + 1
+                    break
+            told: list[int] = []
+
+            async def callback(batch: Any) -> bool:
+                told.append(batch.rev)
+                return False
+
+            async with mirror.on_change(callback):
+                await client.set("/b", "3")
+                await mirror.wait_for(rev + 2)
+                while not told:
+                    await client.ping()
+            assert told == [rev + 2]
+
+    run(main())
 
 
 def test_one_pulse_serves_all_copies_of_a_client(visor_server: Server) -> None:
