@@ -11,46 +11,46 @@ from visor._drivers.clocks import boot_clock, lease_clock
 
 
 def test_it_is_counted_from_when_the_request_was_sent() -> None:
-    tenure = LeaseTimer(10.0, sent=100.0)
-    tenure.confirm(sent=103.0, ttl=10.0, now=109.0)
-    assert tenure.left(109.0) == pytest.approx(4.0)
-    assert tenure.look(112.99) is LeaseState.CONNECTED
-    assert tenure.look(113.0) is LeaseState.LOST
+    timer = LeaseTimer(10.0, sent=100.0)
+    timer.confirm(sent=103.0, ttl=10.0, now=109.0)
+    assert timer.left(109.0) == pytest.approx(4.0)
+    assert timer.tick(112.99) is LeaseState.CONNECTED
+    assert timer.tick(113.0) is LeaseState.LOST
 
 
 def test_an_answer_that_comes_after_it_was_lost_changes_nothing() -> None:
-    tenure = LeaseTimer(10.0, sent=100.0)
-    tenure.confirm(sent=109.0, ttl=10.0, now=110.5)
-    assert tenure.look(110.5) is LeaseState.LOST
-    assert tenure.left(110.5) == 0.0
+    timer = LeaseTimer(10.0, sent=100.0)
+    timer.confirm(sent=109.0, ttl=10.0, now=110.5)
+    assert timer.tick(110.5) is LeaseState.LOST
+    assert timer.left(110.5) == 0.0
 
 
 def test_answers_in_another_order_never_shorten_it() -> None:
-    tenure = LeaseTimer(10.0, sent=100.0)
-    tenure.confirm(sent=105.0, ttl=10.0, now=105.1)
-    tenure.confirm(sent=103.0, ttl=10.0, now=105.2)
-    assert tenure.deadline == 115.0
+    timer = LeaseTimer(10.0, sent=100.0)
+    timer.confirm(sent=105.0, ttl=10.0, now=105.1)
+    timer.confirm(sent=103.0, ttl=10.0, now=105.2)
+    assert timer.deadline == 115.0
 
 
 def test_a_missed_attempt_suspends_and_is_made_again_soon() -> None:
-    tenure = LeaseTimer(9.0, sent=0.0)
-    assert tenure.due == 3.0
-    tenure.miss(sent=3.0, now=3.01)
-    assert tenure.state is LeaseState.SUSPENDED
-    assert 3.01 < tenure.due < 4.1
-    tenure.miss(sent=3.5, now=6.5)
-    assert tenure.due == 6.5, "what took long is made again at once"
-    tenure.confirm(sent=6.5, ttl=9.0, now=6.6)
-    assert (tenure.state, tenure.due) == (LeaseState.CONNECTED, 9.5)
+    timer = LeaseTimer(9.0, sent=0.0)
+    assert timer.due == 3.0
+    timer.miss(sent=3.0, now=3.01)
+    assert timer.state is LeaseState.SUSPENDED
+    assert 3.01 < timer.due < 4.1
+    timer.miss(sent=3.5, now=6.5)
+    assert timer.due == 6.5, "what took long is made again at once"
+    timer.confirm(sent=6.5, ttl=9.0, now=6.6)
+    assert (timer.state, timer.due) == (LeaseState.CONNECTED, 9.5)
 
 
 def test_the_end_is_final() -> None:
-    tenure = LeaseTimer(9.0, sent=0.0)
-    tenure.end(lost=False)
-    tenure.end(lost=True)
-    tenure.miss(1.0, 1.0)
-    tenure.confirm(1.0, 9.0, 1.0)
-    assert tenure.look(100.0) is LeaseState.ENDED
+    timer = LeaseTimer(9.0, sent=0.0)
+    timer.end(lost=False)
+    timer.end(lost=True)
+    timer.miss(1.0, 1.0)
+    timer.confirm(1.0, 9.0, 1.0)
+    assert timer.tick(100.0) is LeaseState.ENDED
 
 
 def test_the_usual_clock_is_replaced_by_one_that_knows_of_suspends() -> None:

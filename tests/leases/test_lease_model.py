@@ -81,7 +81,7 @@ class Holder:
 
     def __init__(self, lease: int, ttl: int, sent: float) -> None:
         self.lease = lease
-        self.tenure = LeaseTimer(ttl / 1000, sent)
+        self.timer = LeaseTimer(ttl / 1000, sent)
         self.requests: list[float] = []  # on their way: when each was sent
         self.answers: list[tuple[float, Any]] = []
 
@@ -156,7 +156,7 @@ class Town(RuleBasedStateMachine):
     def revoke(self, data: Any) -> None:
         if self.holders:
             holder = data.draw(st.sampled_from(self.holders))
-            holder.tenure.end(lost=False)
+            holder.timer.end(lost=False)
             self.promised.pop(holder.lease, None)
             self.do(v.REVOKE, holder.lease)
             self.holders.remove(holder)
@@ -207,12 +207,12 @@ class Town(RuleBasedStateMachine):
     def take(self, holder: Holder) -> None:
         sent, answer = holder.answers.pop(0)
         if isinstance(answer, Refusal):
-            holder.tenure.miss(sent, self.now)
+            holder.timer.miss(sent, self.now)
         elif answer[0][1]:
-            holder.tenure.confirm(sent, answer[0][1] / 1000, self.now)
+            holder.timer.confirm(sent, answer[0][1] / 1000, self.now)
         else:
             assert holder.lease not in self.truth.store.leases.by_id, "told gone, but it is there"
-            holder.tenure.end(lost=True)
+            holder.timer.end(lost=True)
 
     @rule(
         seconds=st.sampled_from([0.05, 0.3, 0.9, 1.05, 2.05, 5.05]),
@@ -288,7 +288,7 @@ class Town(RuleBasedStateMachine):
     def who_believes_to_hold_a_lease_does(self) -> None:
         if hasattr(self, "holders"):
             for holder in self.holders:
-                if holder.tenure.left(self.now) > 0:
+                if holder.timer.left(self.now) > 0:
                     assert holder.lease in self.truth.store.leases.by_id, "it went too early"
 
     @invariant()

@@ -62,9 +62,9 @@ class CoreCall(Call):
         self._owner = owner
         self.then = then
 
-    def settle(self, result: Any, error: BaseException | None) -> None:
+    def complete(self, result: Any, error: BaseException | None) -> None:
         if not self.done:
-            super().settle(result, error)
+            super().complete(result, error)
             self._owner.settled.append(self)
 
 

@@ -32,7 +32,7 @@ class Call:
         self.deadline = deadline
         self.seconds = seconds
 
-    def settle(self, result: Any, error: BaseException | None) -> None:
+    def complete(self, result: Any, error: BaseException | None) -> None:
         """Take the answer; a second one is ignored."""
         if not self.done:
             self.result = result

@@ -1,7 +1,7 @@
 """What a client knows and decides, without a socket, a clock or dice: the core under both drivers.
 
     session.submit(call, now)     a request; its bytes are in session.take() as soon as there is a connection
-    session.receive(data, now)    bytes that arrived; settles calls, fills feeds
+    session.receive(data, now)    bytes that arrived; completes calls, fills feeds
     session.tick(now)             deadlines, repetitions, PING; returns when to come again
     session.hello() / .lost()     a connection begins / is gone
 
@@ -104,10 +104,10 @@ class Watching(Call):
         self._session = session
         self.feed = feed
 
-    def settle(self, result: Any, error: BaseException | None) -> None:
+    def complete(self, result: Any, error: BaseException | None) -> None:
         if self.done:
             return
-        super().settle(result, error)
+        super().complete(result, error)
         self._session.watch_answered(self)
 
 
@@ -233,7 +233,7 @@ class ClientProtocol(InFlight):
             "cluster": self.cluster,
             "min_rev": self.rev,
         }
-        self._say((verbs.HELLO, self._hello_id, hello))
+        self._send_message((verbs.HELLO, self._hello_id, hello))
         return self.take()
 
     def _welcomed(self, welcome: Any) -> None:
@@ -284,7 +284,7 @@ class ClientProtocol(InFlight):
         while backlog and room > 0 and self.state == READY:
             call = backlog.popleft()
             if call.done:
-                self._drop(call)  # it was settled, and an interrupt kept it from being forgotten
+                self._drop(call)  # it was completed, and an interrupt kept it from being forgotten
             else:
                 self.urgent = True
                 self._send(call)
@@ -298,7 +298,7 @@ class ClientProtocol(InFlight):
             data = self._bytes((verbs.RETRY, call.id, message, self._born) if call.uncertain else message)
         except Rejected as error:
             # This node takes less than the one before: one call must not hold up the others.
-            call.settle(None, error)
+            call.complete(None, error)
             self._drop(call)
             return
         call.sent = True
@@ -323,7 +323,7 @@ class ClientProtocol(InFlight):
         """End every call and every watch with an error of its own."""
         calls = [*self.pending.values(), *(item for _, item in self.delayed if isinstance(item, Call))]
         for call in calls:
-            call.settle(None, make())
+            call.complete(None, make())
         for feed in list(self.feeds):
             feed.queue.clear()
             feed.end(make())
@@ -339,7 +339,7 @@ class ClientProtocol(InFlight):
         for call in list(self.pending.values()):
             if call.uncertain:
                 continue  # it may have happened; its deadline will say so
-            call.settle(None, from_wire(error.code, str(error), error.details))
+            call.complete(None, from_wire(error.code, str(error), error.details))
             self._drop(call)
         self._backlog = deque(self.pending.values())
 
@@ -357,8 +357,8 @@ class ClientProtocol(InFlight):
                     call = pending.get(request)
                     if call is not None:
                         result = message[2]
-                        call.settle(result, None)
-                        # Only now: an interrupt between the two lines repeats a settled call, which does no harm.
+                        call.complete(result, None)
+                        # Only now: an interrupt between the two lines repeats a completed call, which does no harm.
                         del pending[request]
                         if call.write:
                             self._writes.pop(request, None)
@@ -478,7 +478,7 @@ class ClientProtocol(InFlight):
             unknown = OutcomeUnknown(f"what became of the write could not be asked: {error}")
             unknown.__cause__ = error
             error = unknown
-        call.settle(None, error)
+        call.complete(None, error)
         self._drop(call)
         if elsewhere:
             self._told_to_go(code, text)  # others may be better off: the next call shall find them
@@ -546,10 +546,10 @@ class ClientProtocol(InFlight):
         try:
             self.submit(call, now)
         except Rejected as error:
-            call.settle(None, error)
+            call.complete(None, error)
 
     def expire(self, call: Call) -> None:
-        """The call's deadline has passed: settle it with what can be said."""
+        """The call's deadline has passed: complete it with what can be said."""
         if call.done:
             return
         error: VisorError
@@ -561,7 +561,7 @@ class ClientProtocol(InFlight):
         if call.sent:
             self._owing, self._silence = self.heard, call.deadline - self.heard
         self._cancel(call)
-        call.settle(None, error)
+        call.complete(None, error)
         self._drop(call)
         self.delayed = [(when, item) for when, item in self.delayed if item is not call]
 
@@ -591,7 +591,7 @@ class ClientProtocol(InFlight):
         if now - self.heard >= settings.ping_after:
             if not self._pinged:
                 self._pinged = True
-                self._say((verbs.PING, self._new_id()))
+                self._send_message((verbs.PING, self._new_id()))
             return self.heard + settings.dead_after
         return self.heard + settings.ping_after
 
@@ -619,7 +619,7 @@ class ClientProtocol(InFlight):
             self.feeds.discard(feed)
             feed.end(call.error if isinstance(call.error, VisorError) else None)
         elif feed.closed:  # before the server knew of it: only now is there something to end
-            self._say((verbs.UNWATCH, self._new_id(), call.id))
+            self._send_message((verbs.UNWATCH, self._new_id(), call.id))
         else:
             self._wired[call.id] = feed
             feed.begin(call.id, call.result)
@@ -633,7 +633,7 @@ class ClientProtocol(InFlight):
         self.feeds.discard(feed)
         if feed.wire and self.state in (READY, LEAVING):
             self._wired.pop(feed.wire, None)
-            self._say((verbs.UNWATCH, self._new_id(), feed.wire))
+            self._send_message((verbs.UNWATCH, self._new_id(), feed.wire))
         elif feed.call is not None and not feed.call.sent:  # the server will never hear of it
             feed.call.done = True
             self._drop(feed.call)
@@ -643,7 +643,7 @@ class ClientProtocol(InFlight):
         """Give the taken bytes back to the server when they are worth a message; say whether it was."""
         if not feed.due():
             return False
-        self._say((verbs.CREDIT, feed.wire, feed.owed))
+        self._send_message((verbs.CREDIT, feed.wire, feed.owed))
         feed.owed = 0
         return True
 
@@ -651,7 +651,7 @@ class ClientProtocol(InFlight):
         """Ask for a mark behind everything that the feed has been sent."""
         feed.asking = True
         if feed.wire and self.state == READY:
-            self._say((verbs.PROGRESS, feed.wire))
+            self._send_message((verbs.PROGRESS, feed.wire))
 
     def too_late(self, feed: Feed, seconds: float, *, idle: bool) -> DeadlineExceeded:
         """Return the error of who has waited on the feed for `seconds`; `idle`: for whatever would come."""

@@ -137,7 +137,7 @@ class InFlight:
     def _cancel(self, call: Call) -> None:
         # A read may be waiting at the server for a rev to come; a write is decided as it arrives.
         if call.sent and not call.write and self.state in (READY, LEAVING):
-            self._say((verbs.CANCEL, self._new_id(), call.id))
+            self._send_message((verbs.CANCEL, self._new_id(), call.id))
 
     def _new_id(self) -> int:
         self._last_id += 1
@@ -157,6 +157,6 @@ class InFlight:
         self._outgoing.clear()
         return data
 
-    def _say(self, message: tuple[Any, ...]) -> None:
+    def _send_message(self, message: tuple[Any, ...]) -> None:
         self.urgent = True
         self._outgoing.append(self._pack(message))

@@ -72,7 +72,7 @@ class LeaseTimer:
 
     def confirm(self, sent: float, ttl: float, now: float) -> None:
         """The registry has kept it: the request was sent at `sent`, its answer is here now."""
-        self.look(now)
+        self.tick(now)
         if self.over:
             return
         self.ttl = ttl
@@ -80,7 +80,7 @@ class LeaseTimer:
         self.due = sent + ttl / SHARE
         self.kept += 1
         self.state = LeaseState.CONNECTED
-        self.look(now)
+        self.tick(now)
 
     def miss(self, sent: float, now: float) -> None:
         """An attempt sent at `sent` has failed, now."""
@@ -88,7 +88,7 @@ class LeaseTimer:
             pause = min(MOST_PAUSE, max(LEAST_PAUSE, self.ttl / 20))
             self.due = max(now, sent + pause)
             self.state = LeaseState.SUSPENDED
-        self.look(now)
+        self.tick(now)
 
     def end(self, *, lost: bool) -> None:
         """The registry says that it is gone (`lost`), or it was ended here."""
@@ -96,7 +96,7 @@ class LeaseTimer:
             self.state = LeaseState.LOST if lost else LeaseState.ENDED
             self.due = math.inf
 
-    def look(self, now: float) -> LeaseState:
+    def tick(self, now: float) -> LeaseState:
         """Return how it stands now."""
         if not self.over and now >= self.deadline:
             self.end(lost=True)
@@ -104,7 +104,7 @@ class LeaseTimer:
 
     def left(self, now: float) -> float:
         """Return the seconds for which it is held for sure, 0 at least."""
-        return 0.0 if self.look(now) in (LeaseState.LOST, LeaseState.ENDED) else self.deadline - now
+        return 0.0 if self.tick(now) in (LeaseState.LOST, LeaseState.ENDED) else self.deadline - now
 
 
 class Fires(Protocol):
@@ -158,7 +158,7 @@ class BaseLease:
         if self._process() != self._pid:
             return LeaseState.LOST
         with self._lock:
-            return self._timer.look(self._clock())
+            return self._timer.tick(self._clock())
 
     @property
     def over(self) -> bool:
@@ -208,7 +208,7 @@ class BaseLease:
         with self._lock:
             now = self._clock()
             change(now)
-            state = self._timer.look(now)
+            state = self._timer.tick(now)
             changed, self._told = state is not self._told, state
         if changed:
             self._signal.fire()

@@ -56,7 +56,7 @@ class Waiting(Call):
         self.seconds = seconds
         self.future = future
 
-    def settle(self, result: Any, error: BaseException | None) -> None:
+    def complete(self, result: Any, error: BaseException | None) -> None:
         self.done = True
         if self.future.done():
             return

@@ -68,7 +68,7 @@ class Waiting(Call):
 
     gate: Any = None
 
-    def settle(self, result: Any, error: BaseException | None) -> None:
+    def complete(self, result: Any, error: BaseException | None) -> None:
         if not self.done:
             self.result = result
             self.error = error
@@ -599,7 +599,7 @@ class Driver:
             if left < self._patience or self._patience != self._quantum or session.delayed:
                 self._set_patience(sock, waiter)
                 if waiter.done or self._sock is not sock:
-                    continue  # what was due settled it, or gave the connection up
+                    continue  # what was due completed it, or gave the connection up
             try:
                 data = sock.recv(RECEIVE)
             except BlockingIOError:
