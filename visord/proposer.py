@@ -63,7 +63,7 @@ HOLD_SECONDS = 2.0
 
 
 class Waiter(Protocol):
-    """Who waits for the outcomes of writes."""
+    """What waits for the outcomes of writes."""
 
     def complete(self, frames: list[Message], outcomes: list[Any]) -> None:
         """`outcomes[i]` is what became of `frames[i]`."""
@@ -73,7 +73,7 @@ class Waiter(Protocol):
 
 
 class Author(Waiter, Protocol):
-    """Who submits writes, and waits for their outcomes."""
+    """What submits writes, and waits for their outcomes."""
 
     @property
     def session(self) -> bytes | None:

@@ -64,7 +64,7 @@ class ListenSettings(Section):
     """Connections at a time, over all clients; fewer where there are too few file descriptors. Those of the Unix socket
     have places of their own."""
     connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 4096
-    """Connections of one host (IPv6: one /64). Beyond it, and beyond `connections`, who is idle goes for who comes."""
+    """Connections of one host (IPv6: one /64). Beyond it, and beyond `connections`, an idle one goes for a new one."""
     idle_seconds: Annotated[float, Field(ge=0)] = 900.0
     """A connection that asks for nothing and watches nothing is closed after this time; 0: never."""
     message_seconds: Annotated[float, Field(gt=0)] = 60.0

@@ -1,4 +1,4 @@
-"""Who has actions under way, and who gets the next place: nobody who asks much keeps out those who ask little.
+"""Who has actions under way, and who gets the next place: none that asks much keeps out those that ask little.
 
 An action has a place from when it is taken until it is answered, whatever it waits for. Places are counted by kind, so
 that thousands who look, or compare, leave room for who would remove the attacker; and by who asks:

@@ -59,9 +59,9 @@ class Contacts:
         return member in self._contacts
 
     def admit(self, member: str, address: str | None) -> str | None:
-        """Return why somebody may not connect who says that others dial it at `address`; None when it may.
+        """Return why a node that says that others dial it at `address` may not connect; None when it may.
 
-        Who is no member here becomes a contact by that.
+        One that is no member here becomes a contact by that.
         """
         if member in self._dialled:
             return None

@@ -8,7 +8,8 @@ one is that majority: it may decide it alone, too.
 
 Which it knows: by its committed configuration and by the newest one in its log, a majority of each. A member that was
 killed knows neither how much of its log is committed nor, by what it has applied, more than who founded the cluster,
-perhaps nobody: then the log's counts alone. Only a leader can put something there, who can have it committed as well.
+perhaps nobody: then the log's counts alone. Only a leader can put something there, and it can have that committed as
+well.
 
 A member that was away for so long that it knows few of today's voters may never hear enough of them. It has no leader
 then, serves stale reads only, and says in an alarm what it was told.
@@ -116,7 +117,7 @@ class Dismissal:
 
     @property
     def told(self) -> str | None:
-        """Who says that this node was removed while it knows no leader; None when nobody does."""
+        """Which members say that this node was removed while it knows no leader; None when none does."""
         if not self._told or self._consensus.leader is not None:
             return None
         return ", ".join(sorted(self._told))

@@ -34,7 +34,7 @@ class Divergence(NamedTuple):
 
     @property
     def refusal(self) -> Refusal:
-        """What everybody is told who asks this node for anything."""
+        """What each is told that asks this node for anything."""
         text = f"the state of this node differs from the others' at rev {self.rev}: it serves nobody"
         return Refusal("diverged", text, {"rev": self.rev})
 

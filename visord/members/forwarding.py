@@ -163,7 +163,7 @@ class Forwarding:
     def _take(self, member: str, number: int) -> Batch | None:
         known = self._sent.get(number)
         if known is None or known[0] != member:
-            return None  # given up meanwhile, or from somebody who was not asked
+            return None  # given up meanwhile, or from a member that was not asked
         del self._sent[number]
         return known[1]
 

@@ -1,6 +1,6 @@
 """Who belongs to the cluster: changes of the configuration, and how a node that joins becomes a member.
 
-Every change is an *action* that any member takes and passes to the leader (CALL), who makes the new configuration,
+Every change is an *action* that any member takes and passes to the leader (CALL), which makes the new configuration,
 checks that a majority of it can be reached, appends it, and answers (RESULT) when it is committed:
 
     node D: --join A --> A --> leader B: add D as learner --> committed --> D hears from B, catches up
@@ -480,7 +480,7 @@ class Membership:
                 self._end(action, False, ["unsettled", text, {"leader": engine.leader}])
 
     def _mind_the_members(self) -> None:
-        """As leader: promote who has caught up. As anybody: see that the own addresses are known."""
+        """As leader: promote a learner that has caught up. As any member: see that the own addresses are known."""
         engine = self._engine
         mine = engine.configuration.find(self._me.id)
         known = mine is None or (mine.peer, mine.client) == (self._me.peer, self._me.client)
@@ -548,7 +548,7 @@ def _ready(progress: tuple[int, float], behind: int) -> bool:
 
 
 def _moves(now: Configuration, after: Configuration, action: _Action) -> bool:
-    """The action changes addresses of somebody who is a member."""
+    """The action changes addresses of a member."""
     known = any(one.id == action.arguments[0] for one in now.members)
     return action.name in ("add", "update") and known and after.members != now.members
 

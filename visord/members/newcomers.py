@@ -1,16 +1,17 @@
 """Members that were added and have not answered yet: so many at once, and for so long.
 
 Anybody who holds the secret can have members added that there are not. Each would take one of the places, be dialled by
-all for ever, and keep out who has its name or address. So the configuration notes who has never answered a leader
-(`Configuration.newcomers`):
+all for ever, and keep out the one that has its name or address. So the configuration notes which have never answered a
+leader (`Configuration.newcomers`):
 
     added: a newcomer --+-- answers, and gets a vote                      none any more (with its vote)
                         +-- answers, and gets none in `PROVE_SECONDS`     none any more (an entry)
                         +-- has not answered for `GRACE_SECONDS`          goes if its place, name or address is wanted
                         `-- has not answered for `FORGET_SECONDS`         goes
 
-Who goes is forgotten, not removed: it never had a say, so its id may come again. Of several that can go for somebody,
-it is the oldest of the host with most newcomers. Who is added while none can go waits, in turn of callers (`callers`).
+One that goes is forgotten, not removed: it never had a say, so its id may come again. Of several that can go for
+another, it is the oldest of the host with most newcomers. One that is added while none can go waits, in turn of callers
+(`callers`).
 """
 
 from __future__ import annotations
@@ -54,14 +55,14 @@ class Newcomers:
         return now - max(self._since.get(member, now), self._led_since)
 
     def _late(self, configuration: Configuration, seconds: float) -> list[str]:
-        """Return who has not answered for so long, the oldest first."""
+        """Return those that have not answered for so long, the oldest first."""
         late = [
             one for one in configuration.newcomers if not self._answered(one) and self._age(one) >= seconds
         ]
         return sorted(late, key=self._age, reverse=True)
 
     def take_in(self, now: Configuration, member: Member) -> Configuration | None:
-        """Return the configuration with a new learner, without who has to go for it; None: not yet.
+        """Return the configuration with a new learner, without the one that has to go for it; None: not yet.
 
         Raises `ConfigurationError`.
         """

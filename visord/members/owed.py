@@ -3,7 +3,8 @@
     owed = Owed(16)
     if owed.begin("5f..."): ask(lambda answer: (owed.end("5f..."), send(answer)))
 
-What a leader has to confirm waits for a round, or until its leadership ends; who asks without waiting must not fill it.
+What a leader has to confirm waits for a round, or until its leadership ends; a member that asks without waiting must
+not fill it.
 """
 
 from __future__ import annotations

@@ -22,12 +22,12 @@ from visord.state.refusal import Refusal
 from visord.waiting import Waiting
 
 NO_QUORUM: Final = Refusal("no_quorum", "no leader confirms that this node is current", {})
-"""What is told who waited too long for a confirmation."""
+"""What a read is told that waited too long for a confirmation."""
 
 Reader: TypeAlias = Callable[[bool], None]
 
 PATIENCE_SECONDS: Final = 2.0
-"""How long a read waits for somebody who can confirm it."""
+"""How long a read waits for a leader that can confirm it."""
 MAX_ASKED: Final = 2
 """Calls of the leader that are under way; what comes meanwhile shares the next one."""
 MAX_OWED: Final = 8 * MAX_ASKED

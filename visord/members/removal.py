@@ -1,9 +1,9 @@
 """Telling a member that it was removed, so that it stops and sends its clients elsewhere.
 
-A configuration counts from when it is in the log, and who is not in it gets no more entries: a removed member would
-never learn of the very entry that removes it. So its connection is kept for a moment, and when the entry is committed
-every member says GONE on it, with the configuration. One that was away meanwhile hears it when it comes back: nobody
-lets it in, and each says why (the refusal `removed`, which counts as GONE does: `dismissal`).
+A configuration counts from when it is in the log, and a node that is not in it gets no more entries: a removed member
+would never learn of the very entry that removes it. So its connection is kept for a moment, and when the entry is
+committed every member says GONE on it, with the configuration. One that was away meanwhile hears it when it comes back:
+nobody lets it in, and each says why (the refusal `removed`, which counts as GONE does: `dismissal`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Removal:
         return {**{member: address for member, (address, _) in self._leaving.items()}, **members}
 
     def committed(self, configuration: Configuration) -> None:
-        """This configuration is committed: who is not in it is gone for ever."""
+        """This configuration is committed: a node that is not in it is gone for ever."""
         for member in self._leaving:
             if member in configuration.removed:
                 self._send(member, [msg.GONE, encode(configuration)])

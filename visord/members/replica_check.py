@@ -12,7 +12,7 @@ An entry, not a rev, is what all have in common: a member that applied it to ano
 other files, or fewer revs than the leader and never reach its rev. So a member tells the rev that *it* had at the
 entry, and a digest at that rev; both must be equal. It tells what it has when it does not get to the entry in time.
 
-Nobody stops by the leader's word alone: who is said to differ asks the voters what they told, and judges that.
+No member stops by the leader's word alone: one that is said to differ asks the voters what they told, and judges that.
 A member that differs from a majority of the voters has a fault nobody knows the cause of: memory, disk, a defect here.
 It stops serving for good, also after a restart (`divergence.py` keeps that), and stays up to be looked into; its log
 is not in doubt, so it still votes. The others raise an alarm. Without a majority nobody can tell who is right: all
@@ -56,7 +56,7 @@ REPEAT_SECONDS: Final = 1.0
 OTHERS_SECONDS: Final = 10.0
 """Where somebody waits, and a majority has answered: the others get so long, or as long again as that took."""
 SAMPLE_SECONDS: Final = 10.0
-"""How long a sample may take; who lags more is compared with a later one."""
+"""How long a sample may take; a member that lags more is compared with a later one."""
 SUSPECT_SECONDS: Final = 30.0
 """Between two comparisons of everything because of samples: where they find nothing, one is enough for a while."""
 
@@ -343,7 +343,7 @@ class ReplicaCheck:
             self._next_sample = now + self._sample_every
             return
         if self._sampling is not None and self._sampling.deadline <= now:
-            self._sampling = None  # who lags so much is compared with a later one
+            self._sampling = None  # a member that lags so much is compared with a later one
         if self._running is not None:
             self._press(self._running, now)
         if self._running is not None and self._running.deadline <= now:

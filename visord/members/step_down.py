@@ -12,8 +12,8 @@ from visord.raft.engine import Engine
 logger = logging.getLogger("visord.node")
 
 PAUSE_SECONDS: Final = 10.0
-"""Who has handed leadership on and got it again waits so long before the next time: the others' disks may be full too.
-A try that failed, so that the term is the same, is repeated with the next tick: with another heir, who answers."""
+"""A node that has handed leadership on and got it again waits so long before the next time: other disks may be full
+too. A try that failed, so that the term is the same, is repeated with the next tick: with another heir, who answers."""
 
 
 class StepDown:

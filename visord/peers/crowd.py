@@ -1,4 +1,4 @@
-"""Who is at the door: so many at once, and nobody who comes from one host keeps those of other hosts out.
+"""Who is at the door: so many at once, and those of one host never keep those of other hosts out.
 
     crowd = Crowd()
     crowd.enter(a1, "10.0.0.1", most=3)     # a1, a2 and a3 come from one host

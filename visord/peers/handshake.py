@@ -59,7 +59,7 @@ class Introduction:
     address: str | None
     """Where others reach it, HOST:PORT."""
     reads: int = FORMAT
-    """The newest format of commands that it reads; who does not say reads the oldest."""
+    """The newest format of commands that it reads; one that does not say reads the oldest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class House(Protocol):
         """Return the handshake of a new connection."""
 
     def misbound(self, hello: Hello, certificate: dict[str, Any] | None) -> str | None:
-        """Return why this certificate does not speak for who says hello; None when it does."""
+        """Return why this certificate does not speak for the one that says hello; None when it does."""
 
     def receive(self, member: str, message: list[Any]) -> None:
         """Take a member's message."""

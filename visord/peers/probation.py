@@ -1,11 +1,11 @@
-"""Who was hung up on for what it said is let in again after a while, which doubles each time.
+"""A member that was hung up on for what it said is let in again after a while, which doubles each time.
 
     probation = Probation(loop.time)
     probation.hung_up("5f...", "10.0.0.7")      # the first time: half a second, then one, two ... half a minute
     probation.wait("5f...", "10.0.0.7")         # seconds until it may come again; 0: now
 
 Dialling again at once after each hang-up would cost this node a handshake, and lines in two logs, hundreds of times a
-second. It counts for the id and the host together: who holds the secret can say any id, and must not keep the member
+second. It counts for the id and the host together: a holder of the secret can say any id, and must not keep the member
 out whose id that is.
 """
 

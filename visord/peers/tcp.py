@@ -249,7 +249,8 @@ class TcpPeers:
             link.hurry()
 
     def misbound(self, hello: Hello, certificate: dict[str, Any] | None) -> str | None:
-        """Return why this certificate does not speak for who says hello; None when it does, or there is no TLS."""
+        """Return why this certificate does not speak for the one that says hello; None when it does, or there is no
+        TLS."""
         if self._security.certificates is None:
             return None
         link = self._links.get(hello.member or "")

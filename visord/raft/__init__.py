@@ -14,7 +14,7 @@ apply an entry or find more of them durable:
     2 elect         not the leader, and its time is over: ask PREVOTE; stand (VOTE) when a majority would grant it
     3 commit        the leader moves the commit index to what a majority has on disk, itself among them or not
     4 step down     a leader that a majority has not answered for `quorum_timeout` leads no more
-    5 apply         each committed entry once, in order: `on_apply` changes the state and answers who waits here
+    5 apply         each committed entry once, in order: `on_apply` changes the state and answers what waits here
     6 lead          go on with a transfer; once a `heartbeat`, have all members sent something; ask late rounds again;
                     a node that leads no more tells the reads that wait for a round that they get none
     7 flush         hand what was appended to the disk, as one frame, unless a sync is under way: its end does that

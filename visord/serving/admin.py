@@ -68,7 +68,7 @@ class Admin:
         self._cluster.act(action, arguments, answer, caller)
 
     def _told(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Add what this node knows: the leader, who may have answered, cannot tell which one that is."""
+        """Add what this node knows: the leader, which may have answered, cannot tell which one that is."""
         facts = self._facts()
         rows = result.get("members")
         if rows is None:

@@ -9,8 +9,9 @@ does not take what was sent, the conversation keeps the rest of what arrived, as
 reading. What it packs leaves in pieces: a small request may have a large answer, so a peer that does not read is
 noticed before all the answers to one arrival, or to one command, are in memory.
 
-The loop's time is shared: who asks for more than a slice of it goes on in a turn of its own (`turns`). What it makes
-the node hold is noted in ledgers (`shares`), and who holds most is sent away when all together hold too much.
+The loop's time is shared: a conversation that asks for more than a slice of it goes on in a turn of its own (`turns`).
+What it makes the node hold is noted in ledgers (`shares`), and the one that holds most is sent away when all together
+hold too much.
 """
 
 from __future__ import annotations
@@ -285,7 +286,7 @@ class Conversation(Waits):
             self.violate(TOO_DEEP.text)
 
     def _note_held(self) -> None:
-        """Tell the ledger what is kept of what has arrived; who holds most may have to go."""
+        """Tell the ledger what is kept of what has arrived; the one that holds most may have to go."""
         if self.closed:
             return
         held = self._decoder.held

@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class HasOwner(Protocol):
-    """Who makes the node hold something."""
+    """What makes the node hold something."""
 
     @property
     def owner(self) -> str: ...
@@ -37,7 +37,8 @@ class Ledger(Generic[T]):
         self._amounts: dict[str, dict[T, int]] = {}
 
     def set(self, holder: T, amount: int) -> list[T]:
-        """Note what `holder` makes the node hold now; return who has to go, who is noted with nothing any more."""
+        """Note what `holder` makes the node hold now; return those that have to go, which are noted with nothing any
+        more."""
         mine = self._amounts.get(holder.owner)
         before = mine.get(holder, 0) if mine is not None else 0
         self.total += amount - before

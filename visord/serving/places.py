@@ -1,13 +1,13 @@
-"""Who may be connected: so many in all, so many of one owner (address), and who has to go for somebody new.
+"""Who may be connected: so many in all, so many of one owner (address), and which has to go for a new one.
 
     places = Places(total=4, each=3)
     places.enter(a1, "10.0.0.1")    # a1 to a3 of one address, b1 of another
     places.enter(c1, "10.0.0.3")    # all are taken: a1 goes, the first that is idle of the address that has most
 
 A place is taken from `enter` on, before anything was said or any TLS was spoken, to `leave`, when the socket is closed:
-what counts is file descriptors. Of an owner, strangers (who have not said who they are) go first, the oldest of
-them; then who is idle. Who is busy (has a watch, or waits for an answer) is never sent away for somebody else: when all
-are, the newcomer is refused.
+what counts is file descriptors. Of an owner, strangers (who have not said who they are) go first, the oldest of them;
+then one that is idle. A busy one (it has a watch, or waits for an answer) is never sent away for another: when all are,
+the newcomer is refused.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Party(Generic[T]):
         return len(self.strangers) + len(self.known)
 
     def dispensable(self, besides: T) -> T | None:
-        """Return who can go best; None when all are busy."""
+        """Return the guest that can go best; None when all are busy."""
         for stranger in self.strangers:
             if stranger is not besides:
                 return stranger
@@ -89,7 +89,7 @@ class Places(Generic[T]):
         return iter(list(self._owners))
 
     def enter(self, guest: T, owner: str) -> T | None:
-        """Give a stranger a place; return who has to go for it, which may be the stranger itself."""
+        """Give a stranger a place; return the guest that has to go for it, which may be the stranger itself."""
         party = self._parties.get(owner)
         if party is None:
             party = self._parties[owner] = _Party()

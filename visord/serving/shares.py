@@ -80,7 +80,7 @@ class Shares:
         self.waiting: Ledger[Sharer] = Ledger(waiting)
         self.patience = patience
         self._doomed: set[Sharer] = set()
-        """Who is sent away as soon as this turn of the loop allows it."""
+        """Conversations to be sent away as soon as this turn of the loop allows it."""
         self.places: ConnectionPlaces | None = None
         """Set by who listens."""
         self.now = 0.0

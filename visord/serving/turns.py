@@ -1,4 +1,4 @@
-"""The loop's time, shared among conversations: nobody who asks for much makes others wait for long.
+"""The loop's time, shared among conversations: none that asks for much makes others wait for long.
 
 Most arrivals are answered at once. A conversation that is not done after `SLICE` seconds keeps the rest as bytes,
 stops reading, and waits for its next turn; the owners (addresses) of those who wait are served round robin, and so are

@@ -6,8 +6,8 @@
         no session       a holder    at most 1 000, all clients of this address together
 
 A lease that is asked for at a limit takes the place of an **empty** one (with no files: it guards nothing yet) of who
-has most; that one ends as if it were revoked. It must help: who asks has at least two fewer than who gives. Otherwise
-the lease is refused, with the numbers.
+has most; that one ends as if it were revoked. It must help: the owner that asks has at least two fewer than the one
+that gives. Otherwise the lease is refused, with the numbers.
 
     limit of an owner        the newest empty lease of its session that has most
     limit of all             the same, of the owner that has most
@@ -89,7 +89,7 @@ class Ranking:
         return self._counts.get(name, 0)
 
     def first(self) -> Any:
-        """Return who has most; there must be somebody."""
+        """Return the owner that has most; there must be one."""
         heap = self._heap
         while self._counts.get(heap[0][1]) != -heap[0][0]:
             heapq.heappop(heap)

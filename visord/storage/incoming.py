@@ -211,7 +211,7 @@ class Incoming:
     def wanted(self) -> tuple[str, int, int] | None:
         """Return the next (file, offset, size) to ask for; None when there is nothing, or nothing now.
 
-        It stays the same until `take`: who has asked waits for the answer, or asks again when it was lost.
+        It stays the same until `take`: the room that has asked waits for the answer, or asks again when it was lost.
         """
         if self.gone or self._jobs > 1:
             return None

@@ -5,12 +5,12 @@
     outgoing.read("5f...", offer[1], name, 0, 262144, answer)  # later: answer(bytes), or answer(None): get a new offer
     outgoing.tick()                              # every second or so
 
-An offer is `[format, id, manifest]`: the bytes of the manifest name the files with their sizes and checksums. Its
-files stay as they are while somebody reads them, although new checkpoints are made and old history is dropped: a
-history file only grows behind the size that the manifest tells, and what a later checkpoint does not need any
-more is held. A hold is bounded: so many offers, so many seconds without a read, so many bytes on disk
-that nobody else needs. Beyond that the offer is let go; who still wants it gets None, starts over with a new one, and
-keeps all files that are in both.
+An offer is `[format, id, manifest]`: the bytes of the manifest name the files with their sizes and checksums. Its files
+stay as they are while somebody reads them, although new checkpoints are made and old history is dropped: a history file
+only grows behind the size that the manifest tells, and what a later checkpoint does not need any more is held. A hold
+is bounded: so many offers, so many seconds without a read, so many bytes on disk that nobody else needs. Beyond that
+the offer is let go; a member that still wants it gets None, starts over with a new one, and keeps all files that are in
+both.
 
 All reads together get `rate` bytes a second, so that a member that catches up does not slow the others down. Members
 take turns: each has one read that waits and one that is being done, and a newer one takes the place of the one that
@@ -234,7 +234,8 @@ class Outgoing:
 
     @property
     def index(self) -> int | None:
-        """The lowest log index of an offer; who takes it will want the entries after that. None without offers."""
+        """The lowest log index of an offer; a member that takes it will want the entries after that. None without
+        offers."""
         return min((offer.index for offer in self._offers.values()), default=None)
 
     def _let_go(self, name: str, why: str) -> None:

@@ -11,7 +11,8 @@ from there (`Partial`):
     too many bytes    the watch is refused; nothing was encoded                        (`refusal`)
     put together      pieces of the message; large values are the store's objects      TOGETHER changes, or bytes
 
-Who is putting one together is served before all others (`hub`), so that there is about one such message at a time.
+A watch that is putting one together is served before all others (`hub`), so that there is about one such message at a
+time.
 """
 
 from __future__ import annotations

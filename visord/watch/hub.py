@@ -131,7 +131,7 @@ class Hub:
         self._now = 0.0
         self._recent = Recent()
         self._together: Subscription | None = None
-        """Who has pieces of a large message that is not whole: it is served before all others."""
+        """The watch that has pieces of a large message that is not whole: it is served before all others."""
 
     # -- subscriptions --------------------------------------------------------------------------------
 
@@ -521,7 +521,7 @@ class Hub:
         return len(payload) + size // BYTES_SENT
 
     def _mark_behind(self, subscription: Subscription) -> None:
-        """Send the MARK that one who is behind is owed, or needs after a long search without a find."""
+        """Send the MARK that a watch behind is owed, or needs after a long search without a find."""
         searched = subscription.cursor - 1
         quiet = self._now - subscription.quiet_from >= QUIET_SECONDS and searched > subscription.told
         if quiet or 0 <= subscription.progress_at <= searched:

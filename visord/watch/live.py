@@ -13,11 +13,11 @@ one group, and goes on with the next call:
 
 A small commit is encoded at once for the groups that it may concern, and held for each group as long as the portion
 lasts. A large one is measured and sent for one group after the other (`large`), so that what is held is never more than
-a portion, and one message. A commit of so many changes for so many groups that already who wants which would take too
-much memory (`PAIRS`) is left to history, where each watch reads for itself.
+a portion, and one message. A commit of so many changes for so many groups that the table of which wants which would
+take too much memory (`PAIRS`) is left to history, where each watch reads for itself.
 
 What is under way is one commit at most, taken out of the store; no later one is begun meanwhile. Members may leave
-at any point: `reached` tells up to where one has been served. None may join (`under_way`): who is new at that rev
+at any point: `reached` tells up to where one has been served. None may join (`under_way`): one that is new at that rev
 would get the half of a commit.
 """
 
@@ -268,7 +268,7 @@ class Live:
                     yield
                 self._select_ranges(changes, looked - 1, selected)
             if self._pairs > PAIRS:
-                # Who was found so far is left to history; of all others nothing is forgotten.
+                # The groups found so far are left to history; of all others nothing is forgotten.
                 left.update(dict.fromkeys(selected))
                 selected.clear()
                 self._pairs = 0

@@ -50,7 +50,7 @@ class Terms(State):
             self._refuse("leap_refused", f"term {term} leaps: this node is in term {own}")
             return False
         if kind not in RAISING or not self._configurations[-1][1].members:
-            # Who is no member yet knows nothing of the cluster's terms, and has nothing to lose.
+            # A node that is no member yet knows nothing of the cluster's terms, and has nothing to lose.
             return True
         if kind == msg.POSITION and node not in self._SyncObj__otherNodes:
             return True  # `_believe_learner` judges it
