@@ -739,7 +739,7 @@ class Client(BaseClient[T]):
         return Session(self, number, seconds, sent, self._keeper(seconds))
 
     async def _grant(self, ttl: float, wanted: int, timeout: float | None) -> tuple[int, float]:
-        limits = self._driver._session.limits
+        limits = self._driver.limits
         ttl_ms = in_milliseconds(ttl, "ttl")
         if not limits.lease_ttl_least <= ttl_ms <= limits.lease_ttl_most:
             least, most = limits.lease_ttl_least / 1000, limits.lease_ttl_most / 1000

@@ -98,6 +98,11 @@ class BaseLocalCopy(Generic[E, S]):
         self._signal.fire()
 
     @property
+    def asked(self) -> float:
+        """The moment, by the client's clock, at which everything that was committed is held."""
+        return self._asked
+
+    @property
     def rev(self) -> int:
         """The rev at which the copy equals the registry."""
         return self.cache.rev

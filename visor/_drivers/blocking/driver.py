@@ -54,6 +54,7 @@ from visor.errors import (
     VisorError,
 )
 from visor.protocol import verbs
+from visor.protocol.limits import Limits
 
 CLOSE_SECONDS = 1.0
 NAP_SECONDS = 0.5
@@ -181,6 +182,21 @@ class Driver:
     def learned(self) -> tuple[Address, ...]:
         """Where the members of the cluster listen, as its nodes told."""
         return self._session.learned
+
+    @property
+    def limits(self) -> Limits:
+        """What the node takes, as it said; before it did, the defaults."""
+        return self._session.limits
+
+    @property
+    def rev(self) -> int:
+        """The highest rev that was seen."""
+        return self._session.rev
+
+    @property
+    def hears(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._fault is None and self.address is not None
 
     @property
     def cluster(self) -> str | None:

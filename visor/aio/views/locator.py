@@ -136,7 +136,7 @@ class RegistryLocator(BaseRegistryLocator):
         """Wait for news later than `version`, and return who is there. DeadlineExceeded, Stopped."""
         local_copy = self._local_copy
         seconds = seconds_or_ever(timeout)
-        if not await local_copy._signal.until(lambda: self._version > version or local_copy.ended, seconds):
+        if not await local_copy.until(lambda: self._version > version or local_copy.ended, seconds):
             raise nothing_changed(seconds or 0.0)
         if self._version <= version:
             raise Stopped() from local_copy.error
@@ -144,9 +144,9 @@ class RegistryLocator(BaseRegistryLocator):
 
     async def confirm(self, moment: float, timeout: float) -> bool:
         """Ask the registry unless it has vouched for a later moment already."""
-        if self._local_copy._asked < moment:
+        if self._local_copy.asked < moment:
             await self._local_copy.refresh(timeout)
-        return self._local_copy._asked >= moment
+        return self._local_copy.asked >= moment
 
 
 def locator(config: Mapping[str, Any], client: Client[Any] | None = None) -> Locator:

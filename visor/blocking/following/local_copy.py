@@ -151,8 +151,8 @@ class LocalCopy(BaseLocalCopy[E, Signal], Generic[E]):
     @property
     def staleness(self) -> Staleness:
         """How old the copy may be; never waits."""
-        connected = not self.ended and self._driver._fault is None and self._client.address is not None
-        known = max(self.cache.rev, self._driver._session.rev)
+        connected = not self.ended and self._driver.hears
+        known = max(self.cache.rev, self._driver.rev)
         return Staleness(self.cache.rev, known, self._clock() - self._asked, connected)
 
     def promise(self, moment: float, rev: int) -> None:
@@ -165,6 +165,10 @@ class LocalCopy(BaseLocalCopy[E, Signal], Generic[E]):
                 return
         with contextlib.suppress(VisorError):  # with no time to wait that is how it always ends
             self._stream.ask(0.0)
+
+    def until(self, true: Callable[[], bool], seconds: float | None) -> bool:
+        """Wait until it is true, looking whenever the copy has moved; return whether it is."""
+        return self._signal.until(true, seconds)
 
     def wait_for(self, rev: int, timeout: float | None) -> int:
         """Wait until the copy is at `rev`, and return its rev."""
