@@ -71,17 +71,26 @@ class Wire:
         first_id: int = 1,
         source: str | None = None,
     ) -> None:
-        self.sock = connect(address, timeout, source)
         self.session = session
+        self.answers: dict[int, Message] = {}
+        self.pushed: list[Message] = []
+        self.welcome: dict[str, Any] = {}
+        self._connect(address, timeout, source, first_id)
+        while hello is not None and not self.welcome:
+            try:
+                self.welcome = self.greet(**hello)
+            except Closed as closed:
+                if closed.goaway is None or closed.goaway[0] != "deadline":
+                    raise
+                self.close()  # the machine stood still for longer than a greeting may take
+                self._connect(address, timeout, source, first_id)
+
+    def _connect(self, address: str, timeout: float, source: str | None, first_id: int) -> None:
+        self.sock = connect(address, timeout, source)
         self.goaway: tuple[str, str] | None = None
         self.decoder = Decoder(LIMIT, elements=1 << 20)
         self.arrived: list[Message] = []
-        self.answers: dict[int, Message] = {}
-        self.pushed: list[Message] = []
         self._id = first_id - 1
-        self.welcome: dict[str, Any] = {}
-        if hello is not None:
-            self.welcome = self.greet(**hello)
 
     # -- saying ---------------------------------------------------------------------------------------
 

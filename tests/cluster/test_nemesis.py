@@ -17,6 +17,7 @@ from tests.cluster.nemesis import Nemesis
 from tests.cluster.processes import Cluster, Plan
 from tests.cluster.run import NEW_LOOP, Load, Outcome, report, run
 from tests.cluster.verdict import judge
+from tests.patience import PATIENCE
 from tests.wire import Refused
 
 pytestmark = pytest.mark.soak
@@ -71,7 +72,7 @@ def test_a_member_that_was_without_leader_takes_writes_again(tmp_path: Path) -> 
         for member in others:
             member.kill()
         with alone.wire() as wire:
-            deadline = time.monotonic() + 20.0
+            deadline = time.monotonic() + PATIENCE
             while (began := time.monotonic()) < deadline:
                 with pytest.raises(Refused, match=r"no_quorum|lost_leadership"):
                     wire.set("/a", b"1")
@@ -84,7 +85,7 @@ def test_a_member_that_was_without_leader_takes_writes_again(tmp_path: Path) -> 
             for member in others:
                 member.await_ready()
             with visor.dial(alone.direct, timeout=5.0) as client:
-                assert until_written(client, 5.0)
+                assert until_written(client, PATIENCE)
 
 
 def until_written(client: visor.Client[bytes], seconds: float) -> bool:

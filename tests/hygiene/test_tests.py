@@ -35,7 +35,7 @@ WAITS: Final = {
     "registry/test_storm.py": "a worker that has nothing to do rests",
     "server/test_backpressure.py": "what a node does for one that does not read: its own buffers fill; only -m soak",
     "server/test_commits.py": "that no other checkpoint is made is what it looks for",
-    "server/test_handshake.py": "that one may be silent for longer than the greeting may take is what it looks for",
+    "server/test_handshake.py": "that one may be silent for longer than a greeting may take is what it looks for",
     "following/test_views.py stuck": "it is never waited for: a probe that would take a minute is given up",
     "hygiene/test_tasks.py stubborn": "it is never waited for: a task that does not end is named",
 }

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.patience import GROWING
-from tests.wire import Closed, Refused, Wire, connect, new_session
+from tests.wire import Refused, Wire, connect, new_session
 from visor.protocol import verbs as v
 from visor.protocol.frames import encode
 from visor.protocol.limits import DEFAULT
@@ -173,20 +172,11 @@ def test_a_connection_that_says_no_hello_is_closed(node: embed.Embedded, said: b
         assert goaway[0] == "deadline"
 
 
-def test_a_connection_that_said_hello_may_be_silent(
-    node: embed.Embedded, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for seconds in GROWING:
-        monkeypatch.setattr(listener, "HELLO_SECONDS", seconds)
-        try:
-            wire = Wire(node.address)
-        except Closed:  # the machine stood still before it could say it
-            continue
-        with wire:
-            time.sleep(1.5 * seconds)
-            assert wire.call(v.PING) is None
-        return
-    pytest.fail("nobody is greeted in time")
+@pytest.mark.usefixtures("_impatient")
+def test_a_connection_that_said_hello_may_be_silent(node: embed.Embedded) -> None:
+    with Wire(node.address) as wire:
+        time.sleep(0.5)
+        assert wire.call(v.PING) is None
 
 
 def test_a_thousand_connections_that_come_and_go(node: embed.Embedded) -> None:
