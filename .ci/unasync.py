@@ -106,6 +106,9 @@ TESTS = Pair(
     (
         (r"\[(\w+) async for \1 in ([\w.]+)\]", r"list(\2)"),
         *WORDS,
+        (r"\bAsyncIterator\b", "Iterator"),
+        (r"\basynccontextmanager\b", "contextmanager"),
+        (r"\bdial_async\b", "dial"),
         (r"(?m)^pytestmark = pytest\.mark\.asyncio\n", ""),
         (r"\btests\.aio\b", "tests.blocking"),
         (r"\bvisor\.aio\b", "visor"),  # tests use the public names

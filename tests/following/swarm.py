@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
 
 import visor
 from tests.following.clients import dial
-from visor.store import FrozenDict, Index, Kind, Record, Store, extension_kinds
+from visor.store import FrozenDict, Index, Kind, Record, Store, Transaction, extension_kinds
 
 
 class TaskState(IntEnum):
@@ -63,3 +63,13 @@ def store_at(address: str, root: str = "/swarm") -> Iterator[Store]:
 def store_and_client(address: str, root: str = "/swarm") -> Iterator[tuple[Store, visor.Client[str]]]:
     with dial(address) as client, Store(client, root, KINDS) as store:
         yield store, client
+
+
+def create(*records: Record) -> Callable[[Transaction], None]:
+    """Return the body of a transaction that creates these."""
+
+    def body(tx: Transaction) -> None:
+        for record in records:
+            tx.create(record)
+
+    return body

@@ -10,8 +10,7 @@ import pytest
 
 from tests.client.proxy import Proxy
 from tests.following.clients import cut_off, dial
-from tests.following.swarm import KINDS, Node, Task, TaskState, store_and_client, store_at
-from tests.following.test_store import create
+from tests.following.swarm import KINDS, Node, Task, TaskState, create, store_and_client, store_at
 from tests.patience import PATIENCE
 from visor import errors
 from visor.following import ReaderDropped, Stopped

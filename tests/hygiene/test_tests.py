@@ -108,7 +108,11 @@ def test_tests_are_imported_by_their_whole_names() -> None:
             elif isinstance(node, ast.Import):
                 bad = any(each.name.split(".")[0] in own for each in node.names)
             else:
-                bad = isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path"
+                bad = (
+                    isinstance(node, ast.Attribute)
+                    and node.attr == "path"
+                    and ast.unparse(node) == "sys.path"
+                )
             if bad:
                 found.append(f"{path.relative_to(TESTS)}:{getattr(node, 'lineno', 0)} {ast.unparse(node)}")
     assert found == [], "say `from tests.<folder>.<module> import ...`; packages need no sys.path"
