@@ -300,14 +300,14 @@ def test_a_list_that_is_watched_on_a_terminal_is_drawn_again(web: Visor, address
     with library.dial(address, root) as client:
         registry = Registry(client)
 
-        def drawn_already() -> int:
+        def screens() -> list[bytes]:
             stream = getattr(sys.stdout, "buffer", None)
-            return stream.getvalue().count(b"\x1b[H") if isinstance(stream, io.BytesIO) else 0
+            return stream.getvalue().split(b"\x1b[H")[1:] if isinstance(stream, io.BytesIO) else []
 
         def act() -> None:
-            eventually(lambda: drawn_already() == 1)
+            eventually(lambda: len(screens()) == 1)
             registry.scale("web", "v1", "worker", 3)
-            eventually(lambda: drawn_already() == 2)
+            eventually(lambda: [screen.count(b"pending") for screen in screens()] == [0, 3])
             os.kill(os.getpid(), signal.SIGINT)
 
         actor = threading.Thread(target=act)

@@ -146,6 +146,8 @@ class Keeper:
         """Send one KEEPALIVE and note what came of it."""
         sent = self._clock()
         surely = min(lease._timer.deadline for lease in leases) - sent
+        if surely <= 0:
+            return  # it has ended since it was looked at: that is told first
         timeout = attempt_seconds(self._ttl, surely)
         message = [verbs.KEEPALIVE, 0, [lease.id for lease in batch]]
         try:
