@@ -1,6 +1,6 @@
 """What a node does on the side: checkpoints, and trimming what retention let go, in slices of a millisecond.
 
-A slice runs, then the loop serves everybody else, then the next slice: neither a checkpoint nor a compaction
+A slice runs, then the loop serves all others, then the next slice: neither a checkpoint nor a compaction
 is ever noticed as a pause. A checkpoint is due after so many bytes of log or so much time; one that fails (a
 full disk) leaves the last one valid and is tried again later.
 """

@@ -403,7 +403,7 @@ class Node:
         self.read_index.applied(machine.index)
 
     def _on_divergence(self, rev: int, own: str, majority: str) -> None:
-        """Serve nobody any more, and remember that. The node stays up: to be looked into, and to vote."""
+        """Serve no client any more, and remember that. The node stays up: to be looked into, and to vote."""
         if self.divergence is not None:
             return
         found = self.divergence = Divergence(rev, own, majority)

@@ -19,10 +19,10 @@ HEAVY_BYTES: Final = 1 << 20
 BYTES_OF_UNIT: Final = 256
 """Bytes that take as long as one unit: packed, written, sent to others, published."""
 RECENT_SECONDS: Final = 1.0
-"""For so long after the last write of somebody else there are others."""
+"""For so long after the last write of another owner there are others."""
 TIMES: Final = 2.0
 """So many times as long as the command took. Members apply it up to as long after this one, on the same two cores or a
-slower machine, and acknowledge nothing meanwhile: in half of the pause nobody is heard."""
+slower machine, and acknowledge nothing meanwhile: in half of the pause none is heard."""
 MOST_SECONDS: Final = 0.5
 """The longest pause."""
 
@@ -49,6 +49,6 @@ class Pace:
 
 
 def whose(work: dict[str, int]) -> str | None:
-    """Return the owner who made more than half of this work (units by owner); None where nobody did."""
+    """Return the owner who made more than half of this work (units by owner); None where none did."""
     owner = max(work, key=work.__getitem__)
     return owner if 2 * work[owner] > sum(work.values()) else None

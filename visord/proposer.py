@@ -14,7 +14,7 @@ outcomes from its own apply of that entry:
 
     replica: FORWARD [7: [SET, SET]] ------------------> leader: one command, entry 40, batch 2
     replica: PLACED [7, index 40, term 3, position 2] <-'
-    replica: applies entry 40 like everybody -> outcomes[2] belong to batch 7
+    replica: applies entry 40 like all nodes -> outcomes[2] belong to batch 7
 
 While there is no leader, batches wait a moment for the next one.
 
@@ -167,7 +167,7 @@ class Costs(Protocol):
 
 
 class Cheap:
-    """The costs where nobody counts."""
+    """The costs where none are counted."""
 
     def fitting(self, frames: list[Message], room: int, /) -> tuple[int, int]:
         return len(frames), 0
@@ -472,7 +472,7 @@ class Proposer:
             total += spent
         self._spent = total
         if room <= 0:
-            queue.line_up(batches)  # little may wait and cost much: everybody in turn from now on
+            queue.line_up(batches)  # little may wait and cost much: all in turn from now on
         return batches
 
     def _take_all(self) -> list[Batch]:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 CALM: Final = 256 * 1024
-"""Bytes of waiting writes up to which nobody is told from others: about what one command takes."""
+"""Bytes of waiting writes up to which no owner is told from others: about what one command takes."""
 
 
 class Item(Protocol):
@@ -68,7 +68,7 @@ class FairQueue(Generic[T]):
                 yield from line
 
     def append(self, item: T) -> None:
-        """Add what somebody submits."""
+        """Add what is submitted."""
         self._count += 1
         self.size += item.size
         if self.size <= CALM and not self._lines and not self._paused:
@@ -142,7 +142,7 @@ class FairQueue(Generic[T]):
         return item
 
     def calm(self) -> deque[T] | None:
-        """Return all that waits, in its order, while nobody is told from others; None when somebody is."""
+        """Return all that waits, in its order, while no owner is told from others; None when one is."""
         return self._first if not self._lines and not self._paused else None
 
     def take_all(self) -> list[T]:
@@ -153,7 +153,7 @@ class FairQueue(Generic[T]):
         return items
 
     def take(self, items: Sequence[T]) -> bool:
-        """Take these if they are what was put back, in this order, and nobody has been told from others since."""
+        """Take these if they are what was put back, in this order, and no owner has been told from others since."""
         first = self._first
         if len(first) < len(items) or any(map(operator.is_not, items, first)):
             return False

@@ -1,9 +1,9 @@
 """Which format commands are written in, while the members of a cluster run different versions.
 
-    member -> everybody   HELLO or CHALLENGE: "I read commands up to format 2" (nothing said: 1)
+    member -> all         HELLO or CHALLENGE: "I read commands up to format 2" (nothing said: 1)
     leader, 1 in force    writes format 1 until all members of its configuration have said 2 while it leads
     leader, 2 in force    writes format 2, for good
-    anybody with 2        lets in no member that reads less, dials none that does, and both sides log why
+    any node with 2       lets in no member that reads less, dials none that does, and both sides log why
 
 So no member ever meets a format in its log that it cannot read: it would have to stop (exit 76). A format is in force
 on a node as soon as the node has decided it as leader, stored an entry of it, or has it in its state; it never goes

@@ -1,7 +1,7 @@
 """Who may connect to one node, what it dials, and whose word counts: all that follows from who belongs to the cluster.
 
 a configuration is appended, or committed --> use   contacts (dial), standing (who may say what), proof
-somebody connects                         --> admit
+a node connects                           --> admit
 this node was taken in                    --> meet
 a member refuses this node                --> dismissed
 """

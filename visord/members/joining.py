@@ -2,7 +2,7 @@
 
 a new directory, --bootstrap      founds a cluster of one
 a new directory, --join A,B,...   asks A (or B ...) which cluster that is, opens the directory with its id, then
-                                  asks to be added until somebody has done it
+                                  asks to be added until a leader has done it
 a known directory                 goes on as it was, and says so; --join is only used while the node does not find
                                   itself among the members that it knows: the one that took it in says who may lead it
                                   (`proof`).
@@ -124,7 +124,7 @@ async def cluster_to_join(
 ) -> str | None:
     """Return the id of the cluster that a new directory joins; None when the directory (or the founder) says it.
 
-    Asks until somebody answers, and calls `prepare` before each round. Raises `NoClusterError`.
+    Asks until one of them answers, and calls `prepare` before each round. Raises `NoClusterError`.
     """
     if disk.exists(path) and read_identity(disk, path) is not None:
         return None
@@ -216,7 +216,7 @@ async def _ask_any(
     message: Sequence[Any],
     prepare: Callable[[], object] = lambda: None,
 ) -> list[Any]:
-    """Return the first proper answer that anybody gives."""
+    """Return the first proper answer that any gives."""
     told: dict[str, str] = {}
     while True:
         prepare()

@@ -31,7 +31,7 @@ from visord.peers.messages import Handler
 Fields: TypeAlias = list[Any]
 """What follows the number in a question, or in an answer."""
 Reply: TypeAlias = Callable[[Fields | None], None]
-"""Gets the answer; None when nobody gave one. Called once."""
+"""Gets the answer; None when none was given. Called once."""
 
 
 class Consensus(Protocol):
@@ -121,7 +121,7 @@ class LeaderCalls:
         self._start(_Call(arguments, reply, deadline, False))
 
     def ask_once(self, arguments: Fields, reply: Reply, deadline: float) -> bool:
-        """Ask the leader of this term, another member, and nobody else; false when it cannot be asked.
+        """Ask the leader of this term, another member, and no other; false when it cannot be asked.
 
         `reply(None)`: it does not lead that term any more, or the deadline has passed. It may have done what was asked.
         """
@@ -187,7 +187,7 @@ class LeaderCalls:
         return call.leader == consensus.leader and (not call.once or call.term == consensus.term)
 
     def abandon(self) -> None:
-        """The node stops: nobody gets an answer any more."""
+        """The node stops: no call gets an answer any more."""
         calls = [*self._asked.values(), *self._stuck]
         self._asked, self._stuck = {}, []
         for call in calls:

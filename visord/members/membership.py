@@ -47,7 +47,7 @@ logger = logging.getLogger("visord.cluster")
 PATIENCE_SECONDS: Final = 8.0
 """How long an action may take before its caller is told that it is not known how it ended."""
 LEADERLESS_SECONDS: Final = 3.0
-"""How long an action waits for somebody to lead."""
+"""How long an action waits for a leader."""
 CAUGHT_UP: Final = 64
 """Entries that a learner may lack when it is promoted: less than a moment's."""
 FRESH_SECONDS: Final = 0.3
@@ -351,7 +351,7 @@ class Membership:
         now = engine.configuration
         after = self._changed(now, action)
         if after is None:
-            self._actions.append(action)  # another leader will do it, or somebody has to go first
+            self._actions.append(action)  # another leader will do it, or a newcomer has to go first
             return
         if after == now:  # done before, and the answer was lost: it succeeds
             self._end(action, True, self.view())

@@ -140,7 +140,7 @@ class Proof:
             self._send(voter, [msg.WHO_VOTES, self._last])
 
     def tick(self) -> None:
-        """From time to time: see whether somebody leads, and tell once when nobody can be followed."""
+        """From time to time: see whether a member leads, and tell once when none can be followed."""
         if self._consensus.leader is not None:
             self._leaderless = None
         elif self._leaderless is None:
@@ -152,7 +152,7 @@ class Proof:
 
     @property
     def stuck(self) -> str | None:
-        """Why this node follows nobody although somebody claims to lead it; None when that is not so."""
+        """Why this node follows none although one claims to lead it; None when that is not so."""
         now = self._time()
         if self._leaderless is None or now - self._leaderless < LEADERLESS_SECONDS or self._claim is None:
             return None

@@ -129,7 +129,7 @@ class ReadIndex:
         self._calls.tick()
 
     def abandon(self) -> None:
-        """The node stops: nobody gets an answer any more."""
+        """The node stops: no read gets an answer any more."""
         new, self._new = self._new, []
         self._calls.abandon()
         _answer(new, False)

@@ -46,7 +46,7 @@ class Removal:
                 self._send(member, [msg.GONE, encode(configuration)])
 
     def over(self) -> bool:
-        """Forget whose time is up; tell whether there was anybody."""
+        """Forget those whose time is up; tell whether there were any."""
         now = self._time()
         late = [member for member, (_, until) in self._leaving.items() if until <= now]
         for member in late:

@@ -54,7 +54,7 @@ MOST_WAITING: Final = 16
 REPEAT_SECONDS: Final = 1.0
 """A member that has not answered is asked again: one that has just joined may not follow this leader yet."""
 OTHERS_SECONDS: Final = 10.0
-"""Where somebody waits, and a majority has answered: the others get so long, or as long again as that took."""
+"""Where an operator waits, and a majority has answered: the others get so long, or as long again as that took."""
 SAMPLE_SECONDS: Final = 10.0
 """How long a sample may take; a member that lags more is compared with a later one."""
 SUSPECT_SECONDS: Final = 30.0
@@ -97,7 +97,7 @@ class Consensus(Protocol):
 
 
 class _Wanted:
-    """A digest that somebody waits for."""
+    """A digest that is waited for."""
 
     __slots__ = ("found", "index", "rev", "until")
 
@@ -232,7 +232,7 @@ class _Comparison:
 
 
 class _Accusation:
-    """Somebody said that this node differs, and it asks the voters."""
+    """A leader said that this node differs, and it asks the voters."""
 
     def __init__(self, number: int, asked: tuple[int, int | None], own: str, rev: int) -> None:
         self.number = number

@@ -46,5 +46,5 @@ class Crowd(Generic[T]):
         return self._hosts.get(guest, "")
 
     def leave(self, guest: T) -> None:
-        """Somebody goes. Idempotent."""
+        """A guest goes. Idempotent."""
         self._hosts.pop(guest, None)

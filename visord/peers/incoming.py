@@ -74,7 +74,7 @@ class House(Protocol):
 
 
 class IncomingConnection(asyncio.Protocol):
-    """One connection that somebody opened."""
+    """One connection that another node opened."""
 
     def __init__(self, door: PeerDoor, house: House) -> None:
         self._door = door

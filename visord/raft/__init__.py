@@ -41,7 +41,7 @@ very message vouches for. Before a leader applies an entry that takes long (`app
 once, not at the end of the turn, so that all members apply it at the same time. While a checkpoint is installed
 nothing is applied (`paused`).
 
-*When somebody is answered.* A write: in step 5, where it was submitted, with the outcome of that node's own apply; then
+*What is answered when.* A write: in step 5, where it was submitted, with the outcome of that node's own apply; then
 the next command may start, with all that came meanwhile. A read that has to be current: when a round that began after
 the read came has a majority, and the commit index of the round's beginning is applied. What these callbacks do may come
 back to the engine: a `tick` within `on_apply` does nothing, as the one under way goes on behind it.

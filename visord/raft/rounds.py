@@ -1,4 +1,4 @@
-"""Confirming leadership for reads: one numbered question to all voters answers everybody who waits.
+"""Confirming leadership for reads: one numbered question to all voters answers all that wait.
 
     reads 1 2 3 arrive        -> round 7 goes out, with the commit index of that moment
     reads 4 5 arrive          -> they wait: round 7 began before them and says nothing about them
@@ -45,7 +45,7 @@ class Rounds:
 
     @property
     def busy(self) -> bool:
-        """Somebody waits."""
+        """Reads wait."""
         return bool(self._waiting or self._flights)
 
     @property
@@ -82,7 +82,7 @@ class Rounds:
         return bool(done)
 
     def fail(self) -> None:
-        """This node leads no more: nobody can be told anything."""
+        """This node leads no more: no read can be told anything."""
         flights, self._flights = self._flights, []
         waiting, self._waiting = self._waiting, []
         for flight in flights:

@@ -1,6 +1,6 @@
 """Where clients come in: their sockets from `accept` to the last close, on TCP and on the Unix socket.
 
-Everybody has a place from the first moment (`places`), says HELLO within `HELLO_SECONDS`, and is closed when it has
+Each client has a place from the first moment (`places`), says HELLO within `HELLO_SECONDS`, and is closed when it has
 asked for nothing for long. Connections of the Unix socket have places of their own: an operator on the machine gets in
 whatever comes from the network.
 """

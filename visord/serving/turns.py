@@ -51,7 +51,7 @@ class Turns:
         """Seconds of direct work that were charged in this turn of the loop."""
         self._scheduled = False
         self.queued = 0
-        """How often somebody had to wait for a turn, since the start."""
+        """How often a conversation had to wait for a turn, since the start."""
 
     @property
     def crowded(self) -> bool:

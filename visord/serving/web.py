@@ -100,7 +100,7 @@ class WebConnection(asyncio.Protocol):
 
     @property
     def idle_since(self) -> float | None:
-        """Everybody here is a stranger: the oldest goes, whatever it does."""
+        """All here are strangers: the oldest goes, whatever it does."""
         return 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

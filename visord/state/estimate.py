@@ -48,7 +48,7 @@ class Estimates:
 def fitting(store: Store, frames: Sequence[Any], room: int) -> tuple[int, int]:
     """Return how many of the first `frames` cost at most `room` units together, and what they cost.
 
-    The first one always counts in: somebody has to go alone.
+    The first one always counts in: one has to go alone.
     """
     files, spent, count = store.files, 0, 0
     if len(frames) * cost.SET <= room:

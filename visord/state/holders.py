@@ -75,7 +75,7 @@ class Ranking:
         self._heap: list[tuple[int, Any]] = []
 
     def set(self, name: Any, count: int) -> None:
-        """`name` has `count` now; nobody has 0."""
+        """`name` has `count` now; none has 0."""
         if count:
             self._counts[name] = count
             heapq.heappush(self._heap, (-count, name))

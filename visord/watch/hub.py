@@ -114,9 +114,9 @@ class Hub:
         self._live = Live(self._encoder, self._largest, self._fall_back, self._end_refused)
         self._readers: dict[Sink, Reader] = {}
         self._ready: OrderedDict[Reader, None] = OrderedDict()
-        """Readers that have somebody BEHIND and take bytes; the first is served next."""
+        """Readers that have a watch BEHIND and take bytes; the first is served next."""
         self._resting: dict[Reader, None] = {}
-        """Readers that have somebody BEHIND and a full socket."""
+        """Readers that have a watch BEHIND and a full socket."""
         self._ahead: Waiting[Subscription] = Waiting()
         self._lagging: Waiting[Subscription] = Waiting()
         self._leaving: deque[Reader] = deque()
@@ -403,7 +403,7 @@ class Hub:
         }
 
     def _rest(self) -> None:
-        """Nobody watches: there is nothing to do for anybody."""
+        """There is no watch: nothing is to be done."""
         self._live.abandon()
         self._leaving.clear()
         self._quiet_due = False
@@ -556,7 +556,7 @@ class Hub:
         self._line_up(subscription.reader)
 
     def _line_up(self, reader: Reader) -> None:
-        """Put a reader behind those that wait to be served, when it has somebody to be served."""
+        """Put a reader behind those that wait to be served, when it has a watch to be served."""
         if not reader.behind:
             return
         if reader.sink.blocked:

@@ -1,6 +1,6 @@
 """Live delivery: new commits to the groups that want them, encoded once, sent to every member.
 
-A commit whose paths interest nobody costs a look-up or two for each change. A group gets all that one batch
+A commit whose paths no watch wants costs a look-up or two for each change. A group gets all that one batch
 holds for it in as few messages as `MESSAGE_BYTES` allows; the bytes behind the head are the same object for
 all members, so that a thousand readers of a large message share it.
 
@@ -155,7 +155,7 @@ class Live:
 
     @property
     def under_way(self) -> bool:
-        """Whether a publication has stopped within a commit: nobody may join."""
+        """Whether a publication has stopped within a commit: no watch may join."""
         return self._rest is not None
 
     def some(self, most: int) -> list[Subscription]:
@@ -240,7 +240,7 @@ class Live:
         return rev
 
     def abandon(self) -> None:
-        """Forget what is under way: nobody is there to get it."""
+        """Forget what is under way: no watch is there to get it."""
         self._rest = self._fan = self._index.more = None
 
     def _stop(self, rev: int, rest: Iterator[None]) -> int:
@@ -432,7 +432,7 @@ class Live:
         before = group.message
         message = group.message = _Message(group, rev)
         if before is not None and before.refusal is not None:
-            message.refusal = before.refusal  # nobody is there any more when its turn comes
+            message.refusal = before.refusal  # no watch is there any more when its turn comes
         elif size > self._largest:
             message.refusal = oversize(rev, size, self._largest)
         return message

@@ -3,7 +3,7 @@
 A COMMITS message is the concatenation of
 
     head      93 6e <watch>           `[110, watch, ...`: one for each subscription, made when it begins
-    payload   9n <commit> <commit>    the same bytes for everybody who selects the same changes
+    payload   9n <commit> <commit>    the same bytes for all that select the same changes
     commit    95 <rev> <time> <actor> <note> 9n <change> <change>
     change    93 <kind> <path> <version>, or 94 ... <previous>
 

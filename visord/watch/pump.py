@@ -1,4 +1,4 @@
-"""Drives a hub in turns of the loop: a few milliseconds of publishing, then everybody else, then the next few.
+"""Drives a hub in turns of the loop: a few milliseconds of publishing, then all others, then the next few.
 
 pump = Pump(hub, loop.call_soon, time.perf_counter)
 pump.wake()                     # something was applied, or a reader gave credit: the hub may have something to do
@@ -13,7 +13,7 @@ from visord.watch.hub import Hub
 
 PUMP_SECONDS: Final = 0.003
 """For which the hub publishes in one turn of the loop, if it has so much to do. With one portion a turn, watches would
-be late by as many of somebody's long commands."""
+be late by as many of another's long commands."""
 MOST_PUMPS: Final = 4
 HUB_BUDGET: Final = 2048
 """Units (about a microsecond each) of catching-up work that the hub does at once."""

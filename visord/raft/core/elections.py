@@ -24,7 +24,7 @@ class Elections(Terms):
     """The part of a node that stands and votes."""
 
     def _prepare_to_stand(self, now: float) -> None:
-        """Ask whether an election would be won before disturbing anybody with one (Raft, 9.6)."""
+        """Ask whether an election would be won before disturbing others with one (Raft, 9.6)."""
         self._SyncObj__raftElectionDeadline = now + self._SyncObj__generateRaftTimeout()
         self._SyncObj__raftLeader = None
         self._SyncObj__setState(FOLLOWER)

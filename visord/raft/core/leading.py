@@ -163,10 +163,10 @@ class Leading(Elections):
             self._believe_learner(term)
 
     def _believe_learner(self, term: int) -> None:
-        """Somebody that this node takes for a learner speaks of a later term: believe it, once a minute.
+        """A member that this node takes for a learner speaks of a later term: believe it, once a minute.
 
         It may vote by an entry that is not here, and have stood for election, or a voter may have lied to it: it would
-        never follow again unless it is believed at last. Hardly ever does anybody else stand, so this node does at
+        never follow again unless it is believed at last. Hardly ever does another stand, so this node does at
         once, in the term after that, as if a leader had asked it to: nobody waits for an election timeout because of
         what a learner says. It goes no further than all others can follow within the same minute: another leader may
         have believed the same learner just before.
@@ -228,7 +228,7 @@ class Leading(Elections):
                 self.flush_wanted = True
 
     def _hurry_round(self, now: float) -> None:
-        """A round that was under way at the last tick of the timer, too, is asked of everybody."""
+        """A round that was under way at the last tick of the timer, too, is asked of all voters."""
         number = self._rounds.open
         if number is None or self._rounds.oldest != self._seen_round[0]:
             self._seen_round = (self._rounds.oldest, now)

@@ -47,7 +47,7 @@ class Progress:
         self.told = -1
         """The commit index that was last sent."""
         self.heard = False
-        """It has answered in this leadership. pysyncobj takes everybody for just heard when a leader begins."""
+        """It has answered in this leadership. pysyncobj takes all for just heard when a leader begins."""
         self.due = True
         """Send a message even when there is nothing new."""
 
@@ -188,7 +188,7 @@ class State(_SyncObj):
         self._rounds.fail()
 
     def _yield(self, term: int) -> None:
-        """Somebody answers from a later term: there is, or will be, another leader."""
+        """A member answers from a later term: there is, or will be, another leader."""
         self.counters["yielded"] += 1
         was_leader = self._SyncObj__raftState == LEADER
         self._SyncObj__setCurrentTerm(term, None)
