@@ -36,6 +36,11 @@ class Beside:
     def __init__(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
         self._task = asyncio.ensure_future(function(*arguments))
 
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return self._task.done()
+
     async def join(self) -> Any:
         """Return what it returns, raise what it raises; TimeoutError when it does not end."""
         return await asyncio.wait_for(self._task, PATIENCE)
@@ -55,3 +60,8 @@ async def eventually(true: Callable[[], object], what: str = "it") -> None:
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise AssertionError(f"{what} did not come true within {PATIENCE:g} s") from None
+
+
+async def pause(seconds: float) -> None:
+    """Do nothing for a moment in which something must not happen."""
+    await asyncio.sleep(seconds)

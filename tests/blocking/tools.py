@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from tests.following.clients import dial
 from tests.patience import PATIENCE, eventually
 
-__all__ = ["Beside", "Event", "dial", "eventually", "together"]
+__all__ = ["Beside", "Event", "dial", "eventually", "pause", "together"]
 
 
 class Event:
@@ -42,6 +43,11 @@ class Beside:
         self._thread = threading.Thread(target=body, daemon=True)
         self._thread.start()
 
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return not self._thread.is_alive()
+
     def join(self) -> Any:
         """Return what it returns, raise what it raises; TimeoutError when it does not end."""
         self._thread.join(PATIENCE)
@@ -56,3 +62,8 @@ def together(*works: Callable[[], Any]) -> None:
     """Do all of these at once, and raise what one of them raises."""
     for work in [Beside(work) for work in works]:
         work.join()
+
+
+def pause(seconds: float) -> None:
+    """Do nothing for a moment in which something must not happen."""
+    time.sleep(seconds)
