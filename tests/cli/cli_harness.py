@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.patience import PATIENCE
+from tests.patience import GROWING, PATIENCE
 from visor.cli import run as run_module
 
 ROOT = Path(__file__).resolve().parents[2]
+UNAVAILABLE = 6
 
 
 @dataclass(slots=True)
@@ -107,6 +108,14 @@ class Visor:
         answer = self(*arguments, **rest)
         assert (answer.code, answer.err) == (0, ""), answer
         return answer
+
+    def late(self, *arguments: Any, **rest: Any) -> tuple[float, Answer]:
+        """Run it with a short time, then more, until that was enough to find a node in; return it, and the answer."""
+        for seconds in GROWING:
+            answer = self(*arguments, "--timeout", f"{seconds}s", **rest)
+            if answer.code != UNAVAILABLE:
+                break
+        return seconds, answer
 
     def rev(self, *arguments: Any, **rest: Any) -> int:
         """Run what prints a rev."""
