@@ -116,7 +116,8 @@ class LeaseTime:
                 if true():
                     return
                 time.sleep(0.005)
-            if any(lease.state is LeaseState.SUSPENDED for lease in self._leases_kept()):
+            # Also when one is lost, and its keeper still waits for a node: until a moment of a time that stands still.
+            if any(lease.state is not LeaseState.CONNECTED for lease in self._leases_kept()):
                 self.turn(1.0, node=False)
         raise AssertionError(f"{what} did not come true within {PATIENCE:g} s")
 

@@ -201,7 +201,7 @@ class TestLosing:
                 assert witness.exists("/a"), "the registry counts from when it heard of it"
                 lease_time.turn(LONG_TTL, client=False)
                 gone(witness, "/a")
-                heard.wait(LeaseState.LOST)
+                lease_time.until(lambda: LeaseState.LOST in heard.states)
                 assert heard.states == [LeaseState.SUSPENDED, LeaseState.LOST]
                 proxy.flowing.set()
             assert lease.lost, "what is lost does not come back"

@@ -540,7 +540,7 @@ class TestSession:
             eventually(lambda: LeaseState.SUSPENDED in states)
             assert lock.held
             lease_time.turn(LONG_TTL / 3)
-            eventually(lambda: LeaseState.LOST in states)
+            lease_time.until(lambda: LeaseState.LOST in states)
             assert lock.lost
             proxy.flowing.set()
             with client.session(LONG_TTL) as again:
