@@ -565,6 +565,20 @@ class TestWatches:
         peer.receive([verbs.OK, read.id, [60, None]])
         assert told() == 60
 
+    @pytest.mark.parametrize("odd", [7.5, "7", None, True])
+    @pytest.mark.parametrize("kind", [verbs.MARK, verbs.STATE, verbs.COMMITS])
+    def test_what_is_no_rev_ends_the_connection_and_is_said_to_no_other_node(
+        self, peer: Peer, kind: int, odd: Any
+    ) -> None:
+        feed = peer.watch(1)
+        (request,) = peer.sent()
+        peer.receive([verbs.OK, request[1], 1])
+        rest = {verbs.MARK: [odd], verbs.STATE: [odd, [], True], verbs.COMMITS: [[[odd, 0, "me", None, []]]]}
+        peer.receive([kind, request[1], *rest[kind]])
+        assert "a rev is expected" in (peer.session.broken or "")
+        assert feed.delivered == 0 and feed.take() is None
+        assert sent(peer.session.hello(peer.now))[0][2]["min_rev"] == 0
+
     def test_bytes_are_given_back_as_they_are_taken(self, peer: Peer) -> None:
         feed = peer.watch(1, window=400)
         (request,) = peer.sent()

@@ -268,9 +268,8 @@ class ClientProtocol(InFlight):
     def _resume(self) -> None:
         """Send everything that has no answer yet, lowest id first, then ask for the watches again."""
         calls = [self.pending[request] for request in sorted(self.pending)]
-        held = {
-            id(item) for _, item in self.delayed
-        }  # a new connection is no reason to cut their pauses short
+        # A new connection is no reason to cut these pauses short.
+        held = {id(item) for _, item in self.delayed}
         self._backlog = deque(call for call in calls if id(call) not in held)
         self.refill()
         for feed in list(self.feeds):
@@ -406,21 +405,21 @@ class ClientProtocol(InFlight):
             size = self._inbound.sizes.popleft()
             feed = self._wired.get(message[1])
             if feed is not None:
+                self._saw(message[2][-1][0])
                 feed.commits(message[2], size)
-                self.rev = max(self.rev, message[2][-1][0])
         elif kind == ERROR:
             self._refused(message, now)
         elif kind == verbs.MARK:
             feed = self._wired.get(message[1])
             if feed is not None:
+                self._saw(message[2])
                 feed.mark(message[2])
-                self.rev = max(self.rev, message[2])  # the user is told: no other node may know less
         elif kind == verbs.STATE:
             size = self._inbound.sizes.popleft()
             feed = self._wired.get(message[1])
             if feed is not None:
+                self._saw(message[2])
                 feed.state(message[2], message[3], message[4], size)
-                self.rev = max(self.rev, message[2])
                 self.credit(feed)
         elif kind == verbs.ENDED:
             self._feed_ended(message, now)
@@ -429,6 +428,12 @@ class ClientProtocol(InFlight):
         elif kind == verbs.ADDRESSES:
             self.learned = learned(message[1]) or self.learned
         # Kinds of a later version are not ours to judge.
+
+    def _saw(self, rev: Any) -> None:
+        """The user is told of this rev: no other node may know less. TypeError for what is none: HELLO says it on."""
+        if type(rev) is not int:
+            raise TypeError(f"a rev is expected, not {rev!r:.80}")
+        self.rev = max(self.rev, rev)
 
     def _told_to_go(self, code: str, text: str) -> None:
         if codes.FAMILY.get(code) == codes.REJECTED:
