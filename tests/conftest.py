@@ -25,6 +25,10 @@ STATE_HOME = tempfile.mkdtemp(prefix="visor-tests-state-")
 os.environ["XDG_STATE_HOME"] = STATE_HOME
 # Nor does a test, or a command that it starts, read or write the contexts of whoever runs it.
 os.environ["XDG_CONFIG_HOME"] = STATE_HOME
+# Where no bytecode may be written beside the code, it is written there: else each of the hundreds of processes that
+# the tests start would compile all that it loads.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    os.environ["PYTHONPYCACHEPREFIX"] = STATE_HOME + "/bytecode"
 # A call whose test says nothing of time has all the time there is.
 os.environ["VISOR_TIMEOUT"] = str(PATIENCE)
 
