@@ -121,7 +121,7 @@ def test_nothing_outlives_the_manager(mark: str, number: signal.Signals) -> None
     assert manager.stdout is not None
     first = {int(manager.stdout.readline()) for _ in commands}
 
-    def all_run() -> bool:  # asked again: a shell that has not become its command yet counts, one that does has no words
+    def all_run() -> bool:  # asked again: a process that becomes its command has no words for a moment
         found = sleeping(mark) - {manager.pid}
         return first <= found and len(found) >= 2 * len(commands)
 
