@@ -48,7 +48,7 @@ from visord.serving.listener import Connection
 from visord.serving.lookout import Lookout
 from visord.serving.notify import Notifier
 from visord.serving.places import Places
-from visord.serving.secure_transport import Listeners
+from visord.serving.secure_transport import ListenerFactory
 from visord.serving.status import summary, why_not_ready
 from visord.serving.web import CONNECTIONS, Pages, WebConnection
 from visord.settings import ListenSettings, Settings
@@ -84,7 +84,7 @@ class Server:
         self._comparing: asyncio.Task[None] | None = None
         self._data_dir = data_dir
         self._door: Door | None = None
-        self._listeners = Listeners(None, lambda: 0.0)
+        self._factory = ListenerFactory(None, lambda: 0.0)
         """What stands between the sockets of clients and HTTP and what serves them; see `start`."""
         self._servers: list[asyncio.AbstractServer] = []
         self._unix: tuple[int, int] | None = None
@@ -99,7 +99,7 @@ class Server:
 
     async def start(self) -> None:
         """Bind, open the data, begin to serve. Raises `StartRefusedError`, or storage's `DamageError` for bad data."""
-        self._listeners = Listeners(_credentials(self._settings.listen), asyncio.get_running_loop().time)
+        self._factory = ListenerFactory(_credentials(self._settings.listen), asyncio.get_running_loop().time)
         listening = self._bind(self._settings.listen.client)
         try:
             if self._start is None:
@@ -291,9 +291,9 @@ class Server:
         listening = _listen_on(self._settings.listen.http)
         self.http_address = _name(listening)
         places = Places[WebConnection](CONNECTIONS, CONNECTIONS)
-        make = self._listeners.around(lambda: WebConnection(pages, places))
+        make = self._factory.around(lambda: WebConnection(pages, places))
         self._servers.append(await loop.create_server(make, sock=listening))
-        scheme = "http" if self._listeners.credentials is None else "https"
+        scheme = "http" if self._factory.credentials is None else "https"
         logger.info("health and metrics on %s://%s", scheme, self.http_address)
 
     def _check_http(self, address: str) -> None:
@@ -323,7 +323,7 @@ class Server:
             total=room.connections,
             each=min(listen.connections_per_address, room.connections),
             idle=listen.idle_seconds,
-            credentials=self._listeners.credentials,
+            credentials=self._factory.credentials,
         )
         door.start(loop)
         path = self._settings.listen.unix
@@ -331,13 +331,13 @@ class Server:
             self._servers.append(
                 await loop.create_unix_server(door.make_unix, sock=self._bind_unix(path), backlog=BACKLOG)
             )
-        make = self._listeners.around(door.make_tcp)
+        make = self._factory.around(door.make_tcp)
         server = await loop.create_server(make, sock=listening, backlog=room.backlog)
         self._servers.append(server)
 
     def _upkeeps(self) -> tuple[Upkeep, ...]:
         """Return what certificates are in use: those of clients, and of members."""
-        mine = self._listeners.credentials
+        mine = self._factory.credentials
         peers = None if self._peers is None else self._peers.certificates
         return tuple(one.upkeep for one in (mine, peers) if one is not None)
 

@@ -242,8 +242,8 @@ def test_what_was_taken_back_by_other_means_counts_too(
     with secure_node(server_files, client_ca=authority.certificate, client_cert="required") as running:
         wire = dial(running.address, files)
         server = running._server
-        assert server is not None and server._listeners.credentials is not None
-        server._listeners.credentials.is_revoked = lambda fingerprint: len(fingerprint) == 64
+        assert server is not None and server._factory.credentials is not None
+        server._factory.credentials.is_revoked = lambda fingerprint: len(fingerprint) == 64
         assert sent_away(wire)[0] == "denied"
         with pytest.raises(Closed):
             dial(running.address, files)
@@ -330,7 +330,7 @@ def test_the_oldest_of_too_many_handshakes_gives_way_and_others_get_in(
             ends(sock)
         server = running._server
         assert server is not None
-        assert len(server._listeners.shaking) <= 4
+        assert len(server._factory.shaking) <= 4
         dial(running.address).set("/a", b"1")
         for sock in socks[2:]:
             sock.close()

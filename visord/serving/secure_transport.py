@@ -1,7 +1,7 @@
 """What stands between an accepted socket and the protocol that serves it: nothing, or TLS.
 
-    listeners = Listeners(credentials, seldom)                    # one for all ports of a node
-    loop.create_server(listeners.around(make, "client"), ...)    # with `credentials` None: `make` itself
+    factory = ListenerFactory(credentials, loop.time)       # one for all ports of a node
+    loop.create_server(factory.around(make), ...)           # with `credentials` None: `make` itself
 
 It is a protocol to the socket and a transport to its guest. The guest is there from `accept` on, so that its
 places, its deadline and its address count before anybody has shaken hands; bytes come to it when TLS is established and
@@ -71,7 +71,7 @@ class Guest(Protocol):
         """Its certificate is refused: say why, and close."""
 
 
-class Listeners:
+class ListenerFactory:
     """See the module. `now()`: monotonic seconds."""
 
     def __init__(self, credentials: Credentials | None, now: Callable[[], float]) -> None:
@@ -98,8 +98,8 @@ class Listeners:
 class SecureTransport(asyncio.Transport, asyncio.Protocol):
     """One connection within TLS."""
 
-    def __init__(self, listeners: Listeners, credentials: Credentials, guest: Guest) -> None:
-        self._listeners = listeners
+    def __init__(self, factory: ListenerFactory, credentials: Credentials, guest: Guest) -> None:
+        self._factory = factory
         self._credentials = credentials
         self._guest = guest
         self._transport: asyncio.Transport | None = None
@@ -144,7 +144,7 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         self._guest.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._listeners.shaking.leave(self)
+        self._factory.shaking.leave(self)
         self._open, self._deaf, self._tls = False, True, None
         self._guest.connection_lost(exc)
         self._transport = None
@@ -180,7 +180,7 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         self._established(tls)
 
     def _begin(self) -> ssl.SSLObject:
-        shaking, self._shaking = self._listeners.shaking, True
+        shaking, self._shaking = self._factory.shaking, True
         victim = shaking.enter(self, "" if self._transport is None else owner_of(self._transport))
         if victim is not None:
             victim.give_way()
@@ -193,7 +193,7 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
 
     def _established(self, tls: ssl.SSLObject) -> None:
         self._shaking = False
-        self._listeners.shaking.leave(self)
+        self._factory.shaking.leave(self)
         encoded, certificate = tls.getpeercert(binary_form=True), tls.getpeercert()
         if encoded is not None and certificate:
             self.identity = identity_of(certificate, encoded)
@@ -205,7 +205,7 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         """Turn the guest away when its certificate is not good (any more); tell whether that is so."""
         why = "" if self.identity is None else self._credentials.refusal(self.identity)
         if why and self._open:
-            self._listeners.complain(self._peer(), why)
+            self._factory.complain(self._peer(), why)
             self._guest.turn_away(why)
         return bool(why)
 
@@ -218,8 +218,8 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
 
     def _fail(self, what: str) -> None:
         self._shaking, self._deaf = False, True
-        self._listeners.shaking.leave(self)
-        self._listeners.complain(self._peer(), what)
+        self._factory.shaking.leave(self)
+        self._factory.complain(self._peer(), what)
         if self._transport is not None:
             self._transport.close()
 
@@ -247,7 +247,7 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         except ssl.SSLZeroReturnError:
             ended = True
         except ssl.SSLError as error:
-            self._listeners.complain(self._peer(), f"TLS failed: {error}")
+            self._factory.complain(self._peer(), f"TLS failed: {error}")
             self.abort()
             return
         if self._outgoing.pending:
