@@ -70,7 +70,15 @@ def decode(codec: Codec[T], data: bytes, path: str) -> T:
     try:
         return codec.decode(data)
     except Exception as error:
-        raise DecodeError(path=path, codec=_codec_name(codec)) from error
+        raise _undecoded(codec, path, error) from error
+
+
+def _undecoded(codec: object, path: str, error: Exception) -> DecodeError:
+    from visor._core.sealing import SealError
+
+    # The text of a SealError is made to be told: which key is missing is what the reader needs to know.
+    text = f"{path}: {error}" if isinstance(error, SealError) else None
+    return DecodeError(text, path=path, codec=_codec_name(codec))
 
 
 def _codec_name(codec: object) -> str:

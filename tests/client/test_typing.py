@@ -44,6 +44,13 @@ reveal_type(client.set("/a", b""))                           # int
 reveal_type(client.set("/a", 1, codec=codecs.INT))           # int
 reveal_type(client.update(lambda tx: tx.get("/a").value))    # bytes
 client.set("/a", "text")                                     # error
+secret = codecs.sealed({"2026": b""}, codecs.INT).at("/a")
+reveal_type(secret)                                          # SealedCodec[int]
+reveal_type(codecs.sealed([b"", b""]))                       # SealedCodec[bytes]
+reveal_type(client.get("/a", codec=secret).value)            # int
+reveal_type(visor.dial(codec=codecs.sealed(b"", codecs.TEXT)).get("/a").value)  # str
+client.set("/a", "text", codec=secret)                       # error
+codecs.sealed("a text is no key")                            # error
 visor.dial(codec=codecs.INT).set("/a", b"")                  # error
 visor.dail()                                                 # error
 visor.aio.nonsense                                           # error

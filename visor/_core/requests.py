@@ -59,7 +59,16 @@ def txn_message(
 def guard_row(root: Root, path: str, guard: Guard, codec: Codec[Any]) -> list[Any]:
     """Return a guard of a transaction as it goes on the wire; TypeError when it is none."""
     check_guard(guard)
-    return [guard.kind, root.path(path), guard.arg if guard.encoded else codec.encode(guard.arg)]
+    return [guard.kind, root.path(path), guard.arg if guard.encoded else _guarded(codec, guard.arg)]
+
+
+def _guarded(codec: Codec[Any], value: object) -> bytes:
+    """Return the bytes that a file must hold; ValueError for a codec whose bytes never are the same again."""
+    if not getattr(codec, "repeats", True):
+        raise ValueError(
+            f"guard.value never holds with {codec!r}, whose bytes are new each time: use guard.rev"
+        )
+    return codec.encode(value)
 
 
 def op_row(root: Root, op: Op, codec: Codec[Any]) -> list[Any]:

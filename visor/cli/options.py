@@ -77,6 +77,13 @@ def common_options() -> list[click.Option]:
             ["--json"], is_flag=True, help="Short for -o json.", expose_value=False, callback=_remember_json
         ),
         CommonOption(["--codec"], type=click.Choice(CODECS), help="How to show (and write) values.", **kept),
+        CommonOption(
+            ["--sealing-keys"],
+            metavar="FILE",
+            type=AS_GIVEN,
+            help="Keys (a file of mode 0600) that open sealed values [VISOR_SEALING_KEYS].",
+            **kept,
+        ),
     ]
 
 
@@ -297,7 +304,10 @@ def selector_options(function: F) -> F:
 
 
 def value_options(function: F) -> F:
-    """Add VALUE, `--file` and `--value`, of which exactly one must be given."""
+    """Add VALUE, `--file` and `--value`, of which exactly one must be given, and `--sealed`."""
+    function = click.option(
+        "--sealed", is_flag=True, help="Seal it for PATH with the first of the --sealing-keys."
+    )(function)
     function = click.option(
         "--value", "literal", metavar="TEXT", type=AS_GIVEN, help="The value, taken as it is."
     )(function)

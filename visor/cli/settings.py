@@ -75,6 +75,11 @@ class Settings:
         """The name of the codec that values are shown with."""
         return self.flags.get("codec") or "bytes"
 
+    @property
+    def as_stored(self) -> bool:
+        """Whether `--codec bytes` asks for the bytes as they are stored, sealed or not."""
+        return self.flags.get("codec") == "bytes"
+
     def deadline(self, default: float | None = DEFAULT_TIMEOUT) -> float | None:
         """Return the seconds of `--timeout` or `VISOR_TIMEOUT`, else `default`. Raises Problem."""
         chosen = self.given("timeout")

@@ -11,7 +11,7 @@ import click
 from visor.cli import views
 from visor.cli.child import Child
 from visor.cli.connect import connect
-from visor.cli.display import Display
+from visor.cli.display import Display, chosen
 from visor.cli.options import CHILD, POSITIVE, REV, ChildCommand, command, glob_argument, selector_options
 from visor.cli.output import Output
 from visor.cli.problem import Problem
@@ -75,7 +75,7 @@ def watch_command(settings: Settings, /, **options: Any) -> None:
     With --timeout it ends after that time, with exit code 124.
     """
     output = Output(settings)
-    display = Display(settings.codec)
+    display = chosen(settings)
     words = click.get_current_context().meta.get(CHILD)
     child = Child(words, options["keep_going"], settings) if words is not None else None
     with connect(settings) as client, _open(client, settings, options) as watch:
@@ -188,7 +188,7 @@ def wait_command(settings: Settings, **options: Any) -> None:
             commit = watch.next(timeout=seconds)
         except DeadlineExceeded:
             raise DeadlineExceeded(f"nothing changed within {seconds:g} s", seconds=seconds) from None
-    view = views.commits(Display(settings.codec), settings.now)
+    view = views.commits(chosen(settings), settings.now)
     if output.is_json:
         output.document(view.shape(commit))
     else:

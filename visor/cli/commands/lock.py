@@ -9,7 +9,7 @@ import click
 from visor import paths
 from visor.cli import exits, payload, views
 from visor.cli.connect import connect
-from visor.cli.display import Display
+from visor.cli.display import Display, chosen
 from visor.cli.held import announce, finish, hold, run_held
 from visor.cli.options import AS_GIVEN, CHILD, ChildCommand, complete_directory, seconds
 from visor.cli.output import Output
@@ -155,7 +155,7 @@ def _show(settings: Settings, output: Output, client: Client[bytes], path: str, 
         raise Problem("a command is run by a leader: give VALUE, and not --follow")
     from visor.blocking import Election
 
-    display = Display(settings.codec)
+    display = chosen(settings)
     if follow:
         output.stream(Election.observe_at(client, path), _leaders(path, display))
         return

@@ -9,7 +9,7 @@ import click
 from visor.cli import moment, views
 from visor.cli.connect import connect
 from visor.cli.consent import obtain
-from visor.cli.display import Display
+from visor.cli.display import chosen
 from visor.cli.options import (
     REV,
     author_options,
@@ -59,7 +59,7 @@ def history_command(settings: Settings, **options: Any) -> None:
             keys=options["keys"],
             limit=options["limit"],
         )
-        view = views.log(Display(settings.codec), settings.now, options["previous"])
+        view = views.log(chosen(settings), settings.now, options["previous"])
         output.rows({"path": path, "from": first, "to": last}, "commits", commits, view)
 
 
@@ -114,7 +114,7 @@ def diff_command(settings: Settings, a: str, b: str, path: str, patch: bool) -> 
 def _write_differences(
     output: Output, settings: Settings, head: dict[str, Any], rows: Any, patch: bool
 ) -> None:
-    view: views.View[Difference[bytes]] = views.differences(Display(settings.codec), patch)
+    view: views.View[Difference[bytes]] = views.differences(chosen(settings), patch)
     if patch and not output.is_json:
         for row in rows:
             output.write(view.plain(row))

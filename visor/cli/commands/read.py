@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from visor import select
-from visor.cli import views
+from visor import codecs, select
+from visor.cli import exits, views
 from visor.cli.connect import connect
-from visor.cli.display import Display
+from visor.cli.display import Display, chosen
 from visor.cli.options import (
     POSITIVE,
     command,
@@ -44,28 +44,40 @@ def get_command(settings: Settings, path: str, rev: int | None, moment: str | No
     """Print the value of the file PATH.
 
     Off a terminal the bytes come out exactly as they are stored, without a line end. With --codec the
-    value is decoded and printed as one line of text.
+    value is decoded and printed as one line of text. A sealed value needs --sealing-keys; --codec bytes
+    gives it as it is stored.
     """
     output = Output(settings)
     with connect(settings) as client:
         file = client.get(path, at=past(client, settings, rev, moment), stale=stale)
-    write_value(output, file, Display(settings.codec))
+    write_value(output, file, chosen(settings))
 
 
 def write_value(output: Output, file: File[bytes], display: Display) -> None:
-    """Write one file: its JSON, its bytes, or what of them a terminal can bear. Raises DecodeError."""
+    """Write one file: its JSON, its bytes, or what of them a terminal can bear. Raises DecodeError, Problem."""
     if output.is_json:
         output.document(views.file_shape(file, display))
-    elif display.name != "bytes":
+        return
+    try:
+        data = display.opened(file.data)
+    except codecs.SealError as error:
+        # Nobody wants these bytes in place of a password, say.
+        raise Problem(
+            f"{file.path}: {error}; --sealing-keys FILE opens what has its key there, --codec bytes gives the bytes "
+            "as they are stored",
+            code="sealed",
+            exit_code=exits.FAILED,
+        ) from None
+    if display.name != "bytes":
         try:
             output.say(display.text(file.data))
         except Exception as error:  # a codec may raise anything
             raise DecodeError(path=file.path, codec=display.name) from error
     elif output.form == "table":
-        text = display.screen(file.data)
+        text = display.screen(data)
         output.write((text if text.endswith("\n") else f"{text}\n").encode("utf-8", "backslashreplace"))
     else:
-        output.write(file.data)
+        output.write(data)
 
 
 @command("ls")
@@ -128,7 +140,7 @@ def find_command(
 ) -> None:
     """Print the tree at PATH [/]: every file at and below it. Exit code 3 when there is none."""
     output = Output(settings)
-    display = Display(settings.codec)
+    display = chosen(settings)
     with connect(settings) as client:
         at = _fixed(client, past(client, settings, rev, moment), stale, output)
         what = select.tree(path)
@@ -215,7 +227,7 @@ def scan_command(settings: Settings, **options: Any) -> None:
         )
         if options["limit"] is None:
             files = _aloud(files, lambda: client.count(what, at=at, stale=stale), output)
-        output.rows({"rev": at}, "files", files, views.files(Display(settings.codec), values))
+        output.rows({"rev": at}, "files", files, views.files(chosen(settings), values))
 
 
 def _aloud(files: Iterator[File[bytes]], count: Callable[[], int], output: Output) -> Iterator[File[bytes]]:

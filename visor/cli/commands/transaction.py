@@ -9,7 +9,7 @@ import click
 from visor.blocking import Client, File
 from visor.cli import payload, script, views
 from visor.cli.connect import connect
-from visor.cli.display import Display
+from visor.cli.display import Display, chosen
 from visor.cli.guards import failure, first_unmet
 from visor.cli.options import author_options, command
 from visor.cli.output import Output
@@ -60,7 +60,7 @@ def txn_command(settings: Settings, file: str, dry_run: bool, note: str | None, 
             raise _placed(error, program) from None
         refused = not result.succeeded and not program.orelse
         unmet = first_unmet(client, program.guards, result.rev) if refused else None
-    _write_result(output, Display(settings.codec), program, result)
+    _write_result(output, chosen(settings), program, result)
     if refused:
         raise failure(unmet)
 

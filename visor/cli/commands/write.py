@@ -8,9 +8,9 @@ import click
 
 from visor import guard, select
 from visor.cli import payload, views
-from visor.cli.connect import connect
+from visor.cli.connect import connect, target
 from visor.cli.consent import obtain
-from visor.cli.display import Display
+from visor.cli.display import chosen
 from visor.cli.options import (
     REV,
     author_options,
@@ -64,6 +64,8 @@ def _write(settings: Settings, options: dict[str, Any], condition: Guard | None)
     output = Output(settings)
     path = options["path"]
     data = _encoded(settings, _value(settings, options))
+    if options["sealed"]:
+        data = _sealed(settings, path, data)
     with connect(settings, options["actor"]) as client:
         rev = client.set(path, data, guard=condition, lease=options["lease"], note=options["note"])
     output.result({"path": path, "rev": rev}, str(rev), f"rev {rev}")
@@ -90,9 +92,16 @@ def _value(settings: Settings, options: dict[str, Any]) -> bytes:
 
 def _encoded(settings: Settings, data: bytes) -> bytes:
     try:
-        return Display(settings.codec).encode(data)
+        return chosen(settings).encode(data)
     except (ValueError, TypeError) as error:
         raise Problem(f"the value does not fit --codec {settings.codec}: {error}", code="input") from None
+
+
+def _sealed(settings: Settings, path: str, data: bytes) -> bytes:
+    """Return the value sealed for its path, which is told whole: others may have another root. Raises Problem."""
+    from visor.cli.sealed import seal
+
+    return seal(settings, target(settings).root, path, data)
 
 
 def _guard(options: dict[str, Any]) -> Guard | None:
