@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -30,7 +31,13 @@ SMALL_STORAGE = StorageSettings(log_segment_bytes=4 << 20, log_chunk_bytes=256 <
 class Embedded:
     """A running node. `address` is HOST:PORT; `stop` ends it, once or many times, from any thread but its own."""
 
-    def __init__(self, data_dir: str | Path | None = None, *, listen: str = "127.0.0.1:0") -> None:
+    def __init__(
+        self,
+        data_dir: str | Path | None = None,
+        *,
+        listen: str = "127.0.0.1:0",
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
         self.address = ""
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         if data_dir is None:
@@ -39,7 +46,9 @@ class Embedded:
             data_dir = self._folder.name
         self._data_dir = Path(data_dir).resolve()
         self._settings = Settings(
-            listen=ListenSettings(client=listen), storage=SMALL_STORAGE, log=LogSettings(level="warning")
+            listen=ListenSettings.model_validate({**(settings or {}), "client": listen}),
+            storage=SMALL_STORAGE,
+            log=LogSettings(level="warning"),
         )
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -94,9 +103,17 @@ class Embedded:
         self.stop()
 
 
-def start(data_dir: str | Path | None = None, *, listen: str = "127.0.0.1:0") -> Embedded:
-    """Start a node on `listen` (port 0 picks a free one) and return it when it serves."""
-    return Embedded(data_dir, listen=listen).start()
+def start(
+    data_dir: str | Path | None = None,
+    *,
+    listen: str = "127.0.0.1:0",
+    settings: Mapping[str, object] | None = None,
+) -> Embedded:
+    """Start a node on `listen` (port 0 picks a free one) and return it when it serves.
+
+    `settings`: what else is set in the section `listen`, as `tls_cert` is.
+    """
+    return Embedded(data_dir, listen=listen, settings=settings).start()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -60,6 +60,7 @@ from visord.state.command import Command
 from visord.state.estimate import Estimates
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
+from visord.tls.upkeep import Upkeep
 from visord.watch.hub import Hub
 from visord.watch.pump import Pump
 
@@ -114,6 +115,8 @@ class Node:
         self.alarm_free_bytes = settings.storage.alarm_free_bytes
         self.exposure = ""
         """Why anybody who reaches the peers' port may act as a member; "" when nobody may."""
+        self.upkeeps: tuple[Upkeep, ...] = ()
+        """The certificates that are in use."""
         self.failure: BaseException | None = None
         self._data = Data(data_dir, settings, environment)
         try:

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,14 +48,18 @@ from visord.serving.listener import Connection
 from visord.serving.lookout import Lookout
 from visord.serving.notify import Notifier
 from visord.serving.places import Places
+from visord.serving.secure_transport import ListenerFactory
 from visord.serving.status import summary, why_not_ready
 from visord.serving.web import CONNECTIONS, Pages, WebConnection
-from visord.settings import Settings
+from visord.settings import ListenSettings, Settings
 from visord.state.refusal import Refusal
 from visord.storage import collector
 from visord.storage.directory import read_identity
 from visord.storage.disk import OsDisk
 from visord.system_errors import cannot_listen, listening_fault, stays
+from visord.tls.credentials import Credentials, TlsFiles
+from visord.tls.material import TlsFileError
+from visord.tls.upkeep import Upkeep
 
 logger = logging.getLogger("visord")
 
@@ -79,6 +84,8 @@ class Server:
         self._comparing: asyncio.Task[None] | None = None
         self._data_dir = data_dir
         self._door: Door | None = None
+        self._factory = ListenerFactory(None, lambda: 0.0)
+        """What stands between the sockets of clients and HTTP and what serves them; see `start`."""
         self._servers: list[asyncio.AbstractServer] = []
         self._unix: tuple[int, int] | None = None
         """Which file is the Unix socket's."""
@@ -92,6 +99,7 @@ class Server:
 
     async def start(self) -> None:
         """Bind, open the data, begin to serve. Raises `StartRefusedError`, or storage's `DamageError` for bad data."""
+        self._factory = ListenerFactory(_credentials(self._settings.listen), asyncio.get_running_loop().time)
         listening = self._bind(self._settings.listen.client)
         try:
             if self._start is None:
@@ -259,11 +267,15 @@ class Server:
     def _bind_clients(self, address: str) -> socket.socket:
         listen = self._settings.listen
         host, _ = addresses.split(address)
-        if not addresses.is_loopback(host):
+        if listen.tls_cert is not None:
+            asked = listen.tls_client_cert
+            logger.info("TLS on %s; certificates of clients: %s", listen.client, asked)
+        elif not addresses.is_loopback(host):
             if not listen.insecure:
                 raise StartRefusedError(
                     f"listen.client is {listen.client}: anybody on that network could read and write "
-                    "everything; listen on loopback, or set listen.insecure to accept that",
+                    "everything; set listen.tls_cert and tls_key, listen on loopback, or set listen.insecure to "
+                    "accept that",
                     passes=False,
                 )
             logger.warning("insecure: %s is open to its network, nothing is encrypted", listen.client)
@@ -279,17 +291,20 @@ class Server:
         listening = _listen_on(self._settings.listen.http)
         self.http_address = _name(listening)
         places = Places[WebConnection](CONNECTIONS, CONNECTIONS)
-        server = await loop.create_server(lambda: WebConnection(pages, places), sock=listening)
-        self._servers.append(server)
-        logger.info("health and metrics on http://%s", self.http_address)
+        make = self._factory.around(lambda: WebConnection(pages, places))
+        self._servers.append(await loop.create_server(make, sock=listening))
+        scheme = "http" if self._factory.credentials is None else "https"
+        logger.info("health and metrics on %s://%s", scheme, self.http_address)
 
     def _check_http(self, address: str) -> None:
-        if addresses.is_loopback(addresses.split(address)[0]):
+        listen = self._settings.listen
+        if addresses.is_loopback(addresses.split(address)[0]) or listen.tls_client_cert == "required":
             return
-        if not self._settings.listen.http_insecure:
+        if not listen.http_insecure:
             raise StartRefusedError(
                 f"listen.http is {address}: anybody on that network could read names, addresses and figures of this "
-                "cluster; listen on loopback, or set listen.http_insecure to accept that",
+                "cluster; listen on loopback, demand certificates (listen.tls_client_cert), or set "
+                "listen.http_insecure to accept that",
                 passes=False,
             )
         logger.warning("http_insecure: health and metrics on %s are open to its network", address)
@@ -297,6 +312,7 @@ class Server:
     async def _listen(self, node: Node, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         listen = self._settings.listen
+        node.upkeeps = self._upkeeps()
         node.on_addresses = self._tell_addresses
         node.on_divergence = self._send_away
         room = self._plan_descriptors()
@@ -307,6 +323,7 @@ class Server:
             total=room.connections,
             each=min(listen.connections_per_address, room.connections),
             idle=listen.idle_seconds,
+            credentials=self._factory.credentials,
         )
         door.start(loop)
         path = self._settings.listen.unix
@@ -314,8 +331,15 @@ class Server:
             self._servers.append(
                 await loop.create_unix_server(door.make_unix, sock=self._bind_unix(path), backlog=BACKLOG)
             )
-        server = await loop.create_server(door.make_tcp, sock=listening, backlog=room.backlog)
+        make = self._factory.around(door.make_tcp)
+        server = await loop.create_server(make, sock=listening, backlog=room.backlog)
         self._servers.append(server)
+
+    def _upkeeps(self) -> tuple[Upkeep, ...]:
+        """Return what certificates are in use: those of clients, and of members."""
+        mine = self._factory.credentials
+        peers = None if self._peers is None else self._peers.certificates
+        return tuple(one.upkeep for one in (mine, peers) if one is not None)
 
     def _plan_descriptors(self) -> descriptors.ClientShare:
         """Return how many connections the limit of open files has room for. Raises `StartRefusedError`."""
@@ -424,6 +448,17 @@ def _answer(node: Node, hello: Hello, message: list[Any], reply: Reply, host: st
     else:
         text = "a node asks for itself only, at the address that it says in its handshake"
         reply(pack([JOINED, False, ["bad_request", text, {}]]))
+
+
+def _credentials(listen: ListenSettings) -> Credentials | None:
+    """Return what clients are shown and asked for; None without TLS. Raises `StartRefusedError` naming the file."""
+    if listen.tls_cert is None or listen.tls_key is None:
+        return None
+    asked = listen.tls_client_ca, listen.tls_client_cert, listen.tls_revoked
+    try:
+        return Credentials(TlsFiles(listen.tls_cert, listen.tls_key, *asked), time.time)
+    except TlsFileError as error:
+        raise StartRefusedError(str(error), passes=False) from error
 
 
 def _listen_on(address: str) -> socket.socket:

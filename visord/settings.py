@@ -87,6 +87,30 @@ class ListenSettings(Section):
     """The same for the watches of one connection."""
     insecure: bool = False
     """Allow a listening address other than loopback, although nothing is encrypted or authenticated."""
+    tls_cert: Path | None = None
+    """PEM file with the certificate that clients see, of `client` and of `http` (and those between it and the
+    authority's). With it both speak TLS and nothing else; a Unix socket stays as it is. Read again when it changes."""
+    tls_key: Path | None = None
+    """PEM file with its private key, without a passphrase; nobody else's (mode 0600)."""
+    tls_client_ca: Path | None = None
+    """PEM file with the authorities whose certificates clients have."""
+    tls_client_cert: Literal["none", "optional", "required"] = "none"
+    """Whether clients (and who asks `http`) show a certificate of `tls_client_ca`. optional: who has one may."""
+    tls_revoked: Path | None = None
+    """File with certificates of clients that were taken back: serial numbers or SHA-256 fingerprints, one a line. Who
+    is connected with one is sent away."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> ListenSettings:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key belong together")
+        if (self.tls_client_ca is None) != (self.tls_client_cert == "none"):
+            raise ValueError("tls_client_ca and tls_client_cert (optional or required) belong together")
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise ValueError("tls_client_ca needs tls_cert and tls_key")
+        if self.tls_revoked is not None and self.tls_client_ca is None:
+            raise ValueError("tls_revoked needs tls_client_ca: without it no client shows a certificate")
+        return self
 
 
 class PeerSettings(Section):
@@ -102,6 +126,8 @@ class PeerSettings(Section):
     """PEM file with its private key; nobody else's (mode 0600)."""
     tls_ca: Path | None = None
     """PEM file with the authority whose certificates members have."""
+    tls_revoked: Path | None = None
+    """File with certificates of members that were taken back: serial numbers or SHA-256 fingerprints, one a line."""
     tls_names: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     """Names of which a member's certificate must carry one; none: the host that was dialled."""
     secret_file: Path | None = None
@@ -114,8 +140,9 @@ class PeerSettings(Section):
         given = [file is not None for file in (self.tls_cert, self.tls_key, self.tls_ca)]
         if any(given) and not all(given):
             raise ValueError("tls_cert, tls_key and tls_ca belong together")
-        if self.tls_names and not all(given):
-            raise ValueError("tls_names needs tls_cert, tls_key and tls_ca")
+        for name in ("tls_names", "tls_revoked"):
+            if getattr(self, name) and not all(given):
+                raise ValueError(f"{name} needs tls_cert, tls_key and tls_ca")
         return self
 
 

@@ -99,7 +99,9 @@ def test_the_settings_example_has_no_unknown_key() -> None:
     }
     config.load(values, {})
     remarks = re.findall(r"^# (\w+) = ", (DEPLOY / "visord.toml").read_text(), re.MULTILINE)
-    assert remarks == ["tls_cert", "tls_key", "tls_ca"]
+    clients, members = remarks[:4], remarks[4:]
+    assert clients == ["tls_cert", "tls_key", "tls_client_ca", "tls_client_cert"]
+    assert members == ["tls_cert", "tls_key", "tls_ca"]
 
 
 def test_compose_sets_only_what_there_is() -> None:

@@ -55,9 +55,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "visord/peers": {
         "visord.peers", "visord.addresses", "visord.ending", "visord.naming", "visord.private_file", "visord.settings",
-        "visord.logs", "visord.system_errors", "visord.state.refusal", "visord.state.formats",
-        "visor.protocol", "visor._version",
+        "visord.logs", "visord.system_errors", "visord.state.refusal", "visord.state.formats", "visord.tls",
+        "visor.protocol", "visor._core.tls_faults", "visor._version",
     },
+    "visord/tls": {"visord.tls", "visord.private_file"},
     "visord/members": {
         "visord.members", "visord.peers", "visord.raft", "visord.state", "visord.storage", "visord.waiting",
         "visord.environment", "visord.proposer", "visord.addresses", "visord.naming", "visord.logs", "visor.protocol",
@@ -70,8 +71,8 @@ ALLOWED: dict[str, set[str]] = {
         "visord.addresses", "visord.admission", "visord.environment", "visord.leases", "visord.maintenance",
         "visord.peers", "visord.proposer", "visord.raft", "visord.readiness", "visord.storage",
         "visord.serving", "visord.members", "visord.watch", "visord.waiting", "visord.state", "visord.logs",
-        "visord.progress", "visord.system_errors",
-        "visor.protocol", "visor._core.harmless", "visor._version",
+        "visord.progress", "visord.system_errors", "visord.tls",
+        "visor.protocol", "visor._core.harmless", "visor._core.tls_faults", "visor._version",
     },
 }
 # fmt: on

@@ -12,12 +12,13 @@ import pytest
 
 from tests.peers.authority import Authority
 from tests.peers.conftest import Run
-from tests.peers.world import Member, members, until
+from tests.peers.world import Member, know, members, until
 from visord.peers.certificates import Certificates
 from visord.peers.errors import PeerUnavailableError
 from visord.peers.messages import pack
 from visord.peers.security import Security, from_settings
 from visord.settings import PeerSettings
+from visord.tls.identity import fingerprint_of
 
 
 class Installed:
@@ -130,3 +131,53 @@ def test_a_file_that_has_gone_or_is_no_certificate_changes_nothing(
         assert "chmod 600" in caplog.text
     path.chmod(0o600)
     assert certificates.tick()
+
+
+def test_a_certificate_that_was_taken_back_is_cut_off_at_once_both_ways_and_stays_out(
+    run: Run, authority: Authority, tmp_path: Path
+) -> None:
+    revoked = tmp_path / "revoked"
+    revoked.write_text("# nobody\n")
+    own = from_settings(authority.settings("own", tls_revoked=revoked))
+    files = authority.settings("gone")
+    assert files.tls_cert is not None
+    fingerprint = fingerprint_of(ssl.PEM_cert_to_DER_cert(files.tls_cert.read_text()))
+
+    async def main() -> None:
+        a = Member("a", security=own, renew_seconds=0.01)
+        b, c = Member("b", security=from_settings(files)), Member("c", security=own)
+        for member in (a, b, c):
+            await member.peers.start()
+        for member in (a, b, c):
+            know(member, a, b, c)
+        await until(lambda: a.peers.reachable("b") and b.peers.reachable("a") and c.peers.reachable("a"))
+        revoked.write_text(f"sha256 Fingerprint={fingerprint.upper()}\n")
+        await until(lambda: not a.peers.reachable("b") and not b.peers.reachable("a"))
+        await until(lambda: "the certificate was revoked" in b.peers.problem("a"))
+        await until(lambda: "the certificate was revoked" in a.peers.problem("b"))
+        assert c.peers.reachable("a") and a.peers.reachable("c")
+        for member in (a, b, c):
+            await member.close()
+
+    run(main())
+
+
+def test_what_keeps_tls_from_coming_about_is_told_in_words(
+    run: Run, authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stranger = Authority(tmp_path, "stranger")
+
+    async def main() -> None:
+        a = Member("a", security=from_settings(authority.settings("a")))
+        b = Member("b", security=from_settings(stranger.settings("b")))
+        for member in (a, b):
+            await member.peers.start()
+        know(b, a, b)
+        await until(
+            lambda: "was not made by an authority that is trusted here (peers.tls_ca)" in b.peers.problem("a")
+        )
+        await until(lambda: "no TLS of a member: the dialler " in caplog.text)
+        for member in (a, b):
+            await member.close()
+
+    run(main())

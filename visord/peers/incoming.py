@@ -23,7 +23,7 @@ from visord.peers.crowd import Crowd
 from visord.peers.errors import HandshakeError, PeerRefusedError
 from visord.peers.frames import HANDSHAKE_LIMIT, MessageReader, Seal, cut, frame
 from visord.peers.handshake import ASK, Accepter, Hello, refusal
-from visord.peers.mistaken import what_dials
+from visord.peers.mistaken import WHO_DIALS, tls_problem, what_dials
 from visord.peers.outgoing import tune
 from visord.peers.probation import Probation
 from visord.peers.security import Security
@@ -114,9 +114,15 @@ class IncomingConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport, self._socket = cast(asyncio.Transport, transport), None
         tune(transport.get_extra_info("socket"))
-        problem = self._door.security.wrong_certificate(transport.get_extra_info("peercert"))
+        problem = self.wrong_certificate()
         if problem is not None:
             self._refuse(PeerRefusedError("certificate", problem))
+
+    def wrong_certificate(self) -> str | None:
+        """Return why the certificate of this connection is not good (any more); None when it is."""
+        if self._transport is None:
+            return None
+        return self._door.security.wrong_certificate(self._transport.get_extra_info("ssl_object"))
 
     def _set_timer(self, seconds: float, then: Callable[[], None]) -> None:
         if self._timer is not None:
@@ -369,7 +375,7 @@ class PeerDoor:
                 ssl_handshake_timeout=None if tls is None else HANDSHAKE_SECONDS,
             )
         except (OSError, ssl.SSLError, EOFError) as error:
-            self.complain(incoming, f"no TLS of a member: {error}")
+            self.complain(incoming, f"no TLS of a member: {tls_problem(error, WHO_DIALS)}")
         finally:
             if not incoming.is_open:  # it never came to `connection_made`
                 accepted.close()
@@ -415,6 +421,13 @@ class PeerDoor:
             why = None if hello is None else reason(member, hello)
             if why is not None:
                 incoming.abort(f"member {member} is not let in any more: {why}")
+
+    def review_certificates(self) -> None:
+        """Hang up on those whose certificate is not good any more."""
+        for incoming in [*self._askers, *self._members.values()]:
+            why = incoming.wrong_certificate()
+            if why is not None:
+                incoming.abort(why)
 
     def hang_up(self, member: str) -> None:
         """Close the connection of a member, and let it wait before it comes again."""

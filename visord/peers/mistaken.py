@@ -9,10 +9,12 @@ All of these would be frames of hundreds of megabytes, which no handshake has: a
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 import msgpack
 
+from visor._core.tls_faults import is_of_tls, told
 from visor.protocol import verbs
 
 CLIENT_PORT: Final = (
@@ -23,6 +25,8 @@ TLS_PORT: Final = "TLS is spoken there: set peers.tls_cert, peers.tls_key and pe
 FOR_CLIENTS: Final = (
     "this is the port where the members of a cluster connect (peers.listen); clients connect to listen.client"
 )
+WHO_ANSWERS: Final = "the other node"
+WHO_DIALS: Final = "the dialler"
 _TLS_ALERT: Final = b"\x15\x03"
 _FIRST_OF_ARRAY: Final = range(0x90, 0xA0)
 MOST: Final = 4096
@@ -36,6 +40,15 @@ def what_answers(data: bytes) -> str | None:
     if data.startswith(_TLS_ALERT):
         return TLS_PORT
     return CLIENT_PORT if _first_word(data) in (verbs.GOAWAY, verbs.ERROR, verbs.OK) else None
+
+
+def tls_problem(error: BaseException, other: str) -> str:
+    """Return what kept TLS from coming about, in words."""
+    if not is_of_tls(error):
+        return (
+            str(error) or f"{other} hung up while TLS shook hands: is its peers.tls_ca right, and its clock?"
+        )
+    return told(error, other, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), " (peers.tls_ca)")
 
 
 def what_dials(data: bytes) -> bytes | None:

@@ -13,7 +13,7 @@ from visord import addresses
 from visord.peers.errors import HandshakeError, PeerRefusedError, no_answer
 from visord.peers.frames import HANDSHAKE_LIMIT, MessageReader, Seal, cut, frame
 from visord.peers.handshake import Dialler
-from visord.peers.mistaken import what_answers
+from visord.peers.mistaken import WHO_ANSWERS, tls_problem, what_answers
 from visord.peers.security import Security
 
 DIAL_SECONDS: Final = 3.0
@@ -55,7 +55,7 @@ class OutgoingConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         tune(transport.get_extra_info("socket"))
-        problem = self._security.wrong_certificate(transport.get_extra_info("peercert"))
+        problem = self.wrong_certificate()
         if problem is not None:
             self._fail(PeerRefusedError("certificate", problem))
             return
@@ -96,6 +96,12 @@ class OutgoingConnection(asyncio.Protocol):
         if not self.welcomed.done():
             self.welcomed.set_exception(error)
         self.abort(str(error))
+
+    def wrong_certificate(self) -> str | None:
+        """Return why the certificate of the node at the other end is not good (any more); None when it is."""
+        if self._transport is None:
+            return None
+        return self._security.wrong_certificate(self._transport.get_extra_info("ssl_object"))
 
     # -- messages ---------------------------------------------------------------------------------------------
 
@@ -226,7 +232,7 @@ async def dial(
         raise TimeoutError(no_answer(seconds)) from error
     except ssl.SSLError as error:  # one side does not like the other's certificate: that will not pass soon
         _abandon(outgoing)
-        raise PeerRefusedError("certificate", f"TLS: {error.reason or error}") from error
+        raise PeerRefusedError("certificate", f"TLS: {tls_problem(error, WHO_ANSWERS)}") from error
     except BaseException:
         _abandon(outgoing)
         raise

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from visord import addresses
-from visord.peers.certificates import Certificates, readable
+from visord.peers.certificates import Certificates
 from visord.peers.errors import PeersStartError
 from visord.settings import PeerSettings
+from visord.tls.material import TlsFileError, readable
 
 logger = logging.getLogger("visord.peers")
 
@@ -69,15 +70,20 @@ class Security:
                 "peers.tls_cert, tls_key and tls_ca, or peers.secret_file, or accept it with peers.insecure"
             )
 
-    def wrong_certificate(self, certificate: dict[str, Any] | None) -> str | None:
-        """Return why a peer's certificate (as `getpeercert` gives it) is not one of `names`; None when it is."""
-        if not self.names:
-            return None
+    def wrong_certificate(self, shown: ssl.SSLObject | None) -> str | None:
+        """Return why the certificate that a peer shows is revoked, or is not one of `names`; None when it is good.
+
+        `shown`: the `ssl_object` of the connection, None without TLS.
+        """
+        refusal = None if self.certificates is None else self.certificates.refusal(shown)
+        if refusal is not None or not self.names:
+            return refusal
+        certificate: Any = None if shown is None else shown.getpeercert()
         carried = _names_of(certificate or {})
         if self.names & carried:
             return None
-        shown = ", ".join(sorted(carried)[:5]) or "no name"
-        return f"the certificate is made out to {shown:.200}, which is not among peers.tls_names"
+        told = ", ".join(sorted(carried)[:5]) or "no name"
+        return f"the certificate is made out to {told:.200}, which is not among peers.tls_names"
 
 
 NOTHING: Final = Security()
@@ -85,12 +91,15 @@ NOTHING: Final = Security()
 
 def from_settings(settings: PeerSettings) -> Security:
     """Read the files that the settings name. Raises `PeersStartError` naming the file that cannot be used."""
-    secrets = () if settings.secret_file is None else _secrets(settings.secret_file)
     names = frozenset(settings.tls_names)
     certificates = None
-    if settings.tls_cert is not None and settings.tls_key is not None and settings.tls_ca is not None:
-        files = settings.tls_cert, settings.tls_key, settings.tls_ca
-        certificates = Certificates(*files, by_host=not names)
+    try:
+        secrets = () if settings.secret_file is None else _secrets(settings.secret_file)
+        if settings.tls_cert is not None and settings.tls_key is not None and settings.tls_ca is not None:
+            files = settings.tls_cert, settings.tls_key, settings.tls_ca
+            certificates = Certificates(*files, by_host=not names, revoked=settings.tls_revoked)
+    except TlsFileError as error:
+        raise PeersStartError(str(error)) from error
     return Security(secrets, certificates, names, settings.insecure)
 
 

@@ -132,6 +132,11 @@ class TcpPeers:
         self._renew_seconds = renew_seconds
         self._closed = False
 
+    @property
+    def certificates(self) -> Certificates | None:
+        """What this node shows members; None without TLS."""
+        return self._security.certificates
+
     def secure(self, security: Security) -> None:
         """Show and ask for something else from now on; before `start` only."""
         self._security = self._door.security = security
@@ -337,7 +342,12 @@ class TcpPeers:
 
     def _renew(self, certificates: Certificates) -> None:
         self._renewal = self._loop.call_later(self._renew_seconds, self._renew, certificates)
-        certificates.tick()
+        if certificates.tick():
+            self._door.review_certificates()
+            for link in self._links.values():
+                why = None if link.connection is None else link.connection.wrong_certificate()
+                if link.connection is not None and why is not None:
+                    link.connection.abort(why)
 
 
 def bind(address: str, security: Security) -> socket.socket:

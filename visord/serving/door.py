@@ -16,6 +16,7 @@ from visord.serving.backend import Backend
 from visord.serving.listener import Connection
 from visord.serving.memory import Memory, resident
 from visord.serving.places import Places
+from visord.tls.credentials import Credentials
 
 UNIX_CONNECTIONS: Final = 64
 LOOK_SECONDS: Final = 2.0
@@ -23,11 +24,14 @@ LOOK_SECONDS: Final = 2.0
 IDLE_LOOKS: Final = 5
 """Of them from one look for idle connections to the next."""
 
+CERTIFICATE_LOOKS: Final = 5
+"""The same of files of TLS, and of certificates that have expired or were taken back."""
+
 
 class Door:
     """All connections of clients to one node. `each`: places of one address; `idle`: seconds, 0 never.
 
-    `give_back()` gives memory that is free back to the system.
+    `give_back()` gives memory that is free back to the system. `credentials`: of TLS; they are kept up here.
     """
 
     def __init__(
@@ -39,11 +43,13 @@ class Door:
         total: int,
         each: int,
         idle: float,
+        credentials: Credentials | None = None,
     ) -> None:
         self._backend = backend
         self._give_back = give_back
         self._limits = limits
         self._idle = idle
+        self._credentials = credentials
         self.tcp: Places[Connection] = Places(total, each)
         self.unix: Places[Connection] = Places(UNIX_CONNECTIONS, UNIX_CONNECTIONS)
         backend.shares.places = self.tcp
@@ -62,6 +68,14 @@ class Door:
         self._looks += 1
         if self._idle and self._looks % IDLE_LOOKS == 0:
             self._close_idle()
+        if self._credentials is not None and self._looks % CERTIFICATE_LOOKS == 0:
+            self._credentials.upkeep.tick()
+            self.review_certificates()
+
+    def review_certificates(self) -> None:
+        """Send away whose certificate was taken back, or has expired, since it came."""
+        for connection in self.tcp:
+            connection.review_certificate()
 
     def _close_idle(self) -> None:
         before = self._backend.shares.now - self._idle

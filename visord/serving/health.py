@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final, Protocol
 
 from visord.admission import Admission
+from visord.environment import Environment
 from visord.maintenance import Maintenance
 from visord.members.dismissal import Dismissal
 from visord.members.divergence import Divergence
@@ -22,6 +23,7 @@ from visord.serving.shares import Shares
 from visord.serving.vigil import Space
 from visord.state.machine import Machine
 from visord.storage.directory import DataDirectory
+from visord.tls.upkeep import Upkeep
 from visord.watch.hub import Hub
 
 LAG: Final = 1000
@@ -91,6 +93,12 @@ class Node(Protocol):
     @property
     def exposure(self) -> str: ...
 
+    @property
+    def upkeeps(self) -> tuple[Upkeep, ...]: ...
+
+    @property
+    def environment(self) -> Environment: ...
+
 
 def little_space(node: Node) -> int:
     """Return how many free bytes of the disk are an alarm; 0: none, or the disk was not looked at yet."""
@@ -122,6 +130,8 @@ def _alarms(node: Node) -> Iterator[str]:
         yield f"no checkpoint: {failure}; the log grows until one can be made"
     if node.exposure:
         yield f"peers open: {node.exposure}"
+    for upkeep in node.upkeeps:
+        yield from upkeep.alarms(node.environment.clock_ms() / 1000)
     newcomers = node.engine.configuration.newcomers
     if len(newcomers) >= NEWCOMERS_ALARM:
         yield (

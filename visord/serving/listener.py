@@ -1,7 +1,7 @@
 """Sockets for conversations: one asyncio protocol a connection, TCP or Unix.
 
 Thin on purpose: it moves bytes between a transport and a `Conversation`, and turns the transport's
-backpressure into the conversation's.
+backpressure into the conversation's. With TLS that transport is a `SecureTransport`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from visord.serving.backend import Backend
 from visord.serving.conversation import Conversation
 from visord.serving.owners import owner_of
 from visord.serving.places import Places
+from visord.serving.secure_transport import SecureTransport
+from visord.tls.identity import Certified
 
 HELLO_SECONDS = 5.0
 """A connection that has not said HELLO by then is closed."""
@@ -55,6 +57,21 @@ class Connection(asyncio.Protocol):
         victim = self._places.enter(self, self.conversation.owner)
         if victim is not None:
             victim.give_way(self._places)
+
+    @property
+    def certificate(self) -> Certified | None:
+        """Who the client has proven to be by a certificate; None without TLS, or when it shows none."""
+        transport = self._transport
+        return transport.identity if isinstance(transport, SecureTransport) else None
+
+    def review_certificate(self) -> None:
+        """Send the client away when its certificate was taken back, or has expired, since it came."""
+        if isinstance(self._transport, SecureTransport) and not self.conversation.closed:
+            self._transport.judge()
+
+    def turn_away(self, why: str) -> None:
+        """Its certificate is refused."""
+        self.conversation.leave("denied", why)
 
     def give_way(self, places: Places[Connection]) -> None:
         """There is no place for this connection any more."""

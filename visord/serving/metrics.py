@@ -37,6 +37,8 @@ ALARMS: Final = (
     "no checkpoint",
     "replica differs",
     "peers open",
+    "certificate",
+    "certificate not read",
     "globs",
     "newcomers",
 )
@@ -103,6 +105,7 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
     yield _gauge("command_format", "The format of new commands: see Upgrade.", figures["format"])
     waits = len(figures["format_waits_for"])
     yield _gauge("command_format_waits", "Members that keep a newer format from being used.", waits)
+    yield from _certificates(node)
     alarms = figures["alarms"]
     for alarm in ALARMS:
         raised = sum(one.startswith(f"{alarm}:") for one in alarms)
@@ -202,6 +205,24 @@ def _peers(node: Node) -> Iterator[Row]:
             yield _gauge(
                 "peer_silent_seconds", "Since the leader heard a member.", row["silent"], peer=row["name"]
             )
+
+
+def _certificates(node: Node) -> Iterator[Row]:
+    """Those in use. `use` is the setting that names one."""
+    now, upkeeps = node.environment.clock_ms() / 1000, node.upkeeps
+    for one in upkeeps:
+        about = "Until a certificate in use expires; negative: it has."
+        yield _gauge("certificate_left_seconds", about, one.left(now), use=one.setting)
+    for one in upkeeps:
+        about = "1 while files of TLS that have changed cannot be used."
+        yield _gauge("certificate_not_read", about, bool(one.failure), use=one.setting)
+    for one in upkeeps:
+        yield _count(
+            "certificate_loads", "Changed files of TLS that were put to use.", one.loads, use=one.setting
+        )
+    for one in upkeeps:
+        about = "Changed files of TLS that could not be used."
+        yield _count("certificate_failures", about, one.failures, use=one.setting)
 
 
 def _conduct(node: Node) -> Iterator[Row]:

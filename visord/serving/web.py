@@ -35,6 +35,7 @@ STUCK_SECONDS: Final = 30.0
 REASONS: Final = {
     200: "OK",
     400: "Bad Request",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     431: "Request Header Fields Too Large",
@@ -143,6 +144,13 @@ class WebConnection(asyncio.Protocol):
             logger.exception("%s cannot be told", path)
             page = _text(503, "failed")
         self._answer(method, *page)
+
+    def eof_received(self) -> bool | None:
+        return False
+
+    def turn_away(self, why: str) -> None:
+        """Its certificate is refused."""
+        self._answer("GET", *_text(403, why))
 
     def _answer(self, method: str, status: int, content_type: str, body: bytes) -> None:
         assert self._transport is not None
