@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from visor._core.recipes.lease import LeaseState
     from visor._core.recipes.queue import Contender
     from visor._core.state import ClientState
+    from visor._core.tls import TLS
     from visor._dial import dial, embedded
     from visor.blocking import (
         Admin,
@@ -104,6 +105,7 @@ _PLACES = {
     "_core.recipes.queue": ("Contender",),
     "_dial": ("dial", "embedded"),
     "_core.state": ("ClientState",),
+    "_core.tls": ("TLS",),
     "_core.recipes.lease": ("LeaseState",),
     "blocking": (
         *(
@@ -166,6 +168,7 @@ __all__ = [
     "embedded",
     "Client",
     "ClientState",
+    "TLS",
     "Snapshot",
     "File",
     "Transaction",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from visor import codecs
 from visor._core.generic import T
@@ -13,6 +13,9 @@ from visor._core.settings import ReconnectHook, RequestHook
 from visor._drivers.environment import gather
 from visor.blocking.client import Client
 from visor.codecs import Codec
+
+if TYPE_CHECKING:
+    from visor._core.tls import TLS
 
 
 @overload
@@ -26,6 +29,7 @@ def dial(
     on_request: RequestHook | None = ...,
     on_reconnect: ReconnectHook | None = ...,
     discover: bool | None = ...,
+    tls: TLS | bool | None = ...,
 ) -> Client[bytes]: ...
 @overload
 def dial(
@@ -39,6 +43,7 @@ def dial(
     on_request: RequestHook | None = ...,
     on_reconnect: ReconnectHook | None = ...,
     discover: bool | None = ...,
+    tls: TLS | bool | None = ...,
 ) -> Client[T]: ...
 def dial(
     addr: str | Iterable[str] | None = None,
@@ -51,6 +56,7 @@ def dial(
     on_request: RequestHook | None = None,
     on_reconnect: ReconnectHook | None = None,
     discover: bool | None = None,
+    tls: TLS | bool | None = None,
 ) -> Client[Any]:
     """Connect to the registry.
 
@@ -60,15 +66,18 @@ def dial(
     not exist for this client. `codec` is for values (default: bytes). `timeout` is for connecting and the
     default of every call, in seconds (`VISOR_TIMEOUT`, then 10). `actor` is named in the history of
     what this client writes (`VISOR_ACTOR`, then user@host), `token` proves who that is (`VISOR_TOKEN`,
-    `VISOR_TOKEN_FILE`; "" is none): it is said over a Unix socket only, and no server of this version takes one.
+    `VISOR_TOKEN_FILE`; "" is none): it is said within TLS, over a Unix socket, or on this machine (localhost) only.
+    `tls` is a `TLS(...)`, or True for one with the authorities of the system; False is none, None what
+    `VISOR_CACERT` (a file, or "system"), `VISOR_CERT`, `VISOR_KEY` and `VISOR_SERVER_NAME` say, none if they say
+    nothing. With it, each node must show a certificate for what was dialled.
     `on_request(verb, path, seconds, error)` is called after every request,
     `on_reconnect(address)` after every connection but the first. With `discover` (`VISOR_DISCOVER`, then true) the
     client also learns where the other members of the cluster listen, and goes there when none of `addr` answers.
 
-    ValueError for a token that would go out in the clear, DeadlineExceeded when no node answers in time, Denied or
-    Unsupported when it will not have this client.
+    ValueError for a token that would go out in the clear, ValueError or OSError for files that cannot be used,
+    DeadlineExceeded when no node answers in time, Denied or Unsupported when it will not have this client.
     """
-    settings = gather(addr, root, timeout, actor, token, on_request, on_reconnect, discover=discover)
+    settings = gather(addr, root, timeout, actor, token, on_request, on_reconnect, discover=discover, tls=tls)
     client: Client[Any] = Client(settings, codec)
     try:
         client.connect()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,8 +22,16 @@ class Node(Protocol):
         """End it; idempotent."""
 
 
-def start(data_dir: str | Path | None = None, *, listen: str = "127.0.0.1:0") -> Node:
-    """Start a node on a thread of this process; ModuleNotFoundError says what to install."""
+def start(
+    data_dir: str | Path | None = None,
+    *,
+    listen: str = "127.0.0.1:0",
+    settings: Mapping[str, object] | None = None,
+) -> Node:
+    """Start a node on a thread of this process; ModuleNotFoundError says what to install.
+
+    `settings`: what else is set in its section `listen`.
+    """
     try:
         embed = importlib.import_module("visord.embed")
     except ModuleNotFoundError as error:
@@ -31,7 +39,7 @@ def start(data_dir: str | Path | None = None, *, listen: str = "127.0.0.1:0") ->
             f"a registry inside the process needs the server ({error.name} is missing): "
             "pip install 'visor-registry[server]'"
         ) from error
-    node: Node = embed.start(data_dir, listen=listen)
+    node: Node = embed.start(data_dir, listen=listen, settings=settings)
     return node
 
 
@@ -40,7 +48,7 @@ def embedded(root: str, codec: Codec[Any]) -> Iterator[Client[Any]]:
     """Run a node and a client of it for the block."""
     node = start()
     try:
-        settings = gather(node.address, root, None, None, "", None, None)  # it asks for no token
+        settings = gather(node.address, root, None, None, "", None, None, tls=False)  # it asks for no token
         with Client(settings, codec) as client:
             client.connect()
             yield client

@@ -193,10 +193,51 @@ def test_a_token_travels_only_with_its_context(
 
 
 def test_tls_is_never_silently_left_out(bare: Visor) -> None:
-    bare.ok("context", "add", "tls", "--addr", "h:1", "--cacert", "/ca.pem")
-    for answer in (bare("rev"), bare("rev", "--addr", "h:1", VISOR_CERT="/c.pem")):
+    bare.ok("context", "add", "tls", "--addr", "h:1", "--cacert", "/none/ca.pem")
+    for answer, file in (
+        (bare("rev"), "/none/ca.pem"),
+        (bare("rev", "--addr", "h:1", VISOR_CERT="/none/c.pem"), "/none/c.pem"),
+        (bare("rev", "--addr", "h:1", VISOR_KEY="/none/c.key"), "a key is of no use without its certificate"),
+    ):
         assert answer.code == 2
-        assert "asks for TLS, which this version cannot speak; nothing was sent" in answer.err
+        assert file in answer.err
+
+
+def test_tls_of_contexts_and_environment_reaches_the_client(
+    bare: Visor, asked: Callable[..., dict[str, Any]]
+) -> None:
+    bare.ok(
+        "context",
+        "add",
+        "a",
+        "--addr",
+        "h:1",
+        "--cacert",
+        "/ca.pem",
+        "--cert",
+        "/c.pem",
+        "--key",
+        "/c.key",
+        "--use",
+    )
+    assert asked()["tls"] == visor.TLS("/ca.pem", "/c.pem", "/c.key")
+    assert asked(VISOR_CACERT="/other.pem")["tls"] == visor.TLS("/ca.pem", "/c.pem", "/c.key")
+    assert asked("--addr", "g:1")["tls"] is None
+    assert asked("--addr", "g:1", VISOR_CACERT="/other.pem")["tls"] == visor.TLS("/other.pem")
+    bare.ok(
+        "context",
+        "add",
+        "b",
+        "--addr",
+        "h:1",
+        "--cacert",
+        "system",
+        "--server-name",
+        "registry.example",
+        "--use",
+    )
+    assert asked()["tls"] == visor.TLS(server_name="registry.example")
+    assert b"registry.example" in bare.ok("context", "show").out
 
 
 def test_timeouts_and_actors_reach_the_client(asked: Callable[..., dict[str, Any]]) -> None:

@@ -56,46 +56,44 @@ def ear() -> Iterator[Ear]:
     listening.close()
 
 
+FAR = "n1.example:8046"
+
+
 def test_it_is_refused_before_anything_is_sent(ear: Ear) -> None:
     async def awaited() -> None:
-        await visor.aio.dial(ear.address, token=TOKEN, timeout=1)
+        await visor.aio.dial([ear.address, FAR], token=TOKEN, timeout=1)
 
     async def awaited_registry() -> None:
-        await visor.aio.registry.connect(ear.address, token=TOKEN)
+        await visor.aio.registry.connect([ear.address, FAR], token=TOKEN)
 
     for dial in (
-        lambda: visor.dial(ear.address, token=TOKEN, timeout=1),
-        lambda: visor.dial(["unix:/nowhere", ear.address], token=TOKEN, timeout=1),
-        lambda: visor.registry.connect(ear.address, token=TOKEN),
+        lambda: visor.dial([ear.address, FAR], token=TOKEN, timeout=1),
+        lambda: visor.dial(["unix:/nowhere", ear.address, FAR], token=TOKEN, timeout=1),
+        lambda: visor.registry.connect([ear.address, FAR], token=TOKEN),
         lambda: asyncio.run(awaited()),
         lambda: asyncio.run(awaited_registry()),
     ):
-        with pytest.raises(
-            ValueError, match=rf"token would go to {ear.address} in the clear.*nothing was sent"
-        ):
+        with pytest.raises(ValueError, match=rf"token would go to {FAR} in the clear.*nothing was sent"):
             dial()
     assert ear.heard == b""
 
 
-def test_it_is_refused_from_the_environment(
-    ear: Ear, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_it_is_refused_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISOR_TOKEN", TOKEN)
     with pytest.raises(ValueError, match="VISOR_TOKEN"):
-        visor.dial(ear.address, timeout=1)
+        visor.dial(FAR, timeout=1)
     with visor.testing.server() as server, server.dial() as client:  # a node of one's own asks for none
         assert client.rev() >= 0
 
 
-def test_only_a_unix_socket_that_was_given_hears_it() -> None:
-    unix, host = Address("", 0, "/run/visord.sock"), Address("localhost", 8046)
-    assert may_be_told(unix, guess=False)
-    assert not any(
-        (may_be_told(unix, guess=True), may_be_told(host, guess=False), may_be_told(None, guess=False))
-    )
+def test_in_clear_only_what_was_given_and_is_on_this_machine_hears_it() -> None:
+    unix, here, far = Address("", 0, "/run/visord.sock"), Address("127.0.0.1", 1), Address("n1.example", 8046)
     session = ClientProtocol(gather("unix:/run/visord.sock", None, None, None, TOKEN, None, None, {}))
-    assert TOKEN.encode() in session.hello(0.0, unix)
-    for address, guess in ((host, False), (host, True), (unix, True), (None, False)):
+    for address in (unix, here):
+        assert may_be_told(address, guess=False, tls=None)
+        assert TOKEN.encode() in session.hello(0.0, address)
+    for address, guess in ((far, False), (far, True), (here, True), (unix, True), (None, False)):
+        assert not may_be_told(address, guess=guess, tls=None)
         assert TOKEN.encode() not in session.hello(0.0, address, guess=guess)
 
 

@@ -228,7 +228,7 @@ class ClientProtocol(InFlight):
             "client": settings.name,
             "session": self.id,
             "actor": settings.actor,
-            "token": settings.token if may_be_told(address, guess=guess) else None,
+            "token": settings.token if may_be_told(address, guess=guess, tls=settings.tls) else None,
             "trace": None,
             "cluster": self.cluster,
             "min_rev": self.rev,

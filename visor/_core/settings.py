@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import field
 from random import Random
+from typing import TYPE_CHECKING
 
 from visor._core.address import Address
 from visor._core.backoff import Backoff
 from visor._core.dataclass import dataclass
 from visor._core.root import Root
 from visor._version import __version__
+
+if TYPE_CHECKING:
+    from visor._core.tls import TLS
 
 DEFAULT_BACKOFF = Backoff()
 
@@ -36,6 +40,8 @@ class Settings:
     """Makes the id of a session: 16 bytes that nobody can guess."""
     token: str | None = field(default=None, repr=False)
     """A secret: shown nowhere."""
+    tls: TLS | None = None
+    """How it speaks TLS; None: not at all."""
     backoff: Backoff = DEFAULT_BACKOFF
     ping_after: float = 5.0
     """Seconds of silence, while something is waited for, after which the client sends PING."""

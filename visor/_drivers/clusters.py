@@ -104,7 +104,10 @@ def cluster_at(address: Address, settings: Settings, seconds: float = ASK_SECOND
         "min_rev": 0,
     }
     decoder = Decoder(WELCOME_BYTES)
-    with contextlib.suppress(OSError), open_socket(address, lambda: end - time.monotonic()) as sock:
+    with (
+        contextlib.suppress(OSError, ValueError),
+        open_socket(address, lambda: end - time.monotonic(), settings.tls) as sock,
+    ):
         sock.sendall(encode((verbs.HELLO, 1, hello)))
         while (left := end - time.monotonic()) > 0 and decoder.violation is None:
             sock.settimeout(left)

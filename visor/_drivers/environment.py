@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterable, Mapping
 from random import Random
+from typing import TYPE_CHECKING
 
 from visor._core import address
 from visor._core.backoff import in_seconds
@@ -15,7 +16,12 @@ from visor._core.settings import ReconnectHook, RequestHook, Settings
 from visor._core.shown import shown
 from visor._core.token import check as check_token
 
+if TYPE_CHECKING:
+    from visor._core.tls import TLS
+
 DEFAULT_TIMEOUT = 10.0
+TLS_VARIABLES = ("VISOR_CACERT", "VISOR_CERT", "VISOR_KEY", "VISOR_SERVER_NAME")
+"""Where a client finds, without an argument, how to speak TLS; one of them is enough to have it spoken."""
 ACTOR_LIMIT = 256
 """Characters of an actor, as servers take them."""
 
@@ -30,13 +36,16 @@ def gather(
     on_reconnect: ReconnectHook | None,
     environ: Mapping[str, str] | None = None,
     discover: bool | None = None,
+    tls: TLS | bool | None = None,
 ) -> Settings:
     """Return the settings: an argument that is not None wins over its `VISOR_*` variable over the default.
 
-    ValueError for an address or a token that must not go there, BadPath for a root, OSError for a token file.
+    ValueError for an address or a token that must not go there, BadPath for a root, OSError for a token file; both for
+    files of TLS that cannot be used.
     """
     env = os.environ if environ is None else environ
     addresses = address.parse(addr if addr is not None else env.get("VISOR_ADDR") or address.DEFAULT)
+    secured = _tls(tls, env)
     return Settings(
         addresses=addresses,
         root=Root(root if root is not None else env.get("VISOR_ROOT") or "/"),
@@ -45,7 +54,8 @@ def gather(
         clock=time.monotonic,
         random=Random(),
         session=new_session,
-        token=check_token(token if token is not None else _token_of(env), addresses),
+        token=check_token(token if token is not None else _token_of(env), addresses, secured),
+        tls=secured,
         discover=discover if discover is not None else _yes("VISOR_DISCOVER", env, True),
         on_request=on_request,
         on_reconnect=on_reconnect,
@@ -74,6 +84,24 @@ def _yes(name: str, env: Mapping[str, str], default: bool) -> bool:
     if text not in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
         raise ValueError(f"{name} must be 1 or 0, not {env[name]!r}")
     return text in ("1", "true", "yes", "on") if text else default
+
+
+def _tls(given: TLS | bool | None, env: Mapping[str, str]) -> TLS | None:
+    """Return how to speak TLS, once its files were found good; None: not at all."""
+    if given is False or (given is None and not any(env.get(name) for name in TLS_VARIABLES)):
+        return None
+    from visor._core.tls import SYSTEM, TLS  # not for those who do not speak it
+    from visor._drivers.tls_files import context_of
+
+    if given is None:
+        ca, cert, key, name = (env.get(name) or None for name in TLS_VARIABLES)
+        given = TLS(None if ca == SYSTEM else ca, cert, key, name)
+    elif given is True:
+        given = TLS()
+    elif not isinstance(given, TLS):
+        raise TypeError(f"tls must be visor.TLS(...), True or False, not {shown(given)}")
+    context_of(given)
+    return given
 
 
 def _token_of(env: Mapping[str, str]) -> str | None:

@@ -6,9 +6,12 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from visor._core.address import Address
+
+if TYPE_CHECKING:
+    from visor._core.tls import TLS
 
 IDLE_SECONDS = 15
 INTERVAL_SECONDS = 5
@@ -31,10 +34,22 @@ def keep_alive(sock: socket.socket) -> None:
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def open_socket(address: Address, left: Callable[[], float]) -> socket.socket:
-    """Connect to the address within `left()` seconds; its name is resolved now. OSError when it fails."""
+def open_socket(address: Address, left: Callable[[], float], tls: TLS | None = None) -> socket.socket:
+    """Connect to the address within `left()` seconds, with `tls` within TLS, but to a Unix socket.
+
+    Its name is resolved now. OSError when it fails, ValueError for files of TLS that cannot be used.
+    """
     if address.unix is not None:
         return _connected(socket.AF_UNIX, address.unix, left())
+    plain = _open_tcp(address, left)
+    if tls is None:
+        return plain
+    from visor._drivers.tls_socket import secure  # it loads `ssl`, which takes longer than all else here
+
+    return secure(plain, tls, address, left)
+
+
+def _open_tcp(address: Address, left: Callable[[], float]) -> socket.socket:
     failure: OSError = OSError(f"{address} has no addresses")
     found = _resolve(address, left)
     for number, (family, where) in enumerate(found):

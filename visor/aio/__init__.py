@@ -32,6 +32,7 @@ from visor.aio.watch import Watch
 from visor.codecs import BYTES, Codec
 
 if TYPE_CHECKING:
+    from visor._core.tls import TLS
     from visor.aio import following, registry, store, views
 
 
@@ -70,6 +71,7 @@ def dial(
     on_request: RequestHook | None = ...,
     on_reconnect: ReconnectHook | None = ...,
     discover: bool | None = ...,
+    tls: TLS | bool | None = ...,
 ) -> Dialling[bytes]: ...
 @overload
 def dial(
@@ -83,6 +85,7 @@ def dial(
     on_request: RequestHook | None = ...,
     on_reconnect: ReconnectHook | None = ...,
     discover: bool | None = ...,
+    tls: TLS | bool | None = ...,
 ) -> Dialling[T]: ...
 def dial(
     addr: str | Iterable[str] | None = None,
@@ -95,9 +98,10 @@ def dial(
     on_request: RequestHook | None = None,
     on_reconnect: ReconnectHook | None = None,
     discover: bool | None = None,
+    tls: TLS | bool | None = None,
 ) -> Dialling[Any]:
     """Connect to the registry; the arguments are those of `visor.dial`."""
-    settings = gather(addr, root, timeout, actor, token, on_request, on_reconnect, discover=discover)
+    settings = gather(addr, root, timeout, actor, token, on_request, on_reconnect, discover=discover, tls=tls)
 
     async def start() -> Client[Any]:
         client: Client[Any] = Client(settings, codec)

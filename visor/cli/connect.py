@@ -18,10 +18,11 @@ from visor.cli.settings import DEFAULT_TIMEOUT, Settings
 from visor.errors import DeadlineExceeded, Unavailable, VisorError
 
 if TYPE_CHECKING:
+    from visor._core.tls import TLS
     from visor.blocking import Client
     from visor.cli.contexts import Context
 
-TLS = ("cacert", "cert", "key")
+TLS_NAMES = ("cacert", "cert", "key", "server_name")
 PATIENCE = 1.0
 """Seconds for which a person sees nothing happen, and for a question that only makes an error clearer."""
 
@@ -34,6 +35,7 @@ class Target(NamedTuple):
     token: str | None
     source: str
     """Where `addr` comes from, as an error says it."""
+    tls: TLS | None = None
 
 
 def target(settings: Settings) -> Target:
@@ -46,12 +48,12 @@ def target(settings: Settings) -> Target:
         from visor.cli import contexts
 
         context = contexts.load(contexts.location(settings.environment)).find(name)
-    _refuse_tls(settings, context, name)
     env_addr, env_root = settings.from_environment("addr"), settings.from_environment("root")
     named = (context.addr or None, context.root) if context is not None else (None, None)
     addr = settings.flags.get("addr") or (named[0] or env_addr if by_flag else env_addr or named[0])
     root = settings.flags.get("root") or (named[1] or env_root if by_flag else env_root or named[1])
-    return Target(addr, root, _token(settings, context), _source(settings, addr, env_addr, name))
+    source = _source(settings, addr, env_addr, name)
+    return Target(addr, root, _token(settings, context), source, _tls(settings, context))
 
 
 def _source(settings: Settings, addr: object, env_addr: str | None, context: str | None) -> str:
@@ -80,14 +82,23 @@ def _context_name(settings: Settings) -> tuple[str | None, bool]:
     return contexts.load(contexts.location(settings.environment)).current, False
 
 
-def _refuse_tls(settings: Settings, context: Context | None, name: str | None) -> None:
-    """Refuse to go on in the clear where TLS was asked for: this version cannot speak it."""
-    asked = [f"VISOR_{key.upper()}" for key in TLS if settings.from_environment(key)]
-    asked += [f"{key} of context {name!r}" for key in TLS if getattr(context, key, None) is not None]
-    if asked:
-        raise Problem(
-            f"{asked[0]} asks for TLS, which this version cannot speak; nothing was sent", code="config"
-        )
+def _tls(settings: Settings, context: Context | None) -> TLS | None:
+    """Return how to speak TLS: as the context says, if it says anything, else as the environment does.
+
+    Raises Problem for what does not fit together.
+    """
+    told = [getattr(context, name, None) for name in TLS_NAMES]
+    if not any(told):
+        told = [settings.from_environment(name) for name in TLS_NAMES]
+    if not any(told):
+        return None
+    from visor._core.tls import SYSTEM, TLS
+
+    cacert, cert, key, server_name = told
+    try:
+        return TLS(None if cacert == SYSTEM else cacert, cert, key, server_name)
+    except ValueError as error:
+        raise Problem(str(error), code="config") from None
 
 
 def _token(settings: Settings, context: Context | None) -> str | None:
@@ -136,7 +147,7 @@ def connect(settings: Settings, actor: str | None = None) -> Iterator[Client[byt
 
 def _dial(settings: Settings, goal: Target, seconds: float, actor: str | None) -> Client[bytes]:
     who = actor or settings.from_environment("actor")
-    return visor.dial(goal.addr, goal.root, timeout=seconds, actor=who, token=goal.token)
+    return visor.dial(goal.addr, goal.root, timeout=seconds, actor=who, token=goal.token, tls=goal.tls)
 
 
 def _dial_aloud(settings: Settings, goal: Target, seconds: float, actor: str | None) -> Client[bytes]:
@@ -146,7 +157,7 @@ def _dial_aloud(settings: Settings, goal: Target, seconds: float, actor: str | N
     from visor.codecs import BYTES
 
     who = actor or settings.from_environment("actor")
-    client = Client(gather(goal.addr, goal.root, seconds, who, goal.token, None, None), BYTES)
+    client = Client(gather(goal.addr, goal.root, seconds, who, goal.token, None, None, tls=goal.tls), BYTES)
     try:
         try:
             client.connect(timeout=PATIENCE)

@@ -40,7 +40,7 @@ LARGEST = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One registry as a user sees it. Files are absolute paths; None is "not given"."""
+    """One registry as a user sees it. Files are absolute paths (cacert also "system"); None is "not given"."""
 
     addr: tuple[str, ...] = ()
     root: str | None = None
@@ -48,6 +48,8 @@ class Context:
     cert: str | None = None
     key: str | None = None
     token_file: str | None = None
+    server_name: str | None = None
+    """The name that a node's certificate must carry, where that is not the one that is dialled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,8 +220,10 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         self._shaking, self._deaf = False, True
         self._factory.shaking.leave(self)
         self._factory.complain(self._peer(), what)
-        if self._transport is not None:
-            self._transport.close()
+        # Closed by the peer, or when the guest loses patience: a reset could overtake what was said.
+        if self._transport is not None and not self._transport.is_closing():
+            with contextlib.suppress(OSError):  # it was faster
+                self._transport.write_eof()
 
     def _peer(self) -> str:
         peer: Any = None if self._transport is None else self._transport.get_extra_info("peername")

@@ -29,6 +29,7 @@ from visor._core.log import log
 from visor._core.request_names import NAMES, path_of
 from visor._core.settings import Settings
 from visor._core.state import ClientState
+from visor._core.tls_faults import is_of_tls
 from visor._drivers.sockets import is_number, keep_alive, raise_mmap_threshold
 from visor.errors import (
     CallbackEnded,
@@ -104,8 +105,8 @@ class Connection(asyncio.Protocol):
         if not self.closed.done():
             self.closed.set_result(None)
         if not self.gone:
-            lost = str(exc) if exc is not None else "the node closed the connection"
-            self._driver.dropped(lost if self.greeted.done() else client.CLOSED)
+            lost = _said(exc) if exc is not None else "the node closed the connection"
+            self._driver.dropped(lost if self.greeted.done() or is_of_tls(exc) else client.CLOSED)
 
     def abort(self) -> None:
         """Close at once, dropping what was not sent."""
@@ -633,11 +634,13 @@ class Driver:
             session.lost()
             if not isinstance(error, Exception):
                 raise  # called off, by `close`
-            if not isinstance(error, OSError):
+            if not isinstance(error, OSError | ValueError):
                 log.exception("connecting to %s failed in an unforeseen way", address)
             connected = connection.transport is not None
             self._failure = (
-                error
+                ConnectionError(_said(error))
+                if is_of_tls(error)
+                else error
                 if str(error)
                 else TimeoutError(client.SILENT if connected else f"no answer from {address}")
             )
@@ -665,11 +668,20 @@ class Driver:
             share = max(0.0, until - self._clock()) / (len(hosts) - number + 1)
             try:
                 async with asyncio.timeout(share):
-                    await loop.create_connection(lambda: connection, host, port)
+                    await loop.create_connection(lambda: connection, host, port, **self._secured(address))
                 return
             except OSError:
                 if number == len(hosts):
                     raise
+
+    def _secured(self, address: Address) -> dict[str, Any]:
+        """Return what `create_connection` needs for TLS; ValueError, OSError for files that cannot be used."""
+        tls = self._settings.tls
+        if tls is None:
+            return {}
+        from visor._drivers.tls_files import context_of, name_of  # for those who speak it
+
+        return {"ssl": context_of(tls), "server_hostname": name_of(tls, address)}
 
     def _established(self, connection: Connection, address: Address) -> None:
         assert connection.transport is not None
@@ -705,6 +717,14 @@ class Driver:
 def _unreachable(addresses: str, seconds: float, failure: BaseException | None) -> DeadlineExceeded:
     why = f": {failure}" if failure is not None and str(failure) else ""
     return DeadlineExceeded(f"no connection to {addresses} within {seconds:g} s{why}", seconds=seconds)
+
+
+def _said(error: BaseException) -> str:
+    if not is_of_tls(error):
+        return str(error)
+    from visor._drivers.tls_files import problem
+
+    return problem(error)
 
 
 def _run_hook(hook: Callable[..., None], *args: object) -> None:

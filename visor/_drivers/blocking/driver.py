@@ -788,10 +788,10 @@ class Driver:
         self._connecting_until = until + NAP_SECONDS
         sock: socket.socket | None = None
         try:
-            sock = open_socket(address, lambda: until - self._clock())
+            sock = open_socket(address, lambda: until - self._clock(), self._settings.tls)
             keep_alive(sock)
             self._greet(sock, until, waiter, address, guess)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the latter for files of TLS that have gone
             if self._failure is None or self._clock() < waiter.deadline:
                 # The last attempt is cut short by the deadline: those before it say more.
                 self._failure = error if str(error) else TimeoutError(f"no answer from {address}")

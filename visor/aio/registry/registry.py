@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from visor._core.registry.mending import Repaired
     from visor._core.registry.scaling import ScaleCount
     from visor._core.registry.states import Operation
+    from visor._core.tls import TLS
     from visor.aio.registry.app import App
     from visor.aio.registry.events import EventWatch
     from visor.aio.registry.instance import Instance
@@ -377,9 +378,10 @@ async def connect(
     timeout: float | None = None,
     actor: str | None = None,
     token: str | None = None,
+    tls: TLS | bool | None = None,
 ) -> Registry:
     """Connect to the registry and return the domain on it; the arguments are those of `visor.dial`."""
-    client: Client[bytes] = Client(gather(addr, root, timeout, actor, token, None, None), BYTES)
+    client: Client[bytes] = Client(gather(addr, root, timeout, actor, token, None, None, tls=tls), BYTES)
     try:
         await client.connect()
     except BaseException:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from visor._core.tls import SYSTEM
 from visor.cli import contexts, views
 from visor.cli.contexts import Context, Contexts
 from visor.cli.options import VisorGroup, command, context_argument
@@ -14,16 +15,17 @@ from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings, is_text
 
-FILES = ("cacert", "cert", "key", "token_file")
+FILES = ("cacert", "cert", "key", "token_file", "server_name")
 
 
 @click.group("context", cls=VisorGroup)
 def context_command() -> None:
     """Name registries: addresses, root, certificates and token file, in $XDG_CONFIG_HOME/visor/config.toml.
 
-    A token file must have mode 0600; a token goes over a Unix socket only (--addr unix:/path) and is refused, with
-    nothing sent, for any other address. --addr or VISOR_ADDR without --context leaves the current context aside,
-    with everything in it.
+    A cacert has TLS spoken, and every node show a certificate of that authority, made out to its address. A token file
+    must have mode 0600; a token goes within TLS, over a Unix socket (--addr unix:/path) or to localhost, and is
+    refused, with nothing sent, for any other address. --addr or VISOR_ADDR without --context leaves the current context
+    aside, with everything in it.
     """
 
 
@@ -90,13 +92,23 @@ def rm_command(settings: Settings, name: str) -> None:
 
 @command("add")
 @click.argument("name")
-@click.option("--cacert", type=click.Path(), metavar="FILE", help="Who may sign the server's certificate.")
+@click.option(
+    "--cacert",
+    type=click.Path(),
+    metavar="FILE",
+    help="Who may have made the nodes' certificates; 'system': whom the system trusts.",
+)
 @click.option("--cert", type=click.Path(), metavar="FILE", help="Our certificate.")
 @click.option("--key", type=click.Path(), metavar="FILE", help="The key of our certificate.")
 @click.option("--token-file", type=click.Path(), metavar="FILE", help="Our token; mode 0600.")
+@click.option(
+    "--server-name", metavar="NAME", help="The name in the nodes' certificates, if it is not the address."
+)
 @click.option("--use", is_flag=True, help="Make it the current context.")
 @click.option("--force", is_flag=True, help="Replace one of that name.")
-def add_command(settings: Settings, name: str, use: bool, force: bool, **files: str | None) -> None:
+def add_command(
+    settings: Settings, name: str, use: bool, force: bool, server_name: str | None, **files: str | None
+) -> None:
     """Add the context NAME, with --addr, --root and the files given. The first one becomes the current one.
 
     The files are kept by their absolute paths; a token is not copied.
@@ -104,6 +116,10 @@ def add_command(settings: Settings, name: str, use: bool, force: bool, **files: 
     contexts.check_name(name)
     context = Context(_addresses(settings), settings.flags.get("root"))
     given = {key: _absolute(file) for key, file in files.items() if file is not None}
+    if files["cacert"] == SYSTEM:
+        given["cacert"] = SYSTEM
+    if server_name is not None:
+        given["server_name"] = server_name
     if (files["cert"] is None) != (files["key"] is None):
         raise Problem("--cert and --key belong together: give both")
     if "token_file" in given:
