@@ -170,6 +170,35 @@ def _recover(directory: str, sure: bool) -> None:
     click.echo("Start it as before. Wipe the data directories of the other nodes before they join it.")
 
 
+@main.group("audit")
+def audit_group() -> None:
+    """Look at what the audit has recorded."""
+
+
+@audit_group.command("verify")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True), metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def audit_verify(files: tuple[str, ...], as_json: bool) -> None:
+    """Check the chain of audit files (or of all in a directory): each line holds the hash of the line before.
+
+    Names the first broken line of each chain, and exits 9 then. Lines that are missing at the very end cannot be seen
+    from the files: compare the last hash with what was kept elsewhere (each start of a member logs it).
+    """
+    from visord.audit.verifying import verify_files
+
+    try:
+        found = verify_files([Path(file) for file in files])
+    except OSError as error:
+        _end(EXIT_FAILED, f"{error.filename}: {error.strerror}")
+    if as_json:
+        click.echo(json_text({name: one.as_dict() for name, one in found.items()}, indent=2))
+    else:
+        for name, one in found.items():
+            click.echo(harmless(f"{name}: {one.told}"))
+    if any(one.problem for one in found.values()):
+        raise SystemExit(EXIT_DAMAGE)
+
+
 @main.group("config")
 def config_group() -> None:
     """Look at the settings without running."""

@@ -18,6 +18,9 @@ from typing import Any, Final
 
 from visor.protocol.limits import Limits
 from visord.admission import Admission
+from visord.audit import recorded
+from visord.audit.applied import Applied
+from visord.audit.auditor import Silent
 from visord.data import Data
 from visord.environment import Environment, Timer
 from visord.leases.leadership import Leadership
@@ -117,6 +120,8 @@ class Node:
         """Why anybody who reaches the peers' port may act as a member; "" when nobody may."""
         self.upkeeps: tuple[Upkeep, ...] = ()
         """The certificates that are in use."""
+        self.audit = Silent()
+        """Who was let in, was refused, and changed what; `server` puts one here that keeps it."""
         self.failure: BaseException | None = None
         self._data = Data(data_dir, settings, environment)
         try:
@@ -160,6 +165,7 @@ class Node:
         self.log.on_durable = self._on_durable
         self.log.on_room = self._on_room
         self.log.on_failure = self.fail
+        self._applied = Applied(self.machine)
         self._assemble(limits)
 
     def _assemble(self, limits: Limits) -> None:
@@ -281,6 +287,7 @@ class Node:
             self.shares.sweep(now)
             self.hub.tick(now)
             self.pump.wake()
+            self.audit.tick()
             if self.log.full is not None:
                 self.log.retry()
                 self.step_down.tick()
@@ -367,6 +374,9 @@ class Node:
         if self.machine.format > self.formats.in_force:
             self.formats.reached(self.machine.format)
         self.replica_check.applied()
+        self._applied.seen(
+            self.machine, command, self.audit, mine=term == self.engine.term and self.engine.is_leader
+        )
         if type(command) is Command:
             command.decoded = None  # the log keeps the bytes; the decoded form has served
         if not self.readiness.readable:
@@ -375,7 +385,10 @@ class Node:
         self.proposer.applied(index, term, outcomes)
         self.read_index.applied(index)
         if command[:1] == CONFIGURATION:
-            self._loop.call_soon(self._configuration_committed, decode_configuration(command))
+            configuration = decode_configuration(command)
+            if term == self.engine.term and self.engine.is_leader:
+                self.audit.record(recorded.MEMBERS, verb="configuration", reason=_members_are(configuration))
+            self._loop.call_soon(self._configuration_committed, configuration)
         self.on_applied()
         self.pump.wake()
         if self.admission.closing:
@@ -448,6 +461,7 @@ class Node:
         if self._timer is not None:
             self._timer.cancel()
         self.peers.close()
+        self.audit.close()
         self._give_back()
 
     def _give_back(self) -> None:
@@ -455,3 +469,8 @@ class Node:
         with contextlib.suppress(OSError):
             self.environment.close()
         self._data.close()
+
+
+def _members_are(configuration: Configuration) -> str:
+    shown = (f"{one.name} ({one.id}{'' if one.voter else ', no vote'})" for one in configuration.members)
+    return f"the members are now {', '.join(shown)}"

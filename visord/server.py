@@ -18,6 +18,9 @@ from visor._version import __version__
 from visor.protocol.limits import DEFAULT, Limits
 from visord import addresses, descriptors, shutdown
 from visord.admission import CLOSING
+from visord.audit import recorded
+from visord.audit.auditor import Auditor
+from visord.audit.book import ChainBounds
 from visord.ending import end
 from visord.environment import Environment
 from visord.exits import StartRefusedError, refused
@@ -124,7 +127,23 @@ class Server:
         environment = Environment.real(asyncio.get_running_loop())
         if self._peers is not None:
             environment.peers = self._introduce
-        return Node(self._settings, self._data_dir, environment, self.limits(), self.fail, addresses, cluster)
+        node = Node(self._settings, self._data_dir, environment, self.limits(), self.fail, addresses, cluster)
+        if self._start is not None and self._settings.audit.on:
+            node.audit = self._keep_audit(node)
+        return node
+
+    def _keep_audit(self, node: Node) -> Auditor:
+        """Return what keeps the audit of a member. A node that is alone, for development and tests, has none."""
+        audit, world = self._settings.audit, node.environment
+        directory = str(audit.directory or self._data_dir / "audit")
+        bounds = ChainBounds(audit.file_bytes, audit.files, self._settings.storage.reserve_bytes)
+        auditor = Auditor(world, world.loop.time, directory, node.name, bounds)
+        auditor.record(recorded.STARTED, reason=f"visord {__version__}, member {node.me.id}")
+        if self._peers is not None:
+            self._peers.refusing = lambda host, why: auditor.record(
+                recorded.PEER_REFUSED, address=host, reason=why
+            )
+        return auditor
 
     def _introduce(self, member: str, cluster: str) -> TcpPeers:
         assert self._peers is not None

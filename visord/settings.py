@@ -186,6 +186,20 @@ class StorageSettings(Section):
     """Make a checkpoint after this time, when anything has changed."""
 
 
+class AuditSettings(Section):
+    """Who was let in, was refused, and changed what: kept by each member for itself. `visord dev` keeps none."""
+
+    on: bool = True
+    """Keep an audit."""
+    directory: Path | None = None
+    """Where its files are; by default `audit` in the data directory."""
+    file_bytes: Annotated[int, Field(ge=64 * 1024, le=1 << 30)] = 16 << 20
+    """Size at which a file is full and the next one begins. There are two chains, each with files of its own: of who
+    was let in or refused, and of what was changed."""
+    files: Annotated[int, Field(ge=1, le=10_000)] = 15
+    """Full files that are kept of each chain; the oldest go."""
+
+
 class LogSettings(Section):
     """The server's own log lines (on standard error)."""
 
@@ -212,4 +226,5 @@ class Settings(Section):
     peers: PeerSettings = PeerSettings()
     cluster: ClusterSettings = ClusterSettings()
     storage: StorageSettings = StorageSettings()
+    audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()

@@ -59,6 +59,9 @@ ALLOWED: dict[str, set[str]] = {
         "visor.protocol", "visor._core.tls_faults", "visor._version",
     },
     "visord/tls": {"visord.tls", "visord.private_file"},
+    "visord/audit": {
+        "visord.audit", "visord.storage", "visord.state", "visor.protocol", "visor._core.harmless",
+    },
     "visord/members": {
         "visord.members", "visord.peers", "visord.raft", "visord.state", "visord.storage", "visord.waiting",
         "visord.environment", "visord.proposer", "visord.addresses", "visord.naming", "visord.logs", "visor.protocol",
@@ -68,7 +71,8 @@ ALLOWED: dict[str, set[str]] = {
         "visord.proposer", "visord.state", "visor.protocol",
     },
     "visord/serving": {
-        "visord.addresses", "visord.admission", "visord.environment", "visord.leases", "visord.maintenance",
+        "visord.addresses", "visord.admission", "visord.audit", "visord.environment", "visord.leases",
+        "visord.maintenance",
         "visord.peers", "visord.proposer", "visord.raft", "visord.readiness", "visord.storage",
         "visord.serving", "visord.members", "visord.watch", "visord.waiting", "visord.state", "visord.logs",
         "visord.progress", "visord.system_errors", "visord.tls",

@@ -54,6 +54,7 @@ class World:
             store=SimpleNamespace(rev=10),
             shares=None,
             admission=SimpleNamespace(diverged=None),
+            audit=None,
             readiness=SimpleNamespace(readable=readable),
             proposer=None,
             read_index=SimpleNamespace(ask=None),

@@ -72,6 +72,9 @@ class House(Protocol):
     def arrived(self, member: str) -> None:
         """A member has dialled and was let in."""
 
+    def refuse(self, host: str, why: str) -> None:
+        """Something is wrong with a connection from `host`: mostly, it was not let in."""
+
 
 class IncomingConnection(asyncio.Protocol):
     """One connection that another node opened."""
@@ -439,6 +442,7 @@ class PeerDoor:
     def complain(self, incoming: IncomingConnection, what: str) -> None:
         """Log what is wrong with a connection; the same of the same host seldom."""
         host = incoming.peer.rpartition(":")[0]
+        self._house.refuse(host, what)
         if self._seldom.may(f"{host} {what:.120}"):
             logger.warning("connection from %s: %s", incoming.peer, what)
 

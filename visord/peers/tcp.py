@@ -110,6 +110,8 @@ class TcpPeers:
         """Called with the member that was dialled, and refuses this one as removed."""
         self.name: Callable[[str], str] = lambda member: ""
         """Returns a member's name, for people; "" when it is not known."""
+        self.refusing: Callable[[str, str], None] = lambda host, why: None
+        """Called with whom this node did not let in, or hung up on, and why."""
         self._socket = bind(listen, security) if isinstance(listen, str) else listen
         self.address = _name(self._socket)
         """What is bound, HOST:PORT."""
@@ -244,6 +246,10 @@ class TcpPeers:
         await ended({*self._ending, *self._door.ending()}, CLOSE_SECONDS)
 
     # -- for links and the door -------------------------------------------------------------------------------------
+
+    def refuse(self, host: str, why: str) -> None:
+        """Something is wrong with a connection from `host`."""
+        self.refusing(host, why)
 
     def arrived(self, member: str) -> None:
         """A member has dialled this node: so it is there to be dialled."""

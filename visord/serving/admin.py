@@ -9,6 +9,9 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from visor.protocol import verbs
+from visord.audit import recorded
+from visord.audit.applied import who
+from visord.audit.auditor import Silent
 from visord.members import actions
 from visord.members.callers import Caller, of_client
 from visord.members.membership import Membership
@@ -18,18 +21,24 @@ Reply: TypeAlias = Callable[["dict[str, Any] | Refusal"], None]
 
 
 class Admin:
-    """The operators' side of one node. `facts()` gives what every answer about the members tells besides them."""
+    """The operators' side of one node. `facts()` gives what every answer about the members tells besides them.
 
-    def __init__(self, cluster: Membership, facts: Callable[[], dict[str, Any]]) -> None:
+    Whoever asks for a change of the members stands in the audit, with what became of it.
+    """
+
+    def __init__(
+        self, cluster: Membership, facts: Callable[[], dict[str, Any]], audit: Silent | None = None
+    ) -> None:
         self._cluster = cluster
         self._facts = facts
+        self._audit = audit or Silent()
 
     def request(self, verb: int, fields: list[Any], owner: str, reply: Reply) -> None:
         """Do MEMBERS or ADMIN for a connection's owner; `reply` is called once, possibly within this call."""
         if verb == verbs.MEMBERS:
             self._members(fields, of_client(owner), reply)
         else:
-            self._act(fields, of_client(owner), reply)
+            self._act(fields, owner, reply)
 
     def _members(self, fields: list[Any], caller: Caller, reply: Reply) -> None:
         mode = fields[0] if fields else verbs.LINEARIZABLE
@@ -40,7 +49,7 @@ class Admin:
         else:
             self._ask("members", [], caller, reply)
 
-    def _act(self, fields: list[Any], caller: Caller, reply: Reply) -> None:
+    def _act(self, fields: list[Any], owner: str, reply: Reply) -> None:
         action = fields[0] if fields else None
         arguments = fields[1] if len(fields) > 1 else []
         if type(action) is not str or action not in actions.OPERATORS or len(fields) > 2:
@@ -59,7 +68,21 @@ class Admin:
             # From now on by id: a repeated removal must find that the member is gone, not that nobody has that name.
             known = self._cluster.find(arguments[0])
             arguments[0] = arguments[0] if known is None else known.id
-        self._ask(action, arguments, caller, reply)
+        if action in actions.CHANGES:
+            self._ask(action, arguments, of_client(owner), self._recorded(owner, action, arguments, reply))
+        else:
+            self._ask(action, arguments, of_client(owner), reply)
+
+    def _recorded(self, owner: str, action: str, arguments: list[Any], reply: Reply) -> Reply:
+        """Return what records how an action ended, and then replies."""
+
+        def told(result: dict[str, Any] | Refusal) -> None:
+            ended = f"{result.code}: {result.text}" if isinstance(result, Refusal) else "done"
+            reason = f"{' '.join(map(str, arguments))}: {ended}"
+            self._audit.record(recorded.MEMBERS, **who(owner), verb=f"ADMIN {action}", reason=reason)
+            reply(result)
+
+        return told
 
     def _ask(self, action: str, arguments: list[Any], caller: Caller, reply: Reply) -> None:
         def answer(ok: bool, result: Any) -> None:

@@ -105,7 +105,7 @@ class Backend:
         self.watched_by = node.hub.watched_by
         self.ask_leader = node.lease_questions.ask
         """`ask_leader(verb, arguments, reply)`: have KEEPALIVE or LEASE answered by the leader."""
-        self.operate = Admin(node.membership, self._facts).request
+        self.operate = Admin(node.membership, self._facts, node.audit).request
         """`operate(verb, fields, owner, reply)`: do MEMBERS or ADMIN."""
         node.on_applied = self._applied
 

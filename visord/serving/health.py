@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final, Protocol
 
 from visord.admission import Admission
+from visord.audit.auditor import Silent
 from visord.environment import Environment
 from visord.maintenance import Maintenance
 from visord.members.dismissal import Dismissal
@@ -76,6 +77,9 @@ class Node(Protocol):
     def proof(self) -> Proof: ...
 
     @property
+    def audit(self) -> Silent: ...
+
+    @property
     def dismissal(self) -> Dismissal: ...
 
     @property
@@ -128,6 +132,8 @@ def _alarms(node: Node) -> Iterator[str]:
     failure = node.maintenance.status()["failure"]
     if failure:
         yield f"no checkpoint: {failure}; the log grows until one can be made"
+    if node.audit.trouble:
+        yield f"audit: {node.audit.trouble}; they wait, are tried again, and are lost beyond some thousands"
     if node.exposure:
         yield f"peers open: {node.exposure}"
     for upkeep in node.upkeeps:

@@ -37,6 +37,7 @@ ALARMS: Final = (
     "no checkpoint",
     "replica differs",
     "peers open",
+    "audit",
     "certificate",
     "certificate not read",
     "globs",
@@ -59,6 +60,7 @@ def render(node: Node, connections: int) -> str:
         *_node(node, connections),
         *_peers(node),
         *_conduct(node),
+        *_audit(node),
         *_process(),
     ):
         full = name if name.startswith("process_") else f"visord_{name}"
@@ -237,6 +239,18 @@ def _conduct(node: Node) -> Iterator[Row]:
     yield _gauge("members_newcomers", about, len(node.engine.configuration.newcomers))
     about = "Actions of operators and members that found no place, or had to give theirs to others."
     yield _count("actions_refused", about, node.membership.refused)
+
+
+def _audit(node: Node) -> Iterator[Row]:
+    audit = node.audit
+    for verb, times in sorted(audit.denied.items()):
+        yield _count("auth_denied", "Requests that were refused for want of a right.", times, verb=verb)
+    for kind, times in sorted(audit.failures.items()):
+        yield _count("auth_failures", "Logins that failed, by why.", times, kind=kind)
+    for event, times in sorted(audit.events.items()):
+        yield _count("audit_events", "What the audit is for, by kind.", times, event=event)
+    yield _count("audit_lines", "Lines of the audit that were written.", audit.lines)
+    yield _count("audit_lost", "Lines of the audit that could not be written, and are lost.", audit.lost)
 
 
 def _process() -> Iterator[Row]:

@@ -15,11 +15,13 @@ class Retention:
     With both set, a commit goes as soon as it is beyond either.
     """
 
-    __slots__ = ("keep_ms", "keep_revs")
+    __slots__ = ("asked", "keep_ms", "keep_revs")
 
     def __init__(self, keep_revs: int = 0, keep_ms: int = 0) -> None:
         self.keep_revs = keep_revs
         self.keep_ms = keep_ms
+        self.asked = 0
+        """How often it was set, since this object was made: for who looks for that. No part of the state."""
 
     def set(self, store: Store, time: int, frame: list[Any]) -> int | Refusal:
         """Carry out a RETAIN `[35, id, acked, keep_revs, keep_ms, compact_to]`; return the floor."""
@@ -36,6 +38,7 @@ class Retention:
             return wrong
         if compact_to is not None and compact_to > store.rev:
             return refusal.future_rev(store.rev, compact_to)
+        self.asked += 1
         if keep_revs is not None:
             self.keep_revs = keep_revs
         if keep_ms is not None:
