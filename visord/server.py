@@ -342,7 +342,7 @@ class Server:
             total=room.connections,
             each=min(listen.connections_per_address, room.connections),
             idle=listen.idle_seconds,
-            credentials=self._factory.credentials,
+            factory=self._factory,
         )
         door.start(loop)
         path = self._settings.listen.unix

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from visor._core.address import Address
 from visor._core.client import ClientProtocol
 from visor._core.token import may_be_told
 from visor._drivers.environment import gather
+from visor.blocking import Client
+from visor.codecs import BYTES
 from visord.server import Server as Node
 from visord.settings import ListenSettings, Settings
 
@@ -95,6 +98,19 @@ def test_in_clear_only_what_was_given_and_is_on_this_machine_hears_it() -> None:
     for address, guess in ((far, False), (far, True), (here, True), (unix, True), (None, False)):
         assert not may_be_told(address, guess=guess, tls=None)
         assert TOKEN.encode() not in session.hello(0.0, address, guess=guess)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_survey_says_it_to_no_address_that_only_a_node_told_of(ear: Ear, given: bool) -> None:
+    """Each member is asked at the address that it advertises: who listens there may be anybody."""
+    with visor.testing.server() as server:
+        settings = gather([server.address, ear.address], None, PATIENCE, None, "", None, None, {})
+        addresses = settings.addresses if given else settings.addresses[:1]
+        mine = replace(settings, addresses=addresses, token=TOKEN)
+        with Client(mine, BYTES) as client, pytest.raises(errors.VisorError):
+            client.admin._status_at(settings.addresses[1:], PATIENCE)
+    assert b"connected" in ear.heard
+    assert (TOKEN.encode() in ear.heard) is given
 
 
 def test_a_server_that_cannot_check_it_says_so(tmp_path: Path) -> None:

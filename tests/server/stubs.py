@@ -92,6 +92,8 @@ class Wire:
 
     def greeted(self) -> None: ...
 
+    def strange(self, why: str) -> None: ...
+
     @property
     def ids(self) -> list[int]:
         return [answer[1] for answer in self.answers]

@@ -143,6 +143,9 @@ class Connection:
     def greeted(self) -> None:
         """The client has said who it is."""
 
+    def strange(self, why: str) -> None:
+        """What came first is nothing that a client says."""
+
     def node_ended(self, *, silent: bool) -> None:
         """The process is gone. `silent`: the client hears nothing of it, ever."""
         if not silent:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import random
 import socket
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,6 +104,14 @@ def test_a_browser_in_clear_is_told_so_in_its_own_words(node: embed.Embedded) ->
         while data := sock.recv(4096):
             answer += data
     assert answer.startswith(b"HTTP/1.1 400 ") and b"https://" in answer
+
+
+def test_a_client_with_tls_at_a_port_in_clear_is_told_in_the_log(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    with embed.start() as running, pytest.raises(ssl.SSLError):
+        SecureWire(running.address, client_context(authority))
+    told(caplog, "not the first byte of TLS, which is not spoken here")
 
 
 @pytest.mark.parametrize(
@@ -334,6 +346,44 @@ def test_the_oldest_of_too_many_handshakes_gives_way_and_others_get_in(
         dial(running.address).set("/a", b"1")
         for sock in socks[2:]:
             sock.close()
+
+
+def mutants(whole: bytes, chance: random.Random) -> Iterator[bytes]:
+    """Yield what is nearly the beginning of TLS, or not at all."""
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 8)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        yield bytes(data)
+        yield bytes([0x16]) + chance.randbytes(chance.randint(1, 600))
+        yield whole[: chance.randint(1, len(whole) - 1)]
+        yield chance.randbytes(chance.randint(1, 40))
+
+
+def test_whatever_is_sent_ends_one_connection_and_nothing_else(
+    node: embed.Embedded, authority: Authority, caplog: pytest.LogCaptureFixture, dial: Dial
+) -> None:
+    chance, outgoing = random.Random(14), ssl.MemoryBIO()
+    tls = client_context(authority).wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    good = dial(node.address)
+    for data in mutants(outgoing.read(), chance):
+        with connect(node.address) as sock, contextlib.suppress(OSError):
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+            while sock.recv(65536):
+                pass
+    for number in range(20):  # records that were changed on their way
+        wire = dial(node.address)
+        assert isinstance(wire.sock, ssl.SSLSocket)
+        with socket.socket(fileno=os.dup(wire.sock.fileno())) as below, contextlib.suppress(OSError):
+            below.sendall(b"\x17\x03\x03\x00\x40" + chance.randbytes(64) * (1 + number % 2))
+            below.shutdown(socket.SHUT_WR)
+            while below.recv(65536):
+                pass
+    good.set("/a", b"1")
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info] == []
 
 
 # -- health and metrics ---------------------------------------------------------------------------------

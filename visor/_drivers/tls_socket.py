@@ -23,6 +23,8 @@ from visor._drivers.tls_files import context_of, name_of, problem
 RECEIVE = 65_536
 PIECE = 262_144
 """Bytes that are ciphered before they are sent."""
+RECORD = 16_384
+"""Bytes of one record at most: as much comes of a read, however much is asked for, and is allocated for it."""
 
 
 def secure(plain: socket.socket, tls: TLS, address: Address, left: Callable[[], float]) -> socket.socket:
@@ -145,7 +147,7 @@ class TlsSocket(socket.socket):
         """Return what is whole of what has arrived; None: nothing yet, b"": the node has ended it."""
         pieces: list[bytes] = []
         try:
-            while piece := self._tls.read(PIECE):
+            while piece := self._tls.read(RECORD):
                 pieces.append(piece)
                 if not self._incoming.pending and not self._tls.pending():
                     break

@@ -18,6 +18,7 @@ from visor._core.address import Address, parse
 from visor._core.backoff import in_seconds, whole_of
 from visor._core.call import no_time
 from visor._core.public import public
+from visor._core.token import may_be_told
 from visor.errors import DeadlineExceeded, NoQuorum, Unsettled, VisorError
 from visor.members import (
     Comparison,
@@ -138,9 +139,13 @@ class Admin:
     async def _status_at(self, addresses: tuple[Address, ...], timeout: float) -> dict[str, Any]:
         """Return the status of the node at these addresses, by a connection of its own."""
         client = self._client
+        mine = client.channel.settings
+        guesses = [(one, one not in mine.addresses) for one in addresses]
+        safe = all(may_be_told(one, guess=guess, tls=mine.tls) for one, guess in guesses)
         settings = replace(
-            client.channel.settings,
+            mine,
             addresses=addresses,
+            token=mine.token if safe else None,
             discover=False,
             persistent=False,
             connect_timeout=timeout,

@@ -43,6 +43,8 @@ WINDOW: Final = 16 * 1024
 
 BUFFER: Final = 1024
 """Bytes of a new encoder's buffer, which grows: there is one for each connection, and most are idle."""
+TLS_FIRST: Final = 0x16
+"""The first byte of a connection that speaks TLS."""
 LARGE: Final = 64 * 1024
 """Bytes of an encoder's buffer that are worth giving back."""
 BATCH: Final = 4096
@@ -253,6 +255,8 @@ class Decoder:
         # Found by identity and told by type: what a peer nests can be too deep to compare or to show.
         kind = type(bad[0]).__name__ if type(bad) is list and bad else "nothing"
         shown = f"an array that starts with {kind}" if type(bad) is list else type(bad).__name__
+        if type(bad) is int and bad == TLS_FIRST:
+            shown = "the first byte of TLS, which is not spoken here"
         self._refuse(f"a message must be an array that starts with an integer, not {shown}")
         position = next(place for place, message in enumerate(messages) if message is bad)
         return messages[:position]

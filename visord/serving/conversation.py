@@ -408,6 +408,8 @@ class Conversation(Waits):
 
     def violate(self, why: str) -> None:
         """End the conversation: the stream cannot be read any further."""
+        if not self.greeted:
+            self._wire.strange(why)
         self.leave("bad_request", why)
 
     def leave(self, code: str, text: str) -> None:

@@ -16,7 +16,7 @@ from visord.serving.backend import Backend
 from visord.serving.listener import Connection
 from visord.serving.memory import Memory, resident
 from visord.serving.places import Places
-from visord.tls.credentials import Credentials
+from visord.serving.secure_transport import ListenerFactory
 
 UNIX_CONNECTIONS: Final = 64
 LOOK_SECONDS: Final = 2.0
@@ -31,7 +31,8 @@ CERTIFICATE_LOOKS: Final = 5
 class Door:
     """All connections of clients to one node. `each`: places of one address; `idle`: seconds, 0 never.
 
-    `give_back()` gives memory that is free back to the system. `credentials`: of TLS; they are kept up here.
+    `give_back()` gives memory that is free back to the system. `factory`: of the sockets; its credentials are kept up
+    here, and complaints go to it.
     """
 
     def __init__(
@@ -43,13 +44,14 @@ class Door:
         total: int,
         each: int,
         idle: float,
-        credentials: Credentials | None = None,
+        factory: ListenerFactory,
     ) -> None:
         self._backend = backend
         self._give_back = give_back
         self._limits = limits
         self._idle = idle
-        self._credentials = credentials
+        self._complain = factory.complain
+        self._credentials = factory.credentials
         self.tcp: Places[Connection] = Places(total, each)
         self.unix: Places[Connection] = Places(UNIX_CONNECTIONS, UNIX_CONNECTIONS)
         backend.shares.places = self.tcp
@@ -86,11 +88,11 @@ class Door:
 
     def make_tcp(self) -> Connection:
         """Return the protocol of a new connection over TCP."""
-        return Connection(self._backend, self._limits, self.tcp)
+        return Connection(self._backend, self._limits, self.tcp, self._complain)
 
     def make_unix(self) -> Connection:
         """Return the protocol of a new connection to the Unix socket."""
-        return Connection(self._backend, self._limits, self.unix)
+        return Connection(self._backend, self._limits, self.unix, self._complain)
 
     def __iter__(self) -> Iterator[Connection]:
         yield from self.tcp

@@ -36,8 +36,15 @@ class Connection(asyncio.Protocol):
     write: Callable[[bytes], None]
     """The transport's `write`, from `connection_made` on."""
 
-    def __init__(self, backend: Backend, limits: Limits, places: Places[Connection]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        limits: Limits,
+        places: Places[Connection],
+        complain: Callable[[str, str], None],
+    ) -> None:
         self._places = places
+        self._complain = complain
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._gone: asyncio.Event | None = None
@@ -132,6 +139,10 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self._places.known(self)
+
+    def strange(self, why: str) -> None:
+        """What came first is nothing that a client says."""
+        self._complain(self.conversation.peer, why)
 
     def unsent(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0

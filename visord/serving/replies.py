@@ -39,6 +39,9 @@ class Wire(Protocol):
     def greeted(self) -> None:
         """The client has said who it is."""
 
+    def strange(self, why: str) -> None:
+        """What came first is nothing that a client says."""
+
 
 class _Nowhere:
     """The wire of a conversation whose connection is gone."""
@@ -57,6 +60,8 @@ class _Nowhere:
         return 0
 
     def greeted(self) -> None: ...
+
+    def strange(self, why: str) -> None: ...
 
 
 NOWHERE: Final = _Nowhere()

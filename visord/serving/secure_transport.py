@@ -25,6 +25,7 @@ import msgpack
 
 from visor._core.tls_faults import told
 from visor.protocol import verbs
+from visor.protocol.frames import TLS_FIRST
 from visord.peers.telling import Seldom
 from visord.serving.owners import owner_of
 from visord.serving.places import Places
@@ -39,9 +40,8 @@ HANDSHAKES_EACH: Final = 512
 """The same of one address."""
 COMPLAINTS: Final = 256
 """Kinds of complaints that are logged within a minute, each once."""
-PIECE: Final = 256 * 1024
-HANDSHAKE: Final = 0x16
-"""The first byte of a connection that speaks TLS."""
+RECORD: Final = 16 * 1024
+"""Bytes of one record at most: as much comes of a read, however much is asked for, and is allocated for it."""
 IN_CLEAR: Final = (
     "TLS is spoken at this port, and these bytes are in clear: dial with TLS (tls=..., VISOR_CACERT or VISOR_TLS, a "
     "context's cacert)"
@@ -159,7 +159,7 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
     def _shake(self, data: bytes) -> None:
         tls = self._tls
         if tls is None:
-            if data[0] != HANDSHAKE:
+            if data[0] != TLS_FIRST:
                 self._in_clear(data)
                 return
             tls = self._tls = self._begin()
@@ -238,7 +238,7 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
         pieces: list[bytes] = []
         ended = False
         try:
-            while piece := tls.read(PIECE):
+            while piece := tls.read(RECORD):
                 pieces.append(piece)
                 if not incoming.pending and not tls.pending():
                     break
