@@ -115,3 +115,48 @@ def test_a_certificate_must_be_good_for_both_sides(run: Run, authority: Authorit
             await one.close()
 
     run(main())
+
+
+MINE = "IP:127.0.0.1,URI:visor://c1/member/{}"
+
+
+def test_a_certificate_that_says_which_member_it_is_of_speaks_for_that_one_alone(
+    run: Run, authority: Authority
+) -> None:
+    own = from_settings(authority.settings("a", MINE.format("a")))
+
+    async def main() -> None:
+        a = Member("a", security=own)
+        await a.peers.start()
+        a.peers.set_members({"b": "127.0.0.1:9"})
+        for name, alternative in (
+            ("other", MINE.format("c")),
+            ("user", "IP:127.0.0.1,URI:visor:user/ci"),
+            ("both", f"{MINE.format('b')},URI:visor:user/ci"),
+        ):
+            security = from_settings(authority.settings(name, alternative))
+            with pytest.raises(PeerRefusedError, match="the certificate is that of visor:"):
+                await connect(a, security, "b", "127.0.0.1:9")
+        mine = from_settings(authority.settings("b", MINE.format("b")))
+        (await connect(a, mine, "b", "127.0.0.1:9")).close()
+        await a.close()
+
+    run(main())
+
+
+def test_who_answers_with_the_certificate_of_another_member_or_a_user_is_left(
+    run: Run, authority: Authority
+) -> None:
+    async def main() -> None:
+        b = Member("b", security=from_settings(authority.settings("b", MINE.format("b"))))
+        await b.peers.start()
+        for name, alternative in (("c", MINE.format("c")), ("u", "IP:127.0.0.1,URI:visor:user/ci")):
+            a = Member("a", security=from_settings(authority.settings(name, alternative)))
+            await a.peers.start()
+            know(b, a)
+            await until(lambda: "the certificate is that of visor:" in b.peers.problem("a"))
+            know(b)
+            await a.close()
+        await b.close()
+
+    run(main())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 import visor
 import visor.aio
@@ -44,8 +45,18 @@ def dial_asyncio(addr: str, **more: Any) -> int:
     return asyncio.run(main())
 
 
+def dial_uvloop(addr: str, **more: Any) -> int:
+    async def main() -> int:
+        async with visor.aio.dial(addr, **more) as client:
+            return await client.set("/a", b"1")
+
+    return uvloop.run(main())
+
+
 Dialled = Callable[..., int]
-both = pytest.mark.parametrize("dialled", [dial_blocking, dial_asyncio], ids=["blocking", "asyncio"])
+both = pytest.mark.parametrize(
+    "dialled", [dial_blocking, dial_asyncio, dial_uvloop], ids=["blocking", "asyncio", "uvloop"]
+)
 
 
 def trusting(authority: Authority, files: Files | None = None, **more: str) -> visor.TLS:

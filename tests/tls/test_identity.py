@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visord.tls.identity import identity_of, user_of
+from visord.tls.identity import identity_of, not_of_member, user_of
 
 
 def certificate(*names: tuple[str, str], common: str = "") -> dict[str, Any]:
@@ -63,6 +63,34 @@ def test_whatever_is_not_exactly_that_is_nobody(names: tuple[tuple[str, str], ..
 @given(st.text())
 def test_no_text_becomes_another_name(text: str) -> None:
     assert user_of(certificate(("URI", f"visor:user/{text}"))) in (text, None)
+
+
+MEMBER = "visor://7f3a/member/5f2c"
+
+
+@pytest.mark.parametrize(
+    ("marks", "cluster", "member", "fits"),
+    [
+        ((), "7f3a", "5f2c", True),
+        (("https://x/",), "7f3a", "5f2c", True),
+        ((MEMBER,), "7f3a", "5f2c", True),
+        ((MEMBER,), None, "5f2c", True),
+        ((MEMBER,), "7f3a", None, True),
+        ((MEMBER,), "7f3b", "5f2c", False),
+        ((MEMBER,), "7f3a", "5f2d", False),
+        ((MEMBER, "visor://7f3a/member/5f2d"), "7f3a", "5f2c", False),
+        ((MEMBER, "visor:user/ci"), "7f3a", "5f2c", False),
+        (("visor:user/ci",), "7f3a", "5f2c", False),
+        (("visor:user/ci",), None, None, False),
+        (("visor://7f3a/member/5f2c/x",), "7f3a", None, False),
+        (("VISOR://7f3a/member/5f2c",), "7f3a", "5f2c", False),
+    ],
+)
+def test_a_certificate_of_a_user_or_of_another_member_speaks_for_no_member(
+    marks: tuple[str, ...], cluster: str | None, member: str | None, fits: bool
+) -> None:
+    shown = certificate(*(("URI", mark) for mark in marks))
+    assert (not_of_member(shown, cluster, member) is None) == fits
 
 
 def test_the_rest_is_what_it_can_be_taken_back_by() -> None:

@@ -398,6 +398,20 @@ def asked(address: str, path: str, context: ssl.SSLContext) -> bytes:
     return answer
 
 
+def test_a_certificate_that_ends_soon_is_an_alarm_and_a_figure(authority: Authority) -> None:
+    cert, key = authority.issue("soon", hosts=("127.0.0.1",), ends=4.9)
+    settings = {"tls_cert": cert, "tls_key": key, "http": "127.0.0.1:0"}
+    context = client_context(authority)
+    with embed.start(settings=settings) as running, SecureWire(running.address, context) as wire:
+        [alarm] = wire.call(verbs.STATUS)["alarms"]
+        assert alarm.startswith(f"certificate: listen.tls_cert ({cert}) expires in 5 days")
+        server = running._server
+        assert server is not None
+        figures = asked(server.http_address, "/metrics", context)
+        assert b'visord_alarms{alarm="certificate"} 1' in figures
+        assert b'visord_certificate_not_read{use="listen.tls_cert"} 0' in figures
+
+
 def test_health_and_metrics_are_told_within_tls(authority: Authority, server_files: Files) -> None:
     settings = {"tls_cert": server_files[0], "tls_key": server_files[1], "http": "127.0.0.1:0"}
     with embed.start(settings=settings) as running:

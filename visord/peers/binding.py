@@ -9,6 +9,10 @@ names. A node that is no member yet is held to the address that it says, as it c
     configuration: 5f.. at n1.example:8047      certificate: DNS:n1.example      may say that it is 5f..
                                                 certificate: DNS:wiki.example    may not
 
+A certificate may also say which member it is made for, `URI:visor://CLUSTER/member/ID`: then it speaks for that one
+alone, and is worth nothing once that one was removed, as ids never return. One of a user (`URI:visor:user/NAME`) speaks
+for no member, whatever else it carries (`tls/identity`).
+
 With `peers.tls_names` certificates need not carry hosts. Those that carry the host of any member are bound all the
 same: to these; one that carries none of them speaks for any member, as long as it carries one of the names.
 """

@@ -105,6 +105,8 @@ class Dialler:
         self._me = me
         self._least = least
         self._expect = expect
+        self.expects = me.cluster, expect
+        """Cluster and member that should answer; None: as far as nobody knows."""
         self._secret = secret
         self._transcript = b""
         self.accepter: Introduction | None = None

@@ -15,6 +15,7 @@ from visord.peers.frames import HANDSHAKE_LIMIT, MessageReader, Seal, cut, frame
 from visord.peers.handshake import Dialler
 from visord.peers.mistaken import WHO_ANSWERS, tls_problem, what_answers
 from visord.peers.security import Security
+from visord.tls.identity import not_of_member
 
 DIAL_SECONDS: Final = 3.0
 """For resolving, connecting and shaking hands together."""
@@ -101,7 +102,10 @@ class OutgoingConnection(asyncio.Protocol):
         """Return why the certificate of the node at the other end is not good (any more); None when it is."""
         if self._transport is None:
             return None
-        return self._security.wrong_certificate(self._transport.get_extra_info("ssl_object"))
+        shown: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        certificate: Any = None if shown is None else shown.getpeercert()
+        wrong = self._security.wrong_certificate(shown)
+        return wrong or not_of_member(certificate or {}, *self._dialler.expects)
 
     # -- messages ---------------------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ from visord.peers.outgoing import QUEUE_LIMIT, OutgoingConnection, dial
 from visord.peers.security import NOTHING, Security
 from visord.state.formats import OLDEST
 from visord.system_errors import listening_fault, stays
+from visord.tls.identity import not_of_member
 
 logger = logging.getLogger("visord.peers")
 
@@ -264,6 +265,9 @@ class TcpPeers:
         TLS."""
         if self._security.certificates is None:
             return None
+        wrong = not_of_member(certificate or {}, self.cluster, hello.member)
+        if wrong is not None:
+            return wrong
         link = self._links.get(hello.member or "")
         others = [self.advertised, *(one.address for one in self._links.values())]
         address = hello.address if link is None else link.address

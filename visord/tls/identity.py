@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 OURS: Final = "visor:"
 """With what names begin that mean something here, of users and of members."""
 USER: Final = "visor:user/"
+_MEMBER: Final = re.compile(r"visor://([0-9A-Za-z]{1,64})/member/([0-9A-Za-z]{1,64})")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
@@ -38,12 +39,32 @@ class Certified(NamedTuple):
 
 def user_of(certificate: Mapping[str, Any]) -> str | None:
     """Return the user that a certificate (as `getpeercert` gives it) is made out to; None when it is nobody's."""
-    names = [str(name) for kind, name in certificate.get("subjectAltName", ()) if kind == "URI"]
-    ours = [name for name in names if name.lower().startswith(OURS)]
+    ours = marks_of(certificate)
     if len(ours) != 1 or not ours[0].startswith(USER):
         return None
     user = ours[0].removeprefix(USER)
     return user if _NAME.fullmatch(user) else None
+
+
+def marks_of(certificate: Mapping[str, Any]) -> list[str]:
+    """Return all names of a certificate that mean something here, whether they are well formed or not."""
+    names = [str(name) for kind, name in certificate.get("subjectAltName", ()) if kind == "URI"]
+    return [name for name in names if name.lower().startswith(OURS)]
+
+
+def not_of_member(certificate: Mapping[str, Any], cluster: str | None, member: str | None) -> str | None:
+    """Return why a certificate is not that of a member; None when it is, or when it says nothing of users or members.
+
+    `cluster`, `member`: which one, as far as that is known.
+    """
+    ours = marks_of(certificate)
+    if not ours:
+        return None
+    found = _MEMBER.fullmatch(ours[0]) if len(ours) == 1 else None
+    if found is not None and cluster in (None, found[1]) and member in (None, found[2]):
+        return None
+    shown = ", ".join(ours)
+    return f"the certificate is that of {shown:.200}, not of the member {member or 'there'}"
 
 
 def fingerprint_of(encoded: bytes) -> str:
