@@ -53,9 +53,11 @@ class ListenSettings(Section):
     advertise: Annotated[str, AfterValidator(_reachable)] | None = None
     """HOST:PORT that clients of a cluster are told; by default what `client` is bound to."""
     http: Address | None = None
-    """HOST:PORT of /livez, /readyz, /healthz and /metrics; none by default. Anybody may ask."""
+    """HOST:PORT of /livez, /readyz, /healthz and /metrics; none by default. Anybody may ask, unless `tls_client_cert`
+    is required."""
     http_insecure: bool = False
-    """Allow an address other than loopback for `http`: it tells paths, names and addresses to anybody who asks."""
+    """Allow an address other than loopback for `http`: it tells paths, names and addresses to anybody who asks. Not
+    needed where `tls_client_cert` is required."""
     unix: Path | None = None
     """Path of a Unix socket, besides TCP."""
     unix_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "0660"
@@ -86,7 +88,8 @@ class ListenSettings(Section):
     glob_cost_connection: Annotated[int, Field(ge=10, le=100_000)] = 1000
     """The same for the watches of one connection."""
     insecure: bool = False
-    """Allow a listening address other than loopback, although nothing is encrypted or authenticated."""
+    """Allow a listening address other than loopback, although nothing is encrypted or authenticated. Not needed with
+    `tls_cert`."""
     tls_cert: Path | None = None
     """PEM file with the certificate that clients see, of `client` and of `http` (and those between it and the
     authority's). With it both speak TLS and nothing else; a Unix socket stays as it is. Read again when it changes."""

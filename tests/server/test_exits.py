@@ -115,6 +115,19 @@ STAYS: dict[str, tuple[Made, int, str]] = {
     # what was done: (how, exit code, what is said)
     "clients' port open to all": (flag("--listen", "0.0.0.0:0"), EXIT_CONFIG, "listen.insecure"),
     "health open to all": (setting("listen.http", "0.0.0.0:0"), EXIT_CONFIG, "listen.http_insecure"),
+    "no such certificate": (
+        lambda folder: (
+            *setting("listen.tls_cert", "/none/cert")(folder),
+            *("--set", "listen.tls_key=/none/key"),
+        ),
+        EXIT_CONFIG,
+        "/none/cert cannot be read",
+    ),
+    "half of TLS for clients": (
+        setting("listen.tls_cert", "/none/cert"),
+        EXIT_CONFIG,
+        "tls_cert and tls_key belong together",
+    ),
     "no address to dial": (flag("--peer-listen", "0.0.0.0:0"), EXIT_CONFIG, "peers.advertise"),
     "peers open to all": (
         lambda folder: (

@@ -301,8 +301,9 @@ def test_a_file_that_cannot_be_used_is_named_before_anything_is_sent(
 def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="a key is of no use without its certificate"):
         visor.TLS(key="k")
-    with pytest.raises(ValueError, match="server_name must be the name of a host"):
-        visor.TLS(server_name="")
+    for name in ("", ".example", "a b", "a..b", "x" * 64, "a\n"):
+        with pytest.raises(ValueError, match="server_name must be the name of a host"):
+            visor.TLS(server_name=name)
     with pytest.raises(TypeError, match=r"tls must be visor.TLS"):
         visor.dial("h", tls="yes")  # type: ignore[call-overload]
 

@@ -15,6 +15,7 @@ from visord import embed
 from visord.exits import StartRefusedError
 from visord.tls import revocation
 from visord.tls.credentials import Credentials, TlsFiles
+from visord.tls.identity import Certified
 from visord.tls.material import TlsFileError
 from visord.tls.upkeep import ALARM_SECONDS, DAY
 
@@ -112,6 +113,18 @@ def test_without_loopback_tls_is_enough(server_files: Files) -> None:
         embed.start(listen="0.0.0.0:0")
     with pytest.raises(StartRefusedError, match=r"listen.http_insecure"):
         embed.start(settings={**settings, "http": "0.0.0.0:0"})
+
+
+def test_a_client_is_refused_once_its_certificate_has_expired_also_while_it_is_connected(
+    authority: Authority, server_files: Files
+) -> None:
+    """TLS itself looks at the time when hands are shaken, and never again."""
+    now = [0.0]
+    credentials = Credentials(TlsFiles(*server_files, authority.certificate, "required"), lambda: now[0])
+    shown = Certified("ci", "ab" * 32, 7, 1000.0)
+    assert credentials.refusal(shown) == ""
+    now[0] = 1000.0
+    assert "has expired" in credentials.refusal(shown)
 
 
 # -- when it ends ---------------------------------------------------------------------------------------

@@ -33,13 +33,22 @@ class TLS:
     def __post_init__(self) -> None:
         if self.key is not None and self.cert is None:
             raise ValueError("a key is of no use without its certificate: give cert, too")
-        if self.server_name is not None and (not self.server_name or not self.server_name.isprintable()):
+        if self.server_name is not None and not _is_name(self.server_name):
             raise ValueError(f"server_name must be the name of a host, not {shown(self.server_name)}")
 
     @property
     def is_private(self) -> bool:
         """Whether a node that was only told of proves as much as one that was given: by an authority, or a name."""
         return self.ca is not None or self.server_name is not None
+
+
+def _is_name(text: str) -> bool:
+    """Whether a certificate could carry it."""
+    try:
+        encoded = text.encode("idna")
+    except UnicodeError:  # a label that no name can have
+        return False
+    return 0 < len(encoded) < 254 and text.isprintable() and not text.startswith(".") and " " not in text
 
 
 public("visor", TLS)

@@ -1,4 +1,4 @@
-"""The pytest plug-in: `visor_server` and `visor_client`, both fresh for each test that names them.
+"""The pytest plug-in: `visor_server`, `visor_tls_server` and `visor_client`, fresh for each test that names them.
 
 pytest imports it in every process of every environment in which the package is installed, whether a test asks for a
 registry or not. So it is installed beside the package, as `_visor_pytest` (pyproject.toml: to import a module of a
@@ -23,6 +23,15 @@ def visor_server() -> Iterator[Server]:
     from visor.testing import server  # only a test that asks pays for the import
 
     with server() as running:
+        yield running
+
+
+@pytest.fixture
+def visor_tls_server() -> Iterator[Server]:
+    """The same within TLS: `visor_tls_server.dial()`; `.tls_of("ci")` is what a client of the user ci needs."""
+    from visor.testing import server
+
+    with server(tls=True) as running:
         yield running
 
 
