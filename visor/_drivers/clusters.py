@@ -105,7 +105,7 @@ def cluster_at(address: Address, settings: Settings, seconds: float = ASK_SECOND
     }
     decoder = Decoder(WELCOME_BYTES)
     with (
-        contextlib.suppress(OSError, ValueError),
+        contextlib.suppress(OSError),
         open_socket(address, lambda: end - time.monotonic(), settings.tls) as sock,
     ):
         sock.sendall(encode((verbs.HELLO, 1, hello)))

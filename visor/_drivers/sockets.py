@@ -37,7 +37,7 @@ def keep_alive(sock: socket.socket) -> None:
 def open_socket(address: Address, left: Callable[[], float], tls: TLS | None = None) -> socket.socket:
     """Connect to the address within `left()` seconds, with `tls` within TLS, but to a Unix socket.
 
-    Its name is resolved now. OSError when it fails, ValueError for files of TLS that cannot be used.
+    Its name is resolved now. OSError when it fails.
     """
     if address.unix is not None:
         return _connected(socket.AF_UNIX, address.unix, left())

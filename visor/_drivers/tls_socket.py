@@ -30,11 +30,14 @@ RECORD = 16_384
 def secure(plain: socket.socket, tls: TLS, address: Address, left: Callable[[], float]) -> socket.socket:
     """Shake hands on a connection, within `left()` seconds, and return what speaks TLS on it.
 
-    OSError says what is wrong, ValueError which file cannot be used; the connection is closed then.
+    OSError says what is wrong, also with a file; the connection is closed then.
     """
     secured = TlsSocket(plain)
     try:
         secured.shake(context_of(tls), name_of(tls, address), left)
+    except ValueError as error:  # a file that can no longer be used, or a name that no certificate can carry
+        secured.close()
+        raise OSError(str(error)) from error
     except BaseException:
         secured.close()
         raise

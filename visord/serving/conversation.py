@@ -408,7 +408,7 @@ class Conversation(Waits):
 
     def violate(self, why: str) -> None:
         """End the conversation: the stream cannot be read any further."""
-        if not self.greeted:
+        if not self.greeted and not self.closed:
             self._wire.strange(why)
         self.leave("bad_request", why)
 

@@ -634,7 +634,7 @@ class Driver:
             session.lost()
             if not isinstance(error, Exception):
                 raise  # called off, by `close`
-            if not isinstance(error, OSError | ValueError):
+            if not isinstance(error, OSError):
                 log.exception("connecting to %s failed in an unforeseen way", address)
             connected = connection.transport is not None
             self._failure = (
@@ -675,13 +675,16 @@ class Driver:
                     raise
 
     def _secured(self, address: Address) -> dict[str, Any]:
-        """Return what `create_connection` needs for TLS; ValueError, OSError for files that cannot be used."""
+        """Return what `create_connection` needs for TLS; OSError for files that can no longer be used."""
         tls = self._settings.tls
         if tls is None:
             return {}
         from visor._drivers.tls_files import context_of, name_of  # for those who speak it
 
-        return {"ssl": context_of(tls), "server_hostname": name_of(tls, address)}
+        try:
+            return {"ssl": context_of(tls), "server_hostname": name_of(tls, address)}
+        except ValueError as error:
+            raise OSError(str(error)) from error
 
     def _established(self, connection: Connection, address: Address) -> None:
         assert connection.transport is not None

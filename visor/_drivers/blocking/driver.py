@@ -791,7 +791,7 @@ class Driver:
             sock = open_socket(address, lambda: until - self._clock(), self._settings.tls)
             keep_alive(sock)
             self._greet(sock, until, waiter, address, guess)
-        except (OSError, ValueError) as error:  # the latter for files of TLS that have gone
+        except OSError as error:
             if self._failure is None or self._clock() < waiter.deadline:
                 # The last attempt is cut short by the deadline: those before it say more.
                 self._failure = error if str(error) else TimeoutError(f"no answer from {address}")
