@@ -36,6 +36,7 @@ from visor.protocol.verbs import RETRY
 from visord.pacing import BYTES_OF_UNIT, HEAVY, HEAVY_BYTES, Pace, whose
 from visord.queueing import FairQueue
 from visord.state import cost
+from visord.state.auth.principal import owner_of
 from visord.state.command import Command, encode, too_deep, unfit
 from visord.state.formats import FORMAT, OLDEST
 from visord.state.growth import grows
@@ -84,8 +85,8 @@ class Author(Waiter, Protocol):
         """Who is named in history."""
 
     @property
-    def owner(self) -> str:
-        """Whose what it has counts as; "" for the node itself."""
+    def principal(self) -> str:
+        """In whose name it writes, as the log has it (`state/auth/principal.py`); "" for the node itself."""
 
 
 class Batch:
@@ -113,6 +114,11 @@ class Batch:
         self.size = size
         self.whole = whole
         self.judged = judged
+
+    @property
+    def owner(self) -> str:
+        """Whose they are, for all that is counted."""
+        return owner_of(self.content[3])
 
     def split(self, count: int) -> tuple[Batch, Batch]:
         """Return the first `count` writes, and the others, as batches of their own."""
@@ -250,8 +256,9 @@ class Proposer:
 
     def submit(self, author: Author, frames: list[Message], size: int) -> None:
         """Queue writes of one connection, which its door has judged; `author.complete` gets their outcomes."""
-        owner = author.owner
-        content = [author.session, author.actor, frames, owner]
+        principal = author.principal
+        content = [author.session, author.actor, frames, principal]
+        owner = owner_of(principal)
         if owner != self._pace.last:
             self._pace.came(owner, self._time())
         self._queue.append(Batch(author, content, frames, size, True))
@@ -361,7 +368,7 @@ class Proposer:
         self._route.applies_long(index)
         if self._call_later is None:
             return
-        owners = {batch.content[3] for batch in batches}
+        owners = {batch.owner for batch in batches}
         owner = owners.pop() if len(owners) == 1 else self._who_made_most(batches)
         if owner:
             self._long = (index, owner, self._time())
@@ -370,7 +377,7 @@ class Proposer:
         work: dict[str, int] = {}
         for batch in batches:
             units = self._costs.fitting(batch.frames, sys.maxsize)[1] + batch.size // BYTES_OF_UNIT
-            work[batch.content[3]] = work.get(batch.content[3], 0) + units
+            work[batch.owner] = work.get(batch.owner, 0) + units
         return whose(work)
 
     def _pause(self, index: int) -> None:

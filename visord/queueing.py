@@ -19,6 +19,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
+from visord.state.auth.principal import owner_of
+
 CALM: Final = 256 * 1024
 """Bytes of waiting writes up to which no owner is told from others: about what one command takes."""
 
@@ -29,7 +31,7 @@ class Item(Protocol):
     size: int
     author: Any
     content: list[Any]
-    """`[session or None, actor, frames, owner]`."""
+    """`[session or None, actor, frames, principal]`."""
 
 
 T = TypeVar("T", bound=Item)
@@ -193,5 +195,5 @@ class FairQueue(Generic[T]):
 
 def _whose(item: Item) -> tuple[str, Any]:
     """Return the owner and the author of an item."""
-    session, _, _, owner = item.content
-    return owner, id(item.author) if session is None else session
+    session, _, _, principal = item.content
+    return owner_of(principal), id(item.author) if session is None else session

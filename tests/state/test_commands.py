@@ -74,8 +74,8 @@ def test_commands_of_the_format_before_are_read():
 
 def test_a_later_format_stops_the_node():
     machine = Machine()
-    with pytest.raises(UnknownFormat, match="format 3"):
-        machine.apply(1, 1, b"\0" + msgpack.packb([3, "whatever"]))
+    with pytest.raises(UnknownFormat, match="format 4"):
+        machine.apply(1, 1, b"\0" + msgpack.packb([4, "whatever"]))
     assert machine.index == 0
 
 

@@ -28,6 +28,8 @@ DIFF: Final = 16
 AT: Final = 17
 STATUS: Final = 18
 LEASES: Final = 19
+ACCESS: Final = 20
+"""A question about roles, users and tokens."""
 
 # -- writes: [verb, id, acked, ...] -------------------------------------------------------------------
 SET: Final = 30
@@ -41,8 +43,10 @@ REVOKE: Final = 37
 EXPIRE_LEASE: Final = 38
 """Never from a client: the leader proposes it."""
 RETRY: Final = 39
+AUTH: Final = 40
+"""A change of roles, users or tokens."""
 
-WRITES: Final = frozenset((SET, DELETE, TXN, REVERT, NOP, RETAIN, GRANT, REVOKE, RETRY))
+WRITES: Final = frozenset((SET, DELETE, TXN, REVERT, NOP, RETAIN, GRANT, REVOKE, RETRY, AUTH))
 """What a client may ask for: a leader takes nothing else from another member either."""
 FIRST_WRITE: Final = 30
 LAST_WRITE: Final = 49

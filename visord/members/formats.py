@@ -1,9 +1,9 @@
 """Which format commands are written in, while the members of a cluster run different versions.
 
-    member -> all         HELLO or CHALLENGE: "I read commands up to format 2" (nothing said: 1)
-    leader, 1 in force    writes format 1 until all members of its configuration have said 2 while it leads
-    leader, 2 in force    writes format 2, for good
-    any node with 2       lets in no member that reads less, dials none that does, and both sides log why
+    member -> all         HELLO or CHALLENGE: "I read commands up to format 3" (nothing said: 1)
+    leader, 1 in force    writes format 1 until all members of its configuration have said more while it leads
+    leader, 2 in force    has found that all read 2, and writes it until all have said 3; likewise with 3, for good
+    any node with 2       lets in no member that reads less, dials none that does, and both sides log why; 3 alike
 
 So no member ever meets a format in its log that it cannot read: it would have to stop (exit 76). A format is in force
 on a node as soon as the node has decided it as leader, stored an entry of it, or has it in its state; it never goes
@@ -31,7 +31,7 @@ from typing import Any, Final, Protocol
 from visord.peers import messages as msg
 from visord.raft.configuration import Configuration
 from visord.state import command as commands
-from visord.state.formats import FORMAT, OLDEST
+from visord.state.formats import FORMAT, OLDEST, OWNERS
 
 logger = logging.getLogger("visord.cluster")
 
@@ -100,8 +100,8 @@ class Formats:
 
     def stored(self, entries: Iterable[bytes]) -> None:
         """This node has these entries in its log, the newest first."""
-        if any(entry[:2] == b"\x00\x93" and entry[2:3] > b"\x01" for entry in entries):
-            self.reached(FORMAT)
+        found = (commands.format_of(entry) for entry in entries if entry[:2] == commands.BEGINNING)
+        self.reached(max(found, default=OLDEST))
 
     def read(self, entry: bytes) -> bytes:
         """Return an entry of the leader's with its decoded form. Raises `UnknownFormat` where it is not known."""
@@ -135,13 +135,13 @@ class Formats:
         for member in others:
             if network.reachable(member):
                 self._said[member] = network.reads(member)
+        read_by_all = min((self._said.get(member, OLDEST) for member in others), default=FORMAT)
+        self.reached(min(read_by_all, FORMAT))
         behind = tuple(member for member in others if self._said.get(member, OLDEST) < FORMAT)
-        if not behind:
-            self.reached(FORMAT)
-        elif behind != self._told:
+        if behind and behind != self._told:
             self._told = behind
             names = ", ".join(map(self._name, behind))
-            logger.info("commands keep format %d: %s run an older version or are away", OLDEST, names)
+            logger.info("commands keep format %d: %s run an older version or are away", self.in_force, names)
 
     def waits_for(self) -> list[str]:
         """Return the names of the members that keep the newest format from being used, as far as this node knows."""
@@ -163,7 +163,7 @@ class Formats:
 
     def send(self, member: str, message: list[Any]) -> bool:
         """Send a message about comparing, unless the member would take it for something else."""
-        if message[0] in OF_NOW and self._network.reads(member) < FORMAT:
+        if message[0] in OF_NOW and self._network.reads(member) < OWNERS:
             return False
         return self._send(member, message)
 

@@ -11,7 +11,7 @@ from visord.peers import messages as msg
 from visord.peers.messages import Handler
 from visord.proposer import HOLD_SECONDS, LOST, Batch, Proposer
 from visord.state.command import WRITE_WEIGHT, too_deep, well_formed
-from visord.state.formats import FORMAT, OLDEST
+from visord.state.formats import FORMAT, OLDEST, OWNERS
 from visord.state.refusal import NOT_LEADER, Refusal, bad_request
 
 NO_GROUP: Final = bad_request("group", "[number, session, actor, writes, owner]", [])
@@ -120,7 +120,7 @@ class Forwarding:
 
     def _dispatch(self, leader: str, batches: list[Batch]) -> bool:
         rows = []
-        fields = 4 if self._reads(leader) >= FORMAT else 3  # a leader of the older version knows no owners
+        fields = 4 if self._reads(leader) >= OWNERS else 3  # a leader of the older version knows no owners
         for batch in batches:
             self._last += 1
             rows.append([self._last, *batch.content[:fields]])
@@ -190,11 +190,15 @@ class Forwarding:
         if not self.leads():
             self._refuse(member, rows, NOT_LEADER._replace(details={}))
             return
-        if self.proposer.form() == OLDEST:  # members of the older version know no owners
+        named = self.proposer.form() != OLDEST
+        if not named:  # members of the older version know no owners
             rows = [[*row, ""] if len(row) == 4 else row for row in rows]
-        self._refuse(member, [row for row in rows if not _is_batch(row)], NO_GROUP)
+        odd: list[list[Any]] = []
         batches: list[Batch] = []
-        for row in filter(_is_batch, rows):
+        for row in rows:
+            if not _is_batch(row) or (named and not row[4]):
+                odd.append(row)
+                continue
             refusal = self.proposer.refusal(row[4])
             if refusal is None:
                 # `whole`: PLACED can name one place, and the other node finds its outcomes by that.
@@ -202,6 +206,7 @@ class Forwarding:
                 batches.append(Batch(author, row[1:], row[3], _weight(row[3]), whole=True))
             else:
                 self._refuse(member, [row], refusal)
+        self._refuse(member, odd, NO_GROUP)
         self.proposer.submit_batches(batches)
 
     def _refuse(self, member: str, rows: list[Any], refusal: Refusal) -> None:
@@ -212,7 +217,10 @@ class Forwarding:
 
 
 def _is_batch(row: list[Any]) -> bool:
-    """Tell whether a row is a batch as a door makes them. To be a member is no licence: nothing else is logged."""
+    """Tell whether a row is a batch as a door makes them. To be a member is no licence: nothing else is logged.
+
+    What is in nobody's name may do everything: where owners are known it is the leader's alone, and no batch of a door.
+    """
     return len(row) == 5 and well_formed(*row[1:]) and all(map(_is_write, row[3]))
 
 

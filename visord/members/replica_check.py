@@ -30,7 +30,7 @@ from visord.environment import Loop, Timer
 from visord.logs import about
 from visord.members import samples
 from visord.members.membership import Answer, Query
-from visord.members.samples import Points, Question
+from visord.members.samples import Point, Points, Question
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
 from visord.raft.configuration import Configuration
@@ -118,8 +118,8 @@ class Digests:
         self._loop = loop
         self._waiting: OrderedDict[tuple[int, int | None], _Wanted] = OrderedDict()
         self._steps: Generator[None, None, str | Refusal] | None = None
-        self._now: tuple[_Wanted, int, int]
-        """What is being computed: (wanted, the rev at its entry, the rev that is hashed)."""
+        self._now: tuple[_Wanted, Point]
+        """What is being computed: (wanted, where the machine stood at its entry)."""
         self._timer: Timer | None = None
         self._hashed = 0
         """Files of it that are done, about."""
@@ -154,7 +154,7 @@ class Digests:
                 self._answer(wanted, Content(None, None, f"entry {wanted.index} was applied too long ago"))
                 continue
             rev = place.rev if wanted.rev is None else wanted.rev
-            self._now = (wanted, place.rev, rev)
+            self._now = (wanted, place)
             self._steps = digest(machine.store, rev, slice_size=SLICE)
             self._hashed = 0
             self._step()
@@ -163,7 +163,8 @@ class Digests:
     def _step(self) -> None:
         if self._steps is None:
             return
-        wanted, at, _ = self._now
+        wanted, place = self._now
+        at = place.rev
         try:
             next(self._steps)
         except StopIteration as done:
@@ -172,7 +173,7 @@ class Digests:
             if isinstance(result, Refusal):
                 self._answer(wanted, Content(at, None, result.text))
             else:
-                held = Content(at, result)
+                held = Content(at, place.with_rights(result))
                 self.known.pop((wanted.index, wanted.rev), None)
                 self.known[wanted.index, wanted.rev] = held.told or ""
                 while len(self.known) > KEPT:

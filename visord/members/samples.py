@@ -3,11 +3,11 @@
     leader: SAMPLE n, index, first, after, upto ---> every member
     member: SAMPLED n, index, sample, why              once it has applied the entry `index`
 
-The *sample* of an entry is the rev that it left, the time, how many sessions and leases there are, and a digest of two
-portions of the tree at that rev: what the last few revs changed, and the next few hundred files, so that all files
-have their turn. "The same rev with other content" in a file that was just written, "one rev less", and what only an
-outcome or a lease shows are seen with the next sample; then all hash everything (`replica_check`), which decides who is
-wrong.
+The *sample* of an entry is the rev that it left, the time, how many sessions and leases there are, a digest of the
+roles, users and tokens once there are any, and one of two portions of the tree at that rev: what the last few revs
+changed, and the next few hundred files, so that all files have their turn. "The same rev with other content" in a file
+that was just written, "one rev less", and what only an outcome or a lease shows are seen with the next sample; then all
+hash everything (`replica_check`), which decides who is wrong.
 
     index 1041 -> rev 977       noted by every member when it applies the entry, for the last `NOTED` entries
     SAMPLE 5, 1041, 850, "/a", "/f" -> "977 1764... 12 3 5f0a..." of all, or not
@@ -34,6 +34,12 @@ class Point(NamedTuple):
     time: int
     sessions: int
     leases: int
+    rights: str = ""
+    """The digest of roles, users and tokens; "" while they are as they were in the beginning."""
+
+    def with_rights(self, digest: str) -> str:
+        """Return a digest of files with that of the rights at this place."""
+        return f"{digest} rights {self.rights}" if self.rights else digest
 
 
 class Question(NamedTuple):
@@ -56,7 +62,12 @@ class Points:
         index = machine.index
         store = machine.store
         self._noted[index % NOTED] = Point(
-            index, store.rev, machine.time, len(machine.sessions), store.leases.next
+            index,
+            store.rev,
+            machine.time,
+            len(machine.sessions),
+            store.leases.next,
+            machine.auth.digest,
         )
 
     def at(self, index: int) -> Point | None:
@@ -90,7 +101,8 @@ def answer(machine: Machine, place: Point, question: Question) -> str | None:
 
 
 def _sample(place: Point, digest: str) -> str:
-    return f"rev {place.rev} time {place.time} sessions {place.sessions} leases {place.leases} {digest}"
+    told = f"rev {place.rev} time {place.time} sessions {place.sessions} leases {place.leases} {digest}"
+    return place.with_rights(told)
 
 
 END: Final = "/\U0010ffff"

@@ -20,6 +20,7 @@ stops. What is odd *within* a batch (its actor, its session, a frame) is refused
 
     format 1    [session, actor, frames]            read with the owner ""
     format 2    [session, actor, frames, owner]
+    format 3    the same; the owner may be `user:NAME`, and each write is judged by what that user may do
 
 Which one is written: `members/formats.py`.
 """
@@ -30,9 +31,12 @@ from typing import Any, Final, TypeAlias
 
 import msgpack
 
-from visord.state.formats import FORMAT, OLDEST
+from visord.state.formats import FORMAT, OLDEST, OWNERS, RIGHTS
 
 FIRST_BYTE: Final = b"\x00"
+
+BEGINNING: Final = b"\x00\x93"
+"""Of every command: the first byte, and an array of three."""
 
 OTHER_FIRST_BYTES: Final = frozenset((b"\x01", b"\x02"))
 """First bytes of entries that are not for the machine: a leader's empty entry, and a configuration."""
@@ -53,7 +57,7 @@ Decoded: TypeAlias = tuple[int, list[Any]]
 """`(time_ms, batches)`: each batch a list of four, the third of them a list."""
 
 _MAX_TIME = 1 << 62
-_WIDTHS: Final[dict[int, int]] = {OLDEST: 3, FORMAT: 4}
+_WIDTHS: Final[dict[int, int]] = {OLDEST: 3, OWNERS: 4, RIGHTS: 4}
 """Fields of a batch, by format."""
 _CONTAINERS: Final = frozenset((list, dict))
 
@@ -82,7 +86,7 @@ def encode(time_ms: int, batches: list[Any], *, judged: bool = False, form: int 
                 use_bin_type=True,
             )
             return decode(FIRST_BYTE + packed)
-        command = Command(FIRST_BYTE + msgpack.packb([FORMAT, time_ms, batches], use_bin_type=True))
+        command = Command(FIRST_BYTE + msgpack.packb([form, time_ms, batches], use_bin_type=True))
         command.decoded = (time_ms, batches) if judged and 0 <= time_ms < _MAX_TIME else read(command)
     except (TypeError, OverflowError, UnknownFormat) as error:
         raise ValueError(f"the command cannot be logged: {error}") from error
@@ -98,7 +102,7 @@ def decode(data: bytes) -> Command:
 
 def format_of(command: bytes) -> int:
     """Return the format of what begins with FIRST_BYTE and is a command."""
-    return OLDEST if command[2:3] == b"\x01" else FORMAT
+    return command[2]
 
 
 def read(data: bytes) -> Decoded:

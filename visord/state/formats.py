@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-FORMAT: Final = 2
-"""The newest that this version reads and writes."""
 OLDEST: Final = 1
+OWNERS: Final = 2
+"""Batches name their owner, and commands are judged by what they cost."""
+RIGHTS: Final = 3
+"""An owner may be a user, and each write is judged by what its user may do."""
+FORMAT: Final = RIGHTS
+"""The newest that this version reads and writes."""

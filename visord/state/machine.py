@@ -9,11 +9,13 @@ the node stops (see `command.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any, Final
 
 from visor.protocol.limits import DEFAULT, Limits
 from visor.protocol.verbs import (
+    AUTH,
     DELETE,
     EXPIRE_LEASE,
     G_EXISTS,
@@ -30,6 +32,11 @@ from visor.protocol.verbs import (
 )
 from visord.state import command as commands
 from visord.state import cost, fields, lease_commands, refusal, writes
+from visord.state.auth.auth_store import AuthStore
+from visord.state.auth.effort import BATCH, COMMAND, Effort
+from visord.state.auth.judge import TOO_MUCH, Judge
+from visord.state.auth.principal import is_of, owner_of
+from visord.state.auth.rights import Rights
 from visord.state.command import (
     FIRST_BYTE,
     MAX_ACTOR,
@@ -40,7 +47,7 @@ from visord.state.command import (
     UnknownFormat,
 )
 from visord.state.fields import MAX_INT
-from visord.state.formats import FORMAT, OLDEST
+from visord.state.formats import OLDEST, RIGHTS
 from visord.state.history import FORGOTTEN, MAX_RECENT
 from visord.state.listing import Deferred
 from visord.state.refusal import Refusal, bad_request, text_of
@@ -52,7 +59,21 @@ from visord.state.store import Store
 class Machine:
     """The store, who has written to it, and the place in the log that they stand for."""
 
-    __slots__ = ("_asking", "format", "index", "retention", "sessions", "store", "term", "time")
+    __slots__ = (
+        "_asking",
+        "_effort",
+        "_form",
+        "_rights",
+        "auth",
+        "format",
+        "index",
+        "judge",
+        "retention",
+        "sessions",
+        "store",
+        "term",
+        "time",
+    )
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
         self.index = 0
@@ -63,8 +84,16 @@ class Machine:
         self.store = Store(limits)
         self.sessions = Sessions()
         self.retention = Retention()
+        self.auth = AuthStore(limits)
+        self.judge = Judge(self.auth, self._lease_owner, limits)
+        self._effort = Effort(0)
+        """What judging the batch that is applied may still cost."""
         self._asking: list[Any] = []
         """The batch that is applied."""
+        self._form = OLDEST
+        """The format of the command that is applied."""
+        self._rights: Rights | None = None
+        """What the author of the batch may do; None: everything."""
 
     def apply(self, index: int, term: int, command: bytes) -> list[list[Outcome]]:
         """Apply the committed entry `index`; return the outcomes by batch and frame.
@@ -86,14 +115,20 @@ class Machine:
             raise UnknownFormat(f"entry {index} of {len(command)} bytes begins with {first!r}: nothing known")
         decoded = command.decoded if type(command) is Command else None
         time, batches = commands.read(command) if decoded is None else decoded
-        self.index, self.term = index, term
-        if command[2:3] == b"\x01":  # its format
+        self.index, self.term, self._form = index, term, command[2]
+        if self._form == OLDEST:
             self.store.bounds, self.sessions.by_owner = cost.FORMAT_1, False
         else:
-            self.store.bounds, self.sessions.by_owner, self.format = cost.TODAY, True, FORMAT
+            self.store.bounds, self.sessions.by_owner = cost.TODAY, True
+            self.format = max(self.format, self._form)
         if time > self.time:
             self.time = time
-        outcomes = [self._batch(batch) for batch in batches]
+        outcomes = []
+        effort, left = self._effort, COMMAND
+        for batch in batches:
+            effort.left = given = min(BATCH, left)
+            outcomes.append(self._batch(batch))
+            left -= given - max(effort.left, 0)  # what is below was not spent: it was too much
         self.sessions.evict(self.time)
         self.retention.advance(self.store, self.time)
         while len(self.store.history.recent) > MAX_RECENT:  # nobody makes checkpoints
@@ -108,6 +143,21 @@ class Machine:
         store.limits = limits
         self.index, self.term, self.time, self.format = other.index, other.term, other.time, other.format
         self.sessions, self.retention = other.sessions, other.retention
+        self.take_rights(other.auth)
+
+    def take_rights(self, table: AuthStore) -> None:
+        """Judge by these roles, users and tokens from now on."""
+        self.auth = table
+        self.judge = Judge(table, self._lease_owner, self.store.limits)
+
+    def _owner(self) -> str:
+        """Whose what the batch makes is."""
+        author: str = self._asking[3]
+        return owner_of(author) if self._form >= RIGHTS else author
+
+    def _lease_owner(self, number: int) -> str | None:
+        lease = self.store.leases.by_id.get(number)
+        return None if lease is None else lease.owner
 
     def _batch(self, batch: list[Any]) -> list[Outcome]:
         session_id, actor, frames, owner = self._asking = batch
@@ -122,9 +172,13 @@ class Machine:
             )
         ):
             return [_malformed_batch(session_id, actor, owner)] * len(frames)
+        self._rights = None if self._form < RIGHTS else self.judge.rights(owner, self.time)
         if session_id is None:
             return self._frames(None, actor, frames)
         session = self.sessions.enter(session_id, self.time)
+        owner = owner_of(owner) if self._form >= RIGHTS else owner
+        if session is not None and self._form >= RIGHTS and not is_of(session.owner.name, owner):
+            return [_ANOTHERS] * len(frames)
         # A retry cannot begin a session that may have been forgotten, with what the write may have done before.
         lost = 0
         while session is None and lost < len(frames) and self._may_be_forgotten(frames[lost]):
@@ -156,9 +210,9 @@ class Machine:
         """
         store, time = self.store, self.time
         files, max_value, overwrite = store.files, store.limits.value, store.overwrite
-        actor = store.history.actor(actor)
+        rights, actor = self._rights, store.history.actor(actor)
         outcomes: list[Outcome] = []
-        for frame in frames:
+        for frame, may in zip(frames, self._sure(frames), strict=False):
             outcome: Outcome | None = None
             if type(frame) is list and len(frame) == 5 and frame[0] == SET:
                 verb, write, acked, path, value = frame
@@ -167,6 +221,9 @@ class Machine:
                 verb, write, acked, path, value, guard, arg = frame
             else:
                 outcomes.append(self._frame(session, actor, frame))
+                if self._rights is not rights:  # it has changed them: the rest is judged anew
+                    rest = frames[len(outcomes) :]
+                    return outcomes + [self._frame(session, actor, each) for each in rest]
                 continue
             if (
                 type(path) is str
@@ -181,6 +238,7 @@ class Machine:
                 and type(arg) is int
                 and 0 <= arg <= MAX_INT
                 and type(verb) is int
+                and may
             ):
                 file = files.get(path)
                 last = file.versions[-1] if file is not None else None
@@ -203,6 +261,24 @@ class Machine:
             outcomes.append(self._frame(session, actor, frame) if outcome is None else outcome)
         return outcomes
 
+    def _sure(self, frames: list[Any]) -> Iterable[bool]:
+        """Tell which frames are SETs that are granted; the others are judged one by one, when it is their turn."""
+        rights, effort = self._rights, self._effort
+        if rights is None:
+            return repeat(True)
+        written, price = rights.written, rights.price
+        found: list[bool] = []
+        for frame in frames:
+            sure = type(frame) is list and 4 < len(frame) < 8 and frame[0] == SET and type(frame[3]) is str
+            if sure:
+                effort.left -= price
+                known = written.get(frame[3]) if len(frame) == 5 else None
+                sure = effort.left >= 0 and (
+                    known is True or rights.may_set(frame[3], frame[5] if len(frame) > 5 else G_NONE)
+                )
+            found.append(sure)
+        return found
+
     def _frame(self, session: Session | None, actor: str, frame: Any) -> Outcome:
         """Apply one frame of any kind, once."""
         retry = forgotten = _is_retry(frame)
@@ -217,7 +293,7 @@ class Machine:
         if frame[0] == EXPIRE_LEASE and (session is not None or retry or not self._of_this_term(frame)):
             return bad_request("verb", "a write of a client, or an expiry of this term", frame[0])
         if session is None:
-            return _UNPROTECTED if retry else self._decide(actor, frame)[0]
+            return _UNPROTECTED if retry else self._judged(actor, frame)[0]
         write, acked = frame[1], frame[2]
         if write < session.acked:
             return _LOST if retry else bad_request("id", f"an id from {session.acked}", write)
@@ -228,7 +304,7 @@ class Machine:
             return _LOST
         session.acked = max(session.acked, acked)
         session.start = min(session.start, write)
-        outcome, kept = self._decide(actor, frame)
+        outcome, kept = self._judged(actor, frame)
         if kept is not None:
             session.keep(write, abridged(kept) if type(kept) is Refusal else kept)
         return outcome
@@ -236,6 +312,17 @@ class Machine:
     def _of_this_term(self, frame: list[Any]) -> bool:
         """An expiry counts only in the log of the leader that measured: the next one grants a full TTL first."""
         return len(frame) == 5 and type(frame[4]) is int and frame[4] == self.term
+
+    def _judged(self, actor: str, frame: list[Any]) -> tuple[Outcome, Outcome | None]:
+        """Decide a frame if its author may do what it does: by the rights of this very entry of the log."""
+        if self._rights is not None:
+            refused = self.judge.refusal(self._rights, owner_of(self._asking[3]), frame, self._effort)
+            if refused is not None:
+                return (
+                    refused,
+                    None if refused is TOO_MUCH else refused,
+                )  # with another command it may be less
+        return self._decide(actor, frame)
 
     def _decide(self, actor: str, frame: list[Any]) -> tuple[Outcome, Outcome | None]:
         """Plan what a well-formed frame does, then do it: once the store is touched nothing can fail.
@@ -246,8 +333,11 @@ class Machine:
             floor = self.retention.set(self.store, self.time, frame)
             return floor, floor
         if frame[0] == GRANT:
-            lease = lease_commands.grant(self.store, self._asking[3], self._asking[0], frame)
+            lease = lease_commands.grant(self.store, self._owner(), self._asking[0], frame)
             return lease, lease
+        if frame[0] == AUTH:
+            changed = self._change_rights(frame)
+            return changed, changed
         if frame[0] in _TENURE:
             answer = _TENURE[frame[0]](self.store, self.time, actor, frame)
             return answer, answer
@@ -281,6 +371,19 @@ class Machine:
         kept = refusal.session_lost(text, rev=rev) if plan.writes else None
         return Deferred(rev, *plan.answer) if plan.deferred else outcome, kept
 
+    def _change_rights(self, frame: list[Any]) -> Outcome:
+        """[40, id, acked, action, arguments, note = nil]  ->  [rev, version]: it takes no rev. Counts at once."""
+        if self._form < RIGHTS:
+            return bad_request("verb", "a write that all members know: one runs an older version", AUTH)
+        wrong = fields.length(frame, 5, 6) or fields.note(
+            frame[5] if len(frame) > 5 else None, self.store.limits
+        )
+        refused = wrong or self.auth.change(frame[3], frame[4], self.time)
+        if refused is not None:
+            return refused
+        self._rights = self.judge.rights(self._asking[3], self.time)
+        return [self.store.rev, self.auth.version]
+
 
 # They change the leases themselves, not only files.
 _TENURE: Final[dict[int, Callable[[Store, int, str, list[Any]], Outcome]]] = {
@@ -303,6 +406,7 @@ def _told_again(known: Outcome, frame: list[Any]) -> Outcome:
 
 
 _LOST = refusal.session_lost("what became of the write is not known here any more")
+_ANOTHERS = refusal.session_lost("the session belongs to another user")
 _UNPROTECTED = refusal.session_lost("a retry needs a session")
 
 

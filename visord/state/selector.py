@@ -93,6 +93,13 @@ class Selector:
         return cost.VISIT + self.cost(len(path)) if self.globs else cost.VISIT
 
 
+def raw_of(form: tuple[Any, ...]) -> list[Any]:
+    """Return the selector that has this form as a message holds it."""
+    if form[0] == SEL_ANY:
+        return [SEL_ANY, [list(part) for part in form[1:]]]
+    return list(form)
+
+
 def parse(raw: Any, limits: Limits) -> Selector | Refusal:
     """Return the selector that a message holds, or what is wrong with it."""
     if type(raw) is not list or not raw or type(raw[0]) is not int or not 0 <= raw[0] <= SEL_ANY:

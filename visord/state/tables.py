@@ -19,9 +19,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from visord.state.auth.auth_store import AuthStore
 from visord.state.command import UnknownFormat
 from visord.state.formats import FORMAT as COMMANDS
-from visord.state.formats import OLDEST
+from visord.state.formats import OLDEST, RIGHTS
 from visord.state.importing import CorruptHistory
 from visord.state.lease import Lease
 from visord.state.machine import Machine
@@ -29,11 +30,11 @@ from visord.state.retention import Retention
 from visord.state.sessions import Sessions
 from visord.state.version import ENTRY
 
-FORMAT: Final = 2
-"""Of the tables."""
-READABLE: Final = frozenset((1, FORMAT))
-"""Rows of format 1 know no owners. It is written as long as all commands were of format 1, so that a member of the
-version before can take over the checkpoint, and tells that when it is read: see `members/formats.py`."""
+FORMAT: Final = COMMANDS
+"""Of the tables: that of the newest command so far, which a member tells when it reads them (`members/formats.py`). So
+a member of a version before can take over the checkpoint as long as it can read the commands."""
+READABLE: Final = frozenset(range(OLDEST, FORMAT + 1))
+"""Rows of format 1 know no owners. Tables of format 3 have roles, users and tokens."""
 SESSION: Final = 0
 LEASE: Final = 1
 SLICE: Final = 500
@@ -44,7 +45,7 @@ def head_of(machine: Machine) -> dict[str, Any]:
     """Return the tables without rows; see `export_tables`."""
     store, retention = machine.store, machine.retention
     return {
-        "format": FORMAT if machine.format > OLDEST else 1,
+        "format": machine.format,
         "index": machine.index,
         "term": machine.term,
         "time": machine.time,
@@ -54,6 +55,7 @@ def head_of(machine: Machine) -> dict[str, Any]:
         "sessions": [],
         "forgotten": machine.sessions.forgotten,
         "leases": [store.leases.next, []],
+        **({"auth": machine.auth.rows()} if machine.format >= RIGHTS else {}),
     }
 
 
@@ -172,7 +174,12 @@ class Import:
         if unfit is not None:
             raise CorruptHistory(rev, unfit)
         machine.index, machine.term, machine.time = head["index"], head["term"], head["time"]
-        machine.format = COMMANDS if head["format"] > 1 else OLDEST
+        machine.format = head["format"]
+        if "auth" in head:
+            try:
+                machine.take_rights(AuthStore.of(head["auth"], store.limits))
+            except (ValueError, KeyError, TypeError) as error:
+                raise CorruptHistory(rev, f"roles, users and tokens cannot be read: {error}") from error
         machine.retention = Retention(*head["retention"])
         machine.sessions = self._sessions
         store.raise_floor(floor)

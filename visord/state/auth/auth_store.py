@@ -1,0 +1,388 @@
+"""Who there is and what each may do: replicated, changed at an index of the log, the same on all members.
+
+    table.change("set_role", {"name": "deployer", "grants": [["write", [1, "/apps"]]]})     -> None, or a Refusal
+    table.change("set_user", {"name": "ci", "roles": ["deployer"]})
+    table.change("add_token", {"id": "k3x9...", "user": "ci", "digest": b"...", "ttl": 0, "purpose": "laptop"})
+    table.rights("ci").may("write", "/apps/web/app")                                        -> True
+
+roles     name -> grants               a set of grants; `root` has all of them, is always there, and cannot be changed
+users     name -> roles, password      principals; `anonymous` is everybody who proves nothing, and always there
+tokens    id -> user, digest, expiry   what proves a user; the secret itself is never here
+
+As long as `anonymous` has the role `root` everybody may do everything: a cluster of before has that, and so has
+`visord dev`. A change that would leave nobody with admin on everything is refused. Whatever is refused changes nothing.
+
+Everything is bounded: each list by a count, all together by `MAX_BYTES`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+import msgpack
+
+from visor.protocol.limits import DEFAULT, Limits
+from visor.protocol.verbs import SEL_TREE
+from visord.state import fields as fields_of
+from visord.state import refusal
+from visord.state.auth.grant import ADMIN, RIGHTS, Grant, parse_grant
+from visord.state.auth.principal import ANONYMOUS, CERTIFICATE
+from visord.state.auth.rights import Rights
+from visord.state.refusal import Refusal, bad_request
+from visord.state.selector import Selector, parse
+
+ROOT: Final = "root"
+"""The role that may do everything."""
+MAX_ROLES: Final = 256
+MAX_GRANTS: Final = 256
+"""Of one role."""
+MAX_USERS: Final = 4096
+MAX_USER_ROLES: Final = 32
+MAX_TOKENS: Final = 8192
+MAX_USER_TOKENS: Final = 256
+MAX_PASSWORD: Final = 256
+"""Bytes of a password's digest, with how it was made."""
+MAX_PURPOSE: Final = 128
+MAX_BYTES: Final = 4 << 20
+"""Texts of everything together."""
+DIGEST: Final = 32
+"""Bytes of a token's digest (SHA-256)."""
+
+MAX_NAME: Final = 36
+"""Characters of a name: with its credential it fits into what the log keeps as the author (`principal.py`)."""
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@-]{0,34}[A-Za-z0-9])?")
+_TOKEN: Final = re.compile(r"[a-z0-9]{8,20}")
+MAX_TTL: Final = 100 * 366 * 86_400_000
+"""ms that a token may last: a hundred years."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A named set of grants."""
+
+    name: str
+    grants: tuple[Grant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A principal. `password`: the digest of one, with how it was made; None: it has none."""
+
+    name: str
+    roles: tuple[str, ...]
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What proves a user. `expires`: ms since 1970, 0 is never. `created`: the command's time."""
+
+    id: str
+    user: str
+    digest: bytes = field(repr=False)
+    expires: int
+    created: int
+    purpose: str
+
+
+def _all() -> Selector:
+    found = parse([SEL_TREE, "/"], DEFAULT)
+    assert isinstance(found, Selector)
+    return found
+
+
+EVERYTHING: Final = _all()
+NOTHING: Final = Rights(())
+_ROOT: Final = Role(ROOT, tuple(Grant(right, EVERYTHING) for right in RIGHTS))
+
+
+class AuthStore:
+    """See the module. `version` rises with each change: whoever keeps rights asks for them again then."""
+
+    def __init__(self, limits: Limits = DEFAULT) -> None:
+        self._limits = limits
+        self.version = 0
+        self.roles: dict[str, Role] = {ROOT: _ROOT}
+        self.users: dict[str, User] = {ANONYMOUS: User(ANONYMOUS, (ROOT,))}
+        self.tokens: dict[str, Token] = {}
+        self._rights: dict[str, Rights] = {}
+        self._rights_of: WeakValueDictionary[tuple[Any, ...], Rights] = WeakValueDictionary()
+        """Those of before that are in use: who has the same grants as before has the same rights."""
+        self._digest: str | None = None
+        self._bytes = _size(self.users[ANONYMOUS])
+
+    # -- asking -----------------------------------------------------------------------------------------------
+
+    def rights(self, name: str) -> Rights:
+        """Return what a user may do: what its roles grant, and what everybody may; nothing where it is unknown."""
+        found = self._rights.get(name)
+        if found is None:
+            user = self.users.get(name)
+            if user is None:
+                return NOTHING
+            roles = dict.fromkeys((*user.roles, *self.users[ANONYMOUS].roles))
+            grants = tuple(self.roles[role].grants for role in roles)
+            found = self._rights_of.get(grants)
+            if found is None:
+                found = self._rights_of[grants] = Rights(itertools.chain.from_iterable(grants))
+            self._rights[name] = found
+        return found
+
+    def proves(self, credential: str, user: str, now: int) -> bool:
+        """Tell whether a credential proves a user at a time in ms."""
+        if credential.startswith(
+            CERTIFICATE
+        ):  # doors judge those; what ends at an entry of the log is the user
+            return user in self.users
+        token = self.tokens.get(credential)
+        return token is not None and token.user == user and (token.expires == 0 or now < token.expires)
+
+    def next_expiry(self, now: int) -> int | None:
+        """Return when the next token expires that has not yet, in ms; None: none will."""
+        return min((token.expires for token in self.tokens.values() if token.expires > now), default=None)
+
+    @property
+    def digest(self) -> str:
+        """A digest of everything, equal where that is; "" of a table that was never changed."""
+        if self._digest is None:
+            packed: bytes = msgpack.packb(self.rows()) if self.version else b""
+            self._digest = hashlib.blake2b(packed, digest_size=8).hexdigest() if packed else ""
+        return self._digest
+
+    @property
+    def open(self) -> bool:
+        """Whether everybody may do everything."""
+        return ROOT in self.users[ANONYMOUS].roles
+
+    # -- changing ---------------------------------------------------------------------------------------------
+
+    def change(self, action: Any, arguments: Any, now: int) -> Refusal | None:
+        """Do one change at the command's time `now` (ms), or return why not."""
+        entry = _ACTIONS.get(action) if type(action) is str else None
+        if entry is None:
+            return bad_request("action", f"one of {', '.join(sorted(_ACTIONS))}", action)
+        do, required, optional = entry
+        if type(arguments) is not dict or not required <= arguments.keys() <= required | optional.keys():
+            expected = f"a map with {', '.join(sorted(required))}"
+            more = f" and perhaps {', '.join(sorted(optional))}" if optional else ""
+            return bad_request("arguments", expected + more, arguments)
+        refused = do(self, {**optional, **arguments}, now)
+        if refused is None:
+            self.version += 1
+            self._rights.clear()
+            self._digest = None
+        return refused
+
+    def _set_role(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
+        name, rows = fields["name"], fields["grants"]
+        wrong = _name("name", name) or fields_of.sequence("grants", rows, MAX_GRANTS)
+        if wrong is not None:
+            return wrong
+        if name == ROOT:
+            return bad_request("name", "another role than root, which cannot be changed", name)
+        grants: dict[tuple[Any, ...], Grant] = {}
+        for row in rows:
+            grant = parse_grant(row, self._limits)
+            if isinstance(grant, Refusal):
+                return grant
+            grants[(grant.right, grant.selector.form)] = grant
+        role = Role(name, tuple(grants.values()))
+        roles = {**self.roles, name: role}
+        if self._ruled(self.users.values(), self.roles) and not self._ruled(self.users.values(), roles):
+            return _locked_out(name)
+        return self._put(self.roles, name, role, MAX_ROLES, "roles")
+
+    def _delete_role(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
+        name = fields["name"]
+        if type(name) is not str or name not in self.roles:
+            return _unknown("role", name)
+        users = [user.name for user in self.users.values() if name in user.roles]
+        if name == ROOT or users:
+            why = f"a role that no user has: {', '.join(users[:5])} {'have' if users[1:] else 'has'} it"
+            return bad_request("name", why if users else "another role than root", name)
+        self._take(self.roles, name)
+        return None
+
+    def _set_user(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
+        """Make a user, or give it other roles; its password stays, unless there is another one."""
+        name, roles, password = fields["name"], fields["roles"], fields["password"]
+        wrong = (
+            _name("name", name) or fields_of.sequence("roles", roles, MAX_USER_ROLES) or _password(password)
+        )
+        if wrong is not None:
+            return wrong
+        for role in roles:
+            if type(role) is not str or role not in self.roles:
+                return _unknown("role", role)
+        if name == ANONYMOUS and password is not None:
+            return bad_request("password", "none for anonymous, who proves nothing", "one")
+        before = self.users.get(name)
+        kept = before.password if before is not None and password is None else password
+        user = User(name, tuple(dict.fromkeys(roles)), kept or None)
+        return self._locks_out(user, name) or self._put(self.users, name, user, MAX_USERS, "users")
+
+    def _delete_user(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
+        name = fields["name"]
+        if type(name) is not str or name not in self.users:
+            return _unknown("user", name)
+        if name == ANONYMOUS:
+            return bad_request("name", "another user than anonymous: take its roles away", name)
+        refused = self._locks_out(None, name)
+        if refused is not None:
+            return refused
+        for token in [token.id for token in self.tokens.values() if token.user == name]:
+            self._take(self.tokens, token)
+        self._take(self.users, name)
+        return None
+
+    def _add_token(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
+        number, user, digest = fields["id"], fields["user"], fields["digest"]
+        ttl, purpose = fields["ttl"], fields["purpose"]
+        if type(number) is not str or _TOKEN.fullmatch(number) is None or number in self.tokens:
+            return bad_request("id", "8 to 20 small letters and digits that no token has", number)
+        if type(user) is not str or user not in self.users or user == ANONYMOUS:
+            return _unknown("user", user)
+        if type(digest) is not bytes or len(digest) != DIGEST:
+            return bad_request("digest", f"{DIGEST} bytes", "something else")
+        if type(ttl) is not int or not 0 <= ttl < MAX_TTL:
+            return bad_request("ttl", "ms from the command's time on, or 0 for ever", ttl)
+        if type(purpose) is not str or len(purpose) > MAX_PURPOSE:
+            return bad_request("purpose", refusal.text_of(MAX_PURPOSE), purpose)
+        if sum(token.user == user for token in self.tokens.values()) >= MAX_USER_TOKENS:
+            return refusal.too_large("tokens of one user", MAX_USER_TOKENS, MAX_USER_TOKENS + 1)
+        token = Token(number, user, digest, now + ttl if ttl else 0, now, purpose)
+        return self._put(self.tokens, number, token, MAX_TOKENS, "tokens")
+
+    def _revoke_token(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
+        number = fields["id"]
+        if type(number) is not str or number not in self.tokens:
+            return _unknown("token", number)
+        self._take(self.tokens, number)
+        return None
+
+    def _locks_out(self, user: User | None, name: str) -> Refusal | None:
+        """Refuse what would leave nobody with admin on everything: `user` is what `name` is to become."""
+        after = [each for each in self.users.values() if each.name != name]
+        if user is not None:
+            after.append(user)
+        if self._ruled(self.users.values(), self.roles) and not self._ruled(after, self.roles):
+            return _locked_out(name)
+        return None
+
+    @staticmethod
+    def _ruled(users: Iterable[User], roles: Mapping[str, Role]) -> bool:
+        """Tell whether somebody has admin on everything."""
+        ruling = {
+            role.name
+            for role in roles.values()
+            if any(grant.right == ADMIN and grant.selector.form == EVERYTHING.form for grant in role.grants)
+        }
+        return any(not ruling.isdisjoint(user.roles) for user in users)
+
+    # -- keeping ----------------------------------------------------------------------------------------------
+
+    def rows(self) -> dict[str, Any]:
+        """Return everything as plain rows, in an order that only the content decides."""
+        return {
+            "version": self.version,
+            "roles": [
+                [role.name, [grant.row for grant in role.grants]]
+                for role in sorted(self.roles.values(), key=lambda role: role.name)
+                if role.name != ROOT
+            ],
+            "users": [
+                [user.name, list(user.roles), user.password]
+                for user in sorted(self.users.values(), key=lambda user: user.name)
+            ],
+            "tokens": [
+                [token.id, token.user, token.digest, token.expires, token.created, token.purpose]
+                for token in sorted(self.tokens.values(), key=lambda token: token.id)
+            ],
+        }
+
+    @classmethod
+    def of(cls, rows: Mapping[str, Any], limits: Limits = DEFAULT) -> AuthStore:
+        """Return the table that has these rows; ValueError when they cannot be such."""
+        table = cls(limits)
+        for name, grants in rows["roles"]:
+            table._must(table._set_role({"name": name, "grants": grants}, 0))
+        table._take(table.users, ANONYMOUS)
+        for name, roles, password in rows["users"]:
+            table._must(table._set_user({"name": name, "roles": roles, "password": password}, 0))
+        for number, user, digest, expires, created, purpose in rows["tokens"]:
+            ttl = expires - created if expires else 0
+            token = {"id": number, "user": user, "digest": digest, "ttl": ttl, "purpose": purpose}
+            table._must(table._add_token(token, created))
+        if ANONYMOUS not in table.users:
+            raise ValueError("there is no anonymous user")
+        table.version, table._digest = rows["version"], None
+        return table
+
+    @staticmethod
+    def _must(refused: Refusal | None) -> None:
+        if refused is not None:
+            raise ValueError(refused.text)
+
+    # -- bounds -----------------------------------------------------------------------------------------------
+
+    def _put(self, rows: dict[str, Any], key: str, row: Any, most: int, what: str) -> Refusal | None:
+        if key not in rows and len(rows) >= most:
+            return refusal.too_large(what, most, len(rows) + 1)
+        size = self._bytes + _size(row) - _size(rows.get(key))
+        if size > MAX_BYTES:
+            return refusal.too_large("all roles, users and tokens", MAX_BYTES, size)
+        self._bytes = size
+        rows[key] = row
+        return None
+
+    def _take(self, rows: dict[str, Any], key: str) -> None:
+        self._bytes -= _size(rows.pop(key))
+
+
+def _size(row: Any) -> int:
+    """Return about what a row takes in a checkpoint."""
+    if isinstance(row, Role):
+        return len(row.name) + sum(16 + len(str(grant.selector.form)) for grant in row.grants)
+    if isinstance(row, User):
+        return len(row.name) + sum(map(len, row.roles)) + len(row.password or "")
+    return 0 if row is None else len(row.id) + len(row.user) + DIGEST + 20 + len(row.purpose)
+
+
+def _name(what: str, content: Any) -> Refusal | None:
+    if type(content) is str and _NAME.fullmatch(content):
+        return None
+    return bad_request(what, f"1 to {MAX_NAME} letters, digits and . _ @ - between them", content)
+
+
+def _password(content: Any) -> Refusal | None:
+    if content is None or (type(content) is str and len(content) <= MAX_PASSWORD and content.isascii()):
+        return None
+    return bad_request(
+        "password", f"the digest of one, of at most {MAX_PASSWORD} characters", "something else"
+    )
+
+
+def _locked_out(name: str) -> Refusal:
+    return bad_request("name", "a change that leaves somebody with admin on everything", name)
+
+
+def _unknown(what: str, content: Any) -> Refusal:
+    return bad_request(what, f"a {what} that there is", content)
+
+
+_Action = Callable[[AuthStore, Mapping[str, Any], int], Refusal | None]
+_ACTIONS: Final[dict[str, tuple[_Action, frozenset[str], dict[str, Any]]]] = {
+    "set_role": (AuthStore._set_role, frozenset(("name", "grants")), {}),
+    "delete_role": (AuthStore._delete_role, frozenset(("name",)), {}),
+    "set_user": (AuthStore._set_user, frozenset(("name", "roles")), {"password": None}),
+    "delete_user": (AuthStore._delete_user, frozenset(("name",)), {}),
+    "add_token": (AuthStore._add_token, frozenset(("id", "user", "digest")), {"ttl": 0, "purpose": ""}),
+    "revoke_token": (AuthStore._revoke_token, frozenset(("id",)), {}),
+}
+"""What each does, the arguments that it needs, and those that may be left out with their defaults."""
