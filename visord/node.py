@@ -107,6 +107,8 @@ class Node:
         self._closed = False
         self.on_applied: Callable[[], None] = lambda: None
         """Something was applied, or another state was taken over."""
+        self.on_second: Callable[[], None] = lambda: None
+        """A second is over."""
         self.on_addresses: Callable[[list[str]], None] = lambda addresses: None
         """The members that clients find have changed."""
         self.on_divergence: Callable[[Refusal], None] = lambda refusal: None
@@ -212,7 +214,9 @@ class Node:
             first_id,
         )
         self.membership.queries["hash"] = self.replica_check.query
-        self.lease_questions = LeaseQuestions(self.leases.request, engine, send, loop.time, first_id)
+        self.lease_questions = LeaseQuestions(
+            self.leases.request, engine, send, loop.time, first_id, lambda: self.formats.in_force
+        )
         self._assemble_members(first_id)
 
     def _assemble_members(self, first_id: int) -> None:
@@ -284,6 +288,7 @@ class Node:
         now = self._loop.time()
         if now >= self._next_second:
             self._next_second = now + SECOND
+            self.on_second()
             self.shares.sweep(now)
             self.hub.tick(now)
             self.pump.wake()
@@ -374,9 +379,8 @@ class Node:
         if self.machine.format > self.formats.in_force:
             self.formats.reached(self.machine.format)
         self.replica_check.applied()
-        self._applied.seen(
-            self.machine, command, self.audit, mine=term == self.engine.term and self.engine.is_leader
-        )
+        mine = term == self.engine.term and self.engine.is_leader
+        self._applied.seen(self.machine, command, outcomes, self.audit, mine=mine)
         if type(command) is Command:
             command.decoded = None  # the log keeps the bytes; the decoded form has served
         if not self.readiness.readable:

@@ -24,8 +24,8 @@ IMPURE = {
 
 # fmt: off
 VALUES = {
-    "visor.codecs", "visor.errors", "visor.guard", "visor.members", "visor.op", "visor.paths", "visor.protocol",
-    "visor.select", "visor.values", "visor._version",
+    "visor.auth", "visor.codecs", "visor.errors", "visor.guard", "visor.members", "visor.op", "visor.paths",
+    "visor.protocol", "visor.select", "visor.values", "visor._version",
 }
 """What the client's public values are made in: they know no connection."""
 SHARED_DRIVERS = {

@@ -9,8 +9,11 @@ from typing import Any
 
 from visor.protocol import verbs as v
 from visor.protocol.frames import Decoder
+from visord.audit.auditor import Silent
+from visord.serving.authorization import Authorization
 from visord.serving.backend import CONFIRMATION, UntilRev, Wait
 from visord.serving.conversation import Conversation
+from visord.serving.reporting import Reporting
 from visord.serving.shares import Patience, Shares
 from visord.serving.turns import Turns
 from visord.state.command import encode as command
@@ -26,6 +29,8 @@ class Node:
         machine = Machine()
         machine.apply(1, 1, command(1, [[None, "me", [[v.SET, 1, 0, "/a", b"1"]], ""]]))
         self.store = machine.store
+        self.authorization = Authorization(machine, lambda: 0)
+        self.reporting = Reporting(Silent)
         self.soon: deque[Callable[[], None]] = deque()
         self.now = 0.0
         self.shares = Shares(Turns(self.soon.append, self.clock), 1 << 20, 1 << 20, Patience())
@@ -89,6 +94,8 @@ class Wire:
 
     def unsent(self) -> int:
         return 0
+
+    certificate = None
 
     def greeted(self) -> None: ...
 

@@ -10,6 +10,7 @@ import pytest
 
 from visor.protocol import verbs as v
 from visord.serving.backend import CONFIRMATION, Backend, UntilRev
+from visord.state.auth.auth_store import AuthStore
 from visord.state.refusal import Refusal
 
 NOW = 42.0
@@ -45,6 +46,7 @@ class World:
             credit=lambda client, watch, size: self.calls.append(("credit", watch, size)),
             progress=lambda client, watch: self.calls.append(("progress", watch)),
             resume=lambda client: self.calls.append(("resume",)),
+            judge_again=lambda: self.calls.append("judged again"),
         )
         self.node: Any = SimpleNamespace(
             hub=hub,
@@ -60,7 +62,8 @@ class World:
             read_index=SimpleNamespace(ask=None),
             lease_questions=SimpleNamespace(ask=None),
             membership=None,
-            environment=SimpleNamespace(loop=SimpleNamespace(time=lambda: NOW)),
+            environment=SimpleNamespace(loop=SimpleNamespace(time=lambda: NOW), clock_ms=lambda: 0),
+            machine=SimpleNamespace(auth=AuthStore()),
             on_applied=None,
         )
         self.backend = Backend(self.node)
@@ -180,3 +183,12 @@ def test_what_may_let_the_hub_deliver_wakes_it() -> None:
     assert world.calls == [
         ("credit", 3, 100), "pump", ("progress", 3), "pump", ("resume",), "pump", ("unsubscribe", 3),
     ]  # fmt: skip
+
+
+def test_watches_are_judged_again_when_rights_have_changed_and_only_then() -> None:
+    world = World()
+    world.reaches(11)
+    world.node.machine.auth.version = 1
+    world.reaches(12)
+    world.reaches(13)
+    assert world.calls == ["judged again"]

@@ -222,21 +222,21 @@ def test_the_weight_of_unanswered_writes_is_bounded_as_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "name"),
+    ("message", "name", "also"),
     [
-        ([v.KEEPALIVE, 2, [5]], "ask"),
-        ([v.LEASE, 2, 5], "ask"),
-        ([v.MEMBERS, 2], "operate"),
-        ([v.ADMIN, 2, "x"], "operate"),
+        ([v.KEEPALIVE, 2, [5]], "ask", ["10.0.0.7"]),  # and who asks: the leader judges
+        ([v.LEASE, 2, 5], "ask", ["10.0.0.7"]),
+        ([v.MEMBERS, 2], "operate", []),
+        ([v.ADMIN, 2, "x"], "operate", []),
     ],
 )
 def test_what_others_answer_is_told_when_it_comes_and_not_after_it_was_cancelled(
-    message: list[Any], name: str
+    message: list[Any], name: str, also: list[Any]
 ) -> None:
     client = Client()
     assert client.say(message) == []
     ((called, (*asked, reply)),) = client.calls
-    assert (called, asked[0], asked[1]) == (name, message[0], message[2:])
+    assert (called, asked[0], asked[1]) == (name, message[0], message[2:] + also)
     reply({"done": True})
     assert client.heard() == [[v.OK, 2, {"done": True}]]
     client.say([message[0], 3, *message[2:]])

@@ -31,7 +31,7 @@ class Client:
 
     def __init__(self, session: bytes | None = None) -> None:
         self.session, self.actor = session, "me"
-        self.owner = "10.0.0.7"
+        self.principal = "10.0.0.7"
         self.told: list[tuple[Any, Any]] = []
 
     def complete(self, frames: list[Any], outcomes: list[Any]) -> None:
@@ -217,11 +217,25 @@ def test_what_another_node_sent_is_refused_as_a_whole() -> None:
     )
     forwarding.proposer = world.proposer
     forwarding.on_forward(
-        "r", [msg.FORWARD, [[1, None, "me", [DELETE, GOOD], ""], [2, None, "me", [DELETE], ""]]]
+        "r", [msg.FORWARD, [[1, None, "me", [DELETE, GOOD], "h"], [2, None, "me", [DELETE], "h"]]]
     )
     world.run()
     assert [message[1:3] for message in said] == [[[1], "no_space"]]
-    assert [made.decoded[1] for made in world.log] == [[[None, "me", [DELETE], ""]]]  # type: ignore[index]
+    assert [made.decoded[1] for made in world.log] == [[[None, "me", [DELETE], "h"]]]  # type: ignore[index]
+
+
+def test_in_nobodys_name_only_the_leader_itself_writes() -> None:
+    """What is in nobody's name may do everything: a member that sends such a batch on has it from nobody."""
+    world = World()
+    said: list[list[Any]] = []
+    forwarding = Forwarding(
+        LEADER, lambda member, message: bool(said.append(message)) or True, lambda: 0.0, 0
+    )
+    forwarding.proposer = world.proposer
+    forwarding.on_forward("r", [msg.FORWARD, [[1, None, "me", [GOOD], ""], [2, None, "me", [GOOD], "h"]]])
+    world.run()
+    assert [message[1:3] for message in said if message[0] == msg.REFUSED] == [[[1], "bad_request"]]
+    assert [made.decoded[1] for made in world.log] == [[[None, "me", [GOOD], "h"]]]  # type: ignore[index]
 
 
 def test_a_queue_of_refused_writes_is_no_recursion() -> None:
@@ -417,7 +431,7 @@ class Paced(Shop):
 
 def test_who_makes_long_commands_leaves_twice_as_much_time_to_others() -> None:
     world, hostile, good = Paced(), Client(), Client()
-    good.owner = "10.0.0.8"
+    good.principal = "10.0.0.8"
     world.proposer.submit(good, [priced(100, 10)], 10)
     assert world.serve() == [100]
     for ident in range(1, 4):
@@ -445,7 +459,7 @@ def test_nobody_is_paused_where_nobody_else_writes() -> None:
 
 def test_what_is_paused_is_refused_with_all_others_when_the_node_stops() -> None:
     world, hostile, good = Paced(), Client(), Client()
-    good.owner = "10.0.0.8"
+    good.principal = "10.0.0.8"
     world.proposer.submit(good, [priced(100, 10)], 10)
     world.serve()
     for ident in range(1, 3):

@@ -14,6 +14,7 @@ from visord.audit import recorded
 from visord.audit.auditor import Silent
 from visord.state.command import Command, read
 from visord.state.machine import Machine
+from visord.state.refusal import Refusal
 
 _USER: Final = "user:"
 
@@ -22,20 +23,40 @@ class Applied:
     """Remembers up to where the counters were seen."""
 
     def __init__(self, machine: Machine) -> None:
-        self._retains = machine.retention.asked
+        self._seen = _counters(machine)
 
-    def seen(self, machine: Machine, command: bytes, audit: Silent, *, mine: bool) -> None:
-        """An entry was applied. `mine`: this node leads in its term."""
-        asked = machine.retention.asked
-        if asked == self._retains:
+    def seen(
+        self, machine: Machine, command: bytes, outcomes: list[list[Any]], audit: Silent, *, mine: bool
+    ) -> None:
+        """An entry was applied, with these outcomes by batch and frame. `mine`: this node leads in its term."""
+        counters = _counters(machine)
+        if counters == self._seen:
             return
-        self._retains = asked
-        if mine:
-            for actor, owner, frame in _frames(command):
-                if frame[:1] == [verbs.RETAIN]:
-                    reason = f"RETAIN {' '.join(map(str, frame[3:6]))} (revs, ms, floor); signed {actor}"
-                    at = {"rev": machine.store.rev, "request": frame[1]}
-                    audit.record(recorded.RETAIN, **who(owner), **at, verb="RETAIN", reason=reason)
+        self._seen = counters
+        if not mine:
+            return
+        for actor, owner, frame in _done(command, outcomes):
+            at = {"rev": machine.store.rev, "request": frame[1]}
+            if frame[:1] == [verbs.RETAIN]:
+                reason = f"RETAIN {' '.join(map(str, frame[3:6]))} (revs, ms, floor); signed {actor}"
+                audit.record(recorded.RETAIN, **who(owner), **at, verb="RETAIN", reason=reason)
+            elif frame[:1] == [verbs.AUTH]:
+                reason = f"{_change(frame)}; signed {actor}"
+                audit.record(recorded.RIGHTS, **who(owner), **at, verb="AUTH", reason=reason)
+
+
+def _counters(machine: Machine) -> tuple[int, int]:
+    return machine.retention.asked, machine.auth.version
+
+
+def _change(frame: list[Any]) -> str:
+    """Return what a change of rights does, without a digest of anything."""
+    action, arguments = frame[3:5] if len(frame) > 4 else ("?", {})
+    told = [str(action)]
+    for name in ("name", "id", "user", "roles", "grants", "ttl"):
+        if type(arguments) is dict and name in arguments:
+            told.append(f"{name}={arguments[name]}")
+    return " ".join(told)
 
 
 def who(owner: str) -> dict[str, str]:
@@ -46,13 +67,13 @@ def who(owner: str) -> dict[str, str]:
     return {"user": user, "credential": credential}
 
 
-def _frames(command: bytes) -> Iterator[tuple[str, str, list[Any]]]:
-    """Yield (actor, owner, frame) of a command's writes, of a repeated one what is inside."""
+def _done(command: bytes, outcomes: list[list[Any]]) -> Iterator[tuple[str, str, list[Any]]]:
+    """Yield (actor, owner, frame) of a command's writes that were not refused; of a repeated one what is inside."""
     decoded = command.decoded if isinstance(command, Command) else None
     _, batches = decoded or read(command)
-    for _, actor, frames, owner in batches:
-        for frame in frames:
-            if type(frame) is not list:
+    for (_, actor, frames, owner), told in zip(batches, outcomes, strict=True):
+        for frame, outcome in zip(frames, told, strict=True):
+            if type(frame) is not list or isinstance(outcome, Refusal):
                 continue
             inner = frame[2] if len(frame) > 2 and frame[0] == verbs.RETRY else frame
             if type(inner) is list and len(inner) > 1:

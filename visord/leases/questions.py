@@ -15,6 +15,7 @@ from visord.leases.service import Reply
 from visord.members.leader_calls import CallKind, Consensus, Fields, LeaderCalls
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
+from visord.state.formats import RIGHTS
 from visord.state.refusal import NO_LEADER, Refusal
 
 PATIENCE_SECONDS: Final = 2.0
@@ -39,8 +40,10 @@ class LeaseQuestions:
         send: Callable[[str, list[Any]], bool],
         time: Callable[[], float],
         first_id: int,
+        form: Callable[[], int],
     ) -> None:
         self._answer = answer
+        self._form = form
         self._time = time
         kind = CallKind(
             msg.KEEP,
@@ -54,8 +57,12 @@ class LeaseQuestions:
         self.handlers: dict[int, Handler] = self._calls.handlers
 
     def ask(self, verb: int, arguments: list[Any], reply: Reply) -> None:
-        """Have a question answered by the leader, whichever member that is; `reply` may be called within this call."""
+        """Have a question answered by the leader, whichever member that is; `reply` may be called within this call.
 
+        `arguments`: what is asked, and the author that asks.
+        """
+        if self._form() < RIGHTS:
+            del arguments[1:]  # an older leader knows no authors
         self._calls.ask([verb, arguments], partial(_tell, reply), self._time() + PATIENCE_SECONDS)
 
     def _serve(self, member: str, fields: Fields, reply: Callable[[Fields], None]) -> None:

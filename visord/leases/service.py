@@ -18,8 +18,11 @@ from visor.protocol.verbs import EXPIRE_LEASE, KEEPALIVE, LEASE
 from visord.leases.lessor import STALL, Lessor
 from visord.proposer import Author
 from visord.state import fields
+from visord.state.auth.effort import MESSAGE, Effort
+from visord.state.auth.principal import NOBODY, owner_of
+from visord.state.command import MAX_OWNER
 from visord.state.machine import Machine
-from visord.state.refusal import NOT_LEADER, Refusal, bad_request
+from visord.state.refusal import NOT_LEADER, Refusal, bad_request, text_of
 
 BUDGET: Final = 8192
 """Leases and files that one command of expiries takes away, about: 10 ms of applying."""
@@ -48,7 +51,7 @@ class LeaseService:
 
     session: Final = None
     actor: Final = "visord"
-    owner: Final = ""
+    principal: Final = NOBODY
     """As an author of writes: nobody's client."""
 
     def __init__(
@@ -139,7 +142,8 @@ class LeaseService:
     # -- what clients ask -----------------------------------------------------------------------------
 
     def request(self, verb: int, arguments: list[Any], reply: Reply) -> None:
-        """Answer KEEPALIVE or LEASE, whose fields after the id are `arguments`: as the leader, or with a Refusal.
+        """Answer KEEPALIVE or LEASE: as the leader, or with a Refusal. `arguments`: what is asked, and who asks, as the
+        author of a write is named; left out by a cluster that knows no rights yet.
 
         A keep-alive for a lease whose expiry is proposed waits for what becomes of that: it is never told "kept" of a
         lease that then goes, nor "gone" of one that then stays.
@@ -151,9 +155,11 @@ class LeaseService:
         self._confirm(lambda refusal: self._answer(verb, arguments, reply, refusal))
 
     def _malformed(self, verb: int, arguments: list[Any]) -> Refusal | None:
-        wrong = fields.length([verb, 0, *arguments], 3, 3)
+        wrong = fields.length([verb, 0, *arguments], 3, 4)
         if wrong is not None:
             return wrong
+        if len(arguments) > 1 and (type(arguments[1]) is not str or len(arguments[1]) > MAX_OWNER):
+            return bad_request("author", text_of(MAX_OWNER), arguments[1])
         if verb == LEASE:
             return fields.integer("lease", arguments[0], 1)
         wrong = fields.sequence("leases", arguments[0], self._limits.operations)
@@ -163,14 +169,23 @@ class LeaseService:
 
     def _answer(self, verb: int, arguments: list[Any], reply: Reply, refusal: Refusal | None) -> None:
         self._observe()
-        if refusal is None and not self.lessor.leading:
-            refusal = NOT_LEADER
+        if refusal is None:
+            refusal = self._denial(verb, arguments) if self.lessor.leading else NOT_LEADER
         if refusal is not None:
             reply(refusal)
         elif verb == KEEPALIVE:
             self._keep(arguments, reply)
         else:
             reply(self._describe(arguments[0]))
+
+    def _denial(self, verb: int, arguments: list[Any]) -> Refusal | None:
+        """Return why this must not be answered: here all that was acknowledged is known, so also whose a lease is."""
+        author = arguments[1] if len(arguments) > 1 else NOBODY
+        judge = self._machine.judge
+        rights = judge.rights(author, self._machine.time)
+        if rights is None:
+            return None
+        return judge.refusal(rights, owner_of(author), [verb, 1, arguments[0]], Effort(MESSAGE))
 
     def _keep(self, arguments: list[Any], reply: Reply) -> None:
         lessor = self.lessor

@@ -15,12 +15,15 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
+from visord.audit.auditor import Silent
 from visord.environment import Environment
 from visord.leases.questions import LeaseQuestions
 from visord.members.read_index import ReadIndex
 from visord.proposer import Proposer
 from visord.serving import status
 from visord.serving.admin import Admin
+from visord.serving.authorization import Authorization
+from visord.serving.reporting import Reporting
 from visord.state import fields
 from visord.state.refusal import Refusal
 from visord.waiting import Waiting
@@ -68,9 +71,14 @@ class Node(status.Node, Protocol):
 
     on_applied: Callable[[], None]
     """Called when something was applied, or another state was taken over."""
+    on_second: Callable[[], None]
+    """Called once a second."""
 
     @property
     def environment(self) -> Environment: ...
+
+    @property
+    def audit(self) -> Silent: ...
 
     @property
     def pump(self) -> Pump: ...
@@ -96,6 +104,8 @@ class Backend:
         """Requests that wait for a rev: (who asked, id)."""
         self.cluster = node.cluster
         self.store = node.store
+        self.authorization = Authorization(node.machine, node.environment.clock_ms)
+        self.reporting = Reporting(lambda: node.audit)
         self.shares = node.shares
         self.admission = node.admission
         self.readiness = node.readiness
@@ -107,7 +117,7 @@ class Backend:
         """`ask_leader(verb, arguments, reply)`: have KEEPALIVE or LEASE answered by the leader."""
         self.operate = Admin(node.membership, self._facts, node.audit).request
         """`operate(verb, fields, owner, reply)`: do MEMBERS or ADMIN."""
-        node.on_applied = self._applied
+        node.on_applied, node.on_second = self._applied, self.tick
 
     # -- reads ----------------------------------------------------------------------------------------
 
@@ -116,6 +126,8 @@ class Backend:
         at = mode = None
         if message[0] in WITH_AT:
             at = message[AT] if len(message) > AT else None
+            mode = message[MODE] if len(message) > MODE else verbs.LINEARIZABLE
+        elif message[0] == verbs.ACCESS:
             mode = message[MODE] if len(message) > MODE else verbs.LINEARIZABLE
         elif message[0] == verbs.REV and len(message) > MODE_OF_REV:
             mode = message[MODE_OF_REV]
@@ -137,9 +149,16 @@ class Backend:
         self._sleepers.discard((sleeper, request))
 
     def _applied(self) -> None:
+        if self.authorization.applied():
+            self._hub.judge_again()
         if self._sleepers:
             for sleeper, request in self._sleepers.pop_through(self.store.rev):
                 sleeper.wake(request)
+
+    def tick(self) -> None:
+        """From time to time: what was begun with a token that has expired ends."""
+        if self.authorization.tick():
+            self._hub.judge_again()
 
     def forget(self, client: Client, requests: Iterable[int]) -> None:
         """A conversation has ended: its watches go with it, and the requests that wait."""

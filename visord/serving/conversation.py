@@ -26,16 +26,21 @@ from visor.protocol.frames import Decoder, Encoder, Message
 from visor.protocol.limits import Limits
 from visord.members.read_index import NO_QUORUM
 from visord.serving.backend import Backend, UntilRev
+from visord.serving.clearance import Clearance
 from visord.serving.greeting import read_hello
 from visord.serving.replies import MUTE, NOWHERE, PIECE, Wire
 from visord.serving.shape import TOO_DEEP, WEIGHT, elements, transaction
 from visord.serving.shares import Patience
 from visord.serving.turns import NOTICE, SLICE
 from visord.serving.waits import Waits
+from visord.state import fields
+from visord.state.auth.grant import READ
+from visord.state.auth.principal import owner_of
 from visord.state.command import MAX_DEPTH, WRITE_WEIGHT
 from visord.state.listing import Deferred
 from visord.state.query import answer as answer_query
 from visord.state.refusal import Refusal, too_large
+from visord.watch.subscription import Verdicts
 
 logger = logging.getLogger("visord.serving")
 
@@ -56,6 +61,7 @@ QUERIES: Final = frozenset(
         verbs.GET,
         verbs.REV,
         verbs.LEASES,
+        verbs.ACCESS,
     )
 )
 HEAVY: Final = frozenset(
@@ -65,6 +71,7 @@ HEAVY: Final = frozenset(
         verbs.LOG,
         verbs.DIFF,
         verbs.LEASES,
+        verbs.ACCESS,
         verbs.WATCH,
         verbs.STATUS,
         verbs.MEMBERS,
@@ -91,6 +98,7 @@ class Conversation(Waits):
 
     __slots__ = (
         "_begun",
+        "_clearance",
         "_decoder",
         "_heard",
         "_held",
@@ -105,12 +113,14 @@ class Conversation(Waits):
         "greeted",
         "in_flight",
         "peer",
+        "principal",
         "session",
     )
 
     def __init__(self, backend: Backend, wire: Wire, limits: Limits) -> None:
         self._backend = backend
         self._store = backend.store
+        self._clearance = Clearance(backend.authorization, backend.reporting)
         self._wire = wire
         self.limits = limits
         self.peer = ""
@@ -120,6 +130,8 @@ class Conversation(Waits):
         """The client has said who it is."""
         self.session: bytes | None = None
         self.actor = ""
+        self.principal = ""
+        """In whose name it writes."""
         self.in_flight = 0
         self.blocked = False
         self.closed = False
@@ -300,6 +312,7 @@ class Conversation(Waits):
             messages = self._greet(messages)
             self._flush()
         readiness, store, pack = self._backend.readiness, self._store, self._encoder.pack
+        rights = self._clearance.now()
         clock = self._shares.turns.clock
         writes: list[Message] = []
         left: list[Message] = []
@@ -320,9 +333,10 @@ class Conversation(Waits):
                 self.violate("a message's second field must be a positive integer, its id")
                 return []
             if verb == GET and len(message) == 3 and type(message[2]) is str and readiness.readable:
-                rev = store.rev
-                version = store.get(message[2], rev)
-                if type(version) is not Refusal and rev >= self._min_rev:
+                rev, path = store.rev, message[2]
+                version = store.get(path, rev)
+                known = type(version) is not Refusal and rev >= self._min_rev
+                if known and (rights is None or rights.may(READ, path)):
                     pack((OK, message[1], (rev, version)))
                     answers += 1
                     if not answers & (LOOK - 1) and self._encoder.size > PIECE:
@@ -358,7 +372,15 @@ class Conversation(Waits):
         if handler is None:
             self._refuse(message[1], Refusal("unsupported", f"unknown verb {verb}", {"actual": verb}))
             return
+        denial = self._clearance.denial(message)
+        if denial is not None:
+            self._refuse(message[1], denial)
+            return
         handler(self, message)
+
+    def judge_again(self) -> Verdicts | None:
+        """Return what tells why a watch must not go on, now that rights have changed."""
+        return self._clearance.judge_again()
 
     def _release(self) -> None:
         """Go on with what was held, now that there is room: in a turn, as many may have to at once."""
@@ -464,21 +486,29 @@ class Conversation(Waits):
             return []
         greeting = read_hello(first, self._backend.cluster)
         if isinstance(greeting, Refusal):
-            request = first[1] if len(first) > 1 and type(first[1]) is int else 0
-            self._refuse(request, greeting)
-            self.leave(greeting.code, greeting.text)
+            self._turn_away(first, greeting)
+            return []
+        denial = self._clearance.prove(greeting.token, self._wire.certificate, self.owner)
+        if denial is not None:
+            self._turn_away(first, denial)
             return []
         self.greeted = True
-        self.session, self.actor, self._min_rev = greeting.session, greeting.actor, greeting.min_rev
+        self.session, self._min_rev = greeting.session, greeting.min_rev
+        self.actor, self.principal = self._clearance.signs(greeting.actor), self._clearance.principal
         self._decoder.limit, self._decoder.elements = self.limits.frame, ELEMENTS
         self._wire.greeted()
         self._ok(first[1], self._backend.welcome(self.limits))
         return messages[1:]
 
+    def _turn_away(self, hello: Message, refusal: Refusal) -> None:
+        """Answer HELLO with why the client is not let in."""
+        self._refuse(hello[1] if len(hello) > 1 and type(hello[1]) is int else 0, refusal)
+        self.leave(refusal.code, refusal.text)
+
     # -- writes ---------------------------------------------------------------------------------------
 
     def _submit(self, writes: list[Message], size: int) -> None:
-        refusal = self._backend.proposer.refusal(self.owner)
+        refusal = self._backend.proposer.refusal(owner_of(self.principal))
         if refusal is not None:
             for write in writes:
                 self._refuse(write[1], refusal)
@@ -501,6 +531,8 @@ class Conversation(Waits):
             if type(outcome) is int:
                 pack((OK, frame[1], outcome))
             elif type(outcome) is Refusal:
+                if outcome.code == "denied":
+                    self._clearance.report(frame, outcome)
                 self._refuse(frame[1], outcome)
             else:
                 self._results(frame[1], outcome)
@@ -555,12 +587,13 @@ class Conversation(Waits):
         if self.closed:
             return
         self._confirming.remove(batch)
+        rights = self._clearance.now()
         store, pack, rev = self._store, self._encoder.pack, self._store.rev
         for request, message in batch.items():
             if not yes:
                 self._refuse(request, NO_QUORUM)
                 continue
-            if message[0] == GET and len(message) == 3 and type(message[2]) is str:
+            if rights is None and message[0] == GET and len(message) == 3 and type(message[2]) is str:
                 version = store.get(message[2], rev)
                 if type(version) is not Refusal:
                     pack((OK, request, (rev, version)))
@@ -574,10 +607,17 @@ class Conversation(Waits):
             self._line_up()
 
     def _answer(self, message: Message) -> None:
+        denial = self._clearance.denial(message)
+        if denial is not None:
+            self._refuse(message[1], denial)
+            return
         if message[0] == verbs.REV:
             self._ok(message[1], (self._store.rev, self._store.floor, self._store.time))
             return
-        result = answer_query(self._store, message)
+        if message[0] == verbs.ACCESS:
+            result = self._clearance.answer(message)
+        else:
+            result = answer_query(self._store, message)
         if type(result) is Refusal:
             self._refuse(message[1], result)
         else:
@@ -599,24 +639,19 @@ class Conversation(Waits):
             self._ask()
         self._finish()
 
-    def _ping(self, message: Message) -> None:
-        self._ok(message[1], None)
-
-    def _status(self, message: Message) -> None:
-        self._ok(message[1], self._backend.status())
-
     # -- leases ---------------------------------------------------------------------------------------
 
     def _lease(self, message: Message) -> None:
-        """KEEPALIVE or LEASE: the leader answers, at once or later."""
+        """KEEPALIVE or LEASE: the leader answers, at once or later, and judges whose the leases are."""
         asked, most = message[2] if len(message) > 2 else None, self.limits.operations
-        diverged = self._backend.admission.diverged
-        if diverged is not None:
-            self._refuse(message[1], diverged)
+        wrong = self._backend.admission.diverged or fields.length(message, 3, 3)
+        if wrong is not None:
+            self._refuse(message[1], wrong)
         elif type(asked) is list and len(asked) > most:
             self._refuse(message[1], too_large("leases", most, len(asked)))
         elif self._may_wait(message):
-            self._backend.ask_leader(message[0], message[2:], partial(self._answer_waiting, message[1]))
+            answer = partial(self._answer_waiting, message[1])
+            self._backend.ask_leader(message[0], [asked, self.principal], answer)
 
     # -- operators ------------------------------------------------------------------------------------
 
@@ -652,9 +687,9 @@ class Conversation(Waits):
 
 
 HANDLERS: Final[dict[int, Callable[[Conversation, Message], None]]] = {
-    verbs.PING: Conversation._ping,
+    verbs.PING: lambda conversation, message: conversation._ok(message[1], None),
     verbs.CANCEL: Conversation._cancel,
-    verbs.STATUS: Conversation._status,
+    verbs.STATUS: lambda conversation, message: conversation._ok(message[1], conversation._backend.status()),
     verbs.KEEPALIVE: Conversation._lease,
     verbs.LEASE: Conversation._lease,
     verbs.MEMBERS: Conversation._operate,

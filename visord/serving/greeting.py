@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from visor.protocol import verbs
@@ -11,11 +11,8 @@ from visord.state.refusal import POSITIVE, Refusal, describe, text_of
 
 SESSION_BYTES = 16
 TEXT_LIMIT = 256
-TOKEN_UNCHECKED = (
-    "this server cannot check tokens: dial without one "
-    "(unset VISOR_TOKEN, VISOR_TOKEN_FILE, the context's token_file)"
-)
-"""A client that was let in without a look at its token would believe that the token protects something."""
+TOKEN_LIMIT = 256
+"""Characters of what a client says as its token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +27,8 @@ class Greeting:
     """Who is named in the history of what this client writes."""
     min_rev: int
     """The highest rev that the client has seen: it is answered no read below it."""
+    token: str | None = field(default=None, repr=False)
+    """What is to prove who it is."""
 
 
 def read_hello(message: Message, cluster: str) -> Greeting | Refusal:
@@ -57,8 +56,9 @@ def read_hello(message: Message, cluster: str) -> Greeting | Refusal:
 
 
 def _fields(hello: dict[str, Any]) -> Greeting | Refusal:
-    if hello.get("token") is not None:
-        return Refusal("unsupported", TOKEN_UNCHECKED, {"supported": [verbs.VERSION]})
+    token = hello.get("token")
+    if token is not None and (type(token) is not str or len(token) > TOKEN_LIMIT):
+        return _bad("token", f"a token of at most {TOKEN_LIMIT} characters, or nil", "something else")
     client = hello.get("client", "")
     actor = hello.get("actor", "")
     session = hello.get("session")
@@ -70,7 +70,7 @@ def _fields(hello: dict[str, Any]) -> Greeting | Refusal:
         return _bad("session", f"{SESSION_BYTES} bytes or nil", session)
     if type(min_rev) is not int or min_rev < 0:
         return _bad("min_rev", "an integer from 0", min_rev)
-    return Greeting(client=client, session=session, actor=actor, min_rev=min_rev)
+    return Greeting(client=client, session=session, actor=actor, min_rev=min_rev, token=token)
 
 
 def _versions(versions: object) -> str:

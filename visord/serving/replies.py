@@ -9,6 +9,7 @@ from visor.protocol import verbs
 from visor.protocol.frames import Encoder
 from visord.serving.shares import Patience, Shares
 from visord.state.refusal import Refusal
+from visord.tls.identity import Certified
 
 OK: Final = verbs.OK
 PIECE: Final = 256 * 1024
@@ -17,6 +18,10 @@ PIECE: Final = 256 * 1024
 
 class Wire(Protocol):
     """What a conversation needs of its connection."""
+
+    @property
+    def certificate(self) -> Certified | None:
+        """Who the client has proven to be by a certificate."""
 
     def write(self, data: bytes) -> None:
         """Send bytes, in order, never blocking."""
@@ -45,6 +50,8 @@ class Wire(Protocol):
 
 class _Nowhere:
     """The wire of a conversation whose connection is gone."""
+
+    certificate = None
 
     def write(self, data: bytes) -> None: ...
 

@@ -27,7 +27,7 @@ from visor.paths import Glob
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT, SELECTORS, Limits
 from visord.state.refusal import POSITIVE, Refusal, bad_request, compacted, too_large
-from visord.state.selector import Selector, parse
+from visord.state.selector import Selector, parse, raw_of
 from visord.state.store import Store
 from visord.waiting import Waiting
 from visord.watch.history import read_commits, read_files
@@ -45,6 +45,7 @@ from visord.watch.subscription import (
     Reader,
     Sink,
     Subscription,
+    Verdicts,
 )
 
 MOST: Final = 500_000
@@ -68,6 +69,9 @@ class _Nobody:
 
     def send(self, data: bytes) -> None:
         """Nobody is there."""
+
+    def judge_again(self) -> Verdicts | None:
+        return None
 
 
 NOBODY: Final = _Nobody()
@@ -589,6 +593,17 @@ class Hub:
         if subscription.state is LIVE:
             return self._live.reached(subscription, self.rev)
         return subscription.cursor - 1 if subscription.page is None else None
+
+    def judge_again(self) -> None:
+        """Rights have changed: end the watches that go beyond them now, before anything else is published."""
+        for reader in list(self._readers.values()):
+            judge = reader.sink.judge_again()
+            if judge is None:
+                continue
+            for subscription in list(reader.subscriptions.values()):
+                refusal = judge(raw_of(subscription.key[0]))
+                if refusal is not None:
+                    self._end_refused(subscription, self._delivered(subscription), refusal)
 
     def _end_compacted(self, subscription: Subscription) -> None:
         delivered = self._delivered(subscription)

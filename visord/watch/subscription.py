@@ -19,8 +19,10 @@ A subscription is in exactly one state, and each state keeps it in exactly one p
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
+from visord.state.refusal import Refusal
 from visord.state.selector import Selector
 from visord.watch.load import Load
 from visord.watch.partial import Partial
@@ -34,6 +36,9 @@ ENDED: Final = "ended"
 NOT_ASKED: Final = -1
 
 
+Verdicts: TypeAlias = Callable[[list[Any]], Refusal | None]
+
+
 class Sink(Protocol):
     """A reader's connection, as the hub sees it. Compared by identity."""
 
@@ -43,6 +48,9 @@ class Sink(Protocol):
 
     def send(self, data: bytes) -> None:
         """Take bytes of the stream; a piece may be a part of a message. Never raises or calls the hub."""
+
+    def judge_again(self) -> Verdicts | None:
+        """Return what tells of a selector, as it came, why a watch of it must not go on; None: all may, as before."""
 
 
 GroupKey: TypeAlias = tuple[tuple[Any, ...], int, int]

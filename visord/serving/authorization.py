@@ -1,0 +1,140 @@
+"""Who a client is and what it may do now, by the state that this node has applied.
+
+    authorization.prove(token, certificate)             -> Proven("ci", "k3x9q2mv7a"), or a Refusal
+    authorization.rights("user:ci/k3x9q2mv7a")          what it may do; None: everything
+    authorization.denial(rights, principal, message)    why a message must not be executed; None when it may
+
+Rights stay what they are while `version` does: who asks often keeps them. It rises when the table has changed
+(`applied`) and when a token has expired (`tick`); writes are judged where they are applied, by the time of their
+command, so that no tick decides over them.
+
+Of a rev that was the latest less than `PRESENT_MS` ago no `history` is needed: pages of one answer, a snapshot that was
+just taken, and a watch that goes on after a lost connection name such a rev, and tell nothing that could not be read a
+moment ago. Whether a token is unknown, was taken back,
+has expired or is not whole is one answer. How long that takes says nothing of the secret.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from visor.protocol import tokens, verbs
+from visor.protocol.frames import Message
+from visord.state import fields
+from visord.state.auth.effort import MESSAGE, Effort
+from visord.state.auth.principal import ANONYMOUS, certified_by, owner_of
+from visord.state.auth.rights import Rights
+from visord.state.auth.told import answer
+from visord.state.machine import Machine
+from visord.state.refusal import Refusal
+from visord.tls.identity import Certified
+
+PRESENT_MS: Final = 300_000
+
+
+class Proven(NamedTuple):
+    """A user, and what has proven it; "" where nothing had to."""
+
+    user: str
+    credential: str
+
+
+NOBODY: Final = Proven(ANONYMOUS, "")
+NOT_PROVEN: Final = Refusal(
+    "denied", "the token is unknown, has expired or was taken back, or is not whole: ask for another one", {}
+)
+
+
+class Authorization:
+    """See the module. `now()`: wall-clock time in ms since 1970."""
+
+    def __init__(self, machine: Machine, now: Callable[[], int]) -> None:
+        self._machine = machine
+        self._now = now
+        self.version = 0
+        """Rises whenever anybody's rights may be others than they were."""
+        self._table = machine.auth
+        self._seen = machine.auth.version
+        self._next = machine.auth.next_expiry(now())
+
+    def applied(self) -> bool:
+        """Something was applied, or another state was taken over: tell whether rights may have changed."""
+        table = self._machine.auth
+        if table is self._table and table.version == self._seen:
+            return False
+        self._changed()
+        return True
+
+    def tick(self) -> bool:
+        """From time to time: tell whether a token has expired since."""
+        if self._next is None or self._now() < self._next:
+            return False
+        self._changed()
+        return True
+
+    def _changed(self) -> None:
+        self._table = self._machine.auth
+        self._seen = self._table.version
+        self._next = self._table.next_expiry(self._now())
+        self.version += 1
+
+    def prove(self, text: str | None, certificate: Certified | None = None) -> Proven | Refusal:
+        """Return who a client is that shows this token; or, without one, this certificate; or neither.
+
+        A certificate of a user that the registry does not know proves nothing: its holder is as everybody is.
+        """
+        if text is None:
+            user = None if certificate is None else certificate.user
+            if (
+                certificate is None
+                or user is None
+                or user not in self._machine.auth.users
+                or user == ANONYMOUS
+            ):
+                return NOBODY
+            return Proven(user, certified_by(certificate.fingerprint))
+        shown = tokens.read(text)
+        if shown is None:
+            return NOT_PROVEN
+        table = self._machine.auth
+        known = table.tokens.get(shown.id)
+        kept = bytes(32) if known is None else known.digest
+        equal = hmac.compare_digest(kept, tokens.digest(shown.secret))
+        if known is None or not equal or not table.proves(shown.id, known.user, self._now()):
+            return NOT_PROVEN
+        return Proven(known.user, shown.id)
+
+    def rights(self, principal: str) -> Rights | None:
+        """Return what a principal may do now; None: everything."""
+        return self._machine.judge.rights(principal, self._now())
+
+    def denial(
+        self, rights: Rights, principal: str, message: Message, effort: Effort | None = None
+    ) -> Refusal | None:
+        """Return why a message must not be executed; None when it may."""
+        judge = self._machine.judge
+        return judge.refusal(rights, owner_of(principal), message, effort or Effort(MESSAGE), self._past)
+
+    def answer(self, principal: str, message: Message) -> Any:
+        """Return the `result` of OK for ACCESS, `[20, id, question, arguments, mode]`, or a Refusal."""
+        wrong = fields.length(message, 3, 5)
+        arguments = message[3] if len(message) > 3 else {}
+        mode = message[4] if len(message) > 4 else verbs.LINEARIZABLE
+        wrong = wrong or fields.integer("mode", mode, 0, 1)
+        if wrong is not None:
+            return wrong
+        machine = self._machine
+        told = answer(machine.auth, principal, message[2], arguments, machine.store.limits)
+        return told if isinstance(told, Refusal) else [machine.store.rev, told]
+
+    def _past(self, rev: Any) -> bool:
+        """Tell whether a rev is history: another one was the latest for `PRESENT_MS` and longer."""
+        store = self._machine.store
+        if rev is None or (type(rev) is int and rev >= store.rev):
+            return False
+        then = store.rev_at(self._now() - PRESENT_MS)
+        if isinstance(then, Refusal):  # all that is kept is younger
+            return False
+        return type(rev) is not int or rev < then

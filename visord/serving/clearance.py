@@ -1,0 +1,106 @@
+"""What one client may do now: its rights, looked up again when anybody's may have changed.
+
+    clearance = Clearance(authorization, reporting)
+    refusal = clearance.prove(token, certificate, "10.0.0.7")     from here on it is somebody: `principal`
+    clearance.now()                                               its rights; None: everything
+    clearance.denial(message)                                     why a message must not be executed; None when it may
+
+Nothing is cached longer than the rights of everybody stay as they are.
+"""
+
+from __future__ import annotations
+
+from visor.protocol import verbs
+from visor.protocol.frames import Message
+from visord.serving.authorization import Authorization
+from visord.serving.reporting import Reporting
+from visord.state.auth.effort import WATCHES, Effort
+from visord.state.auth.principal import ANONYMOUS, author_of
+from visord.state.auth.rights import Rights
+from visord.state.refusal import Refusal
+from visord.tls.identity import Certified
+from visord.watch.subscription import Verdicts
+
+
+class Clearance:
+    """See the module."""
+
+    __slots__ = (
+        "_address",
+        "_authorization",
+        "_judged",
+        "_reporting",
+        "_rights",
+        "_version",
+        "principal",
+        "user",
+    )
+
+    def __init__(self, authorization: Authorization, reporting: Reporting) -> None:
+        self._authorization = authorization
+        self._reporting = reporting
+        self._address = ""
+        self.user = ANONYMOUS
+        self.principal = ANONYMOUS
+        """In whose name it asks and writes, as the log names authors; in nobody's only the cluster itself does."""
+        self._rights: Rights | None = None
+        self._version = -1
+        self._judged: Rights | None = None
+        """By which its watches were judged."""
+
+    def prove(self, token: str | None, certificate: Certified | None, owner: str) -> Refusal | None:
+        """Take somebody for whom its token proves it to be, or else its certificate, or for `owner`, as what everybody
+        is; or return why not."""
+        proven = self._authorization.prove(token, certificate)
+        self._address = owner
+        if isinstance(proven, Refusal):
+            self._reporting.turned_away(proven, owner)
+            return proven
+        self.user = proven.user
+        self.principal = owner or ANONYMOUS if proven.user == ANONYMOUS else author_of(*proven)
+        self._version = -1
+        self._judged = self.now()
+        self._reporting.came(self.principal, owner)
+        return None
+
+    def signs(self, actor: str) -> str:
+        """Return who is named in history: what has been proven, then what the client says of itself."""
+        if self.user == ANONYMOUS:
+            return actor
+        return f"{self.user}/{actor}" if actor else self.user
+
+    def now(self) -> Rights | None:
+        """Return what it may do now; None: everything."""
+        if self._version != self._authorization.version:
+            self._version = self._authorization.version
+            self._rights = self._authorization.rights(self.principal)
+        return self._rights
+
+    def denial(self, message: Message) -> Refusal | None:
+        """Return why a message must not be executed now; None when it may. Writes are judged where they are applied."""
+        rights = self.now()
+        if rights is None:
+            return None
+        denial = self._authorization.denial(rights, self.principal, message)
+        if denial is not None:
+            self.report(message, denial)
+        return denial
+
+    def report(self, message: Message, denial: Refusal) -> None:
+        """It has asked for what it may not: tell the audit."""
+        self._reporting.denied(message, denial, self.principal, self._address)
+
+    def judge_again(self) -> Verdicts | None:
+        """Return what tells of a selector why a watch of it must not go on; None: all may, as before."""
+        before, self._judged = self._judged, self.now()
+        rights = self._judged
+        if rights is None or rights is before:
+            return None
+        effort = Effort(WATCHES)
+        return lambda selector: self._authorization.denial(
+            rights, self.principal, [verbs.WATCH, 1, selector], effort
+        )
+
+    def answer(self, message: Message) -> object:
+        """Return the `result` of OK for ACCESS, or a Refusal."""
+        return self._authorization.answer(self.principal, message)
