@@ -32,6 +32,7 @@ from visor._version import __version__
 if TYPE_CHECKING:
     from visor import (
         aio,
+        auth,
         codecs,
         errors,
         following,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from visor._dial import dial, embedded
     from visor.blocking import (
         Admin,
+        Auth,
         Client,
         Election,
         File,
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
 _MODULES = (
     *(
         "aio",
+        "auth",
         "blocking",
         "codecs",
         "errors",
@@ -110,6 +113,7 @@ _PLACES = {
     "blocking": (
         *(
             "Admin",
+            "Auth",
             "Client",
             "Election",
             "File",
@@ -189,6 +193,7 @@ __all__ = [
     "Party",
     "Contender",
     "Admin",
+    "Auth",
     "Commit",
     "Change",
     "Kind",
@@ -208,6 +213,7 @@ __all__ = [
     "Unavailable",
     "OutcomeUnknown",
     "aio",
+    "auth",
     "codecs",
     "errors",
     "following",

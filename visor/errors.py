@@ -341,10 +341,12 @@ class BadRequest(Rejected):
 
 
 class Denied(Rejected):
-    """The caller may not do that."""
+    """The caller may not do that: `.missing` is what it would need; None where it could not prove who it is."""
 
     code = "denied"
-    wording = "denied"
+    fields: ClassVar[tuple[str, ...]] = ("missing",)
+    wording = "denied: this needs {missing}"
+    missing: str | None
 
 
 class WrongCluster(Rejected):

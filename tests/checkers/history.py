@@ -157,6 +157,13 @@ class Grant(NamedTuple):
     rev: int
 
 
+class Revocation(NamedTuple):
+    """A user has no rights any more, since an entry after which the state was at `rev` (it takes none)."""
+
+    user: str
+    rev: int
+
+
 OUTSIDER: Final = "hostile"
 """The actor of those who mean harm: nobody keeps count of what they write."""
 FUZZ: Final = "fuzz"
@@ -178,6 +185,8 @@ class History:
     leases: list[Lease] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
     """All of them, in the order in which they were applied."""
+    revocations: list[Revocation] = field(default_factory=list)
+    """Those that were acknowledged."""
     goals: list[Goal] = field(default_factory=list)
 
     def last_rev(self) -> int:

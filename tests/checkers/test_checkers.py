@@ -20,6 +20,7 @@ from tests.checkers import (
     real_time,
     registers,
     replicas,
+    revoked,
     same_commands,
     survival,
     watches,
@@ -41,6 +42,7 @@ from tests.checkers.history import (
     Lease,
     Operation,
     Read,
+    Revocation,
     Violation,
     Watch,
     Write,
@@ -133,7 +135,7 @@ def test_a_good_history_passes_every_checker() -> None:
 
 
 def test_every_property_has_its_own_name() -> None:
-    assert len(PROPERTIES) == 13
+    assert len(PROPERTIES) == 14
 
 
 # -- commands and replicas ----------------------------------------------------------------------------------
@@ -468,3 +470,21 @@ def test_a_number_that_is_lost_is_found() -> None:
 def test_a_goal_that_was_missed_is_found() -> None:
     finds(progress.check, History(goals=[Goal("rest", 9.0, None)]), "rest by 9.000: never")
     finds(progress.check, History(goals=[Goal("rest", 9.0, 9.5)]), "rest")
+
+
+# -- rights -------------------------------------------------------------------------------------------------
+
+
+def by(rev: int, actor: str) -> Commit:
+    return (rev, rev, actor, f"t{rev}", [])
+
+
+def test_who_was_revoked_writes_no_more() -> None:
+    commits = [by(1, "u1/c3"), by(2, "u2/c4"), by(3, "c1"), by(4, "u11/c5")]
+    revoked.check(History(commits=commits, revocations=[Revocation("u1", 1), Revocation("u2", 2)]))
+    revoked.check(History(commits=commits))
+    finds(
+        revoked.check,
+        History(commits=[*commits, by(5, "u1/c3")], revocations=[Revocation("u1", 1)]),
+        "rev 5 is by u1/c3, who was revoked as of rev 1",
+    )

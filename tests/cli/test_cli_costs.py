@@ -201,6 +201,17 @@ EVERY: dict[str, tuple[str, int]] = {
     "runner unregister": ("10.0.0.1:90", DOMAIN),
     "event ls": ("--limit 2", EVENTS),
     "event tail": ("--rev 1 --count 1", EVENTS),
+    "whoami": ("", CLIENT),
+    "auth can": ("anonymous write /a", CLIENT),
+    "user ls": ("", CLIENT),
+    "user set": ("ci root", CLIENT),
+    "user rm": ("other --yes", CLIENT),
+    "role ls": ("", CLIENT),
+    "role set": ("reader read:/**", CLIENT),
+    "role rm": ("idle", CLIENT),
+    "token ls": ("", CLIENT),
+    "token add": ("ci --ttl 1h", CLIENT),
+    "token revoke": ("{token}", CLIENT),
     "init": ("", DOMAIN),
     "nop": ("", CLIENT),
     "status": ("", CLIENT),
@@ -313,10 +324,14 @@ def prepare(visor: Visor, tmp_path: Path) -> dict[str, Any]:
             visor.ok("ticket", "claim", known[name], "--host", "10.0.0.1")
     visor.ok("ticket", "done", known["done"])
     visor.ok("runner", "register", "10.0.0.1:90", known["pending2"])
+    known["token"] = visor.ok("token", "add", "gone").text.split("_")[1]
     return known
 
 
 SETUP = """\
+user set gone
+user set other
+role set idle
 set /a 1
 set /d/x 1
 set /d/y 1

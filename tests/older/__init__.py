@@ -1,4 +1,4 @@
-"""The version before this one, taken from the history of the repository: what it does is the measure for an upgrade."""
+"""Versions before this one, taken from the history of the repository: what they do is the measure for an upgrade."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Final
 
 from tests.patience import PATIENCE
 
-COMMIT: Final = "a3d5847"
+COMMITS: Final = {"a3d5847": 1, "253b37a": 2}
+"""The last commit of each version, and the format that it writes."""
+OLDEST: Final = "a3d5847"
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
-def checkout(into: Path) -> Path | None:
-    """Put the older version's packages into a new directory; None where its history is not here (a shallow clone)."""
-    command = ["git", "-C", str(ROOT), "archive", "--format=tar", COMMIT, "visor", "visord"]
+def checkout(commit: str, into: Path) -> Path | None:
+    """Put an older version's packages into a new directory; None where its history is not here (a shallow clone)."""
+    command = ["git", "-C", str(ROOT), "archive", "--format=tar", commit, "visor", "visord"]
     try:
         found = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE)
     except (OSError, subprocess.SubprocessError):

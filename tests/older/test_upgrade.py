@@ -19,6 +19,7 @@ from tests.cluster.ports import address
 from tests.older import ROOT
 from tests.wire import Closed, Refused, Wire
 from visor.protocol import verbs
+from visord.state.formats import FORMAT
 
 pytestmark = pytest.mark.soak
 
@@ -31,8 +32,10 @@ SETTLED_CODES = ("lost_leadership", "unsettled", "session_lost")
 class Cluster:
     """Members of either version, each at its addresses and with its directory."""
 
-    def __init__(self, at: Path, older: Path) -> None:
+    def __init__(self, at: Path, older: Path, form: int) -> None:
         self.at = at
+        self.form = form
+        """The format that the older version writes."""
         self.code = {"older": older, "newer": ROOT}
         self.places: dict[str, tuple[str, str]] = {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -146,8 +149,8 @@ class Writer(threading.Thread):
 
 
 @pytest.fixture
-def cluster(before: Path, tmp_path: Path) -> Iterator[Cluster]:
-    made = Cluster(tmp_path, before)
+def cluster(earlier: tuple[Path, int], tmp_path: Path) -> Iterator[Cluster]:
+    made = Cluster(tmp_path, *earlier)
     try:
         made.start("n1", "older", "--bootstrap")
         made.serves("n1")
@@ -169,7 +172,8 @@ def test_a_rolling_upgrade_loses_nothing_and_stops_nobody(cluster: Cluster) -> N
     cluster.transfer("n2")  # leads two of the older version
     for name in ("n1", "n2", "n3"):
         cluster.serves(name)
-    assert cluster.status("n2")["format"] == 1
+    assert cluster.status("n2")["format"] == cluster.form
+    assert "one runs an older version" in changes_rights(cluster, "n2")
     assert sorted(cluster.status("n2")["format_waits_for"]) == ["n1", "n3"]
     cluster.transfer("n3")  # the older version leads again
     cluster.upgrade("n1")
@@ -181,7 +185,7 @@ def test_a_rolling_upgrade_loses_nothing_and_stops_nobody(cluster: Cluster) -> N
     assert cluster.status(cluster.leader())["format_waits_for"] == ["n3"]
     assert all(process.poll() is None for process in cluster.processes.values())
     cluster.upgrade("n3")
-    until(lambda: all(cluster.status(name)["format"] == 2 for name in cluster.places))
+    until(lambda: all(cluster.status(name)["format"] == FORMAT for name in cluster.places))
     for writer in writers:
         writer.stopped.set()
     for writer in writers:
@@ -199,6 +203,29 @@ def test_a_rolling_upgrade_loses_nothing_and_stops_nobody(cluster: Cluster) -> N
         cluster.places
     )
     refused_an_older_one(cluster)
+    closed(cluster)
+
+
+def changes_rights(cluster: Cluster, name: str) -> str:
+    """Make a user that may do everything; return why that is refused, "" when it is done."""
+    try:
+        with cluster.wire(name) as wire:
+            wire.call(verbs.AUTH, "set_user", {"name": "ada", "roles": ["root"]})
+    except Refused as refused:
+        return str(refused)
+    return ""
+
+
+def closed(cluster: Cluster) -> None:
+    """Rights can be changed now, and hold on every member."""
+    assert changes_rights(cluster, "n1") == ""
+    with cluster.wire("n3") as wire:
+        wire.call(verbs.AUTH, "set_user", {"name": "anonymous", "roles": []})
+    for name in cluster.places:
+        for verb, *fields in ((verbs.GET, "/serves/n1"), (verbs.SET, "/serves/n1", b"")):
+            with cluster.wire(name) as wire, pytest.raises(Refused) as refused:
+                wire.call(verb, *fields)
+            assert refused.value.code == "denied"
 
 
 def refused_an_older_one(cluster: Cluster) -> None:

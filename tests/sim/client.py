@@ -118,15 +118,17 @@ class Client(Workload):
         self.connection, self.greeted = connection, False
         self._heard_at = self.now
         self._decoder = Decoder(1 << 24)
-        hello = {
+        self._hello_id = self.new_id()
+        self._send([verbs.HELLO, self._hello_id, self._hello()])
+
+    def _hello(self) -> dict[str, Any]:
+        return {
             "versions": [verbs.VERSION],
             "client": "sim",
             "actor": f"c{self.number}",
             "session": self._session,
             "min_rev": self.min_rev,
         }
-        self._hello_id = self.new_id()
-        self._send([verbs.HELLO, self._hello_id, hello])
 
     def _connect_soon(self) -> None:
         if not self._connecting:

@@ -13,6 +13,7 @@ import visord
 from tests.sim.core_client import ASKED_AGAIN
 from tests.sim.faults import KINDS
 from tests.sim.hostile import KINDS as HOSTILE
+from tests.sim.rights import REVOKED
 
 EXPECTED: Final = (
     *(f"fault: {kind}" for kind in sorted(KINDS)),
@@ -20,6 +21,7 @@ EXPECTED: Final = (
     "late delivery",
     "repeated delivery",
     ASKED_AGAIN,
+    REVOKED,
 )
 """What must occur for a campaign to mean anything."""
 

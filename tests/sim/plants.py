@@ -19,6 +19,7 @@ from visord.peers import messages as msg
 from visord.raft.core import node as core
 from visord.raft.engine import Engine
 from visord.raft.log import RaftLog
+from visord.state.machine import Machine
 from visord.state.sessions import Taken
 from visord.watch.messages import CommitParts
 
@@ -85,6 +86,23 @@ def core_keeps() -> AbstractContextManager[Any]:
     return patch.object(Feed, "reset", keep)
 
 
+def rights_at_the_door() -> AbstractContextManager[Any]:
+    """Judges writes where they are accepted alone: what is under way then is applied, whatever happened meanwhile."""
+
+    def trust(self: Machine, actor: str, frame: list[Any]) -> Any:
+        return self._decide(actor, frame)
+
+    return patch.multiple(Machine, _judged=trust, _frames=_unjudged(Machine._frames))
+
+
+def _unjudged(frames: Callable[..., Any]) -> Callable[..., Any]:
+    def apply(self: Machine, session: Any, actor: str, rows: list[Any]) -> Any:
+        self._rights = None
+        return frames(self, session, actor, rows)
+
+    return apply
+
+
 PLANTS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "no-sync": no_sync,
     "stale-ack": stale_ack,
@@ -93,6 +111,7 @@ PLANTS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "half-commit": half_commit,
     "core-denies": core_denies,
     "core-keeps": core_keeps,
+    "rights-at-the-door": rights_at_the_door,
 }
 
 

@@ -33,6 +33,7 @@ BROUGHT_OUT_BY = {
     "half-commit": ["--faults", "client connection broken"],
     "core-denies": ["--faults", "split,isolation,two-way cut"],
     "core-keeps": ["--faults", "client connection broken"],
+    "rights-at-the-door": ["--faults", "split,isolation,two-way cut"],
 }
 FINDS = {
     "no-sync": {
@@ -59,6 +60,7 @@ FINDS = {
     "half-commit": {"watch promises"},
     "core-denies": {"survival", "linearizable (by values)"},
     "core-keeps": {"watch promises"},
+    "rights-at-the-door": {"revoked"},
 }
 
 

@@ -140,6 +140,8 @@ class Connection:
         """Return the bytes that the client has not taken."""
         return self._under_way
 
+    certificate = None
+
     def greeted(self) -> None:
         """The client has said who it is."""
 

@@ -28,6 +28,8 @@ from tests.sim.operators import Operator
 from tests.sim.plants import planted
 from tests.sim.randoms import Randoms
 from tests.sim.recorder import Recorder
+from tests.sim.rights import SHARE as RULED
+from tests.sim.rights import Warden
 from tests.sim.scheduler import Scheduler
 from tests.sim.standstill import Standstill
 from tests.sim.wires import ClientEnd, Connection
@@ -74,6 +76,8 @@ class Plan:
     """A bug to have: see `plants`."""
     hostile: float = SHARE
     """Part of the seeds that has people who mean harm, where all kinds of faults may happen."""
+    rights: float = RULED
+    """Part of the seeds that has users who are revoked."""
     node_class: type[Recorded] = Recorded
 
 
@@ -230,6 +234,9 @@ class World:
         hostile = self.randoms.stream("hostile")
         if faults is not None and hostile.random() < self.plan.hostile and not self.plan.kinds:
             Hostile(self, hostile, end)
+        rights = self.randoms.stream("rights")
+        if rights.random() < self.plan.rights:
+            Warden(self, rights, end)
         self._compare()
         standstill = Standstill(self)
         standstill.begin()

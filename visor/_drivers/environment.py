@@ -67,6 +67,11 @@ def new_session() -> bytes:
     return os.urandom(16)
 
 
+def random_bytes(count: int) -> bytes:
+    """Return so many bytes that nobody can guess."""
+    return os.urandom(count)
+
+
 def _timeout(given: float | None, env: Mapping[str, str]) -> float:
     text = env.get("VISOR_TIMEOUT")
     try:

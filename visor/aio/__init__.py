@@ -20,6 +20,7 @@ from visor._core.settings import ReconnectHook, RequestHook
 from visor._core.state import ClientState
 from visor._drivers.environment import gather
 from visor.aio.admin import Admin
+from visor.aio.auth import Auth
 from visor.aio.client import Client
 from visor.aio.following import Mirror, follow, watch_one
 from visor.aio.lease import Lease
@@ -127,6 +128,7 @@ if not TYPE_CHECKING:  # or a checker would take any misspelt name for one that 
 
 __all__ = [
     "Admin",
+    "Auth",
     "Client",
     "ClientState",
     "Dialling",

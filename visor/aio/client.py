@@ -60,6 +60,7 @@ if TYPE_CHECKING:  # a program that only reads and writes never loads them
     from visor.aio._keeper import Keeper
     from visor.aio._listeners import Listeners
     from visor.aio.admin import Admin
+    from visor.aio.auth import Auth
     from visor.aio.lease import Lease
     from visor.aio.session import Session
     from visor.aio.subscription import Subscription
@@ -162,6 +163,13 @@ class Client(BaseClient[T]):
         from visor.aio.admin import Admin
 
         return Admin(self)
+
+    @property
+    def auth(self) -> Auth:
+        """Who may do what: roles, users, tokens, and who this client is itself."""
+        from visor.aio.auth import Auth
+
+        return Auth(self)
 
     async def ping(self, *, timeout: float | None = None) -> None:
         """Exchange one empty message with the node."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from visor.blocking.admin import Admin
+    from visor.blocking.auth import Auth
     from visor.blocking.client import Client
     from visor.blocking.lease import Lease
     from visor.blocking.recipes import Election, Lock, Party, Semaphore
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _PLACE_OF = {
     "Admin": "admin",
+    "Auth": "auth",
     "Client": "client",
     "File": "snapshot",
     "Lease": "lease",
@@ -44,6 +46,7 @@ if not TYPE_CHECKING:  # or a checker would take any misspelt name for one that 
 
 __all__ = [
     "Admin",
+    "Auth",
     "Client",
     "File",
     "Lease",

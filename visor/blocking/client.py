@@ -60,6 +60,7 @@ if TYPE_CHECKING:  # a program that only reads and writes never loads them
     from visor.blocking._keeper import Keeper
     from visor.blocking._listeners import Listeners
     from visor.blocking.admin import Admin
+    from visor.blocking.auth import Auth
     from visor.blocking.lease import Lease
     from visor.blocking.session import Session
     from visor.blocking.subscription import Subscription
@@ -162,6 +163,13 @@ class Client(BaseClient[T]):
         from visor.blocking.admin import Admin
 
         return Admin(self)
+
+    @property
+    def auth(self) -> Auth:
+        """Who may do what: roles, users, tokens, and who this client is itself."""
+        from visor.blocking.auth import Auth
+
+        return Auth(self)
 
     def ping(self, *, timeout: float | None = None) -> None:
         """Exchange one empty message with the node."""

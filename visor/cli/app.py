@@ -65,6 +65,13 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Cluster": {
         "cluster": ("cluster", "Members, leadership, health; compare replicas."),
     },
+    "Rights": {
+        "whoami": ("rights", "Say who you are to the registry, and what you may do."),
+        "auth": ("rights", "Say what somebody may do, and by which role."),
+        "user": ("rights", "Users, and the roles that they have."),
+        "role": ("rights", "Roles, and what they grant."),
+        "token": ("rights", "Tokens, which prove who somebody is."),
+    },
     "This command": {
         "context": ("context", "Name registries in the configuration file."),
         "completion": ("shell", "Print a completion script for bash, zsh or fish."),

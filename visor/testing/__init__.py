@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from visor import aio
 from visor._core.generic import T
-from visor._embedded import Node, start
+from visor._dial.inside import Node, start
 from visor.codecs import BYTES, Codec
 
 if TYPE_CHECKING:

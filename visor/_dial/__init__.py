@@ -96,7 +96,7 @@ def embedded(root: str = "/", *, codec: Codec[Any] = codecs.BYTES) -> AbstractCo
 
     Needs the server: `pip install 'visor-registry[server]'`.
     """
-    from visor._embedded import embedded as start
+    from visor._dial.inside import embedded as start
 
     return start(root, codec)
 

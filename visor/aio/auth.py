@@ -1,0 +1,161 @@
+"""Roles, users and tokens: `client.auth`.
+
+    me = await client.auth.whoami()
+    await client.auth.set_role("deployer", [Grant("write", "/apps/**")])
+    token = await client.auth.add_token("ci", ttl=30 * 86400)
+
+What somebody may ask of itself (`whoami`, `can`) needs no right; all else needs `admin` on everything. A change counts
+from the next write and the next read on, on every member, and ends the watches that are not allowed any more.
+"""
+
+# ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from visor._core.backoff import in_milliseconds
+from visor._core.public import public
+from visor._core.shown import shown
+from visor._drivers.environment import random_bytes
+from visor.auth import (
+    Grant,
+    Identity,
+    Role,
+    TokenInfo,
+    User,
+    Verdict,
+    grant_rows,
+    identity_from_wire,
+    role_from_wire,
+    token_from_wire,
+    user_from_wire,
+    verdict_from_wire,
+)
+from visor.protocol import tokens, verbs
+from visor.select import Selector
+
+if TYPE_CHECKING:
+    from visor.aio._channel import Channel
+
+
+class Asks(Protocol):
+    """A client, as far as it is asked here."""
+
+    channel: Channel[Any]
+
+
+class Auth:
+    """Who may do what. Methods raise what the client's do: Denied without the right, BadRequest for what cannot be."""
+
+    def __init__(self, client: Asks) -> None:
+        self._client = client
+        self._call = client.channel.call
+
+    # -- asking -----------------------------------------------------------------------------------------------
+    async def whoami(self, *, timeout: float | None = None) -> Identity:
+        """Return who this client is to the registry, and what it may do."""
+        return identity_from_wire(await self._ask("whoami", {}, timeout))
+
+    async def can(
+        self, right: str, files: str | Selector, *, user: str | None = None, timeout: float | None = None
+    ) -> Verdict:
+        """Tell whether a user (None: this client's) has a right on all these files, and by which role.
+
+        `files` is what a grant takes: a path, a tree (`/a/**`) or a glob.
+        """
+        named, selector = Grant(right, files).row
+        arguments = {"right": named, "selector": selector}
+        if user is not None:
+            arguments["user"] = user
+        return verdict_from_wire(await self._ask("can", arguments, timeout))
+
+    async def roles(self, *, timeout: float | None = None) -> tuple[Role, ...]:
+        """Return all roles, by name."""
+        return tuple(map(role_from_wire, await self._ask("roles", {}, timeout)))
+
+    async def users(self, *, timeout: float | None = None) -> tuple[User, ...]:
+        """Return all users, by name."""
+        return tuple(map(user_from_wire, await self._ask("users", {}, timeout)))
+
+    async def tokens(self, *, timeout: float | None = None) -> tuple[TokenInfo, ...]:
+        """Return all tokens, by user and age, without what they say."""
+        return tuple(map(token_from_wire, await self._ask("tokens", {}, timeout)))
+
+    # -- changing ---------------------------------------------------------------------------------------------
+    async def set_role(
+        self, name: str, grants: Iterable[Grant], *, note: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Make a role, or give it other grants: those of before are gone."""
+        await self._change("set_role", {"name": name, "grants": grant_rows(grants)}, note, timeout)
+
+    async def delete_role(self, name: str, *, note: str | None = None, timeout: float | None = None) -> None:
+        """Delete a role that no user has."""
+        await self._change("delete_role", {"name": name}, note, timeout)
+
+    async def set_user(
+        self, name: str, roles: Iterable[str], *, note: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Make a user, or give it other roles. With `anonymous` that is what everybody may.
+
+        Refused (BadRequest) where nobody would be left with admin on everything.
+        """
+        if isinstance(roles, str):
+            raise TypeError(f"roles are several names, not {shown(roles)}")
+        await self._change("set_user", {"name": name, "roles": list(roles)}, note, timeout)
+
+    async def delete_user(self, name: str, *, note: str | None = None, timeout: float | None = None) -> None:
+        """Delete a user with all its tokens: what was begun with them ends, and no later write of it is applied."""
+        await self._change("delete_user", {"name": name}, note, timeout)
+
+    async def add_token(
+        self,
+        user: str,
+        *,
+        ttl: float | None = None,
+        purpose: str = "",
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Make a token that proves a user, for `ttl` seconds (None: until it is revoked), and return it.
+
+        `purpose` is listed with it. It is made here, and the registry gets a digest of it alone: nobody can tell it
+        again.
+        """
+        lasts = 0 if ttl is None else in_milliseconds(ttl, "a ttl")
+        if ttl is not None and lasts <= 0:
+            raise ValueError(f"a token lasts for more than 0 seconds, not for {shown(ttl)}")
+        text = tokens.write(random_bytes(tokens.NUMBER), random_bytes(tokens.SECRET))
+        made = tokens.read(text)
+        assert made is not None
+        row = {
+            "id": made.id,
+            "user": user,
+            "digest": tokens.digest(made.secret),
+            "ttl": lasts,
+            "purpose": purpose,
+        }
+        await self._change("add_token", row, note, timeout)
+        return text
+
+    async def revoke_token(
+        self, token: str, *, note: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Take a token back, by its id: it proves nothing from here on."""
+        await self._change("revoke_token", {"id": token}, note, timeout)
+
+    # -- inside -----------------------------------------------------------------------------------------------
+    async def _ask(self, question: str, arguments: dict[str, Any], timeout: float | None) -> Any:
+        _, told = await self._call([verbs.ACCESS, 0, question, arguments], False, timeout)
+        return told
+
+    async def _change(
+        self, action: str, arguments: dict[str, Any], note: str | None, timeout: float | None
+    ) -> None:
+        await self._call([verbs.AUTH, 0, 0, action, arguments, note], True, timeout)
+
+    def __repr__(self) -> str:
+        return f"<visor auth of {self._client!r}>"
+
+
+public("visor.aio", Auth)
