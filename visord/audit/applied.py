@@ -33,7 +33,8 @@ class Applied:
         if counters == self._seen:
             return
         self._seen = counters
-        if not mine:
+        # What changed nothing may still be the first to be seen after a checkpoint was installed, which moved them.
+        if not mine or not outcomes:
             return
         for actor, owner, frame in _done(command, outcomes):
             at = {"rev": machine.store.rev, "request": frame[1]}
