@@ -74,8 +74,9 @@ def test_files_that_are_gone(sample: Sample) -> None:
     written = last_frame(sample.data)[0]
     ahead = {name for name in files if name.endswith(".log") and name > written}
     spares = {name for name in files if name.startswith("log/spare-")}
-    # Without its secret a lone member makes another one: nobody else has it.
-    assert started == {"lock", "log/mark", "peers-secret"} | ahead | spares
+    # Without its secret a lone member makes another one: nobody else has it. An audit begins anew, and shows it.
+    audit = {name for name in files if name.startswith("audit/")}
+    assert started == {"lock", "log/mark", "peers-secret"} | ahead | spares | audit
 
 
 def test_a_manifest_that_is_gone_takes_nothing_with_it(sample: Sample, tmp_path: Path) -> None:

@@ -74,6 +74,12 @@ def _limited(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
+def _cut(name: str, text: str) -> str:
+    """Return the beginning of a text, with the name of what is violated, which may stand at its end."""
+    shown = text[:2000]
+    return shown if f"{name}: " in shown else f"{name}: {shown}"
+
+
 def _told(violation: BaseException) -> str:
     cause = violation.__cause__
     return str(violation) if cause is None else "".join(traceback.format_exception(violation))
@@ -147,7 +153,7 @@ class Campaign:
     def show(self, outcome: Outcome) -> str:
         """Return what failed and how to see it again."""
         lines = [f"seed {outcome.seed} FAILED"]
-        lines += [f"  {text[:2000]}" for _, text in outcome.findings]
+        lines += [f"  {_cut(name, text)}" for name, text in outcome.findings]
         lines.append(
             f"  again: python -m tests.sim --start {outcome.seed} --seeds 1 {self._options()}--trace"
         )
@@ -162,6 +168,7 @@ class Campaign:
             ("seconds", "--seconds"),
             ("plant", "--plant"),
             ("hostile", "--hostile"),
+            ("rights", "--rights"),
         ):
             value = getattr(plan, name)
             if value != getattr(default, name):

@@ -27,7 +27,18 @@ BROUGHT_OUT_BY = {
     "no-sync": ["--faults", "power cut,power cut everywhere,slow disk,stuck disk"],
     # In a cluster of three, whoever could acknowledge wrongly is in every majority: nobody is deceived. And the next
     # leader does not believe what this one did, so it has to stay the last one.
-    "stale-ack": ["--faults", "an old reign returns", "--nodes", "5", "--clients", "4", "--seconds", "4"],
+    "stale-ack": [
+        "--faults",
+        "an old reign returns",
+        "--nodes",
+        "5",
+        "--clients",
+        "4",
+        "--seconds",
+        "4",
+        "--rights",
+        "0",
+    ],
     "drop-dedup": ["--faults", "kill,crash during a checkpoint,client connection broken"],
     "no-round": ["--faults", "split,isolation,two-way cut"],
     "half-commit": ["--faults", "client connection broken"],
