@@ -24,6 +24,7 @@ from visord.node import Node, RemovedError
 from visord.serving.backend import Backend
 from visord.settings import ClusterSettings, NodeSettings, Settings, StorageSettings
 from visord.storage.directory import Identity, write_identity
+from visord.storage.errors import StorageError
 
 if TYPE_CHECKING:
     from tests.sim.wires import Connection
@@ -323,7 +324,7 @@ class Host:
         if isinstance(error, RemovedError):
             self.retired = True
             self.world.count("node ended: removed")
-        elif isinstance(error, OSError):
+        elif isinstance(error, OSError) or _of_a_disk(error):
             self.world.count("node ended: disk error")
         else:
             self.world.broken(f"{self.name} stopped: {type(error).__name__}: {error}", error)
@@ -332,3 +333,8 @@ class Host:
         """Return the counters of all lives together."""
         node = self.node
         return self.counters + (node.engine.counters if node is not None else Counter())
+
+
+def _of_a_disk(error: BaseException) -> bool:
+    """A disk failed in the moment that decides which checkpoint counts: the node stops, rather than guess."""
+    return isinstance(error, StorageError) and isinstance(error.__cause__, OSError)
