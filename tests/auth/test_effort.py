@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import pytest
+
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
 from visord.state.auth import effort as efforts
@@ -11,6 +13,7 @@ from visord.state.auth.auth_store import AuthStore
 from visord.state.auth.effort import Effort
 from visord.state.auth.grant import READ, Grant
 from visord.state.auth.rights import Rights
+from visord.state.auth.told import answer
 from visord.state.command import encode
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
@@ -114,3 +117,48 @@ def test_who_has_the_same_grants_as_before_has_the_same_rights() -> None:
     assert store.change("set_role", {"name": "b", "grants": HARD}, 0) is None
     assert store.rights("a") is mine
     assert store.rights("b") is not theirs
+
+
+def test_what_is_longer_than_a_path_is_neither_looked_at_nor_remembered() -> None:
+    """A frame of 400 KB of slashes took every member 26 s, and each of a thousand such texts stayed in memory."""
+    machine = ruled()
+    frames = [[verbs.SET, number, 1, "/" * (DEFAULT.path + number), b""] for number in range(1, 50)]
+    (outcomes,) = machine.apply(2, 1, encode(2, [[None, "x", frames, "user:plain/"]]))
+    assert {outcome.code for outcome in outcomes if isinstance(outcome, Refusal)} == {"bad_path"}
+    assert machine.auth.rights("plain").written == {}
+
+
+def test_a_tree_of_the_longest_path_can_be_granted() -> None:
+    longest = ("/" + "x" * 255) * 4
+    assert len(longest) == DEFAULT.path
+    rights = Rights([Grant(READ, selector(verbs.SEL_GLOB, "/x*/**"))])
+    assert rights.may(READ, longest)
+    assert rights.covers(READ, selector(verbs.SEL_TREE, longest), Effort(efforts.MESSAGE))
+    assert not rights.may(READ, longest + "x")
+
+
+def test_a_question_has_one_effort_however_many_roles_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has said HELLO may ask: each role by itself may take as long as a whole message."""
+    store = AuthStore()
+    last = [["write", [verbs.SEL_TREE, "/p"]]]
+    for number in range(30):
+        role = {"name": f"r{number:02}", "grants": HARD if number < 29 else last}
+        assert store.change("set_role", role, 0) is None
+    roles = sorted(name for name in store.roles if name != "root")
+    assert store.change("set_user", {"name": "boss", "roles": ["root"]}, 0) is None
+    assert store.change("set_user", {"name": "ci", "roles": roles}, 0) is None
+    assert store.change("set_user", {"name": "anonymous", "roles": []}, 0) is None
+    used: list[Effort] = []
+    original = Rights.covers
+
+    def note(self: Rights, right: str, chosen: Selector, effort: Effort) -> bool:
+        used.append(effort)
+        return original(self, right, chosen, effort)
+
+    monkeypatch.setattr(Rights, "covers", note)
+    told = answer(
+        store, "", "can", {"right": "write", "selector": [verbs.SEL_TREE, "/p"], "user": "ci"}, DEFAULT
+    )
+    assert told == {"allowed": True, "roles": ["r29"], "missing": None}
+    assert len(used) == 31
+    assert len(set(map(id, used))) == 1

@@ -208,18 +208,22 @@ def test_when_the_reserve_is_used_up_everything_is_refused() -> None:
     assert world.proposer.idle
 
 
-def test_what_another_node_sent_is_refused_as_a_whole() -> None:
-    world = World()
-    world.short = NO_SPACE
+def forwarded(world: World, rows: list[list[Any]]) -> list[list[Any]]:
+    """Let a member send batches on to this leader, and return what it is told."""
     said: list[list[Any]] = []
     forwarding = Forwarding(
         LEADER, lambda member, message: bool(said.append(message)) or True, lambda: 0.0, 0
     )
     forwarding.proposer = world.proposer
-    forwarding.on_forward(
-        "r", [msg.FORWARD, [[1, None, "me", [DELETE, GOOD], "h"], [2, None, "me", [DELETE], "h"]]]
-    )
+    forwarding.on_forward("r", [msg.FORWARD, rows])
     world.run()
+    return said
+
+
+def test_what_another_node_sent_is_refused_as_a_whole() -> None:
+    world = World()
+    world.short = NO_SPACE
+    said = forwarded(world, [[1, None, "me", [DELETE, GOOD], "h"], [2, None, "me", [DELETE], "h"]])
     assert [message[1:3] for message in said] == [[[1], "no_space"]]
     assert [made.decoded[1] for made in world.log] == [[[None, "me", [DELETE], "h"]]]  # type: ignore[index]
 
@@ -227,13 +231,7 @@ def test_what_another_node_sent_is_refused_as_a_whole() -> None:
 def test_in_nobodys_name_only_the_leader_itself_writes() -> None:
     """What is in nobody's name may do everything: a member that sends such a batch on has it from nobody."""
     world = World()
-    said: list[list[Any]] = []
-    forwarding = Forwarding(
-        LEADER, lambda member, message: bool(said.append(message)) or True, lambda: 0.0, 0
-    )
-    forwarding.proposer = world.proposer
-    forwarding.on_forward("r", [msg.FORWARD, [[1, None, "me", [GOOD], ""], [2, None, "me", [GOOD], "h"]]])
-    world.run()
+    said = forwarded(world, [[1, None, "me", [GOOD], ""], [2, None, "me", [GOOD], "h"]])
     assert [message[1:3] for message in said if message[0] == msg.REFUSED] == [[[1], "bad_request"]]
     assert [made.decoded[1] for made in world.log] == [[[None, "me", [GOOD], "h"]]]  # type: ignore[index]
 

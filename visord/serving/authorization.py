@@ -10,8 +10,10 @@ command, so that no tick decides over them.
 
 Of a rev that was the latest less than `PRESENT_MS` ago no `history` is needed: pages of one answer, a snapshot that was
 just taken, and a watch that goes on after a lost connection name such a rev, and tell nothing that could not be read a
-moment ago. Whether a token is unknown, was taken back,
-has expired or is not whole is one answer. How long that takes says nothing of the secret.
+moment ago.
+
+Whether a token is unknown, was taken back, has expired or is not whole is one answer. How long that takes says nothing
+of the secret.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from visord.state.refusal import Refusal
 from visord.tls.identity import Certified
 
 PRESENT_MS: Final = 300_000
+"""For how long a rev that is not the latest any more counts as present."""
 
 
 class Proven(NamedTuple):

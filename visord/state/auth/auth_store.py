@@ -136,10 +136,10 @@ class AuthStore:
 
     def proves(self, credential: str, user: str, now: int) -> bool:
         """Tell whether a credential proves a user at a time in ms."""
-        if credential.startswith(
-            CERTIFICATE
-        ):  # doors judge those; what ends at an entry of the log is the user
-            return user in self.users
+        if credential.startswith(CERTIFICATE):
+            return (
+                user in self.users
+            )  # doors judge certificates; what ends at an entry of the log is the user
         token = self.tokens.get(credential)
         return token is not None and token.user == user and (token.expires == 0 or now < token.expires)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from visor.paths import ROOT, Glob, parent, sort_key
+from visor.protocol.limits import DEFAULT
 from visor.protocol.verbs import G_NONE, G_SINCE, SEL_CHILDREN, SEL_PATH, SEL_RANGE, SEL_TREE
 from visord.state.auth.coverage import left_out
 from visord.state.auth.effort import Effort
@@ -62,18 +63,24 @@ class Extent:
         """Steps that it takes to look for a path, about."""
 
     def holds(self, path: str) -> bool:
-        """Tell whether a file is among them; of what is no path, anything, at once."""
+        """Tell whether a file is among them. It may be any text: what is longer than a path is neither looked at nor
+        remembered, and no file."""
         known = self.known.get(path)
         if known is None:
+            if len(path) > DEFAULT.path:
+                return False
             if len(self.known) >= KNOWN:
                 self.known.clear()
-            known = self.known[path] = (
-                self.everything
-                or path in self._paths
-                or self._in_tree(path)
-                or any(glob.matches(path) for glob in self._globs)
-            )
+            known = self.known[path] = self._among(path)
         return known
+
+    def _among(self, path: str) -> bool:
+        return (
+            self.everything
+            or path in self._paths
+            or self._in_tree(path)
+            or any(glob.matches(path) for glob in self._globs)
+        )
 
     def _in_tree(self, path: str) -> bool:
         trees = self._trees
@@ -103,7 +110,7 @@ class Extent:
             return self._covers_range(selector)
         if self._in_tree(selector.base):
             return True
-        if selector.kind == SEL_TREE and not self.holds(f"{selector.base.rstrip('/')}/{STRANGE}"):
+        if selector.kind == SEL_TREE and not self._among(f"{selector.base.rstrip('/')}/{STRANGE}"):
             return False
         return all(left_out(text, self._texts, effort) is None for text in _as_globs(selector))
 

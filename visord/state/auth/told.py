@@ -73,19 +73,20 @@ def _can(table: AuthStore, author: str, arguments: Mapping[str, Any], limits: Li
     wanted = parse_grant([arguments["right"], arguments["selector"]], limits)
     if isinstance(wanted, Refusal):
         return wanted
-    allowed = table.rights(user).covers(wanted.right, wanted.selector, Effort(MESSAGE))
+    effort = Effort(MESSAGE)
+    allowed = table.rights(user).covers(wanted.right, wanted.selector, effort)
     return {
         "allowed": allowed,
-        "roles": _by_which(table, user, wanted) if allowed else [],
+        "roles": _by_which(table, user, wanted, effort) if allowed else [],
         "missing": None if allowed else str(wanted),
     }
 
 
-def _by_which(table: AuthStore, user: str, wanted: Grant) -> list[str]:
-    """Return the first role that is enough by itself, or all that together are."""
+def _by_which(table: AuthStore, user: str, wanted: Grant, effort: Effort) -> list[str]:
+    """Return the first role that is enough by itself, as far as the effort goes, or all that together are."""
     roles = _roles_of(table, user)
     for name in roles:
-        if Rights(table.roles[name].grants).covers(wanted.right, wanted.selector, Effort(MESSAGE)):
+        if Rights(table.roles[name].grants).covers(wanted.right, wanted.selector, effort):
             return [name]
     return [name for name in roles if any(grant.right == wanted.right for grant in table.roles[name].grants)]
 
