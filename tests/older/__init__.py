@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.patience import PATIENCE
 
-COMMITS: Final = {"a3d5847": 1, "253b37a": 2}
+COMMITS: Final = {"a3d5847": 1, "253b37a": 2, "5bcbff0": 3}
 """The last commit of each version, and the format that it writes."""
 OLDEST: Final = "a3d5847"
 ROOT: Final = Path(__file__).resolve().parents[2]

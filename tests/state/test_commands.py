@@ -15,6 +15,7 @@ from visord.state import command, sessions
 from visord.state.command import UnknownFormat
 from visord.state.digest import state_hash
 from visord.state.exporting import export_commits
+from visord.state.formats import FORMAT
 from visord.state.importing import import_commits
 from visord.state.machine import Machine
 from visord.state.tables import export_tables, import_tables
@@ -74,8 +75,8 @@ def test_commands_of_the_format_before_are_read():
 
 def test_a_later_format_stops_the_node():
     machine = Machine()
-    with pytest.raises(UnknownFormat, match="format 4"):
-        machine.apply(1, 1, b"\0" + msgpack.packb([4, "whatever"]))
+    with pytest.raises(UnknownFormat, match=f"format {FORMAT + 1}"):
+        machine.apply(1, 1, b"\0" + msgpack.packb([FORMAT + 1, "whatever"]))
     assert machine.index == 0
 
 

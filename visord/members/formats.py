@@ -2,8 +2,8 @@
 
     member -> all         HELLO or CHALLENGE: "I read commands up to format 3" (nothing said: 1)
     leader, 1 in force    writes format 1 until all members of its configuration have said more while it leads
-    leader, 2 in force    has found that all read 2, and writes it until all have said 3; likewise with 3, for good
-    any node with 2       lets in no member that reads less, dials none that does, and both sides log why; 3 alike
+    leader, 2 in force    has found that all read 2, and writes it until all have said 3; likewise with 3 and 4, for good
+    any node with 2       lets in no member that reads less, dials none that does, and both sides log why; 3, 4 alike
 
 So no member ever meets a format in its log that it cannot read: it would have to stop (exit 76). A format is in force
 on a node as soon as the node has decided it as leader, stored an entry of it, or has it in its state; it never goes

@@ -21,6 +21,7 @@ stops. What is odd *within* a batch (its actor, its session, a frame) is refused
     format 1    [session, actor, frames]            read with the owner ""
     format 2    [session, actor, frames, owner]
     format 3    the same; the owner may be `user:NAME`, and each write is judged by what that user may do
+    format 4    the same; more changes of who there is (`auth_store.LATER`), and redactions
 
 Which one is written: `members/formats.py`.
 """
@@ -31,7 +32,7 @@ from typing import Any, Final, TypeAlias
 
 import msgpack
 
-from visord.state.formats import FORMAT, OLDEST, OWNERS, RIGHTS
+from visord.state.formats import FORMAT, OLDEST, OWNERS, RIGHTS, SECRETS
 
 FIRST_BYTE: Final = b"\x00"
 
@@ -57,7 +58,7 @@ Decoded: TypeAlias = tuple[int, list[Any]]
 """`(time_ms, batches)`: each batch a list of four, the third of them a list."""
 
 _MAX_TIME = 1 << 62
-_WIDTHS: Final[dict[int, int]] = {OLDEST: 3, OWNERS: 4, RIGHTS: 4}
+_WIDTHS: Final[dict[int, int]] = {OLDEST: 3, OWNERS: 4, RIGHTS: 4, SECRETS: 4}
 """Fields of a batch, by format."""
 _CONTAINERS: Final = frozenset((list, dict))
 

@@ -34,6 +34,7 @@ from visord.state import refusal
 from visord.state.auth.grant import ADMIN, RIGHTS, Grant, parse_grant
 from visord.state.auth.principal import ANONYMOUS, CERTIFICATE
 from visord.state.auth.rights import Rights
+from visord.state.formats import FORMAT, OLDEST
 from visord.state.refusal import Refusal, bad_request
 from visord.state.selector import Selector, parse
 
@@ -162,11 +163,13 @@ class AuthStore:
 
     # -- changing ---------------------------------------------------------------------------------------------
 
-    def change(self, action: Any, arguments: Any, now: int) -> Refusal | None:
-        """Do one change at the command's time `now` (ms), or return why not."""
+    def change(self, action: Any, arguments: Any, now: int, form: int = FORMAT) -> Refusal | None:
+        """Do one change at the command's time `now` (ms), or return why not. `form`: the command's format."""
         entry = _ACTIONS.get(action) if type(action) is str else None
         if entry is None:
             return bad_request("action", f"one of {', '.join(sorted(_ACTIONS))}", action)
+        if form < LATER.get(action, OLDEST):
+            return bad_request("action", "one that all members know: one runs an older version", action)
         do, required, optional = entry
         if type(arguments) is not dict or not required <= arguments.keys() <= required | optional.keys():
             expected = f"a map with {', '.join(sorted(required))}"
@@ -386,3 +389,5 @@ _ACTIONS: Final[dict[str, tuple[_Action, frozenset[str], dict[str, Any]]]] = {
     "revoke_token": (AuthStore._revoke_token, frozenset(("id",)), {}),
 }
 """What each does, the arguments that it needs, and those that may be left out with their defaults."""
+LATER: Final[dict[str, int]] = {}
+"""The format that an action came with, where that is later than RIGHTS."""
