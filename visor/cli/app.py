@@ -66,6 +66,7 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "cluster": ("cluster", "Members, leadership, health; compare replicas."),
     },
     "Rights": {
+        "login": ("login", "Make a registry the current one, and prove who you are."),
         "whoami": ("rights", "Say who you are to the registry, and what you may do."),
         "auth": ("rights", "Say what somebody may do, and by which role."),
         "user": ("rights", "Users, and the roles that they have."),

@@ -2,7 +2,7 @@
 
     member -> all         HELLO or CHALLENGE: "I read commands up to format 3" (nothing said: 1)
     leader, 1 in force    writes format 1 until all members of its configuration have said more while it leads
-    leader, 2 in force    has found that all read 2, and writes it until all have said 3; likewise with 3 and 4, for good
+    leader, 2 in force    has found that all read 2, and writes it until all have said 3; 3 and 4 alike, for good
     any node with 2       lets in no member that reads less, dials none that does, and both sides log why; 3, 4 alike
 
 So no member ever meets a format in its log that it cannot read: it would have to stop (exit 76). A format is in force
