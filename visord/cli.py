@@ -1,4 +1,4 @@
-"""The `visord` command: `dev`, `serve`, `check`, `config`."""
+"""The `visord` command: `init`, `join`, `dev`, `serve`, `check`, `recover`, `audit`, `config`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ except ModuleNotFoundError:  # a client-only install
     raise SystemExit(2) from None
 
 from visord import config, exits
+from visord.addresses import is_loopback, split
+from visord.authority.location import SETTINGS
 from visord.exits import EXIT_CONFIG, EXIT_DAMAGE, EXIT_FAILED, EXIT_REFUSED
 from visord.logs import Whose, set_up_logging
 from visord.meanings import meaning
@@ -53,7 +55,7 @@ def main() -> None:
 @click.option("--data-dir", metavar="DIR", help="Keep the data here [a temporary folder, removed at exit].")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
 def dev(listen: str | None, unix: str | None, data_dir: str | None, log_level: str) -> None:
-    """Run one node with no configuration."""
+    """Run one node with no configuration, in which everybody may do everything: on loopback only."""
     flags: dict[str, Any] = {"listen.client": listen, "listen.unix": unix, "node.data_dir": data_dir}
     # A development node starts in an eye-blink: less log is written in advance.
     flags |= {
@@ -62,11 +64,59 @@ def dev(listen: str | None, unix: str | None, data_dir: str | None, log_level: s
         "log.level": log_level,
     }
     settings, _ = _settings(flags, {}, None)
+    if not is_loopback(split(settings.listen.client)[0]):
+        _end(
+            EXIT_CONFIG,
+            f"--listen {listen}: visord dev asks nobody who they are, so it listens on loopback only; visord init "
+            "makes a member that others can reach",
+        )
     if data_dir is not None:
         _run(settings, settings.node.data_dir)
         return
     with tempfile.TemporaryDirectory(prefix="visord-dev-") as folder:
         _run(settings, Path(folder))
+
+
+@main.command("init")
+@click.option("--data-dir", "directory", required=True, metavar="DIR", help="A new or empty directory.")
+@click.option("--name", default="n1", show_default=True, metavar="NAME", help="What people call this member.")
+@click.option(
+    "--listen",
+    default="127.0.0.1:8046",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where clients connect.",
+)
+@click.option(
+    "--peer-listen", metavar="HOST:PORT", help="Where other members connect [one port above --listen]."
+)
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Another name or address of this machine; repeatable.",
+)
+@click.option(
+    "--token-file", metavar="FILE", help="Put root's token into this new file, and do not print it."
+)
+def init_command(
+    directory: str,
+    name: str,
+    listen: str,
+    peer_listen: str | None,
+    hosts: tuple[str, ...],
+    token_file: str | None,
+) -> None:
+    """Found a cluster in DIR: its authority, this member's certificate, the user root with a token, and settings.
+
+    Rights are on from its first entry: nobody may do anything but root. `visord serve --data-dir DIR` runs it.
+    """
+    from visord.authority import beginning
+
+    with _exit_codes(Path(directory)):
+        for line in beginning.init(directory, name, listen, peer_listen, hosts, token_file):
+            click.echo(harmless(line))
 
 
 @main.command("serve")
@@ -100,8 +150,9 @@ def serve_command(
     flags = {**_assignments(assignments), **_given(named)}
     if bootstrap and join:
         raise click.UsageError("--bootstrap founds a cluster, --join joins one: give one of them")
-    settings, _ = _settings(flags, os.environ, file)
-    _run(settings, settings.node.data_dir, Start(bootstrap, _addresses(join or ""), learner))
+    settings, _ = _settings(flags, os.environ, file or _settings_in(data_dir))
+    joins = _addresses(join or "") or settings.peers.join
+    _run(settings, settings.node.data_dir, Start(bootstrap, joins, learner or settings.peers.learner))
 
 
 @main.command()
@@ -229,6 +280,14 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value) if isinstance(value, int | float) else json_text("" if value is None else str(value))
+
+
+def _settings_in(data_dir: str | None) -> str | None:
+    """Return the settings that `visord init` or `join` wrote into a data directory, where no others are named."""
+    if data_dir is None or os.environ.get(config.FILE_VARIABLE):
+        return None
+    file = Path(data_dir) / SETTINGS
+    return str(file) if file.is_file() else None
 
 
 def _addresses(join: str) -> tuple[str, ...]:

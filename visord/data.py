@@ -22,6 +22,7 @@ from visord.raft.configuration import Configuration, Member, decode
 from visord.raft.log import RaftLog
 from visord.raft.segments import Options
 from visord.settings import Settings
+from visord.state.auth.auth_store import AuthStore
 from visord.state.machine import Machine
 from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
@@ -59,6 +60,8 @@ class Data:
         self.directory = DataDirectory.open(disk, str(self._path), node=name, rng=rng, cluster=cluster)
         divergence.check(disk, self.directory.path)
         self.machine = Machine(limits)
+        if self.directory.identity.closed:
+            self.machine.take_rights(AuthStore.closed(limits))
         self.checkpointer = Checkpointer(
             disk,
             self.directory,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from visord.authority.location import BeginningError
 from visord.node import RemovedError
 from visord.peers.errors import PeersStartError
 from visord.raft.configuration import UnknownConfiguration
@@ -54,6 +55,8 @@ def refused(error: Exception) -> StartRefusedError:
 def ending(error: Exception, data_dir: str) -> tuple[int, str] | None:
     """Return the exit code and the words for what ended a node, or kept it from starting; None for a defect."""
     if isinstance(error, StartRefusedError):
+        return EXIT_REFUSED if error.passes else EXIT_CONFIG, str(error)
+    if isinstance(error, BeginningError):
         return EXIT_REFUSED if error.passes else EXIT_CONFIG, str(error)
     if isinstance(error, LockedError):
         return EXIT_REFUSED, str(error)

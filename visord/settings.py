@@ -133,6 +133,11 @@ class PeerSettings(Section):
     """File with certificates of members that were taken back: serial numbers or SHA-256 fingerprints, one a line."""
     tls_names: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     """Names of which a member's certificate must carry one; none: the host that was dialled."""
+    join: Annotated[tuple[Annotated[str, AfterValidator(_reachable)], ...], BeforeValidator(_listed)] = ()
+    """Peer addresses of members that this node asks to be taken in, as with `--join`; `visord join` writes it. Not used
+    once the node is a member."""
+    learner: bool = False
+    """With `join`: never get a vote by itself."""
     secret_file: Path | None = None
     """File with the shared secret, at least 16 characters; several lines while it is being exchanged."""
     insecure: bool = False

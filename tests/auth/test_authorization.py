@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from visor.protocol import tokens, verbs
+from visor.protocol import codes, tokens, verbs
 from visord.serving.authorization import PRESENT_MS, Authorization, Proven
 from visord.state.auth.principal import author_of
 from visord.state.command import encode
@@ -102,3 +102,19 @@ def test_a_log_and_a_diff_are_always_history(verb: int) -> None:
     world = World()
     world.write(verbs.SET, "/a", b"")
     assert world.denied(verb, 1, ALL, 1, 1) == "history on /**"
+
+
+def test_a_node_that_has_not_caught_up_cannot_tell_whether_there_is_a_token() -> None:
+    machine, caught_up = Machine(), [False]
+    authorization = Authorization(machine, lambda: 0, lambda: caught_up[0])
+    token = tokens.write(bytes(tokens.NUMBER), bytes(tokens.SECRET))
+    refused = authorization.prove(token)
+    assert isinstance(refused, Refusal)
+    assert codes.FAMILY[refused.code] == codes.UNAVAILABLE  # clients ask again
+    nonsense = authorization.prove("vis_nonsense")
+    assert isinstance(nonsense, Refusal)
+    assert nonsense.code == "denied"  # that it is none, every node can tell
+    caught_up[0] = True
+    refused = authorization.prove(token)
+    assert isinstance(refused, Refusal)
+    assert refused.code == "denied"

@@ -66,6 +66,11 @@ ALLOWED: dict[str, set[str]] = {
         "visord.members", "visord.peers", "visord.raft", "visord.state", "visord.storage", "visord.waiting",
         "visord.environment", "visord.proposer", "visord.addresses", "visord.naming", "visord.logs", "visor.protocol",
     },
+    "visord/authority": {
+        "visord.authority", "visord.members.leader_calls", "visord.peers.messages", "visord.raft", "visord.storage",
+        "visord.state", "visord.addresses", "visord.naming", "visord.audit.recorded", "visord.tls", "visord.logs",
+        "visor.protocol", "visor._core.harmless",
+    },
     "visord/leases": {
         "visord.leases", "visord.members.leader_calls", "visord.members.read_index", "visord.peers.messages",
         "visord.proposer", "visord.state", "visor.protocol",

@@ -12,6 +12,9 @@ Of a rev that was the latest less than `PRESENT_MS` ago no `history` is needed: 
 just taken, and a watch that goes on after a lost connection name such a rev, and tell nothing that could not be read a
 moment ago.
 
+A node that has not caught up since it started may not know a token yet that was made while it was away: it says that it
+cannot tell (`no_quorum`), and clients ask again, here or elsewhere.
+
 Whether a token is unknown, was taken back, has expired or is not whole is one answer. How long that takes says nothing
 of the secret.
 """
@@ -49,13 +52,20 @@ NOT_PROVEN: Final = Refusal(
     "denied", "the token is unknown, has expired or was taken back, or is not whole: ask for another one", {}
 )
 
+NOT_YET: Final = Refusal(
+    "no_quorum", "this node has not caught up since it started, and does not know this token: ask again", {}
+)
+
 
 class Authorization:
-    """See the module. `now()`: wall-clock time in ms since 1970."""
+    """See the module. `now()`: ms since 1970. `current()`: this node has caught up since it started."""
 
-    def __init__(self, machine: Machine, now: Callable[[], int]) -> None:
+    def __init__(
+        self, machine: Machine, now: Callable[[], int], current: Callable[[], bool] = lambda: True
+    ) -> None:
         self._machine = machine
         self._now = now
+        self._current = current
         self.version = 0
         """Rises whenever anybody's rights may be others than they were."""
         self._table = machine.auth
@@ -101,12 +111,13 @@ class Authorization:
         shown = tokens.read(text)
         if shown is None:
             return NOT_PROVEN
+        unproven = NOT_PROVEN if self._current() else NOT_YET
         table = self._machine.auth
         known = table.tokens.get(shown.id)
         kept = bytes(32) if known is None else known.digest
         equal = hmac.compare_digest(kept, tokens.digest(shown.secret))
         if known is None or not equal or not table.proves(shown.id, known.user, self._now()):
-            return NOT_PROVEN
+            return unproven
         return Proven(known.user, shown.id)
 
     def rights(self, principal: str) -> Rights | None:

@@ -104,7 +104,9 @@ class Backend:
         """Requests that wait for a rev: (who asked, id)."""
         self.cluster = node.cluster
         self.store = node.store
-        self.authorization = Authorization(node.machine, node.environment.clock_ms)
+        self.authorization = Authorization(
+            node.machine, node.environment.clock_ms, lambda: node.readiness.reached
+        )
         self.reporting = Reporting(lambda: node.audit)
         self.shares = node.shares
         self.admission = node.admission

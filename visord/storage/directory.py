@@ -6,6 +6,7 @@
       manifest              the newest checkpoint
       history/              history segments, named by the manifest
       log/                  the Raft log, its mark, term and vote
+      authority/            the cluster's own authority, and this member's certificate (visord/authority)
 
 An unknown format is refused before anything is touched.
 """
@@ -60,6 +61,9 @@ class Identity(NamedTuple):
     """How often the cluster was begun, again after lost majorities; each has its own id."""
     before: tuple[str, ...] = ()
     """The ids of the generations before, the oldest first."""
+    closed: bool = False
+    """The cluster was founded with rights: whoever has not applied its first entry yet knows of nobody, and lets nobody
+    do anything."""
 
 
 class DataDirectory:
@@ -168,7 +172,8 @@ def read_identity(disk: Disk, path: str) -> Identity | None:
     # Before there were clusters, every node was the founder of its own.
     member = fields.get("member") or hashlib.sha256(f"{cluster}/{node}".encode()).hexdigest()[:16]
     generation, before = fields.get("generation", 1), tuple(fields.get("before", ()))
-    return Identity(cluster, node, member, fields.get("founder", True), generation, before)
+    closed = fields.get("closed", False)
+    return Identity(cluster, node, member, fields.get("founder", True), generation, before, closed)
 
 
 def require_directory(disk: Disk, path: str) -> None:

@@ -26,7 +26,7 @@ logger = logging.getLogger("visord.storage")
 
 FILES: Final = ("lock", "identity", "manifest", "incoming", "diverged", "peers-secret")
 """What lies directly in a data directory, each also with `.tmp` while it is replaced."""
-DIRECTORIES: Final = ("log", "history", "audit")
+DIRECTORIES: Final = ("log", "history", "audit", "authority")
 """Everything in these is the node's own."""
 OTHERS: Final = 0o077
 

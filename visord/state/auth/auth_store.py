@@ -118,6 +118,17 @@ class AuthStore:
         self._digest: str | None = None
         self._bytes = _size(self.users[ANONYMOUS])
 
+    @classmethod
+    def closed(cls, limits: Limits = DEFAULT) -> AuthStore:
+        """Return what a member of a cluster that was founded with rights begins with: nobody may do anything.
+
+        The cluster's first entry says who may; applied to this table or to an open one, it leaves the same.
+        """
+        table = cls(limits)
+        table._take(table.users, ANONYMOUS)
+        table._put(table.users, ANONYMOUS, User(ANONYMOUS, ()), MAX_USERS, "users")
+        return table
+
     # -- asking -----------------------------------------------------------------------------------------------
 
     def rights(self, name: str) -> Rights:
