@@ -115,6 +115,18 @@ class TokenInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class RevokedCertificate:
+    """A certificate, of a user or a member, that proves nothing any more."""
+
+    fingerprint: str
+    """SHA-256 of it, 64 small hexadecimal digits."""
+    at: datetime
+    """When it was taken back, in UTC."""
+    purpose: str
+    """What was said of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who a client is to the registry, and what it may do."""
 
@@ -166,6 +178,12 @@ def token_from_wire(row: list[Any]) -> TokenInfo:
     return TokenInfo(number, user, instant(created), _when(expires), purpose)
 
 
+def revoked_from_wire(row: list[Any]) -> RevokedCertificate:
+    """Return what a row tells of a certificate that was taken back."""
+    fingerprint, at, purpose = row
+    return RevokedCertificate(fingerprint, instant(at), purpose)
+
+
 def identity_from_wire(told: dict[str, Any]) -> Identity:
     """Return the answer to `whoami`."""
     grants = tuple(map(grant_from_wire, told["grants"]))
@@ -191,7 +209,7 @@ def grant_rows(grants: Iterable[Grant]) -> list[list[Any]]:
     return rows
 
 
-__all__ = ["Grant", "Identity", "RIGHTS", "Role", "TokenInfo", "User", "Verdict"]
+__all__ = ["Grant", "Identity", "RIGHTS", "RevokedCertificate", "Role", "TokenInfo", "User", "Verdict"]
 
 
 def __dir__() -> list[str]:

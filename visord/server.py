@@ -335,8 +335,9 @@ class Server:
         node.on_addresses = self._tell_addresses
         node.on_divergence = self._send_away
         room = self._plan_descriptors()
+        backend = Backend(node)
         door = self._door = Door(
-            Backend(node),
+            backend,
             self.limits(),
             lambda: node.environment.background.submit(collector.give_back, lambda result, error: None),
             total=room.connections,
@@ -345,6 +346,10 @@ class Server:
             factory=self._factory,
         )
         door.start(loop)
+        backend.authorization.unix_users = listen.users_by_uid()
+        if self._peers is not None and self._peers.certificates is not None:
+            self._peers.certificates.is_revoked = backend.authorization.is_revoked
+            backend.on_rights.append(self._peers.review_certificates)
         path = self._settings.listen.unix
         if path is not None:
             self._servers.append(

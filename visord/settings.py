@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from visord import addresses
 from visord.naming import MAX_NAME, NAME_PATTERN, not_an_address
+from visord.state.auth.principal import is_name
 
 Bytes = Annotated[int, Field(ge=0)]
 
@@ -30,6 +31,27 @@ def _listed(value: Any) -> Any:
     if isinstance(value, str):
         return tuple(name.strip() for name in value.split(",") if name.strip())
     return value
+
+
+def _users(pairs: tuple[str, ...]) -> tuple[str, ...]:
+    for pair in pairs:
+        system, equals, user = pair.partition("=")
+        if not (system and equals and is_name(user)):
+            raise ValueError(f"{pair!r} must be UID=USER or NAME=USER, with a user of the registry")
+        uid_of(system)
+    return pairs
+
+
+def uid_of(name: str) -> int:
+    """Return the number of a user of this machine. ValueError when there is none of that name."""
+    if name.isdecimal():
+        return int(name)
+    import pwd
+
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        raise ValueError(f"{name!r} is no user of this machine") from None
 
 
 Address = Annotated[str, AfterValidator(_address)]
@@ -62,6 +84,9 @@ class ListenSettings(Section):
     """Path of a Unix socket, besides TCP."""
     unix_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "0660"
     """Permissions of the Unix socket, in octal: a user who may write to it may connect."""
+    unix_users: Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_users)] = ()
+    """Which users of the registry users of this machine are who come by the Unix socket without a token, by name or
+    number: `0=root`, `postgres=ada`. Who is not among them is anonymous."""
     connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Connections at a time, over all clients; fewer where there are too few file descriptors. Those of the Unix socket
     have places of their own."""
@@ -102,6 +127,11 @@ class ListenSettings(Section):
     tls_revoked: Path | None = None
     """File with certificates of clients that were taken back: serial numbers or SHA-256 fingerprints, one a line. Who
     is connected with one is sent away."""
+
+    def users_by_uid(self) -> dict[int, str]:
+        """Return who users of this machine are, by their numbers."""
+        pairs = (pair.partition("=") for pair in self.unix_users)
+        return {uid_of(system): user for system, _, user in pairs}
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> ListenSettings:

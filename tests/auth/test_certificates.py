@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 from typing import Any
 
 import pytest
 
 from tests.tls.conftest import Authority, Dial, Files, authority, dial, secure_node, server_files
-from tests.wire import Refused
+from tests.wire import Closed, Refused
 from visor.protocol import tokens, verbs
 
 __all__ = ["authority", "dial", "server_files"]
@@ -63,3 +65,29 @@ def test_what_a_deleted_user_had_begun_ends(authority: Authority, server_files: 
             wire.call(verbs.SET, "/a", b"2")
         assert refused.value.code == "denied"
         assert boss.call(verbs.GET, "/a")[1][1] == b"1"
+
+
+def test_a_certificate_that_is_taken_back_is_sent_away_and_its_owner_stays(
+    authority: Authority, server_files: Files, dial: Dial
+) -> None:
+    lost, other = authority.issue("lost", user="ci"), authority.issue("other", user="ci")
+    with secure_node(server_files, client_ca=authority.certificate, client_cert="optional") as node:
+        boss = dial(node.address)
+        change(boss, "set_role", name="writer", grants=[["write", [verbs.SEL_TREE, "/"]]])
+        change(boss, "set_user", name="ci", roles=["writer"])
+        wire, kept = dial(node.address, lost), dial(node.address, other)
+        wire.call(verbs.SET, "/a", b"1")
+        change(boss, "revoke_certificate", fingerprint=fingerprint(lost), purpose="left in a train")
+        with pytest.raises(Closed):
+            wire.call(verbs.SET, "/a", b"2")
+        with pytest.raises(Closed):
+            dial(node.address, lost)
+        kept.call(verbs.SET, "/b", b"1")
+        (row,) = boss.call(verbs.ACCESS, "revoked")[1]
+        assert (row[0], row[2]) == (fingerprint(lost), "left in a train")
+        change(boss, "allow_certificate", fingerprint=fingerprint(lost))
+        assert user_of(dial(node.address, lost))[0] == "ci"
+
+
+def fingerprint(files: Files) -> str:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(files[0].read_text())).hexdigest()

@@ -252,7 +252,7 @@ def test_who_does_not_say_what_it_reads_is_of_the_older_version() -> None:
     one = make_dialler(OLDEST)
     one.receive(CHALLENGE)
     assert one.accepter is not None and one.accepter.reads == OLDEST
-    with pytest.raises(PeerRefusedError, match=r"b{16} runs an older version .* format 1; .* format 3"):
+    with pytest.raises(PeerRefusedError, match=r"b{16} runs an older version .* format 1; .* format 4"):
         make_dialler(FORMAT).receive(CHALLENGE)
 
 

@@ -21,12 +21,14 @@ from visor._drivers.environment import random_bytes
 from visor.auth import (
     Grant,
     Identity,
+    RevokedCertificate,
     Role,
     TokenInfo,
     User,
     Verdict,
     grant_rows,
     identity_from_wire,
+    revoked_from_wire,
     role_from_wire,
     token_from_wire,
     user_from_wire,
@@ -142,6 +144,26 @@ class Auth:
         """Take a token back, by its id: it proves nothing from here on."""
         self._change("revoke_token", {"id": token}, note, timeout)
 
+    def revoked_certificates(self, *, timeout: float | None = None) -> list[RevokedCertificate]:
+        """Return the certificates that were taken back, the oldest first."""
+        return [revoked_from_wire(row) for row in self._ask("revoked", {}, timeout)]
+
+    def revoke_certificate(
+        self, fingerprint: str, *, purpose: str = "", note: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Take a certificate back, of a user or a member: connections that show it are closed, on every member.
+
+        `fingerprint`: SHA-256 of the certificate, as `openssl x509 -noout -fingerprint -sha256` prints it, or its
+        64 hexadecimal digits alone. `purpose` is listed with it.
+        """
+        self._change("revoke_certificate", _certificate(fingerprint, purpose=purpose), note, timeout)
+
+    def allow_certificate(
+        self, fingerprint: str, *, note: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Let a certificate that was taken back prove again what it says."""
+        self._change("allow_certificate", _certificate(fingerprint), note, timeout)
+
     # -- inside -----------------------------------------------------------------------------------------------
     def _ask(self, question: str, arguments: dict[str, Any], timeout: float | None) -> Any:
         _, told = self._call([verbs.ACCESS, 0, question, arguments], False, timeout)
@@ -154,6 +176,13 @@ class Auth:
 
     def __repr__(self) -> str:
         return f"<visor auth of {self._client!r}>"
+
+
+def _certificate(fingerprint: str, **more: str) -> dict[str, Any]:
+    """Return the arguments that name a certificate. TypeError for what is no text; the registry judges the digits."""
+    if not isinstance(fingerprint, str):
+        raise TypeError(f"a fingerprint is text, not {shown(fingerprint)}")
+    return {"fingerprint": fingerprint.rpartition("=")[2].replace(":", "").strip().lower(), **more}
 
 
 public("visor", Auth)

@@ -72,6 +72,7 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "user": ("rights", "Users, and the roles that they have."),
         "role": ("rights", "Roles, and what they grant."),
         "token": ("rights", "Tokens, which prove who somebody is."),
+        "certificate": ("certificate", "Certificates that were taken back."),
     },
     "This command": {
         "context": ("context", "Name registries in the configuration file."),

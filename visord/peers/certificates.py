@@ -11,6 +11,7 @@ trusted beside the one of before until the member starts again, so that certific
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from visord.tls import revocation
@@ -30,6 +31,8 @@ class Certificates:
     ) -> None:
         self._files = cert, key, ca
         self._revoked_file = revoked
+        self.is_revoked: Callable[[str], bool] = lambda fingerprint: False
+        """Tells whether a certificate (by its SHA-256 fingerprint, hex) was taken back in the registry itself."""
         self.accepting = _context(ssl.PROTOCOL_TLS_SERVER)
         self.dialling = _context(ssl.PROTOCOL_TLS_CLIENT)
         self.dialling.check_hostname = by_host
@@ -57,8 +60,11 @@ class Certificates:
         told = None if shown is None else shown.getpeercert()
         if encoded is None or not told:
             return "no certificate is shown"
-        if self._revoked.has(fingerprint_of(encoded), int(str(told.get("serialNumber", "0")), 16)):
+        fingerprint = fingerprint_of(encoded)
+        if self._revoked.has(fingerprint, int(str(told.get("serialNumber", "0")), 16)):
             return "the certificate was revoked (peers.tls_revoked)"
+        if self.is_revoked(fingerprint):
+            return "the certificate was revoked (visor certificate revoke)"
         return None
 
 

@@ -353,11 +353,15 @@ class TcpPeers:
     def _renew(self, certificates: Certificates) -> None:
         self._renewal = self._loop.call_later(self._renew_seconds, self._renew, certificates)
         if certificates.tick():
-            self._door.review_certificates()
-            for link in self._links.values():
-                why = None if link.connection is None else link.connection.wrong_certificate()
-                if link.connection is not None and why is not None:
-                    link.connection.abort(why)
+            self.review_certificates()
+
+    def review_certificates(self) -> None:
+        """Hang up on all whose certificate is not good any more."""
+        self._door.review_certificates()
+        for link in self._links.values():
+            why = None if link.connection is None else link.connection.wrong_certificate()
+            if link.connection is not None and why is not None:
+                link.connection.abort(why)
 
 
 def bind(address: str, security: Security) -> socket.socket:

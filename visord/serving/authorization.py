@@ -1,6 +1,6 @@
 """Who a client is and what it may do now, by the state that this node has applied.
 
-    authorization.prove(token, certificate)             -> Proven("ci", "k3x9q2mv7a"), or a Refusal
+    authorization.prove(token, certificate, address)    -> Proven("ci", "k3x9q2mv7a"), or a Refusal
     authorization.rights("user:ci/k3x9q2mv7a")          what it may do; None: everything
     authorization.denial(rights, principal, message)    why a message must not be executed; None when it may
 
@@ -22,7 +22,7 @@ of the secret.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from visor.protocol import tokens, verbs
@@ -66,6 +66,8 @@ class Authorization:
         self._machine = machine
         self._now = now
         self._current = current
+        self.unix_users: Mapping[int, str] = {}
+        """Who the users of this machine's system are, by their number, when they come by the Unix socket."""
         self.version = 0
         """Rises whenever anybody's rights may be others than they were."""
         self._table = machine.auth
@@ -93,21 +95,16 @@ class Authorization:
         self._next = self._table.next_expiry(self._now())
         self.version += 1
 
-    def prove(self, text: str | None, certificate: Certified | None = None) -> Proven | Refusal:
-        """Return who a client is that shows this token; or, without one, this certificate; or neither.
+    def prove(
+        self, text: str | None, certificate: Certified | None = None, address: str = ""
+    ) -> Proven | Refusal:
+        """Return who a client is: by its token, else by its certificate, else as a user of this machine's system (by
+        the Unix socket that it comes from, `address`), else nobody.
 
         A certificate of a user that the registry does not know proves nothing: its holder is as everybody is.
         """
         if text is None:
-            user = None if certificate is None else certificate.user
-            if (
-                certificate is None
-                or user is None
-                or user not in self._machine.auth.users
-                or user == ANONYMOUS
-            ):
-                return NOBODY
-            return Proven(user, certified_by(certificate.fingerprint))
+            return self._certified(certificate) or self._local(address) or NOBODY
         shown = tokens.read(text)
         if shown is None:
             return NOT_PROVEN
@@ -119,6 +116,24 @@ class Authorization:
         if known is None or not equal or not table.proves(shown.id, known.user, self._now()):
             return unproven
         return Proven(known.user, shown.id)
+
+    def _certified(self, certificate: Certified | None) -> Proven | None:
+        user = None if certificate is None else certificate.user
+        if certificate is None or user is None or user not in self._machine.auth.users or user == ANONYMOUS:
+            return None
+        return Proven(user, certified_by(certificate.fingerprint))
+
+    def _local(self, address: str) -> Proven | None:
+        """Return who a user of this machine is, as its kernel tells: `unix:1000`."""
+        kind, colon, number = address.partition(":")
+        if kind != "unix" or not colon or not number.isdecimal():
+            return None
+        user = self.unix_users.get(int(number))
+        return None if user is None or user not in self._machine.auth.users else Proven(user, "")
+
+    def is_revoked(self, fingerprint: str) -> bool:
+        """Tell whether a certificate was taken back, by its SHA-256 in small hexadecimal digits."""
+        return fingerprint in self._machine.auth.revoked
 
     def rights(self, principal: str) -> Rights | None:
         """Return what a principal may do now; None: everything."""

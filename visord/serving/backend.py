@@ -108,6 +108,8 @@ class Backend:
             node.machine, node.environment.clock_ms, lambda: node.readiness.reached
         )
         self.reporting = Reporting(lambda: node.audit)
+        self.on_rights: list[Callable[[], object]] = []
+        """Called when anybody's rights may have changed, or a certificate was taken back."""
         self.shares = node.shares
         self.admission = node.admission
         self.readiness = node.readiness
@@ -153,6 +155,8 @@ class Backend:
     def _applied(self) -> None:
         if self.authorization.applied():
             self._hub.judge_again()
+            for tell in self.on_rights:
+                tell()
         if self._sleepers:
             for sleeper, request in self._sleepers.pop_through(self.store.rev):
                 sleeper.wake(request)

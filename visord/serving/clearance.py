@@ -51,7 +51,7 @@ class Clearance:
     def prove(self, token: str | None, certificate: Certified | None, owner: str) -> Refusal | None:
         """Take somebody for whom its token proves it to be, or else its certificate, or for `owner`, as what everybody
         is; or return why not."""
-        proven = self._authorization.prove(token, certificate)
+        proven = self._authorization.prove(token, certificate, owner)
         self._address = owner
         if isinstance(proven, Refusal):
             self._reporting.turned_away(proven, owner)

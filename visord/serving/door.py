@@ -55,6 +55,9 @@ class Door:
         self.tcp: Places[Connection] = Places(total, each)
         self.unix: Places[Connection] = Places(UNIX_CONNECTIONS, UNIX_CONNECTIONS)
         backend.shares.places = self.tcp
+        if self._credentials is not None:
+            self._credentials.is_revoked = backend.authorization.is_revoked
+            backend.on_rights.append(self.review_certificates)
         self._memory = Memory(resident())
         self._looks = 0
         self._timer: asyncio.TimerHandle | None = None

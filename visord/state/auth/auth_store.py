@@ -8,6 +8,7 @@
 roles     name -> grants               a set of grants; `root` has all of them, is always there, and cannot be changed
 users     name -> roles, password      principals; `anonymous` is everybody who proves nothing, and always there
 tokens    id -> user, digest, expiry   what proves a user; the secret itself is never here
+revoked   fingerprint -> when, why     certificates that prove nothing any more, of users and of members
 
 As long as `anonymous` has the role `root` everybody may do everything: a cluster of before has that, and so has
 `visord dev`. A change that would leave nobody with admin on everything is refused. Whatever is refused changes nothing.
@@ -32,9 +33,9 @@ from visor.protocol.verbs import SEL_TREE
 from visord.state import fields as fields_of
 from visord.state import refusal
 from visord.state.auth.grant import ADMIN, RIGHTS, Grant, parse_grant
-from visord.state.auth.principal import ANONYMOUS, CERTIFICATE
+from visord.state.auth.principal import ANONYMOUS, CERTIFICATE, MAX_NAME, certified_by, is_name
 from visord.state.auth.rights import Rights
-from visord.state.formats import FORMAT, OLDEST
+from visord.state.formats import FORMAT, OLDEST, SECRETS
 from visord.state.refusal import Refusal, bad_request
 from visord.state.selector import Selector, parse
 
@@ -47,6 +48,8 @@ MAX_USERS: Final = 4096
 MAX_USER_ROLES: Final = 32
 MAX_TOKENS: Final = 8192
 MAX_USER_TOKENS: Final = 256
+MAX_REVOKED: Final = 4096
+"""Certificates that were taken back."""
 MAX_PASSWORD: Final = 256
 """Bytes of a password's digest, with how it was made."""
 MAX_PURPOSE: Final = 128
@@ -55,10 +58,8 @@ MAX_BYTES: Final = 4 << 20
 DIGEST: Final = 32
 """Bytes of a token's digest (SHA-256)."""
 
-MAX_NAME: Final = 36
-"""Characters of a name: with its credential it fits into what the log keeps as the author (`principal.py`)."""
-_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@-]{0,34}[A-Za-z0-9])?")
 _TOKEN: Final = re.compile(r"[a-z0-9]{8,20}")
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 MAX_TTL: Final = 100 * 366 * 86_400_000
 """ms that a token may last: a hundred years."""
 
@@ -92,6 +93,15 @@ class Token:
     purpose: str
 
 
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """A certificate that was taken back. `fingerprint`: SHA-256, small hexadecimal digits; `at`: the command's time."""
+
+    fingerprint: str
+    at: int
+    purpose: str
+
+
 def _all() -> Selector:
     found = parse([SEL_TREE, "/"], DEFAULT)
     assert isinstance(found, Selector)
@@ -112,6 +122,7 @@ class AuthStore:
         self.roles: dict[str, Role] = {ROOT: _ROOT}
         self.users: dict[str, User] = {ANONYMOUS: User(ANONYMOUS, (ROOT,))}
         self.tokens: dict[str, Token] = {}
+        self.revoked: dict[str, Revocation] = {}
         self._rights: dict[str, Rights] = {}
         self._rights_of: WeakValueDictionary[tuple[Any, ...], Rights] = WeakValueDictionary()
         """Those of before that are in use: who has the same grants as before has the same rights."""
@@ -148,12 +159,14 @@ class AuthStore:
 
     def proves(self, credential: str, user: str, now: int) -> bool:
         """Tell whether a credential proves a user at a time in ms."""
-        if credential.startswith(CERTIFICATE):
-            return (
-                user in self.users
-            )  # doors judge certificates; what ends at an entry of the log is the user
+        if credential.startswith(CERTIFICATE):  # that it was shown, and is good, doors have judged
+            return user in self.users and not self._is_revoked(credential)
         token = self.tokens.get(credential)
         return token is not None and token.user == user and (token.expires == 0 or now < token.expires)
+
+    def _is_revoked(self, credential: str) -> bool:
+        """Tell whether the certificate that this credential names was taken back."""
+        return bool(self.revoked) and any(certified_by(each) == credential for each in self.revoked)
 
     def next_expiry(self, now: int) -> int | None:
         """Return when the next token expires that has not yet, in ms; None: none will."""
@@ -280,6 +293,23 @@ class AuthStore:
         self._take(self.tokens, number)
         return None
 
+    def _revoke_certificate(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
+        wrong = _fingerprint(fields["fingerprint"])
+        purpose = fields["purpose"]
+        if wrong is not None:
+            return wrong
+        if type(purpose) is not str or len(purpose) > MAX_PURPOSE:
+            return bad_request("purpose", refusal.text_of(MAX_PURPOSE), purpose)
+        row = Revocation(fields["fingerprint"], now, purpose)
+        return self._put(self.revoked, row.fingerprint, row, MAX_REVOKED, "revoked certificates")
+
+    def _allow_certificate(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
+        fingerprint = fields["fingerprint"]
+        if type(fingerprint) is not str or fingerprint not in self.revoked:
+            return bad_request("fingerprint", "one of a certificate that was revoked", fingerprint)
+        self._take(self.revoked, fingerprint)
+        return None
+
     def _locks_out(self, user: User | None, name: str) -> Refusal | None:
         """Refuse what would leave nobody with admin on everything: `user` is what `name` is to become."""
         after = [each for each in self.users.values() if each.name != name]
@@ -302,7 +332,12 @@ class AuthStore:
     # -- keeping ----------------------------------------------------------------------------------------------
 
     def rows(self) -> dict[str, Any]:
-        """Return everything as plain rows, in an order that only the content decides."""
+        """Return everything as plain rows, in an order that only the content decides.
+
+        What came with a later format is only there where something is in it: members of before compare digests.
+        """
+        revoked = sorted(self.revoked.values(), key=lambda row: row.fingerprint)
+        later = {"revoked": [[row.fingerprint, row.at, row.purpose] for row in revoked]}
         return {
             "version": self.version,
             "roles": [
@@ -318,6 +353,7 @@ class AuthStore:
                 [token.id, token.user, token.digest, token.expires, token.created, token.purpose]
                 for token in sorted(self.tokens.values(), key=lambda token: token.id)
             ],
+            **{name: rows for name, rows in later.items() if rows},
         }
 
     @classmethod
@@ -333,6 +369,9 @@ class AuthStore:
             ttl = expires - created if expires else 0
             token = {"id": number, "user": user, "digest": digest, "ttl": ttl, "purpose": purpose}
             table._must(table._add_token(token, created))
+        for fingerprint, at, purpose in rows.get("revoked", ()):
+            row = {"fingerprint": fingerprint, "purpose": purpose}
+            table._must(table._revoke_certificate(row, at))
         if ANONYMOUS not in table.users:
             raise ValueError("there is no anonymous user")
         table.version, table._digest = rows["version"], None
@@ -365,13 +404,21 @@ def _size(row: Any) -> int:
         return len(row.name) + sum(16 + len(str(grant.selector.form)) for grant in row.grants)
     if isinstance(row, User):
         return len(row.name) + sum(map(len, row.roles)) + len(row.password or "")
+    if isinstance(row, Revocation):
+        return len(row.fingerprint) + 8 + len(row.purpose)
     return 0 if row is None else len(row.id) + len(row.user) + DIGEST + 20 + len(row.purpose)
 
 
 def _name(what: str, content: Any) -> Refusal | None:
-    if type(content) is str and _NAME.fullmatch(content):
+    if type(content) is str and is_name(content):
         return None
     return bad_request(what, f"1 to {MAX_NAME} letters, digits and . _ @ - between them", content)
+
+
+def _fingerprint(content: Any) -> Refusal | None:
+    if type(content) is str and _FINGERPRINT.fullmatch(content):
+        return None
+    return bad_request("fingerprint", "SHA-256 of a certificate, 64 small hexadecimal digits", content)
 
 
 def _password(content: Any) -> Refusal | None:
@@ -398,7 +445,9 @@ _ACTIONS: Final[dict[str, tuple[_Action, frozenset[str], dict[str, Any]]]] = {
     "delete_user": (AuthStore._delete_user, frozenset(("name",)), {}),
     "add_token": (AuthStore._add_token, frozenset(("id", "user", "digest")), {"ttl": 0, "purpose": ""}),
     "revoke_token": (AuthStore._revoke_token, frozenset(("id",)), {}),
+    "revoke_certificate": (AuthStore._revoke_certificate, frozenset(("fingerprint",)), {"purpose": ""}),
+    "allow_certificate": (AuthStore._allow_certificate, frozenset(("fingerprint",)), {}),
 }
 """What each does, the arguments that it needs, and those that may be left out with their defaults."""
-LATER: Final[dict[str, int]] = {}
+LATER: Final[dict[str, int]] = {"revoke_certificate": SECRETS, "allow_certificate": SECRETS}
 """The format that an action came with, where that is later than RIGHTS."""

@@ -13,6 +13,7 @@ what sessions and leases belong to, is the owner: however many tokens a user has
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 USER: Final = "user:"
@@ -23,6 +24,16 @@ NOBODY: Final = ""
 """The author that the cluster itself is."""
 ANONYMOUS: Final = "anonymous"
 """The user that everybody is who proves nothing."""
+
+
+MAX_NAME: Final = 36
+"""Characters of a user's name: with its credential it fits into what the log keeps as the author."""
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@-]{0,34}[A-Za-z0-9])?")
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can name a user or a role."""
+    return _NAME.fullmatch(text) is not None
 
 
 def author_of(user: str, credential: str) -> str:

@@ -7,6 +7,7 @@
     roles   {}                                       ->  [["deployer", [["write", [1, "/apps"]]]], ...]
     users   {}                                       ->  [["ci", ["deployer"], false], ...]     has it a password?
     tokens  {}                                       ->  [["k3x9q2mv7a", "ci", 0, 1764400000000, "laptop"], ...]
+    revoked {}                                       ->  [["4b7a...", 1764400000000, "ci's old laptop"], ...]
 
 Whoever has said HELLO may ask for itself; about others, and for the lists, it takes admin on everything (`needs`).
 """
@@ -106,6 +107,11 @@ def _token_list(table: AuthStore, author: str, arguments: Mapping[str, Any], lim
     return [[token.id, token.user, token.expires, token.created, token.purpose] for token in tokens]
 
 
+def _revoked_list(table: AuthStore, author: str, arguments: Mapping[str, Any], limits: Limits) -> Any:
+    revoked = sorted(table.revoked.values(), key=lambda row: (row.at, row.fingerprint))
+    return [[row.fingerprint, row.at, row.purpose] for row in revoked]
+
+
 _Question = Callable[[AuthStore, str, Mapping[str, Any], Limits], Any]
 
 _QUESTIONS: Final[dict[str, tuple[_Question, frozenset[str], frozenset[str]]]] = {
@@ -114,5 +120,6 @@ _QUESTIONS: Final[dict[str, tuple[_Question, frozenset[str], frozenset[str]]]] =
     "roles": (_role_list, frozenset(), frozenset()),
     "users": (_user_list, frozenset(), frozenset()),
     "tokens": (_token_list, frozenset(), frozenset()),
+    "revoked": (_revoked_list, frozenset(), frozenset()),
 }
 """Question -> (its answer, arguments that it needs, arguments that it may have)."""
