@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.auth.test_serving import by, closed, refused
+from tests.auth.test_serving import by, change, closed, refused
 from tests.leases.clerk import Desk
+from tests.wire import Wire
 from visor.protocol import verbs
 from visor.testing import Server
 from visord.state.auth.auth_store import AuthStore
@@ -40,6 +41,23 @@ def test_a_lease_of_another_user_is_not_there(closed: Server) -> None:
         assert ci.call(verbs.GET, APPS)[1][1] == b"1"
         boss.call(verbs.REVOKE, lease)
         assert ci.call(verbs.GET, APPS)[1] is None
+
+
+def test_who_may_read_what_is_attached_looks_at_a_lease_of_somebody_unproven(closed: Server) -> None:
+    """Its number is a small one: else it would tell names of files to who may not read them."""
+    with by(closed, "boss") as boss, by(closed, "ci") as ci, by(closed, "viewer") as viewer:
+        everything = [["write", [verbs.SEL_TREE, "/"]]]
+        change(boss, "set_role", name="writer", grants=everything)
+        change(boss, "set_user", name="anonymous", roles=["writer"])
+        with Wire(closed.address) as wire:
+            lease = wire.call(verbs.GRANT, 60_000)[1]
+            wire.call(verbs.SET, "/secret", b"2", 0, 0, lease)
+        change(boss, "set_user", name="anonymous", roles=[])
+        assert refused(ci, verbs.LEASE, lease) == "lease_not_found"
+        assert refused(ci, verbs.REVOKE, lease) == "lease_not_found"
+        assert viewer.call(verbs.LEASE, lease)[3] == ["/secret"]
+        assert refused(viewer, verbs.REVOKE, lease) == "lease_not_found"
+        boss.call(verbs.REVOKE, lease)
 
 
 def test_the_author_of_a_question_is_the_nodes_to_say(closed: Server) -> None:

@@ -10,7 +10,7 @@ import pytest
 from visor.protocol import verbs
 from visord.state import command
 from visord.state.auth.auth_store import ANONYMOUS, ROOT
-from visord.state.formats import OWNERS, RIGHTS
+from visord.state.formats import OWNERS, RIGHTS, SECRETS
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
 from visord.state.tables import export_tables, import_tables
@@ -144,6 +144,27 @@ def test_the_lease_of_a_user_is_nobody_elses_but_an_administrators(registry: Reg
     assert code(registry.one("user:ann", [verbs.REVOKE, 1, 0, lease])) == "lease_not_found"
     assert code(registry.one(CI, attach)) == "ok"
     assert code(registry.one(BOSS, [verbs.REVOKE, 1, 0, lease])) == "ok"
+
+
+def test_who_may_delete_what_is_attached_ends_a_lease_of_somebody_unproven(registry: Registry) -> None:
+    """Else whoever guesses its number, a small one, deletes what it may not write."""
+    lease = registry.one(HOST, [verbs.GRANT, 1, 0, 10_000], form=OWNERS)[1]
+    assert code(registry.one(HOST, put("/apps/host", 0, 0, lease), form=OWNERS)) == "ok"
+    registry.auth(BOSS, "set_role", name="reader", grants=[["read", APPS]])
+    registry.auth(BOSS, "set_user", name="ann", roles=["reader"])
+    revoke = [verbs.REVOKE, 1, 0, lease]
+    assert code(registry.one("user:ann/", revoke, form=SECRETS)) == "lease_not_found"
+    assert "/apps/host" in registry.machine.store.leases.by_id[lease].files
+    assert code(registry.one(CI, revoke, form=SECRETS)) == "ok"
+
+
+def test_members_of_before_end_a_lease_of_somebody_unproven_for_anybody(registry: Registry) -> None:
+    """All members have to come to the same, whichever version they are of."""
+    lease = registry.one(HOST, [verbs.GRANT, 1, 0, 10_000], form=OWNERS)[1]
+    assert code(registry.one(HOST, put("/apps/host", 0, 0, lease), form=OWNERS)) == "ok"
+    registry.auth(BOSS, "set_role", name="known", grants=[["read", [verbs.SEL_PATH, "/x"]]])
+    registry.auth(BOSS, "set_user", name="ann", roles=["known"])
+    assert code(registry.one("user:ann/", [verbs.REVOKE, 1, 0, lease], form=RIGHTS)) == "ok"
 
 
 def test_the_cluster_itself_ends_leases(registry: Registry) -> None:

@@ -109,6 +109,18 @@ def test_history_names_who_has_proven_it_and_what_it_says_of_itself(closed: Serv
         assert commits[-1][2] == "ci/tester"
 
 
+def test_stat_of_a_directory_needs_all_that_is_below_it(closed: Server) -> None:
+    """How much is in it, and when anything below has changed, is more than its name tells."""
+    with by(closed, "boss") as boss, by(closed, "ci") as ci:
+        exact = [["read", [verbs.SEL_PATH, "/apps"]], ["read", [verbs.SEL_PATH, "/apps/web"]]]
+        change(boss, "set_role", name="deployer", grants=exact)
+        assert ci.call(verbs.STAT, "/apps/web")[1] == verbs.N_FILE
+        with pytest.raises(Refused) as caught:
+            ci.call(verbs.STAT, "/apps")
+        assert caught.value.details == {"missing": "read on /apps/**"}
+        assert boss.call(verbs.STAT, "/apps")[1] == verbs.N_DIRECTORY
+
+
 def test_a_running_watch_ends_where_its_right_is_taken_away(closed: Server) -> None:
     with by(closed, "boss") as boss, by(closed, "ci") as ci:
         watch = ci.ask(verbs.WATCH, APPS)

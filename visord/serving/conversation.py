@@ -35,6 +35,7 @@ from visord.serving.turns import NOTICE, SLICE
 from visord.serving.waits import Waits
 from visord.state import fields
 from visord.state.auth.grant import READ
+from visord.state.auth.needs import amounts_to
 from visord.state.auth.principal import owner_of
 from visord.state.command import MAX_DEPTH, WRITE_WEIGHT
 from visord.state.listing import Deferred
@@ -618,6 +619,8 @@ class Conversation(Waits):
             result = self._clearance.answer(message)
         else:
             result = answer_query(self._store, message)
+            amount = amounts_to(message, result)
+            result = (amount and self._clearance.denial(amount)) or result
         if type(result) is Refusal:
             self._refuse(message[1], result)
         else:

@@ -47,8 +47,9 @@ from visord.state.command import (
     UnknownFormat,
 )
 from visord.state.fields import MAX_INT
-from visord.state.formats import OLDEST, RIGHTS
+from visord.state.formats import OLDEST, RIGHTS, SECRETS
 from visord.state.history import FORGOTTEN, MAX_RECENT
+from visord.state.lease import Lease
 from visord.state.listing import Deferred
 from visord.state.refusal import Refusal, bad_request, text_of
 from visord.state.retention import Retention
@@ -85,7 +86,7 @@ class Machine:
         self.sessions = Sessions()
         self.retention = Retention()
         self.auth = AuthStore(limits)
-        self.judge = Judge(self.auth, self._lease_owner, limits)
+        self.judge = Judge(self.auth, self._lease, limits)
         self._effort = Effort(0)
         """What judging the batch that is applied may still cost."""
         self._asking: list[Any] = []
@@ -148,16 +149,15 @@ class Machine:
     def take_rights(self, table: AuthStore) -> None:
         """Judge by these roles, users and tokens from now on."""
         self.auth = table
-        self.judge = Judge(table, self._lease_owner, self.store.limits)
+        self.judge = Judge(table, self._lease, self.store.limits)
 
     def _owner(self) -> str:
         """Whose what the batch makes is."""
         author: str = self._asking[3]
         return owner_of(author) if self._form >= RIGHTS else author
 
-    def _lease_owner(self, number: int) -> str | None:
-        lease = self.store.leases.by_id.get(number)
-        return None if lease is None else lease.owner
+    def _lease(self, number: int) -> Lease | None:
+        return self.store.leases.by_id.get(number)
 
     def _batch(self, batch: list[Any]) -> list[Outcome]:
         session_id, actor, frames, owner = self._asking = batch
@@ -316,7 +316,8 @@ class Machine:
     def _judged(self, actor: str, frame: list[Any]) -> tuple[Outcome, Outcome | None]:
         """Decide a frame if its author may do what it does: by the rights of this very entry of the log."""
         if self._rights is not None:
-            refused = self.judge.refusal(self._rights, owner_of(self._asking[3]), frame, self._effort)
+            owner, attached = owner_of(self._asking[3]), self._form >= SECRETS
+            refused = self.judge.refusal(self._rights, owner, frame, self._effort, attached=attached)
             if refused is not None:
                 return (
                     refused,

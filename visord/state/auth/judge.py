@@ -1,6 +1,6 @@
 """Judging one message: whether the rights of who sends it reach as far as it needs.
 
-    judge = Judge(table, lease_owner)
+    judge = Judge(table, find_lease)
     rights = judge.rights("user:ci/k3x9q2mv7a", now)      None: everything, nothing has to be asked
     judge.refusal(rights, "user:ci", message)             why it must not be executed; None: it may
 
@@ -8,7 +8,8 @@ What proves the author is judged as well: a token that was taken back, or has ex
 nothing, not even what everybody has.
 
 A refusal says what is missing and nothing of what is there: it is the same whether or not there is such a file. A lease
-of another user is not there.
+of another user is not there. One of somebody unproven is everybody's who knows its number, but whoever did not grant it
+ends it only where it may delete what is attached to it, and looks at it only where it may read that.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from visord.state.auth.grant import ADMIN
 from visord.state.auth.needs import Past, ever, needs
 from visord.state.auth.principal import ANONYMOUS, credential_of, is_of, user_of
 from visord.state.auth.rights import Rights
+from visord.state.lease import Lease
 from visord.state.refusal import Refusal, lease_not_found
 
 UNPROVEN: Final = Rights(())
@@ -36,11 +38,11 @@ TOO_MUCH: Final = Refusal(
 
 
 class Judge:
-    """See the module. `lease_owner(lease)`: the owner of a lease, None where there is no such lease."""
+    """See the module. `find_lease(lease)` returns a lease, None where there is no such one."""
 
-    def __init__(self, table: AuthStore, lease_owner: Callable[[int], str | None], limits: Limits) -> None:
+    def __init__(self, table: AuthStore, find_lease: Callable[[int], Lease | None], limits: Limits) -> None:
         self._table = table
-        self._lease_owner = lease_owner
+        self._find_lease = find_lease
         self._limits = limits
 
     def rights(self, author: str, now: int) -> Rights | None:
@@ -55,9 +57,17 @@ class Judge:
         return None if rights.everything else rights
 
     def refusal(
-        self, rights: Rights, owner: str, message: Message, effort: Effort, past: Past = ever
+        self,
+        rights: Rights,
+        owner: str,
+        message: Message,
+        effort: Effort,
+        past: Past = ever,
+        *,
+        attached: bool = True,
     ) -> Refusal | None:
-        """Return why the message must not be executed; None when it may."""
+        """Return why the message must not be executed; None when it may. Not `attached`: what is attached to a lease
+        does not count, as in commands of before."""
         needed = needs(message, self._limits, past)
         if isinstance(needed, Refusal):
             return needed
@@ -69,11 +79,28 @@ class Judge:
         if missing is not None:
             return TOO_MUCH if effort.over else denied(str(missing))
         if needed.leases and not rights.covers(ADMIN, EVERYTHING, effort):
+            right = needed.attached if attached else None
             for lease in needed.leases:
-                of = self._lease_owner(lease)
-                if of is not None and not is_of(of, owner):
-                    return lease_not_found(lease)
+                refused = self._lease(rights, owner, lease, right, effort)
+                if refused is not None:
+                    return refused
         return None
+
+    def _lease(
+        self, rights: Rights, owner: str, number: int, right: str | None, effort: Effort
+    ) -> Refusal | None:
+        lease = self._find_lease(number)
+        if lease is None or lease.owner == owner:
+            return None
+        if not is_of(lease.owner, owner):
+            return lease_not_found(number)
+        if right is None:
+            return None
+        effort.left -= rights.price * len(lease.files)
+        if effort.over:
+            return TOO_MUCH
+        # Also here: that it is there, and what is attached to it, may not be known.
+        return None if all(rights.may(right, path) for path in lease.files) else lease_not_found(number)
 
 
 def denied(missing: str) -> Refusal:

@@ -5,6 +5,7 @@ then, whatever its executor would make of it. A verb without a row is refused.
 
     GET /a                      read on /a
     GET /a at rev 7             read, history on /a            `past` tells which revs are history by now
+    STAT /a                     read on /a; where it finds a directory, what LIST /a needs (`amounts_to`)
     SET /a guarded by a rev     write on /a, read on /a            a guard tells what is there
     TXN                         read on what its guards and reads name, write on what it writes, in both branches
     DELETE /a recursive         write on /a/**                     all that is below, not the name alone
@@ -41,6 +42,8 @@ class Needs(NamedTuple):
     grants: list[Grant]
     leases: tuple[int, ...] = ()
     """Leases that are the principal's own, unless it has admin on everything."""
+    attached: str | None = None
+    """The right that it takes on all that is attached to them, where somebody unproven granted them."""
     known: bool = KNOWN
     """Only for somebody who is known; else for anybody who has said HELLO."""
 
@@ -63,6 +66,16 @@ def needs(message: Message, limits: Limits, past: Past = ever) -> Needs | Refusa
         return row(_Reader(message, limits, past))
     except _UnreadableError as wrong:
         return wrong.refusal
+
+
+def amounts_to(message: Message, result: Any) -> Message | None:
+    """Return the message that also has to be allowed, now that it is known what a read would tell; None: none.
+
+    STAT of a directory tells how much is in it and when anything below was changed, as LIST does.
+    """
+    if message[0] == verbs.STAT and type(result) is list and result[1] == verbs.N_DIRECTORY:
+        return [verbs.LIST, *message[1:4]]
+    return None
 
 
 class _UnreadableError(Exception):
@@ -247,7 +260,8 @@ def _administration(reader: _Reader) -> Needs:
 
 
 def _revoke(reader: _Reader) -> Needs:
-    return Needs([], _lease(reader.field(3)))
+    """It deletes what is attached to the lease."""
+    return Needs([], _lease(reader.field(3)), WRITE)
 
 
 def _retry(reader: _Reader) -> Needs:
@@ -268,7 +282,8 @@ def _keep_alive(reader: _Reader) -> Needs:
 
 
 def _lease_facts(reader: _Reader) -> Needs:
-    return Needs([], _lease(reader.field(2)))
+    """It tells the paths of what is attached to the lease."""
+    return Needs([], _lease(reader.field(2)), READ)
 
 
 _WRITES: Final = verbs.WRITES - {verbs.RETRY}
