@@ -167,6 +167,27 @@ def test_members_of_before_end_a_lease_of_somebody_unproven_for_anybody(registry
     assert code(registry.one("user:ann/", [verbs.REVOKE, 1, 0, lease], form=RIGHTS)) == "ok"
 
 
+def signed(registry: Registry, owner: str, form: int = SECRETS) -> str:
+    """Return who is named in history when somebody has written."""
+    assert code(registry.one(owner, put("/apps/signed"), form=form)) == "ok"
+    store = registry.machine.store
+    (commit,) = store.commits(store.rev, store.rev)
+    return commit[2]
+
+
+def test_history_tells_what_somebody_unproven_says_of_itself_from_who_is_proven(registry: Registry) -> None:
+    registry.auth(BOSS, "set_user", name=ANONYMOUS, roles=["deployer"])
+    assert signed(registry, HOST) == "anonymous/me"
+    assert signed(registry, "unix:1000") == "anonymous/me"
+    assert signed(registry, CI) == "me", "the door has put the user before it"
+    assert signed(registry, "") == "me", "the cluster itself"
+    assert signed(registry, HOST, form=RIGHTS) == "me", "as members of before do"
+
+
+def test_history_of_a_registry_without_users_is_as_it_always_was() -> None:
+    assert signed(Registry(), HOST) == "me"
+
+
 def test_the_cluster_itself_ends_leases(registry: Registry) -> None:
     _, lease, _ = registry.one(CI, [verbs.GRANT, 1, 0, 10_000])
     assert code(registry.one("", [verbs.EXPIRE_LEASE, 1, 0, lease, 1])) == "ok"

@@ -109,6 +109,15 @@ def test_history_names_who_has_proven_it_and_what_it_says_of_itself(closed: Serv
         assert commits[-1][2] == "ci/tester"
 
 
+def test_who_proves_nothing_signs_as_nobody_else(closed: Server) -> None:
+    with by(closed, "boss") as boss:
+        change(boss, "set_user", name="anonymous", roles=["deployer"])
+        with Wire(closed.address, hello={"actor": "ci/deploy"}) as wire:
+            wire.call(verbs.SET, "/apps/web", b"2")
+        _, commits, _ = boss.call(verbs.LOG, APPS)
+        assert commits[-1][2] == "anonymous/ci/deploy"
+
+
 def test_stat_of_a_directory_needs_all_that_is_below_it(closed: Server) -> None:
     """How much is in it, and when anything below has changed, is more than its name tells."""
     with by(closed, "boss") as boss, by(closed, "ci") as ci:

@@ -35,7 +35,7 @@ from visord.state import cost, fields, lease_commands, refusal, writes
 from visord.state.auth.auth_store import AuthStore
 from visord.state.auth.effort import BATCH, COMMAND, Effort
 from visord.state.auth.judge import TOO_MUCH, Judge
-from visord.state.auth.principal import is_of, owner_of
+from visord.state.auth.principal import ANONYMOUS, is_of, owner_of, user_of
 from visord.state.auth.rights import Rights
 from visord.state.command import (
     FIRST_BYTE,
@@ -156,6 +156,13 @@ class Machine:
         author: str = self._asking[3]
         return owner_of(author) if self._form >= RIGHTS else author
 
+    def _signed(self, actor: str, author: str) -> str:
+        """Return who is named in history. Once there are users, what somebody unproven says of itself is told apart
+        from what the door has said of a user: here, so that it counts from that entry on, on whichever route."""
+        if self._form < SECRETS or not self.auth.version or user_of(author) != ANONYMOUS:
+            return actor
+        return f"{ANONYMOUS}/{actor}" if actor else ANONYMOUS
+
     def _lease(self, number: int) -> Lease | None:
         return self.store.leases.by_id.get(number)
 
@@ -173,6 +180,7 @@ class Machine:
         ):
             return [_malformed_batch(session_id, actor, owner)] * len(frames)
         self._rights = None if self._form < RIGHTS else self.judge.rights(owner, self.time)
+        actor = self._signed(actor, owner)
         if session_id is None:
             return self._frames(None, actor, frames)
         session = self.sessions.enter(session_id, self.time)
