@@ -120,6 +120,8 @@ class Node:
         self.alarm_free_bytes = settings.storage.alarm_free_bytes
         self.exposure = ""
         """Why anybody who reaches the peers' port may act as a member; "" when nobody may."""
+        self.reachable = False
+        """Clients may come from elsewhere than this machine."""
         self.upkeeps: tuple[Upkeep, ...] = ()
         """The certificates that are in use."""
         self.audit = Silent()

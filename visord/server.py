@@ -230,6 +230,7 @@ class Server:
         except PeersStartError as error:
             raise refused(error) from error
         node.exposure = keeping.exposure
+        node.reachable = not addresses.is_loopback(addresses.split(self.address)[0])
 
     def _make_peers(self, security: Security) -> TcpPeers:
         settings = self._settings.peers
@@ -346,6 +347,7 @@ class Server:
             factory=self._factory,
         )
         door.start(loop)
+        backend.authorization.rehearses = self._settings.auth.mode == "log"
         backend.authorization.unix_users = listen.users_by_uid()
         if self._peers is not None and self._peers.certificates is not None:
             self._peers.certificates.is_revoked = backend.authorization.is_revoked

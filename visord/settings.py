@@ -224,6 +224,14 @@ class StorageSettings(Section):
     """Make a checkpoint after this time, when anything has changed."""
 
 
+class AuthSettings(Section):
+    """Who may do what. Users, roles and tokens are kept in the registry itself (`visor user`, `role`, `token`)."""
+
+    mode: Literal["enforce", "log"] = "enforce"
+    """log: while the registry is open, each request that would be denied once it is closed stands in the audit
+    (`would_deny`), and is done. Once it is closed both are the same."""
+
+
 class AuditSettings(Section):
     """Who was let in, was refused, and changed what: kept by each member for itself. `visord dev` keeps none."""
 
@@ -264,5 +272,6 @@ class Settings(Section):
     peers: PeerSettings = PeerSettings()
     cluster: ClusterSettings = ClusterSettings()
     storage: StorageSettings = StorageSettings()
+    auth: AuthSettings = AuthSettings()
     audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()

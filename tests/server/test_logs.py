@@ -99,7 +99,7 @@ def test_trouble_is_a_warning_and_work_is_not(path: str, event: str, level: str)
 def test_every_alarm_is_a_figure_too() -> None:
     places = (ROOT / "visord" / "serving" / "health.py", ROOT / "visord" / "tls" / "upkeep.py")
     source = "".join(place.read_text() for place in places)
-    words = set(re.findall(r'f"([a-z][a-z ]+): ', source)) - {"failed"}
+    words = set(re.findall(r'(?:yield|return) (?:\(\s*)?f?"([a-z][a-z ]+): ', source)) - {"failed"}
     words |= {"held bytes", "unsent bytes"}  # "{what} bytes"
     assert len(words) >= 14
     assert words == set(metrics.ALARMS)

@@ -14,6 +14,7 @@ CHANGES: Final = "changes"
 CHAINS: Final = (ACCESS, CHANGES)
 
 DENIED: Final = "denied"
+WOULD_DENY: Final = "would_deny"
 LOGIN: Final = "login"
 LOGIN_FAILED: Final = "login_failed"
 PEER_REFUSED: Final = "peer_refused"
@@ -28,6 +29,7 @@ LOST: Final = "lost"
 
 CHAIN_OF: Final = {
     DENIED: ACCESS,  # somebody asked for what he may not
+    WOULD_DENY: ACCESS,  # the registry is open, and somebody asked for what he may not once it is closed
     LOGIN: ACCESS,  # somebody has proven who he is
     LOGIN_FAILED: ACCESS,  # somebody could not
     PEER_REFUSED: ACCESS,  # somebody who wanted to be a member was not let in

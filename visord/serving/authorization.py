@@ -29,7 +29,7 @@ from visor.protocol import tokens, verbs
 from visor.protocol.frames import Message
 from visord.state import fields
 from visord.state.auth.effort import MESSAGE, Effort
-from visord.state.auth.principal import ANONYMOUS, certified_by, owner_of
+from visord.state.auth.principal import ANONYMOUS, certified_by, owner_of, user_of
 from visord.state.auth.rights import Rights
 from visord.state.auth.told import answer
 from visord.state.machine import Machine
@@ -68,6 +68,8 @@ class Authorization:
         self._current = current
         self.unix_users: Mapping[int, str] = {}
         """Who the users of this machine's system are, by their number, when they come by the Unix socket."""
+        self.rehearses = False
+        """Tell what would be denied if the registry were closed, while it is open."""
         self.version = 0
         """Rises whenever anybody's rights may be others than they were."""
         self._table = machine.auth
@@ -138,6 +140,15 @@ class Authorization:
     def rights(self, principal: str) -> Rights | None:
         """Return what a principal may do now; None: everything."""
         return self._machine.judge.rights(principal, self._now())
+
+    @property
+    def rehearsing(self) -> bool:
+        """Whether what would be denied is told now."""
+        return self.rehearses and self._machine.auth.open
+
+    def rights_if_closed(self, principal: str) -> Rights:
+        """Return what a principal could do if the registry were closed."""
+        return self._machine.auth.rights_if_closed(user_of(principal) or ANONYMOUS)
 
     def denial(
         self, rights: Rights, principal: str, message: Message, effort: Effort | None = None

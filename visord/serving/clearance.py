@@ -3,6 +3,7 @@
     clearance = Clearance(authorization, reporting)
     refusal = clearance.prove(token, certificate, "10.0.0.7")     from here on it is somebody: `principal`
     clearance.now()                                               its rights; None: everything
+    clearance.quick()                                             the same, for reads that are judged by nothing else
     clearance.denial(message)                                     why a message must not be executed; None when it may
 
 Nothing is cached longer than the rights of everybody stay as they are.
@@ -10,10 +11,14 @@ Nothing is cached longer than the rights of everybody stay as they are.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from visor.protocol import verbs
 from visor.protocol.frames import Message
+from visord.audit import recorded
 from visord.serving.authorization import Authorization
 from visord.serving.reporting import Reporting
+from visord.state.auth.auth_store import NOTHING
 from visord.state.auth.effort import WATCHES, Effort
 from visord.state.auth.principal import ANONYMOUS, author_of
 from visord.state.auth.rights import Rights
@@ -28,6 +33,7 @@ class Clearance:
     __slots__ = (
         "_address",
         "_authorization",
+        "_if_closed",
         "_judged",
         "_reporting",
         "_rights",
@@ -45,6 +51,8 @@ class Clearance:
         """In whose name it asks and writes, as the log names authors; in nobody's only the cluster itself does."""
         self._rights: Rights | None = None
         self._version = -1
+        self._if_closed: tuple[int, Rights] = (-1, NOTHING)
+        """What it could do if the registry were closed, and the version that is of."""
         self._judged: Rights | None = None
         """By which its watches were judged."""
 
@@ -76,15 +84,36 @@ class Clearance:
             self._rights = self._authorization.rights(self.principal)
         return self._rights
 
+    def quick(self) -> Rights | None:
+        """Return by what a read may be answered at once; rights to nothing where each is to be looked at."""
+        return NOTHING if self._authorization.rehearsing else self.now()
+
     def denial(self, message: Message) -> Refusal | None:
         """Return why a message must not be executed now; None when it may. Writes are judged where they are applied."""
         rights = self.now()
         if rights is None:
+            if self._authorization.rehearsing:
+                self._rehearse(message)
             return None
         denial = self._authorization.denial(rights, self.principal, message)
         if denial is not None:
             self.report(message, denial)
         return denial
+
+    def rehearse(self, writes: Iterable[Message]) -> None:
+        """Writes are judged where they are applied: while rehearsing, tell here which would be denied."""
+        if self._authorization.rehearsing:
+            for write in writes:
+                self._rehearse(write)
+
+    def _rehearse(self, message: Message) -> None:
+        version, rights = self._if_closed
+        if version != self._authorization.version:
+            rights = self._authorization.rights_if_closed(self.principal)
+            self._if_closed = self._authorization.version, rights
+        denial = self._authorization.denial(rights, self.principal, message)
+        if denial is not None:
+            self._reporting.denied(message, denial, self.principal, self._address, recorded.WOULD_DENY)
 
     def report(self, message: Message, denial: Refusal) -> None:
         """It has asked for what it may not: tell the audit."""

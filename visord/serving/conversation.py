@@ -313,7 +313,7 @@ class Conversation(Waits):
             messages = self._greet(messages)
             self._flush()
         readiness, store, pack = self._backend.readiness, self._store, self._encoder.pack
-        rights = self._clearance.now()
+        rights = self._clearance.quick()
         clock = self._shares.turns.clock
         writes: list[Message] = []
         left: list[Message] = []
@@ -509,6 +509,7 @@ class Conversation(Waits):
     # -- writes ---------------------------------------------------------------------------------------
 
     def _submit(self, writes: list[Message], size: int) -> None:
+        self._clearance.rehearse(writes)
         refusal = self._backend.proposer.refusal(owner_of(self.principal))
         if refusal is not None:
             for write in writes:
@@ -588,7 +589,7 @@ class Conversation(Waits):
         if self.closed:
             return
         self._confirming.remove(batch)
-        rights = self._clearance.now()
+        rights = self._clearance.quick()
         store, pack, rev = self._store, self._encoder.pack, self._store.rev
         for request, message in batch.items():
             if not yes:

@@ -98,6 +98,9 @@ class Node(Protocol):
     def exposure(self) -> str: ...
 
     @property
+    def reachable(self) -> bool: ...
+
+    @property
     def upkeeps(self) -> tuple[Upkeep, ...]: ...
 
     @property
@@ -136,6 +139,11 @@ def _alarms(node: Node) -> Iterator[str]:
         yield f"audit: {node.audit.trouble}; they wait, are tried again, and are lost beyond some thousands"
     if node.exposure:
         yield f"peers open: {node.exposure}"
+    if node.reachable and node.machine.auth.open:
+        yield (
+            "rights open: whoever reaches this registry may do everything; close it (`visor user set anonymous`) once "
+            "there is a user with the role root and a token: see visor/docs/rights.md"
+        )
     for upkeep in node.upkeeps:
         yield from upkeep.alarms(node.environment.clock_ms() / 1000)
     newcomers = node.engine.configuration.newcomers

@@ -37,6 +37,7 @@ ALARMS: Final = (
     "no checkpoint",
     "replica differs",
     "peers open",
+    "rights open",
     "audit",
     "certificate",
     "certificate not read",

@@ -27,14 +27,21 @@ class Reporting:
     def __init__(self, audit: Callable[[], Silent]) -> None:
         self._audit = audit
 
-    def denied(self, message: Message, refusal: Refusal, principal: str, address: str) -> None:
+    def denied(
+        self,
+        message: Message,
+        refusal: Refusal,
+        principal: str,
+        address: str,
+        event: str = recorded.DENIED,
+    ) -> None:
         """Somebody asked for what he may not; that it was not judged, or cannot be read, is no denial."""
         if refusal.code != "denied":
             return
         inner = message[2] if message[0] == verbs.RETRY and type(message[2]) is list else message
         missing = refusal.details.get("missing")
         self._audit().record(
-            recorded.DENIED,
+            event,
             **{"address": address, **who(principal)},
             verb=_NAMES.get(message[0], str(message[0])),
             path=next((field for field in inner[2:5] if type(field) is str and field[:1] == "/"), ""),

@@ -157,6 +157,13 @@ class AuthStore:
             self._rights[name] = found
         return found
 
+    def rights_if_closed(self, name: str) -> Rights:
+        """Return what a user could do if `anonymous` had not the role `root`."""
+        user, everybody = self.users.get(name), self.users[ANONYMOUS].roles
+        own = () if user is None or name == ANONYMOUS else user.roles
+        roles = dict.fromkeys((*own, *(role for role in everybody if role != ROOT)))
+        return Rights(itertools.chain.from_iterable(self.roles[role].grants for role in roles))
+
     def proves(self, credential: str, user: str, now: int) -> bool:
         """Tell whether a credential proves a user at a time in ms."""
         if credential.startswith(CERTIFICATE):  # that it was shown, and is good, doors have judged
