@@ -127,6 +127,23 @@ class RevokedCertificate:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinTokenInfo:
+    """A token that lets one machine become a member, once, as it is listed."""
+
+    id: str
+    name: str
+    """What the member will be called; "": as it likes."""
+    hosts: tuple[str, ...]
+    """To which its certificate may be made out; none: to those that no other member has."""
+    created: datetime
+    by: str
+    """The user who made it."""
+    expires: datetime
+    member: str
+    """The id of the member that it was used for; "": of none yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who a client is to the registry, and what it may do."""
 
@@ -184,6 +201,12 @@ def revoked_from_wire(row: list[Any]) -> RevokedCertificate:
     return RevokedCertificate(fingerprint, instant(at), purpose)
 
 
+def join_token_from_wire(row: list[Any]) -> JoinTokenInfo:
+    """Return what a row tells of a token to join."""
+    number, name, hosts, expires, created, by, member = row
+    return JoinTokenInfo(number, name, tuple(hosts), instant(created), by, instant(expires), member)
+
+
 def identity_from_wire(told: dict[str, Any]) -> Identity:
     """Return the answer to `whoami`."""
     grants = tuple(map(grant_from_wire, told["grants"]))
@@ -209,7 +232,17 @@ def grant_rows(grants: Iterable[Grant]) -> list[list[Any]]:
     return rows
 
 
-__all__ = ["Grant", "Identity", "RIGHTS", "RevokedCertificate", "Role", "TokenInfo", "User", "Verdict"]
+__all__ = [
+    "Grant",
+    "Identity",
+    "JoinTokenInfo",
+    "RIGHTS",
+    "RevokedCertificate",
+    "Role",
+    "TokenInfo",
+    "User",
+    "Verdict",
+]
 
 
 def __dir__() -> list[str]:

@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -77,26 +77,35 @@ def dev(listen: str | None, unix: str | None, data_dir: str | None, log_level: s
         _run(settings, Path(folder))
 
 
+def _where(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where a new member is."""
+    for option in (
+        click.option(
+            "--host", "hosts", multiple=True, metavar="NAME", help="Another name or address of this machine."
+        ),
+        click.option(
+            "--peer-listen",
+            metavar="HOST:PORT",
+            help="Where other members connect [one port above --listen].",
+        ),
+        click.option(
+            "--listen",
+            default="127.0.0.1:8046",
+            show_default=True,
+            metavar="HOST:PORT",
+            help="Where clients connect.",
+        ),
+        click.option(
+            "--data-dir", "directory", required=True, metavar="DIR", help="A new or empty directory."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 @main.command("init")
-@click.option("--data-dir", "directory", required=True, metavar="DIR", help="A new or empty directory.")
+@_where
 @click.option("--name", default="n1", show_default=True, metavar="NAME", help="What people call this member.")
-@click.option(
-    "--listen",
-    default="127.0.0.1:8046",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="Where clients connect.",
-)
-@click.option(
-    "--peer-listen", metavar="HOST:PORT", help="Where other members connect [one port above --listen]."
-)
-@click.option(
-    "--host",
-    "hosts",
-    multiple=True,
-    metavar="NAME",
-    help="Another name or address of this machine; repeatable.",
-)
 @click.option(
     "--token-file", metavar="FILE", help="Put root's token into this new file, and do not print it."
 )
@@ -116,6 +125,38 @@ def init_command(
 
     with _exit_codes(Path(directory)):
         for line in beginning.init(directory, name, listen, peer_listen, hosts, token_file):
+            click.echo(harmless(line))
+
+
+@main.command("join")
+@click.argument("address", metavar="HOST:PORT")
+@click.option(
+    "--token-file", required=True, metavar="FILE", help="A token to join (visor join-token add); mode 0600."
+)
+@_where
+@click.option(
+    "--name", metavar="NAME", help="What to call this member [as the token says, or the host's name]."
+)
+@click.option("--learner", is_flag=True, help="Never get a vote by itself.")
+def join_command(
+    address: str,
+    token_file: str,
+    directory: str,
+    name: str | None,
+    listen: str,
+    peer_listen: str | None,
+    hosts: tuple[str, ...],
+    learner: bool,
+) -> None:
+    """Have this machine become a member of the cluster that has a member at HOST:PORT, where clients find it.
+
+    The token says which cluster that is, and is good for one machine. Its certificate is made there, its key here.
+    `visord serve --data-dir DIR` runs it then.
+    """
+    from visord.authority import beginning
+
+    with _exit_codes(Path(directory)):
+        for line in beginning.join(address, token_file, directory, name, listen, peer_listen, hosts, learner):
             click.echo(harmless(line))
 
 

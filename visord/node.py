@@ -21,6 +21,8 @@ from visord.admission import Admission
 from visord.audit import recorded
 from visord.audit.applied import Applied
 from visord.audit.auditor import Silent
+from visord.authority.authority_files import AuthorityFiles
+from visord.authority.office import Office, World
 from visord.data import Data
 from visord.environment import Environment, Timer
 from visord.leases.leadership import Leadership
@@ -219,7 +221,24 @@ class Node:
         self.lease_questions = LeaseQuestions(
             self.leases.request, engine, send, loop.time, first_id, lambda: self.formats.in_force
         )
+        self.office = self._make_office(first_id)
         self._assemble_members(first_id)
+
+    def _make_office(self, first_id: int) -> Office:
+        """Return what makes certificates, or asks the leader for them: within TLS alone."""
+        environment = self.environment
+        self.authority_files = AuthorityFiles(environment.disk, self.directory.path)
+        return Office(
+            self.authority_files.read(),
+            self.engine,
+            lambda member, message: self.peers.certified(member) and self.send(member, message),
+            World(environment.clock_ms, self._loop.time, self._rng.getrandbits),
+            first_id,
+            lambda: self.machine.auth,
+            self.read_index.ask,
+            self.proposer.submit,
+            lambda: self.formats.in_force,
+        )
 
     def _assemble_members(self, first_id: int) -> None:
         """Put together what has to do with the other members, and hear them from here on."""
@@ -243,7 +262,7 @@ class Node:
             self.readiness.refresh,
         )
         self.step_down = StepDown(self.me.id, engine, time)
-        asked = (self.forwarding, self.read_index, self.lease_questions, self.membership)
+        asked = (self.forwarding, self.read_index, self.lease_questions, self.membership, self.office)
         others = (self.install, self.dismissal, self.replica_check, self.proof)
         self.inbox = Inbox(
             engine,
@@ -324,6 +343,7 @@ class Node:
         self.lease_questions.tick()
         self.install.tick()
         self.membership.tick()
+        self.office.tick()
         self.formats.tick()
         self.replica_check.tick()
         if self.divergence is not None and self.engine.is_leader and not self.engine.transferring:

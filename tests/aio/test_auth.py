@@ -89,5 +89,12 @@ async def test_what_cannot_be_is_refused_before_it_is_sent(visor_server: Server)
             await client.auth.add_token("u", ttl=0)
         with pytest.raises(errors.BadRequest, match="user"):
             await client.auth.add_token("nobody")
+        with pytest.raises(TypeError, match="several names"):
+            await client.auth.add_join_token(hosts="n2")
+        with pytest.raises(ValueError, match="more than 0"):
+            await client.auth.add_join_token(ttl=0)
+        with pytest.raises(errors.Unsupported, match="no authority of its own"):
+            await client.auth.add_join_token()
+        assert await client.auth.join_tokens() == ()
         with pytest.raises(errors.BadRequest, match="grant"):
             await client.auth.set_role("r", [Grant("read", select.children("/a"))])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import stat
 from pathlib import Path
@@ -10,41 +9,15 @@ from pathlib import Path
 import pytest
 
 import visor
-from tests.patience import PATIENCE
+from tests.authority.conftest import begin, dial, serve
 from visord import config, embed
-from visord.authority.founding import Founded, found
+from visord.authority.founding import Founded
 from visord.authority.location import BeginningError, locate
 from visord.settings import Settings
 from visord.state.auth.auth_store import AuthStore
 from visord.storage.directory import read_identity
 from visord.storage.disk import OsDisk
 from visord.storage.errors import StorageError
-
-NOW_MS = 1_764_400_000_000
-
-
-def begin(path: Path, disk: OsDisk | None = None, *, now_ms: int = NOW_MS) -> Founded:
-    where = locate("n1", "127.0.0.1:8046", None, [])
-    rng = random.Random(1)
-    return found(disk or OsDisk(), str(path), where, now_ms=now_ms, rng=rng, random_bytes=rng.randbytes)
-
-
-@pytest.fixture(scope="module")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Founded]:
-    path = tmp_path_factory.mktemp("founded") / "data"
-    import time
-
-    return path, begin(path, now_ms=time.time_ns() // 1_000_000)
-
-
-def serve(path: Path) -> embed.Embedded:
-    member = path / "authority" / "member.pem"
-    return embed.start(path, settings={"tls_cert": member, "tls_key": member})
-
-
-def dial(node: embed.Embedded, path: Path, token: str | None = None) -> visor.Client[bytes]:
-    ca = str(path / "authority" / "ca.pem")
-    return visor.dial(node.address, tls=visor.TLS(ca=ca), token=token, timeout=PATIENCE)
 
 
 def test_nobody_but_root_may_do_anything_also_after_a_restart(

@@ -216,6 +216,9 @@ EVERY: dict[str, tuple[str, int]] = {
     "token ls": ("", CLIENT),
     "token add": ("ci --ttl 1h", CLIENT),
     "token revoke": ("{token}", CLIENT),
+    "join-token ls": ("", CLIENT),
+    "join-token add": ("--name n2", CLIENT),
+    "join-token revoke": ("abcdefgh", CLIENT),
     "init": ("", DOMAIN),
     "nop": ("", CLIENT),
     "status": ("", CLIENT),
@@ -237,8 +240,15 @@ EVERY: dict[str, tuple[str, int]] = {
     "version": ("", HERE),
 }
 """Command -> its arguments, and how many modules it may load."""
-REFUSED = {"cluster add", "cluster promote", "cluster remove", "cluster transfer"}
-"""What a registry of one member cannot do."""
+REFUSED = {
+    "cluster add",
+    "cluster promote",
+    "cluster remove",
+    "cluster transfer",
+    "join-token add",
+    "join-token revoke",
+}
+"""What a registry of one member cannot do that has no authority of its own."""
 TLS = {"login": {"ssl"}}
 """What looks whether TLS is spoken, whatever comes of it."""
 

@@ -69,14 +69,16 @@ ALLOWED: dict[str, set[str]] = {
     "visord/authority": {
         "visord.authority", "visord.members.leader_calls", "visord.peers.messages", "visord.raft", "visord.storage",
         "visord.state", "visord.addresses", "visord.naming", "visord.audit.recorded", "visord.tls", "visord.logs",
-        "visor.protocol", "visor._core.harmless",
+        "visord.private_file",
+        "visor.protocol", "visor._core.harmless", "visor._core.address", "visor._drivers.pinned",
     },
     "visord/leases": {
         "visord.leases", "visord.members.leader_calls", "visord.members.read_index", "visord.peers.messages",
         "visord.proposer", "visord.state", "visor.protocol",
     },
     "visord/serving": {
-        "visord.addresses", "visord.admission", "visord.audit", "visord.environment", "visord.leases",
+        "visord.addresses", "visord.admission", "visord.audit", "visord.authority", "visord.environment",
+        "visord.leases",
         "visord.maintenance",
         "visord.peers", "visord.proposer", "visord.raft", "visord.readiness", "visord.storage",
         "visord.serving", "visord.members", "visord.watch", "visord.waiting", "visord.state", "visord.logs",

@@ -65,6 +65,9 @@ class Wire:
     def require(self, form: int) -> None:
         pass
 
+    def certified(self, member: str) -> bool:
+        return False
+
     def hang_up(self, member: str) -> None:
         pass
 

@@ -21,6 +21,7 @@ from visor._drivers.environment import random_bytes
 from visor.auth import (
     Grant,
     Identity,
+    JoinTokenInfo,
     RevokedCertificate,
     Role,
     TokenInfo,
@@ -28,6 +29,7 @@ from visor.auth import (
     Verdict,
     grant_rows,
     identity_from_wire,
+    join_token_from_wire,
     revoked_from_wire,
     role_from_wire,
     token_from_wire,
@@ -83,6 +85,10 @@ class Auth:
     async def tokens(self, *, timeout: float | None = None) -> tuple[TokenInfo, ...]:
         """Return all tokens, by user and age, without what they say."""
         return tuple(map(token_from_wire, await self._ask("tokens", {}, timeout)))
+
+    async def join_tokens(self, *, timeout: float | None = None) -> tuple[JoinTokenInfo, ...]:
+        """Return all tokens to join, the oldest first, without what they say."""
+        return tuple(map(join_token_from_wire, await self._ask("joins", {}, timeout)))
 
     # -- changing ---------------------------------------------------------------------------------------------
     async def set_role(
@@ -165,6 +171,45 @@ class Auth:
     ) -> None:
         """Let a certificate that was taken back prove again what it says."""
         await self._change("allow_certificate", _certificate(fingerprint), note, timeout)
+
+    async def add_join_token(
+        self,
+        *,
+        name: str = "",
+        hosts: Iterable[str] = (),
+        ttl: float = 3600.0,
+        note: str | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Make a token that lets one machine become a member, once, within `ttl` seconds, and return it.
+
+        `name`: what the member will be called ("": as it likes). `hosts`: names and addresses to which its certificate
+        may be made out; none: those that it asks for and no other member has. For clusters that `visord init` founded.
+        """
+        if isinstance(hosts, str):
+            raise TypeError(f"hosts are several names, not {shown(hosts)}")
+        lasts = in_milliseconds(ttl, "a ttl")
+        if lasts <= 0:
+            raise ValueError(f"a token lasts for more than 0 seconds, not for {shown(ttl)}")
+        authority = await self._ask("authority", {}, timeout)
+        text = tokens.write_join(authority, random_bytes(tokens.NUMBER), random_bytes(tokens.SECRET))
+        made = tokens.read_join(text)
+        assert made is not None
+        row = {
+            "id": made.id,
+            "digest": tokens.digest(made.secret),
+            "name": name,
+            "hosts": [host.lower() for host in hosts],
+            "ttl": lasts,
+        }
+        await self._change("add_join", row, note, timeout)
+        return text
+
+    async def revoke_join_token(
+        self, token: str, *, note: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Take a token to join back, by its id. Who has become a member by it stays one."""
+        await self._change("revoke_join", {"id": token}, note, timeout)
 
     # -- inside -----------------------------------------------------------------------------------------------
     async def _ask(self, question: str, arguments: dict[str, Any], timeout: float | None) -> Any:

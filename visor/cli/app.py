@@ -73,6 +73,7 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "role": ("rights", "Roles, and what they grant."),
         "token": ("rights", "Tokens, which prove who somebody is."),
         "certificate": ("certificate", "Certificates that were taken back."),
+        "join-token": ("join_token", "Tokens to join, which make a machine a member."),
     },
     "This command": {
         "context": ("context", "Name registries in the configuration file."),
@@ -81,7 +82,7 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
 }
 """Command -> its module in `visor.cli.commands` (with a dot: in `visor.cli`) and a word about it, by heading. The
-function is `<name>_command`."""
+function is `<name>_command`, with `_` for a dash."""
 
 COMMANDS: Final = {name: module for section in SECTIONS.values() for name, (module, _) in section.items()}
 
@@ -99,7 +100,7 @@ class LazyGroup(VisorGroup):
         if module is None:
             return None
         place = f"visor.cli.{module}" if "." in module else f"visor.cli.commands.{module}"
-        found = getattr(import_module(place), f"{cmd_name}_command")
+        found = getattr(import_module(place), f"{cmd_name.replace('-', '_')}_command")
         assert isinstance(found, click.Command)
         return found
 

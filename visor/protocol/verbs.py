@@ -65,6 +65,10 @@ LEASE: Final = 61
 MEMBERS: Final = 70
 ADMIN: Final = 71
 
+# -- before HELLO: of a machine that is to become a member --------------------------------------------
+JOIN: Final = 72
+"""A question for the cluster's authority, or for a certificate with a token to join. It takes the place of HELLO."""
+
 # -- server to client ---------------------------------------------------------------------------------
 OK: Final = 100
 ERROR: Final = 101

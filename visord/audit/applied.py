@@ -54,7 +54,7 @@ def _change(frame: list[Any]) -> str:
     """Return what a change of rights does, without a digest of anything."""
     action, arguments = frame[3:5] if len(frame) > 4 else ("?", {})
     told = [str(action)]
-    for name in ("name", "id", "user", "roles", "grants", "ttl"):
+    for name in ("name", "id", "user", "roles", "grants", "ttl", "hosts", "member"):
         if type(arguments) is dict and name in arguments:
             told.append(f"{name}={arguments[name]}")
     return " ".join(told)

@@ -2,7 +2,8 @@
 
     authority/ca.pem        the authority's certificate
     authority/ca-key.pem    its key; with voters only, and in no state, log, checkpoint or backup
-    authority/member.pem    this member's certificate and its key: one file, so that a renewal is one rename
+    authority/member.pem    this member's certificate, the authority's, which is shown with it to who knows its digest
+                            alone, and its key: one file, so that a renewal is one rename
 
 What is written takes the place of what was there wholly or not at all, and is durable on return.
 """
@@ -77,9 +78,9 @@ class AuthorityFiles:
         """Put the authority's key there."""
         self._write(KEY, key)
 
-    def keep_member(self, certificate: bytes, key: bytes) -> None:
-        """Put this member's certificate and key there."""
-        self._write(MEMBER, certificate + key)
+    def keep_member(self, certificate: bytes, authority: bytes, key: bytes) -> None:
+        """Put this member's certificate and key there, and between them the authority's certificate."""
+        self._write(MEMBER, certificate + authority + key)
 
     def _write(self, name: str, data: bytes) -> None:
         write_atomic(self._disk, self.directory, name, (data,))

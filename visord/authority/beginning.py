@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import random
 import secrets
 import shlex
+import socket
+import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Final
 
+from visor._core.address import Address
+from visor._drivers import pinned
+from visor.protocol import codes, verbs
+from visor.protocol.frames import Decoder, encode
+from visord import private_file
+from visord.addresses import split
+from visord.authority.enrolling import enrol, read_token, told_fault
 from visord.authority.founding import found
 from visord.authority.issuing import shown_digest
 from visord.authority.location import BeginningError, locate
+from visord.naming import not_an_address
 from visord.storage.disk import OsDisk
+
+SECONDS: Final = 10.0
+"""For a connection, and for an answer."""
+TOKEN_BYTES: Final = 4096
+ANSWER_BYTES: Final = 1 << 20
 
 
 def init(
@@ -50,10 +67,101 @@ def init(
         yield founded.token
     else:
         yield f"root's token is in {token_file}, and nobody can tell it again"
-    yield "next:"
-    yield f"  visord serve --data-dir {shlex.quote(path)}"
+    yield from _next(path)
     named = "root.token" if token_file is None else token_file
     yield f"  visor login {where.client_told} --token-file {shlex.quote(named)} --ca-digest {digest}"
+
+
+def join(
+    address: str,
+    token_file: str,
+    directory: str,
+    name: str | None,
+    client: str,
+    peer: str | None,
+    hosts: Sequence[str],
+    learner: bool,
+) -> Iterator[str]:
+    """Have this machine's certificate made, and yield what the operator is told. Raises like `init`."""
+    path = str(Path(directory).resolve())
+    where = locate(name or socket.gethostname().partition(".")[0], client, peer, hosts)
+    try:
+        token = read_token(private_file.read(Path(token_file), TOKEN_BYTES, private=True).decode("ascii"))
+    except (private_file.PrivateFileError, UnicodeDecodeError) as error:
+        raise BeginningError(f"--token-file: {error}") from error
+    member = _Member(address)
+    joined = enrol(
+        OsDisk(),
+        path,
+        where,
+        token,
+        address,
+        member.shown,
+        member.exchange,
+        named=name is not None,
+        rng=random.SystemRandom(),
+        learner=learner,
+    )
+    yield f"{joined.name} ({joined.member}) may join cluster {joined.cluster}, from {path}"
+    yield from _next(path)
+
+
+def _next(path: str) -> Iterator[str]:
+    yield "next:"
+    yield f"  visord serve --data-dir {shlex.quote(path)}"
+
+
+class _Member:
+    """A member of the cluster, at the address where clients find it."""
+
+    def __init__(self, address: str) -> None:
+        wrong = not_an_address(address)
+        if wrong is not None:
+            raise BeginningError(f"{address:.100}: {wrong}: where clients find a member was expected")
+        self._address = address
+        self._host, self._port = split(address)
+
+    def shown(self) -> list[bytes]:
+        """Return the certificates that are shown there, before anything is believed."""
+        try:
+            return pinned.chain(Address(self._host, self._port), SECONDS)
+        except OSError as error:
+            raise self._away(error) from error
+
+    def exchange(
+        self, context: ssl.SSLContext, judge: Callable[[bytes], None], question: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Ask one question within TLS, of whom `judge` takes for a member."""
+        try:
+            with (
+                socket.create_connection((self._host, self._port), SECONDS) as plain,
+                context.wrap_socket(plain) as secured,
+            ):
+                judge(secured.getpeercert(binary_form=True) or b"")
+                secured.sendall(encode((verbs.JOIN, 1, question)))
+                return self._answer(secured)
+        except ssl.SSLCertVerificationError as error:
+            raise told_fault(error, self._address, datetime.datetime.now(datetime.UTC)) from error
+        except OSError as error:
+            raise self._away(error) from error
+
+    def _answer(self, secured: ssl.SSLSocket) -> dict[str, Any]:
+        decoder = Decoder(ANSWER_BYTES)
+        while True:
+            for message in decoder.feed(secured.recv(1 << 16) or self._hung_up()):
+                if message[0] == verbs.OK and type(message[2]) is dict:
+                    return message[2]
+                if message[0] == verbs.ERROR:
+                    passes = codes.FAMILY.get(message[2]) != codes.REJECTED
+                    raise BeginningError(f"{self._address} refused: {message[3]}", passes=passes)
+                if message[0] == verbs.GOAWAY:
+                    raise BeginningError(f"{self._address} hung up: {message[2]}", passes=True)
+
+    def _hung_up(self) -> bytes:
+        raise ConnectionError("it hung up without an answer")
+
+    def _away(self, error: OSError) -> BeginningError:
+        return BeginningError(f"{self._address} cannot be asked: {error}", passes=True)
 
 
 def _new_file(file: str) -> int:

@@ -101,7 +101,7 @@ def found(
         assert authority_key is not None
         files.keep_authority(authority.pem)
         files.keep_key(authority_key)
-        files.keep_member(certificate, key_pem(key))
+        files.keep_member(certificate, authority.pem, key_pem(key))
         token = tokens.write(random_bytes(tokens.NUMBER), random_bytes(tokens.SECRET))
         _write_first_entry(disk, path, identity, token, now_ms, rng)
         write_atomic(disk, path, SETTINGS, (settings_text(where, path, files).encode(),))

@@ -114,6 +114,14 @@ def read_request(data: bytes) -> ec.EllipticCurvePublicKey:
     return key
 
 
+def key_digest(key: ec.EllipticCurvePublicKey) -> bytes:
+    """Return what a public key is known by (SHA-256)."""
+    from cryptography.hazmat.primitives import serialization
+
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return hashlib.sha256(key.public_bytes(serialization.Encoding.DER, form)).digest()
+
+
 def read_certificate(pem: bytes) -> x509.Certificate:
     """Return the first certificate in a file. Raises `CertificateError`."""
     from cryptography import x509

@@ -38,12 +38,13 @@ OF_MEMBERS: Final = frozenset(
         msg.OFFER,
         msg.FETCH,
         msg.DIGEST,
+        msg.ENROL,
         msg.HASHED,
         msg.SAMPLED,
     )
 )
 ANSWERS: Final = frozenset(
-    (msg.PLACED, msg.REFUSED, msg.READ_AT, msg.KEPT, msg.RESULT, msg.OFFERED, msg.CHUNK)
+    (msg.PLACED, msg.REFUSED, msg.READ_AT, msg.KEPT, msg.RESULT, msg.OFFERED, msg.CHUNK, msg.ENROLLED)
 )
 """Answers of a leader, also a former one: they count where it was asked, as the room that asked sees by the number."""
 

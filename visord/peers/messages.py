@@ -20,6 +20,7 @@
     HASH      [34, id, index, rev or nil]      HASHED    [35, id, index, rev or nil, digest or nil, why]
     VERDICT   [37, index, rev, what the majority holds or nil, [who differs, ...]]
     DIGEST    [46, id, index, rev or nil]      TOLD      [47, id, what was told or nil]
+    ENROL     [48, id, what, arguments]        ENROLLED  [49, id, ok, result or [code, text, details]]
     SAMPLE      [38, id, index, first rev, path or nil, path or nil]  ->  SAMPLED [39, id, index, sample or nil, why]
     WHO_VOTES [44, id]                         VOTERS    [45, id, [who votes, ...]]
     GONE      [36, configuration]              to a member that is not in it any more
@@ -81,6 +82,8 @@ WHO_VOTES: Final = 44
 VOTERS: Final = 45
 DIGEST: Final = 46
 TOLD: Final = 47
+ENROL: Final = 48
+ENROLLED: Final = 49
 
 LIMIT: Final = 1 << 62
 """Above all terms, indexes and revs: no cluster gets there, and what is added to them stays below 2**64."""
@@ -99,6 +102,8 @@ MAX_PIECE: Final = 16 << 20
 """Bytes of a piece of a checkpoint."""
 MAX_FILE: Final = 1 << 48
 """Bytes of a file of a checkpoint."""
+MAX_PAPER: Final = 32 << 10
+"""Bytes or characters of a certificate, a request or another argument about them."""
 MAX_DIFFERING: Final = 1024
 MAX_VOTERS: Final = 128
 """Of two configurations."""
@@ -213,6 +218,13 @@ def _lease_arguments(field: Any) -> bool:
     return type(field) is list and len(field) <= MAX_ARGUMENTS and shallow(field)
 
 
+def _paper(field: Any) -> bool:
+    """An argument about certificates; `authority/office.py` knows which."""
+    if type(field) is list:
+        return len(field) <= MAX_ARGUMENTS * 2 and all(map(_short, field))
+    return type(field) in (str, bytes) and len(field) <= MAX_PAPER
+
+
 _ENTRIES: Final[Check] = lambda field: type(field) is list  # noqa: E731 - `_append` looks into it
 
 _FIELDS: Final[dict[int, tuple[Check, ...]]] = {
@@ -247,6 +259,8 @@ _FIELDS: Final[dict[int, tuple[Check, ...]]] = {
     VERDICT: (_index, _index, _or_nil(_short), _list(_short, MAX_DIFFERING)),
     DIGEST: (_number, _index, _or_nil(_index)),
     TOLD: (_number, _or_nil(_short)),
+    ENROL: (_number, _short, _list(_paper, MAX_ARGUMENTS)),
+    ENROLLED: (_number, _flag, shallow),
     WHO_VOTES: (_number,),
     VOTERS: (_number, _list(_short, MAX_VOTERS)),
     WHO: (),
@@ -356,6 +370,7 @@ _SENSE: Final[dict[int, Callable[[list[Any]], bool]]] = {
     PREVOTE: _candidate,
     INSTALL: _install,
     KEPT: _refusal,
+    ENROLLED: _refusal,
     RESULT: _refusal,
     JOINED: _joined,
 }

@@ -40,6 +40,9 @@ class Peers(Protocol):
     def require(self, form: int) -> None:
         """Have no connection any more, either way, to a member that does not read this format of commands."""
 
+    def certified(self, member: str) -> bool:
+        """Tell whether what is sent to this member goes within TLS, to who has shown a certificate that names it."""
+
     def close(self) -> None:
         """Hang up everywhere. Idempotent."""
 
@@ -70,6 +73,9 @@ class Alone:
 
     def require(self, form: int) -> None:
         pass
+
+    def certified(self, member: str) -> bool:
+        return False
 
     def close(self) -> None:
         pass

@@ -15,7 +15,7 @@ from visord.peers.frames import HANDSHAKE_LIMIT, MessageReader, Seal, cut, frame
 from visord.peers.handshake import Dialler
 from visord.peers.mistaken import WHO_ANSWERS, tls_problem, what_answers
 from visord.peers.security import Security
-from visord.tls.identity import not_of_member
+from visord.tls.identity import is_of_member, not_of_member
 
 DIAL_SECONDS: Final = 3.0
 """For resolving, connecting and shaking hands together."""
@@ -106,6 +106,14 @@ class OutgoingConnection(asyncio.Protocol):
         certificate: Any = None if shown is None else shown.getpeercert()
         wrong = self._security.wrong_certificate(shown)
         return wrong or not_of_member(certificate or {}, *self._dialler.expects)
+
+    def certified(self, cluster: str, member: str) -> bool:
+        """Tell whether the node at the other end has shown a certificate that says itself that it is this member's."""
+        shown: ssl.SSLObject | None = (
+            None if self._transport is None else self._transport.get_extra_info("ssl_object")
+        )
+        certificate: Any = None if shown is None else shown.getpeercert()
+        return is_of_member(certificate or {}, cluster, member)
 
     # -- messages ---------------------------------------------------------------------------------------------
 

@@ -191,6 +191,13 @@ class TcpPeers:
         """Return the newest format of commands that a member said last it reads, the oldest when it said nothing."""
         return self._reads.get(member, OLDEST)
 
+    def certified(self, member: str) -> bool:
+        """Tell whether what is sent to this member goes within TLS, to who has shown a certificate that names it."""
+        link = self._links.get(member)
+        if link is None or link.connection is None or self.cluster is None:
+            return False
+        return link.connection.certified(self.cluster, member)
+
     def require(self, form: int) -> None:
         """Have no connection any more, either way, to a member that does not read this format of commands."""
         self._least = form

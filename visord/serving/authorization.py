@@ -27,6 +27,7 @@ from typing import Any, Final, NamedTuple
 
 from visor.protocol import tokens, verbs
 from visor.protocol.frames import Message
+from visord.authority.office import NO_AUTHORITY
 from visord.state import fields
 from visord.state.auth.effort import MESSAGE, Effort
 from visord.state.auth.principal import ANONYMOUS, certified_by, owner_of, user_of
@@ -38,6 +39,10 @@ from visord.tls.identity import Certified
 
 PRESENT_MS: Final = 300_000
 """For how long a rev that is not the latest any more counts as present."""
+
+
+AUTHORITY: Final = "authority"
+"""The question for the digest of the cluster's own authority: what tokens to join begin with."""
 
 
 class Proven(NamedTuple):
@@ -58,10 +63,17 @@ NOT_YET: Final = Refusal(
 
 
 class Authorization:
-    """See the module. `now()`: ms since 1970. `current()`: this node has caught up since it started."""
+    """See the module. `now()`: ms since 1970. `current()`: this node has caught up since it started.
+
+    `authority()`: the digest of the cluster's own authority; None where it has none.
+    """
 
     def __init__(
-        self, machine: Machine, now: Callable[[], int], current: Callable[[], bool] = lambda: True
+        self,
+        machine: Machine,
+        now: Callable[[], int],
+        current: Callable[[], bool] = lambda: True,
+        authority: Callable[[], bytes | None] = lambda: None,
     ) -> None:
         self._machine = machine
         self._now = now
@@ -70,6 +82,7 @@ class Authorization:
         """Who the users of this machine's system are, by their number, when they come by the Unix socket."""
         self.rehearses = False
         """Tell what would be denied if the registry were closed, while it is open."""
+        self._authority = authority
         self.version = 0
         """Rises whenever anybody's rights may be others than they were."""
         self._table = machine.auth
@@ -166,6 +179,9 @@ class Authorization:
         if wrong is not None:
             return wrong
         machine = self._machine
+        if message[2] == AUTHORITY:
+            digest = self._authority()
+            return NO_AUTHORITY if digest is None else [machine.store.rev, digest]
         told = answer(machine.auth, principal, message[2], arguments, machine.store.limits)
         return told if isinstance(told, Refusal) else [machine.store.rev, told]
 

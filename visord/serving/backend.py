@@ -16,6 +16,7 @@ from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
 from visord.audit.auditor import Silent
+from visord.authority.office import Office
 from visord.environment import Environment
 from visord.leases.questions import LeaseQuestions
 from visord.members.read_index import ReadIndex
@@ -23,6 +24,7 @@ from visord.proposer import Proposer
 from visord.serving import status
 from visord.serving.admin import Admin
 from visord.serving.authorization import Authorization
+from visord.serving.enrolment import Enrolment
 from visord.serving.reporting import Reporting
 from visord.state import fields
 from visord.state.refusal import Refusal
@@ -90,6 +92,9 @@ class Node(status.Node, Protocol):
     def read_index(self) -> ReadIndex: ...
 
     @property
+    def office(self) -> Office: ...
+
+    @property
     def lease_questions(self) -> LeaseQuestions: ...
 
 
@@ -105,7 +110,10 @@ class Backend:
         self.cluster = node.cluster
         self.store = node.store
         self.authorization = Authorization(
-            node.machine, node.environment.clock_ms, lambda: node.readiness.reached
+            node.machine,
+            node.environment.clock_ms,
+            lambda: node.readiness.reached,
+            lambda: node.office.digest,
         )
         self.reporting = Reporting(lambda: node.audit)
         self.on_rights: list[Callable[[], object]] = []
@@ -119,6 +127,8 @@ class Backend:
         self.watched_by = node.hub.watched_by
         self.ask_leader = node.lease_questions.ask
         """`ask_leader(verb, arguments, reply)`: have KEEPALIVE or LEASE answered by the leader."""
+        self.enrol = Enrolment(lambda: node.office, self.reporting).ask
+        """`enrol(message, address, reply)`: answer JOIN, of a machine that is to become a member."""
         self.operate = Admin(node.membership, self._facts, node.audit).request
         """`operate(verb, fields, owner, reply)`: do MEMBERS or ADMIN."""
         node.on_applied, node.on_second = self._applied, self.tick

@@ -477,6 +477,9 @@ class Conversation(Waits):
 
     def _greet(self, messages: list[Message]) -> list[Message]:
         first = messages[0]
+        if first[0] == verbs.JOIN:
+            _enrol(self, first)
+            return []
         if first[0] != verbs.HELLO:
             self.violate(f"the first message must be HELLO, not verb {first[0]}")
             return []
@@ -688,6 +691,17 @@ class Conversation(Waits):
     def _progress(self, message: Message) -> None:
         self._flush()
         self._backend.progress(self, message[1])
+
+
+def _enrol(conversation: Conversation, message: Message) -> None:
+    """A machine wants to become a member. It stays nobody: time and bytes are those of who has not said HELLO."""
+    if len(message) < 2 or type(message[1]) is not int or message[1] <= 0 or conversation._waiting:
+        conversation.violate("JOIN has an id, and is the only question of its connection")
+    elif (elements(message) or HELLO_BYTES) > HELLO_ELEMENTS:
+        conversation.violate(f"JOIN has more than {HELLO_ELEMENTS} elements, or too many levels of them")
+    elif conversation._may_wait(message):
+        answer = partial(conversation._answer_waiting, message[1])
+        conversation._backend.enrol(message, conversation.owner, answer)
 
 
 HANDLERS: Final[dict[int, Callable[[Conversation, Message], None]]] = {

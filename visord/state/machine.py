@@ -387,7 +387,7 @@ class Machine:
         wrong = fields.length(frame, 5, 6) or fields.note(
             frame[5] if len(frame) > 5 else None, self.store.limits
         )
-        refused = wrong or self.auth.change(frame[3], frame[4], self.time, self._form)
+        refused = wrong or self.auth.change(frame[3], frame[4], self.time, self._form, self._asking[3])
         if refused is not None:
             return refused
         self._rights = self.judge.rights(self._asking[3], self.time)

@@ -67,6 +67,11 @@ def not_of_member(certificate: Mapping[str, Any], cluster: str | None, member: s
     return f"the certificate is that of {shown:.200}, not of the member {member or 'there'}"
 
 
+def is_of_member(certificate: Mapping[str, Any], cluster: str, member: str) -> bool:
+    """Tell whether a certificate says itself that it is that of a member."""
+    return bool(marks_of(certificate)) and not_of_member(certificate, cluster, member) is None
+
+
 def fingerprint_of(encoded: bytes) -> str:
     """Return the fingerprint of a certificate in DER."""
     return hashlib.sha256(encoded).hexdigest()

@@ -7,6 +7,7 @@ is; a verb without a row is refused. What a principal may do is a union of grant
 grant, no denials, no order among them. A request that goes beyond the grants is refused, never filtered.
 
 auth_store   roles, users, tokens: the replicated state, and each change of it
+join_table   tokens that let a machine become a member, which are part of it
 grant        one right (read, write, history, admin) on one selector (a path, a tree or a glob)
 rights       what somebody may do: the union of grants, ready for quick answers
 coverage     whether globs cover what is asked, exactly

@@ -9,6 +9,7 @@ roles     name -> grants               a set of grants; `root` has all of them, 
 users     name -> roles, password      principals; `anonymous` is everybody who proves nothing, and always there
 tokens    id -> user, digest, expiry   what proves a user; the secret itself is never here
 revoked   fingerprint -> when, why     certificates that prove nothing any more, of users and of members
+joins     id -> digest, hosts, expiry  what lets a machine become a member (`join_table`)
 
 As long as `anonymous` has the role `root` everybody may do everything: a cluster of before has that, and so has
 `visord dev`. A change that would leave nobody with admin on everything is refused. Whatever is refused changes nothing.
@@ -33,7 +34,8 @@ from visor.protocol.verbs import SEL_TREE
 from visord.state import fields as fields_of
 from visord.state import refusal
 from visord.state.auth.grant import ADMIN, RIGHTS, Grant, parse_grant
-from visord.state.auth.principal import ANONYMOUS, CERTIFICATE, MAX_NAME, certified_by, is_name
+from visord.state.auth.join_table import DEFAULT_TTL, JoinTable
+from visord.state.auth.principal import ANONYMOUS, CERTIFICATE, MAX_NAME, NOBODY, certified_by, is_name
 from visord.state.auth.rights import Rights
 from visord.state.formats import FORMAT, OLDEST, SECRETS
 from visord.state.refusal import Refusal, bad_request
@@ -123,6 +125,7 @@ class AuthStore:
         self.users: dict[str, User] = {ANONYMOUS: User(ANONYMOUS, (ROOT,))}
         self.tokens: dict[str, Token] = {}
         self.revoked: dict[str, Revocation] = {}
+        self.joins = JoinTable()
         self._rights: dict[str, Rights] = {}
         self._rights_of: WeakValueDictionary[tuple[Any, ...], Rights] = WeakValueDictionary()
         """Those of before that are in use: who has the same grants as before has the same rights."""
@@ -194,8 +197,13 @@ class AuthStore:
 
     # -- changing ---------------------------------------------------------------------------------------------
 
-    def change(self, action: Any, arguments: Any, now: int, form: int = FORMAT) -> Refusal | None:
-        """Do one change at the command's time `now` (ms), or return why not. `form`: the command's format."""
+    def change(
+        self, action: Any, arguments: Any, now: int, form: int = FORMAT, author: str = NOBODY
+    ) -> Refusal | None:
+        """Do one change at the command's time `now` (ms), or return why not.
+
+        `form`: the command's format. `author`: in whose name it is.
+        """
         entry = _ACTIONS.get(action) if type(action) is str else None
         if entry is None:
             return bad_request("action", f"one of {', '.join(sorted(_ACTIONS))}", action)
@@ -206,7 +214,7 @@ class AuthStore:
             expected = f"a map with {', '.join(sorted(required))}"
             more = f" and perhaps {', '.join(sorted(optional))}" if optional else ""
             return bad_request("arguments", expected + more, arguments)
-        refused = do(self, {**optional, **arguments}, now)
+        refused = do(self, {**optional, **arguments, "author": author}, now)
         if refused is None:
             self.version += 1
             self._rights.clear()
@@ -344,7 +352,10 @@ class AuthStore:
         What came with a later format is only there where something is in it: members of before compare digests.
         """
         revoked = sorted(self.revoked.values(), key=lambda row: row.fingerprint)
-        later = {"revoked": [[row.fingerprint, row.at, row.purpose] for row in revoked]}
+        later = {
+            "revoked": [[row.fingerprint, row.at, row.purpose] for row in revoked],
+            "joins": self.joins.rows(),
+        }
         return {
             "version": self.version,
             "roles": [
@@ -379,6 +390,7 @@ class AuthStore:
         for fingerprint, at, purpose in rows.get("revoked", ()):
             row = {"fingerprint": fingerprint, "purpose": purpose}
             table._must(table._revoke_certificate(row, at))
+        table.joins.take(rows.get("joins", []))
         if ANONYMOUS not in table.users:
             raise ValueError("there is no anonymous user")
         table.version, table._digest = rows["version"], None
@@ -454,7 +466,20 @@ _ACTIONS: Final[dict[str, tuple[_Action, frozenset[str], dict[str, Any]]]] = {
     "revoke_token": (AuthStore._revoke_token, frozenset(("id",)), {}),
     "revoke_certificate": (AuthStore._revoke_certificate, frozenset(("fingerprint",)), {"purpose": ""}),
     "allow_certificate": (AuthStore._allow_certificate, frozenset(("fingerprint",)), {}),
+    "add_join": (
+        lambda store, fields, now: store.joins.add(fields, now),
+        frozenset(("id", "digest")),
+        {"name": "", "hosts": [], "ttl": DEFAULT_TTL},
+    ),
+    "revoke_join": (lambda store, fields, now: store.joins.revoke(fields, now), frozenset(("id",)), {}),
+    "use_join": (
+        lambda store, fields, now: store.joins.use(fields, now),
+        frozenset(("id", "member", "key")),
+        {},
+    ),
 }
 """What each does, the arguments that it needs, and those that may be left out with their defaults."""
-LATER: Final[dict[str, int]] = {"revoke_certificate": SECRETS, "allow_certificate": SECRETS}
+LATER: Final[dict[str, int]] = dict.fromkeys(
+    ("revoke_certificate", "allow_certificate", "add_join", "revoke_join", "use_join"), SECRETS
+)
 """The format that an action came with, where that is later than RIGHTS."""

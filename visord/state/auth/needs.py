@@ -321,4 +321,5 @@ _ROWS: Final[dict[Any, Callable[[_Reader], Needs]]] = {
     verbs.MEMBERS: _overview,
     verbs.ADMIN: _administration,
 }
-"""HELLO is missing: it says who somebody is. EXPIRE_LEASE is missing: no client may send it."""
+"""HELLO and JOIN are missing: they say, before anything else, who somebody is. EXPIRE_LEASE is missing: no client may
+send it."""

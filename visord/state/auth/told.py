@@ -8,6 +8,7 @@
     users   {}                                       ->  [["ci", ["deployer"], false], ...]     has it a password?
     tokens  {}                                       ->  [["k3x9q2mv7a", "ci", 0, 1764400000000, "laptop"], ...]
     revoked {}                                       ->  [["4b7a...", 1764400000000, "ci's old laptop"], ...]
+    joins   {}                                       ->  [[id, name, hosts, expires, created, by, used by], ...]
 
 Whoever has said HELLO may ask for itself; about others, and for the lists, it takes admin on everything (`needs`).
 """
@@ -112,6 +113,13 @@ def _revoked_list(table: AuthStore, author: str, arguments: Mapping[str, Any], l
     return [[row.fingerprint, row.at, row.purpose] for row in revoked]
 
 
+def _join_list(table: AuthStore, author: str, arguments: Mapping[str, Any], limits: Limits) -> Any:
+    return [
+        [token.id, token.name, list(token.hosts), token.expires, token.created, token.by, token.member]
+        for token in table.joins
+    ]
+
+
 _Question = Callable[[AuthStore, str, Mapping[str, Any], Limits], Any]
 
 _QUESTIONS: Final[dict[str, tuple[_Question, frozenset[str], frozenset[str]]]] = {
@@ -121,5 +129,6 @@ _QUESTIONS: Final[dict[str, tuple[_Question, frozenset[str], frozenset[str]]]] =
     "users": (_user_list, frozenset(), frozenset()),
     "tokens": (_token_list, frozenset(), frozenset()),
     "revoked": (_revoked_list, frozenset(), frozenset()),
+    "joins": (_join_list, frozenset(), frozenset()),
 }
 """Question -> (its answer, arguments that it needs, arguments that it may have)."""
