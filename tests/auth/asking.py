@@ -175,6 +175,7 @@ _DRAWN: Final[dict[int, tuple[int, _Draw]]] = {
     verbs.AT: (1, lambda dice: [5]),
     verbs.STATUS: (0, lambda dice: []),
     verbs.LEASES: (0, lambda dice: []),
+    verbs.PASSWORD: (2, lambda dice: dice.choice((["digest", "a password"], ["prove", "ann", "a password"]))),
     verbs.ACCESS: (2, lambda dice: [dice.choice(_QUESTIONS), dice.choice(({}, {"user": "ann"}))]),
     verbs.SET: (2, lambda dice: [dice.path(), b"new", *dice.guard(), dice.perhaps_lease()]),
     verbs.DELETE: (1, lambda dice: [dice.place(), dice.random() < 0.5, *dice.guard()]),

@@ -222,6 +222,8 @@ def wanted(message: list[Any]) -> Wants:
     if verb == verbs.ACCESS:
         mine = rest[0] in ("whoami", "can") and "user" not in rest[1]
         return Wants(set(), known=False) if mine else _everything("admin")
+    if verb == verbs.PASSWORD:
+        return Wants(set(), known=rest[0] != "prove")
     if verb == verbs.KEEPALIVE:
         return Wants(set(), set(rest[0]))
     if verb == verbs.LEASE:

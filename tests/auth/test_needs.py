@@ -33,6 +33,8 @@ ROWS: Final[list[Row]] = [
     ("who am I", [verbs.ACCESS, 1, "whoami"], [], (), False),
     ("may I", [verbs.ACCESS, 1, "can", {"right": "read", "selector": TREE}], [], (), False),
     ("may somebody", [verbs.ACCESS, 1, "can", {"user": "ci"}], ["admin on /**"], (), True),
+    ("prove by a password", [verbs.PASSWORD, 1, "prove", "ci", "it"], [], (), False),
+    ("digest of a password", [verbs.PASSWORD, 1, "digest", "it"], [], (), True),
     ("tokens", [verbs.ACCESS, 1, "tokens", {}], ["admin on /**"], (), True),
     ("set", [verbs.SET, 1, 1, "/a", b""], ["write on /a"], (), True),
     (

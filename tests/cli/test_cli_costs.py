@@ -209,6 +209,7 @@ EVERY: dict[str, tuple[str, int]] = {
     "auth can": ("anonymous write /a", CLIENT),
     "user ls": ("", CLIENT),
     "user set": ("ci root", CLIENT),
+    "user password": ("other --remove", CLIENT),
     "user rm": ("other --yes", CLIENT),
     "role ls": ("", CLIENT),
     "role set": ("reader read:/**", CLIENT),

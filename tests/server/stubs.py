@@ -13,6 +13,7 @@ from visord.audit.auditor import Silent
 from visord.serving.authorization import Authorization
 from visord.serving.backend import CONFIRMATION, UntilRev, Wait
 from visord.serving.conversation import Conversation
+from visord.serving.passwords import Passwords
 from visord.serving.reporting import Reporting
 from visord.serving.shares import Patience, Shares
 from visord.serving.turns import Turns
@@ -31,6 +32,7 @@ class Node:
         self.store = machine.store
         self.authorization = Authorization(machine, lambda: 0)
         self.reporting = Reporting(Silent)
+        self.passwords = Passwords(self.clock)
         self.soon: deque[Callable[[], None]] = deque()
         self.now = 0.0
         self.shares = Shares(Turns(self.soon.append, self.clock), 1 << 20, 1 << 20, Patience())

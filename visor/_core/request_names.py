@@ -32,6 +32,9 @@ NAMES: dict[int, str] = {
         "RETAIN",
         "MEMBERS",
         "ADMIN",
+        "ACCESS",
+        "AUTH",
+        "PASSWORD",
     )
 }
 

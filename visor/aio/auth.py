@@ -152,6 +152,40 @@ class Auth:
         """Take a token back, by its id: it proves nothing from here on."""
         await self._change("revoke_token", {"id": token}, note, timeout)
 
+    async def set_password(
+        self, user: str, password: str | None, *, note: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Give a user another password; None: it has none any more. What was begun with the one of before ends.
+
+        It goes to the node, which makes a digest of it (argon2id), and that is what is written: the password itself
+        stands in no log. BadRequest for one of fewer than 8 or more than 256 characters.
+        """
+        digest = None
+        if password is not None:
+            if not isinstance(password, str):
+                raise TypeError("a password is text")
+            digest = await self._call([verbs.PASSWORD, 0, "digest", password], False, timeout)
+        await self._change("set_password", {"name": user, "password": digest}, note, timeout)
+
+    async def login(
+        self,
+        user: str,
+        password: str,
+        *,
+        ttl: float = 12 * 3600.0,
+        purpose: str = "login",
+        timeout: float | None = None,
+    ) -> str:
+        """Prove who this connection is by a password; return a token of that user for `ttl` seconds, 7 days at most.
+
+        Dial with the token from then on: this connection is proven as long as it lasts, no longer. A client that is
+        somebody already is refused (BadRequest); Denied for a user that is unknown or has another password.
+        """
+        if not isinstance(user, str) or not isinstance(password, str):
+            raise TypeError("a user and a password are text")
+        await self._call([verbs.PASSWORD, 0, "prove", user, password], False, timeout)
+        return await self.add_token(user, ttl=ttl, purpose=purpose, timeout=timeout)
+
     async def revoked_certificates(self, *, timeout: float | None = None) -> list[RevokedCertificate]:
         """Return the certificates that were taken back, the oldest first."""
         return [revoked_from_wire(row) for row in await self._ask("revoked", {}, timeout)]

@@ -64,6 +64,8 @@ LEASE: Final = 61
 # -- operators ----------------------------------------------------------------------------------------
 MEMBERS: Final = 70
 ADMIN: Final = 71
+PASSWORD: Final = 73
+"""A password is compared, or made into a digest. Never a write: no password comes into a log."""
 
 # -- before HELLO: of a machine that is to become a member --------------------------------------------
 JOIN: Final = 72

@@ -30,9 +30,10 @@ from visor.protocol.frames import Message
 from visord.authority.office import NO_AUTHORITY
 from visord.state import fields
 from visord.state.auth.effort import MESSAGE, Effort
-from visord.state.auth.principal import ANONYMOUS, certified_by, owner_of, user_of
+from visord.state.auth.principal import ANONYMOUS, certified_by, owner_of, password_of, user_of
 from visord.state.auth.rights import Rights
 from visord.state.auth.told import answer
+from visord.state.formats import SECRETS
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
 from visord.tls.identity import Certified
@@ -56,6 +57,8 @@ NOBODY: Final = Proven(ANONYMOUS, "")
 NOT_PROVEN: Final = Refusal(
     "denied", "the token is unknown, has expired or was taken back, or is not whole: ask for another one", {}
 )
+
+WRONG_PASSWORD: Final = Refusal("denied", "there is no such user, or that is not its password", {})
 
 NOT_YET: Final = Refusal(
     "no_quorum", "this node has not caught up since it started, and does not know this token: ask again", {}
@@ -145,6 +148,24 @@ class Authorization:
             return None
         user = self.unix_users.get(int(number))
         return None if user is None or user not in self._machine.auth.users else Proven(user, "")
+
+    def password(self, user: Any) -> str | Refusal | None:
+        """Return the digest that a user's password has to fit; None: there is none. Or why that is not known now."""
+        if not self._current():
+            return NOT_YET
+        if self._machine.format < SECRETS:
+            return Refusal(
+                "unsupported", "a member of the cluster runs a version that knows no passwords", {}
+            )
+        known = self._machine.auth.users.get(user) if type(user) is str else None
+        return None if known is None else known.password
+
+    def by_password(self, user: str, digest: str | None) -> Proven | Refusal:
+        """Return who has just said the password of this digest: it may have been changed since it was asked for."""
+        known = self._machine.auth.users.get(user)
+        if digest is None or known is None or known.password != digest:
+            return WRONG_PASSWORD
+        return Proven(user, password_of(digest))
 
     def is_revoked(self, fingerprint: str) -> bool:
         """Tell whether a certificate was taken back, by its SHA-256 in small hexadecimal digits."""

@@ -25,6 +25,7 @@ from visord.serving import status
 from visord.serving.admin import Admin
 from visord.serving.authorization import Authorization
 from visord.serving.enrolment import Enrolment
+from visord.serving.passwords import Passwords
 from visord.serving.reporting import Reporting
 from visord.state import fields
 from visord.state.refusal import Refusal
@@ -118,6 +119,7 @@ class Backend:
         self.reporting = Reporting(lambda: node.audit)
         self.on_rights: list[Callable[[], object]] = []
         """Called when anybody's rights may have changed, or a certificate was taken back."""
+        self.passwords = Passwords(node.environment.loop.time)
         self.shares = node.shares
         self.admission = node.admission
         self.readiness = node.readiness

@@ -11,18 +11,20 @@ Nothing is cached longer than the rights of everybody stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visord.audit import recorded
-from visord.serving.authorization import Authorization
+from visord.serving.authorization import WRONG_PASSWORD, Authorization, Proven
+from visord.serving.passwords import Passwords
 from visord.serving.reporting import Reporting
 from visord.state.auth.auth_store import NOTHING
 from visord.state.auth.effort import WATCHES, Effort
 from visord.state.auth.principal import ANONYMOUS, author_of
 from visord.state.auth.rights import Rights
-from visord.state.refusal import Refusal
+from visord.state.refusal import Refusal, bad_request
 from visord.tls.identity import Certified
 from visord.watch.subscription import Verdicts
 
@@ -35,17 +37,20 @@ class Clearance:
         "_authorization",
         "_if_closed",
         "_judged",
+        "_passwords",
         "_reporting",
         "_rights",
+        "_said",
         "_version",
         "principal",
         "user",
     )
 
-    def __init__(self, authorization: Authorization, reporting: Reporting) -> None:
+    def __init__(self, authorization: Authorization, reporting: Reporting, passwords: Passwords) -> None:
         self._authorization = authorization
         self._reporting = reporting
-        self._address = ""
+        self._passwords = passwords
+        self._address = self._said = ""
         self.user = ANONYMOUS
         self.principal = ANONYMOUS
         """In whose name it asks and writes, as the log names authors; in nobody's only the cluster itself does."""
@@ -64,18 +69,58 @@ class Clearance:
         if isinstance(proven, Refusal):
             self._reporting.turned_away(proven, owner)
             return proven
-        self.user = proven.user
-        self.principal = owner or ANONYMOUS if proven.user == ANONYMOUS else author_of(*proven)
-        self._version = -1
-        self._judged = self.now()
-        self._reporting.came(self.principal, owner)
+        self._become(proven)
         return None
 
-    def signs(self, actor: str) -> str:
-        """Return who is named in history: what has been proven, then what the client says of itself."""
+    def _become(self, proven: Proven) -> None:
+        self.user = proven.user
+        self.principal = self._address or ANONYMOUS if proven.user == ANONYMOUS else author_of(*proven)
+        self._version = -1
+        self._judged = self.now()
+        self._reporting.came(self.principal, self._address)
+
+    def says(self, actor: str) -> None:
+        """Note what the client says of itself."""
+        self._said = actor
+
+    @property
+    def signature(self) -> str:
+        """Who is named in history: what has been proven, then what the client says of itself."""
         if self.user == ANONYMOUS:
-            return actor
-        return f"{self.user}/{actor}" if actor else self.user
+            return self._said
+        return f"{self.user}/{self._said}" if self._said else self.user
+
+    def password(self, asked: list[Any], reply: Callable[[Any], object]) -> None:
+        """Do PASSWORD: `["digest", password]`, or `["prove", user, password]`, by which it is somebody from then on."""
+        if len(asked) == 2 and asked[0] == "digest":
+            self._passwords.digest(asked[1], self._address, reply)
+        elif len(asked) != 3 or asked[0] != "prove":
+            reply(bad_request("question", "digest and a password, or prove, a user and a password", None))
+        elif self.user != ANONYMOUS:
+            reply(
+                bad_request("user", f"nobody who is proven already: this connection is {self.user}'s", None)
+            )
+        else:
+            self._prove_by_password(asked[1], asked[2], reply)
+
+    def _prove_by_password(self, user: Any, password: Any, reply: Callable[[Any], object]) -> None:
+        digest = self._authorization.password(user)
+        if isinstance(digest, Refusal):
+            reply(digest)
+            return
+
+        def told(result: Any) -> None:
+            proven = (
+                self._authorization.by_password(user, digest) if result is True else result or WRONG_PASSWORD
+            )
+            if isinstance(proven, Refusal):
+                self._reporting.turned_away(proven, self._address)
+                reply(proven)
+            else:
+                self._become(proven)
+                reply({"user": user})
+
+        self._passwords.prove(digest, password, self._address, told)
 
     def now(self) -> Rights | None:
         """Return what it may do now; None: everything."""

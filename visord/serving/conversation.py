@@ -121,7 +121,7 @@ class Conversation(Waits):
     def __init__(self, backend: Backend, wire: Wire, limits: Limits) -> None:
         self._backend = backend
         self._store = backend.store
-        self._clearance = Clearance(backend.authorization, backend.reporting)
+        self._clearance = Clearance(backend.authorization, backend.reporting, backend.passwords)
         self._wire = wire
         self.limits = limits
         self.peer = ""
@@ -498,7 +498,8 @@ class Conversation(Waits):
             return []
         self.greeted = True
         self.session, self._min_rev = greeting.session, greeting.min_rev
-        self.actor, self.principal = self._clearance.signs(greeting.actor), self._clearance.principal
+        self._clearance.says(greeting.actor)
+        self.actor, self.principal = self._clearance.signature, self._clearance.principal
         self._decoder.limit, self._decoder.elements = self.limits.frame, ELEMENTS
         self._wire.greeted()
         self._ok(first[1], self._backend.welcome(self.limits))
@@ -704,6 +705,18 @@ def _enrol(conversation: Conversation, message: Message) -> None:
         conversation._backend.enrol(message, conversation.owner, answer)
 
 
+def _password(conversation: Conversation, message: Message) -> None:
+    """PASSWORD: answered when it was computed. What waits for that holds no password."""
+    clearance = conversation._clearance
+
+    def done(result: Any) -> None:
+        conversation.actor, conversation.principal = clearance.signature, clearance.principal
+        conversation._answer_waiting(message[1], result)
+
+    if conversation._may_wait(message[:2]):
+        clearance.password(message[2:], done)
+
+
 HANDLERS: Final[dict[int, Callable[[Conversation, Message], None]]] = {
     verbs.PING: lambda conversation, message: conversation._ok(message[1], None),
     verbs.CANCEL: Conversation._cancel,
@@ -712,6 +725,7 @@ HANDLERS: Final[dict[int, Callable[[Conversation, Message], None]]] = {
     verbs.LEASE: Conversation._lease,
     verbs.MEMBERS: Conversation._operate,
     verbs.ADMIN: Conversation._operate,
+    verbs.PASSWORD: _password,
     verbs.WATCH: Conversation._watch,
     verbs.UNWATCH: Conversation._unwatch,
     verbs.CREDIT: Conversation._credit,

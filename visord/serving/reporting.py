@@ -44,7 +44,9 @@ class Reporting:
             event,
             **{"address": address, **who(principal)},
             verb=_NAMES.get(message[0], str(message[0])),
-            path=next((field for field in inner[2:5] if type(field) is str and field[:1] == "/"), ""),
+            path=""
+            if message[0] == verbs.PASSWORD  # what begins with a slash there is no path
+            else next((field for field in inner[2:5] if type(field) is str and field[:1] == "/"), ""),
             request=str(message[1]),
             reason=f"needs {missing}" if missing else refusal.text,
         )

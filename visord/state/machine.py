@@ -34,7 +34,8 @@ from visord.state import command as commands
 from visord.state import cost, fields, lease_commands, refusal, writes
 from visord.state.auth.auth_store import AuthStore
 from visord.state.auth.effort import BATCH, COMMAND, Effort
-from visord.state.auth.judge import TOO_MUCH, Judge
+from visord.state.auth.judge import TOO_MUCH, UNPROVEN, Judge
+from visord.state.auth.own import is_of_itself
 from visord.state.auth.principal import ANONYMOUS, is_of, owner_of, user_of
 from visord.state.auth.rights import Rights
 from visord.state.command import (
@@ -323,7 +324,9 @@ class Machine:
 
     def _judged(self, actor: str, frame: list[Any]) -> tuple[Outcome, Outcome | None]:
         """Decide a frame if its author may do what it does: by the rights of this very entry of the log."""
-        if self._rights is not None:
+        if self._rights is not None and (
+            self._rights is UNPROVEN or not is_of_itself(self._asking[3], frame)
+        ):
             owner, attached = owner_of(self._asking[3]), self._form >= SECRETS
             refused = self.judge.refusal(self._rights, owner, frame, self._effort, attached=attached)
             if refused is not None:

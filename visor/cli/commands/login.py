@@ -9,8 +9,10 @@ Nothing secret is said before the authority is known, and nothing is written bef
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -19,14 +21,17 @@ from visor._core.address import Address, parse
 from visor._core.tls import SYSTEM, TLS
 from visor._core.token import may_be_told
 from visor.auth import Identity
-from visor.cli import contexts, exits
+from visor.cli import contexts, exits, secret
 from visor.cli.consent import obtain
 from visor.cli.contexts import Context
-from visor.cli.options import command
+from visor.cli.options import command, seconds
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import DEFAULT_TIMEOUT, Settings
 from visor.errors import VisorError
+
+if TYPE_CHECKING:
+    from visor.blocking import Client
 
 UNVERIFIED = (
     "{address} shows certificates of the authority {digest}, and nothing tells that it is the right one: compare that "
@@ -45,6 +50,11 @@ class Trust(NamedTuple):
 @command("login")
 @click.argument("address", metavar="HOST:PORT,...")
 @click.option("--token-file", type=click.Path(), metavar="FILE", help="Our token; mode 0600. It is copied.")
+@click.option("--user", metavar="NAME", help="Who we are, by a password: it is asked for.")
+@click.option("--password-file", type=click.Path(), metavar="FILE", help="The password; mode 0600.")
+@click.option(
+    "--ttl", callback=seconds, default="12h", metavar="TIME", help="How long a password's token lasts [12h]."
+)
 @click.option("--ca-digest", metavar="sha256:HEX", help="The digest of the registry's authority.")
 @click.option(
     "--cacert", type=click.Path(), metavar="FILE", help="Its certificate; 'system': whom it trusts."
@@ -57,6 +67,9 @@ def login_command(
     settings: Settings,
     address: str,
     token_file: str | None,
+    user: str | None,
+    password_file: str | None,
+    ttl: float,
     ca_digest: str | None,
     cacert: str | None,
     server_name: str | None,
@@ -66,7 +79,8 @@ def login_command(
 
     The digest of its authority is what `visord init` has printed: with it, or once a person has compared it, the
     authority is kept in the configuration's directory, and verifies every connection from then on. The token is kept
-    beside it, in a file that only you may read.
+    beside it, in a file that only you may read; with --user the password is asked for, makes a token, and is kept
+    nowhere.
     """
     output = Output(settings)
     addresses = _addresses(address)
@@ -74,12 +88,19 @@ def login_command(
     contexts.check_name(called)
     if ca_digest is not None and cacert is not None:
         raise Problem("--ca-digest and --cacert say the same in two ways: give one of them")
+    if token_file is not None and user is not None:
+        raise Problem("--token-file and --user say in two ways who we are: give one of them")
+    if password_file is not None and user is None:
+        raise Problem("--password-file needs --user: whose password is it?")
     token = None if token_file is None else contexts.read_token(token_file)
     trust = _trust(settings, addresses[0], ca_digest, cacert)
     place = contexts.location(settings.environment).parent
     made = _write(place / f"{called}.ca.pem", trust.authority) if trust.authority is not None else trust.file
     context = Context(tuple(map(str, addresses)), cacert=made, server_name=server_name)
     try:
+        if user is not None:
+            password = secret.of_user(settings, user, password_file)
+            token = _token_of(settings, context, user, password, ttl)
         me = _prove(settings, context, token)
         if token is not None:
             context = _with_token(context, place / f"{called}.token", token)
@@ -163,8 +184,21 @@ def _pinned(settings: Settings, address: Address, shown: list[bytes], wanted: st
     return Trust(pinned.pem(found), None, wanted)
 
 
+def _token_of(settings: Settings, context: Context, user: str, password: str, ttl: float) -> str:
+    """Have a token made by a password. VisorError where it is another one."""
+    with _dial(settings, context, None) as client:
+        return client.auth.login(user, password, ttl=ttl)
+
+
 def _prove(settings: Settings, context: Context, token: str | None) -> Identity:
-    """Ask the registry who we are. Raises Problem; VisorError where it does not let us in."""
+    """Ask the registry who we are. VisorError where it does not let us in."""
+    with _dial(settings, context, token) as client:
+        return client.auth.whoami()
+
+
+@contextmanager
+def _dial(settings: Settings, context: Context, token: str | None) -> Iterator[Client[bytes]]:
+    """Give a client of the registry. Raises Problem for what cannot be used."""
     tls = None
     if context.cacert is not None:
         try:
@@ -173,12 +207,13 @@ def _prove(settings: Settings, context: Context, token: str | None) -> Identity:
             raise Problem(str(error)) from None
     seconds = settings.deadline() or DEFAULT_TIMEOUT
     try:
-        with visor.dial(context.addr, timeout=seconds, token=token, tls=tls) as client:
-            return client.auth.whoami()
+        client = visor.dial(context.addr, timeout=seconds, token=token, tls=tls)
     except (ValueError, OSError) as error:
         if isinstance(error, VisorError):
             raise
         raise Problem(str(error)) from None
+    with client:
+        yield client
 
 
 def _with_token(context: Context, file: Path, token: str) -> Context:

@@ -11,7 +11,7 @@ from visor.auth import RIGHTS, Grant, Role, TokenInfo, User
 from visor.cli import exits, views
 from visor.cli.connect import connect
 from visor.cli.consent import obtain
-from visor.cli.options import VisorGroup, author_options, command, consent_options, seconds
+from visor.cli.options import AS_GIVEN, VisorGroup, author_options, command, consent_options, seconds
 from visor.cli.output import Output
 from visor.cli.settings import Settings
 from visor.cli.wording import counted
@@ -132,6 +132,30 @@ def user_set_command(settings: Settings, name: str, roles: tuple[str, ...], **op
     with connect(settings, options["actor"]) as client:
         client.auth.set_user(name, roles, note=options["note"])
     output.result({"user": name, "roles": list(roles)}, name, f"{name}: {', '.join(roles) or 'no roles'}")
+
+
+@command("password")
+@click.argument("name")
+@click.option("--password-file", type=AS_GIVEN, metavar="FILE", help="The new password; mode 0600.")
+@click.option("--remove", is_flag=True, help="It is to have none any more.")
+@author_options
+def user_password_command(
+    settings: Settings, name: str, password_file: str | None, remove: bool, **options: Any
+) -> None:
+    """Give the user NAME another password, for 'visor login --user NAME': it is asked for, twice.
+
+    What was begun with the one of before ends; tokens that it has made stay good.
+    """
+    from visor.cli import secret
+
+    if remove and password_file is not None:
+        raise click.UsageError("--remove and --password-file: give one of them")
+    output = Output(settings)
+    password = None if remove else secret.new_of_user(settings, name, password_file)
+    with connect(settings, options["actor"]) as client:
+        client.auth.set_password(name, password, note=options["note"])
+    text = f"{name} has {'no' if remove else 'another'} password"
+    output.result({"user": name, "password": not remove}, name, text)
 
 
 @command("rm")
@@ -268,7 +292,7 @@ def token_revoke_command(settings: Settings, token: str, **options: Any) -> None
 
 
 auth_command.add_command(can_command)
-for _each in (user_ls_command, user_set_command, user_rm_command):
+for _each in (user_ls_command, user_set_command, user_password_command, user_rm_command):
     user_command.add_command(_each)
 for _each in (role_ls_command, role_set_command, role_rm_command):
     role_command.add_command(_each)

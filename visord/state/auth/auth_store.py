@@ -23,7 +23,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -35,7 +35,16 @@ from visord.state import fields as fields_of
 from visord.state import refusal
 from visord.state.auth.grant import ADMIN, RIGHTS, Grant, parse_grant
 from visord.state.auth.join_table import DEFAULT_TTL, JoinTable
-from visord.state.auth.principal import ANONYMOUS, CERTIFICATE, MAX_NAME, NOBODY, certified_by, is_name
+from visord.state.auth.principal import (
+    ANONYMOUS,
+    CERTIFICATE,
+    MAX_NAME,
+    NOBODY,
+    PASSWORD,
+    certified_by,
+    is_name,
+    password_of,
+)
 from visord.state.auth.rights import Rights
 from visord.state.formats import FORMAT, OLDEST, SECRETS
 from visord.state.refusal import Refusal, bad_request
@@ -171,6 +180,11 @@ class AuthStore:
         """Tell whether a credential proves a user at a time in ms."""
         if credential.startswith(CERTIFICATE):  # that it was shown, and is good, doors have judged
             return user in self.users and not self._is_revoked(credential)
+        if credential.startswith(PASSWORD):
+            known = self.users.get(user)
+            return (
+                known is not None and known.password is not None and password_of(known.password) == credential
+            )
         token = self.tokens.get(credential)
         return token is not None and token.user == user and (token.expires == 0 or now < token.expires)
 
@@ -268,6 +282,18 @@ class AuthStore:
         kept = before.password if before is not None and password is None else password
         user = User(name, tuple(dict.fromkeys(roles)), kept or None)
         return self._locks_out(user, name) or self._put(self.users, name, user, MAX_USERS, "users")
+
+    def _set_password(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
+        """Give a user another password, by its digest; None: none any more."""
+        name, password = fields["name"], fields["password"]
+        if type(name) is not str or name not in self.users or name == ANONYMOUS:
+            return _unknown("user", name)
+        wrong = _password(password)
+        if wrong is not None:
+            return wrong
+        return self._put(
+            self.users, name, replace(self.users[name], password=password or None), MAX_USERS, "users"
+        )
 
     def _delete_user(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
         name = fields["name"]
@@ -461,6 +487,7 @@ _ACTIONS: Final[dict[str, tuple[_Action, frozenset[str], dict[str, Any]]]] = {
     "set_role": (AuthStore._set_role, frozenset(("name", "grants")), {}),
     "delete_role": (AuthStore._delete_role, frozenset(("name",)), {}),
     "set_user": (AuthStore._set_user, frozenset(("name", "roles")), {"password": None}),
+    "set_password": (AuthStore._set_password, frozenset(("name", "password")), {}),
     "delete_user": (AuthStore._delete_user, frozenset(("name",)), {}),
     "add_token": (AuthStore._add_token, frozenset(("id", "user", "digest")), {"ttl": 0, "purpose": ""}),
     "revoke_token": (AuthStore._revoke_token, frozenset(("id",)), {}),
@@ -480,6 +507,7 @@ _ACTIONS: Final[dict[str, tuple[_Action, frozenset[str], dict[str, Any]]]] = {
 }
 """What each does, the arguments that it needs, and those that may be left out with their defaults."""
 LATER: Final[dict[str, int]] = dict.fromkeys(
-    ("revoke_certificate", "allow_certificate", "add_join", "revoke_join", "use_join"), SECRETS
+    ("set_password", "revoke_certificate", "allow_certificate", "add_join", "revoke_join", "use_join"),
+    SECRETS,
 )
 """The format that an action came with, where that is later than RIGHTS."""

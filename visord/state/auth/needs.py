@@ -183,6 +183,11 @@ def _question(reader: _Reader) -> Needs:
     return Needs([_everything(ADMIN, reader.limits)])
 
 
+def _password(reader: _Reader) -> Needs:
+    """Everybody may try to prove who it is; a digest of a password is made for who may set one."""
+    return Needs([], known=ANYBODY) if reader.field(2) == "prove" else Needs([])
+
+
 # -- writes -------------------------------------------------------------------------------------------------------
 
 
@@ -320,6 +325,7 @@ _ROWS: Final[dict[Any, Callable[[_Reader], Needs]]] = {
     verbs.LEASE: _lease_facts,
     verbs.MEMBERS: _overview,
     verbs.ADMIN: _administration,
+    verbs.PASSWORD: _password,
 }
 """HELLO and JOIN are missing: they say, before anything else, who somebody is. EXPIRE_LEASE is missing: no client may
 send it."""

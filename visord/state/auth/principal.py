@@ -3,6 +3,7 @@
     author                     owner            the user that it stands for
     "user:ci/k3x9q2mv7a"       "user:ci"        ci, proven by the token k3x9q2mv7a
     "user:ci/cert:03ab...9f"   "user:ci"        ci, proven by a certificate
+    "user:ci/pass:77f0...21"   "user:ci"        ci, proven by its password, as it was then
     "user:ci/"                 "user:ci"        ci, as the node's own kernel tells (a Unix socket)
     "10.0.0.7"                 "10.0.0.7"       anonymous, from that host; "unix:1000" alike
     ""                         ""               the cluster itself: a leader ends leases, and nobody else can say so
@@ -13,6 +14,7 @@ what sessions and leases belong to, is the owner: however many tokens a user has
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
 
@@ -20,6 +22,7 @@ USER: Final = "user:"
 CERTIFICATE: Final = "cert:"
 CERTIFICATE_DIGITS: Final = 16
 """Of its fingerprint: they tell certificates of one user apart. That TLS has proven it is the door's to know."""
+PASSWORD: Final = "pass:"
 NOBODY: Final = ""
 """The author that the cluster itself is."""
 ANONYMOUS: Final = "anonymous"
@@ -44,6 +47,11 @@ def author_of(user: str, credential: str) -> str:
 def certified_by(fingerprint: str) -> str:
     """Return the credential that a certificate with this fingerprint (hexadecimal) is."""
     return CERTIFICATE + fingerprint[:CERTIFICATE_DIGITS]
+
+
+def password_of(digest: str) -> str:
+    """Return the credential that a password with this digest is: another one once the password is changed."""
+    return PASSWORD + hashlib.sha256(digest.encode()).hexdigest()[:CERTIFICATE_DIGITS]
 
 
 def owner_of(author: str) -> str:
