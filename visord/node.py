@@ -22,6 +22,7 @@ from visord.audit import recorded
 from visord.audit.applied import Applied
 from visord.audit.auditor import Silent
 from visord.authority.authority_files import AuthorityFiles
+from visord.authority.handover import Handover
 from visord.authority.office import Office, World
 from visord.data import Data
 from visord.environment import Environment, Timer
@@ -221,22 +222,34 @@ class Node:
         self.lease_questions = LeaseQuestions(
             self.leases.request, engine, send, loop.time, first_id, lambda: self.formats.in_force
         )
-        self.office = self._make_office(first_id)
+        self._assemble_authority(first_id)
         self._assemble_members(first_id)
 
-    def _make_office(self, first_id: int) -> Office:
-        """Return what makes certificates, or asks the leader for them: within TLS alone."""
-        environment = self.environment
-        self.authority_files = AuthorityFiles(environment.disk, self.directory.path)
-        return Office(
-            self.authority_files.read(),
+    def _assemble_authority(self, first_id: int) -> None:
+        """Put together what makes certificates, or asks the leader for them: within TLS alone."""
+        environment, time = self.environment, self._loop.time
+        self.authority_files = files = AuthorityFiles(environment.disk, self.directory.path)
+        self.office = Office(
+            files.read(),
             self.engine,
             lambda member, message: self.peers.certified(member) and self.send(member, message),
-            World(environment.clock_ms, self._loop.time, self._rng.getrandbits),
+            World(environment.clock_ms, time, self._rng.getrandbits),
             first_id,
             lambda: self.machine.auth,
             self.read_index.ask,
             self.proposer.submit,
+            lambda: self.formats.in_force,
+        )
+        self.handover = Handover(
+            self.office,
+            files,
+            self.engine,
+            self.peers,
+            self.send,
+            time,
+            first_id,
+            environment.background,
+            lambda: self.audit,
             lambda: self.formats.in_force,
         )
 
@@ -263,7 +276,7 @@ class Node:
         )
         self.step_down = StepDown(self.me.id, engine, time)
         asked = (self.forwarding, self.read_index, self.lease_questions, self.membership, self.office)
-        others = (self.install, self.dismissal, self.replica_check, self.proof)
+        others = (self.install, self.dismissal, self.replica_check, self.proof, self.handover)
         self.inbox = Inbox(
             engine,
             self.standing,
@@ -344,6 +357,7 @@ class Node:
         self.install.tick()
         self.membership.tick()
         self.office.tick()
+        self.handover.tick()
         self.formats.tick()
         self.replica_check.tick()
         if self.divergence is not None and self.engine.is_leader and not self.engine.transferring:

@@ -68,7 +68,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "visord/authority": {
         "visord.authority", "visord.members.leader_calls", "visord.peers.messages", "visord.raft", "visord.storage",
-        "visord.state", "visord.addresses", "visord.naming", "visord.audit.recorded", "visord.tls", "visord.logs",
+        "visord.state", "visord.addresses", "visord.naming", "visord.audit", "visord.tls", "visord.logs",
         "visord.private_file",
         "visor.protocol", "visor._core.harmless", "visor._core.address", "visor._drivers.pinned",
     },

@@ -8,4 +8,7 @@ authority_files  its files in a data directory
 location         where a member is, and the settings that follow from it
 founding         a new directory: identity, authority, first rights
 beginning        the commands, on this machine
+enrolling        a new directory of a machine that joins
+office           the leader makes certificates, the others ask it
+handover         the authority's key goes to each voter
 """

@@ -39,12 +39,23 @@ OF_MEMBERS: Final = frozenset(
         msg.FETCH,
         msg.DIGEST,
         msg.ENROL,
+        msg.KEY,
         msg.HASHED,
         msg.SAMPLED,
     )
 )
 ANSWERS: Final = frozenset(
-    (msg.PLACED, msg.REFUSED, msg.READ_AT, msg.KEPT, msg.RESULT, msg.OFFERED, msg.CHUNK, msg.ENROLLED)
+    (
+        msg.PLACED,
+        msg.REFUSED,
+        msg.READ_AT,
+        msg.KEPT,
+        msg.RESULT,
+        msg.OFFERED,
+        msg.CHUNK,
+        msg.ENROLLED,
+        msg.KEY_IS,
+    )
 )
 """Answers of a leader, also a former one: they count where it was asked, as the room that asked sees by the number."""
 

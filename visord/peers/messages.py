@@ -21,6 +21,7 @@
     VERDICT   [37, index, rev, what the majority holds or nil, [who differs, ...]]
     DIGEST    [46, id, index, rev or nil]      TOLD      [47, id, what was told or nil]
     ENROL     [48, id, what, arguments]        ENROLLED  [49, id, ok, result or [code, text, details]]
+    KEY       [50, id]                         KEY_IS    [51, id, PEM or nil]
     SAMPLE      [38, id, index, first rev, path or nil, path or nil]  ->  SAMPLED [39, id, index, sample or nil, why]
     WHO_VOTES [44, id]                         VOTERS    [45, id, [who votes, ...]]
     GONE      [36, configuration]              to a member that is not in it any more
@@ -84,6 +85,8 @@ DIGEST: Final = 46
 TOLD: Final = 47
 ENROL: Final = 48
 ENROLLED: Final = 49
+KEY: Final = 50
+KEY_IS: Final = 51
 
 LIMIT: Final = 1 << 62
 """Above all terms, indexes and revs: no cluster gets there, and what is added to them stays below 2**64."""
@@ -218,6 +221,10 @@ def _lease_arguments(field: Any) -> bool:
     return type(field) is list and len(field) <= MAX_ARGUMENTS and shallow(field)
 
 
+def _key(field: Any) -> bool:
+    return field is None or (type(field) is bytes and len(field) <= MAX_PAPER)
+
+
 def _paper(field: Any) -> bool:
     """An argument about certificates; `authority/office.py` knows which."""
     if type(field) is list:
@@ -261,6 +268,8 @@ _FIELDS: Final[dict[int, tuple[Check, ...]]] = {
     TOLD: (_number, _or_nil(_short)),
     ENROL: (_number, _short, _list(_paper, MAX_ARGUMENTS)),
     ENROLLED: (_number, _flag, shallow),
+    KEY: (_number,),
+    KEY_IS: (_number, _key),
     WHO_VOTES: (_number,),
     VOTERS: (_number, _list(_short, MAX_VOTERS)),
     WHO: (),
