@@ -385,7 +385,7 @@ def test_a_revert_compares_a_bounded_number_of_files(driven, monkeypatch):
         ([33, 1, 0, "/a", None], "to_rev"),
         ([34, 1, 0, 1], "message"),
         ([35, 1, 0, -1], "keep_revs"),
-        ([41, 1, 0], "verb"),
+        ([42, 1, 0], "verb"),
         ([36, 1, 0], "message"),
         ([36, 1, 0, 999], "ttl"),
         ([36, 1, 0, 1000, 5], "wanted"),

@@ -45,8 +45,10 @@ EXPIRE_LEASE: Final = 38
 RETRY: Final = 39
 AUTH: Final = 40
 """A change of roles, users or tokens."""
+REDACT: Final = 41
+"""Take values out of history."""
 
-WRITES: Final = frozenset((SET, DELETE, TXN, REVERT, NOP, RETAIN, GRANT, REVOKE, RETRY, AUTH))
+WRITES: Final = frozenset((SET, DELETE, TXN, REVERT, NOP, RETAIN, GRANT, REVOKE, RETRY, AUTH, REDACT))
 """What a client may ask for: a leader takes nothing else from another member either."""
 FIRST_WRITE: Final = 30
 LAST_WRITE: Final = 49

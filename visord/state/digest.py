@@ -24,6 +24,9 @@ MOST_VISITS: Final = 16 * PORTION
 """What may lie between two paths that another member names."""
 
 
+REDACTED: Final = Refusal("overloaded", "values were redacted while this was hashed: ask again", {})
+
+
 def digest(store: Store, rev: int, *, slice_size: int = _SLICE) -> Generator[None, None, str | Refusal]:
     """Yield after every `slice_size` entries (a large value counts for several); return 32 hexadecimal digits.
 
@@ -33,14 +36,17 @@ def digest(store: Store, rev: int, *, slice_size: int = _SLICE) -> Generator[Non
     """
     hasher = blake2b(digest_size=16)
     cursor: str | None = None
+    redacted = store.redacted.count
     while True:
         refused = store.outside(rev)
         if refused is not None:
             return refused
+        if store.redacted.count != redacted:  # the others may have hashed this part before, or after
+            return REDACTED
         left = slice_size
         for path, version in walk(store, WHOLE, rev, cursor, inclusive=False):
             if version is not None:
-                _add(hasher, path, version)
+                _add(hasher, store, path, version)
                 left -= len(version[1] or b"") >> KIB_A_FILE
             left -= 1
             cursor = path
@@ -71,7 +77,7 @@ def portion(
         if last is not None and sort_key(path) > last:
             return hasher.hexdigest(), upto
         if version is not None:
-            _add(hasher, path, version)
+            _add(hasher, store, path, version)
             size += len(version[1] or b"")
         if last is None and (visits >= PORTION or size >= PORTION_BYTES):
             return hasher.hexdigest(), path
@@ -87,19 +93,22 @@ def _changes(hasher: Any, store: Store, first: int, rev: int) -> None:
         for file in store.history.files(number):
             version = in_force(file.versions, number)
             if version is not None:
-                _add(hasher, file.path, version)
+                _add(hasher, store, file.path, version)
                 size += len(version[1] or b"")
             count += 1
             if count >= PORTION or size >= PORTION_BYTES:
                 return
 
 
-def _add(hasher: Any, path: str, version: Version) -> None:
+def _add(hasher: Any, store: Store, path: str, version: Version) -> None:
     mod_rev, value, created, count, lease = version
     name, content = path.encode(), value or b""
     # The lengths come first, so that no two states spell the same bytes.
     numbers = (len(name), len(content), mod_rev, created, count, lease)
     hasher.update(b"%d %d %d %d %d %d " % numbers + name + content)
+    was = store.redacted.size(path, mod_rev)
+    if was is not None:
+        hasher.update(b"redacted %d " % was)
 
 
 def state_hash(store: Store, rev: int | None = None) -> str | Refusal:

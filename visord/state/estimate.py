@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Final
 
 from visor.paths import parent
-from visor.protocol.verbs import DELETE, RETRY, REVERT, REVOKE, SET, T_DELETE, T_LIST, T_SET, TXN
+from visor.protocol.verbs import DELETE, REDACT, RETRY, REVERT, REVOKE, SET, T_DELETE, T_LIST, T_SET, TXN
 from visord.state import cost, refusal
 from visord.state.latest import Latest
 from visord.state.refusal import Refusal
@@ -106,7 +106,7 @@ def of_frame(store: Store, frame: Any) -> int:
         return _of_set(store, path)
     if verb == DELETE:
         return _of_delete(store, path, len(frame) > 4 and frame[4] is True)
-    if verb == REVERT:
+    if verb in (REVERT, REDACT):
         return MOST
     return _of_lease(store, path) if verb == REVOKE else cost.OPERATION + cost.CHANGE
 

@@ -107,6 +107,12 @@ class History:
             self.recent_base += count
         return rev > self.recent_base
 
+    def replace_recent(self, version: Version) -> None:
+        """Let another version stand where a recent one of the same rev does, if there is one."""
+        position = version[0] - self.recent_base - 1
+        if 0 <= position < len(self.recent) and self.recent[position] is not None:
+            self.recent[position] = version
+
     def drop(self, count: int) -> None:
         """Forget the `count` oldest revs."""
         for rev in self._sparse_up_to(self.base + count):

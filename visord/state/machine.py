@@ -24,6 +24,7 @@ from visor.protocol.verbs import (
     G_REV,
     G_SINCE,
     GRANT,
+    REDACT,
     RETAIN,
     RETRY,
     REVERT,
@@ -31,7 +32,7 @@ from visor.protocol.verbs import (
     SET,
 )
 from visord.state import command as commands
-from visord.state import cost, fields, lease_commands, refusal, writes
+from visord.state import cost, fields, lease_commands, redact, refusal, writes
 from visord.state.auth.auth_store import AuthStore
 from visord.state.auth.effort import BATCH, COMMAND, Effort
 from visord.state.auth.judge import TOO_MUCH, UNPROVEN, Judge
@@ -350,6 +351,9 @@ class Machine:
         if frame[0] == AUTH:
             changed = self._change_rights(frame)
             return changed, changed
+        if frame[0] == REDACT:
+            done = self._redact(actor, frame)
+            return done, done
         if frame[0] in _TENURE:
             answer = _TENURE[frame[0]](self.store, self.time, actor, frame)
             return answer, answer
@@ -382,6 +386,19 @@ class Machine:
         text = f"the transaction was committed at rev {rev}, what it read was too much to keep"
         kept = refusal.session_lost(text, rev=rev) if plan.writes else None
         return Deferred(rev, *plan.answer) if plan.deferred else outcome, kept
+
+    def _redact(self, actor: str, frame: list[Any]) -> Outcome:
+        """Take values out of history, and out of what was kept for retries: see `redact.py`. It takes no rev."""
+        if self._form < SECRETS:
+            return bad_request("verb", "a write that all members know: one runs an older version", REDACT)
+        store = self.store
+        what = redact.asked(store, frame)
+        if isinstance(what, Refusal):
+            return what
+        done = redact.redact(store, what, redact.mark(actor, self.time, what.why))
+        store.redacted.applied(self.index)
+        self.sessions.lose(frozenset(done.revs))
+        return done.answer(store.rev)
 
     def _change_rights(self, frame: list[Any]) -> Outcome:
         """[40, id, acked, action, arguments, note = nil]  ->  [rev, version]: it takes no rev. Counts at once."""

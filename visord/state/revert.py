@@ -12,6 +12,7 @@ from visord.state import cost, fields, guards, refusal
 from visord.state.latest import Latest, obstacle
 from visord.state.plan import Plan, too_much
 from visord.state.reads.diff import rows_between
+from visord.state.redact import cannot_restore
 from visord.state.refusal import Refusal
 from visord.state.selector import parse
 from visord.state.store import Store
@@ -60,6 +61,8 @@ def _differences(store: Store, path: str, to_rev: int) -> list[Write] | Refusal:
         if then is None:
             if now is not None:
                 writes.append((entry, None, 0))
+        elif (now is None or now[0] != then[0]) and store.redacted.size(entry, then[0]) is not None:
+            return cannot_restore(entry, then[0])
         elif now is None or now[1] != then[1]:
             writes.append((entry, then[1], 0))
         if len(writes) > store.bounds.changes:

@@ -23,6 +23,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
+from visord.state import refusal
 from visord.state.listing import Deferred
 from visord.state.refusal import Refusal
 
@@ -118,6 +119,13 @@ class Session:
             weight = self.weights[write] = weigh(outcome)
             self.extra += weight
 
+    def replace(self, write: int, outcome: Outcome) -> None:
+        """Remember something else of `write`, which came to more than a rev."""
+        self.outcomes[write] = outcome
+        self.extra -= self.weights.pop(write, 0)
+        weight = self.weights[write] = weigh(outcome)
+        self.extra += weight
+
     def forget(self) -> None:
         """Forget what is acknowledged."""
         outcomes, order, acked = self.outcomes, self.order, self.acked
@@ -169,6 +177,14 @@ def weigh(value: Any, most: int = MAX_KEPT) -> int:
     return total
 
 
+def _has_read(outcome: Outcome, revs: frozenset[int]) -> bool:
+    """Tell whether a transaction read a version that one of these revs wrote."""
+    if type(outcome) is not list or len(outcome) != 3 or type(outcome[2]) is not list:
+        return False
+    return any(type(one) in (tuple, list) and len(one) == 5 and one[0] in revs for one in outcome[2])
+
+
+_REDACTED: Final = "the transaction was decided, what it read was redacted since"
 _TRANSACTION: Final = 216
 """`[rev, succeeded, []]`, as `weigh` counts."""
 _NOTHING: Final = 40
@@ -306,6 +322,20 @@ class Sessions:
             if not over and time - session.last <= MAX_AGE:
                 return
             self._forget(session)
+
+    def lose(self, revs: frozenset[int]) -> None:
+        """Forget what transactions have read of what these revs wrote: a retry is told that they were committed."""
+        if not revs:
+            return
+        for session in self._by_id.values():
+            read = [write for write in session.weights if _has_read(session.outcomes[write], revs)]
+            if read and self._taken is not None:
+                self._taken.put_aside(session.id)
+            for write in read:
+                known: Any = session.outcomes[write]
+                session.replace(write, abridged(refusal.session_lost(_REDACTED, rev=known[0])))
+            if read:
+                self._count(session)
 
     # -- what goes for what ---------------------------------------------------------------------------
 

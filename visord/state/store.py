@@ -21,6 +21,7 @@ from visord.state import refusal
 from visord.state.cost import TODAY
 from visord.state.history import History
 from visord.state.leases import Leases
+from visord.state.redacted import Redacted
 from visord.state.refusal import Refusal
 from visord.state.tree import Directory, File
 from visord.state.version import BYTES, ENTRY, Version, Write, in_force, position_after, tombstone
@@ -46,6 +47,7 @@ class Store:
         "history",
         "leases",
         "limits",
+        "redacted",
         "rev",
         "root",
         "time",
@@ -67,6 +69,7 @@ class Store:
         self.directories: dict[str, Directory] = {ROOT: self.root}
         self.history = History()
         self.leases = Leases(limits)
+        self.redacted = Redacted()
         self.trimmed = (0, 0)  # the rev, and how many changes of the one after it, that trim has handled
         self.cut = 0  # the floor that trim last worked towards: commits up to it may have lost parts
 
@@ -107,6 +110,14 @@ class Store:
             return None
         version = in_force(file.versions, rev)
         return version if version is not None and version[1] is not None else None
+
+    def size(self, path: str, version: Version) -> int:
+        """Return the size of a version's value as it was written, also where that was redacted."""
+        if self.redacted.sizes:
+            size = self.redacted.size(path, version[0])
+            if size is not None:
+                return size
+        return len(version[1] or b"")
 
     def is_directory(self, path: str, rev: int) -> bool:
         """Say whether `path` is a directory at a readable `rev`."""

@@ -4,7 +4,8 @@ Out of a running machine:
 
     export = Export(machine)                what the tables are now, whatever is applied from here on
     export.head                             the small things: `export_tables` without its rows
-    for row in export.rows(): ...           [SESSION, ...] or [LEASE, id, ttl, owner, session]; a little work for each
+    for row in export.rows(): ...           [SESSION, ...], [LEASE, id, ttl, owner, session] or
+                                            [REDACTED, path, sizes]; a little work for each
     export.close()
 
 And into one:
@@ -19,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from visord.state import redact
 from visord.state.auth.auth_store import AuthStore
 from visord.state.command import UnknownFormat
 from visord.state.formats import FORMAT as COMMANDS
@@ -26,6 +28,7 @@ from visord.state.formats import OLDEST, RIGHTS
 from visord.state.importing import CorruptHistory
 from visord.state.lease import Lease
 from visord.state.machine import Machine
+from visord.state.redacted import Redacted
 from visord.state.retention import Retention
 from visord.state.sessions import Sessions
 from visord.state.version import ENTRY
@@ -37,6 +40,7 @@ READABLE: Final = frozenset(range(OLDEST, FORMAT + 1))
 """Rows of format 1 know no owners. Tables of format 3 have roles, users and tokens."""
 SESSION: Final = 0
 LEASE: Final = 1
+REDACTED: Final = 2
 SLICE: Final = 500
 """Files, or directories, that are looked at in one step."""
 
@@ -56,6 +60,7 @@ def head_of(machine: Machine) -> dict[str, Any]:
         "forgotten": machine.sessions.forgotten,
         "leases": [store.leases.next, []],
         **({"auth": machine.auth.rows()} if machine.format >= RIGHTS else {}),
+        **({"redacted": [store.redacted.count, store.redacted.index]} if store.redacted.count else {}),
     }
 
 
@@ -82,10 +87,14 @@ def export_tables(machine: Machine) -> dict[str, Any]:
     """Return everything but the store as what msgpack carries, at once; `Export` gives the same in slices.
 
     `{"format", "index", "term", "time", "rev", "floor", "retention": [keep_revs, keep_ms], "sessions":
-    rows, "forgotten", "leases": [next id, rows]}`
+    rows, "forgotten", "leases": [next id, rows]}`, and where values were redacted `"redacted": [how often, the last
+    one's entry, rows]`.
     """
+    head = head_of(machine)
+    if "redacted" in head:
+        head["redacted"].append(list(redact.rows(machine.store, machine.store.floor)))
     return {
-        **head_of(machine),
+        **head,
         "sessions": [session_row(row, machine.format) for row in machine.sessions.export()],
         "leases": [
             machine.store.leases.next,
@@ -106,13 +115,14 @@ def import_tables(machine: Machine, tables: dict[str, Any]) -> None:
 class Export:
     """See the module. One at a time; `close` it also when not all rows were taken."""
 
-    __slots__ = ("_form", "_leases", "_sessions", "_taken", "head")
+    __slots__ = ("_form", "_leases", "_redacted", "_sessions", "_taken", "head")
 
     def __init__(self, machine: Machine) -> None:
         self.head = head_of(machine)
         self._form = machine.format
         self._sessions = machine.sessions
         self._taken = machine.sessions.begin_export()
+        self._redacted = redact.rows(machine.store, machine.store.floor)
         # A lease never changes: which ones there are is all that has to be remembered.
         self._leases: list[Lease] = list(machine.store.leases.by_id.values())
 
@@ -122,6 +132,8 @@ class Export:
             yield [SESSION, *session_row(session, self._form)]
         for lease in self._leases:
             yield [LEASE, *lease_row(lease, self._form)]
+        for row in self._redacted:
+            yield [REDACTED, *row]
 
     def close(self) -> None:
         """Remember no more. Idempotent."""
@@ -131,7 +143,7 @@ class Export:
 class Import:
     """See the module. Raises UnknownFormat when the tables are of a later format."""
 
-    __slots__ = ("_head", "_leases", "_machine", "_sessions")
+    __slots__ = ("_head", "_leases", "_machine", "_redacted", "_sessions")
 
     def __init__(self, machine: Machine, head: dict[str, Any]) -> None:
         known = head.get("format")
@@ -144,6 +156,8 @@ class Import:
         self._head = head
         self._sessions = Sessions.load(head["sessions"], head.get("forgotten", head["rev"]))
         self._leases: list[Any] = [following, list(leases)]
+        redacted = head.get("redacted", [0, 0])
+        self._redacted: list[Any] = list(redacted[2]) if len(redacted) > 2 else []
 
     def add(self, rows: Iterable[list[Any]]) -> None:
         """Add rows that `Export` gave. Raises CorruptHistory for any other."""
@@ -152,6 +166,8 @@ class Import:
                 self._sessions.add(row)
             elif kind == LEASE:
                 self._leases[1].append(row)
+            elif kind == REDACTED:
+                self._redacted.append(row)
             else:
                 raise CorruptHistory(self._head["rev"], f"a row of kind {kind!r:.40} among the tables")
 
@@ -180,6 +196,17 @@ class Import:
                 machine.take_rights(AuthStore.of(head["auth"], store.limits))
             except (ValueError, KeyError, TypeError) as error:
                 raise CorruptHistory(rev, f"roles, users and tokens cannot be read: {error}") from error
+        self._take_redacted()
         machine.retention = Retention(*head["retention"])
         machine.sessions = self._sessions
         store.raise_floor(floor)
+
+    def _take_redacted(self) -> None:
+        store, told = self._machine.store, self._head.get("redacted", [0, 0])
+        store.redacted = Redacted()
+        try:
+            store.redacted.count, store.redacted.index = told[:2]
+            for row in self._redacted:
+                redact.load(store, row)
+        except (ValueError, TypeError) as error:
+            raise CorruptHistory(self._head["rev"], f"what was redacted cannot be read: {error}") from error

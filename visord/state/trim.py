@@ -70,6 +70,8 @@ def _cut_file(store: Store, file: File, floor: int) -> int:
     else:
         del versions[:count]
     store.held -= BYTES * count + size
+    if store.redacted.sizes and versions:
+        store.redacted.forget(file.path, versions[0][0])
     return count + (size >> _BYTES_BITS)
 
 
@@ -93,6 +95,7 @@ def _forget(store: Store, file: File) -> None:
     files, directories, path = store.files, store.directories, file.path
     directory: Directory | None = file.directory
     del files[path]
+    store.redacted.forget(path)
     store.held -= len(path)
     while directory is not None:
         if directory.gone is not None and path not in files and path not in directories:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -36,7 +36,7 @@ from visord.state.store import Store
 from visord.state.tables import Export
 from visord.storage import loading, pending
 from visord.storage import manifest as manifests
-from visord.storage.compaction import Compaction, plan
+from visord.storage.compaction import Again, Compaction, dirty_of, plan, without
 from visord.storage.directory import DataDirectory
 from visord.storage.disk import Disk, join, read_all
 from visord.storage.errors import StorageError
@@ -73,6 +73,10 @@ NEVER: Final = 1 << 62
 
 class _FloorMoved(Exception):  # noqa: N818
     """The store does not give the files at the base's rev any more."""
+
+
+class _Redacted(Exception):  # noqa: N818
+    """Values were taken out while the checkpoint was made, which may hold some of them."""
 
 
 class _DoubtError(OSError):
@@ -250,19 +254,41 @@ class Checkpointer:
         for attempt in range(ATTEMPTS):
             try:
                 yield from self._attempt(machine, base=attempt < ATTEMPTS - 1)
-            except _FloorMoved:
+            except (_FloorMoved, _Redacted):
                 self._begin_to_clean()
                 continue
             except OSError:
                 self._begin_to_clean()
                 raise
             return
-        raise OSError(errno.EAGAIN, "the floor rose while the files at it were written")
+        raise OSError(errno.EAGAIN, "the floor rose, or values were redacted, while the files were written")
 
     def _attempt(self, machine: Machine, *, base: bool) -> Generator[None, None, None]:
+        store, old = machine.store, self.manifest
+        fresh, published = store.redacted.take_fresh(), False
+        try:
+            new, data = yield from self._write_files(machine, fresh, base=base)
+            published = True  # from here on they are on disk as the manifest says, whoever hears of it
+            yield from self._publish(new, data, lambda: manifests.write(self._disk, self._path, data))
+        except OSError:
+            published = False
+            raise
+        finally:
+            if not published:
+                store.redacted.fresh[:0] = fresh
+        self.written += sum(part.size for part in new.files()) - _shared(old, new)
+        while store.history.drop_recent(new.rev, FORGET):
+            yield
+
+    def _write_files(
+        self, machine: Machine, fresh: Sequence[tuple[str, int, int]], *, base: bool
+    ) -> Generator[None, None, tuple[Manifest, bytes]]:
+        """Write what the checkpoint consists of, without what is fresh among the redactions; its manifest is next."""
         store, old, export = machine.store, self.manifest, Export(machine)
         todo = plan(old, store.floor, store.cut, self._segment_bytes if base else NEVER)
-        time = store.floor_time
+        if fresh:
+            todo = without(todo, old, store.floor, dirty_of(store, fresh))
+        time, redacted = store.floor_time, store.redacted.count
         try:
             new = Manifest(
                 cluster=old.cluster,
@@ -275,6 +301,7 @@ class Checkpointer:
                 base_rev=old.base_rev,
                 base_time=old.base_time,
                 config=self._config(),
+                redacted=redacted,
             )
             rows = yield from self._write_tables(export, new.number + 1)
         finally:
@@ -286,12 +313,10 @@ class Checkpointer:
             part = yield from self._write_base(store, todo.base_rev, number)
             new = dataclasses.replace(new, number=number, base=part, base_rev=todo.base_rev, base_time=time)
         number, parts = yield from self._write_commits(store, todo, new.rev, new.number)
+        if store.redacted.count != redacted:
+            raise _Redacted
         new = dataclasses.replace(new, number=number, parts=parts)
-        data = manifests.encode(new)
-        yield from self._publish(new, data, lambda: manifests.write(self._disk, self._path, data))
-        self.written += sum(part.size for part in new.files()) - _shared(old, new)
-        while store.history.drop_recent(new.rev, FORGET):
-            yield
+        return new, manifests.encode(new)
 
     def _write_tables(self, export: Export, number: int) -> Generator[None, None, Part | None]:
         encoder, writer = BlockEncoder(), None
@@ -337,8 +362,21 @@ class Checkpointer:
     def _write_commits(
         self, store: Store, todo: Compaction, last: int, number: int
     ) -> Generator[None, None, tuple[int, tuple[Part, ...]]]:
-        done = list(todo.kept)
-        rev, writer = todo.first, None
+        done: list[Part] = []
+        for each in todo.kept:
+            if isinstance(each, Again):
+                number, parts = yield from self._append(store, [], each.first, each.last, number)
+                done.extend(parts)
+            else:
+                done.append(each)
+        number, done = yield from self._append(store, done, todo.first, last, number)
+        return number, tuple(done)
+
+    def _append(
+        self, store: Store, done: list[Part], rev: int, last: int, number: int
+    ) -> Generator[None, None, tuple[int, list[Part]]]:
+        """Write the commits from `rev` to `last` behind these parts."""
+        writer = None
         while rev <= last:
             if writer is None:
                 fresh = not done or done[-1].size >= self._segment_bytes
@@ -353,7 +391,7 @@ class Checkpointer:
                 yield from writer.finish()
                 done.append(writer.part)
                 writer = None
-        return number, tuple(done)
+        return number, done
 
     def _writer(self, part: Part, *, fresh: bool) -> PartWriter:
         return PartWriter(self._disk, self._history, part, self._background, fresh=fresh)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from visord.state.columns import part_of, to_rows
 from visord.storage.disk import Disk
@@ -33,14 +33,35 @@ class OfferError(StorageError):
     """An offer that cannot be taken: it makes no sense, is not of this cluster, or its files are not what it says."""
 
 
-class Fetched:
-    """See the module. `newest` is the newest commit that was applied here, as a row: no file may contradict it."""
+class Newest(NamedTuple):
+    """The newest commit that was applied here, as a row (None: not known): no file may contradict it.
 
-    def __init__(self, disk: Disk, part: Part, path: str, source: str, newest: list[Any] | None) -> None:
+    `same_values`: nothing was redacted that is not, or that is, redacted there; else values may differ.
+    """
+
+    row: list[Any] | None
+    same_values: bool = True
+
+    def agrees(self, found: list[Any]) -> bool:
+        """Tell whether the row of the same rev in a file is the same."""
+        if self.row is None or self.same_values:
+            return found == self.row
+        return _without_values(found) == _without_values(self.row)
+
+
+def _without_values(row: list[Any]) -> list[Any]:
+    rev, time, actor, note, changes = row
+    return [rev, time, actor, note, [[kind, path, lease] for kind, path, _, lease in changes]]
+
+
+class Fetched:
+    """See the module."""
+
+    def __init__(self, disk: Disk, part: Part, path: str, source: str, newest: Newest) -> None:
         self._disk = disk
         self._path = path
         self._source = source
-        self._newest = newest if part.kind == COMMITS else None
+        self._newest = newest if part.kind == COMMITS else Newest(None)
         self._scanner = BlockScanner(path, part)
         self._unsynced = 0
         self._wrong_at = -1
@@ -141,10 +162,11 @@ class Fetched:
     def _scan(self, data: bytes) -> None:
         newest = self._newest
         for block in self._scanner.feed(data):
-            if newest is not None and block.first <= newest[0] <= block.last:
-                position = newest[0] - block.first
-                if to_rows(part_of(commits_of(block), position, position + 1)) != [newest]:
-                    raise DifferentError(self._source, newest[0])
+            if newest.row is not None and block.first <= newest.row[0] <= block.last:
+                position = newest.row[0] - block.first
+                (found,) = to_rows(part_of(commits_of(block), position, position + 1))
+                if not newest.agrees(found):
+                    raise DifferentError(self._source, newest.row[0])
 
 
 class DifferentError(StorageError):

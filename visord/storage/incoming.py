@@ -17,8 +17,9 @@ its own files and fetches those of the other's that go beyond R:
     new   base-4 (at 1500)  commits-2 [901..1800]  commits-5 [1801..2400]
                             commits-2-x [2001..3100]  commits-3-x [3101..4000]     2001 to 2400 are skipped in loading
 
-Only where the other's history does not reach back to R (its floor has risen) all its files are fetched, but for those
-that are here already, from an earlier fetch. In both cases the files of an offer that was let go serve the next one.
+Only where the other's history does not reach back to R (its floor has risen), or values were redacted since the own
+checkpoint, all its files are fetched, but for those that are here already, from an earlier fetch. In both cases the
+files of an offer that was let go serve the next one.
 
 **Nothing counts unchecked.** Every block has a checksum, and the manifest one over all of each file's; they are
 compared as the pieces come. What is wrong is asked for again from where it went wrong, a few times. After a restart
@@ -52,7 +53,7 @@ from visord.storage.checkpoint import Checkpointer, Hold
 from visord.storage.directory import DataDirectory
 from visord.storage.disk import Disk, join
 from visord.storage.errors import DamageError, FormatError
-from visord.storage.fetched import MORE, WHOLE, WRONG, DifferentError, Fetched, OfferError
+from visord.storage.fetched import MORE, WHOLE, WRONG, DifferentError, Fetched, Newest, OfferError
 from visord.storage.loading import wait_for
 from visord.storage.manifest import Manifest
 from visord.storage.outgoing import CHUNK, FORMAT
@@ -172,7 +173,8 @@ class Incoming:
         now = PendingFetch(source, manifest.index if before is None else before.tag, manifest, encoded)
         self._stop()
         self._pending, self.offer = now, name
-        self._choose(now, _newest(machine))
+        same_values = machine.store.redacted.count == manifest.redacted
+        self._choose(now, Newest(_newest(machine), same_values))
         names = {asked.file.part.name for asked in self._files.values()}
         self._hold = self._checkpointer.hold(names | {part.name for part in self._reused.values()})
         self._check_room()
@@ -182,7 +184,7 @@ class Incoming:
             self._submit(partial(asked.file.verify, same), partial(self._verified, asked))
         return True
 
-    def _choose(self, now: PendingFetch, newest: list[Any] | None) -> None:
+    def _choose(self, now: PendingFetch, newest: Newest) -> None:
         """Decide which files of the offer are fetched, and under which names."""
         own = self._checkpointer.manifest
         there = {part[1:]: part for part in own.files()}
@@ -356,7 +358,8 @@ class Incoming:
 
 def _follows(own: Manifest, theirs: Manifest) -> bool:
     """Tell whether the other's commits go on from the own ones."""
-    return own.rev > 0 and theirs.base_rev <= own.rev <= theirs.rev
+    same = own.redacted == theirs.redacted  # else what they have in common is not the same any more
+    return same and own.rev > 0 and theirs.base_rev <= own.rev <= theirs.rev
 
 
 def _newest(machine: Machine) -> list[Any] | None:

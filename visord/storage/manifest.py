@@ -57,6 +57,8 @@ class Manifest:
     rows: Part | None = None
     tables: Any = field(default=None, repr=False)
     config: bytes | None = field(default=None, repr=False)
+    redacted: int = 0
+    """How many redactions its files have behind them: those of another number may hold other values at one rev."""
 
     def files(self) -> list[Part]:
         """Return all parts, in the order of loading."""
@@ -74,6 +76,7 @@ def encode(manifest: Manifest) -> bytes:
         "rows": manifest.rows,
         "tables": manifest.tables,
         "config": manifest.config,
+        **({"redacted": manifest.redacted} if manifest.redacted else {}),
     }
     data: bytes = _MAGIC + msgpack.packb(fields, use_bin_type=True)
     return data + zlib.crc32(data).to_bytes(4, "little")
@@ -107,9 +110,13 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
     cluster, config = fields["cluster"], fields.get("config")
     if type(cluster) is not str or not (config is None or type(config) is bytes):
         raise ValueError("no cluster's id, or odd members")
+    redacted = fields.get("redacted", 0)
+    if type(redacted) is not int or not 0 <= redacted < 1 << 63:
+        raise ValueError(f"redacted is {redacted!r:.40}")
     return Manifest(
         cluster,
         **numbers,
+        redacted=redacted,
         base=_optional(fields["base"], BASE),
         parts=tuple(_part(row, COMMITS) for row in fields["parts"]),
         rows=_optional(fields.get("rows"), TABLES),

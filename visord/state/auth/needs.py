@@ -11,6 +11,7 @@ then, whatever its executor would make of it. A verb without a row is refused.
     DELETE /a recursive         write on /a/**                     all that is below, not the name alone
     REVERT /a to rev 7          read, write, history on /a/**
     REVOKE 5                    the lease 5 is its own, or admin on /**
+    REDACT /a                   admin on /a                        a value is gone, also for who may do all else
     RETAIN, ADMIN, AUTH         admin on /**
     MEMBERS, STATUS, LEASES     read on /**
     ACCESS                      nothing about oneself, else admin on /**
@@ -260,6 +261,10 @@ def _revert(reader: _Reader) -> Needs:
     return Needs([Grant(right, tree) for right in (WRITE, READ, HISTORY)])
 
 
+def _redact(reader: _Reader) -> Needs:
+    return Needs([Grant(ADMIN, _select(verbs.SEL_PATH, reader.path(3), reader.limits))])
+
+
 def _administration(reader: _Reader) -> Needs:
     return Needs([_everything(ADMIN, reader.limits)])
 
@@ -317,6 +322,7 @@ _ROWS: Final[dict[Any, Callable[[_Reader], Needs]]] = {
     verbs.REVOKE: _revoke,
     verbs.RETRY: _retry,
     verbs.AUTH: _administration,
+    verbs.REDACT: _redact,
     verbs.WATCH: _watch,
     verbs.UNWATCH: _anybody,
     verbs.CREDIT: _anybody,

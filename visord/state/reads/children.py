@@ -57,7 +57,7 @@ def _entries(directory: Directory, cursor: str | None, *, past: bool) -> Iterato
 def _row(store: Store, entry: str, begin: int, rev: int, values: bool) -> list[Any] | None:
     version = store.version(entry, rev)
     if version is not None:
-        row = [entry[begin:], N_FILE, len(version[1] or b""), version[0]]
+        row = [entry[begin:], N_FILE, store.size(entry, version), version[0]]
         return [*row, version[1]] if values else row
     directory = store.directories.get(entry)
     size = directory.size_at(rev) if directory is not None else 0

@@ -12,8 +12,8 @@ def stat(store: Store, path: str, rev: int) -> list[Any]:
     """Return `[rev, kind, size, mod_rev, created, count, lease]` for a readable `rev`."""
     version = store.version(path, rev)
     if version is not None:
-        mod_rev, value, created, count, lease = version
-        return [rev, N_FILE, len(value or b""), mod_rev, created, count, lease]
+        mod_rev, _, created, count, lease = version
+        return [rev, N_FILE, store.size(path, version), mod_rev, created, count, lease]
     if store.is_directory(path, rev):
         size = store.directories[path].size_at(rev)
         return [rev, N_DIRECTORY, size, store.changed(path, rev), 0, 0, 0]

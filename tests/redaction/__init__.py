@@ -1,0 +1,1 @@
+"""Values that are taken out of history: on every member, in memory and on disk."""

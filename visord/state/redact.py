@@ -1,0 +1,164 @@
+"""Values that were taken out of history: REDACT, and what is remembered of it.
+
+[41, id, acked, path, first = 1, last = nil (the latest), why = nil]  ->  [rev, versions, first, last, next]
+
+Each version of the file at `path` that was written by one of the revs gets a mark for a value: who took it out, when,
+why. Its rev, its lease and its counts stay, and the size that it had is kept beside it. No rev is taken: nothing was
+changed that a watch could be told of.
+
+    versions of /a   (3, "s3cret") (7, None) (9, "s3cret2")     REDACT /a 1..8
+                     (3, mark)     (7, None) (9, "s3cret2")     sizes {"/a": {3: 6}}
+
+Which versions there are below the floor depends on what a member has trimmed: those are taken out as well, and neither
+counted nor told. What a command may do is bounded: `next` is the rev to go on from, 0 at the end.
+
+A version is a tuple that others may hold, so a new one takes its place: who reads, or sends, what was there before goes
+on with that. The bytes on disk are `visord/scrubbing.py`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from visor.protocol.limits import Limits
+from visord.state import fields, refusal
+from visord.state.refusal import Refusal
+from visord.state.store import Store
+from visord.state.tree import File
+from visord.state.version import Version, position_after
+
+MOST: Final = 10_000
+"""Versions that one write takes out: about 10 ms."""
+MAX_WHY: Final = 512
+"""Bytes of the reason: it stands in each version on disk."""
+_EPOCH: Final = datetime(1970, 1, 1)
+_DEFAULTS: Final[list[Any]] = [1, None, None]
+
+
+class Asked(NamedTuple):
+    """What a REDACT asks for."""
+
+    path: str
+    first: int
+    last: int
+    why: str | None
+
+
+class Done(NamedTuple):
+    """What came of one: `revs` are those whose versions were taken out; `next`: 0, or the rev to go on from."""
+
+    revs: list[int]
+    next: int
+
+    def answer(self, rev: int) -> list[int]:
+        """Return the outcome."""
+        first, last = (self.revs[0], self.revs[-1]) if self.revs else (0, 0)
+        return [rev, len(self.revs), first, last, self.next]
+
+
+def asked(store: Store, frame: list[Any]) -> Asked | Refusal:
+    """Return what a well-formed frame asks for."""
+    wrong = fields.length(frame, 4, 7)
+    if wrong is not None:
+        return wrong
+    path, first, last, why = frame[3:] + _DEFAULTS[len(frame) - 4 :]
+    refused = (
+        fields.path("path", path, store.limits, root=False)
+        or fields.integer("first", first, 1)
+        or (None if last is None else fields.integer("last", last, first))
+        or _why(why, store.limits)
+    )
+    if refused is not None:
+        return refused
+    if last is not None and last > store.rev:
+        return refusal.future_rev(store.rev, last)
+    return Asked(path, first, store.rev if last is None else last, why)
+
+
+def _why(content: Any, limits: Limits) -> Refusal | None:
+    wrong = fields.note(content, limits)
+    if wrong is not None or content is None:
+        return wrong
+    size = len(content.encode("utf-8", "replace"))
+    return refusal.too_large("why", MAX_WHY, size) if size > MAX_WHY else None
+
+
+def mark(actor: str, time: int, why: str | None) -> bytes:
+    """Return what stands where a value was: `redacted by ACTOR at 2026-11-29T20:15:00Z: WHY`."""
+    try:
+        when = (_EPOCH + timedelta(milliseconds=time)).isoformat(timespec="seconds") + "Z"
+    except OverflowError:
+        when = f"{time} ms"
+    text = f"redacted by {actor or 'somebody'} at {when}" + (f": {why}" if why else "")
+    return text.encode("utf-8", "replace")
+
+
+def redact(store: Store, what: Asked, value: bytes) -> Done:
+    """Put `value` where the file's values were. Cannot fail."""
+    path, first, last, _ = what
+    store.redacted.note(path, first, last)
+    file = store.files.get(path)
+    if file is None:
+        return Done([], 0)
+    versions, known = file.versions, store.redacted.sizes.get(path, {})
+    visible = _first_visible(file, store.floor)
+    revs: list[int] = []
+    for position in range(position_after(versions, first - 1), position_after(versions, last)):
+        version = versions[position]
+        if version[1] is None or version[0] in known:
+            continue
+        if position >= visible:
+            if len(revs) == MOST:
+                return Done(revs, version[0])
+            revs.append(version[0])
+        _replace(store, file, position, value)
+    return Done(revs, 0)
+
+
+def _first_visible(file: File, floor: int) -> int:
+    """Return the position of the first version that a readable rev sees."""
+    return max(position_after(file.versions, floor) - 1, 0)
+
+
+def _replace(store: Store, file: File, position: int, value: bytes) -> None:
+    rev, old, created, count, lease = file.versions[position]
+    version: Version = (rev, value, created, count, lease)
+    file.versions[position] = version
+    size = len(old or b"")
+    store.redacted.sizes.setdefault(file.path, {})[rev] = size
+    store.held += len(value) - size
+    store.history.replace_recent(version)
+
+
+def rows(store: Store, floor: int) -> Iterator[list[Any]]:
+    """Yield `[path, [rev, size, ...]]` of what a rev from `floor` on sees, whatever a member has trimmed."""
+    for path, sizes in sorted(store.redacted.sizes.items()):
+        file = store.files.get(path)
+        if file is None or not file.versions:
+            continue
+        begin = file.versions[_first_visible(file, floor)][0]
+        known = [number for rev in sorted(sizes) if rev >= begin for number in (rev, sizes[rev])]
+        if known:
+            yield [path, known]
+
+
+def load(store: Store, row: list[Any]) -> None:
+    """Add a row that `rows` gave. Raises ValueError for any other."""
+    path, known = row
+    numbers = type(path) is str and type(known) is list and all(type(one) is int for one in known)
+    if not numbers or not known or len(known) % 2:
+        raise ValueError(f"not the sizes of what was redacted: {row!r:.80}")
+    store.redacted.sizes[path] = dict(zip(known[::2], known[1::2], strict=True))
+
+
+def cannot_restore(path: str, rev: int) -> Refusal:
+    """What a REVERT meets that would have to write a value which is not there any more."""
+    expected, actual = "a rev whose values are there", f"one that sees what rev {rev} wrote: it was redacted"
+    details = {"field": "to_rev", "expected": expected, "actual": actual, "path": path, "rev": rev}
+    return Refusal(
+        "bad_request",
+        f"{path}: the value that rev {rev} wrote was redacted, and cannot be brought back",
+        details,
+    )
