@@ -227,10 +227,10 @@ class Outgoing:
         while self._offers and self._checkpointer.held_bytes > self._max_held:
             self._let_go(next(iter(self._offers)), "it keeps too much on disk")
 
-    def release(self) -> None:
-        """Let go of all offers: the disk is full, or the node ends."""
+    def release(self, why: str = "the space is needed") -> None:
+        """Let go of all offers: the disk is full, the node ends, or they hold what must not be given away any more."""
         for name in list(self._offers):
-            self._let_go(name, "the space is needed")
+            self._let_go(name, why)
 
     @property
     def index(self) -> int | None:
