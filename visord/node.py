@@ -57,6 +57,7 @@ from visord.raft.configuration import decode as decode_configuration
 from visord.raft.configuration import encode as encode_configuration
 from visord.raft.engine import Engine
 from visord.readiness import Readiness
+from visord.scrubbing import Scrubbing
 from visord.serving.shares import shares_of
 from visord.serving.turns import Turns
 from visord.serving.vigil import Space
@@ -259,6 +260,10 @@ class Node:
         self.strangers = Strangers(self.cluster, self.me.id, self.membership)
         self.names = Names(engine)
         self.install = Install(self, first_id)
+        environment = self.environment
+        self.scrubbing = Scrubbing(
+            self, environment.disk, self.directory.path, environment.background, self._loop, self.fail
+        )
         self.removal = Removal(send, time)
         self.contacts = Contacts(self.me.id, engine, self.removal, self.peers.set_members)
         self.proof = Proof(engine, send, time, first_id)
@@ -319,6 +324,8 @@ class Node:
         if self.admission.closing:
             self.draining.tick()  # what was given up is answered as well, and no entry comes of it
         self.leases.tick()
+        if self.failure is None:
+            self.scrubbing.tick()
         now = self._loop.time()
         if now >= self._next_second:
             self._next_second = now + SECOND
@@ -411,7 +418,10 @@ class Node:
         self.proposer.start_next()
 
     def _apply(self, index: int, term: int, command: bytes) -> None:
+        redacted = self.store.redacted.count
         outcomes = self.machine.apply(index, term, command)
+        if self.store.redacted.count != redacted:
+            self._redacted()
         if self.machine.format > self.formats.in_force:
             self.formats.reached(self.machine.format)
         self.replica_check.applied()
@@ -433,6 +443,11 @@ class Node:
         self.pump.wake()
         if self.admission.closing:
             self.draining.tick()
+
+    def _redacted(self) -> None:
+        """Values that others may compare, or are about to read, are not what they were."""
+        self.replica_check.places.forget()
+        self.hub.forget()
 
     def _configuration_committed(self, configuration: Configuration) -> None:
         self.membership.tick()

@@ -18,7 +18,7 @@ from visord.raft.log import RaftLog
 from visord.raft.records import FRAME_SIZE, RECORD_SIZE
 from visord.raft.segments import Options
 from visord.storage.errors import DamageError, FormatError
-from visord.storage.worker import Inline
+from visord.storage.worker import Done, Inline, Job
 
 DIRECTORY = "d"
 TINY = Options(segment=2048, chunk=512, ahead=700, first=256, reserve=0, keep=50)
@@ -61,6 +61,8 @@ class World:
             self.truncate()
         elif choice < 0.94:
             self.trim()
+        elif choice < 0.97:
+            self.renew()
         else:
             self.vote()
 
@@ -88,6 +90,11 @@ class World:
     def trim(self) -> None:
         self.checkpoint = max(self.checkpoint, self.log.durable_index - self.rng.randrange(4))
         self.log.trim(self.checkpoint)
+
+    def renew(self) -> None:
+        self.after = self.now()  # what waits may be written as soon as there are new files
+        self.log.on_durable = self.durable
+        self.log.renew()
 
     def vote(self) -> None:
         self.term += 1
@@ -458,3 +465,65 @@ def test_what_was_written_after_a_failed_sync_is_made_durable_before_it_counts()
     assert len(again[-1][0]) == 33
     assert again.durable_index == again.last_index
     assert open_log(world.disk.after_crash())[-1] == again[-1]
+
+
+def test_after_a_renewal_no_file_holds_what_was_logged_before() -> None:
+    world = written_world()
+    secret = b"correct horse"
+    for _ in range(20):
+        world.log.add(secret * 10, world.log.last_index + 1, world.term)
+        world.flush()
+    world.log.trim(world.log.durable_index - 1)
+    world.log.add(b"x" * 100, world.log.last_index + 1, world.term)
+    world.flush()
+    world.log.renew()
+    behind = world.log.renewed_behind
+    assert behind == world.log.last_index
+    world.log.trim(behind)
+    assert world.log.worn, "what the last file holds is needed yet"
+    for _ in range(2):
+        world.add(100)
+        world.flush()
+    world.log.trim(behind + 1)
+    assert not world.log.worn
+    assert world.log.remains() == []
+    names = world.disk.listdir(DIRECTORY)
+    assert not any(secret in world.disk.read(f"{DIRECTORY}/{name}") for name in names)
+    world.checkpoint = behind + 1
+    check(world, open_log(world.disk.after_kill()))
+    for _ in range(60):  # files are used again as ever
+        world.add(200)
+        world.flush()
+        world.trim()
+    assert any(name.startswith("spare-") for name in world.disk.listdir(DIRECTORY))
+
+
+def test_a_renewal_waits_for_the_frame_under_way_and_for_room() -> None:
+    world = make(3)
+    later = Postponed()
+    world.log._sync = later
+    world.log.add(b"one", 2, 1)
+    world.log.flush()
+    world.log.renew()
+    assert world.log.renewed_behind is None
+    later.run()
+    assert world.log.renewed_behind == 2
+    world.log._sync = INLINE
+    world.add(50)
+    world.flush()
+    check(world, open_log(world.disk.after_kill()))
+
+
+class Postponed:
+    """Runs jobs when told."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Job, Done]] = []
+
+    def submit(self, job: Job, done: Done) -> None:
+        self.jobs.append((job, done))
+
+    def run(self) -> None:
+        jobs, self.jobs = self.jobs, []
+        for job, done in jobs:
+            INLINE.submit(job, done)

@@ -173,6 +173,11 @@ class Install:
             msg.CHUNK: self.on_chunk,
         }
 
+    @property
+    def installing(self) -> bool:
+        """A checkpoint that was fetched takes the place of the own one."""
+        return self._installing
+
     def status(self) -> dict[str, Any] | None:
         """Return how far an install is; None when there is none."""
         if not self._source:
@@ -316,7 +321,9 @@ class Install:
 
     def on_offer(self, member: str, message: list[Any]) -> None:
         """A member asks for the newest checkpoint."""
-        offer = self.outgoing.offer()
+        # A checkpoint of before a redaction holds what was redacted: nobody gets it any more.
+        late = self._node.checkpointer.index < self._node.machine.store.redacted.index
+        offer = None if late else self.outgoing.offer()
         if offer is None:
             self._node.maintenance.checkpoint_now()
         self._node.send(member, [msg.OFFERED, message[1], offer])

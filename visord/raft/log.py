@@ -109,6 +109,11 @@ class RaftLog:
         self._mark: durable_mark.DurableMark
         self._vote: VoteFile
         self._retry_sync = False
+        self._renewing = False
+        """What comes next is to go to files that were never used."""
+        self.renewed_behind: int | None = None
+        """Entries up to this one are, or were, in files that will not be used again; None: `renew` waits, or was not
+        asked for."""
         self._closed = False
         self._taking = False
         self._room_came = False
@@ -295,11 +300,39 @@ class RaftLog:
         """Return the index of the first entry that stays when a checkpoint at `index` is durable."""
         entries = self._entries
         position = min(index, self.durable_index) - self.first_index
-        kept = 0
+        kept = 0 if self.renewed_behind is None or not self.worn else sys.maxsize
         while position > 0 and kept + len(entries[position][0]) <= self._options.keep:
             kept += len(entries[position][0])
             position -= 1
         return self.first_index + max(position, 0)
+
+    def renew(self) -> None:
+        """Keep none of the log's files, once what they hold is needless, and use none of them again.
+
+        `renewed_behind` tells when that is so for what comes. From then on, until `worn` is false, no entry that a
+        checkpoint made needless is kept for replicas that lag.
+        """
+        self._renewing, self.renewed_behind = True, None
+        self._try_to_renew()
+
+    def _try_to_renew(self) -> None:
+        # What waits to be written once more must be so at the same place: it may be there already.
+        idle = self._flight is None and not self._retry_sync and self.failure is None
+        if self._renewing and idle:
+            self._renewing = False  # first: a worker that does at once what it is told asks again within this
+            if self._segments.renew():
+                self.renewed_behind = self.last_index
+            else:
+                self._renewing = True
+
+    @property
+    def worn(self) -> bool:
+        """Files of before `renew` are still part of the log."""
+        return self._renewing or self._segments.row[0].number <= self._segments.tainted
+
+    def remains(self) -> list[str]:
+        """Return the names of files of before `renew` that are there. A job of the background worker."""
+        return self._segments.remains()
 
     def reset(self, index: int, term: int) -> None:
         """Replace the whole log by an empty entry: a durable checkpoint at `index` came from elsewhere."""
@@ -400,6 +433,7 @@ class RaftLog:
         self.syncs += 1
         if flight.last > self.durable_index:
             self.durable_index = flight.last
+        self._try_to_renew()
         self.on_durable()
         if self._segments.free()[0] < self._options.ahead:
             self._segments.prepare()
@@ -465,6 +499,7 @@ class RaftLog:
             self.flush()
 
     def _room_changed(self) -> None:
+        self._try_to_renew()
         self._room_came = self.full is None
         self.flush()
         self.on_room()

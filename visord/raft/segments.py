@@ -9,6 +9,12 @@ used again.
     `size` 00000000000000000008.log   h...................       next: a header and prepared blocks
     spare-00000000000000000005                            free to become number 9
 
+What was redacted must not stay in files that are used again. `renew` ends the file that is written where it is, throws
+away what was made ready from spares, and marks all files so far: none of them becomes a spare when its turn comes.
+
+    00000000000000000007.log   ####################       ended here: `tainted` is 7
+    00000000000000000008.log   h...................       made anew
+
 A file gets its final name only when its header and first blocks are durable, so every `.log` has a readable
 header. A full disk shows here, before a write is accepted: `full` tells, nothing else breaks, `retry` tries
 again.
@@ -136,6 +142,8 @@ class Segments:
         """Position in `row` of the segment that is written."""
         self.offset = HEADER_SIZE
         """Where the next frame goes in it."""
+        self.tainted = 0
+        """No segment up to this number may become a spare."""
         self.full: Full | None = None
         self.changed: Callable[[], None] = _nothing
         self.failed: Callable[[BaseException], None] = _nothing
@@ -181,6 +189,21 @@ class Segments:
         size = HEADER_SIZE + self._options.first
         self._make_file(header, size)
         self.row.append(self._open(header, size))
+
+    def renew(self) -> bool:
+        """Let everything from here on go to files that were never used. False: not just now, `changed` will be called.
+
+        Only while nothing is being written.
+        """
+        if self._busy or self._closed or self.offset == HEADER_SIZE:
+            return False
+        current, needless = self.current, self.row[self.at + 1 :]
+        del self.row[self.at + 1 :]
+        current.capacity = current.size = self.offset
+        self.tainted = current.number
+        self._busy = True
+        self._background.submit(functools.partial(self._discard, needless), self._prepared)
+        return True
 
     def retry(self) -> None:
         """Try again to prepare blocks after the disk was full."""
@@ -255,6 +278,17 @@ class Segments:
             )
             error.errno = errno.ENOSPC
             raise error
+
+    def _discard(self, segments: list[Segment]) -> None:
+        # From the end, so that no gap can appear in the row.
+        for segment in reversed(segments):
+            segment.file.close()
+            self._disk.unlink(join(self._directory, segment_name(segment.number)))
+        for name in self.spares:
+            self._disk.unlink(join(self._directory, name))
+        self.spares.clear()
+        self._inherited.clear()
+        self._disk.sync_dir(self._directory)
 
     def _extend(self, segment: Segment, upto: int) -> None:
         start, there = segment.size, segment.file.size()
@@ -343,7 +377,8 @@ class Segments:
         if segment.file.size() > segment.size:  # what was never prepared by this process
             segment.file.truncate(segment.size)
         segment.file.close()
-        if len(self.spares) < MAX_SPARES and segment.size <= 2 * self._options.segment:
+        small = segment.size <= 2 * self._options.segment
+        if len(self.spares) < MAX_SPARES and small and segment.number > self.tainted:
             spare = f"{SPARE}{segment.number:020d}"
             self._disk.rename(path, join(self._directory, spare))
             self._disk.sync_dir(self._directory)
@@ -361,6 +396,11 @@ class Segments:
         elif self.full is not None:
             self.retry()
 
+    def remains(self) -> list[str]:
+        """Return the names of files up to `tainted` that are still there. A job of the background worker."""
+        names = self._disk.listdir(self._directory)
+        return [name for name in names if (number := _number_of(name)) and number <= self.tainted]
+
     def size(self) -> int:
         """Return the bytes of all segments and spares' segments that are in the row."""
         return sum(segment.size for segment in self.row)
@@ -370,6 +410,11 @@ class Segments:
         self._closed = True
         for segment in self.row:
             segment.file.close()
+
+
+def _number_of(name: str) -> int:
+    digits = name.removeprefix(SPARE).partition(".")[0]
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
 
 
 def _fill(file: File, start: int, end: int) -> None:

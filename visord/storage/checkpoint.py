@@ -189,6 +189,19 @@ class Checkpointer:
             if name not in kept:
                 self._disk.unlink(join(self._history, name))
 
+    def cleaner(self) -> Callable[[], bool]:
+        """Return a job for the worker: remove what nobody needs, and tell whether nothing of that is left.
+
+        Only while no checkpoint is made or fetched.
+        """
+        names, certain = self._known(), not self._doomed
+
+        def clean() -> bool:
+            self._sweep(names)
+            return certain and names.issuperset(self._disk.listdir(self._history))
+
+        return clean
+
     def _known(self) -> set[str]:
         names = {part.name for part in self.manifest.files()}
         return names.union(self._doomed, *(hold.names for hold in self._holds))

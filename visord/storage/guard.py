@@ -24,7 +24,7 @@ from visord.storage.opening import DIRECTORY, UnsafeFileError, unsafe
 
 logger = logging.getLogger("visord.storage")
 
-FILES: Final = ("lock", "identity", "manifest", "incoming", "diverged", "peers-secret")
+FILES: Final = ("lock", "identity", "manifest", "incoming", "diverged", "peers-secret", "scrubbed")
 """What lies directly in a data directory, each also with `.tmp` while it is replaced."""
 DIRECTORIES: Final = ("log", "history", "audit", "authority")
 """Everything in these is the node's own."""

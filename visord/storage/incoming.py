@@ -307,6 +307,11 @@ class Incoming:
         self._hold = None
         self.offer, self.gone, self.failure = "", False, None
 
+    def abandon_before(self, index: int) -> None:
+        """Give up what is of before the entry `index`, also what the process before has left of it."""
+        if self._pending is not None and self._pending.manifest.index < index:
+            self.abandon()
+
     def abandon(self) -> None:
         """Give up, and give back the space."""
         names = set() if self._pending is None else self._pending.names()

@@ -384,6 +384,10 @@ class Hub:
             self._catch_up(budget)
         return self.busy
 
+    def forget(self) -> None:
+        """What was read from history is not what is there any more: read it again."""
+        self._recent.forget()
+
     def tick(self, now: float) -> None:
         """Send MARKs that are due, and look again at sockets that were full."""
         self._now = now
