@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         Kind,
         LeaseInfo,
         Node,
+        Redaction,
         Result,
         Stat,
     )
@@ -143,6 +144,7 @@ _PLACES = {
             "Kind",
             "LeaseInfo",
             "Node",
+            "Redaction",
             "Result",
         ),
         "Stat",
@@ -203,6 +205,7 @@ __all__ = [
     "Horizon",
     "Blame",
     "Difference",
+    "Redaction",
     "Result",
     "Codec",
     "Guard",

@@ -137,6 +137,8 @@ class Status:
     """Members that keep the newest format from being used."""
     alarms: tuple[str, ...]
     """What is wrong, in words; empty when all is well."""
+    redactions_owed: int = 0
+    """Redactions before which files of the node are that may hold the values yet."""
     told: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """All that the node told, as it came, also what this client does not know."""
 
@@ -312,7 +314,7 @@ def status_from_wire(answer: Mapping[str, Any]) -> Status:
 
 _NUMBERS: Final = (
     *("term", "committed", "applied", "durable", "rev", "floor", "files", "sessions", "watches"),
-    *("log_bytes", "log_entries", "compared", "format"),
+    *("log_bytes", "log_entries", "compared", "format", "redactions_owed"),
 )
 
 

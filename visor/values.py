@@ -240,6 +240,20 @@ class Blame:
 
 
 @dataclass(frozen=True, slots=True)
+class Redaction:
+    """What `Client.redact` took out."""
+
+    path: str
+    versions: int
+    """How many values were replaced by a mark; those that were marks already do not count."""
+    first: int
+    """The first rev that wrote one of them; 0 where there was none."""
+    last: int
+    rev: int
+    """The latest rev then. A redaction takes none."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseInfo:
     """What the registry knows of a lease. Times are in seconds."""
 
@@ -361,4 +375,6 @@ def commit_from_wire(commit: list[Any], strip: Callable[[str], str], codec: Code
     )
 
 
-public("visor", Kind, Node, Change, Commit, Stat, Entry, Horizon, Blame, LeaseInfo, Result, Difference)
+public(
+    "visor", Kind, Node, Change, Commit, Stat, Entry, Horizon, Blame, Redaction, LeaseInfo, Result, Difference
+)

@@ -421,7 +421,7 @@ class Node:
         redacted = self.store.redacted.count
         outcomes = self.machine.apply(index, term, command)
         if self.store.redacted.count != redacted:
-            self._redacted()
+            self.replica_check.places.forget()  # others may have been asked for values that are gone
         if self.machine.format > self.formats.in_force:
             self.formats.reached(self.machine.format)
         self.replica_check.applied()
@@ -443,11 +443,6 @@ class Node:
         self.pump.wake()
         if self.admission.closing:
             self.draining.tick()
-
-    def _redacted(self) -> None:
-        """Values that others may compare, or are about to read, are not what they were."""
-        self.replica_check.places.forget()
-        self.hub.forget()
 
     def _configuration_committed(self, configuration: Configuration) -> None:
         self.membership.tick()

@@ -20,9 +20,11 @@ class Recorder(Silent):
     def __init__(self) -> None:
         super().__init__()
         self.told: list[tuple[str, str]] = []
+        self.fields: list[dict[str, Any]] = []
 
     def record(self, event: str, *, kind: str = "", **fields: Any) -> None:
         super().record(event, kind=kind, **fields)
+        self.fields.append(fields)
         self.told.append((event, str(fields["reason"]).split(" ")[0]))
 
 
@@ -59,3 +61,20 @@ def test_what_was_refused_is_no_change() -> None:
     command = encode(1, [[None, "me", [wrong, CHANGE], "h"]])
     applied.seen(machine, command, machine.apply(1, 1, command), audit, mine=True)
     assert audit.told == [("rights", "set_user")]
+
+
+def test_a_redaction_is_told_without_what_it_took() -> None:
+    machine, audit = Machine(), Recorder()
+    applied = Applied(machine)
+    frames = [[verbs.SET, 1, 0, "/a", b"secret"], [verbs.REDACT, 2, 0, "/a", 1, None, "it leaked"]]
+    command = encode(1, [[None, "me", frames, "h"]])
+    applied.seen(machine, command, machine.apply(1, 1, command), audit, mine=True)
+    assert audit.told == [("redaction", "revs")]
+    assert audit.fields[0] == {
+        "address": "h",
+        "rev": 1,
+        "request": 2,
+        "verb": "REDACT",
+        "path": "/a",
+        "reason": "revs 1 to the latest: it leaked; signed me",
+    }

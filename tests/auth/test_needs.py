@@ -88,6 +88,7 @@ ROWS: Final[list[Row]] = [
     ("grant", [verbs.GRANT, 1, 1, 1000], [], (), True),
     ("revoke", [verbs.REVOKE, 1, 1, 9], [], (9,), True),
     ("retry", [verbs.RETRY, 1, [verbs.DELETE, 1, 1, "/a", True], 0], ["write on /a/**"], (), True),
+    ("redact", [verbs.REDACT, 1, 1, "/a", 1, 1], ["admin on /a"], (), True),
     ("auth", [verbs.AUTH, 1, 1, "delete_user", {"name": "x"}], ["admin on /**"], (), True),
     ("watch", [verbs.WATCH, 1, TREE], ["read on /a/**"], (), True),
     ("watch from a rev", [verbs.WATCH, 1, TREE, 5], ["read on /a/**", "history on /a/**"], (), True),

@@ -141,6 +141,7 @@ EVERY: dict[str, tuple[str, int]] = {
     "blame": ("/d", CLIENT),
     "diff": ("1 2", CLIENT),
     "revert": ("/a --to 1 --yes", CLIENT),
+    "redact": ("/a --revs 1..1", CLIENT),
     "retain": ("--revs 1000000 --yes", CLIENT),
     "app head": ("web", DOMAIN),
     "app ls": ("", DOMAIN),

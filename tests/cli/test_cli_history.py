@@ -126,6 +126,24 @@ def test_retain_moves_the_floor(own_visor: Visor) -> None:
     assert own_visor.ok("retain", "--revs", "0", "--age", "0").text == "4\n"
 
 
+def test_redact_takes_values_out_and_says_how_many(own_visor: Visor) -> None:
+    for value in ("hunter2", "hunter3", "new"):
+        own_visor.ok("set", "/a", value)
+    found = own_visor.json("redact", "/a", "--revs", "1..2", "--why", "it leaked", "--actor", "ann")
+    assert found == {"path": "/a", "versions": 2, "first": 1, "last": 2, "rev": 3, "why": "it leaked"}
+    old = own_visor.ok("get", "/a", "--rev", "2").text
+    assert old.startswith("redacted by ann at 20") and old.endswith("Z: it leaked")
+    assert own_visor.json("stat", "/a", "--rev", "2")["size"] == 7
+    assert own_visor.ok("get", "/a").out == b"new"
+    assert own_visor.ok("redact", "/a", "--revs", "..2").text == "0\n"
+    assert own_visor.ok("redact", "/a").text == "1\n"
+    assert own_visor("redact", "/a", "--revs", "3..2").code == 2
+    assert own_visor("redact", "/a", "--revs", "..").code == 2
+    assert own_visor("redact", "/*").code == 2
+    assert own_visor("redact", "/").code != 0
+    assert own_visor("revert", "/a", "--to", "1", "--yes").code != 0
+
+
 # -- transactions -------------------------------------------------------------------------------------
 def test_a_transaction_from_text(visor: Visor, tmp_path: Path) -> None:
     blob = tmp_path / "blob"

@@ -80,6 +80,7 @@ ALLOWED: dict[str, set[str]] = {
         "visord.addresses", "visord.admission", "visord.audit", "visord.authority", "visord.environment",
         "visord.leases",
         "visord.maintenance",
+        "visord.scrubbing",
         "visord.peers", "visord.proposer", "visord.raft", "visord.readiness", "visord.storage",
         "visord.serving", "visord.members", "visord.watch", "visord.waiting", "visord.state", "visord.logs",
         "visord.progress", "visord.system_errors", "visord.tls",

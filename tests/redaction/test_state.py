@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -12,6 +13,7 @@ from tests.state.driving import SESSION, Driven
 from tests.storage.storage_world import contents, same
 from visor.protocol import verbs
 from visord.state import command, redact
+from visord.state.calendar import spelled
 from visord.state.digest import digest, state_hash
 from visord.state.exporting import export_base, export_columns
 from visord.state.formats import RIGHTS, SECRETS
@@ -153,6 +155,13 @@ def test_many_versions_are_taken_out_by_several_writes(monkeypatch: pytest.Monke
     assert redacted(driven, "/a", 4) == [8, 3, 4, 6, 7]
     assert redacted(driven, "/a", 7) == [8, 2, 7, 8, 0]
     assert {driven.get("/a", rev)[1] for rev in range(1, 9)} == {MARK}
+
+
+@given(st.integers(0, 253_402_300_799_999))
+def test_the_mark_has_the_date_that_it_should(time: int) -> None:
+    told = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time)
+    assert spelled(time) == told.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    assert redact.mark("", 1 << 62, None).startswith(b"redacted by somebody at 146")
 
 
 def test_a_hash_that_was_begun_before_is_begun_anew() -> None:

@@ -46,6 +46,7 @@ from visor.values import (
     Horizon,
     Kind,
     LeaseInfo,
+    Redaction,
     Result,
     Stat,
     commit_from_wire,
@@ -1024,6 +1025,32 @@ class Client(BaseClient[T]):
         message = [verbs.REVERT, 0, 0, self._path(path), to_rev, since, note]
         rev: int = self._call(message, True, timeout)
         return rev
+
+    def redact(
+        self,
+        path: str,
+        *,
+        first: int = 1,
+        last: int | None = None,
+        why: str | None = None,
+        timeout: float | None = None,
+    ) -> Redaction:
+        """Take the values of the file at `path` out of all of history, and return how many versions that were.
+
+        Those that the revs from `first` to `last` (the latest) wrote: in their place stands a mark that says who took
+        them out, when, and `why`. Revs, sizes and authors stay. It cannot be undone. Members then remove what their
+        files hold of it (`visor status` tells `redactions_owed`). Whoever has read a value before has it still: change
+        the secret first.
+        """
+        full = self._path(path)
+        begin, versions, lowest, highest = first, 0, 0, 0
+        while True:
+            message = [verbs.REDACT, 0, 0, full, begin, last, why]
+            rev, count, low, high, begin = self._call(message, True, timeout)
+            if count:
+                versions, lowest, highest = versions + count, lowest or low, high
+            if not begin:
+                return Redaction(self._root.relative(full), versions, lowest, highest, rev)
 
     def retain(
         self,

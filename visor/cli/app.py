@@ -42,6 +42,7 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "blame": ("past", "Say who changed each file last."),
         "diff": ("past", "Compare two revs."),
         "revert": ("past", "Bring back the state of a rev."),
+        "redact": ("redaction", "Take values out of history, and say who did it and why."),
         "retain": ("past", "Set how much history is kept, or forget some."),
     },
     "Domain": {

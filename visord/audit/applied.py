@@ -44,10 +44,15 @@ class Applied:
             elif frame[:1] == [verbs.AUTH]:
                 reason = f"{_change(frame)}; signed {actor}"
                 audit.record(recorded.RIGHTS, **who(owner), **at, verb="AUTH", reason=reason)
+            elif frame[:1] == [verbs.REDACT]:
+                reason = f"{_redaction(frame)}; signed {actor}"
+                audit.record(
+                    recorded.REDACTION, **who(owner), **at, verb="REDACT", path=frame[3], reason=reason
+                )
 
 
-def _counters(machine: Machine) -> tuple[int, int]:
-    return machine.retention.asked, machine.auth.version
+def _counters(machine: Machine) -> tuple[int, int, int]:
+    return machine.retention.asked, machine.auth.version, machine.store.redacted.count
 
 
 def _change(frame: list[Any]) -> str:
@@ -58,6 +63,13 @@ def _change(frame: list[Any]) -> str:
         if type(arguments) is dict and name in arguments:
             told.append(f"{name}={arguments[name]}")
     return " ".join(told)
+
+
+def _redaction(frame: list[Any]) -> str:
+    """Return what was taken out, and why; never a value."""
+    defaults: list[Any] = [1, None, None]
+    first, last, why = frame[4:7] + defaults[len(frame) - 4 :]
+    return f"revs {first} to {'the latest' if last is None else last}" + (f": {why}" if why else "")
 
 
 def who(owner: str) -> dict[str, str]:

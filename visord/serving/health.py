@@ -20,6 +20,7 @@ from visord.members.replica_check import ReplicaCheck
 from visord.raft.engine import Engine
 from visord.raft.log import RaftLog
 from visord.readiness import Readiness
+from visord.scrubbing import Scrubbing
 from visord.serving.shares import Shares
 from visord.serving.vigil import Space
 from visord.state.machine import Machine
@@ -83,6 +84,9 @@ class Node(Protocol):
     def dismissal(self) -> Dismissal: ...
 
     @property
+    def scrubbing(self) -> Scrubbing: ...
+
+    @property
     def divergence(self) -> Divergence | None: ...
 
     @property
@@ -135,6 +139,9 @@ def _alarms(node: Node) -> Iterator[str]:
     failure = node.maintenance.status()["failure"]
     if failure:
         yield f"no checkpoint: {failure}; the log grows until one can be made"
+    owed = node.scrubbing.alarm
+    if owed:
+        yield f"redacted: {owed}"
     if node.audit.trouble:
         yield f"audit: {node.audit.trouble}; they wait, are tried again, and are lost beyond some thousands"
     if node.exposure:

@@ -35,6 +35,7 @@ ALARMS: Final = (
     "unsent bytes",
     "waiting requests",
     "no checkpoint",
+    "redacted",
     "replica differs",
     "peers open",
     "rights open",
@@ -109,6 +110,11 @@ def _node(node: Node, connections: int) -> Iterator[Row]:
     waits = len(figures["format_waits_for"])
     yield _gauge("command_format_waits", "Members that keep a newer format from being used.", waits)
     yield from _certificates(node)
+    yield _gauge(
+        "redactions_owed",
+        "Redactions of whose values files of this member may hold some yet.",
+        figures["redactions_owed"],
+    )
     alarms = figures["alarms"]
     for alarm in ALARMS:
         raised = sum(one.startswith(f"{alarm}:") for one in alarms)

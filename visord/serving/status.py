@@ -104,6 +104,7 @@ def status(node: Node) -> dict[str, Any]:
         "compared": node.replica_check.compared,
         "format": node.formats.in_force,
         "format_waits_for": node.formats.waits_for(),
+        "redactions_owed": node.scrubbing.owed,
         "alarms": health.alarms(node),
     }
 

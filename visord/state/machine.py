@@ -390,7 +390,7 @@ class Machine:
     def _redact(self, actor: str, frame: list[Any]) -> Outcome:
         """Take values out of history, and out of what was kept for retries: see `redact.py`. It takes no rev."""
         if self._form < SECRETS:
-            return bad_request("verb", "a write that all members know: one runs an older version", REDACT)
+            return _too_new(REDACT)
         store = self.store
         what = redact.asked(store, frame)
         if isinstance(what, Refusal):
@@ -403,7 +403,7 @@ class Machine:
     def _change_rights(self, frame: list[Any]) -> Outcome:
         """[40, id, acked, action, arguments, note = nil]  ->  [rev, version]: it takes no rev. Counts at once."""
         if self._form < RIGHTS:
-            return bad_request("verb", "a write that all members know: one runs an older version", AUTH)
+            return _too_new(AUTH)
         wrong = fields.length(frame, 5, 6) or fields.note(
             frame[5] if len(frame) > 5 else None, self.store.limits
         )
@@ -437,6 +437,10 @@ def _told_again(known: Outcome, frame: list[Any]) -> Outcome:
 _LOST = refusal.session_lost("what became of the write is not known here any more")
 _ANOTHERS = refusal.session_lost("the session belongs to another user")
 _UNPROTECTED = refusal.session_lost("a retry needs a session")
+
+
+def _too_new(verb: int) -> Refusal:
+    return bad_request("verb", "a write that all members know: one runs an older version", verb)
 
 
 def _is_retry(frame: Any) -> bool:

@@ -19,11 +19,11 @@ on with that. The bytes on disk are `visord/scrubbing.py`'s.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from visor.protocol.limits import Limits
 from visord.state import fields, refusal
+from visord.state.calendar import spelled
 from visord.state.refusal import Refusal
 from visord.state.store import Store
 from visord.state.tree import File
@@ -33,7 +33,6 @@ MOST: Final = 10_000
 """Versions that one write takes out: about 10 ms."""
 MAX_WHY: Final = 512
 """Bytes of the reason: it stands in each version on disk."""
-_EPOCH: Final = datetime(1970, 1, 1)
 _DEFAULTS: Final[list[Any]] = [1, None, None]
 
 
@@ -87,11 +86,7 @@ def _why(content: Any, limits: Limits) -> Refusal | None:
 
 def mark(actor: str, time: int, why: str | None) -> bytes:
     """Return what stands where a value was: `redacted by ACTOR at 2026-11-29T20:15:00Z: WHY`."""
-    try:
-        when = (_EPOCH + timedelta(milliseconds=time)).isoformat(timespec="seconds") + "Z"
-    except OverflowError:
-        when = f"{time} ms"
-    text = f"redacted by {actor or 'somebody'} at {when}" + (f": {why}" if why else "")
+    text = f"redacted by {actor or 'somebody'} at {spelled(time)}" + (f": {why}" if why else "")
     return text.encode("utf-8", "replace")
 
 

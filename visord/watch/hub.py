@@ -384,10 +384,6 @@ class Hub:
             self._catch_up(budget)
         return self.busy
 
-    def forget(self) -> None:
-        """What was read from history is not what is there any more: read it again."""
-        self._recent.forget()
-
     def tick(self, now: float) -> None:
         """Send MARKs that are due, and look again at sockets that were full."""
         self._now = now
@@ -435,6 +431,7 @@ class Hub:
         self.rev = self._live.publish(self.store.commits(first, last), self._now) or self.rev
 
     def _catch_up(self, budget: int) -> None:
+        self._recent.see(self.store.redacted.count)
         ready = self._ready
         while ready and budget > 0:
             reader, _ = ready.popitem(last=False)

@@ -21,12 +21,19 @@ KEPT_BYTES: Final = 1 << 20
 class Recent:
     """See the module."""
 
-    __slots__ = ("_bytes", "commits", "files")
+    __slots__ = ("_bytes", "_redacted", "commits", "files")
 
     def __init__(self) -> None:
         self.commits: dict[tuple[GroupKey, int, int, int], Slice] = {}
         self.files: dict[tuple[GroupKey, int, str | None, int], FilePage] = {}
         self._bytes = 0
+        self._redacted = 0
+
+    def see(self, redacted: int) -> None:
+        """So many redactions were applied: what was read before the last of them is not what is there."""
+        if redacted != self._redacted:
+            self._redacted = redacted
+            self.forget()
 
     def keep(self, size: int) -> None:
         """Count the bytes of what was just read, and let all go when it becomes too much."""
