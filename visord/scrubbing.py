@@ -53,7 +53,7 @@ class Log(Protocol):
     @property
     def worn(self) -> bool: ...
 
-    def renew(self) -> None: ...
+    def renew(self, index: int, /) -> None: ...
 
     def trim(self, index: int, most: int, /) -> bool: ...
 
@@ -205,7 +205,7 @@ class Scrubbing:
             self._since = now
         self._begun, self._asked = redacted, now
         self._end_transfers(redacted)
-        self._node.log.renew()
+        self._node.log.renew(redacted)
 
     def _end_transfers(self, redacted: int) -> None:
         """Checkpoints of before are neither fetched nor given away any more."""

@@ -170,6 +170,27 @@ FUZZ: Final = "fuzz"
 """The actor of strange frames: one of them may greet a node in its own name."""
 
 
+CONCEALED: Final = "/x/"
+"""Where paths begin whose values may be redacted: nobody but who does that reads them, and they are not compared."""
+
+
+def veiled(path: str, version: Version | None) -> Version | None:
+    """Return a version without what a redaction may have changed of it."""
+    if version is None or version[1] is None or not path.startswith(CONCEALED):
+        return version
+    rev, _, created, count, lease = version
+    return (rev, b"", created, count, lease)
+
+
+def veil(commit: Any) -> Any:
+    """Return a commit, in tuples, without what a redaction may have changed of it."""
+    *head, changes = commit
+    rows = [
+        (kind, path, *(veiled(path, version) for version in versions)) for kind, path, *versions in changes
+    ]
+    return (*head, rows)
+
+
 @dataclass(slots=True)
 class History:
     """One run. `commits` is complete from rev 1 on, in the order of the revs."""

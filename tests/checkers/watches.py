@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.checkers.history import Commit, Event, History, Violation, Watch
+from tests.checkers.history import Commit, Event, History, Violation, Watch, veil, veiled
 from tests.checkers.model import Timeline
 
 NAME = "watch promises"
@@ -28,7 +28,7 @@ class _Reader:
         self._watch = watch
         self._timeline = timeline
         self._last = history.last_rev()
-        self._expected = [wanted for commit in history.commits if (wanted := shaped(watch, commit))[4]]
+        self._expected = [wanted for commit in history.commits if (wanted := veil(shaped(watch, commit)))[4]]
         self._position: int | None = None
         self._complete = 0
         """Everything up to this rev came, as far as the watch has told."""
@@ -49,8 +49,9 @@ class _Reader:
 
     def _state(self, event: Event) -> None:
         """The files at a rev: the watch begins there, or begins again when it could not go on."""
-        wanted = self._timeline.tree(self._watch.path, event.rev)
-        found = {path: tuple(version) for path, version in event.content.items()}
+        tree = self._timeline.tree(self._watch.path, event.rev)
+        wanted = {path: veiled(path, version) for path, version in tree.items()}
+        found = {path: veiled(path, tuple(version)) for path, version in event.content.items()}
         if found != wanted:
             self._fail(event, f"the files at rev {event.rev} are {wanted}, told were {found}")
         self._complete = event.rev
@@ -61,7 +62,7 @@ class _Reader:
         if self._position >= len(self._expected):
             self._fail(event, f"rev {event.rev} is delivered, nothing more was to come")
         wanted = self._expected[self._position]
-        found = normal(event.content)
+        found = veil(normal(event.content))
         if found != wanted:
             order = (
                 "again"

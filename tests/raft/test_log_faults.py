@@ -94,7 +94,7 @@ class World:
     def renew(self) -> None:
         self.after = self.now()  # what waits may be written as soon as there are new files
         self.log.on_durable = self.durable
-        self.log.renew()
+        self.log.renew(self.log.last_index)
 
     def vote(self) -> None:
         self.term += 1
@@ -476,7 +476,7 @@ def test_after_a_renewal_no_file_holds_what_was_logged_before() -> None:
     world.log.trim(world.log.durable_index - 1)
     world.log.add(b"x" * 100, world.log.last_index + 1, world.term)
     world.flush()
-    world.log.renew()
+    world.log.renew(world.log.last_index)
     behind = world.log.renewed_behind
     assert behind == world.log.last_index
     world.log.trim(behind)
@@ -504,10 +504,14 @@ def test_a_renewal_waits_for_the_frame_under_way_and_for_room() -> None:
     world.log._sync = later
     world.log.add(b"one", 2, 1)
     world.log.flush()
-    world.log.renew()
+    world.log.add(b"two", 3, 1)
+    world.log.renew(3)
     assert world.log.renewed_behind is None
     later.run()
-    assert world.log.renewed_behind == 2
+    assert world.log.renewed_behind is None, "an entry that it is about is in no file yet"
+    world.log.flush()
+    later.run()
+    assert world.log.renewed_behind == 3
     world.log._sync = INLINE
     world.add(50)
     world.flush()

@@ -27,6 +27,9 @@ def main() -> int:
     parser.add_argument(
         "--rights", type=float, default=0.25, help="part of the seeds with users who are revoked [0.25]"
     )
+    parser.add_argument(
+        "--redactions", type=float, default=0.25, help="part of the seeds with secrets to redact [0.25]"
+    )
     parser.add_argument("--plant", default=None, help="plant a bug, to see it found (`--plant list`)")
     parser.add_argument("--first", action="store_true", help="stop at the first seed that fails")
     parser.add_argument("--trace", action="store_true", help="tell what happens")
@@ -60,6 +63,7 @@ def main() -> int:
             plant=options.plant,
             hostile=options.hostile,
             rights=options.rights,
+            redactions=options.redactions,
             trace=options.trace,
         )
     )

@@ -169,6 +169,7 @@ class Campaign:
             ("plant", "--plant"),
             ("hostile", "--hostile"),
             ("rights", "--rights"),
+            ("redactions", "--redactions"),
         ):
             value = getattr(plan, name)
             if value != getattr(default, name):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import visord
+from tests.sim.concealer import REDACTED
 from tests.sim.core_client import ASKED_AGAIN
 from tests.sim.faults import KINDS
 from tests.sim.hostile import KINDS as HOSTILE
@@ -22,6 +23,7 @@ EXPECTED: Final = (
     "repeated delivery",
     ASKED_AGAIN,
     REVOKED,
+    REDACTED,
 )
 """What must occur for a campaign to mean anything."""
 

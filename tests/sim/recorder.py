@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Final
 
 import msgpack
 
-from tests.checkers.history import Commit, Digest, Grant, History, Violation, expired_lease
+from tests.checkers.history import Commit, Digest, Grant, History, Violation, expired_lease, veil
 from tests.sim.scheduler import Scheduler
 from visord.node import Node
 from visord.state.digest import state_hash
 from visord.state.tables import export_tables
 
+MARKED: Final = re.compile(rb"(?:secret|redaction)-[0-9a-f]{24}")
 TABLES_EVERY: Final = 32
 """Entries between two digests of a machine's tables."""
 
@@ -29,6 +31,9 @@ class Recorder:
         """The highest index that anybody applied."""
         self._noted = 0
         """The highest index whose grants were noted."""
+        self._logged: dict[bytes, tuple[int, int]] = {}
+        """Secrets, and what redactions are called: the first and the last entry in which each stood."""
+        self._redacted: list[tuple[bytes, bytes]] = []
 
     def began(self, name: str, node: Node) -> None:
         """A node was started (or took over a checkpoint): what it has now came from its disk, or from another."""
@@ -40,12 +45,26 @@ class Recorder:
         """Note what all files of a node are at a rev."""
         digest = state_hash(node.store, rev)
         if isinstance(digest, str):
-            self._history.digests.append(Digest(name, "state", rev, digest))
+            redacted = node.store.redacted.count
+            what = f"state after {redacted} redactions" if redacted else "state"
+            self._history.digests.append(Digest(name, what, rev, digest))
+
+    def redacted(self, secrets: list[bytes], name: bytes) -> None:
+        """The redaction of this name was acknowledged, before which these were written."""
+        self._redacted += [(secret, name) for secret in secrets]
+
+    def gone(self) -> list[bytes]:
+        """Return what was redacted, and did not come into the log again behind that."""
+        logged = self._logged
+        return [secret for secret, name in self._redacted if logged[secret][1] < logged[name][0]]
 
     def applying(self, name: str, index: int, term: int, command: bytes) -> None:
         """A node is about to apply an entry."""
         self._history.applied.setdefault(name, []).append((index, term, zlib.crc32(command)))
-        self.highest = max(self.highest, index)
+        if index > self.highest:
+            self.highest = index
+            for name in MARKED.findall(command):
+                self._logged[name] = (self._logged.get(name, (index, 0))[0], index)
 
     def applied(self, name: str, node: Node) -> None:
         """A node has applied an entry."""
@@ -89,7 +108,7 @@ class Recorder:
 
     @staticmethod
     def _compare(name: str, commit: Commit, first: Commit) -> None:
-        if commit != first:
+        if commit != first and veil(commit) != veil(first):
             raise Violation(
                 "replicas are equal", f"rev {commit[0]} is {commit} at {name} and was {first} elsewhere"
             )

@@ -19,6 +19,8 @@ from typing import Final
 from tests.checkers import check
 from tests.checkers.history import Goal, History, Violation
 from tests.sim.client import Client
+from tests.sim.concealer import SHARE as CONCEALING
+from tests.sim.concealer import Concealer, are_clean, look
 from tests.sim.core_client import CoreClient
 from tests.sim.faults import Faults
 from tests.sim.host import Host, Recorded, storage
@@ -78,6 +80,8 @@ class Plan:
     """Part of the seeds that has people who mean harm, where all kinds of faults may happen."""
     rights: float = RULED
     """Part of the seeds that has users who are revoked."""
+    redactions: float = CONCEALING
+    """Part of the seeds that has secrets which are redacted."""
     node_class: type[Recorded] = Recorded
 
 
@@ -237,6 +241,9 @@ class World:
         rights = self.randoms.stream("rights")
         if rights.random() < self.plan.rights:
             Warden(self, rights, end)
+        concealing = self.randoms.stream("redactions")
+        if concealing.random() < self.plan.redactions:
+            Concealer(self, concealing, end)
         self._compare()
         standstill = Standstill(self)
         standstill.begin()
@@ -279,6 +286,7 @@ class World:
         for name, reached in (
             ("all members run and follow one leader", self._led),
             ("all requests are answered", self._answered),
+            ("nobody has files of before a redaction", self._scrubbed),
             ("all members have applied the same", self._level),
             ("all watches have come to the last rev", self._watched),
         ):
@@ -345,6 +353,9 @@ class World:
     def _answered(self) -> bool:
         return all(client.idle for client in self.clients)
 
+    def _scrubbed(self) -> bool:
+        return are_clean(self.members())
+
     def _level(self) -> bool:
         nodes = [host.node for host in self.members()]
         return all(
@@ -366,6 +377,10 @@ class World:
             assert host.node is not None
             self.recorder.hash(host.name, host.node, last)
             self.recorder.tables(host.name, host.node)
+            try:
+                look(host, self.recorder.gone())
+            except Violation as violation:
+                self.violations.append(violation)
 
     def result(self) -> Result:
         """Judge what was recorded."""

@@ -109,8 +109,8 @@ class RaftLog:
         self._mark: durable_mark.DurableMark
         self._vote: VoteFile
         self._retry_sync = False
-        self._renewing = False
-        """What comes next is to go to files that were never used."""
+        self._renewing: int | None = None
+        """When the entries up to this one are in files, all further ones are to go to new ones."""
         self.renewed_behind: int | None = None
         """Entries up to this one are, or were, in files that will not be used again; None: `renew` waits, or was not
         asked for."""
@@ -290,7 +290,7 @@ class RaftLog:
             some += 1
         if some > 0:
             del entries[:some]
-            self._segments.drop_before(self.first_index)
+        self._segments.drop_before(self.first_index)  # also where `reset` has made them needless
         if some < position:
             return True
         self._trimming = (0, 0)
@@ -306,29 +306,31 @@ class RaftLog:
             position -= 1
         return self.first_index + max(position, 0)
 
-    def renew(self) -> None:
-        """Keep none of the log's files, once what they hold is needless, and use none of them again.
+    def renew(self, index: int) -> None:
+        """Keep no file that holds entries up to `index`, once they are needless, and use none of them again.
 
         `renewed_behind` tells when that is so for what comes. From then on, until `worn` is false, no entry that a
         checkpoint made needless is kept for replicas that lag.
         """
-        self._renewing, self.renewed_behind = True, None
+        self._renewing, self.renewed_behind = index, None
         self._try_to_renew()
 
     def _try_to_renew(self) -> None:
-        # What waits to be written once more must be so at the same place: it may be there already.
-        idle = self._flight is None and not self._retry_sync and self.failure is None
-        if self._renewing and idle:
-            self._renewing = False  # first: a worker that does at once what it is told asks again within this
-            if self._segments.renew():
-                self.renewed_behind = self.last_index
-            else:
-                self._renewing = True
+        index = self._renewing
+        if index is None or self._handed < index or self._flight is not None or self.failure is not None:
+            return
+        if self._retry_sync:
+            return  # what waits must be written once more at the same place: it may be there already
+        self._renewing = None  # first: a worker that does at once what it is told asks again within this
+        if self._segments.renew():
+            self.renewed_behind = self.last_index
+        else:
+            self._renewing = index
 
     @property
     def worn(self) -> bool:
         """Files of before `renew` are still part of the log."""
-        return self._renewing or self._segments.row[0].number <= self._segments.tainted
+        return self._renewing is not None or self._segments.row[0].number <= self._segments.tainted
 
     def remains(self) -> list[str]:
         """Return the names of files of before `renew` that are there. A job of the background worker."""

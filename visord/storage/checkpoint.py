@@ -198,6 +198,7 @@ class Checkpointer:
 
         def clean() -> bool:
             self._sweep(names)
+            self._disk.sync_dir(self._history)  # a power cut must not bring back what is said to be gone
             return certain and names.issuperset(self._disk.listdir(self._history))
 
         return clean
