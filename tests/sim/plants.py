@@ -19,6 +19,7 @@ from visord.peers import messages as msg
 from visord.raft.core import node as core
 from visord.raft.engine import Engine
 from visord.raft.log import RaftLog
+from visord.raft.segments import Segments
 from visord.state.machine import Machine
 from visord.state.sessions import Taken
 from visord.watch.messages import CommitParts
@@ -103,6 +104,15 @@ def _unjudged(frames: Callable[..., Any]) -> Callable[..., Any]:
     return apply
 
 
+def old_files_again() -> AbstractContextManager[Any]:
+    """Uses files of the log again that hold what was redacted, and believes that they are clean."""
+
+    def renew(self: Segments) -> bool:
+        return True
+
+    return patch.multiple(Segments, renew=renew, remains=lambda self: [])
+
+
 PLANTS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "no-sync": no_sync,
     "stale-ack": stale_ack,
@@ -112,6 +122,7 @@ PLANTS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "core-denies": core_denies,
     "core-keeps": core_keeps,
     "rights-at-the-door": rights_at_the_door,
+    "old-files-again": old_files_again,
 }
 
 

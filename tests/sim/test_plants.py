@@ -45,6 +45,7 @@ BROUGHT_OUT_BY = {
     "core-denies": ["--faults", "split,isolation,two-way cut"],
     "core-keeps": ["--faults", "client connection broken"],
     "rights-at-the-door": ["--faults", "split,isolation,two-way cut"],
+    "old-files-again": ["--faults", "kill", "--redactions", "1"],
 }
 FINDS = {
     "no-sync": {
@@ -72,6 +73,7 @@ FINDS = {
     "core-denies": {"survival", "linearizable (by values)"},
     "core-keeps": {"watch promises"},
     "rights-at-the-door": {"revoked"},
+    "old-files-again": {"redaction"},
 }
 
 
