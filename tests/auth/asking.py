@@ -194,6 +194,7 @@ _DRAWN: Final[dict[int, tuple[int, _Draw]]] = {
     verbs.REVOKE: (1, lambda dice: [dice.lease()]),
     verbs.RETRY: (2, lambda dice: [dice.retried(), 0]),
     verbs.AUTH: (2, lambda dice: ["delete_user", {"name": "nobody"}]),
+    verbs.REDACT: (1, lambda dice: [dice.path(), 1, dice.rev()]),
     verbs.WATCH: (1, lambda dice: [dice.selector(), dice.rev()]),
     verbs.UNWATCH: (1, lambda dice: [5]),
     verbs.CREDIT: (1, lambda dice: [10]),

@@ -254,5 +254,7 @@ def _wanted_to_write(verb: int, rest: list[Any]) -> Wants:
         return Wants(_on(tree(rest[0]), "write", "read", "history"))
     if verb == verbs.REVOKE:
         return Wants(set(), {rest[0]})
+    if verb == verbs.REDACT:
+        return Wants({("admin", rest[0])})
     assert verb in (verbs.RETAIN, verbs.AUTH), verb
     return _everything("admin")

@@ -36,7 +36,7 @@ MAX_WHY: Final = 512
 _DEFAULTS: Final[list[Any]] = [1, None, None]
 
 
-class Asked(NamedTuple):
+class Doomed(NamedTuple):
     """What a REDACT asks for."""
 
     path: str
@@ -57,7 +57,7 @@ class Done(NamedTuple):
         return [rev, len(self.revs), first, last, self.next]
 
 
-def asked(store: Store, frame: list[Any]) -> Asked | Refusal:
+def asked(store: Store, frame: list[Any]) -> Doomed | Refusal:
     """Return what a well-formed frame asks for."""
     wrong = fields.length(frame, 4, 7)
     if wrong is not None:
@@ -73,7 +73,7 @@ def asked(store: Store, frame: list[Any]) -> Asked | Refusal:
         return refused
     if last is not None and last > store.rev:
         return refusal.future_rev(store.rev, last)
-    return Asked(path, first, store.rev if last is None else last, why)
+    return Doomed(path, first, store.rev if last is None else last, why)
 
 
 def _why(content: Any, limits: Limits) -> Refusal | None:
@@ -90,7 +90,7 @@ def mark(actor: str, time: int, why: str | None) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def redact(store: Store, what: Asked, value: bytes) -> Done:
+def redact(store: Store, what: Doomed, value: bytes) -> Done:
     """Put `value` where the file's values were. Cannot fail."""
     path, first, last, _ = what
     store.redacted.note(path, first, last)
