@@ -24,6 +24,7 @@ from visord.audit.auditor import Silent
 from visord.authority.authority_files import AuthorityFiles
 from visord.authority.handover import Handover
 from visord.authority.office import Office, World
+from visord.authority.renewal import Renewal
 from visord.data import Data
 from visord.environment import Environment, Timer
 from visord.leases.leadership import Leadership
@@ -241,6 +242,15 @@ class Node:
             self.proposer.submit,
             lambda: self.formats.in_force,
         )
+        self.renewal = Renewal(
+            self.office,
+            files,
+            self.engine,
+            lambda: environment.clock_ms() / 1000,
+            time,
+            self._rng.random,
+            environment.background,
+        )
         self.handover = Handover(
             self.office,
             files,
@@ -365,6 +375,7 @@ class Node:
         self.membership.tick()
         self.office.tick()
         self.handover.tick()
+        self.renewal.tick()
         self.formats.tick()
         self.replica_check.tick()
         if self.divergence is not None and self.engine.is_leader and not self.engine.transferring:

@@ -10,5 +10,6 @@ founding         a new directory: identity, authority, first rights
 beginning        the commands, on this machine
 enrolling        a new directory of a machine that joins
 office           the leader makes certificates, the others ask it
+renewal          each member's certificate, while it runs
 handover         the authority's key goes to each voter
 """

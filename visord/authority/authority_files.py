@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from visord.authority.issuing import MAX_PEM, Authority, CertificateError
+from visord.authority.issuing import MAX_PEM, Authority, CertificateError, pem_of, read_certificate
 from visord.storage.disk import Disk, join, read_all, write_atomic
 from visord.storage.errors import DamageError
 
@@ -81,6 +81,15 @@ class AuthorityFiles:
     def keep_member(self, certificate: bytes, authority: bytes, key: bytes) -> None:
         """Put this member's certificate and key there, and between them the authority's certificate."""
         self._write(MEMBER, certificate + authority + key)
+
+    def read_member(self) -> bytes | None:
+        """Return this member's certificate (PEM) without its key, or None. Raises `DamageError`, `OSError`."""
+        if not self._disk.exists(self.member):
+            return None
+        try:
+            return pem_of(read_certificate(read_all(self._disk, self.member, MAX_PEM)))
+        except CertificateError as error:
+            raise _damaged(self.member, error) from error
 
     def _write(self, name: str, data: bytes) -> None:
         write_atomic(self._disk, self.directory, name, (data,))

@@ -179,7 +179,10 @@ class Office:
         self._ask(JOIN, list(asked), reply)
 
     def renew(self, request: bytes, certificate: bytes, reply: Answer) -> None:
-        """Have the certificate of this member made again, for another key."""
+        """Have the certificate of this member made again, for another key: here where the authority's key is."""
+        if self.authority is not None and self.authority.signs:
+            reply(self._renewed(self._consensus.member, request, certificate))
+            return
         self._ask(RENEW, [request, certificate], reply)
 
     def _ask(self, what: str, fields: list[Any], reply: Answer) -> None:
@@ -222,7 +225,7 @@ class Office:
                 lambda yes: self._joins(asked, answer) if yes else answer(NO_KEY._replace(text="no leader"))
             )
         elif what == RENEW and len(arguments) == 2 and all(type(each) is bytes for each in arguments):
-            answer(self._renewed(member, *arguments))
+            answer(self._renewed(member or self._consensus.member, *arguments))
         else:
             answer(bad_request("what", f"{JOIN} or {RENEW}, with its fields", what))
 
@@ -302,11 +305,12 @@ class Office:
             read_request(request)
         except CertificateError as error:
             return _no(str(error))
-        asks = member or self._consensus.member
-        if cluster != self.authority.cluster or not self.authority.made(before) or names.member != asks:
-            return _no(f"the certificate that is to be renewed is not that of member {asks} of this cluster")
-        if all(one.id != asks for one in self._consensus.committed_configuration.members):
-            return _no(f"{asks} is no member (any more)")
+        if cluster != self.authority.cluster or not self.authority.made(before) or names.member != member:
+            return _no(
+                f"the certificate that is to be renewed is not that of member {member} of this cluster"
+            )
+        if all(one.id != member for one in self._consensus.committed_configuration.members):
+            return _no(f"{member} is no member (any more)")
         return self._issued(names, request)
 
 

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from visord.admission import Admission
 from visord.audit.auditor import Silent
+from visord.authority.renewal import Renewal
 from visord.environment import Environment
 from visord.maintenance import Maintenance
 from visord.members.dismissal import Dismissal
@@ -105,6 +106,9 @@ class Node(Protocol):
     def reachable(self) -> bool: ...
 
     @property
+    def renewal(self) -> Renewal: ...
+
+    @property
     def upkeeps(self) -> tuple[Upkeep, ...]: ...
 
     @property
@@ -151,6 +155,7 @@ def _alarms(node: Node) -> Iterator[str]:
             "rights open: whoever reaches this registry may do everything; close it (`visor user set anonymous`) once "
             "there is a user with the role root and a token: see visor/docs/rights.md"
         )
+    yield from node.renewal.alarms()
     for upkeep in node.upkeeps:
         yield from upkeep.alarms(node.environment.clock_ms() / 1000)
     newcomers = node.engine.configuration.newcomers
