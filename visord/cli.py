@@ -227,15 +227,30 @@ def _tell_reading(done: int, of: int) -> None:
 @main.command("recover")
 @click.option("--data-dir", "directory", required=True, type=click.Path(exists=True, file_okay=False))
 @click.option("--i-have-lost-the-majority", "sure", is_flag=True, help="Do it.")
-def recover_command(directory: str, sure: bool) -> None:
+@click.option("--new-root", is_flag=True, help="Only make a new token for root: the last one is lost.")
+@click.option("--token-file", metavar="FILE", help="With --new-root: write the token here (0600).")
+def recover_command(directory: str, sure: bool, new_root: bool, token_file: str | None) -> None:
     """Go on with this stopped node alone, after the majority of its cluster was lost for ever.
 
     Acknowledged writes may be lost by that. Without the flag it only says what would be done, changes nothing, and
     exits 0. Exit 1: there is nothing to recover here.
+
+    With --new-root nothing is lost and nobody is removed: the user root gets a new token, which counts when this member
+    has started again and leads.
     """
     path = Path(directory).resolve()
+    if new_root and sure:
+        raise click.UsageError("--new-root loses no majority: give one of the two")
+    if token_file is not None and not new_root:
+        raise click.UsageError("--token-file belongs to --new-root")
     with _exit_codes(path):
-        _recover(str(path), sure)
+        if new_root:
+            from visord.authority.beginning import new_root as leave
+
+            for line in leave(str(path), token_file):
+                click.echo(line)
+        else:
+            _recover(str(path), sure)
 
 
 def _recover(directory: str, sure: bool) -> None:

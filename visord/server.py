@@ -21,6 +21,7 @@ from visord.admission import CLOSING
 from visord.audit import recorded
 from visord.audit.auditor import Auditor
 from visord.audit.book import ChainBounds
+from visord.authority.new_root import NewRoot
 from visord.ending import end
 from visord.environment import Environment
 from visord.exits import StartRefusedError, refused
@@ -72,6 +73,8 @@ READY_SECONDS = 60.0
 """How long the first sync of a starting node may take."""
 NEWS_SECONDS = 10.0
 """A member that is not ready says why so often."""
+LOOK_SECONDS = 0.5
+"""From one look whether a new token of root can be written to the next."""
 BACKLOG = 1024
 
 
@@ -347,6 +350,7 @@ class Server:
             factory=self._factory,
         )
         door.start(loop)
+        self._look_for_new_root(loop, self._new_root(node))
         backend.authorization.rehearses = self._settings.auth.mode == "log"
         backend.authorization.unix_users = listen.users_by_uid()
         if self._peers is not None and self._peers.certificates is not None:
@@ -360,6 +364,26 @@ class Server:
         make = self._factory.around(door.make_tcp)
         server = await loop.create_server(make, sock=listening, backlog=room.backlog)
         self._servers.append(server)
+
+    def _new_root(self, node: Node) -> NewRoot:
+        environment, engine = node.environment, node.engine
+        return NewRoot(
+            environment.disk,
+            node.directory.path,
+            engine,
+            lambda: node.machine.auth,
+            lambda: node.formats.in_force,
+            environment.loop.time,
+            lambda: node.readiness.reached,
+            lambda answer: node.membership.act("transfer", [node.me.id], answer),
+            node.proposer.submit,
+        )
+
+    def _look_for_new_root(self, loop: asyncio.AbstractEventLoop, new_root: NewRoot) -> None:
+        """Write root's new token, where `visord recover --new-root` has left one, as soon as that can be done."""
+        if new_root.waits and not self._stopped.is_set():
+            new_root.tick()
+            loop.call_later(LOOK_SECONDS, self._look_for_new_root, loop, new_root)
 
     def _upkeeps(self) -> tuple[Upkeep, ...]:
         """Return what certificates are in use: those of clients, and of members."""

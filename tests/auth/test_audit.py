@@ -22,8 +22,8 @@ def members(tmp_path: Path) -> Iterator[Members]:
         yield running
 
 
-def lines(folder: Path, event: str) -> list[dict[str, Any]]:
-    found = [json.loads(line) for file in (folder / "n1" / "audit").iterdir() for line in file.open()]
+def lines(folder: Path, event: str, member: str = "n1") -> list[dict[str, Any]]:
+    found = [json.loads(line) for file in (folder / member / "audit").iterdir() for line in file.open()]
     return [line for line in found if line["event"] == event]
 
 

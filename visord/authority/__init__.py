@@ -6,6 +6,7 @@
 issuing          what it makes for whom: pure
 authority_files  its files in a data directory
 location         where a member is, and the settings that follow from it
+new_root         a token for root, from the machine of a member
 founding         a new directory: identity, authority, first rights
 beginning        the commands, on this machine
 enrolling        a new directory of a machine that joins

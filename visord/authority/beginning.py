@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import random
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from visor._core.address import Address
 from visor._drivers import pinned
-from visor.protocol import codes, verbs
+from visor.protocol import codes, tokens, verbs
 from visor.protocol.frames import Decoder, encode
 from visord import private_file
 from visord.addresses import split
@@ -24,6 +25,7 @@ from visord.authority.enrolling import enrol, read_token, told_fault
 from visord.authority.founding import found
 from visord.authority.issuing import shown_digest
 from visord.authority.location import BeginningError, locate
+from visord.authority.new_root import note
 from visord.naming import not_an_address
 from visord.storage.disk import OsDisk
 
@@ -39,8 +41,7 @@ def init(
     """Found a cluster, and yield what the operator is told. Raises `BeginningError` and what storage raises."""
     path = str(Path(directory).resolve())
     where = locate(name, client, peer, hosts)
-    kept = None if token_file is None else _new_file(token_file)
-    try:
+    with _kept(token_file) as keep:
         founded = found(
             OsDisk(),
             path,
@@ -49,16 +50,7 @@ def init(
             rng=random.SystemRandom(),
             random_bytes=secrets.token_bytes,
         )
-        if kept is not None:
-            os.write(kept, f"{founded.token}\n".encode())
-            os.fsync(kept)
-    except BaseException:
-        if token_file is not None:
-            Path(token_file).unlink(missing_ok=True)
-        raise
-    finally:
-        if kept is not None:
-            os.close(kept)
+        keep(founded.token)
     digest = shown_digest(founded.digest)
     yield f"{where.name} ({founded.member}) is the first member of cluster {founded.cluster}, in {path}"
     yield f"authority {digest}"
@@ -70,6 +62,22 @@ def init(
     yield from _next(path)
     named = "root.token" if token_file is None else token_file
     yield f"  visor login {where.client_told} --token-file {shlex.quote(named)} --ca-digest {digest}"
+
+
+def new_root(directory: str, token_file: str | None) -> Iterator[str]:
+    """Leave a new token for root with a stopped member, and yield what the operator is told. Raises as `init` does."""
+    path = str(Path(directory).resolve())
+    token = tokens.write(secrets.token_bytes(tokens.NUMBER), secrets.token_bytes(tokens.SECRET))
+    with _kept(token_file) as keep:
+        note(OsDisk(), path, token)
+        keep(token)
+    made = tokens.read(token)
+    yield f"root gets a new token, {made.id if made else ''}, when this member has started and leads"
+    if token_file is None:
+        yield "keep it in a file of mode 0600; nobody can tell it again:"
+        yield token
+    else:
+        yield f"it is in {token_file}, and nobody can tell it again"
 
 
 def join(
@@ -162,6 +170,27 @@ class _Member:
 
     def _away(self, error: OSError) -> BeginningError:
         return BeginningError(f"{self._address} cannot be asked: {error}", passes=True)
+
+
+@contextlib.contextmanager
+def _kept(token_file: str | None) -> Iterator[Callable[[str], None]]:
+    """Give what writes a token into a new file (None: nowhere); nothing is left of that when it fails."""
+    kept = None if token_file is None else _new_file(token_file)
+
+    def keep(token: str) -> None:
+        if kept is not None:
+            os.write(kept, f"{token}\n".encode())
+            os.fsync(kept)
+
+    try:
+        yield keep
+    except BaseException:
+        if token_file is not None:
+            Path(token_file).unlink(missing_ok=True)
+        raise
+    finally:
+        if kept is not None:
+            os.close(kept)
 
 
 def _new_file(file: str) -> int:
