@@ -75,7 +75,9 @@ class Dice(Random):
     # -- what is asked about ----------------------------------------------------------------------------------
 
     def path(self) -> str:
-        """Return the path of a file."""
+        """Return the path of a file, now and then one that hangs on a lease."""
+        if self.random() < 0.1:
+            return self.choice([path for paths in ATTACHED.values() for path in paths])
         return "/" + "/".join(self.choice(WORDS) for _ in range(self.randint(1, 3)))
 
     def place(self) -> str:

@@ -129,6 +129,22 @@ class World:
             return False
         return self.rules(user) or all(self._lease(user, message, lease) for lease in wants.leases)
 
+    def named(self, message: list[Any]) -> set[str]:
+        """Return the files that a message changes by name: what hangs on a lease of another user may hang there again,
+        and what takes its place."""
+        if message[0] == verbs.RETRY:
+            return self.named(message[2])
+        if message[0] == verbs.SET:
+            return {message[3]}
+        if message[0] != verbs.TXN:
+            return set()
+        operations = itertools.chain(*message[4:6])
+        return {
+            path
+            for kind, path, *rest in operations
+            if kind == verbs.T_SET or (kind == verbs.T_DELETE and not (rest and rest[0]))
+        }
+
     def _lease(self, user: str, message: list[Any], lease: int) -> bool:
         """A lease is its user's. One of somebody unproven may everybody keep, whose number it knows; to end it takes
         what deleting its files takes, and to look at it what reading them does."""
@@ -136,7 +152,7 @@ class World:
         if owner is None or owner == (self.address if user == "anonymous" else user):
             return True  # where there is none it is told so
         if owner in self.users:
-            return False
+            return not self.named(message).isdisjoint(self.attached.get(lease, ()))
         verb = message[2][0] if message[0] == verbs.RETRY else message[0]
         right = {verbs.REVOKE: "write", verbs.LEASE: "read"}.get(verb)
         return right is None or {(right, path) for path in self.attached.get(lease, ())} <= self.given(user)

@@ -146,6 +146,26 @@ def test_the_lease_of_a_user_is_nobody_elses_but_an_administrators(registry: Reg
     assert code(registry.one(BOSS, [verbs.REVOKE, 1, 0, lease])) == "ok"
 
 
+def test_what_hangs_on_the_lease_of_another_user_is_moved_and_hangs_there_still(registry: Registry) -> None:
+    """A deployer stops an instance: the entry that says so has to go with the host whose lease it is."""
+    _, lease, _ = registry.one(BOSS, [verbs.GRANT, 1, 0, 10_000])
+    for path in ("/apps/live", "/secret"):
+        assert code(registry.one(BOSS, put(path, 0, 0, lease))) == "ok"
+    new, gone = [verbs.T_SET, "/apps/stopping", b"", lease], [verbs.T_DELETE, "/apps/live"]
+    move = [verbs.TXN, 1, 0, [], [gone, new], []]
+    for other in (
+        [verbs.TXN, 1, 0, [], [new], []],
+        [verbs.TXN, 1, 0, [], [new, [verbs.T_DELETE, "/apps", True]], []],
+        [verbs.TXN, 1, 0, [], [new, [verbs.T_DELETE, "/secret"]], []],
+        [verbs.REVOKE, 1, 0, lease],
+    ):
+        assert code(registry.one(CI, other, form=SECRETS)) in ("lease_not_found", "denied"), other
+    assert code(registry.one(CI, move, form=RIGHTS)) == "lease_not_found", "as members of before do"
+    assert code(registry.one(CI, move, form=SECRETS)) == "ok"
+    assert sorted(registry.machine.store.leases.by_id[lease].files) == ["/apps/stopping", "/secret"]
+    assert code(registry.one(CI, put("/apps/stopping", 0, 0, lease), form=SECRETS)) == "ok", "written again"
+
+
 def test_who_may_delete_what_is_attached_ends_a_lease_of_somebody_unproven(registry: Registry) -> None:
     """Else whoever guesses its number, a small one, deletes what it may not write."""
     lease = registry.one(HOST, [verbs.GRANT, 1, 0, 10_000], form=OWNERS)[1]

@@ -214,6 +214,7 @@ EVERY: dict[str, tuple[str, int]] = {
     "user rm": ("other --yes", CLIENT),
     "role ls": ("", CLIENT),
     "role set": ("reader read:/**", CLIENT),
+    "role ready": ("viewer", CLIENT + 25),
     "role rm": ("idle", CLIENT),
     "token ls": ("", CLIENT),
     "token add": ("ci --ttl 1h", CLIENT),

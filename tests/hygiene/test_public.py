@@ -69,7 +69,8 @@ def test_what_is_public_is_documented_and_nothing_else_is(module: str) -> None:
 
 def test_every_public_module_is_documented() -> None:
     modules = {f"visor.{name}" for name, thing in things("visor") if inspect.ismodule(thing)}
-    assert modules == {*DOCUMENTED, "visor.errors"} - {"visor"}
+    documented = {name for name in DOCUMENTED if name.count(".") == 1}
+    assert modules == {*documented, "visor.errors"}
     awaited = {f"visor.aio.{name}" for name, thing in things("visor.aio") if inspect.ismodule(thing)}
     assert awaited == set(AWAITED)
 

@@ -21,6 +21,7 @@ import pytest
 
 import visor
 from tests.node_process import ROOT, NodeProcess
+from visor.registry import roles
 
 pytestmark = pytest.mark.soak
 
@@ -129,6 +130,53 @@ def test_readme_runs_from_top_to_bottom_twice_on_one_server(tmp_path: Path, prog
                 assert "v2" in printed and "v1" in printed
         with visor.dial(server.address) as client:
             assert visor.registry.Registry(client).verify() == []
+    finally:
+        server.stop()
+
+
+FLEET = "Run a fleet"
+PROGRAMS = {"manager": ("host", "10.0.0.1"), "scheduler": ("scheduler", None)}
+"""What runs in the background of the tour, and the ready role that it has; who types has that of an operator."""
+
+
+def with_tokens(text: str, files: dict[str, Path]) -> str:
+    """Return what a reader types on a closed registry: each program has a token of its own."""
+    return re.sub(
+        r"^python -m visor\.registry\.procman (\w+)",
+        lambda found: f"VISOR_TOKEN_FILE={files[found[1]]} {found[0]}",
+        text,
+        flags=re.MULTILINE,
+    )
+
+
+def test_the_fleet_runs_on_a_closed_registry_with_the_ready_roles(
+    tmp_path: Path, programs: dict[str, str]
+) -> None:
+    server = NodeProcess(None, arguments=["dev", "--listen", "127.0.0.1:0"]).start()
+    try:
+        with visor.dial(server.address) as boss:
+            boss.auth.set_user("boss", ["root"])
+            files = {}
+            for user, (kind, of) in {**PROGRAMS, "typist": ("operator", None)}.items():
+                boss.auth.set_role(user, roles.ready(kind, of))
+                boss.auth.set_user(user, [user])
+                files[user] = tmp_path / f"{user}.token"
+                files[user].touch(0o600)
+                files[user].write_text(boss.auth.add_token(user))
+            boss.auth.set_user("anonymous", [])
+        environment = {
+            **programs,
+            "VISOR_ADDR": server.address,
+            "VISOR_TOKEN_FILE": str(files["typist"]),
+        }
+        for _, language, text in [one for one in blocks() if one.section == FLEET]:
+            if language == "python":
+                run_python(text.replace("localhost:8046", server.address), tmp_path, environment)
+                continue
+            typed = with_tokens(text, files)
+            assert all(str(files[name]) in typed for name in PROGRAMS)
+            printed = run_shell(typed, environment)
+            assert "\trunning\tweb\t" in printed
     finally:
         server.stop()
 

@@ -299,7 +299,7 @@ def smallest(types: frozenset[EventType] | None) -> select.Selector:
     outside = {each for each in types or () if each.value.startswith(("service", "endpoint", "unknown"))}
     if types is not None and not outside:
         return select.tree(layout.APPS)
-    return select.tree("/")
+    return select.any_of(select.tree(layout.APPS), select.tree(layout.SERVICES))
 
 
 def changed(change: Any) -> Changed:

@@ -17,6 +17,8 @@ from visor.cli.settings import Settings
 from visor.cli.wording import counted
 
 RIGHT = click.Choice(RIGHTS)
+READY = ("viewer", "operator", "scheduler", "deployer", "host")
+"""The ready roles of `visor.registry.roles`, which is only loaded where one is made."""
 
 
 def _grants(context: click.Context, parameter: click.Parameter, words: tuple[str, ...]) -> tuple[Grant, ...]:
@@ -220,6 +222,37 @@ def role_set_command(settings: Settings, name: str, grants: tuple[Grant, ...], *
     output.result({"role": name, "grants": short}, name, f"{name}: {' '.join(short) or 'no grants'}")
 
 
+@command("ready")
+@click.argument("kind", type=click.Choice(READY))
+@click.argument("of", required=False, metavar="[APP|HOST]")
+@click.option("--as", "name", metavar="NAME", help="The role's name [KIND, or KIND-APP, KIND-HOST].")
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what it would grant.")
+@author_options
+def role_ready_command(
+    settings: Settings, kind: str, of: str | None, name: str | None, dry_run: bool, **options: Any
+) -> None:
+    """Make a ready role of the domain: what its KIND needs for its whole job, below --root where there is one.
+
+    \b
+      visor role ready operator                 everything in the domain
+      visor role ready deployer web             the app web: revisions, process types, variables, scaling
+      visor role ready host 10.0.0.1            the process manager there, and what is announced from there
+      visor role ready scheduler                replacing instances that ended
+      visor role ready viewer                   to see all of the domain
+    """
+    from visor.registry import roles
+
+    output = Output(settings)
+    name = name or "-".join(filter(None, (kind, of)))
+    with connect(settings, options["actor"]) as client:
+        grants = roles.ready(kind, of, root=client.root)
+        if not dry_run:
+            client.auth.set_role(name, grants, note=options["note"])
+    short = _short(grants)
+    shape = {"role": name, "grants": short, "dry_run": dry_run}
+    output.result(shape, name, "\n  ".join([f"{name}:", *short]))
+
+
 @command("rm")
 @click.argument("name")
 @author_options
@@ -294,7 +327,7 @@ def token_revoke_command(settings: Settings, token: str, **options: Any) -> None
 auth_command.add_command(can_command)
 for _each in (user_ls_command, user_set_command, user_password_command, user_rm_command):
     user_command.add_command(_each)
-for _each in (role_ls_command, role_set_command, role_rm_command):
+for _each in (role_ls_command, role_set_command, role_ready_command, role_rm_command):
     role_command.add_command(_each)
 for _each in (token_ls_command, token_add_command, token_revoke_command):
     token_command.add_command(_each)

@@ -9,7 +9,9 @@ nothing, not even what everybody has.
 
 A refusal says what is missing and nothing of what is there: it is the same whether or not there is such a file. A lease
 of another user is not there. One of somebody unproven is everybody's who knows its number, but whoever did not grant it
-ends it only where it may delete what is attached to it, and looks at it only where it may read that.
+ends it only where it may delete what is attached to it, and looks at it only where it may read that. A write that
+changes, by name, a file that is attached to a lease of another user may attach to it what it writes: a deployer stops
+an instance, whose entries still go with its host.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from typing import Final
 
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
+from visor.protocol.verbs import SEL_PATH
 from visord.state.auth.auth_store import EVERYTHING, AuthStore
 from visord.state.auth.effort import Effort
-from visord.state.auth.grant import ADMIN
-from visord.state.auth.needs import Past, ever, needs
+from visord.state.auth.grant import ADMIN, WRITE
+from visord.state.auth.needs import Needs, Past, ever, needs
 from visord.state.auth.principal import ANONYMOUS, credential_of, is_of, user_of
 from visord.state.auth.rights import Rights
 from visord.state.lease import Lease
@@ -79,28 +82,36 @@ class Judge:
         if missing is not None:
             return TOO_MUCH if effort.over else denied(str(missing))
         if needed.leases and not rights.covers(ADMIN, EVERYTHING, effort):
-            right = needed.attached if attached else None
-            for lease in needed.leases:
-                refused = self._lease(rights, owner, lease, right, effort)
+            for number in needed.leases:
+                lease = self._find_lease(number)
+                if lease is None or lease.owner == owner:
+                    continue
+                if not attached:
+                    refused = None if is_of(lease.owner, owner) else lease_not_found(number)
+                elif is_of(lease.owner, owner):
+                    refused = _unproven(rights, lease, needed.attached, effort)
+                else:
+                    refused = None if _changes(needed, lease) else lease_not_found(number)
                 if refused is not None:
                     return refused
         return None
 
-    def _lease(
-        self, rights: Rights, owner: str, number: int, right: str | None, effort: Effort
-    ) -> Refusal | None:
-        lease = self._find_lease(number)
-        if lease is None or lease.owner == owner:
-            return None
-        if not is_of(lease.owner, owner):
-            return lease_not_found(number)
-        if right is None:
-            return None
-        effort.left -= rights.price * len(lease.files)
-        if effort.over:
-            return TOO_MUCH
-        # Also here: that it is there, and what is attached to it, may not be known.
-        return None if all(rights.may(right, path) for path in lease.files) else lease_not_found(number)
+
+def _unproven(rights: Rights, lease: Lease, right: str | None, effort: Effort) -> Refusal | None:
+    """Return why a lease that nobody has proven to have granted is not for who has these rights."""
+    if right is None:
+        return None
+    effort.left -= rights.price * len(lease.files)
+    if effort.over:
+        return TOO_MUCH
+    # That it is there, and what is attached to it, may not be known either.
+    return None if all(rights.may(right, path) for path in lease.files) else lease_not_found(lease.id)
+
+
+def _changes(needed: Needs, lease: Lease) -> bool:
+    """Tell whether a message changes a file by name that is attached to a lease."""
+    written = (need.selector for need in needed.grants if need.right == WRITE)
+    return any(selector.kind == SEL_PATH and selector.base in lease.files for selector in written)
 
 
 def denied(missing: str) -> Refusal:
