@@ -22,7 +22,7 @@ from visor._core.dataclass import dataclass
 from visor._core.root import Root
 from visor._core.shown import shown
 from visor.protocol import verbs
-from visor.select import Selector, glob, path, tree
+from visor.select import Selector, any_of, glob, path, tree
 from visor.values import instant
 
 READ: Final = "read"
@@ -170,6 +170,21 @@ class Verdict:
         return self.allowed
 
 
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What of some files is granted; true and false as a condition: whether anything is."""
+
+    selector: Selector | None
+    """What to ask for in their place: all of it that is granted; None: nothing is."""
+    whole: bool
+    """It is all that was asked for."""
+    left_out: bool
+    """There may be more that is granted, which no selector says: ask for it by name."""
+
+    def __bool__(self) -> bool:
+        return self.selector is not None
+
+
 # -- from the wire ----------------------------------------------------------------------------------------
 def grant_from_wire(row: list[Any]) -> Grant:
     """Return the grant that a row tells."""
@@ -218,6 +233,25 @@ def verdict_from_wire(told: dict[str, Any]) -> Verdict:
     return Verdict(told["allowed"], tuple(told["roles"]), told["missing"])
 
 
+def granted_from_wire(told: dict[str, Any], root: Root) -> Granted:
+    """Return the answer to `narrow`, with the paths that a client of this root says."""
+    parts = [_part(raw, root) for raw in told["selectors"]]
+    selector = any_of(*parts) if len(parts) > 1 else parts[0] if parts else None
+    return Granted(selector, told["whole"], told["left_out"])
+
+
+def _part(raw: list[Any], root: Root) -> Selector:
+    kind, text, *rest = raw
+    if kind == verbs.SEL_ANY:
+        return any_of(*(_part(each, root) for each in text))
+    end = rest[0] if rest else None
+    return Selector(
+        kind,
+        root.relative(text),
+        None if end is None or not end.startswith(f"{root.text.rstrip('/')}/") else root.relative(end),
+    )
+
+
 def _when(ms: int) -> datetime | None:
     return instant(ms) if ms else None
 
@@ -234,6 +268,7 @@ def grant_rows(grants: Iterable[Grant]) -> list[list[Any]]:
 
 __all__ = [
     "Grant",
+    "Granted",
     "Identity",
     "JoinTokenInfo",
     "RIGHTS",

@@ -152,7 +152,7 @@ _Draw = Callable[[Dice], list[Any]]
 
 _SCANNED: Final[tuple[dict[str, bool], ...]] = ({}, {"keys": True}, {"count": True}, {"reverse": True})
 _LOGGED: Final[tuple[dict[str, bool], ...]] = ({}, {"previous": True}, {"keys": True})
-_QUESTIONS: Final = ("whoami", "can", "roles", "users", "tokens")
+_QUESTIONS: Final = ("whoami", "can", "narrow", "roles", "users", "tokens")
 
 _DRAWN: Final[dict[int, tuple[int, _Draw]]] = {
     verbs.PING: (0, lambda dice: []),

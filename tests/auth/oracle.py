@@ -236,7 +236,7 @@ def wanted(message: list[Any]) -> Wants:
     if verb in (verbs.STATUS, verbs.LEASES, verbs.MEMBERS):
         return _everything("read")
     if verb == verbs.ACCESS:
-        mine = rest[0] in ("whoami", "can") and "user" not in rest[1]
+        mine = rest[0] in ("whoami", "can", "narrow") and "user" not in rest[1]
         return Wants(set(), known=False) if mine else _everything("admin")
     if verb == verbs.PASSWORD:
         return Wants(set(), known=rest[0] != "prove")

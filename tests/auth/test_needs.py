@@ -32,6 +32,7 @@ ROWS: Final[list[Row]] = [
     ("leases", [verbs.LEASES, 1], ["read on /**"], (), True),
     ("who am I", [verbs.ACCESS, 1, "whoami"], [], (), False),
     ("may I", [verbs.ACCESS, 1, "can", {"right": "read", "selector": TREE}], [], (), False),
+    ("what of it", [verbs.ACCESS, 1, "narrow", {"rights": ["read"], "selector": TREE}], [], (), False),
     ("may somebody", [verbs.ACCESS, 1, "can", {"user": "ci"}], ["admin on /**"], (), True),
     ("prove by a password", [verbs.PASSWORD, 1, "prove", "ci", "it"], [], (), False),
     ("digest of a password", [verbs.PASSWORD, 1, "digest", "it"], [], (), True),

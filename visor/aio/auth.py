@@ -19,7 +19,9 @@ from visor._core.public import public
 from visor._core.shown import shown
 from visor._drivers.environment import random_bytes
 from visor.auth import (
+    RIGHTS,
     Grant,
+    Granted,
     Identity,
     JoinTokenInfo,
     RevokedCertificate,
@@ -28,6 +30,7 @@ from visor.auth import (
     User,
     Verdict,
     grant_rows,
+    granted_from_wire,
     identity_from_wire,
     join_token_from_wire,
     revoked_from_wire,
@@ -73,6 +76,25 @@ class Auth:
         if user is not None:
             arguments["user"] = user
         return verdict_from_wire(await self._ask("can", arguments, timeout))
+
+    async def granted(self, files: str | Selector, *rights: str, timeout: float | None = None) -> Granted:
+        """Return what of these files all of these rights (`read`, where none is given) are granted on to this client.
+
+        A request that goes beyond what is granted is refused as a whole. Ask for what this returns in its place:
+
+            mine = await client.auth.granted("/**")
+            async for file in client.scan(mine.selector): ...
+
+        `files` is what a scan takes, below the root of the client; what comes back can be given to scan, watch, count,
+        history and diff (those of the past with the rights `read` and `history`). TooLarge where more than 32
+        selectors would be needed: ask for less.
+        """
+        wrong = [right for right in rights if right not in RIGHTS]
+        if wrong:
+            raise ValueError(f"a right is one of {', '.join(RIGHTS)}, not {shown(wrong[0])}")
+        root = self._client.channel.root
+        arguments = {"rights": list(rights) or ["read"], "selector": root.selector(files)}
+        return granted_from_wire(await self._ask("narrow", arguments, timeout), root)
 
     async def roles(self, *, timeout: float | None = None) -> tuple[Role, ...]:
         """Return all roles, by name."""

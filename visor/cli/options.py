@@ -297,6 +297,7 @@ def selector_options(function: F) -> F:
         click.option(
             "--children", metavar="DIR", help="Files directly in DIR.", shell_complete=complete_directory
         ),
+        click.option("--granted", is_flag=True, help="Of that, what you may read; the rest is left out."),
     )
     for option in reversed(options):
         function = option(function)

@@ -9,11 +9,14 @@ from visor import select
 from visor.cli import moment
 from visor.cli.problem import Problem
 from visor.cli.settings import MOST, Settings
+from visor.errors import Denied
 from visor.protocol.limits import SELECTORS
+from visor.protocol.verbs import SEL_TREE
 from visor.select import Selector
 
 if TYPE_CHECKING:
     from visor.blocking import Client
+    from visor.cli.output import Output
 
 LATEST = ("latest", "now", "head")
 
@@ -47,6 +50,29 @@ def rev_of(client: Client[bytes], settings: Settings, text: str) -> int:
         raise Problem(
             f"{text!r} names no rev; write a number, 'latest', a time like 2026-03-01T12:00:00Z, or 10m (ago)"
         ) from None
+
+
+def within_grants(
+    client: Client[bytes], output: Output, what: Selector, wanted: Sequence[str], on: bool
+) -> Selector:
+    """Return what of a selection is granted, with `--granted`, and say what that is. Denied where nothing is."""
+    if not on:
+        return what
+    found = client.auth.granted(what, *wanted)
+    if found.selector is None:
+        raise Denied(
+            f"denied: nothing of that is granted to you ({', '.join(wanted)})", missing=" and ".join(wanted)
+        )
+    if not found.whole:
+        more = "; there may be more that no selector says" if found.left_out else ""
+        output.notice(f"only what is granted: {_words(found.selector)}{more}")
+    return found.selector
+
+
+def _words(what: Selector) -> str:
+    """Return a selection as people type it."""
+    parts = what.parts or (what,)
+    return ", ".join(f"{part.text.rstrip('/')}/**" if part.kind == SEL_TREE else part.text for part in parts)
 
 
 def subtree(text: str) -> Selector:

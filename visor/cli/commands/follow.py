@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from visor import select
 from visor.cli import views
 from visor.cli.child import Child
 from visor.cli.connect import connect
@@ -15,7 +16,7 @@ from visor.cli.display import Display, chosen
 from visor.cli.options import CHILD, POSITIVE, REV, ChildCommand, command, glob_argument, selector_options
 from visor.cli.output import Output
 from visor.cli.problem import Problem
-from visor.cli.reading import past, selection
+from visor.cli.reading import past, selection, within_grants
 from visor.cli.settings import Settings
 from visor.errors import DeadlineExceeded
 from visor.select import Selector
@@ -78,7 +79,7 @@ def watch_command(settings: Settings, /, **options: Any) -> None:
     display = chosen(settings)
     words = click.get_current_context().meta.get(CHILD)
     child = Child(words, options["keep_going"], settings) if words is not None else None
-    with connect(settings) as client, _open(client, settings, options) as watch:
+    with connect(settings) as client, _open(client, settings, output, options) as watch:
         output.notice(f"watching from rev {watch.rev + 1}; Ctrl-C ends it")
         if options["state"]:
             _hand_over_state(output, child, watch, display)
@@ -91,13 +92,14 @@ def watch_command(settings: Settings, /, **options: Any) -> None:
                 child.run(view.shape(commit), commit)
 
 
-def _open(client: Client[bytes], settings: Settings, options: dict[str, Any]) -> Watch[bytes]:
-    what = _what(options)
+def _open(client: Client[bytes], settings: Settings, output: Output, options: dict[str, Any]) -> Watch[bytes]:
     rev = past(client, settings, options["rev"], options["moment"])
+    wanted = ("read",) if rev is None else ("read", "history")
+    what = within_grants(client, output, _what(options) or select.tree("/"), wanted, options["granted"])
     if options["moment"] is not None and rev is not None:
         rev += 1  # `rev` was there at that time; what came after it is asked for
     return client.watch(
-        what if what is not None else "/**",
+        what,
         rev,
         previous=options["previous"],
         kinds=options["kinds"],
@@ -182,7 +184,11 @@ def wait_command(settings: Settings, **options: Any) -> None:
     seconds = settings.deadline(None)
     with (
         connect(settings) as client,
-        client.watch(what, options["rev"], kinds=options["kinds"]) as watch,
+        client.watch(
+            within_grants(client, output, what, ("read",), options["granted"]),
+            options["rev"],
+            kinds=options["kinds"],
+        ) as watch,
     ):
         try:
             commit = watch.next(timeout=seconds)

@@ -26,7 +26,7 @@ from visor.cli.options import (
 )
 from visor.cli.output import Output
 from visor.cli.problem import Problem
-from visor.cli.reading import past, selection
+from visor.cli.reading import past, selection, within_grants
 from visor.cli.settings import Settings
 from visor.cli.wording import counted
 from visor.errors import DecodeError, NotFound
@@ -217,7 +217,10 @@ def scan_command(settings: Settings, **options: Any) -> None:
         raise Problem("give a GLOB, --path, --prefix or --children; '/**' matches everything")
     stale, values = options["stale"], options["values"]
     with connect(settings) as client:
-        at = _fixed(client, past(client, settings, options["rev"], options["moment"]), stale, output)
+        named = past(client, settings, options["rev"], options["moment"])
+        wanted = ("read",) if named is None else ("read", "history")
+        what = within_grants(client, output, what, wanted, options["granted"])
+        at = _fixed(client, named, stale, output)
         if options["count"]:
             count = client.count(what, at=at, stale=stale)
             output.result({"rev": at, "count": count}, str(count), counted(count, "file"))

@@ -50,7 +50,7 @@ def tokens(glob: str) -> list[str]:
     return [DEEP if piece.startswith(DEEP) else piece for piece in _TOKENS.findall(glob)]
 
 
-class Granted:
+class GrantedGlobs:
     """The union of some globs as one automaton: its places are the bits of a number.
 
     Each glob takes one place a token, and one behind the last, where it is complete.
@@ -125,7 +125,7 @@ def left_out(asked: str, globs: Sequence[str], effort: Effort) -> str | None:
     effort.left -= 2 * size
     if size > MOST or effort.over:
         return ""
-    granted = Granted(near)
+    granted = GrantedGlobs(near)
     known = granted.letters | {token for token in pattern if len(token) == 1 and token not in (ANY, RUN)}
     return _search(pattern, granted, [*sorted(known | {"/"}), _another(known)], effort)
 
@@ -143,7 +143,7 @@ class _State(NamedTuple):
     last: int
 
 
-def _search(pattern: list[str], granted: Granted, letters: list[str], effort: Effort) -> str | None:
+def _search(pattern: list[str], granted: GrantedGlobs, letters: list[str], effort: Effort) -> str | None:
     begin = _State(0, granted.begin, BEGIN)
     came: dict[_State, tuple[_State, str] | None] = {begin: None}
     """How each state was reached: from which, by which letter."""
@@ -166,7 +166,7 @@ def _search(pattern: list[str], granted: Granted, letters: list[str], effort: Ef
 
 
 def _following(
-    state: _State, token: str, granted: Granted, letters: list[str]
+    state: _State, token: str, granted: GrantedGlobs, letters: list[str]
 ) -> Iterator[tuple[str, _State]]:
     place, granted_at, last = state
     if token in (RUN, DEEP):

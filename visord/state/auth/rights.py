@@ -57,8 +57,8 @@ class Extent:
         self._paths = frozenset(paths)
         self._trees = frozenset(trees)
         self._globs = tuple(globs.values())
-        trees_as_globs = (text for tree in sorted(trees) for text in (tree, f"{tree}/**"))
-        self._texts = (*sorted(paths), *trees_as_globs, *globs)
+        treesas_globs = (text for tree in sorted(trees) for text in (tree, f"{tree}/**"))
+        self._texts = (*sorted(paths), *treesas_globs, *globs)
         self.price = 1 if self.everything else LOOK + sum(map(_price, globs))
         """Steps that it takes to look for a path, about."""
 
@@ -95,6 +95,11 @@ class Extent:
             end = path.rfind("/", 0, end)
         return False
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The files, as globs."""
+        return ("/**",) if self.everything else self._texts
+
     def covers(self, selector: Selector, effort: Effort) -> bool:
         """Tell whether all files that a selector can mean are among them, as far as the effort goes."""
         effort.left -= self.price
@@ -112,7 +117,7 @@ class Extent:
             return True
         if selector.kind == SEL_TREE and not self._among(f"{selector.base.rstrip('/')}/{STRANGE}"):
             return False
-        return all(left_out(text, self._texts, effort) is None for text in _as_globs(selector))
+        return all(left_out(text, self._texts, effort) is None for text in as_globs(selector))
 
     def _covers_range(self, selector: Selector) -> bool:
         """A range is covered by one tree that holds both its ends, or by none."""
@@ -132,10 +137,13 @@ def upwards(path: str) -> Iterator[str]:
     yield ROOT
 
 
-def _as_globs(selector: Selector) -> list[str]:
+def as_globs(selector: Selector) -> list[str]:
+    """Return the globs that mean together what one selector does, which is no range."""
     base = selector.base.rstrip("/")
     if selector.kind == SEL_TREE:
         return [selector.base, f"{base}/**"] if base else ["/**"]
+    if selector.kind == SEL_PATH:
+        return [selector.base]
     return [f"{base}/*"] if selector.kind == SEL_CHILDREN else [selector.globs[0].text]
 
 
@@ -168,6 +176,10 @@ class Rights:
     def covers(self, right: str, selector: Selector, effort: Effort) -> bool:
         """Tell whether the right is granted on all that a selector can mean, as far as the effort goes."""
         return self._extents[right].covers(selector, effort)
+
+    def texts(self, right: str) -> tuple[str, ...]:
+        """Return the globs on which a right is granted."""
+        return self._extents[right].texts
 
     def missing(self, needs: Iterable[Grant], effort: Effort) -> Grant | None:
         """Return the first need that goes beyond what is granted; None: none does."""

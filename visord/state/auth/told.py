@@ -4,6 +4,9 @@
                                                           "roles": ["deployer"], "grants": [["write", [1, "/apps"]]]}
     can     {"right": "write", "selector": [0, "/apps/web"], "user": "ci"}
                                                      ->  {"allowed": true, "roles": ["deployer"], "missing": nil}
+    narrow  {"rights": ["read"], "selector": [1, "/"]}
+                                                     ->  {"selectors": [[1, "/apps"], [0, "/hosts/a"]], "whole": false,
+                                                          "left_out": false}     what of it the rights are granted on
     roles   {}                                       ->  [["deployer", [["write", [1, "/apps"]]]], ...]
     users   {}                                       ->  [["ci", ["deployer"], false], ...]     has it a password?
     tokens  {}                                       ->  [["k3x9q2mv7a", "ci", 0, 1764400000000, "laptop"], ...]
@@ -18,15 +21,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from visor.protocol.limits import Limits
+from visor.protocol.limits import SELECTORS, Limits
 from visord.state.auth.auth_store import AuthStore
 from visord.state.auth.effort import MESSAGE, Effort
-from visord.state.auth.grant import Grant, parse_grant
+from visord.state.auth.grant import RIGHTS, Grant, parse_grant
+from visord.state.auth.narrowing import narrow
 from visord.state.auth.principal import ANONYMOUS, credential_of, user_of
 from visord.state.auth.rights import Rights
-from visord.state.refusal import Refusal, bad_request
+from visord.state.refusal import Refusal, bad_request, too_large
+from visord.state.selector import parse
 
-OWN: Final = frozenset({"whoami", "can"})
+OWN: Final = frozenset({"whoami", "can", "narrow"})
 """Questions that somebody may ask about itself."""
 
 
@@ -84,6 +89,23 @@ def _can(table: AuthStore, author: str, arguments: Mapping[str, Any], limits: Li
     }
 
 
+def _narrow(table: AuthStore, author: str, arguments: Mapping[str, Any], limits: Limits) -> Any:
+    selector = parse(arguments["selector"], limits)
+    if isinstance(selector, Refusal):
+        return selector
+    wanted = arguments["rights"]
+    if (
+        type(wanted) is not list
+        or not 1 <= len(wanted) <= len(RIGHTS)
+        or not all(each in RIGHTS for each in wanted)
+    ):
+        return bad_request("rights", f"a list of {', '.join(RIGHTS)}", wanted)
+    found = narrow(table.rights(user_of(author) or ANONYMOUS), wanted, selector, Effort(MESSAGE))
+    if len(found.parts) > SELECTORS:
+        return too_large("selectors that are granted: ask for less at once", SELECTORS, len(found.parts))
+    return {"selectors": found.parts, "whole": found.whole, "left_out": found.left_out}
+
+
 def _by_which(table: AuthStore, user: str, wanted: Grant, effort: Effort) -> list[str]:
     """Return the first role that is enough by itself, as far as the effort goes, or all that together are."""
     roles = _roles_of(table, user)
@@ -125,6 +147,7 @@ _Question = Callable[[AuthStore, str, Mapping[str, Any], Limits], Any]
 _QUESTIONS: Final[dict[str, tuple[_Question, frozenset[str], frozenset[str]]]] = {
     "whoami": (_whoami, frozenset(), frozenset()),
     "can": (_can, frozenset({"right", "selector"}), frozenset({"user"})),
+    "narrow": (_narrow, frozenset({"rights", "selector"}), frozenset()),
     "roles": (_role_list, frozenset(), frozenset()),
     "users": (_user_list, frozenset(), frozenset()),
     "tokens": (_token_list, frozenset(), frozenset()),
