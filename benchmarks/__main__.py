@@ -47,6 +47,7 @@ BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "domain": ("the domain with 100 000 instances: times and requests", _module("domain")),
     "mirrors": ("a mirror's reads; 1 000 mirrors of 10 000 keys on three nodes", _module("mirrors")),
     "client": ("the client library, blocking and asyncio, beside bare exchanges", _module("client")),
+    "rights": ("a node whose rights are off beside one that judges every request", _module("rights")),
     "tls": ("the same bytes within TLS: a bare echo, a node, a node in clear; handshakes", _module("tls")),
 }
 
