@@ -166,6 +166,8 @@ class Revocation(NamedTuple):
 
 OUTSIDER: Final = "hostile"
 """The actor of those who mean harm: nobody keeps count of what they write."""
+UNPROVEN: Final = "anonymous/"
+"""Before the actor of who proves nothing, once there are users."""
 FUZZ: Final = "fuzz"
 """The actor of strange frames: one of them may greet a node in its own name."""
 
@@ -218,7 +220,7 @@ class History:
 def token_of(commit: Commit) -> str | None:
     """Return the token of the write that made a commit; None when it names none, or nobody is asked for it."""
     note, changes = commit[3], commit[4]
-    if commit[2] in (OUTSIDER, FUZZ):
+    if commit[2].removeprefix(UNPROVEN) in (OUTSIDER, FUZZ):
         return None
     if note:
         return note

@@ -1051,7 +1051,7 @@ class Client(BaseClient[T]):
 
         Those that the revs from `first` to `last` (the latest) wrote: in their place stands a mark that says who took
         them out, when, and `why`. Revs, sizes and authors stay. It cannot be undone. Members then remove what their
-        files hold of it (`visor status` tells `redactions_owed`). Whoever has read a value before has it still: change
+        files hold of it (`Status.redactions_owed`). Whoever has read a value before has it still: change
         the secret first.
         """
         full = self._path(path)

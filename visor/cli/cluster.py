@@ -79,7 +79,7 @@ def report_shape(report: Report) -> dict[str, Any]:
     status = report.status or {}
     told = (
         *("server", "term", "applied", "committed", "durable", "rev", "files", "watches", "log_bytes"),
-        *("format", "format_waits_for"),
+        *("format", "format_waits_for", "redactions_owed"),
     )
     return {
         **member_shape(report.member),
@@ -117,6 +117,9 @@ def reports() -> View[Report]:
 def _waits(report: Report) -> str:
     """Return what an upgrade waits for, as far as this member knows."""
     names = (report.status or {}).get("format_waits_for")
+    owed = report.number("redactions_owed")
+    if owed:
+        return f"redacted values are removed from its files ({owed} owed)"
     if not isinstance(names, list) or not names:
         return ""
     return f"commands keep format {report.number('format')} until these are upgraded: {', '.join(map(str, names))}"

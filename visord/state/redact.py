@@ -150,7 +150,7 @@ def load(store: Store, row: list[Any]) -> None:
 
 def cannot_restore(path: str, rev: int) -> Refusal:
     """What a REVERT meets that would have to write a value which is not there any more."""
-    expected, actual = "a rev whose values are there", f"one that sees what rev {rev} wrote: it was redacted"
+    expected, actual = "a rev without values that were redacted", f"one that brings back {path} of rev {rev}"
     details = {"field": "to_rev", "expected": expected, "actual": actual, "path": path, "rev": rev}
     return Refusal(
         "bad_request",

@@ -324,7 +324,10 @@ class Sessions:
             self._forget(session)
 
     def lose(self, revs: frozenset[int]) -> None:
-        """Forget what transactions have read of what these revs wrote: a retry is told that they were committed."""
+        """Forget what transactions have read of what these revs wrote: a retry is told that they were committed.
+
+        All that sessions keep is looked at: a fifth of a second where that is all that may be (`MAX_BYTES`).
+        """
         if not revs:
             return
         for session in self._by_id.values():

@@ -31,7 +31,7 @@ def redact_command(
     """Replace the values that PATH had by a mark: who took them out, when and why. It cannot be undone.
 
     Revs, sizes and authors stay, the latest value goes as well: write a new one first. Then each member removes what
-    its log and its checkpoints hold of it; 'visor status' tells redactions_owed until that is done. Whoever has read a
+    its log and its checkpoints hold of it; 'visor cluster status' says who is not done yet. Whoever has read a
     value has it still. It needs the right admin on PATH.
     """
     output = Output(settings)
