@@ -135,10 +135,13 @@ class JoinTokenInfo:
     """What the member will be called; "": as it likes."""
     hosts: tuple[str, ...]
     """To which its certificate may be made out; none: to those that no other member has."""
+    learner: bool
+    """The member will get no vote by itself."""
     created: datetime
     by: str
     """The user who made it."""
     expires: datetime
+    """Until when it can be used, or whom it was used for be taken in."""
     member: str
     """The id of the member that it was used for; "": of none yet."""
 
@@ -218,8 +221,8 @@ def revoked_from_wire(row: list[Any]) -> RevokedCertificate:
 
 def join_token_from_wire(row: list[Any]) -> JoinTokenInfo:
     """Return what a row tells of a token to join."""
-    number, name, hosts, expires, created, by, member = row
-    return JoinTokenInfo(number, name, tuple(hosts), instant(created), by, instant(expires), member)
+    number, name, hosts, learner, expires, created, by, member = row
+    return JoinTokenInfo(number, name, tuple(hosts), learner, instant(created), by, instant(expires), member)
 
 
 def identity_from_wire(told: dict[str, Any]) -> Identity:

@@ -230,9 +230,12 @@ class Node:
     def _assemble_authority(self, first_id: int) -> None:
         """Put together what makes certificates, or asks the leader for them: within TLS alone."""
         environment, time = self.environment, self._loop.time
-        self.authority_files = files = AuthorityFiles(environment.disk, self.directory.path)
+        files = AuthorityFiles(environment.disk, self.directory.path)
+        trusted = self._settings.peers.tls_ca
+        # Where members bring certificates of another authority, the own one is of no use.
+        mine = trusted is None or str(trusted) == files.certificate
         self.office = Office(
-            files.read(),
+            files.read() if mine else None,
             self.engine,
             lambda member, message: self.peers.certified(member) and self.send(member, message),
             World(environment.clock_ms, time, self._rng.getrandbits),
@@ -251,6 +254,7 @@ class Node:
             self._rng.random,
             environment.background,
         )
+        self.membership.expected = self.office.expected
         self.handover = Handover(
             self.office,
             files,

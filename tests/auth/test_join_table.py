@@ -81,6 +81,11 @@ def test_a_token_that_has_expired_or_was_revoked_lets_nobody_in(table: AuthStore
     assert isinstance(late, Refusal)
     assert "it expired 0 s ago" in late.text
     assert use(table, now=NOW + 3_599_999) is None
+    assert isinstance(use(table, OTHER, now=NOW + 3_600_000), Refusal)
+    (used,) = table.joins  # there for a day: so long the machine may be taken in
+    assert used.expires == NOW + 3_599_999 + MAX_TTL
+    assert table.joins.used_for(MEMBER) == used
+    assert table.joins.used_for(OTHER) is None
     assert table.change("revoke_join", {"id": "abcdefgh"}, NOW) is None
     assert isinstance(use(table), Refusal)
 
@@ -105,7 +110,7 @@ def test_there_are_few_and_those_that_are_of_no_use_give_their_place() -> None:
     [
         {"id": "short"}, {"id": 7}, {"digest": b"d"}, {"digest": "d" * 32}, {"name": "a b"}, {"name": None},
         {"hosts": "n2"}, {"hosts": ["N2"]}, {"hosts": ["*.example"]}, {"hosts": ["n"] * 17}, {"hosts": [7]},
-        {"ttl": 0}, {"ttl": MAX_TTL + 1}, {"ttl": "1h"}, {"more": 1},
+        {"learner": 1}, {"ttl": 0}, {"ttl": MAX_TTL + 1}, {"ttl": "1h"}, {"more": 1},
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_and_changes_nothing(table: AuthStore, wrong: dict[str, Any]) -> None:

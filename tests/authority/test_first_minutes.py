@@ -7,6 +7,7 @@ else is what the page says.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import re
 import socket
@@ -21,7 +22,12 @@ import pytest
 
 from tests.node_process import ROOT
 from tests.patience import PATIENCE, eventually
-from visord.authority.issuing import Authority
+from visord.authority.authority_files import AuthorityFiles
+from visord.authority.founding import make_directory
+from visord.authority.issuing import Authority, MemberNames, key_pem, new_key, read_request, request_of
+from visord.authority.location import SETTINGS, locate, settings_text
+from visord.storage.directory import Identity, write_identity
+from visord.storage.disk import OsDisk
 
 PAGE = ROOT / "visor" / "docs" / "first-minutes.md"
 BLOCK = re.compile(r"^```sh\n# (10\.0\.0\.\d)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -142,6 +148,7 @@ def test_the_page_leads_from_nothing_to_three_members_and_two_users(machines: Ma
     peers_ask_for_certificates(here("10.0.0.2"), ca)
     the_key_is_with_the_voters_alone(machines)
     a_cluster_without_its_founder_takes_members_in(machines)
+    a_certificate_alone_makes_nobody_a_member(machines)
 
 
 def peers_ask_for_certificates(host: str, ca: str) -> None:
@@ -184,3 +191,25 @@ def a_cluster_without_its_founder_takes_members_in(machines: Machines) -> None:
         "visor join-token add --name n4 --host 10.0.0.4 --token-file n4.join\n"
         "visord join 10.0.0.3:8046 --token-file n4.join --data-dir n4 --listen 10.0.0.4:8046",
     )
+
+
+def a_certificate_alone_makes_nobody_a_member(machines: Machines) -> None:
+    """Who has got the authority's key, and makes a certificate by it, is not taken in: no token was used."""
+    taken = machines.home(machines.here("10.0.0.2")) / "data" / "authority"
+    authority = Authority.read((taken / "ca.pem").read_bytes(), (taken / "ca-key.pem").read_bytes())
+    disk, path = OsDisk(), str(machines.home(machines.here("10.0.0.1")) / "forged")
+    host = machines.here("10.0.0.5")
+    where = locate("n5", f"{host}:8046", None, [])
+    key, names = new_key(), MemberNames("5" * 16, where.hosts)
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = authority.issue(read_request(request_of(key)), names, now, 7)
+    make_directory(disk, path)
+    files = AuthorityFiles(disk, path)
+    files.make()
+    files.keep_authority(authority.pem)
+    files.keep_member(certificate, authority.pem, key_pem(key))
+    peers = [f"{machines.here('10.0.0.2')}:8047", f"{machines.here('10.0.0.3')}:8047"]
+    (Path(path) / SETTINGS).write_text(settings_text(where, path, files, peers))
+    write_identity(disk, path, Identity(authority.cluster, "n5", names.member, False, closed=True))
+    said = machines.refused("10.0.0.1", f"timeout {PATIENCE:g} visord serve --data-dir forged")
+    assert "no token to join was used for n5" in said

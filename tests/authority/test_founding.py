@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 import visor
 from tests.authority.conftest import begin, dial, serve
+from tests.patience import eventually
 from visord import config, embed
 from visord.authority.founding import Founded
+from visord.authority.issuing import read_certificate
 from visord.authority.location import BeginningError, locate
 from visord.settings import Settings
 from visord.state.auth.auth_store import AuthStore
@@ -144,3 +148,18 @@ def test_who_listens_everywhere_is_called_by_the_first_host() -> None:
     )
     assert where.hosts == ("n1.example", "10.0.0.1")
     assert locate("n1", "10.0.0.1:1", None, ["n1"]).hosts == ("n1", "10.0.0.1")
+
+
+def test_a_certificate_that_is_old_is_renewed_by_a_running_node(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    begin(path, now_ms=time.time_ns() // 1_000_000 - 85 * 86_400_000)
+    member = path / "authority" / "member.pem"
+    before = member.read_bytes()
+    with serve(path):
+        eventually(lambda: member.read_bytes() != before, "that the certificate was renewed")
+    after = read_certificate(member.read_bytes())
+    assert after.not_valid_after_utc - read_certificate(before).not_valid_after_utc > datetime.timedelta(
+        days=80
+    )
+    with serve(path) as node, dial(node, path) as client:
+        client.ping()

@@ -20,8 +20,9 @@ from visord.authority.issuing import (
 )
 from visord.authority.office import Asked, Office, World
 from visord.peers.messages import ENROL, ENROLLED, well_formed
-from visord.raft.configuration import Configuration, Member
+from visord.raft.configuration import Configuration, ConfigurationError, Member
 from visord.state.auth.auth_store import AuthStore
+from visord.state.auth.join_table import MAX_TTL
 from visord.state.formats import OLDEST, SECRETS
 from visord.state.refusal import Refusal
 
@@ -256,3 +257,30 @@ def test_what_a_member_asks_that_is_no_question_is_refused(leader: Leader, field
     ((_, answer),) = leader.said
     assert answer[2] is False
     assert answer[3][0] == "bad_request"
+
+
+def test_only_a_member_for_which_a_token_was_used_is_taken_in_and_only_as_it_says(leader: Leader) -> None:
+    comes = Member(NEW, "n2", "10.0.0.2:8047", "10.0.0.2:8046", False, True)
+    with pytest.raises(ConfigurationError, match="no token to join was used for n2"):
+        leader.office.expected(comes)
+    leader.ask()
+    assert leader.office.expected(comes) == comes
+    leader.now += MAX_TTL
+    with pytest.raises(ConfigurationError, match="within a day"):
+        leader.office.expected(comes)
+
+
+def test_a_learner_s_token_gives_no_vote_and_a_named_one_no_other_name(leader: Leader) -> None:
+    leader.change("revoke_join", id="abcdefgh")
+    secret = {"digest": tokens.digest(SECRET), "hosts": ["n2.example"]}
+    leader.change("add_join", id="abcdefgh", name="n2", learner=True, **secret)
+    leader.ask()
+    comes = Member(NEW, "n2", "10.0.0.2:8047", "10.0.0.2:8046", False, True)
+    assert not leader.office.expected(comes).wants_vote
+    with pytest.raises(ConfigurationError, match="called n2"):
+        leader.office.expected(comes._replace(name="n1b"))
+
+
+def test_where_members_bring_their_certificates_nobody_needs_a_token() -> None:
+    comes = Member(NEW, "n2", "10.0.0.2:8047", "10.0.0.2:8046", False, True)
+    assert Leader(None).office.expected(comes) == comes

@@ -233,6 +233,7 @@ class Auth:
         *,
         name: str = "",
         hosts: Iterable[str] = (),
+        learner: bool = False,
         ttl: float = 3600.0,
         note: str | None = None,
         timeout: float | None = None,
@@ -240,7 +241,8 @@ class Auth:
         """Make a token that lets one machine become a member, once, within `ttl` seconds, and return it.
 
         `name`: what the member will be called ("": as it likes). `hosts`: names and addresses to which its certificate
-        may be made out; none: those that it asks for and no other member has. For clusters that `visord init` founded.
+        may be made out; none: those that it asks for and no other member has. `learner`: it gets no vote by itself.
+        For clusters that `visord init` founded.
         """
         if isinstance(hosts, str):
             raise TypeError(f"hosts are several names, not {shown(hosts)}")
@@ -256,6 +258,7 @@ class Auth:
             "digest": tokens.digest(made.secret),
             "name": name,
             "hosts": [host.lower() for host in hosts],
+            "learner": learner,
             "ttl": lasts,
         }
         await self._change("add_join", row, note, timeout)

@@ -42,7 +42,7 @@ from visord.members.leader_calls import CallKind, Fields, LeaderCalls
 from visord.naming import not_a_name
 from visord.peers import messages as msg
 from visord.peers.messages import Handler
-from visord.raft.configuration import Configuration
+from visord.raft.configuration import Configuration, ConfigurationError, Member
 from visord.state.auth.auth_store import AuthStore
 from visord.state.auth.join_table import JoinRow, JoinTable
 from visord.state.auth.principal import NOBODY
@@ -202,6 +202,24 @@ class Office:
                 reply(answer[1] if answer[0] else Refusal(*answer[1]))
 
         self._calls.ask([what, fields], told, self._world.time() + PATIENCE_SECONDS)
+
+    def expected(self, member: Member) -> Member:
+        """Return a new member as its token lets it in. Raises `ConfigurationError` for one that used none.
+
+        So it takes more than a certificate to become one: who once had the authority's key is not taken in by it.
+        """
+        if self.authority is None:
+            return member
+        token = self._table().joins.used_for(member.id)
+        if token is None or token.expires <= self._world.now_ms():
+            raise ConfigurationError(
+                f"no token to join was used for {member.name} ({member.id}) within a day: `visord join` again, in an "
+                "empty directory",
+                "denied",
+            )
+        if token.name not in ("", member.name):
+            raise ConfigurationError(f"its token is for a member that is called {token.name}", "denied")
+        return member._replace(wants_vote=member.wants_vote and not token.learner)
 
     def tick(self) -> None:
         """From time to time: ask the next leader what the last one did not answer; give up what is late."""

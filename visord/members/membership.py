@@ -132,6 +132,8 @@ class Membership:
         self._engine = engine
         self._me = me
         self._time = time
+        self.expected: Callable[[Member], Member] = lambda member: member
+        """Returns a member that is not known yet as it may be taken in, or raises `ConfigurationError`."""
         self._actions: list[_Action] = []
         """To be done by this node as leader, or waiting for a leader."""
         self._callers: Callers[_Action] = Callers()
@@ -395,7 +397,9 @@ class Membership:
         arguments = action.arguments
         if action.name == "add":
             member, name, peer, client, wants_vote = arguments
-            return self._newcomers.take_in(now, Member(member, name, peer, client, False, bool(wants_vote)))
+            comes = Member(member, name, peer, client, False, bool(wants_vote))
+            known = member in now.removed or any(one.id == member for one in now.members)
+            return self._newcomers.take_in(now, comes if known else self.expected(comes))
         if action.name == "promote":
             (member,) = arguments
             self._check_caught_up(now.require(member))

@@ -30,13 +30,20 @@ def join_token_command() -> None:
     metavar="HOST",
     help="A name or address of the machine, for its certificate; repeatable [what it asks for].",
 )
+@click.option("--learner", is_flag=True, help="The member gets no vote by itself.")
 @click.option(
     "--ttl", default="1h", callback=seconds, metavar="TIME", help="How long it lasts [1h]; 24h at most."
 )
 @click.option("--token-file", metavar="FILE", help="Put it into this new file (0600), and do not print it.")
 @author_options
 def join_token_add_command(
-    settings: Settings, name: str, hosts: tuple[str, ...], ttl: float, token_file: str | None, **options: Any
+    settings: Settings,
+    name: str,
+    hosts: tuple[str, ...],
+    learner: bool,
+    ttl: float,
+    token_file: str | None,
+    **options: Any,
 ) -> None:
     """Make a token that lets one machine become a member, and print it: this once, nobody can tell it again.
 
@@ -49,7 +56,9 @@ def join_token_add_command(
     file = None if token_file is None else _new_file(token_file)
     try:
         with connect(settings, options["actor"]) as client:
-            token = client.auth.add_join_token(name=name, hosts=hosts, ttl=ttl, note=options["note"])
+            token = client.auth.add_join_token(
+                name=name, hosts=hosts, learner=learner, ttl=ttl, note=options["note"]
+            )
     except BaseException:
         if token_file is not None and file is not None:
             from pathlib import Path  # costs more than all of the rest here
@@ -91,6 +100,7 @@ def _tokens() -> views.View[JoinTokenInfo]:
             "id": token.id,
             "name": token.name or None,
             "hosts": list(token.hosts),
+            "learner": token.learner,
             "created": views.time_of(token.created),
             "by": token.by,
             "expires": views.time_of(token.expires),

@@ -496,7 +496,7 @@ _ACTIONS: Final[dict[str, tuple[_Action, frozenset[str], dict[str, Any]]]] = {
     "add_join": (
         lambda store, fields, now: store.joins.add(fields, now),
         frozenset(("id", "digest")),
-        {"name": "", "hosts": [], "ttl": DEFAULT_TTL},
+        {"name": "", "hosts": [], "learner": False, "ttl": DEFAULT_TTL},
     ),
     "revoke_join": (lambda store, fields, now: store.joins.revoke(fields, now), frozenset(("id",)), {}),
     "use_join": (

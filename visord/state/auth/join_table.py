@@ -1,11 +1,12 @@
 """Tokens that let a machine become a member, once: replicated, with digests of their secrets alone.
 
-    add     id, digest, name, hosts, ttl      by who has admin on everything
+    add     id, digest, name, hosts, learner, ttl     by who has admin on everything
     revoke  id
     use     id, member, key                   by the leader alone, in nobody's name: no client and no member can say it
 
-What is used stays in the table until it expires, with the member and the key that it was used for: a repeated question,
-of the same key, is answered as the first one, and everybody else is told that it was used. At most `MAX_JOINS` are
+What is used stays in the table for a day, with the member and the key that it was used for: a repeated question, of the
+same key, is answered as the first one, and everybody else is told that it was used. And a member is only taken in as
+long as it is there: a certificate alone makes nobody one. At most `MAX_JOINS` are
 there; those that have expired fall away whenever the table changes, and one that was used gives its place.
 """
 
@@ -30,6 +31,7 @@ MAX_HOSTS: Final = 16
 MAX_HOST: Final = 253
 DIGEST: Final = 32
 """Bytes of a digest of a secret, and of a key (SHA-256)."""
+_ADDED: Final = ("id", "digest", "name", "hosts", "learner", "ttl")
 _ID: Final = re.compile(r"[a-z0-9]{8,20}")
 _MEMBER: Final = re.compile(r"[0-9a-f]{16}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -46,6 +48,8 @@ class JoinRow:
     """What the member is called; "": as it likes."""
     hosts: tuple[str, ...]
     """To which its certificate may be made out; none: to those that no other member has."""
+    learner: bool
+    """The member gets no vote by itself."""
     expires: int
     created: int
     by: str
@@ -58,7 +62,7 @@ class JoinRow:
     @property
     def row(self) -> list[Any]:
         """The token as it is kept."""
-        named = [self.id, self.digest, self.name, list(self.hosts)]
+        named = [self.id, self.digest, self.name, list(self.hosts), self.learner]
         return [*named, self.expires, self.created, self.by, self.member, self.key]
 
 
@@ -72,6 +76,10 @@ class JoinTable:
         """Return the token with an id, also one that has expired."""
         return self._tokens.get(number)
 
+    def used_for(self, member: str) -> JoinRow | None:
+        """Return the token that was used for a member, as long as it is there."""
+        return next((token for token in self._tokens.values() if token.member == member), None)
+
     def __iter__(self) -> Iterator[JoinRow]:
         return iter(sorted(self._tokens.values(), key=lambda token: (token.created, token.id)))
 
@@ -80,7 +88,7 @@ class JoinTable:
 
     def add(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
         """Take in a token, or return why not."""
-        number, digest, name, hosts, ttl = (fields[key] for key in ("id", "digest", "name", "hosts", "ttl"))
+        number, digest, name, hosts, learner, ttl = (fields[key] for key in _ADDED)
         if type(number) is not str or not _ID.fullmatch(number) or number in self._tokens:
             return bad_request("id", "8 to 20 small letters and digits that no token to join has", number)
         if type(digest) is not bytes or len(digest) != DIGEST:
@@ -93,6 +101,8 @@ class JoinTable:
         for host in hosts:
             if type(host) is not str or len(host) > MAX_HOST or not _HOST.fullmatch(host):
                 return bad_request("hosts", "names of hosts in small letters, or addresses", host)
+        if type(learner) is not bool:
+            return bad_request("learner", "true or false", learner)
         if type(ttl) is not int or not 0 < ttl <= MAX_TTL:
             return bad_request("ttl", f"1 to {MAX_TTL} ms", ttl)
         self._expire(now)
@@ -102,7 +112,8 @@ class JoinTable:
                 return refusal.too_large("tokens to join", MAX_JOINS, MAX_JOINS + 1)
             del self._tokens[used]
         by = user_of(fields["author"]) or ANONYMOUS
-        self._tokens[number] = JoinRow(number, digest, name, tuple(dict.fromkeys(hosts)), now + ttl, now, by)
+        named = tuple(dict.fromkeys(hosts))
+        self._tokens[number] = JoinRow(number, digest, name, named, learner, now + ttl, now, by)
         return None
 
     def revoke(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
@@ -129,7 +140,8 @@ class JoinTable:
         why = self.unusable(token, member, key, now)
         if why:
             return bad_request("id", f"a token to join that can be used: {why}", number)
-        self._tokens[token.id] = replace(token, member=member, key=key)
+        expires = max(token.expires, now + MAX_TTL)
+        self._tokens[token.id] = replace(token, member=member, key=key, expires=expires)
         return None
 
     @staticmethod
@@ -153,9 +165,9 @@ class JoinTable:
         """Have these rows. ValueError when they cannot be such."""
         if len(rows) > MAX_JOINS:
             raise ValueError(f"there are {len(rows)} tokens to join, more than {MAX_JOINS}")
-        for number, digest, name, hosts, expires, created, by, member, key in rows:
+        for number, digest, name, hosts, learner, expires, created, by, member, key in rows:
             self._tokens[number] = JoinRow(
-                number, digest, name, tuple(hosts), expires, created, by, member, key
+                number, digest, name, tuple(hosts), learner, expires, created, by, member, key
             )
 
 

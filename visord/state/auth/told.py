@@ -11,7 +11,7 @@
     users   {}                                       ->  [["ci", ["deployer"], false], ...]     has it a password?
     tokens  {}                                       ->  [["k3x9q2mv7a", "ci", 0, 1764400000000, "laptop"], ...]
     revoked {}                                       ->  [["4b7a...", 1764400000000, "ci's old laptop"], ...]
-    joins   {}                                       ->  [[id, name, hosts, expires, created, by, used by], ...]
+    joins   {}                                       ->  [[id, name, hosts, learner, expires, created, by, member], ...]
 
 Whoever has said HELLO may ask for itself; about others, and for the lists, it takes admin on everything (`needs`).
 """
@@ -137,7 +137,16 @@ def _revoked_list(table: AuthStore, author: str, arguments: Mapping[str, Any], l
 
 def _join_list(table: AuthStore, author: str, arguments: Mapping[str, Any], limits: Limits) -> Any:
     return [
-        [token.id, token.name, list(token.hosts), token.expires, token.created, token.by, token.member]
+        [
+            token.id,
+            token.name,
+            list(token.hosts),
+            token.learner,
+            token.expires,
+            token.created,
+            token.by,
+            token.member,
+        ]
         for token in table.joins
     ]
 
