@@ -132,7 +132,7 @@ def test_redact_takes_values_out_and_says_how_many(own_visor: Visor) -> None:
     found = own_visor.json("redact", "/a", "--revs", "1..2", "--why", "it leaked", "--actor", "ann")
     assert found == {"path": "/a", "versions": 2, "first": 1, "last": 2, "rev": 3, "why": "it leaked"}
     old = own_visor.ok("get", "/a", "--rev", "2").text
-    assert old.startswith("redacted by ann at 20") and old.endswith("Z: it leaked")
+    assert old.startswith("redacted by ann at 20") and old.endswith("Z (7 bytes): it leaked")
     assert own_visor.json("stat", "/a", "--rev", "2")["size"] == 7
     assert own_visor.ok("get", "/a").out == b"new"
     assert own_visor.ok("redact", "/a", "--revs", "..2").text == "0\n"

@@ -24,7 +24,14 @@ from visord.state.tables import Export, Import, export_tables, import_tables
 from visord.state.trim import trim
 
 SECRET: Final = b"correct horse battery staple"
-MARK: Final = b"redacted by tester at 1970-01-01T00:00:01Z"
+
+
+def mark(size: int = len(SECRET)) -> bytes:
+    """What stands where a value of this size was."""
+    return b"redacted by tester at 1970-01-01T00:00:01Z (%d bytes)" % size
+
+
+MARK: Final = mark()
 
 
 def redacted(driven: Driven, path: str, *more: Any) -> Any:
@@ -42,9 +49,8 @@ def test_the_value_is_gone_and_all_else_stays() -> None:
         driven.set("/a", value)
     before = history(driven, "/a")
     assert redacted(driven, "/a", 1, 2, "it leaked") == [3, 2, 1, 2, 0]
-    mark = MARK + b": it leaked"
-    assert driven.get("/a", 1) == (1, mark, 1, 1, 0)
-    assert driven.get("/a", 2) == (2, mark, 1, 2, 0)
+    assert driven.get("/a", 1) == (1, MARK + b": it leaked", 1, 1, 0)
+    assert driven.get("/a", 2) == (2, mark(6) + b": it leaked", 1, 2, 0)
     assert driven.get("/a") == (3, SECRET, 1, 3, 0)
     assert [driven.ask(verbs.STAT, "/a", rev)[2] for rev in (1, 2, 3)] == [28, 6, 28]
     assert driven.ask(verbs.LIST, "/", 1)[1] == [["a", 1, 28, 1]]
@@ -161,7 +167,7 @@ def test_many_versions_are_taken_out_by_several_writes(monkeypatch: pytest.Monke
 def test_the_mark_has_the_date_that_it_should(time: int) -> None:
     told = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time)
     assert spelled(time) == told.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
-    assert redact.mark("", 1 << 62, None).startswith(b"redacted by somebody at 146")
+    assert redact.mark("", 1 << 62, None)(5).startswith(b"redacted by somebody at 146")
 
 
 def test_a_hash_that_was_begun_before_is_begun_anew() -> None:
@@ -218,7 +224,7 @@ class Naive:
         for tree in self.trees:
             if path in tree and first <= tree[path][0] <= last:
                 rev, _, size = tree[path]
-                tree[path] = (rev, MARK, size)
+                tree[path] = (rev, mark(size), size)
 
 
 def play(events: Events) -> tuple[Driven, Naive]:

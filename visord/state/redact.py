@@ -2,9 +2,9 @@
 
 [41, id, acked, path, first = 1, last = nil (the latest), why = nil]  ->  [rev, versions, first, last, next]
 
-Each version of the file at `path` that was written by one of the revs gets a mark for a value: who took it out, when,
-why. Its rev, its lease and its counts stay, and the size that it had is kept beside it. No rev is taken: nothing was
-changed that a watch could be told of.
+Each version of the file at `path` that was written by one of the revs gets a mark for a value: who took it out, when, how
+large it was, why. Its rev, its lease and its counts stay, and the size that it had is kept beside it. No rev is taken:
+nothing was changed that a watch could be told of.
 
     versions of /a   (3, "s3cret") (7, None) (9, "s3cret2")     REDACT /a 1..8
                      (3, mark)     (7, None) (9, "s3cret2")     sizes {"/a": {3: 6}}
@@ -18,8 +18,8 @@ on with that. The bytes on disk are `visord/scrubbing.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from visor.protocol.limits import Limits
 from visord.state import fields, refusal
@@ -34,6 +34,10 @@ MOST: Final = 10_000
 MAX_WHY: Final = 512
 """Bytes of the reason: it stands in each version on disk."""
 _DEFAULTS: Final[list[Any]] = [1, None, None]
+
+
+Mark: TypeAlias = Callable[[int], bytes]
+"""What stands where a value of so many bytes was: `redacted by ACTOR at 2026-11-29T20:15:00Z (28 bytes): WHY`."""
 
 
 class Doomed(NamedTuple):
@@ -84,14 +88,19 @@ def _why(content: Any, limits: Limits) -> Refusal | None:
     return refusal.too_large("why", MAX_WHY, size) if size > MAX_WHY else None
 
 
-def mark(actor: str, time: int, why: str | None) -> bytes:
-    """Return what stands where a value was: `redacted by ACTOR at 2026-11-29T20:15:00Z: WHY`."""
-    text = f"redacted by {actor or 'somebody'} at {spelled(time)}" + (f": {why}" if why else "")
-    return text.encode("utf-8", "replace")
+def mark(actor: str, time: int, why: str | None) -> Mark:
+    """Return what stands where a value of so many bytes was."""
+    before = f"redacted by {actor or 'somebody'} at {spelled(time)} ("
+    after = f" bytes): {why}" if why else " bytes)"
+
+    def marked(size: int) -> bytes:
+        return f"{before}{size}{after}".encode("utf-8", "replace")
+
+    return marked
 
 
-def redact(store: Store, what: Doomed, value: bytes) -> Done:
-    """Put `value` where the file's values were. Cannot fail."""
+def redact(store: Store, what: Doomed, marked: Mark) -> Done:
+    """Put a mark where the file's values were. Cannot fail."""
     path, first, last, _ = what
     store.redacted.note(path, first, last)
     file = store.files.get(path)
@@ -108,7 +117,7 @@ def redact(store: Store, what: Doomed, value: bytes) -> Done:
             if len(revs) == MOST:
                 return Done(revs, version[0])
             revs.append(version[0])
-        _replace(store, file, position, value)
+        _replace(store, file, position, marked)
     return Done(revs, 0)
 
 
@@ -117,11 +126,12 @@ def _first_visible(file: File, floor: int) -> int:
     return max(position_after(file.versions, floor) - 1, 0)
 
 
-def _replace(store: Store, file: File, position: int, value: bytes) -> None:
+def _replace(store: Store, file: File, position: int, marked: Mark) -> None:
     rev, old, created, count, lease = file.versions[position]
+    size = len(old or b"")
+    value = marked(size)
     version: Version = (rev, value, created, count, lease)
     file.versions[position] = version
-    size = len(old or b"")
     store.redacted.sizes.setdefault(file.path, {})[rev] = size
     store.held += len(value) - size
     store.history.replace_recent(version)
