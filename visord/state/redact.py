@@ -2,9 +2,9 @@
 
 [41, id, acked, path, first = 1, last = nil (the latest), why = nil]  ->  [rev, versions, first, last, next]
 
-Each version of the file at `path` that was written by one of the revs gets a mark for a value: who took it out, when, how
-large it was, why. Its rev, its lease and its counts stay, and the size that it had is kept beside it. No rev is taken:
-nothing was changed that a watch could be told of.
+Each version of the file at `path` that was written by one of the revs gets a mark for a value: who took it out, when,
+how large it was, why. Its rev, its lease and its counts stay, and the size that it had is kept beside it. No rev is
+taken: nothing was changed that a watch could be told of.
 
     versions of /a   (3, "s3cret") (7, None) (9, "s3cret2")     REDACT /a 1..8
                      (3, mark)     (7, None) (9, "s3cret2")     sizes {"/a": {3: 6}}
