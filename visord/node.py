@@ -244,6 +244,7 @@ class Node:
             self.read_index.ask,
             self.proposer.submit,
             lambda: self.formats.in_force,
+            (self.cluster, *reversed(self.directory.identity.before)),
         )
         self.renewal = Renewal(
             self.office,

@@ -59,6 +59,7 @@ class Leader:
             lambda reader: reader(self.current),
             self.submit,
             lambda: self.form,
+            (CLUSTER,),
         )
 
     def change(self, action: str, **arguments: Any) -> None:

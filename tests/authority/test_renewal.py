@@ -50,6 +50,7 @@ class Node:
 
     def __init__(self, folder: Path, *, holds: bool, random: float = 0.5) -> None:
         self.now = BEGAN
+        self.clusters = [CLUSTER]
         self.authority = Authority.found(CLUSTER, new_key(), at(BEGAN), 4)
         self.files = AuthorityFiles(OsDisk(), str(folder))
         self.files.make()
@@ -82,6 +83,7 @@ class Node:
             lambda reader: reader(True),
             self.no,
             lambda: SECRETS,
+            self.clusters,
         )
 
     def no(self, *arguments: Any) -> None:
@@ -250,3 +252,33 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         node.make_renewal()
     Path(node.files.member).unlink()
     assert node.make_renewal().due is None  # the operator brings another one
+
+
+def test_after_a_recovery_the_survivor_s_certificate_is_renewed_for_the_new_cluster_at_once(
+    tmp_path: Path,
+) -> None:
+    node = Node(tmp_path, holds=True)
+    node.clusters = ["8e" * 16, CLUSTER]
+    node.office = node.make_office(node.authority, node)
+    node.renewal = node.make_renewal()
+    node.go_on(0.01, step=0.01)
+    assert names_of(read_certificate(node.certificate)) == ("8e" * 16, NAMES)
+    after = node.certificate
+    node.go_on(30)
+    assert node.certificate == after  # and then in its time
+    refused = node.office._renewed(LEADER, request_of(new_key()), after)
+    assert isinstance(refused, Refusal)
+
+
+def test_members_of_the_cluster_before_get_no_certificate_of_the_recovered_one(tmp_path: Path) -> None:
+    node = Node(tmp_path, holds=True)
+    key, names = new_key(), MemberNames(LEADER, ("n2.example",))
+    theirs = node.authority.issue(read_request(request_of(key)), names, at(BEGAN), 6)
+    node.clusters = ["8e" * 16, CLUSTER]
+    node.make_office(
+        node.authority,
+        SimpleNamespace(
+            member=ME, leader=ME, is_leader=True, term=1, committed_configuration=node.committed_configuration
+        ),
+    ).handlers[ENROL](LEADER, [ENROL, 1, "renew", [request_of(key), theirs]])
+    assert node.said[0][2] is False

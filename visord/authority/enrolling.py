@@ -95,15 +95,14 @@ def context_of(authority: Authority) -> ssl.SSLContext:
 
 
 def judge_member(authority: Authority, certificate: bytes, address: str) -> None:
-    """Raise `BeginningError` unless this is the certificate (DER) of a member of the authority's cluster."""
+    """Raise `BeginningError` unless this is the certificate (DER) of a member, made by the authority."""
     try:
-        cluster, _ = names_of(read_certificate(ssl.DER_cert_to_PEM_cert(certificate).encode()))
+        found = read_certificate(ssl.DER_cert_to_PEM_cert(certificate).encode())
+        names_of(found)
     except CertificateError as error:
         raise BeginningError(f"{address} is no member: {error}") from error
-    if cluster != authority.cluster:
-        raise BeginningError(
-            f"{address} is a member of cluster {cluster}, the token is for {authority.cluster}"
-        )
+    if not authority.made(found):
+        raise BeginningError(f"{address} is no member of the cluster that the token is for")
 
 
 def told_fault(error: ssl.SSLCertVerificationError, address: str, now: datetime.datetime) -> BeginningError:
@@ -149,7 +148,7 @@ def enrol(
         "request": request_of(key),
     }
     answer = exchange(context_of(authority), lambda shown: judge_member(authority, shown, address), question)
-    certificate, name, peers = _read_answer(answer, authority, member, where, address)
+    certificate, cluster, name, peers = _read_answer(answer, authority, member, where, address)
     make_directory(disk, path)
     lock = lock_directory(disk, path)
     try:
@@ -159,16 +158,16 @@ def enrol(
         files.keep_member(certificate, authority.pem, key_pem(key))
         settings = settings_text(where._replace(name=name), path, files, peers, learner=learner)
         write_atomic(disk, path, SETTINGS, (settings.encode(),))
-        write_identity(disk, path, Identity(authority.cluster, name, member, False, closed=True))
+        write_identity(disk, path, Identity(cluster, name, member, False, closed=True))
     finally:
         lock.release()
-    return Joined(authority.cluster, member, name, peers)
+    return Joined(cluster, member, name, peers)
 
 
 def _read_answer(
     answer: dict[str, Any], authority: Authority, member: str, where: Location, address: str
-) -> tuple[bytes, str, tuple[str, ...]]:
-    """Return certificate, name and peers of an answer, judged as what it should be."""
+) -> tuple[bytes, str, str, tuple[str, ...]]:
+    """Return certificate, cluster, name and peers of an answer, judged as what it should be."""
     certificate, name, peers = (answer.get(key) for key in ("certificate", "name", "peers"))
     if not isinstance(certificate, bytes) or not isinstance(name, str) or not isinstance(peers, list):
         raise BeginningError(f"{address} gave an answer that is none")
@@ -177,7 +176,7 @@ def _read_answer(
         cluster, names = names_of(found)
     except CertificateError as error:
         raise BeginningError(f"{address} gave no certificate: {error}") from error
-    if not authority.made(found) or (cluster, names.member) != (authority.cluster, member):
+    if not authority.made(found) or (cluster, names.member) != (answer.get("cluster"), member):
         raise BeginningError(f"{address} gave a certificate of somebody else")
     told = tuple(peer for peer in peers[:MOST_PEERS] if isinstance(peer, str))
-    return certificate, name or where.name, told
+    return certificate, cluster, name or where.name, told

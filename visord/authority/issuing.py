@@ -229,14 +229,15 @@ class Authority:
         now: datetime.datetime,
         serial: int,
         days: int = MEMBER_DAYS,
+        cluster: str | None = None,
     ) -> bytes:
-        """Return the certificate (PEM) of a member."""
+        """Return the certificate (PEM) of a member; of another `cluster` than it was founded for after a recovery."""
         from cryptography import x509
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
         assert self._key is not None
         ends = min(now + datetime.timedelta(days=days), self.certificate.not_valid_after_utc)
-        uri = x509.UniformResourceIdentifier(f"visor://{self.cluster}/member/{names.member}")
+        uri = x509.UniformResourceIdentifier(f"visor://{cluster or self.cluster}/member/{names.member}")
         given = x509.SubjectAlternativeName([*map(_host, names.hosts), uri])
         uses = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         subject = _name(f"visor member {names.member}")

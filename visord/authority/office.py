@@ -133,7 +133,8 @@ class Office:
     """See the module. `authority` None: this cluster has none.
 
     `table()`: the rights that are applied here. `confirm(reader)`: `reader(True)` when they are as new as any.
-    `submit(author, frames, size)`: propose writes. `form()`: the format of commands in force.
+    `submit(author, frames, size)`: propose writes. `form()`: the format of commands in force. `clusters`: the
+    id of this cluster, then those of the generations before, which had the same authority (`visord recover`).
     """
 
     def __init__(
@@ -147,8 +148,12 @@ class Office:
         confirm: Callable[[Callable[[bool], None]], None],
         submit: Callable[[Any, list[Message], int], None],
         form: Callable[[], int],
+        clusters: Sequence[str],
     ) -> None:
         self.authority = authority
+        self.cluster = clusters[0]
+        """Whose members' certificates are made here."""
+        self._before = frozenset(clusters[1:])
         self._consensus = consensus
         self._world = world
         self._table = table
@@ -310,8 +315,10 @@ class Office:
         now = datetime.datetime.fromtimestamp(self._world.now_ms() / 1000, datetime.UTC)
         serial = self._world.random_bits(SERIAL_BITS)
         return {
-            "certificate": self.authority.issue(read_request(request), names, now, serial),
-            "cluster": self.authority.cluster,
+            "certificate": self.authority.issue(
+                read_request(request), names, now, serial, cluster=self.cluster
+            ),
+            "cluster": self.cluster,
             "peers": [one.peer for one in self._consensus.committed_configuration.members],
         }
 
@@ -323,7 +330,9 @@ class Office:
             read_request(request)
         except CertificateError as error:
             return _no(str(error))
-        if cluster != self.authority.cluster or not self.authority.made(before) or names.member != member:
+        # A recovered cluster has another id: for itself a member may use its certificate of before.
+        known = cluster == self.cluster or (cluster in self._before and member == self._consensus.member)
+        if not known or not self.authority.made(before) or names.member != member:
             return _no(
                 f"the certificate that is to be renewed is not that of member {member} of this cluster"
             )

@@ -4,7 +4,8 @@
         -> one file takes the place of the one before -> `tls/upkeep` reads it, and new connections show it
 
 Random, so that members that were made together do not all renew at once. The names stay what they were: they are read
-from the certificate before, which must be this member's and the authority's. Only a member of the committed
+from the certificate before, which must be this member's and the authority's. After `visord recover` the cluster has
+another id, and the survivor a certificate of the one before: it is renewed at once. Only a member of the committed
 configuration renews: that of one that was removed runs out.
 
 What fails is tried again every ten minutes, and is an alarm from the second time on.
@@ -80,6 +81,11 @@ class Renewal:
         found = read_certificate(certificate)
         begins, ends = found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp()
         self._certificate = certificate
+        if names_of(found)[0] != self._office.cluster:
+            self.due = (
+                begins  # the cluster was recovered: for the others this certificate is of the one before
+            )
+            return
         self.due = begins + (ends - begins) * (EARLIEST + (LATEST - EARLIEST) * self._random())
 
     def tick(self) -> None:
@@ -106,8 +112,8 @@ class Renewal:
                 raise CertificateError("the answer has none")
             found = read_certificate(certificate)
             mine = key_digest(read_request(request)) == key_digest(found.public_key())  # type: ignore[arg-type]
-            before = names_of(read_certificate(self._certificate))
-            if not mine or not authority.made(found) or names_of(found) != before:
+            _, before = names_of(read_certificate(self._certificate))
+            if not mine or not authority.made(found) or names_of(found) != (self._office.cluster, before):
                 raise CertificateError("it is another one than was asked for")
         except CertificateError as error:
             self._failed(f"the certificate that was made cannot be used: {error}")
