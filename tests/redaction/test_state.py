@@ -163,6 +163,22 @@ def test_many_versions_are_taken_out_by_several_writes(monkeypatch: pytest.Monke
     assert {driven.get("/a", rev)[1] for rev in range(1, 9)} == {MARK}
 
 
+def test_marks_are_passed_by_in_portions_and_kept_in_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redact, "LOOKED", 4)
+    monkeypatch.setattr(redact, "SIZES", 3)
+    driven = Driven()
+    for _ in range(8):
+        driven.set("/a", SECRET)
+    assert redacted(driven, "/a", 1, 8) == [8, 4, 1, 4, 5]
+    assert redacted(driven, "/a", 5, 8) == [8, 4, 5, 8, 0]
+    assert redacted(driven, "/a", 1, 8) == [8, 0, 0, 0, 5]
+    assert len(list(redact.rows(driven.store, 0))) == 3
+    same(driven.machine, reloaded(driven.machine, whole=False))
+    driven.write(verbs.RETAIN, None, None, 6)
+    trim(driven.store, 1 << 30)
+    assert driven.store.redacted.sizes["/a"].keys() == {6, 7, 8}
+
+
 @given(st.integers(0, 253_402_300_799_999))
 def test_the_mark_has_the_date_that_it_should(time: int) -> None:
     told = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time)

@@ -31,6 +31,10 @@ from visord.state.version import Version, position_after
 
 MOST: Final = 10_000
 """Versions that one write takes out: about 10 ms."""
+LOOKED: Final = 100_000
+"""Versions that one write looks at: those that are marks, or deletions, are passed by."""
+SIZES: Final = 1_000
+"""Sizes in one row of a checkpoint."""
 MAX_WHY: Final = 512
 """Bytes of the reason: it stands in each version on disk."""
 _DEFAULTS: Final[list[Any]] = [1, None, None]
@@ -107,15 +111,16 @@ def redact(store: Store, what: Doomed, marked: Mark) -> Done:
     if file is None:
         return Done([], 0)
     versions, known = file.versions, store.redacted.sizes.get(path, {})
-    visible = _first_visible(file, store.floor)
+    begin, end = position_after(versions, first - 1), position_after(versions, last)
+    visible = max(begin, _first_visible(file, store.floor))
     revs: list[int] = []
-    for position in range(position_after(versions, first - 1), position_after(versions, last)):
+    for position in range(begin, end):
         version = versions[position]
+        if len(revs) == MOST or position - visible == LOOKED:
+            return Done(revs, version[0])
         if version[1] is None or version[0] in known:
             continue
         if position >= visible:
-            if len(revs) == MOST:
-                return Done(revs, version[0])
             revs.append(version[0])
         _replace(store, file, position, marked)
     return Done(revs, 0)
@@ -138,15 +143,18 @@ def _replace(store: Store, file: File, position: int, marked: Mark) -> None:
 
 
 def rows(store: Store, floor: int) -> Iterator[list[Any]]:
-    """Yield `[path, [rev, size, ...]]` of what a rev from `floor` on sees, whatever a member has trimmed."""
+    """Yield `[path, [rev, size, ...]]`, several of a path where there are many, of what a rev from `floor` on sees.
+
+    The same on all members, whatever they have trimmed.
+    """
     for path, sizes in sorted(store.redacted.sizes.items()):
         file = store.files.get(path)
         if file is None or not file.versions:
             continue
         begin = file.versions[_first_visible(file, floor)][0]
         known = [number for rev in sorted(sizes) if rev >= begin for number in (rev, sizes[rev])]
-        if known:
-            yield [path, known]
+        for start in range(0, len(known), 2 * SIZES):
+            yield [path, known[start : start + 2 * SIZES]]
 
 
 def load(store: Store, row: list[Any]) -> None:
@@ -155,7 +163,7 @@ def load(store: Store, row: list[Any]) -> None:
     numbers = type(path) is str and type(known) is list and all(type(one) is int for one in known)
     if not numbers or not known or len(known) % 2:
         raise ValueError(f"not the sizes of what was redacted: {row!r:.80}")
-    store.redacted.sizes[path] = dict(zip(known[::2], known[1::2], strict=True))
+    store.redacted.sizes.setdefault(path, {}).update(zip(known[::2], known[1::2], strict=True))
 
 
 def cannot_restore(path: str, rev: int) -> Refusal:

@@ -7,6 +7,7 @@ fresh           [("/a", 1, 8)]: what was taken out since the last checkpoint, wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 ANY: Final = ""
@@ -47,13 +48,12 @@ class Redacted:
         sizes = self.sizes.get(path)
         return None if sizes is None else sizes.get(rev)
 
-    def forget(self, path: str, before: int | None = None) -> None:
-        """The versions of `path` before the rev `before` are gone (None: all of them)."""
+    def forget(self, path: str, revs: Iterable[int]) -> None:
+        """The versions of `path` that these revs wrote are gone."""
         sizes = self.sizes.get(path)
         if sizes is None:
             return
-        if before is not None:
-            for rev in [rev for rev in sizes if rev < before]:
-                del sizes[rev]
-        if before is None or not sizes:
+        for rev in revs:
+            sizes.pop(rev, None)
+        if not sizes:
             del self.sizes[path]

@@ -62,16 +62,16 @@ def _cut_file(store: Store, file: File, floor: int) -> int:
     if old and versions[old - 1][1] is not None:
         old -= 1  # the version in force at the floor stays
     count, size = _cheap(versions, min(old, _MOST))
+    if count < len(versions) and count == old and old * _SHARE < len(versions):
+        return 0
+    if store.redacted.sizes:
+        store.redacted.forget(file.path, (version[0] for version in islice(versions, count)))
     if count == len(versions):
         versions.clear()
         _forget(store, file)
-    elif count == old and old * _SHARE < len(versions):
-        return 0
     else:
         del versions[:count]
     store.held -= BYTES * count + size
-    if store.redacted.sizes and versions:
-        store.redacted.forget(file.path, versions[0][0])
     return count + (size >> _BYTES_BITS)
 
 
@@ -95,7 +95,6 @@ def _forget(store: Store, file: File) -> None:
     files, directories, path = store.files, store.directories, file.path
     directory: Directory | None = file.directory
     del files[path]
-    store.redacted.forget(path)
     store.held -= len(path)
     while directory is not None:
         if directory.gone is not None and path not in files and path not in directories:
