@@ -335,6 +335,8 @@ def config_show(file: str | None) -> None:
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return json_text(list(value))
     return repr(value) if isinstance(value, int | float) else json_text("" if value is None else str(value))
 
 
