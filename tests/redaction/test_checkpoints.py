@@ -163,6 +163,23 @@ def test_outcomes_of_transactions_hold_it_no_more() -> None:
     assert holds(world.disk) == []
 
 
+def test_what_an_unfinished_checkpoint_left_behind_a_file_is_cut_off() -> None:
+    """Nothing is appended there any more once another member's files stand behind it."""
+    world = history_of()
+    put(world, "/other", b"known")
+    world.checkpoint()
+    part = world.checkpointer.manifest.parts[-2]
+    file = world.disk.open(f"data/history/{part.name}")
+    file.pwrite(SECRET, file.size())
+    file.close()
+    redact(world)
+    world.checkpoint()
+    assert holds(world.disk) == [f"data/history/{part.name}"]
+    assert world.checkpointer.cleaner()()
+    assert holds(world.disk) == []
+    same(world.machine, world.restart().machine)
+
+
 # -- between members ----------------------------------------------------------------------------------------------
 
 

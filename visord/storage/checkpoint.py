@@ -194,10 +194,14 @@ class Checkpointer:
 
         Only while no checkpoint is made or fetched.
         """
-        names, certain = self._known(), not self._doomed
+        names, parts, certain = self._known(), self.manifest.files(), not self._doomed
 
         def clean() -> bool:
             self._sweep(names)
+            for (
+                part
+            ) in parts:  # what an unfinished checkpoint wrote behind the end is in no other's way, and stays
+                self._cut(part)
             self._disk.sync_dir(self._history)  # a power cut must not bring back what is said to be gone
             return certain and names.issuperset(self._disk.listdir(self._history))
 
@@ -465,12 +469,17 @@ class Checkpointer:
         with contextlib.suppress(OSError):
             self._sweep(kept)
             if parts:
-                file = self._disk.open(join(self._history, parts[-1].name))
-                try:
-                    if file.size() > parts[-1].size:
-                        file.truncate(parts[-1].size)
-                finally:
-                    file.close()
+                self._cut(parts[-1])
+
+    def _cut(self, part: Part) -> None:
+        """Cut off what stands behind the end of a part."""
+        file = self._disk.open(join(self._history, part.name))
+        try:
+            if file.size() > part.size:
+                file.truncate(part.size)
+                file.sync()
+        finally:
+            file.close()
 
 
 def _in_doubt(error: Exception) -> StorageError:
