@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from visor.protocol import tokens
+from visor.protocol import codes, tokens
 from visord.authority.issuing import (
     Authority,
     MemberNames,
@@ -224,16 +224,27 @@ def test_a_cluster_without_an_authority_or_of_an_older_format_says_so(authority:
     assert older.ask().code == "unsupported"
 
 
-def test_a_leader_without_the_key_or_that_may_not_lead_any_more_lets_the_next_one_be_asked(
-    authority: Authority,
-) -> None:
-    keyless, deposed = Leader(Authority.read(authority.pem)), Leader(authority)
-    deposed.current = False
-    for leader in (keyless, deposed):
-        answers: list[Any] = []
-        leader.office.join(Asked("abcdefgh", SECRET, NEW, "n2", ["n2.example"], REQUEST), answers.append)
-        assert answers == []  # it will be asked again
-        assert leader.used == ""
+def test_a_leader_without_the_key_lets_the_next_one_be_asked(authority: Authority) -> None:
+    leader = Leader(Authority.read(authority.pem))
+    answers: list[Any] = []
+    leader.office.join(Asked("abcdefgh", SECRET, NEW, "n2", ["n2.example"], REQUEST), answers.append)
+    assert answers == []  # it will be asked again
+    assert leader.used == ""
+
+
+def test_where_nobody_can_tell_which_tokens_there_are_a_machine_may_ask_again(leader: Leader) -> None:
+    leader.current = False
+    refused = leader.ask()
+    assert codes.FAMILY[refused.code] == codes.UNAVAILABLE
+    assert leader.used == ""
+
+
+def test_who_has_no_token_is_refused_where_it_asks_and_the_leader_hears_nothing(authority: Authority) -> None:
+    replica = Leader(Authority.read(authority.pem), member="9" * 16)
+    replica.leader, replica.is_leader = ME, False
+    for _ in range(100):
+        assert replica.ask(secret=b"x" * 32).code == "denied"
+    assert replica.said == []
 
 
 def test_a_replica_asks_the_leader_and_passes_its_answer_on(leader: Leader, authority: Authority) -> None:

@@ -7,6 +7,7 @@ Every name that a data directory can hold, times everything that can lie there i
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import random
 import resource
@@ -19,6 +20,8 @@ from types import FrameType
 import pytest
 
 from visord import embed
+from visord.authority.authority_files import AuthorityFiles
+from visord.authority.issuing import Authority, MemberNames, key_pem, new_key
 from visord.check import check_directory
 from visord.raft.log import RaftLog
 from visord.recover import NothingToRecoverError, recover
@@ -41,7 +44,8 @@ LOG = [
     "log/vote.tmp",
     f"log/{2:020d}.log.tmp",
 ]
-NAMES = [*TOP, *LOG, "log/something.log", "history/commits-000000000009", "log", "history"]
+AUTHORITY = [f"authority/{name}" for name in ("ca.pem", "ca-key.pem", "member.pem", "member.pem.tmp")]
+NAMES = [*TOP, *LOG, *AUTHORITY, "log/something.log", "history/commits-000000000009", "log", "history"]
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +65,14 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory that a node has left."""
     path = tmp_path_factory.mktemp("sound") / "data"
     embed.start(path).stop()
+    now, key = datetime.datetime.now(datetime.UTC), new_key()
+    authority = Authority.found("7f" * 16, new_key(), now, 4)
+    files = AuthorityFiles(OsDisk(), str(path))
+    files.make()
+    files.keep_authority(authority.pem)
+    files.keep_key(authority.key_pem or b"")
+    certificate = authority.issue(key.public_key(), MemberNames("1" * 16, ("n1",)), now, 6)
+    files.keep_member(certificate, authority.pem, key_pem(key))
     return path
 
 
@@ -156,6 +168,8 @@ def refuses(operation: Callable[[Path], None], data: Path, name: str, lie: Calla
         return lie is to_huge
     if lie is to_huge and (operation, name) == (repair, "log/vote"):
         return False  # it says first that there is nothing to recover
+    if lie is to_huge and name in AUTHORITY:
+        return operation is serve and not name.endswith(".tmp")
     if lie is to_huge:
         return name.removeprefix("log/") in ("identity", "manifest", "vote", f"{1:020d}.log")
     if lie is to_hard_link and operation is check:

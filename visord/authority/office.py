@@ -180,8 +180,30 @@ class Office:
     # -- asking -----------------------------------------------------------------------------------------------
 
     def join(self, asked: Asked, reply: Answer) -> None:
-        """Have the certificate of a machine made that joins; `reply` may be called within this call."""
-        self._ask(JOIN, list(asked), reply)
+        """Have the certificate of a machine made that joins; `reply` may be called within this call.
+
+        Who has no token costs the leader nothing: that is found here, as soon as this node is as new as any.
+        """
+        if self.authority is None or self._form() < SECRETS:
+            reply(NO_AUTHORITY)
+            return
+
+        def current(yes: bool) -> None:
+            if not yes:
+                reply(NO_LEADER)
+            elif self._proven(asked) is None:
+                reply(NOT_KNOWN)
+            else:
+                self._ask(JOIN, list(asked), reply)
+
+        self._confirm(current)
+
+    def _proven(self, asked: Asked) -> JoinRow | None:
+        """Return the token whose secret this is; None when there is none."""
+        token = self._table().joins.find(asked.token)
+        kept = bytes(32) if token is None else token.digest
+        equal = hmac.compare_digest(kept, tokens.digest(asked.secret))
+        return token if equal else None
 
     def renew(self, request: bytes, certificate: bytes, reply: Answer) -> None:
         """Have the certificate of this member made again, for another key: here where the authority's key is."""
@@ -273,9 +295,8 @@ class Office:
 
     def _judged(self, asked: Asked) -> tuple[JoinRow, MemberNames, str, bytes] | Refusal:
         """Return the token, the names, what the member is called and its key's digest; or why nothing comes of it."""
-        token = self._table().joins.find(asked.token)
-        kept = bytes(32) if token is None else token.digest
-        if not hmac.compare_digest(kept, tokens.digest(asked.secret)) or token is None:
+        token = self._proven(asked)
+        if token is None:
             return NOT_KNOWN
         # From here on it is somebody who has the token: it may be told what is wrong.
         try:
