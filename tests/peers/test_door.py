@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import struct
 from typing import Any, cast
 
 import pytest
@@ -18,6 +19,7 @@ from visord.members.conduct import STRIKES, Conduct
 from visord.peers import incoming
 from visord.peers.asking import ask
 from visord.peers.crowd import Crowd
+from visord.peers.errors import PeerUnavailableError
 from visord.peers.handshake import MEMBER, Dialler, Introduction
 from visord.peers.link import HURRY_SECONDS
 from visord.peers.messages import pack
@@ -25,6 +27,9 @@ from visord.peers.outgoing import dial
 from visord.peers.probation import FORGOTTEN_SECONDS, MOST, Probation
 from visord.peers.security import from_settings
 from visord.peers.telling import LINES, Telling
+
+NO_LINGER = struct.pack("ii", 1, 0)
+"""A connection that is closed is gone at once, and leaves no port behind."""
 
 
 def test_the_oldest_of_the_host_with_most_goes() -> None:
@@ -355,9 +360,10 @@ def test_an_honest_member_is_let_in_while_a_stranger_of_its_host_floods(run: Run
                 for _ in range(20):
                     one = socket.socket()
                     one.setblocking(False)
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)  # ports are few
                     one.connect_ex((host, int(port)))
                     kept.append(one)
-                while len(kept) > 100:
+                while len(kept) > 400:  # on a busy machine it takes a while until one is accepted
                     kept.pop(0).close()
                 await asyncio.sleep(0)
             for one in kept:
@@ -366,8 +372,14 @@ def test_an_honest_member_is_let_in_while_a_stranger_of_its_host_floods(run: Run
         flooding = asyncio.ensure_future(flood())
         await until(lambda: a.peers.strangers)
         me = Introduction("b", "c1", "127.0.0.1:9")
-        hello = Dialler(me, expect="a", purpose=MEMBER, secret=SECURED.secret, nonce=b"n" * 32)
-        (await dial(loop, a.address, hello, SECURED, seconds=20.0)).close()
+        end = loop.time() + PATIENCE
+        while True:  # as a member does: whoever is crowded out comes again
+            hello = Dialler(me, expect="a", purpose=MEMBER, secret=SECURED.secret, nonce=b"n" * 32)
+            try:
+                (await dial(loop, a.address, hello, SECURED, seconds=5.0)).close()
+                break
+            except (OSError, PeerUnavailableError):
+                assert loop.time() < end
         stop.set()
         await flooding
         await until(lambda: not a.peers.strangers)

@@ -13,6 +13,7 @@ from visord.audit.auditor import Silent
 from visord.serving.authorization import Authorization
 from visord.serving.backend import CONFIRMATION, UntilRev, Wait
 from visord.serving.conversation import Conversation
+from visord.serving.packed_pages import PackedPages
 from visord.serving.passwords import Passwords
 from visord.serving.reporting import Reporting
 from visord.serving.shares import Patience, Shares
@@ -33,6 +34,7 @@ class Node:
         self.authorization = Authorization(machine, lambda: 0)
         self.reporting = Reporting(Silent)
         self.passwords = Passwords(self.clock)
+        self.pages = PackedPages(self.store)
         self.soon: deque[Callable[[], None]] = deque()
         self.now = 0.0
         self.shares = Shares(Turns(self.soon.append, self.clock), 1 << 20, 1 << 20, Patience())

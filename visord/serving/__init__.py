@@ -2,6 +2,8 @@
 
 conversation  one client's conversation, bytes in and bytes out: start here
 replies       what it says; `waits`: its requests that wait
+packed_pages  lists as bytes, for as long as nothing in them changes
+passwords     computed beside the loop
 backend       what it may ask of the node behind it
 greeting      what a client says of itself first
 listener      sockets for conversations

@@ -25,6 +25,7 @@ from visord.serving import status
 from visord.serving.admin import Admin
 from visord.serving.authorization import Authorization
 from visord.serving.enrolment import Enrolment
+from visord.serving.packed_pages import PackedPages
 from visord.serving.passwords import Passwords
 from visord.serving.reporting import Reporting
 from visord.state import fields
@@ -87,6 +88,9 @@ class Node(status.Node, Protocol):
     def pump(self) -> Pump: ...
 
     @property
+    def pages(self) -> PackedPages: ...
+
+    @property
     def proposer(self) -> Proposer: ...
 
     @property
@@ -120,6 +124,7 @@ class Backend:
         self.on_rights: list[Callable[[], object]] = []
         """Called when anybody's rights may have changed, or a certificate was taken back."""
         self.passwords = Passwords(node.environment.loop.time)
+        self.pages = node.pages
         self.shares = node.shares
         self.admission = node.admission
         self.readiness = node.readiness

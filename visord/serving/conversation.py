@@ -28,6 +28,7 @@ from visord.members.read_index import NO_QUORUM
 from visord.serving.backend import Backend, UntilRev
 from visord.serving.clearance import Clearance
 from visord.serving.greeting import read_hello
+from visord.serving.packed_pages import PAGED
 from visord.serving.replies import MUTE, NOWHERE, PIECE, Wire
 from visord.serving.shape import TOO_DEEP, WEIGHT, elements, transaction
 from visord.serving.shares import Patience
@@ -620,6 +621,14 @@ class Conversation(Waits):
         if message[0] == verbs.REV:
             self._ok(message[1], (self._store.rev, self._store.floor, self._store.time))
             return
+        if message[0] in PAGED:
+            page = self._backend.pages.answer(message)
+            if page is not None:
+                if isinstance(page, Refusal):
+                    self._refuse(message[1], page)
+                else:
+                    self._send_page(*page)
+                return
         if message[0] == verbs.ACCESS:
             result = self._clearance.answer(message)
         else:

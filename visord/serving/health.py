@@ -22,6 +22,7 @@ from visord.raft.engine import Engine
 from visord.raft.log import RaftLog
 from visord.readiness import Readiness
 from visord.scrubbing import Scrubbing
+from visord.serving.packed_pages import PackedPages
 from visord.serving.shares import Shares
 from visord.serving.vigil import Space
 from visord.state.machine import Machine
@@ -59,6 +60,9 @@ class Node(Protocol):
 
     @property
     def hub(self) -> Hub: ...
+
+    @property
+    def pages(self) -> PackedPages: ...
 
     @property
     def shares(self) -> Shares: ...

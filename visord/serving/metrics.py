@@ -194,6 +194,10 @@ def _shares(node: Node) -> Iterator[Row]:
     expelled = shares.held.sent_away + shares.unsent.sent_away + shares.waiting.sent_away
     yield _count("connections_expelled", "Connections closed for what they made the node hold.", expelled)
     yield _count("connections_overdue", "Connections closed for what they took too long for.", shares.overdue)
+    pages = node.pages
+    yield _count("pages_found", "Pages of lists that were sent as they were packed before.", pages.found)
+    yield _count("pages_made", "Pages of lists that were read and packed.", pages.made)
+    yield _gauge("pages_bytes", "Bytes of packed pages that are kept.", pages.bytes)
     yield _count("turns_waited", "How often a conversation had to wait for its turn.", shares.turns.queued)
     yield _gauge("turns_waiting", "Conversations that wait for a turn now.", shares.turns.waiting)
 

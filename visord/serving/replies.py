@@ -16,6 +16,10 @@ PIECE: Final = 256 * 1024
 """Packed bytes that leave at once, before more is packed."""
 
 
+SMALL: Final = 16 * 1024
+"""Bytes that are copied rather than sent by themselves."""
+
+
 class Wire(Protocol):
     """What a conversation needs of its connection."""
 
@@ -123,6 +127,20 @@ class Replies(ABC):
         self._flush()
         if self._encoder.large:
             self._encoder.renew()
+
+    def _send_page(self, beginning: bytes, page: bytes) -> None:
+        """Send an answer whose page is packed already, behind what was packed before it."""
+        self._flush()
+        if self.closed:
+            return
+        if len(page) <= SMALL:
+            self._wire.write(beginning + page)
+            return
+        self._wire.write(beginning)
+        for start in range(0, len(page), PIECE):
+            self._wire.write(page[start : start + PIECE] if len(page) > PIECE else page)
+        if self.blocked and not self.closed:
+            self._shares.note_unsent(self, self._wire.unsent())
 
     def _refuse(self, request: int, refusal: Refusal) -> None:
         self._encoder.pack((verbs.ERROR, request, refusal.code, refusal.text, refusal.details))
