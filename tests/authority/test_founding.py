@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import shutil
 import stat
@@ -13,10 +14,13 @@ import pytest
 import visor
 from tests.authority.conftest import begin, dial, serve
 from tests.patience import eventually
+from visor.protocol.limits import DEFAULT
 from visord import config, embed
 from visord.authority.founding import Founded
 from visord.authority.issuing import read_certificate
 from visord.authority.location import BeginningError, locate
+from visord.data import Data
+from visord.environment import Environment
 from visord.settings import Settings
 from visord.state.auth.auth_store import AuthStore
 from visord.storage.directory import read_identity
@@ -163,3 +167,24 @@ def test_a_certificate_that_is_old_is_renewed_by_a_running_node(tmp_path: Path) 
     )
     with serve(path) as node, dial(node, path) as client:
         client.ping()
+
+
+def test_a_member_that_was_killed_before_its_first_checkpoint_is_closed_before_it_has_applied_anything(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "data"
+    begin(path)
+
+    async def opened() -> tuple[int, bool, int]:
+        environment = Environment.real(asyncio.get_running_loop())
+        data = Data(path, Settings(), environment)
+        data.open(DEFAULT, None, lambda: b"")
+        try:
+            return data.machine.index, data.machine.auth.open, data.log.last_index
+        finally:
+            data.close()
+            environment.close()
+
+    index, is_open, last = asyncio.run(opened())
+    assert (index, is_open) == (0, False)
+    assert last == 2  # what says who may do what is in the log, and not applied yet
