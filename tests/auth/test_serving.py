@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.wire import Closed, Refused, Wire
+from tests.wire import Closed, Refused, Wire, new_session
 from visor.protocol import tokens, verbs
 from visor.testing import Server, server
 
@@ -89,6 +89,18 @@ def test_who_shows_nothing_may_nothing_but_say_hello(closed: Server) -> None:
             (verbs.NOP,),
         ):
             assert refused(wire, verb, *fields) == "denied", verb
+
+
+def test_whoever_may_nothing_writes_nothing_to_the_log(closed: Server) -> None:
+    """Not even an entry that is refused: a stranger would fill the disks of all members."""
+    with by(closed, "boss") as boss, Wire(closed.address, session=new_session()) as wire:
+        before = boss.status()["applied"]
+        for _ in range(20):
+            assert refused(wire, verbs.SET, "/a", b"x" * 1000) == "denied"
+            assert refused(wire, verbs.TXN, [], [[verbs.T_SET, "/a", b""]], []) == "denied"
+            assert refused(wire, verbs.GRANT, 1000) == "denied"
+        assert boss.status()["applied"] == before
+        assert refused(wire, verbs.RETRY, [verbs.SET, 90, 90, "/a", b""], 0) in ("session_lost", "denied")
 
 
 @pytest.mark.parametrize(

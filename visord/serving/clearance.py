@@ -145,6 +145,25 @@ class Clearance:
             self.report(message, denial)
         return denial
 
+    @property
+    def nobody(self) -> bool:
+        """Whether it has no grant at all."""
+        rights = self.now()
+        return rights is not None and not rights.any
+
+    def allowed(self, writes: Iterable[Message], refuse: Callable[[int, Refusal], None]) -> list[Message]:
+        """Refuse, of the writes of nobody, what is denied, and return the rest: no stranger fills the log of all
+        members with what is judged there. A retry goes on: it is told what became of a write that was done while it
+        was allowed."""
+        allowed = []
+        for write in writes:
+            denial = None if write[0] == verbs.RETRY else self.denial(write)
+            if denial is None:
+                allowed.append(write)
+            else:
+                refuse(write[1], denial)
+        return allowed
+
     def rehearse(self, writes: Iterable[Message]) -> None:
         """Writes are judged where they are applied: while rehearsing, tell here which would be denied."""
         if self._authorization.rehearsing:

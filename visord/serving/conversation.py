@@ -515,6 +515,11 @@ class Conversation(Waits):
 
     def _submit(self, writes: list[Message], size: int) -> None:
         self._clearance.rehearse(writes)
+        if self._clearance.nobody:
+            writes = self._clearance.allowed(writes, self._refuse)
+            self._flush()
+            if not writes:
+                return
         refusal = self._backend.proposer.refusal(owner_of(self.principal))
         if refusal is not None:
             for write in writes:
