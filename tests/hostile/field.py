@@ -41,6 +41,10 @@ class Field:
     http: str = ""
     seconds: float = 4.0
     seed: int = 1
+    tokens: dict[str, str] = field(default_factory=dict)
+    """Those that attackers may have, by user; see `guarded.py`."""
+    authority: str = ""
+    """The certificate of the authority of a registry within TLS; certificates of clients lie beside it."""
     folder: str = ""
     """A folder for what the attack needs between its parts."""
     problems: list[str] = field(default_factory=list)

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import visor.aio
 from tests.cluster.workload import dial
+from tests.hostile.guarded import show_as_told
 from tests.wire import Closed, Refused, Wire, new_session
 from visor.errors import NoSpace, VisorError
 from visor.protocol import verbs
@@ -232,6 +233,7 @@ class Good:
 
 
 def main() -> None:
+    show_as_told()
     asyncio.run(Good(sys.argv[1].split(",")).run())
 
 

@@ -19,7 +19,7 @@ from tests.hostile.field import Field
 
 Attack = Callable[[Field], None]
 
-MODULES: Final = ("door", "costs", "growth", "members", "words")
+MODULES: Final = ("door", "costs", "growth", "members", "words", "proofs")
 PEAK_MIB: Final = 384
 """MiB beyond its baseline that one member may hold while it is attacked: the budgets of all connections together."""
 
@@ -48,6 +48,12 @@ class Scenario:
     """Members have certificates."""
     http: bool = False
     """Members listen for HTTP."""
+    secure: bool = False
+    """Clients speak TLS with members."""
+    closed: bool = False
+    """Nobody may do anything without a token."""
+    audited: bool = False
+    """Who was not let in has to stand in the audit afterwards."""
     by_right: tuple[str, ...] = ()
     """What may happen to the good client, because attackers do what all may do, or because it is meant for all."""
     quota: bool = False

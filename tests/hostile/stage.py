@@ -28,6 +28,7 @@ from tests.cluster import ports
 from tests.cluster.processes import Cluster, Member, Plan
 from tests.cluster.verdict import await_equal
 from tests.hostile.field import Field, fill
+from tests.hostile.guarded import AUDIT_BYTES, BOSS, GOOD, Guard, audited, leaked
 from tests.hostile.scenario import Scenario
 from tests.node_process import NotReady, environment
 from tests.wire import Closed, Refused, Wire
@@ -96,13 +97,13 @@ class Verdict:
 class Beside:
     """The good client's process."""
 
-    def __init__(self, addresses: list[str]) -> None:
+    def __init__(self, addresses: list[str], guard: Guard) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.hostile.good", ",".join(addresses)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment(),
+            env={**environment(), **guard.environment()},
         )
         if self._line(60.0).strip() != "ready":
             self.close()
@@ -163,12 +164,14 @@ def resident(members: list[Member]) -> int:
     return max(sizes) // MIB
 
 
-def cluster_of(one: Scenario, folder: Path, members: int, plant: str | None) -> tuple[Cluster, str]:
+def cluster_of(
+    one: Scenario, folder: Path, members: int, plant: str | None, guard: Guard | None = None
+) -> tuple[Cluster, str]:
     """Return a cluster for a scenario, not started, and the address of HTTP at its first member."""
     secret = folder / "secret"
     secret.write_text(SECRET + "\n")
     secret.chmod(0o600)
-    extra = [*one.settings, f"peers.secret_file={secret}"]
+    extra = [*one.settings, *(guard.settings if guard else ()), f"peers.secret_file={secret}"]
     if one.tls:
         from tests.peers.authority import Authority
 
@@ -206,14 +209,21 @@ def perform(one: Scenario, members: int, *, seconds: float = 0.0, seed: int = 1,
         "/dev/shm" if Path("/dev/shm").is_dir() else None
     )  # the disk of a busy machine is no client's fault
     with tempfile.TemporaryDirectory(prefix="visor-hostile-", dir=base, ignore_cleanup_errors=True) as folder:
-        cluster, http = cluster_of(one, Path(folder), members, plant)
+        guard = Guard(Path(folder), closed=one.closed, secure=one.secure)
+        cluster, http = cluster_of(one, Path(folder), members, plant, guard)
         with cluster:
             try:
+                guard.enter()
                 cluster.start()
-                _Stage(one, cluster, http, verdict, Path(folder), seconds or one.seconds, seed, slack).play()
+                guard.close(cluster.addresses[0])
+                guard.enter()
+                _Stage(
+                    one, cluster, http, verdict, Path(folder), seconds or one.seconds, seed, slack, guard
+                ).play()
             except (NotReady, OSError, Refused, Closed, RuntimeError) as error:
                 verdict.problems.append(f"{type(error).__name__}: {error!s:.1500}")
             finally:
+                guard.leave()
                 if verdict.problems:
                     verdict.problems += _said(cluster)
     return verdict
@@ -253,21 +263,24 @@ class _Stage:
     """One run, in its parts."""
 
     def __init__(self, one: Scenario, cluster: Cluster, http: str, verdict: Verdict, folder: Path, seconds: float,
-                 seed: int, slack: float) -> None:  # fmt: skip
+                 seed: int, slack: float, guard: Guard) -> None:  # fmt: skip
         self._one = one
+        self._guard = guard
         self._cluster = cluster
         self._verdict = verdict
         self._slack = slack
         self._members = list(cluster.members.values())
         self._field = Field(
-            clients=[], secret=SECRET, http=http, seconds=seconds, seed=seed, folder=str(folder)
-        )
+            clients=[], secret=SECRET, http=http, seconds=seconds, seed=seed, folder=str(folder),
+            tokens={user: text for user, text in guard.tokens.items() if user not in (BOSS, GOOD)},
+            authority=guard.authority,
+        )  # fmt: skip
 
     def play(self) -> None:
         surroundings(self._cluster, self._field)
         self._warm_up()
         self._run_attacker("prepare", 120.0)
-        beside = Beside(self._field.clients)
+        beside = Beside(self._field.clients, self._guard)
         sampler = Sampler(self._members)
         try:
             time.sleep(ALONE_SECONDS)
@@ -397,6 +410,21 @@ class _Stage:
             problems += [
                 f"{member.name} wrote a traceback: {told}" for told in tracebacks(member.errors())[:3]
             ]
+
+            problems += self._told(member)
+
+    def _told(self, member: Member) -> list[str]:
+        """Return what is wrong with what a member has written of who asked: a secret, too much, or nothing."""
+        if not self._one.closed:
+            return []
+        said = leaked(member.data, member.errors(), self._guard.secrets())
+        problems = [f"{member.name} has a token in {place}" for place in said[:3]]
+        size, failed = audited(member.data)
+        if size > AUDIT_BYTES:
+            problems.append(f"the audit of {member.name} has {size} bytes")
+        if self._one.audited and member.client == self._field.leader and not failed:
+            problems.append(f"nothing of who was not let in stands in the audit of {member.name}")
+        return problems
 
     def _faults(self) -> list[str]:
         """Members that ended by themselves, each with the end of what it said."""
