@@ -175,3 +175,18 @@ def test_rights_are_there_after_a_restart(closed: Server) -> None:
         ci.call(verbs.SET, "/apps/web", b"4")
     with Wire(closed.address) as wire:
         assert refused(wire, verbs.GET, "/apps/web") == "denied"
+
+
+def test_a_greeting_tells_nothing_of_the_registry_to_who_may_do_nothing(closed: Server) -> None:
+    with Wire(closed.address) as nobody, by(closed, "viewer") as viewer:
+        known = {name: viewer.welcome[name] for name in ("node", "leader", "addresses", "rev", "time")}
+        assert known["rev"] > 0 and known["node"] and known["time"] > 0
+        told = nobody.welcome
+        assert [told[name] for name in ("node", "leader", "leader_address", "addresses")] == [
+            "",
+            None,
+            None,
+            [],
+        ]
+        assert [told[name] for name in ("rev", "floor", "time")] == [0, 0, 0]
+        assert told["cluster"] == viewer.welcome["cluster"]

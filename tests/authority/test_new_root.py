@@ -60,8 +60,13 @@ def test_a_member_that_follows_leads_first(tmp_path: Path) -> None:
         members.until(lambda: noted(OsDisk(), str(members.directory(name))) is None, "the note to go")
         with visor.dial(members.address("n1"), token=TOKEN) as root:
             assert root.auth.whoami().user == "root"
-        reasons = [line["reason"] for line in lines(tmp_path, "rights", name)]
-        assert any("add_token id=" in reason and "user=root" in reason for reason in reasons)
+
+
+        def told() -> bool:
+            reasons = [line["reason"] for line in lines(tmp_path, "rights", name)]
+            return any("add_token id=" in reason and "user=root" in reason for reason in reasons)
+
+        members.until(told, "the audit to tell of it")
 
 
 def test_a_running_member_is_not_touched(tmp_path: Path) -> None:

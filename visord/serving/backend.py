@@ -223,9 +223,9 @@ class Backend:
 
     # -- the node itself --------------------------------------------------------------------------------
 
-    def welcome(self, limits: Limits) -> dict[str, Any]:
-        """Return the answer to HELLO."""
-        return status.welcome(self._node, limits)
+    def welcome(self, limits: Limits, *, unknown: bool = False) -> dict[str, Any]:
+        """Return the answer to HELLO. `unknown`: of somebody who may know nothing."""
+        return status.welcome(self._node, limits) | (status.UNTOLD if unknown else {})
 
     def status(self) -> dict[str, Any]:
         """Return the answer to STATUS."""

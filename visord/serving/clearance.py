@@ -129,6 +129,12 @@ class Clearance:
             self._rights = self._authorization.rights(self.principal)
         return self._rights
 
+    @property
+    def unknown(self) -> bool:
+        """Whether it has proven nothing, and everybody may do nothing: then it is told nothing of the registry."""
+        rights = self.now()
+        return self.user == ANONYMOUS and rights is not None and not rights.any
+
     def quick(self) -> Rights | None:
         """Return by what a read may be answered at once; rights to nothing where each is to be looked at."""
         return NOTHING if self._authorization.rehearsing else self.now()

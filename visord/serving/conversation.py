@@ -417,7 +417,7 @@ class Conversation(Waits):
 
     def tell_addresses(self, addresses: list[str]) -> None:
         """Tell the client where the members are now."""
-        if self.greeted and not self.closed:
+        if self.greeted and not self.closed and not self._clearance.unknown:
             self._encoder.pack((verbs.ADDRESSES, addresses))
             self._flush()
 
@@ -503,7 +503,7 @@ class Conversation(Waits):
         self.actor, self.principal = self._clearance.signature, self._clearance.principal
         self._decoder.limit, self._decoder.elements = self.limits.frame, ELEMENTS
         self._wire.greeted()
-        self._ok(first[1], self._backend.welcome(self.limits))
+        self._ok(first[1], self._backend.welcome(self.limits, unknown=self._clearance.unknown))
         return messages[1:]
 
     def _turn_away(self, hello: Message, refusal: Refusal) -> None:

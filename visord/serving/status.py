@@ -59,6 +59,18 @@ class Node(health.Node, Protocol):
     def formats(self) -> Formats: ...
 
 
+UNTOLD: Final[dict[str, Any]] = {
+    "node": "",
+    "leader": None,
+    "leader_address": None,
+    "addresses": [],
+    "rev": 0,
+    "floor": 0,
+    "time": 0,
+}
+"""What a welcome says in the place of what is nobody's business who proves nothing and may do nothing."""
+
+
 def welcome(node: Node, limits: Limits) -> dict[str, Any]:
     """Return the answer to HELLO."""
     leader = node.names.leader
