@@ -26,8 +26,10 @@ from visord.state import command
 from visord.state.auth.auth_store import AuthStore
 from visord.state.auth.coverage import left_out
 from visord.state.auth.effort import MESSAGE, Effort
+from visord.state.auth.grant import RIGHTS
 from visord.state.auth.judge import Judge
 from visord.state.auth.needs import Needs, amounts_to, needs
+from visord.state.auth.told import answer as say
 from visord.state.formats import FORMAT, OWNERS
 from visord.state.lease import Lease
 from visord.state.machine import Machine
@@ -180,6 +182,24 @@ def test_nothing_is_allowed_that_the_oracle_denies(verb: int) -> None:
             assert effort.over or excused(world, user, asked), (world.grants(user), user, asked, refusal)
     assert True in seen
     assert False in seen or verb in NOTHING
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+def test_who_asks_what_it_may_is_told_what_the_oracle_says(right: str) -> None:
+    for seed in range(int(100 * SOAK)):
+        dice = Dice(f"{right}/{seed}")
+        selector = dice.wide()
+        world, user = dice.world([[verbs.SCAN, 1, selector]]), dice.choice(USERS)
+        table, arguments = table_of(world), {"right": right, "selector": selector}
+        told = say(table, author(user), "can", arguments, DEFAULT)
+        allowed = {(right, path) for path in paths(selector)} <= world.given(user)
+        assert told == say(table, "", "can", {**arguments, "user": user}, DEFAULT)
+        if told["allowed"]:
+            assert allowed, (world.grants(user), selector)
+            together = [row for role in told["roles"] for row in world.roles[role] if row[0] == right]
+            assert paths(selector) <= {path for _, wide in together for path in paths(wide)}
+        elif allowed:
+            assert outside(world, user, right, selector), (world.grants(user), selector)
 
 
 # -- what is done -------------------------------------------------------------------------------------------------

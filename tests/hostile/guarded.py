@@ -85,6 +85,8 @@ class Guard:
             change(wire, "set_user", name=BOSS, roles=["root"])
             for user in (BOSS, *GRANTS):
                 self.tokens[user] = prove(wire, user, 1 if user == "expired" else 0)
+            digest = wire.call(verbs.PASSWORD, "digest", os.urandom(20).hex())
+            change(wire, "set_password", name="victim", password=digest)
             change(wire, "revoke_token", id=_id(self.tokens["revoked"]))
             change(wire, "set_user", name="anonymous", roles=[])
         self.tokens["foreign"] = tokens.write(os.urandom(tokens.NUMBER), os.urandom(tokens.SECRET))

@@ -195,6 +195,30 @@ def tokens_replayed(field: Field) -> None:
             pipe.close()
 
 
+# -- passwords ----------------------------------------------------------------------------------------------
+
+
+@scenario("passwords-guessed", "S21", closed=True, seconds=5.0, audited=True)
+def passwords_guessed(field: Field) -> None:
+    """Passwords guessed at full speed, of users that there are and that there are not, from twenty addresses."""
+    numbers = count(2)
+    made = [Pipe(field.clients[n % len(field.clients)], source=f"127.0.6.{n + 1}") for n in range(20)]
+    users = ("victim", "boss", "nobody", "", "x" * 300)
+    try:
+        for turn in field.turns(100_000):
+            guesses = [
+                [verbs.PASSWORD, next(numbers), "prove", users[n % len(users)], f"guess {turn} {n}"]
+                for n in range(20)
+            ]
+            after = [[verbs.GET, next(numbers), "/good/r/1"], [verbs.ACCESS, next(numbers), "users", {}]]
+            pipe = made[turn % len(made)]
+            pipe.send(packed([*guesses, *after]), 0.5)
+            pipe.drain(0.002)
+    finally:
+        for pipe in made:
+            pipe.close()
+
+
 # -- sessions -------------------------------------------------------------------------------------------------
 
 
