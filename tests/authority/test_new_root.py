@@ -61,7 +61,6 @@ def test_a_member_that_follows_leads_first(tmp_path: Path) -> None:
         with visor.dial(members.address("n1"), token=TOKEN) as root:
             assert root.auth.whoami().user == "root"
 
-
         def told() -> bool:
             reasons = [line["reason"] for line in lines(tmp_path, "rights", name)]
             return any("add_token id=" in reason and "user=root" in reason for reason in reasons)
