@@ -143,9 +143,10 @@ def unguarded_calls(stage: Stage) -> None:
             assert refused(nobody, verb, *fields) == "denied", verb
         for verb in range(verbs.OK):
             if verb not in OPEN:
-                assert refused(nobody, verb, "/apps", []) in ("denied", "unsupported", "bad_request"), verb
+                assert refused(nobody, verb, "/apps", []) in REFUSALS, verb
 
 
+REFUSALS: Final = {"denied", "unsupported", "bad_request", "session_lost"}
 OPEN: Final = {
     verbs.PING,
     verbs.CANCEL,

@@ -99,8 +99,20 @@ def test_whoever_may_nothing_writes_nothing_to_the_log(closed: Server) -> None:
             assert refused(wire, verbs.SET, "/a", b"x" * 1000) == "denied"
             assert refused(wire, verbs.TXN, [], [[verbs.T_SET, "/a", b""]], []) == "denied"
             assert refused(wire, verbs.GRANT, 1000) == "denied"
+            retry = [verbs.SET, wire.next_id(), 1, "/a", b""]
+            assert refused(wire, verbs.RETRY, retry, 0) == "session_lost"
         assert boss.status()["applied"] == before
-        assert refused(wire, verbs.RETRY, [verbs.SET, 90, 90, "/a", b""], 0) in ("session_lost", "denied")
+
+
+def test_whoever_may_nothing_any_more_is_told_what_became_of_a_write(closed: Server) -> None:
+    with by(closed, "boss") as boss, Wire(closed.address, session=new_session()) as wire:
+        change(boss, "set_user", name="anonymous", roles=["deployer"])
+        rev = wire.call(verbs.SET, "/apps/web", b"2")
+        change(boss, "set_user", name="anonymous", roles=[])
+        done = [verbs.SET, 2, 2, "/apps/web", b"2"]
+        assert wire.call(verbs.RETRY, done, 0) == rev
+        other = [verbs.SET, 9, 2, "/apps/web", b"3"]
+        assert refused(wire, verbs.RETRY, other, 0) == "denied", "it was never done"
 
 
 @pytest.mark.parametrize(

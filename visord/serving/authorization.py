@@ -184,6 +184,10 @@ class Authorization:
         """Return what a principal could do if the registry were closed."""
         return self._machine.auth.rights_if_closed(user_of(principal) or ANONYMOUS)
 
+    def remembers(self, session: bytes | None) -> bool:
+        """Tell whether there is such a session here."""
+        return session is not None and self._machine.sessions.get(session) is not None
+
     def denial(
         self, rights: Rights, principal: str, message: Message, effort: Effort | None = None
     ) -> Refusal | None:

@@ -12,7 +12,7 @@ Nothing is cached longer than the rights of everybody stay as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from visor.protocol import verbs
 from visor.protocol.frames import Message
@@ -24,9 +24,11 @@ from visord.state.auth.auth_store import NOTHING
 from visord.state.auth.effort import WATCHES, Effort
 from visord.state.auth.principal import ANONYMOUS, author_of
 from visord.state.auth.rights import Rights
-from visord.state.refusal import Refusal, bad_request
+from visord.state.refusal import Refusal, bad_request, session_lost
 from visord.tls.identity import Certified
 from visord.watch.subscription import Verdicts
+
+LOST: Final = session_lost("nothing is known here of such a session")
 
 
 class Clearance:
@@ -157,13 +159,19 @@ class Clearance:
         rights = self.now()
         return rights is not None and not rights.any
 
-    def allowed(self, writes: Iterable[Message], refuse: Callable[[int, Refusal], None]) -> list[Message]:
+    def allowed(
+        self, writes: Iterable[Message], session: bytes | None, refuse: Callable[[int, Refusal], None]
+    ) -> list[Message]:
         """Refuse, of the writes of nobody, what is denied, and return the rest: no stranger fills the log of all
-        members with what is judged there. A retry goes on: it is told what became of a write that was done while it
-        was allowed."""
+        members with what is judged there. A retry goes on where there is its session, which nobody guesses: it is told
+        what became of a write that was done while it was allowed."""
         allowed = []
+        remembered = self._authorization.remembers(session)
         for write in writes:
-            denial = None if write[0] == verbs.RETRY else self.denial(write)
+            if write[0] == verbs.RETRY:
+                denial = None if remembered else LOST
+            else:
+                denial = self.denial(write)
             if denial is None:
                 allowed.append(write)
             else:

@@ -516,7 +516,7 @@ class Conversation(Waits):
     def _submit(self, writes: list[Message], size: int) -> None:
         self._clearance.rehearse(writes)
         if self._clearance.nobody:
-            writes = self._clearance.allowed(writes, self._refuse)
+            writes = self._clearance.allowed(writes, self.session, self._refuse)
             self._flush()
             if not writes:
                 return
