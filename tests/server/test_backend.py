@@ -54,6 +54,7 @@ class World:
             cluster="c" * 32,
             me=SimpleNamespace(id="me"),
             store=SimpleNamespace(rev=10),
+            pages=None,
             shares=None,
             admission=SimpleNamespace(diverged=None),
             audit=None,
