@@ -12,12 +12,15 @@ from visor.protocol import verbs
 from visord.state.auth.auth_store import (
     ANONYMOUS,
     MAX_GRANTS,
+    MAX_TOKENS,
     MAX_USER_ROLES,
     MAX_USER_TOKENS,
     ROOT,
     AuthStore,
 )
 from visord.state.auth.grant import ADMIN, HISTORY, READ, WRITE
+from visord.state.auth.principal import certified_by
+from visord.state.formats import RIGHTS
 from visord.state.refusal import Refusal
 
 NOW: Final = 1_000_000
@@ -157,6 +160,56 @@ def test_the_tokens_of_a_user_are_bounded(table: AuthStore) -> None:
     refused(table, "add_token", {"id": "zzzzzzzz", "user": "ci", "digest": DIGEST})
 
 
+def test_tokens_that_have_expired_make_room_for_the_next_login(table: AuthStore) -> None:
+    """A person who logs in each day by a password makes 256 tokens in less than a year."""
+    for number in range(MAX_USER_TOKENS - 2):
+        done(table, "add_token", id=f"t{number:07}", user="ci", digest=DIGEST, ttl=1 + number % 2)
+    done(table, "set_user", name="bob", roles=[])
+    done(table, "add_token", id="bobsbobs", user="bob", digest=DIGEST, ttl=1)
+    done(table, "add_token", id="lastlast", user="ci", digest=DIGEST)
+    more = {"id": "zzzzzzzz", "user": "ci", "digest": DIGEST}
+    refused(table, "add_token", more)  # at a time at which none has expired
+    before = table.rows()
+    assert isinstance(table.change("add_token", more, NOW + 2, RIGHTS), Refusal)
+    assert table.rows() == before, "members of before forget none"
+    assert table.change("add_token", more, NOW + 1) is None
+    left = [token.id for token in table.tokens.values() if token.user == "ci" and token.expires == NOW + 1]
+    assert not left
+    assert "abcdefgh" in table.tokens and "lastlast" in table.tokens
+    assert "bobsbobs" in table.tokens, "it is in nobody's way"
+    assert AuthStore.of(table.rows())._bytes == table._bytes
+
+
+def test_a_refusal_forgets_no_token_that_has_expired(table: AuthStore) -> None:
+    for user in range(MAX_TOKENS // MAX_USER_TOKENS - 1):
+        done(table, "set_user", name=f"u{user}", roles=[])
+        for number in range(MAX_USER_TOKENS):
+            done(table, "add_token", id=f"t{user:03}{number:04}", user=f"u{user}", digest=DIGEST, ttl=1)
+    for number in range(MAX_USER_TOKENS - 1):
+        done(table, "add_token", id=f"s{number:07}", user="ci", digest=DIGEST)
+    before = table.rows()
+    full = {"id": "zzzzzzzz", "user": "ci", "digest": DIGEST}
+    assert isinstance(table.change("add_token", full, NOW + 1), Refusal)
+    assert table.rows() == before
+    assert table.change("add_token", {**full, "user": "boss"}, NOW + 1) is None
+    assert len(table.tokens) == MAX_USER_TOKENS + 1
+
+
+def test_a_certificate_is_known_as_taken_back_until_it_is_allowed(table: AuthStore) -> None:
+    one, other = "ab" * 32, "ab" * 31 + "cd"  # what names them in the log is the same
+    credential = certified_by(one)
+    assert table.proves(credential, "ci", NOW)
+    done(table, "revoke_certificate", fingerprint=one)
+    assert not table.proves(credential, "ci", NOW)
+    done(table, "revoke_certificate", fingerprint=other)
+    done(table, "allow_certificate", fingerprint=one)
+    assert not table.proves(credential, "ci", NOW)
+    done(table, "allow_certificate", fingerprint=other)
+    assert table.proves(credential, "ci", NOW)
+    done(table, "revoke_certificate", fingerprint=one)
+    assert not AuthStore.of(table.rows()).proves(credential, "ci", NOW)
+
+
 names = st.sampled_from(("ann", "bob", ANONYMOUS, ROOT))
 roles = st.sampled_from((ROOT, "one", "two"))
 grants = st.lists(
@@ -198,6 +251,7 @@ def test_whatever_happens_it_is_whole_and_comes_back_from_its_rows(done: list[tu
     again = AuthStore.of(table.rows())
     assert again.rows() == table.rows()
     assert again._bytes == table._bytes
+    assert again._tokens_of == table._tokens_of
     for user in table.users:
         for right in (READ, WRITE, ADMIN):
             assert again.rights(user).may(right, "/apps/x") == table.rights(user).may(right, "/apps/x")

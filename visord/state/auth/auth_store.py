@@ -22,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -81,6 +82,12 @@ class Role:
 
     name: str
     grants: tuple[Grant, ...]
+    rules: bool = field(init=False)
+    """It has admin on everything. Found once: each change of a user asks all roles."""
+
+    def __post_init__(self) -> None:
+        rules = any(each.right == ADMIN and each.selector.form == EVERYTHING.form for each in self.grants)
+        object.__setattr__(self, "rules", rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,10 @@ class AuthStore:
         self._rights_of: WeakValueDictionary[tuple[Any, ...], Rights] = WeakValueDictionary()
         """Those of before that are in use: who has the same grants as before has the same rights."""
         self._digest: str | None = None
+        self._taken_back: frozenset[str] | None = None
+        """The credentials that revoked certificates were; None: to be found."""
+        self._tokens_of: Counter[str] = Counter()
+        """How many tokens each user has."""
         self._bytes = _size(self.users[ANONYMOUS])
 
     @classmethod
@@ -190,7 +201,9 @@ class AuthStore:
 
     def _is_revoked(self, credential: str) -> bool:
         """Tell whether the certificate that this credential names was taken back."""
-        return bool(self.revoked) and any(certified_by(each) == credential for each in self.revoked)
+        if self._taken_back is None:  # asked for each batch of writes, so not looked for among thousands
+            self._taken_back = frozenset(map(certified_by, self.revoked))
+        return credential in self._taken_back
 
     def next_expiry(self, now: int) -> int | None:
         """Return when the next token expires that has not yet, in ms; None: none will."""
@@ -228,7 +241,7 @@ class AuthStore:
             expected = f"a map with {', '.join(sorted(required))}"
             more = f" and perhaps {', '.join(sorted(optional))}" if optional else ""
             return bad_request("arguments", expected + more, arguments)
-        refused = do(self, {**optional, **arguments, "author": author}, now)
+        refused = do(self, {**optional, **arguments, "author": author, "form": form}, now)
         if refused is None:
             self.version += 1
             self._rights.clear()
@@ -249,9 +262,11 @@ class AuthStore:
                 return grant
             grants[(grant.right, grant.selector.form)] = grant
         role = Role(name, tuple(grants.values()))
-        roles = {**self.roles, name: role}
-        if self._ruled(self.users.values(), self.roles) and not self._ruled(self.users.values(), roles):
-            return _locked_out(name)
+        before = self.roles.get(name)
+        if before is not None and before.rules and not role.rules:
+            roles = {**self.roles, name: role}
+            if self._ruled(self.users.values(), self.roles) and not self._ruled(self.users.values(), roles):
+                return _locked_out(name)
         return self._put(self.roles, name, role, MAX_ROLES, "roles")
 
     def _delete_role(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
@@ -305,7 +320,7 @@ class AuthStore:
         if refused is not None:
             return refused
         for token in [token.id for token in self.tokens.values() if token.user == name]:
-            self._take(self.tokens, token)
+            self._take_token(token)
         self._take(self.users, name)
         return None
 
@@ -322,16 +337,31 @@ class AuthStore:
             return bad_request("ttl", "ms from the command's time on, or 0 for ever", ttl)
         if type(purpose) is not str or len(purpose) > MAX_PURPOSE:
             return bad_request("purpose", refusal.text_of(MAX_PURPOSE), purpose)
-        if sum(token.user == user for token in self.tokens.values()) >= MAX_USER_TOKENS:
+        # Each login by a password makes a token: those that have expired must not take the place of the next one.
+        expired = self._in_the_way(user, now) if fields.get("form", OLDEST) >= SECRETS else []
+        if self._tokens_of[user] - sum(each.user == user for each in expired) >= MAX_USER_TOKENS:
             return refusal.too_large("tokens of one user", MAX_USER_TOKENS, MAX_USER_TOKENS + 1)
+        for each in expired:
+            self._take_token(each.id)
         token = Token(number, user, digest, now + ttl if ttl else 0, now, purpose)
-        return self._put(self.tokens, number, token, MAX_TOKENS, "tokens")
+        refused = self._put_token(token)
+        if refused is not None:  # what is refused changes nothing
+            for each in expired:
+                self._put_token(each)
+        return refused
+
+    def _in_the_way(self, user: str, now: int) -> list[Token]:
+        """Return the tokens that have expired and leave no room for another one of a user."""
+        full = len(self.tokens) >= MAX_TOKENS
+        if not full and self._tokens_of[user] < MAX_USER_TOKENS:
+            return []
+        return [each for each in self.tokens.values() if 0 < each.expires <= now and (full or each.user == user)]
 
     def _revoke_token(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
         number = fields["id"]
         if type(number) is not str or number not in self.tokens:
             return _unknown("token", number)
-        self._take(self.tokens, number)
+        self._take_token(number)
         return None
 
     def _revoke_certificate(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
@@ -342,6 +372,7 @@ class AuthStore:
         if type(purpose) is not str or len(purpose) > MAX_PURPOSE:
             return bad_request("purpose", refusal.text_of(MAX_PURPOSE), purpose)
         row = Revocation(fields["fingerprint"], now, purpose)
+        self._taken_back = None
         return self._put(self.revoked, row.fingerprint, row, MAX_REVOKED, "revoked certificates")
 
     def _allow_certificate(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
@@ -349,26 +380,25 @@ class AuthStore:
         if type(fingerprint) is not str or fingerprint not in self.revoked:
             return bad_request("fingerprint", "one of a certificate that was revoked", fingerprint)
         self._take(self.revoked, fingerprint)
+        self._taken_back = None
         return None
 
     def _locks_out(self, user: User | None, name: str) -> Refusal | None:
         """Refuse what would leave nobody with admin on everything: `user` is what `name` is to become."""
+        before = self.users.get(name)
+        if before is None or not self._ruled((before,), self.roles):
+            return None
         after = [each for each in self.users.values() if each.name != name]
         if user is not None:
             after.append(user)
-        if self._ruled(self.users.values(), self.roles) and not self._ruled(after, self.roles):
+        if not self._ruled(after, self.roles):
             return _locked_out(name)
         return None
 
     @staticmethod
     def _ruled(users: Iterable[User], roles: Mapping[str, Role]) -> bool:
         """Tell whether somebody has admin on everything."""
-        ruling = {
-            role.name
-            for role in roles.values()
-            if any(grant.right == ADMIN and grant.selector.form == EVERYTHING.form for grant in role.grants)
-        }
-        return any(not ruling.isdisjoint(user.roles) for user in users)
+        return any(roles[role].rules for user in users for role in user.roles)
 
     # -- keeping ----------------------------------------------------------------------------------------------
 
@@ -438,6 +468,19 @@ class AuthStore:
         self._bytes = size
         rows[key] = row
         return None
+
+    def _put_token(self, token: Token) -> Refusal | None:
+        refused = self._put(self.tokens, token.id, token, MAX_TOKENS, "tokens")
+        if refused is None:
+            self._tokens_of[token.user] += 1
+        return refused
+
+    def _take_token(self, number: str) -> None:
+        user = self.tokens[number].user
+        self._take(self.tokens, number)
+        self._tokens_of[user] -= 1
+        if not self._tokens_of[user]:
+            del self._tokens_of[user]
 
     def _take(self, rows: dict[str, Any], key: str) -> None:
         self._bytes -= _size(rows.pop(key))

@@ -18,6 +18,8 @@ BATCH: Final = 100_000
 """Steps for the writes of one author in a command: others have theirs."""
 COMMAND: Final = 400_000
 """Steps for all writes of one command: some 200 ms at most, on every member."""
+NARROWING: Final = 100_000
+"""Steps to find out what of a selector is granted: some 50 ms at most, for what programs ask once."""
 WATCHES: Final = 200_000
 """Steps for all watches of one client that are judged again."""
 

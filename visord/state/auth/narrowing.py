@@ -8,7 +8,8 @@
 
 Whoever may read a part asks for that part by name, and a request that goes beyond it is refused as ever: this only
 tells what to ask for. It never means more than is granted. What two globs mean together is found component by
-component; where no glob says it, it is left out, and that is told.
+component; where no glob says it, it is left out, and that is told. So is what is left when the effort is over: each
+pair of globs that is looked at takes some of it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from visord.state.selector import Selector, raw_of
 DEEP: Final = "**"
 MOST: Final = 256
 """Globs that are looked at on either side."""
+LOOK: Final = 4
+"""Steps that it takes to look at two globs, beside their components."""
 
 
 class Narrowed(NamedTuple):
@@ -63,6 +66,8 @@ def _meet(asked: _Globs, granted: Sequence[str], effort: Effort) -> _Globs:
     missed = asked.left_out or len(asked.texts) > MOST or len(granted) > MOST
     for one in asked.texts[:MOST]:
         for other in granted[:MOST]:
+            if effort.over:
+                return _Globs(list(found), True)
             both = meet(one, other, effort)
             if both is None:
                 missed = True
@@ -73,20 +78,22 @@ def _meet(asked: _Globs, granted: Sequence[str], effort: Effort) -> _Globs:
 
 def meet(one: str, other: str, effort: Effort) -> str | None:
     """Return the glob that means what both do: "" where they have nothing in common, None where none says it."""
+    both = _unified(one.split("/")[1:], other.split("/")[1:], effort)
+    if both is not None:
+        return both
     if left_out(one, [other], effort) is None:
         return one
-    if left_out(other, [one], effort) is None:
-        return other
-    return _unified(one.split("/")[1:], other.split("/")[1:])
+    return other if left_out(other, [one], effort) is None else None
 
 
-def _unified(one: list[str], other: list[str]) -> str | None:
+def _unified(one: list[str], other: list[str], effort: Effort) -> str | None:
+    effort.left -= LOOK + len(one) + len(other)
     if any(
         DEEP in name and (name != DEEP or place < len(names) - 1)
         for names in (one, other)
         for place, name in enumerate(names)
     ):
-        return None if _may_meet(one, other) else ""
+        return None if _may_meet(one, other, effort) else ""
     first, first_deep = _cut(one)
     second, second_deep = _cut(other)
     if (len(first) < len(second) and not first_deep) or (len(second) < len(first) and not second_deep):
@@ -97,7 +104,7 @@ def _unified(one: list[str], other: list[str]) -> str | None:
     names: list[str] = []
     sure = True
     for mine, its in zip(first, second, strict=False):
-        name = _name(mine, its)
+        name = _name(mine, its, effort)
         if name == "":
             return ""
         sure = sure and name is not None
@@ -112,7 +119,7 @@ def _cut(names: list[str]) -> tuple[list[str], bool]:
     return (names[:-1], True) if names[-1] == DEEP else (names, False)
 
 
-def _name(one: str, other: str) -> str | None:
+def _name(one: str, other: str, effort: Effort) -> str | None:
     """Return the component that means what both do; "" for nothing, None where none says it."""
     if one == other or other == "*":
         return one
@@ -120,19 +127,18 @@ def _name(one: str, other: str) -> str | None:
         return other
     if not _wild(one) and not _wild(other):
         return ""
-    effort = Effort(1 << 16)
     for mine, its in ((one, other), (other, one)):
         if not _wild(mine):
             return mine if left_out(f"/{mine}", [f"/{its}"], effort) is None else ""
     return None
 
 
-def _may_meet(one: list[str], other: list[str]) -> bool:
+def _may_meet(one: list[str], other: list[str], effort: Effort) -> bool:
     """Tell, in doubt with yes, whether there may be a path that both mean."""
     for mine, its in zip(one, other, strict=False):
         if DEEP in mine or DEEP in its:
             return True
-        if _name(mine, its) == "":
+        if _name(mine, its, effort) == "":
             return False
     return len(one) == len(other)
 
@@ -142,9 +148,11 @@ def _wild(name: str) -> bool:
 
 
 def _needed(texts: list[str], effort: Effort) -> list[str]:
-    """Return the globs without those that another one means as well."""
+    """Return the globs without those that another one means as well, as far as the effort goes."""
     kept: list[str] = []
-    for text in sorted(texts, key=len):
+    for place, text in enumerate(ordered := sorted(texts, key=len)):
+        if effort.over:
+            return sorted({*kept, *ordered[place:]})
         if left_out(text, kept, effort) is not None:
             kept = [one for one in kept if left_out(one, [text], effort) is not None]
             kept.append(text)

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from visor.protocol.limits import SELECTORS, Limits
 from visord.state.auth.auth_store import AuthStore
-from visord.state.auth.effort import MESSAGE, Effort
+from visord.state.auth.effort import MESSAGE, NARROWING, Effort
 from visord.state.auth.grant import RIGHTS, Grant, parse_grant
 from visord.state.auth.narrowing import narrow
 from visord.state.auth.principal import ANONYMOUS, credential_of, user_of
@@ -100,7 +100,7 @@ def _narrow(table: AuthStore, author: str, arguments: Mapping[str, Any], limits:
         or not all(each in RIGHTS for each in wanted)
     ):
         return bad_request("rights", f"a list of {', '.join(RIGHTS)}", wanted)
-    found = narrow(table.rights(user_of(author) or ANONYMOUS), wanted, selector, Effort(MESSAGE))
+    found = narrow(table.rights(user_of(author) or ANONYMOUS), wanted, selector, Effort(NARROWING))
     if len(found.parts) > SELECTORS:
         return too_large("selectors that are granted: ask for less at once", SELECTORS, len(found.parts))
     return {"selectors": found.parts, "whole": found.whole, "left_out": found.left_out}
