@@ -97,7 +97,8 @@ def test_what_there_is_not_takes_as_long() -> None:
 
 def test_digests_that_cost_too_much_are_known() -> None:
     assert within_bounds(WRITTEN)
-    for wrong in ("m=999999", "t=17", "p=9", "t=0", "m=19456,t=2,p=1,"):
+    assert within_bounds(WRITTEN.replace("m=19456,t=2,p=1", "m=65536,t=3,p=4"))  # what libraries make by default
+    for wrong in ("m=65537", "t=5", "p=5", "t=0", "m=19456,t=2,p=1,"):
         field = wrong[:2]
         bad = ",".join(wrong if part.startswith(field) else part for part in ("m=19456", "t=2", "p=1"))
         assert not within_bounds(WRITTEN.replace("m=19456,t=2,p=1", bad)), wrong
@@ -131,6 +132,16 @@ def test_few_wait() -> None:
     late.work()
     world.passwords.digest(SECRET, "10.0.0.7", world.told.append)
     assert len(late.jobs) == 1  # there is room again
+
+
+def test_a_thread_that_cannot_begin_takes_no_place() -> None:
+    class Exhausted:
+        def submit(self, job: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:
+            raise RuntimeError("can't start new thread")
+
+    world = World(Exhausted())
+    for _ in range(passwords.WAITING + 1):
+        assert world.prove(world.hasher.hash(SECRET), SECRET).code == "internal"
 
 
 def test_the_addresses_that_are_remembered_are_bounded() -> None:
@@ -212,6 +223,22 @@ def test_a_password_makes_a_token_of_its_own_user_and_nothing_else(
     whole = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     for secret in (SECRET, OTHER):
         assert secret.encode() not in whole
+
+
+def test_a_connection_is_one_user_even_if_it_proves_two_at_once(closed: tuple[Wire, str]) -> None:
+    """Else a watch would go on that was judged by the rights of the first, when the first has none any more."""
+    boss, address = closed
+    boss.call(verbs.AUTH, "set_user", {"name": "bob", "roles": []})
+    set_password(boss, "bob", OTHER)
+    with Wire(address) as both:
+        first, second = both.next_id(), both.next_id()
+        both.send(
+            [verbs.PASSWORD, first, "prove", "ada", SECRET], [verbs.PASSWORD, second, "prove", "bob", OTHER]
+        )
+        assert both.answer(first) == {"user": "ada"}
+        with pytest.raises(Refused, match="bad_request"):
+            both.answer(second)
+        assert both.call(verbs.ACCESS, "whoami", {})[1]["user"] == "ada"
 
 
 def test_a_token_is_not_enough_to_make_another(closed: tuple[Wire, str]) -> None:

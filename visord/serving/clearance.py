@@ -99,11 +99,12 @@ class Clearance:
         elif len(asked) != 3 or asked[0] != "prove":
             reply(bad_request("question", "digest and a password, or prove, a user and a password", None))
         elif self.user != ANONYMOUS:
-            reply(
-                bad_request("user", f"nobody who is proven already: this connection is {self.user}'s", None)
-            )
+            reply(self._proven_already())
         else:
             self._prove_by_password(asked[1], asked[2], reply)
+
+    def _proven_already(self) -> Refusal:
+        return bad_request("user", f"nobody who is proven already: this connection is {self.user}'s", None)
 
     def _prove_by_password(self, user: Any, password: Any, reply: Callable[[Any], object]) -> None:
         digest = self._authorization.password(user)
@@ -118,6 +119,8 @@ class Clearance:
             if isinstance(proven, Refusal):
                 self._reporting.turned_away(proven, self._address)
                 reply(proven)
+            elif self.user != ANONYMOUS:  # meanwhile: its watches were judged as somebody's, and stay that user's
+                reply(self._proven_already())
             else:
                 self._become(proven)
                 reply({"user": user})

@@ -38,9 +38,11 @@ ADDRESSES: Final = 4096
 """Addresses whose wrong passwords are counted; the one that was wrong longest ago goes."""
 MEMORY_KIB: Final = 19_456
 PASSES: Final = 2
-MOST_MEMORY_KIB: Final = 256 << 10
-MOST_PASSES: Final = 16
-MOST_LANES: Final = 8
+MOST_MEMORY_KIB: Final = 64 << 10
+MOST_PASSES: Final = 4
+MOST_LANES: Final = 4
+"""What libraries make by default (64 MiB, 3 passes, 4 lanes) is within them. A user may set its own digest: one that took
+seconds, said again and again, would keep everybody else from logging in."""
 _WRITTEN: Final = re.compile(
     r"\$argon2id\$v=19\$m=([0-9]{1,7}),t=([0-9]{1,3}),p=([0-9]{1,2})\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{16,90}"
 )
@@ -134,7 +136,10 @@ class Passwords:
                 )
             reply(result)
 
-        self._thread.submit(lambda: work(self._ready()), done)
+        try:
+            self._thread.submit(lambda: work(self._ready()), done)
+        except RuntimeError as error:  # there is no thread to be had: the place must not stay taken
+            done(None, error)
 
     def _ready(self) -> Hasher:
         if self._hasher is None:
