@@ -43,7 +43,6 @@ def narrowed(granted: dict[str, list[list[Any]]], asked: list[Any], *wanted: str
     return narrow(rights, wanted or ("read",), selector(asked), Effort(MESSAGE))
 
 
-
 @pytest.mark.parametrize("rights", [1, 4])
 @pytest.mark.parametrize("granted", [40, 256])
 def test_what_is_asked_of_many_globs_is_bounded(granted: int, rights: int) -> None:

@@ -97,7 +97,9 @@ def test_what_there_is_not_takes_as_long() -> None:
 
 def test_digests_that_cost_too_much_are_known() -> None:
     assert within_bounds(WRITTEN)
-    assert within_bounds(WRITTEN.replace("m=19456,t=2,p=1", "m=65536,t=3,p=4"))  # what libraries make by default
+    assert within_bounds(
+        WRITTEN.replace("m=19456,t=2,p=1", "m=65536,t=3,p=4")
+    )  # what libraries make by default
     for wrong in ("m=65537", "t=5", "p=5", "t=0", "m=19456,t=2,p=1,"):
         field = wrong[:2]
         bad = ",".join(wrong if part.startswith(field) else part for part in ("m=19456", "t=2", "p=1"))

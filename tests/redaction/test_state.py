@@ -152,6 +152,22 @@ def test_what_a_transaction_read_is_kept_for_no_retry() -> None:
     assert known[2][0][1] == b"known"
 
 
+def test_what_a_transaction_read_before_history_was_cut_is_not_kept_either() -> None:
+    """The version is gone, or may be: its value was still in what is kept for retries, and so in each checkpoint."""
+    driven = Driven()
+    driven.set("/a", SECRET)
+    driven.set("/b", b"known")
+    for number, path in ((50, "/a"), (51, "/b")):
+        read = [verbs.TXN, number, 0, [], [[verbs.T_GET, path], [verbs.T_SET, "/c", b""]]]
+        driven.send(read, session=SESSION)
+    driven.set("/a", b"new")
+    driven.write(verbs.RETAIN, None, None, driven.store.rev)
+    redacted(driven, "/a", 1, 1)
+    assert SECRET not in repr(export_tables(driven.machine)).encode()
+    (known,) = driven.send([verbs.RETRY, 61, read], session=SESSION)
+    assert known[2][0][1] == b"known"
+
+
 def test_many_versions_are_taken_out_by_several_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redact, "MOST", 3)
     driven = Driven()

@@ -119,7 +119,9 @@ class Clearance:
             if isinstance(proven, Refusal):
                 self._reporting.turned_away(proven, self._address)
                 reply(proven)
-            elif self.user != ANONYMOUS:  # meanwhile: its watches were judged as somebody's, and stay that user's
+            elif (
+                self.user != ANONYMOUS
+            ):  # meanwhile: its watches were judged as somebody's, and stay that user's
                 reply(self._proven_already())
             else:
                 self._become(proven)

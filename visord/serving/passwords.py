@@ -41,8 +41,8 @@ PASSES: Final = 2
 MOST_MEMORY_KIB: Final = 64 << 10
 MOST_PASSES: Final = 4
 MOST_LANES: Final = 4
-"""What libraries make by default (64 MiB, 3 passes, 4 lanes) is within them. A user may set its own digest: one that took
-seconds, said again and again, would keep everybody else from logging in."""
+"""What libraries make by default (64 MiB, 3 passes, 4 lanes) is within them. A user may set its own digest: one that
+took seconds, said again and again, would keep everybody else from logging in."""
 _WRITTEN: Final = re.compile(
     r"\$argon2id\$v=19\$m=([0-9]{1,7}),t=([0-9]{1,3}),p=([0-9]{1,2})\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{16,90}"
 )

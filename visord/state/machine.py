@@ -397,7 +397,8 @@ class Machine:
             return what
         done = redact.redact(store, what, redact.mark(actor, self.time, what.why))
         store.redacted.applied(self.index)
-        self.sessions.lose(frozenset(done.revs))
+        # Which versions are below the floor nobody knows any more, but transactions may have read them before.
+        self.sessions.lose(frozenset(done.revs), range(what.first, min(what.last, store.floor) + 1))
         return done.answer(store.rev)
 
     def _change_rights(self, frame: list[Any]) -> Outcome:

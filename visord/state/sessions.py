@@ -177,11 +177,14 @@ def weigh(value: Any, most: int = MAX_KEPT) -> int:
     return total
 
 
-def _has_read(outcome: Outcome, revs: frozenset[int]) -> bool:
-    """Tell whether a transaction read a version that one of these revs wrote."""
+def _has_read(outcome: Outcome, revs: frozenset[int], below: range) -> bool:
+    """Tell whether a transaction read a version that one of these revs wrote, or one `below` the floor."""
     if type(outcome) is not list or len(outcome) != 3 or type(outcome[2]) is not list:
         return False
-    return any(type(one) in (tuple, list) and len(one) == 5 and one[0] in revs for one in outcome[2])
+    return any(
+        type(one) in (tuple, list) and len(one) == 5 and (one[0] in revs or one[0] in below)
+        for one in outcome[2]
+    )
 
 
 _REDACTED: Final = "the transaction was decided, what it read was redacted since"
@@ -323,15 +326,17 @@ class Sessions:
                 return
             self._forget(session)
 
-    def lose(self, revs: frozenset[int]) -> None:
+    def lose(self, revs: frozenset[int], below: range) -> None:
         """Forget what transactions have read of what these revs wrote: a retry is told that they were committed.
+
+        `below`: revs below the floor, whatever they wrote.
 
         All that sessions keep is looked at: a fifth of a second where that is all that may be (`MAX_BYTES`).
         """
-        if not revs:
+        if not revs and not below:
             return
         for session in self._by_id.values():
-            read = [write for write in session.weights if _has_read(session.outcomes[write], revs)]
+            read = [write for write in session.weights if _has_read(session.outcomes[write], revs, below)]
             if read and self._taken is not None:
                 self._taken.put_aside(session.id)
             for write in read:

@@ -355,7 +355,9 @@ class AuthStore:
         full = len(self.tokens) >= MAX_TOKENS
         if not full and self._tokens_of[user] < MAX_USER_TOKENS:
             return []
-        return [each for each in self.tokens.values() if 0 < each.expires <= now and (full or each.user == user)]
+        return [
+            each for each in self.tokens.values() if 0 < each.expires <= now and (full or each.user == user)
+        ]
 
     def _revoke_token(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
         number = fields["id"]
