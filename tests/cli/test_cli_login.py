@@ -118,6 +118,31 @@ def test_a_token_of_nobody_leaves_nothing(
     assert (answer.code, kept(bare)) == (5, [])
 
 
+def test_a_login_that_fails_changes_nothing_of_the_context_of_before(
+    bare: Visor, registry: embed.Embedded, authority: Authority, token: Path
+) -> None:
+    words = ("login", registry.address, "--token-file", token, "--ca-digest", digest(authority))
+    bare.ok(*words)
+    pinned_before = Path(bare.environment["XDG_CONFIG_HOME"]) / "visor" / "127.0.0.1.ca.pem"
+    pinned_before.write_text("what verified another cluster")
+    from visor.protocol import tokens
+
+    token.write_text(tokens.write(bytes(tokens.NUMBER), bytes(tokens.SECRET)))
+    assert bare(*words).code == 5
+    assert pinned_before.read_text() == "what verified another cluster"
+    assert kept(bare) == ["127.0.0.1.ca.pem", "127.0.0.1.token", "config.toml"]
+
+
+def test_a_token_that_cannot_be_kept_is_left_nowhere(
+    bare: Visor, registry: embed.Embedded, authority: Authority, token: Path
+) -> None:
+    folder = Path(bare.environment["XDG_CONFIG_HOME"]) / "visor"
+    (folder / "127.0.0.1.token").mkdir(parents=True)
+    answer = bare("login", registry.address, "--token-file", token, "--ca-digest", digest(authority))
+    assert (answer.code, "127.0.0.1.token" in answer.err) == (2, True)
+    assert not [name for name in kept(bare) if name.startswith(".login")]
+
+
 def test_a_file_of_the_authority_does_as_well(
     bare: Visor, registry: embed.Embedded, authority: Authority, token: Path
 ) -> None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -95,19 +96,16 @@ def login_command(
     token = None if token_file is None else contexts.read_token(token_file)
     trust = _trust(settings, addresses[0], ca_digest, cacert)
     place = contexts.location(settings.environment).parent
-    made = _write(place / f"{called}.ca.pem", trust.authority) if trust.authority is not None else trust.file
-    context = Context(tuple(map(str, addresses)), cacert=made, server_name=server_name)
-    try:
+    with _for_now(place, trust) as cacert:
+        context = Context(tuple(map(str, addresses)), cacert=cacert, server_name=server_name)
         if user is not None:
             password = secret.of_user(settings, user, password_file)
             token = _token_of(settings, context, user, password, ttl)
         me = _prove(settings, context, token)
-        if token is not None:
-            context = _with_token(context, place / f"{called}.token", token)
-    except BaseException:
-        if trust.authority is not None and called not in _known(settings).named:
-            Path(str(made)).unlink(missing_ok=True)
-        raise
+    if trust.authority is not None:
+        context = replace(context, cacert=_write(place / f"{called}.ca.pem", trust.authority))
+    if token is not None:
+        context = replace(context, token_file=_write(place / f"{called}.token", token + "\n"))
     contexts.save(_known(settings).with_context(called, context).using(called), _file(settings))
     shape = {"context": called, "user": me.user, "ca_digest": trust.digest, "addr": list(context.addr)}
     output.result(shape, called, f"logged in to {called} as {me.user}{_until(me)}")
@@ -216,24 +214,47 @@ def _dial(settings: Settings, context: Context, token: str | None) -> Iterator[C
         yield client
 
 
-def _with_token(context: Context, file: Path, token: str) -> Context:
-    known: dict[str, Any] = {"token_file": _write(file, token + "\n")}
-    return Context(context.addr, context.root, context.cacert, server_name=context.server_name, **known)
+@contextmanager
+def _for_now(place: Path, trust: Trust) -> Iterator[str | None]:
+    """Give a file by which the registry is verified until it has said who we are: the one of a context that there is
+    stays what it was, whatever comes of this. Raises Problem."""
+    if trust.authority is None:
+        yield trust.file
+        return
+    file = _draft(place, trust.authority)
+    try:
+        yield str(file)
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _write(file: Path, text: str) -> str:
     """Write a file that only its user may read, in one step. Raises Problem."""
+    draft = _draft(file.parent, text)
+    try:
+        draft.replace(file)
+    except OSError as error:
+        draft.unlink(missing_ok=True)  # it may be a token
+        raise Problem(f"cannot write {file}: {error.strerror}") from None
+    return str(file)
+
+
+def _draft(place: Path, text: str) -> Path:
+    """Write a file of a name that no other has, and that only its user may read. Raises Problem."""
     import os
     import tempfile
 
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=".login-")
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=place, prefix=".login-")
+    except OSError as error:
+        raise Problem(f"cannot write in {place}: {error.strerror}") from None
+    try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as out:
             out.write(text)
             out.flush()
             os.fsync(out.fileno())
-        Path(temporary).replace(file)
     except OSError as error:
-        raise Problem(f"cannot write {file}: {error.strerror}") from None
-    return str(file)
+        Path(name).unlink(missing_ok=True)
+        raise Problem(f"cannot write in {place}: {error.strerror}") from None
+    return Path(name)
