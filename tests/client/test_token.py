@@ -19,11 +19,14 @@ import visor.testing
 from tests.patience import PATIENCE
 from visor import errors
 from visor._core.address import Address
+from visor._core.call import Call
 from visor._core.client import ClientProtocol
 from visor._core.token import may_be_told
 from visor._drivers.environment import gather
 from visor.blocking import Client
 from visor.codecs import BYTES
+from visor.protocol import verbs
+from visor.protocol.frames import encode
 from visord.server import Server as Node
 from visord.settings import ListenSettings, Settings
 
@@ -98,6 +101,33 @@ def test_in_clear_only_what_was_given_and_is_on_this_machine_hears_it() -> None:
     for address, guess in ((far, False), (far, True), (here, True), (unix, True), (None, False)):
         assert not may_be_told(address, guess=guess, tls=None)
         assert TOKEN.encode() not in session.hello(0.0, address, guess=guess)
+
+
+def test_a_password_is_said_where_a_token_would_be_and_nowhere_else() -> None:
+    unix, here, far = Address("", 0, "/run/visord.sock"), Address("127.0.0.1", 1), Address("n1.example", 8046)
+    for address, guess in ((unix, False), (here, False), (far, False), (here, True)):
+        session = ClientProtocol(gather("unix:/run/visord.sock", None, None, None, "", None, None, {}))
+        call = Call([verbs.PASSWORD, 0, "prove", "ada", "correct horse"], False, 9.0, 9.0)
+        session.submit(call, 0.0)  # before it is known where it goes
+        session.hello(0.0, address, guess=guess)
+        session.receive(encode([verbs.OK, session._hello_id, {"cluster": "c", "rev": 1}]), 0.0)
+        assert (b"correct horse" in session.take()) is may_be_told(address, guess=guess, tls=None)
+        again = Call([verbs.PASSWORD, 0, "digest", "correct horse"], False, 9.0, 9.0)
+        if may_be_told(address, guess=guess, tls=None):
+            session.submit(again, 0.0)
+        else:
+            assert isinstance(call.error, errors.Unsendable)
+            with pytest.raises(errors.Unsendable, match="in the clear"):
+                session.submit(again, 0.0)
+            assert b"correct horse" not in session.take()
+
+
+def test_no_error_shows_a_password() -> None:
+    with visor.testing.server() as server, visor.dial(server.address) as client:
+        for ask in (client.auth.login, client.auth.set_password):
+            with pytest.raises(ValueError, match="surrogates") as wrong:
+                ask("ada", "correct\udc80horse")
+            assert "horse" not in f"{wrong.value!r}"
 
 
 @pytest.mark.parametrize("given", [True, False])

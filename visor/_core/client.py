@@ -223,12 +223,14 @@ class ClientProtocol(InFlight):
         self.state = GREETING
         self._hello_id = self._new_id()
         settings = self._settings
+        safe = may_be_told(address, guess=guess, tls=settings.tls)
+        self._overheard = not safe
         hello = {
             "versions": [verbs.VERSION],
             "client": settings.name,
             "session": self.id,
             "actor": settings.actor,
-            "token": settings.token if may_be_told(address, guess=guess, tls=settings.tls) else None,
+            "token": settings.token if safe else None,
             "trace": None,
             "cluster": self.cluster,
             "min_rev": self.rev,

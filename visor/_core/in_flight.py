@@ -16,12 +16,16 @@ import msgpack
 
 from visor._core.call import Call
 from visor._core.sendable import check_shape, plain, unsendable
-from visor.errors import TooLarge
+from visor.errors import TooLarge, Unsendable
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT, Limits
 
 OFFLINE, GREETING, READY, LEAVING = range(4)
 """How a connection stands; the table of `visor._core.client` says what leads from one to the other."""
+
+IN_CLEAR = (
+    "it would be said in the clear: dial with TLS (tls=visor.TLS(...), VISOR_CACERT, the context's cacert)"
+)
 
 
 class InFlight:
@@ -48,6 +52,8 @@ class InFlight:
         """When something was heard last."""
         self._owing = math.nan
         """`heard` when a call went unanswered: nothing was heard since then as long as they are equal."""
+        self._overheard = False
+        """Who is at the other end of this connection is not known, or somebody may listen."""
         self._silence = 0.0
         """Seconds of silence up to then. Calls that are given up one after the other must not hide it."""
         self.urgent = False
@@ -82,7 +88,9 @@ class InFlight:
             self._backlog.append(call)
 
     def _bytes(self, message: Any) -> bytes:
-        """Return the bytes of a request; Unsendable or TooLarge when no server would read it."""
+        """Return the bytes of a request; Unsendable or TooLarge when no server would read it, or others might."""
+        if self._overheard and message[0] == verbs.PASSWORD and self.state == READY:
+            raise Unsendable(what="a password", why=IN_CLEAR)
         try:
             data = self._pack(message)
         except Exception as error:  # the packer raises many kinds

@@ -1,4 +1,4 @@
-"""A token: read from a file that nobody else may read, and never sent where others may listen.
+"""A token: read from a file that nobody else may read, and never sent where others may listen; so is a password.
 
 A holder of the token is taken for its owner, so a client says it only over a connection of which it knows who is at
 the other end and that nobody listens: within TLS, to a node whose certificate was checked, over a Unix socket, whose
@@ -55,3 +55,13 @@ def check(token: str | None, addresses: Iterable[Address], tls: TLS | None) -> s
                 "nothing was sent"
             )
     return token or None
+
+
+def check_password(password: str) -> None:
+    """Raise TypeError or ValueError for what no password can be, without showing it as other errors would."""
+    if not isinstance(password, str):
+        raise TypeError("a password is text")
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        raise ValueError("a password is text without halves of characters (surrogates)") from None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from visor._core.backoff import in_milliseconds
 from visor._core.public import public
 from visor._core.shown import shown
+from visor._core.token import check_password
 from visor._drivers.environment import random_bytes
 from visor.auth import (
     RIGHTS,
@@ -184,8 +185,7 @@ class Auth:
         """
         digest = None
         if password is not None:
-            if not isinstance(password, str):
-                raise TypeError("a password is text")
+            check_password(password)
             digest = await self._call([verbs.PASSWORD, 0, "digest", password], False, timeout)
         await self._change("set_password", {"name": user, "password": digest}, note, timeout)
 
@@ -203,8 +203,9 @@ class Auth:
         Dial with the token from then on: this connection is proven as long as it lasts, no longer. A client that is
         somebody already is refused (BadRequest); Denied for a user that is unknown or has another password.
         """
-        if not isinstance(user, str) or not isinstance(password, str):
-            raise TypeError("a user and a password are text")
+        if not isinstance(user, str):
+            raise TypeError("a user is text")
+        check_password(password)
         await self._call([verbs.PASSWORD, 0, "prove", user, password], False, timeout)
         return await self.add_token(user, ttl=ttl, purpose=purpose, timeout=timeout)
 

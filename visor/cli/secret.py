@@ -52,5 +52,7 @@ def _typed(settings: Settings, prompt: str) -> str:
 
     try:
         return getpass.getpass(prompt)
+    except UnicodeError:
+        raise Problem("what was typed is not text") from None
     except EOFError:
         raise Problem("no password was typed", code="refused", exit_code=exits.FAILED) from None
