@@ -75,7 +75,8 @@ TOKEN = f"vis_{'a2' * 5}_{'b3' * 29}c"
 
 @pytest.mark.parametrize("name", sorted(FIELDS))
 def test_a_token_gets_into_no_field(name: str) -> None:
-    for text in (TOKEN, f"token={TOKEN}", f"x {TOKEN} y", "VJ1-9c1e-k7secretsecret"):
+    joins = f"visj_{'a2' * 26}_{'c4' * 5}_{'b3' * 29}c"
+    for text in (TOKEN, f"token={TOKEN}", f"x {TOKEN} y", f"/my_{TOKEN}", joins, "VJ1-9c1e-k7secretsecret"):
         shown = str(kept({name: text}).get(name))
         assert "b3b3" not in shown
         assert "secretsecret" not in shown

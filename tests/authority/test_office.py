@@ -161,6 +161,14 @@ def a_member_s_host(leader: Leader) -> Any:
     return leader.ask(hosts=["N1.example"])
 
 
+def a_member_s_address_in_another_spelling(leader: Leader) -> Any:
+    founder = Member(ME, "n1", "[2001:db8::1]:8047", "n1.example:8046", True, False)
+    leader.committed_configuration = Configuration((founder,))
+    leader.change("revoke_join", id="abcdefgh")
+    leader.change("add_join", id="abcdefgh", digest=tokens.digest(SECRET))
+    return leader.ask(hosts=["2001:0DB8:0::1"])
+
+
 def removed(leader: Leader) -> Any:
     leader.committed_configuration = leader.committed_configuration._replace(removed=(NEW,))
     return leader.ask()
@@ -182,6 +190,7 @@ def no_request(leader: Leader) -> Any:
         (the_name_of_another, "another member's"),
         (another_name, "for the member n3, not for n2"),
         (a_member_s_host, "a host of the member n1"),
+        (a_member_s_address_in_another_spelling, "2001:db8::1 is a host of the member n1"),
         (removed, "was removed"),
         (no_request, "request"),
     ],
@@ -208,6 +217,13 @@ def test_without_hosts_in_the_token_a_machine_gets_those_that_nobody_has(leader:
     leader.change("add_join", id="abcdefgh", digest=tokens.digest(SECRET))
     answer = leader.ask(hosts=["n7.example"])
     assert names_of(read_certificate(answer["certificate"]))[1].hosts == ("n7.example",)
+
+
+def test_an_address_of_the_token_may_be_spelled_in_another_way(leader: Leader) -> None:
+    leader.change("revoke_join", id="abcdefgh")
+    leader.change("add_join", id="abcdefgh", digest=tokens.digest(SECRET), hosts=["2001:db8:0::2"])
+    answer = leader.ask(hosts=["2001:db8::2"])
+    assert names_of(read_certificate(answer["certificate"]))[1].hosts == ("2001:db8::2",)
 
 
 def test_nothing_is_signed_before_it_is_in_the_log_that_the_token_was_used(leader: Leader) -> None:

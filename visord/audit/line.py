@@ -39,7 +39,7 @@ SHORTER: Final = (1024, 256, 64, 16)
 """To how many characters fields are cut, one after the other, until a line is short enough."""
 FIRST: Final = "0" * 64
 
-_SECRET: Final = re.compile(r"\b(vis_[a-z2-7]{10}|VJ1)[_-][A-Za-z0-9_-]+")
+_SECRET: Final = re.compile(r"(?<![A-Za-z0-9])(vis_[a-z2-7]{10}|visj|VJ1)[_-][A-Za-z0-9_-]+")
 """A token, or a join token: whoever shows one in the wrong place gets it neither into a log nor in here."""
 
 Fields = Mapping[str, Any]

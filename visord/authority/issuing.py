@@ -342,9 +342,17 @@ def _sign(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> 
     return builder.sign(key, hashes.SHA256())
 
 
+def spelled(host: str) -> str:
+    """Return a host in the one spelling by which it is compared: an address has many, a certificate one."""
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        return host.lower()
+
+
 def all_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
-    """Return hosts without what is there twice. Raises `CertificateError` naming what is none."""
-    found = tuple(dict.fromkeys(host.lower() for host in hosts))
+    """Return hosts, each `spelled`, without what is there twice. Raises `CertificateError` naming what is none."""
+    found = tuple(dict.fromkeys(map(spelled, hosts)))
     for host in found:
         wrong = not_a_host(host)
         if wrong is not None:

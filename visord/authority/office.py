@@ -37,6 +37,7 @@ from visord.authority.issuing import (
     names_of,
     read_certificate,
     read_request,
+    spelled,
 )
 from visord.members.leader_calls import CallKind, Fields, LeaderCalls
 from visord.naming import not_a_name
@@ -322,10 +323,10 @@ class Office:
     def _wrong_host(self, hosts: tuple[str, ...], token: JoinRow, member: str) -> str:
         """Return why a certificate must not be made out to one of these hosts; "" when it may."""
         if token.hosts:
-            odd = next((host for host in hosts if host not in token.hosts), None)
+            odd = next((host for host in hosts if host not in set(map(spelled, token.hosts))), None)
             return f"the token is for the hosts {', '.join(token.hosts)}, not for {odd}" if odd else ""
         for one in self._consensus.committed_configuration.members:
-            its = {addresses.split(each)[0].lower() for each in (one.peer, one.client) if each}
+            its = {spelled(addresses.split(each)[0]) for each in (one.peer, one.client) if each}
             odd = next((host for host in hosts if host in its), None)
             if odd is not None and one.id != member:
                 return f"{odd} is a host of the member {one.name}: the token must name it (--host {odd})"
