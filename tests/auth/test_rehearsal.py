@@ -13,9 +13,12 @@ from tests.auth.test_audit import lines
 from tests.auth.test_serving import TOKENS, change, knows, refused
 from tests.wire import Wire
 from visor.protocol import verbs
+from visord.serving.clearance import Clearance
 from visord.serving.health import alarms
 from visord.settings import AuthSettings
-from visord.state.auth.auth_store import AuthStore
+from visord.state.auth.auth_store import NOTHING, AuthStore
+from visord.state.auth.effort import BATCH, Effort
+from visord.state.auth.rights import Rights
 
 ALL: list[Any] = [verbs.SEL_TREE, "/"]
 
@@ -78,6 +81,36 @@ def test_what_would_hold_is_what_holds_once_it_is_closed() -> None:
         now = table.rights(name if name != "unknown" else "anonymous")
         for right in ("read", "write", "history", "admin"):
             assert rights.may(right, "/a") == now.may(right, "/a"), (name, right)
+
+
+def test_writes_that_are_dear_to_judge_share_what_judging_may_cost() -> None:
+    judged: list[Any] = []
+
+    class Dear:
+        rehearsing, version = True, 0
+
+        def rights_if_closed(self, principal: str) -> Rights:
+            return NOTHING
+
+        def denial(self, rights: Rights, principal: str, message: Any, effort: Effort) -> None:
+            judged.append(message)
+            effort.left -= BATCH // 2
+
+    nobody: Any = None
+    dear: Any = Dear()
+    Clearance(dear, nobody, nobody).rehearse([[verbs.NOP, number, 0] for number in range(1, 65)])
+    assert len(judged) == 3
+
+
+def test_what_would_be_granted_is_kept_once_for_all_connections_of_a_user() -> None:
+    table = AuthStore()
+    change_of: list[tuple[str, dict[str, Any]]] = [
+        ("set_role", {"name": "reader", "grants": [["read", [verbs.SEL_TREE, "/a"]]]}),
+        ("set_user", {"name": "ci", "roles": ["reader"]}),
+    ]
+    assert [table.change(*each, 1) for each in change_of] == [None, None]
+    first = table.rights_if_closed("ci")
+    assert table.rights_if_closed("ci") is first
 
 
 def test_an_open_registry_that_others_reach_is_an_alarm(members: Members) -> None:

@@ -21,7 +21,7 @@ from visord.serving.authorization import WRONG_PASSWORD, Authorization, Proven
 from visord.serving.passwords import Passwords
 from visord.serving.reporting import Reporting
 from visord.state.auth.auth_store import NOTHING
-from visord.state.auth.effort import WATCHES, Effort
+from visord.state.auth.effort import BATCH, MESSAGE, WATCHES, Effort
 from visord.state.auth.principal import ANONYMOUS, author_of
 from visord.state.auth.rights import Rights
 from visord.state.refusal import Refusal, bad_request, session_lost
@@ -151,7 +151,7 @@ class Clearance:
         rights = self.now()
         if rights is None:
             if self._authorization.rehearsing:
-                self._rehearse(message)
+                self._rehearse(message, Effort(MESSAGE))
             return None
         denial = self._authorization.denial(rights, self.principal, message)
         if denial is not None:
@@ -184,17 +184,21 @@ class Clearance:
         return allowed
 
     def rehearse(self, writes: Iterable[Message]) -> None:
-        """Writes are judged where they are applied: while rehearsing, tell here which would be denied."""
+        """Writes are judged where they are applied: while rehearsing, tell here which would be denied, as far as
+        judging them together may go there."""
         if self._authorization.rehearsing:
+            effort = Effort(BATCH)
             for write in writes:
-                self._rehearse(write)
+                if effort.over:
+                    return
+                self._rehearse(write, effort)
 
-    def _rehearse(self, message: Message) -> None:
+    def _rehearse(self, message: Message, effort: Effort) -> None:
         version, rights = self._if_closed
         if version != self._authorization.version:
             rights = self._authorization.rights_if_closed(self.principal)
             self._if_closed = self._authorization.version, rights
-        denial = self._authorization.denial(rights, self.principal, message)
+        denial = self._authorization.denial(rights, self.principal, message, effort)
         if denial is not None:
             self._reporting.denied(message, denial, self.principal, self._address, recorded.WOULD_DENY)
 

@@ -172,20 +172,22 @@ class AuthStore:
             user = self.users.get(name)
             if user is None:
                 return NOTHING
-            roles = dict.fromkeys((*user.roles, *self.users[ANONYMOUS].roles))
-            grants = tuple(self.roles[role].grants for role in roles)
-            found = self._rights_of.get(grants)
-            if found is None:
-                found = self._rights_of[grants] = Rights(itertools.chain.from_iterable(grants))
-            self._rights[name] = found
+            found = self._rights[name] = self._granted((*user.roles, *self.users[ANONYMOUS].roles))
+        return found
+
+    def _granted(self, roles: Iterable[str]) -> Rights:
+        """Return what roles grant together: the same object for the same grants, as long as somebody has it."""
+        grants = tuple(self.roles[role].grants for role in dict.fromkeys(roles))
+        found = self._rights_of.get(grants)
+        if found is None:
+            found = self._rights_of[grants] = Rights(itertools.chain.from_iterable(grants))
         return found
 
     def rights_if_closed(self, name: str) -> Rights:
         """Return what a user could do if `anonymous` had not the role `root`."""
         user, everybody = self.users.get(name), self.users[ANONYMOUS].roles
         own = () if user is None or name == ANONYMOUS else user.roles
-        roles = dict.fromkeys((*own, *(role for role in everybody if role != ROOT)))
-        return Rights(itertools.chain.from_iterable(self.roles[role].grants for role in roles))
+        return self._granted((*own, *(role for role in everybody if role != ROOT)))
 
     def proves(self, credential: str, user: str, now: int) -> bool:
         """Tell whether a credential proves a user at a time in ms."""
