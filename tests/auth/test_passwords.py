@@ -227,6 +227,22 @@ def test_a_password_makes_a_token_of_its_own_user_and_nothing_else(
         assert secret.encode() not in whole
 
 
+def test_who_has_no_role_logs_in_all_the_same(closed: tuple[Wire, str]) -> None:
+    """What is refused at the door to who has no grant at all is not what a password is enough for."""
+    boss, address = closed
+    boss.call(verbs.AUTH, "set_user", {"name": "bob", "roles": []})
+    set_password(boss, "bob", OTHER)
+    boss.call(verbs.AUTH, "set_user", {"name": "anonymous", "roles": []})
+    with Wire(address) as bob:
+        bob.call(verbs.PASSWORD, "prove", "bob", OTHER)
+        new_token(bob, "bob", 1000)
+        with pytest.raises(Refused, match="denied"):
+            new_token(bob, "ada", 2000)
+        row = {"name": "bob", "password": WRITTEN}
+        bob.call(verbs.AUTH, "set_password", row)
+        assert code_of(bob, verbs.AUTH, "set_password", row) == "denied"  # the one that was said is another
+
+
 def test_a_connection_is_one_user_even_if_it_proves_two_at_once(closed: tuple[Wire, str]) -> None:
     """Else a watch would go on that was judged by the rights of the first, when the first has none any more."""
     boss, address = closed

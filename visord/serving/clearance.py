@@ -22,6 +22,8 @@ from visord.serving.passwords import Passwords
 from visord.serving.reporting import Reporting
 from visord.state.auth.auth_store import NOTHING
 from visord.state.auth.effort import BATCH, MESSAGE, WATCHES, Effort
+from visord.state.auth.judge import UNPROVEN
+from visord.state.auth.own import is_of_itself
 from visord.state.auth.principal import ANONYMOUS, author_of
 from visord.state.auth.rights import Rights
 from visord.state.refusal import Refusal, bad_request, session_lost
@@ -172,9 +174,12 @@ class Clearance:
         what became of a write that was done while it was allowed."""
         allowed = []
         remembered = self._authorization.remembers(session)
+        proven = self.now() is not UNPROVEN
         for write in writes:
             if write[0] == verbs.RETRY:
                 denial = None if remembered else LOST
+            elif proven and is_of_itself(self.principal, write):
+                denial = None  # its password is enough, without any grant
             else:
                 denial = self.denial(write)
             if denial is None:
