@@ -180,6 +180,19 @@ def test_a_token_that_is_taken_back_ends_what_was_begun_with_it(closed: Server) 
         by(closed, "viewer")
 
 
+def test_a_token_that_is_taken_back_learns_nothing_more_of_its_user(closed: Server) -> None:
+    with by(closed, "boss") as boss, by(closed, "ci") as ci:
+        assert ci.call(verbs.ACCESS, "whoami", {})[1]["user"] == "ci"
+        change(boss, "revoke_token", id=number_of("ci"))
+        for question, arguments in (
+            ("whoami", {}),
+            ("can", {"right": "read", "selector": [1, "/"]}),
+            ("narrow", {"rights": ["read"], "selector": [1, "/"]}),
+        ):
+            assert refused(ci, verbs.ACCESS, question, arguments) == "denied"
+        assert ci.call(verbs.PING) is None
+
+
 def test_rights_are_there_after_a_restart(closed: Server) -> None:
     closed.restart()
     with by(closed, "ci") as ci:

@@ -118,6 +118,24 @@ def test_a_token_of_nobody_leaves_nothing(
     assert (answer.code, kept(bare)) == (5, [])
 
 
+def test_who_shows_the_authority_s_certificate_behind_one_of_its_own_is_told_nothing(
+    bare: Visor, authority: Authority, token: Path, tmp_path: Path
+) -> None:
+    """The digest fits, as anybody may show the certificate: what counts is that it has made the node's."""
+    other = Authority(tmp_path, "somebody in between")
+    cert, key = other.issue("node", hosts=("127.0.0.1",))
+    whole = tmp_path / "whole.pem"
+    whole.write_bytes(cert.read_bytes() + authority.certificate.read_bytes())
+    came: list[object] = []
+    with embed.start(settings={"tls_cert": whole, "tls_key": key}) as between:
+        words = ("login", between.address, "--token-file", token, "--ca-digest", digest(authority))
+        answer = bare("--timeout", "1", *words)
+        with client_library.dial(between.address, tls=client_library.TLS(str(other.certificate))) as client:
+            came += client.auth.tokens()
+    assert "the node's certificate was not made by an authority that is trusted here" in answer.err
+    assert answer.code and kept(bare) == [] and came == []
+
+
 def test_a_login_that_fails_changes_nothing_of_the_context_of_before(
     bare: Visor, registry: embed.Embedded, authority: Authority, token: Path
 ) -> None:

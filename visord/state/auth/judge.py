@@ -21,7 +21,7 @@ from typing import Final
 
 from visor.protocol.frames import Message
 from visor.protocol.limits import Limits
-from visor.protocol.verbs import SEL_PATH
+from visor.protocol.verbs import ACCESS, SEL_PATH
 from visord.state.auth.auth_store import EVERYTHING, AuthStore
 from visord.state.auth.effort import Effort
 from visord.state.auth.grant import ADMIN, WRITE
@@ -74,7 +74,7 @@ class Judge:
         needed = needs(message, self._limits, past)
         if isinstance(needed, Refusal):
             return needed
-        if needed.known and rights is UNPROVEN:
+        if rights is UNPROVEN and (needed.known or message[0] == ACCESS):  # nobody asks as who it was
             return denied("another token: the one shown has expired or was taken back")
         if needed.known and user_of(owner) == ANONYMOUS and not rights.any:
             return denied("a token, or another proof of who you are")
