@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, Final
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
+from visord.state.auth import rights as module
 from visord.state.auth.effort import MESSAGE, Effort
 from visord.state.auth.grant import READ, WRITE, Grant, parse_grant
 from visord.state.auth.needs import Needs, needs
@@ -140,3 +142,19 @@ def test_what_is_no_grant_is_refused(row: Any) -> None:
     answer = parse_grant(row, DEFAULT)
     assert isinstance(answer, Refusal) or answer.selector.kind == verbs.SEL_TREE
     assert row == ["read", [5, [[1, "/"]]]] or isinstance(answer, Refusal)
+
+
+def test_what_is_remembered_is_bounded_over_all_and_given_back() -> None:
+    """Programs ask for the same paths again: those are remembered, of everybody together no more than so many."""
+    gc.collect()
+    before = module.Extent.remembered
+    made = [rights(("read", verbs.SEL_TREE, f"/t{number}")) for number in range(20)]
+    for one in made:
+        assert not any(one.may("read", f"/other/{number}") for number in range(module.KNOWN + 100))
+    assert all(len(one.read) <= module.KNOWN for one in made)
+    assert module.Extent.remembered <= module.KNOWN_TOGETHER
+    assert module.Extent.remembered - before == sum(len(one.read) for one in made)
+    del one
+    made.clear()
+    gc.collect()
+    assert module.Extent.remembered == before

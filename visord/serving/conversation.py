@@ -315,6 +315,7 @@ class Conversation(Waits):
             self._flush()
         readiness, store, pack = self._backend.readiness, self._store, self._encoder.pack
         rights = self._clearance.quick()
+        may_read = _yes if rights is None else rights.read.get
         clock = self._shares.turns.clock
         writes: list[Message] = []
         left: list[Message] = []
@@ -338,7 +339,7 @@ class Conversation(Waits):
                 rev, path = store.rev, message[2]
                 version = store.get(path, rev)
                 known = type(version) is not Refusal and rev >= self._min_rev
-                if known and (rights is None or rights.may(READ, path)):
+                if known and (may_read(path) or (rights is not None and rights.may(READ, path))):
                     pack((OK, message[1], (rev, version)))
                     answers += 1
                     if not answers & (LOOK - 1) and self._encoder.size > PIECE:
@@ -717,6 +718,10 @@ def _enrol(conversation: Conversation, message: Message) -> None:
     elif conversation._may_wait(message):
         answer = partial(conversation._answer_waiting, message[1])
         conversation._backend.enrol(message, conversation.owner, answer)
+
+
+def _yes(path: str) -> bool:
+    return True
 
 
 def _password(conversation: Conversation, message: Message) -> None:

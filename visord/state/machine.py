@@ -277,6 +277,9 @@ class Machine:
         if rights is None:
             return repeat(True)
         written, price = rights.written, rights.price
+        if effort.left >= price * len(frames) and _plainly(frames, written.get):
+            effort.left -= price * len(frames)
+            return repeat(True)
         found: list[bool] = []
         for frame in frames:
             sure = type(frame) is list and 4 < len(frame) < 8 and frame[0] == SET and type(frame[3]) is str
@@ -413,6 +416,15 @@ class Machine:
             return refused
         self._rights = self.judge.rights(self._asking[3], self.time)
         return [self.store.rev, self.auth.version]
+
+
+def _plainly(frames: list[Any], written: Callable[[Any], bool | None]) -> bool:
+    """Tell whether all frames are plain SETs of paths that are known to be granted: the commonest by far, and quick."""
+    try:
+        # A list, as a generator would take a third longer.
+        return all([len(one) == 5 and one[0] == SET and written(one[3]) is True for one in frames])  # noqa: C419
+    except (TypeError, KeyError, IndexError):  # something odd is among them
+        return False
 
 
 # They change the leases themselves, not only files.

@@ -24,8 +24,10 @@ BEHIND: Final = "!"
 
 STRANGE: Final = "\U0010fffd"
 """A name that no grant has in it: what does not hold it does not hold a whole tree. That is quickly found."""
-KNOWN: Final = 1024
-"""Paths that are remembered for one right."""
+KNOWN: Final = 16_384
+"""Paths that are remembered for one right of somebody."""
+KNOWN_TOGETHER: Final = 1 << 18
+"""Paths that are remembered in all, of some 200 bytes each."""
 LOOK: Final = 4
 """Steps that it takes to look for a path among paths and trees."""
 
@@ -36,7 +38,9 @@ def _price(glob: str) -> int:
 
 
 class Extent:
-    """The files on which somebody has one right."""
+    """The files on which somebody has one right. `remembered`: paths that all of them remember."""
+
+    remembered = 0
 
     __slots__ = ("_globs", "_paths", "_texts", "_trees", "everything", "known", "price")
 
@@ -57,8 +61,8 @@ class Extent:
         self._paths = frozenset(paths)
         self._trees = frozenset(trees)
         self._globs = tuple(globs.values())
-        treesas_globs = (text for tree in sorted(trees) for text in (tree, f"{tree}/**"))
-        self._texts = (*sorted(paths), *treesas_globs, *globs)
+        trees_as_globs = (text for tree in sorted(trees) for text in (tree, f"{tree}/**"))
+        self._texts = (*sorted(paths), *trees_as_globs, *globs)
         self.price = 1 if self.everything else LOOK + sum(map(_price, globs))
         """Steps that it takes to look for a path, about."""
 
@@ -69,10 +73,20 @@ class Extent:
         if known is None:
             if len(path) > DEFAULT.path:
                 return False
-            if len(self.known) >= KNOWN:
-                self.known.clear()
-            known = self.known[path] = self._among(path)
+            known = self._among(path)
+            self._remember(path, known)
         return known
+
+    def _remember(self, path: str, known: bool) -> None:
+        if len(self.known) >= KNOWN or Extent.remembered >= KNOWN_TOGETHER:
+            Extent.remembered -= len(self.known)
+            self.known.clear()
+        if Extent.remembered < KNOWN_TOGETHER:
+            Extent.remembered += 1
+            self.known[path] = known
+
+    def __del__(self) -> None:
+        type(self).remembered -= len(self.known)
 
     def _among(self, path: str) -> bool:
         return (
@@ -150,7 +164,17 @@ def as_globs(selector: Selector) -> list[str]:
 class Rights:
     """All that a principal may do. Immutable: a change of grants makes another one."""
 
-    __slots__ = ("__weakref__", "_extents", "_read", "_write", "any", "everything", "price", "written")
+    __slots__ = (
+        "__weakref__",
+        "_extents",
+        "_read",
+        "_write",
+        "any",
+        "everything",
+        "price",
+        "read",
+        "written",
+    )
 
     def __init__(self, grants: Iterable[Grant]) -> None:
         rows = list(grants)
@@ -160,8 +184,8 @@ class Rights:
         self._write, self._read = self._extents[WRITE], self._extents[READ]
         self.price = self._write.price + self._read.price
         """Steps that `may_set` takes, about: whether it was asked before, no other member knows."""
-        self.written = self._write.known
-        """Whether a path may be written, where that was asked before."""
+        self.written, self.read = self._write.known, self._read.known
+        """Whether a path may be written, or read, where that was asked before."""
         self.any = bool(rows)
         self.everything = all(reach.everything for reach in self._extents.values())
 
