@@ -314,9 +314,8 @@ class Conversation(Waits):
             messages = self._greet(messages)
             self._flush()
         readiness, store, pack = self._backend.readiness, self._store, self._encoder.pack
-        rights = self._clearance.quick()
+        rights, clock = self._clearance.quick(), self._shares.turns.clock
         may_read = _yes if rights is None else rights.read.get
-        clock = self._shares.turns.clock
         writes: list[Message] = []
         left: list[Message] = []
         answers = 0
