@@ -2,7 +2,7 @@
 
 The rows are those of `test_needs`, which has one for every verb there is. For each there are users: one with exactly
 the grants that the row names, and one for each of them who lacks it. The routes are a voter, a replica that hands
-writes on, both again after the voter was started anew, and a retry of the same write.
+writes on, a voter that was started anew, those that are left when the leader has gone, and a retry of the same write.
 """
 
 from __future__ import annotations
@@ -155,3 +155,18 @@ def test_all_of_it_holds_after_a_restart(tmp_path: Path, monkeypatch: pytest.Mon
         for case in CASES:
             if case.row[1][0] not in (verbs.RETAIN, verbs.ADMIN):
                 judge(members.address("n1"), case, case.row[1])
+
+
+def test_all_of_it_holds_after_a_failover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authorization, "PRESENT_MS", 0)
+    with Members(tmp_path) as members:
+        members.start("n1", "n2", "n3")
+        with Wire(members.address("n1")) as wire:
+            prepare(wire)
+        leader = next(name for name in ("n1", "n2", "n3") if members.node(name).engine.is_leader)
+        left = [name for name in ("n1", "n2", "n3") if name != leader]
+        members.stop(leader)
+        members.until(lambda: any(members.node(name).engine.is_leader for name in left), "another leader")
+        for number, case in enumerate(CASES):
+            if case.row[1][0] not in (verbs.RETAIN, verbs.ADMIN):
+                judge(members.address(left[number % 2]), case, case.row[1])
