@@ -189,6 +189,7 @@ def test_a_refusal_forgets_no_token_that_has_expired(table: AuthStore) -> None:
         done(table, "add_token", id=f"s{number:07}", user="ci", digest=DIGEST)
     before = table.rows()
     full = {"id": "zzzzzzzz", "user": "ci", "digest": DIGEST}
+    assert isinstance(table.change("add_token", {**full, "user": "boss"}, NOW), Refusal)
     assert isinstance(table.change("add_token", full, NOW + 1), Refusal)
     assert table.rows() == before
     assert table.change("add_token", {**full, "user": "boss"}, NOW + 1) is None

@@ -22,7 +22,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -47,6 +46,7 @@ from visord.state.auth.principal import (
     password_of,
 )
 from visord.state.auth.rights import Rights
+from visord.state.fields import MAX_INT
 from visord.state.formats import FORMAT, OLDEST, SECRETS
 from visord.state.refusal import Refusal, bad_request
 from visord.state.selector import Selector, parse
@@ -148,8 +148,10 @@ class AuthStore:
         self._digest: str | None = None
         self._taken_back: frozenset[str] | None = None
         """The credentials that revoked certificates were; None: to be found."""
-        self._tokens_of: Counter[str] = Counter()
-        """How many tokens each user has."""
+        self._tokens_of: dict[str, dict[str, Token]] = {}
+        """The tokens of each user, by id."""
+        self._none_expires = 0
+        """Before that time (ms) no token expires, as far as that was looked for."""
         self._bytes = _size(self.users[ANONYMOUS])
 
     @classmethod
@@ -321,7 +323,7 @@ class AuthStore:
         refused = self._locks_out(None, name)
         if refused is not None:
             return refused
-        for token in [token.id for token in self.tokens.values() if token.user == name]:
+        for token in list(self._tokens_of.get(name, ())):
             self._take_token(token)
         self._take(self.users, name)
         return None
@@ -341,7 +343,8 @@ class AuthStore:
             return bad_request("purpose", refusal.text_of(MAX_PURPOSE), purpose)
         # Each login by a password makes a token: those that have expired must not take the place of the next one.
         expired = self._in_the_way(user, now) if fields.get("form", OLDEST) >= SECRETS else []
-        if self._tokens_of[user] - sum(each.user == user for each in expired) >= MAX_USER_TOKENS:
+        mine = sum(each.user == user for each in expired)
+        if len(self._tokens_of.get(user, ())) - mine >= MAX_USER_TOKENS:
             return refusal.too_large("tokens of one user", MAX_USER_TOKENS, MAX_USER_TOKENS + 1)
         for each in expired:
             self._take_token(each.id)
@@ -354,12 +357,15 @@ class AuthStore:
 
     def _in_the_way(self, user: str, now: int) -> list[Token]:
         """Return the tokens that have expired and leave no room for another one of a user."""
-        full = len(self.tokens) >= MAX_TOKENS
-        if not full and self._tokens_of[user] < MAX_USER_TOKENS:
+        if len(self.tokens) < MAX_TOKENS:
+            mine = self._tokens_of.get(user, {})
+            return [] if len(mine) < MAX_USER_TOKENS else _expired(mine.values(), now)
+        if now < self._none_expires:  # somebody tries again and again: all are not looked at each time
             return []
-        return [
-            each for each in self.tokens.values() if 0 < each.expires <= now and (full or each.user == user)
-        ]
+        expired = _expired(self.tokens.values(), now)
+        if not expired:
+            self._none_expires = self.next_expiry(now) or MAX_INT
+        return expired
 
     def _revoke_token(self, fields: Mapping[str, Any], now: int) -> Refusal | None:
         number = fields["id"]
@@ -476,15 +482,16 @@ class AuthStore:
     def _put_token(self, token: Token) -> Refusal | None:
         refused = self._put(self.tokens, token.id, token, MAX_TOKENS, "tokens")
         if refused is None:
-            self._tokens_of[token.user] += 1
+            self._tokens_of.setdefault(token.user, {})[token.id] = token
+            self._none_expires = 0
         return refused
 
     def _take_token(self, number: str) -> None:
-        user = self.tokens[number].user
+        mine = self._tokens_of[self.tokens[number].user]
+        del mine[number]
+        if not mine:
+            del self._tokens_of[self.tokens[number].user]
         self._take(self.tokens, number)
-        self._tokens_of[user] -= 1
-        if not self._tokens_of[user]:
-            del self._tokens_of[user]
 
     def _take(self, rows: dict[str, Any], key: str) -> None:
         self._bytes -= _size(rows.pop(key))
@@ -499,6 +506,10 @@ def _size(row: Any) -> int:
     if isinstance(row, Revocation):
         return len(row.fingerprint) + 8 + len(row.purpose)
     return 0 if row is None else len(row.id) + len(row.user) + DIGEST + 20 + len(row.purpose)
+
+
+def _expired(tokens: Iterable[Token], now: int) -> list[Token]:
+    return [token for token in tokens if 0 < token.expires <= now]
 
 
 def _name(what: str, content: Any) -> Refusal | None:
