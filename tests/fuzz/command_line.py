@@ -351,6 +351,11 @@ def run_inside(case: Case, interrupter: _Interrupter) -> tuple[int, bytes, str]:
     return code, out.getvalue(), err.getvalue().decode("utf-8", "replace")
 
 
+def _interruptible() -> None:
+    """In a new process: be interrupted, also where a script began all this beside itself and has SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run_outside(case: Case) -> tuple[int, bytes, str]:
     """Run it as a process of its own; without terminals."""
     closing = "".join(f" {number}{sign}&-" for each, number, sign in (("i", 0, "<"), ("o", 1, ">"), ("e", 2, ">"))
@@ -364,6 +369,7 @@ def run_outside(case: Case) -> tuple[int, bytes, str]:
             [b"sh", b"-c", f'exec "$PYTHON" -m visor "$@"{closing}'.encode(), b"sh", *line],
             env={**environment, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)},
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=_interruptible,  # noqa: PLW1509 - one call of the system
         )  # fmt: skip
         try:
             out, err = process.communicate(timeout=PATIENCE + 3)
