@@ -28,7 +28,7 @@ class Node:
     cluster = "c"
 
     def __init__(self) -> None:
-        machine = Machine()
+        machine = self.machine = Machine()
         machine.apply(1, 1, command(1, [[None, "me", [[v.SET, 1, 0, "/a", b"1"]], ""]]))
         self.store = machine.store
         self.authorization = Authorization(machine, lambda: 0)

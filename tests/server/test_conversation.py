@@ -310,3 +310,17 @@ def test_a_client_is_told_where_the_members_are_once_it_is_known() -> None:
     client = Client()
     client.conversation.tell_addresses(["a:1"])
     assert client.heard() == [[v.ADDRESSES, ["a:1"]]]
+
+
+def test_whoever_may_do_nothing_waits_while_it_is_crowded_and_others_do_not() -> None:
+    stranger, user = Client(), Client()
+    for client in (stranger, user):
+        for name, roles in (("ci", ["root"]), ("anonymous", [])):
+            assert client.node.machine.auth.change("set_user", {"name": name, "roles": roles}, 0) is None
+        assert client.node.authorization.applied()
+        client.node.shares.turns.charge(1.0)  # much was done in this turn of the loop
+    user.conversation._clearance.user, user.conversation._clearance.principal = "ci", "user:ci/"
+    assert stranger.say([v.PING, 2]) == []
+    assert codes(user.say([v.PING, 2])) == [(2, None)]
+    assert codes(stranger.turn()) == [(2, None)]  # its turn comes
+    assert stranger.conversation._clearance.party != user.conversation._clearance.party == "user:ci"

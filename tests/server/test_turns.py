@@ -31,7 +31,7 @@ class Asker:
         self.owner = owner
         self._loop, self.left, self._cost = loop, left, cost
         self.done = 0
-        loop.turns.queue(self)
+        loop.turns.queue(self, owner)
 
     def work(self, deadline: float) -> None:
         while self.left and self._loop.now < deadline:
@@ -39,7 +39,7 @@ class Asker:
             self.left -= 1
             self.done += 1
         if self.left:
-            self._loop.turns.queue(self)
+            self._loop.turns.queue(self, self.owner)
 
 
 def test_a_turn_ends_in_time_however_many_wait() -> None:

@@ -24,13 +24,17 @@ from visord.state.auth.auth_store import NOTHING
 from visord.state.auth.effort import BATCH, MESSAGE, WATCHES, Effort
 from visord.state.auth.judge import UNPROVEN
 from visord.state.auth.own import is_of_itself
-from visord.state.auth.principal import ANONYMOUS, author_of
+from visord.state.auth.principal import ANONYMOUS, author_of, owner_of
 from visord.state.auth.rights import Rights
 from visord.state.refusal import Refusal, bad_request, session_lost
 from visord.tls.identity import Certified
 from visord.watch.subscription import Verdicts
 
 LOST: Final = session_lost("nothing is known here of such a session")
+
+
+STRANGERS: Final = "?"
+"""The party of all who have proven nothing on a registry where nobody may do anything: as many as there are, one."""
 
 
 class Clearance:
@@ -143,6 +147,13 @@ class Clearance:
         """Whether it has proven nothing, and everybody may do nothing: then it is told nothing of the registry."""
         rights = self.now()
         return self.user == ANONYMOUS and rights is not None and not rights.any
+
+    @property
+    def party(self) -> str:
+        """With whom it shares the loop's time: its user, or all others of whom nothing is known; "": its address."""
+        if self.user != ANONYMOUS:
+            return owner_of(self.principal)
+        return STRANGERS if self.unknown else ""
 
     def quick(self) -> Rights | None:
         """Return by what a read may be answered at once; rights to nothing where each is to be looked at."""

@@ -170,6 +170,14 @@ class Conversation(Waits):
         turns = shares.turns
         message = None
         if (
+            turns.crowded and self.greeted and self._clearance.unknown
+        ):  # what it asks for is refused: others first
+            self._decoder.push(data)
+            if not (self._queued or self._paused):
+                self._line_up()
+            self._note_held()
+            return
+        if (
             self._held
             or self._due
             or self._paused
@@ -252,7 +260,7 @@ class Conversation(Waits):
         if not self._queued and not self.closed:
             self._queued = True
             self._read(False)
-            self._shares.turns.queue(self)
+            self._shares.turns.queue(self, self._clearance.party or self.owner)
 
     def _catch_up(self, deadline: float) -> bool:
         """Answer what has waited for a turn; tell whether anything is left."""

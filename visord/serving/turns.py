@@ -31,10 +31,6 @@ NOTICE: Final = 0.0003
 class Runnable(Protocol):
     """A conversation with more to do."""
 
-    @property
-    def owner(self) -> str:
-        """Whose it is: those of one owner share a place in the round."""
-
     def work(self, deadline: float) -> None:
         """Do something, go on until `clock()` reaches `deadline`, and queue again if anything is left."""
 
@@ -46,7 +42,7 @@ class Turns:
         self.call_soon = call_soon
         self.clock = clock
         self._queue: OrderedDict[str, deque[Runnable]] = OrderedDict()
-        """Who waits, by owner; the first owner is served next."""
+        """Whatever waits, by owner; the first owner is served next."""
         self._spent = 0.0
         """Seconds of direct work that were charged in this turn of the loop."""
         self._scheduled = False
@@ -72,12 +68,13 @@ class Turns:
         self._spent += seconds
         self._schedule()
 
-    def queue(self, runnable: Runnable) -> None:
-        """Let `runnable`, which is not queued, go on when its turn comes."""
+    def queue(self, runnable: Runnable, owner: str) -> None:
+        """Let `runnable`, which is not queued, go on when its turn comes. Those of one owner share a place in the
+        round: all from one address, all of one user, all that have proven nothing where nobody may do anything."""
         self.queued += 1
-        line = self._queue.get(runnable.owner)
+        line = self._queue.get(owner)
         if line is None:
-            line = self._queue[runnable.owner] = deque()
+            line = self._queue[owner] = deque()
         line.append(runnable)
         self._schedule()
 
