@@ -13,6 +13,7 @@ from visor.protocol.frames import encode
 from visor.protocol.limits import DEFAULT
 from visord.serving.conversation import HANDLERS, OWED_BYTES, QUERIES, Conversation
 from visord.serving.shape import TOO_DEEP
+from visord.serving.shares import Patience
 from visord.state.refusal import Refusal
 
 FULL = Refusal("no_space", "the disk is full", {})
@@ -324,3 +325,17 @@ def test_whoever_may_do_nothing_waits_while_it_is_crowded_and_others_do_not() ->
     assert codes(user.say([v.PING, 2])) == [(2, None)]
     assert codes(stranger.turn()) == [(2, None)]  # its turn comes
     assert stranger.conversation._clearance.party != user.conversation._clearance.party == "user:ci"
+
+
+def test_the_time_of_a_message_begins_with_it_for_whoever_waits_as_well() -> None:
+    stranger = Client()
+    for name, roles in (("ci", ["root"]), ("anonymous", [])):
+        assert stranger.node.machine.auth.change("set_user", {"name": name, "roles": roles}, 0) is None
+    assert stranger.node.authorization.applied()
+    stranger.node.shares.sweep(1000.0)  # it has said nothing for long
+    stranger.node.shares.turns.charge(1.0)
+    stranger.conversation.receive(encode([v.PING, 2, "x" * 500])[:100])
+    stranger.turn()
+    assert stranger.conversation.overdue(Patience()) == ""
+    stranger.node.shares.sweep(1000.0 + Patience().message + 1)
+    assert "a message was begun" in stranger.conversation.overdue(Patience())

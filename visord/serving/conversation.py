@@ -169,16 +169,11 @@ class Conversation(Waits):
         self._heard = shares.now
         turns = shares.turns
         message = None
+        # Who may do nothing is refused whatever it asks for: others first.
+        waits = turns.crowded and self.greeted and self._clearance.unknown
         if (
-            turns.crowded and self.greeted and self._clearance.unknown
-        ):  # what it asks for is refused: others first
-            self._decoder.push(data)
-            if not (self._queued or self._paused):
-                self._line_up()
-            self._note_held()
-            return
-        if (
-            self._held
+            waits
+            or self._held
             or self._due
             or self._paused
             or self.blocked
@@ -189,6 +184,8 @@ class Conversation(Waits):
             if not self._held:
                 self._begun = self._heard
             self._decoder.push(data)
+            if waits and not self._paused:
+                self._line_up()
             if self._queued or self._paused:
                 self._note_held()
                 return
