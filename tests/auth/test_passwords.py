@@ -37,15 +37,16 @@ class Hasher:
 
     def __init__(self) -> None:
         self.verified: list[str] = []
+        self.broken = False
 
     def hash(self, password: str) -> str:
         return WRITTEN.replace("idhQTRSq9fI2mPa82LFqug", password.encode().hex().ljust(22, "0")[:60])
 
     def verify(self, digest: str, password: str) -> bool:
         self.verified.append(digest)
-        if digest != self.hash(password):
-            raise ValueError("another one")
-        return True
+        if self.broken:
+            raise MemoryError
+        return digest == self.hash(password)
 
 
 class Late:
@@ -93,6 +94,25 @@ def test_what_there_is_not_takes_as_long() -> None:
     assert world.prove("no digest", SECRET) is False
     assert world.prove(WRITTEN.replace("19456", "9999999"), SECRET) is False
     assert len(world.hasher.verified) == 3  # each was compared with something
+
+
+def test_trouble_of_this_machine_is_no_wrong_password() -> None:
+    world = World()
+    digest = world.hasher.hash(SECRET)
+    world.hasher.broken = True
+    for _ in range(passwords.FREE + 1):
+        refused = world.prove(digest, SECRET)
+        assert isinstance(refused, Refusal) and refused.code == "internal"
+    world.hasher.broken = False
+    assert world.prove(digest, SECRET) is True
+
+
+def test_the_library_tells_another_password_and_what_is_no_digest() -> None:
+    hasher = passwords._Argon2()
+    digest = hasher.hash(SECRET)
+    assert within_bounds(digest) and hasher.verify(digest, SECRET)
+    assert not hasher.verify(digest, OTHER)
+    assert not hasher.verify("rubbish", SECRET)
 
 
 def test_digests_that_cost_too_much_are_known() -> None:

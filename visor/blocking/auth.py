@@ -179,7 +179,7 @@ class Auth:
         """Give a user another password; None: it has none any more. What was begun with the one of before ends.
 
         It goes to the node, which makes a digest of it (argon2id), and that is what is written: the password itself
-        stands in no log. BadRequest for one of fewer than 8 or more than 256 characters.
+        stands in no log. BadRequest for one of fewer than 8 or more than 256 printable characters.
         """
         digest = None
         if password is not None:

@@ -61,7 +61,7 @@ NOT_PROVEN: Final = Refusal(
 WRONG_PASSWORD: Final = Refusal("denied", "there is no such user, or that is not its password", {})
 
 NOT_YET: Final = Refusal(
-    "no_quorum", "this node has not caught up since it started, and does not know this token: ask again", {}
+    "no_quorum", "this node has not caught up since it started, and cannot tell who that is: ask again", {}
 )
 
 

@@ -125,9 +125,7 @@ class Clearance:
             if isinstance(proven, Refusal):
                 self._reporting.turned_away(proven, self._address)
                 reply(proven)
-            elif (
-                self.user != ANONYMOUS
-            ):  # meanwhile: its watches were judged as somebody's, and stay that user's
+            elif self.user != ANONYMOUS:  # since it asked: its watches are judged as that user's
                 reply(self._proven_already())
             else:
                 self._become(proven)
@@ -145,8 +143,7 @@ class Clearance:
     @property
     def unknown(self) -> bool:
         """Whether it has proven nothing, and everybody may do nothing: then it is told nothing of the registry."""
-        rights = self.now()
-        return self.user == ANONYMOUS and rights is not None and not rights.any
+        return self.user == ANONYMOUS and self.nobody
 
     @property
     def party(self) -> str:

@@ -90,11 +90,11 @@ class PackedPages:
             self._drop(key)
             return told
         self.made += 1
-        page = _Page(store.rev, self._base(message), len(told), b"".join(map(_packed, told[1:])))
+        tail = b"".join(map(_packed, told[1:]))
         self._drop(key)
         if type(told[1]) is list and len(told[1]) >= LEAST_ROWS:
-            self._keep(key, page)
-        return _beginning(message[1], store.rev, page.width), page.tail
+            self._keep(key, _Page(store.rev, self._base(message), len(told), tail))
+        return _beginning(message[1], store.rev, len(told)), tail
 
     def _holds(self, page: _Page) -> bool:
         store = self._store

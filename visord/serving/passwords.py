@@ -51,7 +51,7 @@ Reply: TypeAlias = Callable[[Any], object]
 
 
 class Hasher(Protocol):
-    """What computes; `argon2.PasswordHasher` is one."""
+    """What computes. `verify` tells whether a password fits; what it raises is this machine's own trouble."""
 
     def hash(self, password: str) -> str: ...
 
@@ -72,7 +72,7 @@ class Passwords:
     ) -> None:
         self._now = now
         self._thread = thread or PassingThread()
-        self._make = make or _argon2
+        self._make = make or _Argon2
         self._hasher: Hasher | None = None
         self._nobody = ""
         self._waiting: dict[str, int] = {}
@@ -81,7 +81,7 @@ class Passwords:
     def digest(self, password: Any, address: str, reply: Reply) -> None:
         """Tell the digest of a password that is to be set, or what is wrong with it."""
         if type(password) is not str or not LEAST <= len(password) <= MOST or not _is_text(password):
-            text = f"a password has {LEAST} to {MOST} characters"
+            text = f"a password has {LEAST} to {MOST} printable characters"
             reply(Refusal("bad_request", text, {"field": "password", "expected": text}))
             return
         self._compute(address, lambda hasher: hasher.hash(password), reply)
@@ -106,17 +106,11 @@ class Passwords:
 
     def _fits(self, hasher: Hasher, digest: str | None, password: str) -> bool:
         """On the thread: compare."""
-        usable = digest is not None and within_bounds(digest)
-        if not usable:
-            self._nobody = self._nobody or hasher.hash("nobody's password")
-        try:
-            return (
-                hasher.verify(digest if usable and digest is not None else self._nobody, password) and usable
-            )
-        except (
-            Exception
-        ):  # another password, or a digest that is none: the library tells each by an error of its own
-            return False
+        if digest is not None and within_bounds(digest):
+            return hasher.verify(digest, password)
+        self._nobody = self._nobody or hasher.hash("nobody's password")
+        hasher.verify(self._nobody, password)
+        return False
 
     def _compute(self, address: str, work: Callable[[Hasher], Any], reply: Reply) -> None:
         mine = self._waiting.get(address, 0)
@@ -194,10 +188,23 @@ class PassingThread:
         threading.Thread(target=run, name="visord-password", daemon=True).start()
 
 
-def _argon2() -> Hasher:
-    import argon2
+class _Argon2:
+    """argon2id. The library tells by errors that a password is another one, or that a digest is none."""
 
-    return argon2.PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=1)
+    def __init__(self) -> None:
+        import argon2
+
+        self._hasher = argon2.PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=1)
+        self._another = (argon2.exceptions.VerifyMismatchError, argon2.exceptions.InvalidHashError)
+
+    def hash(self, password: str) -> str:
+        return self._hasher.hash(password)
+
+    def verify(self, digest: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(digest, password)
+        except self._another:
+            return False
 
 
 def _is_text(text: str) -> bool:
