@@ -165,22 +165,39 @@ def _read_one(name: str, table: Any, wrong: list[str]) -> Context:
 
 def save(contexts: Contexts, file: Path) -> None:
     """Replace the file in one step (comments in it are lost). Raises Problem when it cannot be written."""
+    write(file, dump(contexts))
+
+
+def write(file: Path, text: str) -> None:
+    """Put a file of this text in the place of what is there, durable on return. Raises Problem, and leaves nothing."""
+    made = draft(file, text)
+    try:
+        made.replace(file)
+    except OSError as error:
+        made.unlink(missing_ok=True)  # it may be a token
+        raise Problem(f"cannot write {file}: {error}") from None
+
+
+def draft(file: Path, text: str) -> Path:
+    """Write the text into a file beside the one that is meant, of a name that no other has. Raises Problem."""
     import tempfile
 
+    made: Path | None = None
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=".config-")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-                out.write(dump(contexts))
-                out.flush()
-                os.fsync(out.fileno())
-            Path(temporary).replace(file)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise Problem(f"cannot write {file}: {error}") from None
+        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".kept-")
+        made = Path(name)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+    except BaseException as error:
+        if made is not None:
+            made.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise Problem(f"cannot write {file}: {error}") from None
+        raise
+    return made
 
 
 def dump(contexts: Contexts) -> str:

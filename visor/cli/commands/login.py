@@ -103,9 +103,13 @@ def login_command(
             token = _token_of(settings, context, user, password, ttl)
         me = _prove(settings, context, token)
     if trust.authority is not None:
-        context = replace(context, cacert=_write(place / f"{called}.ca.pem", trust.authority))
+        authority = place / f"{called}.ca.pem"
+        contexts.write(authority, trust.authority)
+        context = replace(context, cacert=str(authority))
     if token is not None:
-        context = replace(context, token_file=_write(place / f"{called}.token", token + "\n"))
+        file = place / f"{called}.token"
+        contexts.write(file, token + "\n")
+        context = replace(context, token_file=str(file))
     contexts.save(_known(settings).with_context(called, context).using(called), _file(settings))
     shape = {"context": called, "user": me.user, "ca_digest": trust.digest, "addr": list(context.addr)}
     output.result(shape, called, f"logged in to {called} as {me.user}{_until(me)}")
@@ -221,40 +225,8 @@ def _for_now(place: Path, trust: Trust) -> Iterator[str | None]:
     if trust.authority is None:
         yield trust.file
         return
-    file = _draft(place, trust.authority)
+    file = contexts.draft(place / "authority", trust.authority)
     try:
         yield str(file)
     finally:
         file.unlink(missing_ok=True)
-
-
-def _write(file: Path, text: str) -> str:
-    """Write a file that only its user may read, in one step. Raises Problem."""
-    draft = _draft(file.parent, text)
-    try:
-        draft.replace(file)
-    except OSError as error:
-        draft.unlink(missing_ok=True)  # it may be a token
-        raise Problem(f"cannot write {file}: {error.strerror}") from None
-    return str(file)
-
-
-def _draft(place: Path, text: str) -> Path:
-    """Write a file of a name that no other has, and that only its user may read. Raises Problem."""
-    import os
-    import tempfile
-
-    try:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=place, prefix=".login-")
-    except OSError as error:
-        raise Problem(f"cannot write in {place}: {error.strerror}") from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise Problem(f"cannot write in {place}: {error.strerror}") from None
-    return Path(name)
