@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 import visor
 from tests.patience import PATIENCE
+from tests.stable_ports import stable_port
 from tests.steady_loop import SteadyLoop
 from visord.members.joining import Start
 from visord.node import Node
@@ -75,7 +76,7 @@ class Members:
 
     def settings(self, name: str) -> Settings:
         """Return the settings of a member; a name gets the same ports again."""
-        client, peer = self._ports.get(name, (0, 0))
+        client, peer = self._ports.setdefault(name, (stable_port(), stable_port()))
         sections: dict[str, Any] = {
             "listen": ListenSettings(client=f"127.0.0.1:{client}"),
             "peers": PeerSettings(listen=f"127.0.0.1:{peer}"),
@@ -95,11 +96,7 @@ class Members:
             self._tasks[name].result()
             raise AssertionError(f"{name} has ended")
         node = self._servers[name].node
-        if node is None or not node.readiness.reached:
-            return False
-        ports = [int(address.rpartition(":")[2]) for address in (node.me.client, node.me.peer)]
-        self._ports[name] = (ports[0], ports[1])
-        return True
+        return node is not None and node.readiness.reached
 
     def stop(self, name: str) -> None:
         """End it as SIGTERM does."""
@@ -124,6 +121,8 @@ class Members:
 
     def node(self, name: str) -> Node:
         node = self._servers[name].node
+        if node is None and self._tasks[name].done():
+            self._tasks[name].result()  # tells why it could not start
         assert node is not None
         return node
 

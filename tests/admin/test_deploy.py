@@ -15,6 +15,7 @@ import pytest
 from tests.admin.command import visor as command
 from tests.node_process import ROOT, NodeProcess, run
 from tests.patience import PATIENCE
+from tests.stable_ports import stable_port
 from visord import config
 
 DEPLOY = ROOT / "visord" / "deploy"
@@ -28,12 +29,11 @@ UNAVAILABLE = 6
 def ports() -> tuple[int, int]:
     """Two ports that are free on all three machines."""
     while True:
-        held = [socket.create_server((MACHINES[0], 0)) for _ in range(2)]
-        found = [one.getsockname()[1] for one in held]
+        held: list[socket.socket] = []
+        found = (stable_port(), stable_port())
         try:
-            for machine in MACHINES[1:]:
-                held += [socket.create_server((machine, port)) for port in found]
-            return found[0], found[1]
+            held = [socket.create_server((machine, port)) for machine in MACHINES for port in found]
+            return found
         except OSError:
             continue
         finally:
