@@ -234,6 +234,7 @@ EVERY: dict[str, tuple[str, int]] = {
     "cluster remove": ("n2 --yes", CLIENT),
     "cluster status": ("", CLIENT),
     "cluster transfer": ("", CLIENT),
+    "gateway": ("--help", HERE),
     "context add": ("c2 --addr 10.0.0.1:1", HERE),
     "context ls": ("", HERE),
     "context show": ("c1", HERE),

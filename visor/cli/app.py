@@ -62,6 +62,7 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "nop": ("node", "Go through consensus without a change."),
         "status": ("node", "Print what the node tells of itself."),
         "ping": ("node", "Measure the way to the node and back."),
+        "gateway": ("gateway", "Serve the registry over HTTP."),
     },
     "Cluster": {
         "cluster": ("cluster", "Members, leadership, health; compare replicas."),

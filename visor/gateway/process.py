@@ -1,0 +1,146 @@
+"""The process: sockets, signals, and the application between them and the registry."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from visor._core.dataclass import dataclass
+from visor._core.settings import Settings
+from visor._core.token import check as check_token
+from visor.aio import Client
+from visor.codecs import BYTES
+from visor.gateway.application import Gateway
+from visor.gateway.counts import Counts
+from visor.gateway.credential import Credential
+from visor.gateway.page import Page
+from visor.gateway.receipt import Receipt
+from visor.gateway.router import Router
+from visor.gateway.routes import ROUTES
+from visor.gateway.upstream import Dial, Upstream
+
+GRACE_SECONDS: Final = 5
+KEEP_SECONDS: Final = 30
+BACKLOG: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the gateway listens: an address, or the path of a Unix socket; and how it speaks TLS."""
+
+    host: str = "127.0.0.1"
+    port: int = 8048
+    unix: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    names: frozenset[str] = frozenset()
+    """Host names that it answers for besides numbers and this machine."""
+
+
+def dialler(settings: Settings) -> Dial:
+    """Return what makes a client for a credential: all else of it is as in `settings`."""
+
+    def dial(credential: Credential) -> Client[bytes]:
+        token = check_token(credential.token, settings.addresses, settings.tls)
+        return Client(replace(settings, token=token, actor=credential.actor), BYTES)
+
+    return dial
+
+
+def application(settings: Settings, names: frozenset[str] = frozenset()) -> Gateway:
+    """Return the application for the registry that `settings` lead to."""
+    counts = Counts()
+    upstream = Upstream(dialler(settings), time.monotonic)
+    pages = {
+        "/metrics": Page(lambda: counts.text(len(upstream)), "text/plain; version=0.0.4; charset=utf-8"),
+        "/healthz": Page(lambda: b"ok\n", "text/plain; charset=utf-8"),
+    }
+    return Gateway(Router(ROUTES), upstream, pages=pages, hosts=names, counts=counts)
+
+
+class Serving(uvicorn.Server):
+    """uvicorn's, which lets streams say that they end before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, ready: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._gateway, self._ready = gateway, ready
+        self._ending: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say where."""
+        await super().startup(sockets)
+        if self.started and sockets:
+            self._ready(where(sockets[0], bool(self.config.ssl_certfile)))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then all else."""
+        await self._gateway.end_streams()
+        await super().shutdown(sockets)
+
+
+def where(bound: socket.socket, tls: bool) -> str:
+    """Return the URL of a socket that listens."""
+    if bound.family == socket.AF_UNIX:
+        return f"unix:{bound.getsockname()}"
+    host, port = bound.getsockname()[:2]
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def bind(listening: Listening) -> socket.socket:
+    """Return a socket that is bound where the gateway listens; OSError where that cannot be."""
+    if listening.unix is not None:
+        with suppress(FileNotFoundError):
+            if Path(listening.unix).is_socket():
+                Path(listening.unix).unlink()
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made.bind(listening.unix)
+    else:
+        family = socket.AF_INET6 if ":" in listening.host else socket.AF_INET
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((listening.host, listening.port))
+    made.set_inheritable(True)
+    return made
+
+
+def server(settings: Settings, listening: Listening, ready: Callable[[str], None]) -> Serving:
+    """Return the server of a gateway; `ready` is told where it listens."""
+    gateway = application(settings, listening.names)
+    protocol: Any = type("Connection", (Receipt,), {"counts": gateway.counts})
+    config = uvicorn.Config(
+        gateway,
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ssl_certfile=listening.certificate,
+        ssl_keyfile=listening.key,
+    )
+    return Serving(config, gateway, ready)
+
+
+def run(settings: Settings, listening: Listening, ready: Callable[[str], None]) -> None:
+    """Serve until a signal ends it."""
+    bound = bind(listening)
+    try:
+        server(settings, listening, ready).run(sockets=[bound])
+    finally:
+        bound.close()
+        if listening.unix is not None:
+            with suppress(OSError):
+                Path(listening.unix).unlink()

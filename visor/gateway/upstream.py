@@ -1,0 +1,143 @@
+"""Connections to the registry: one for each credential, made when it is first used, closed when nobody uses it.
+
+Whoever calls shares the connection of all who show the same token. A connection without one must be nobody's: where the
+registry takes the gateway itself for somebody, as by a Unix socket, it is not lent out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from visor.aio import Client
+from visor.errors import Denied, Unsupported, VisorError
+from visor.gateway.credential import Credential
+from visor.gateway.problems import NotServed
+
+MOST: Final = 256
+IDLE_SECONDS: Final = 60.0
+CONNECTING: Final = 32
+MOST_REQUESTS: Final = 128
+CONNECT_SECONDS: Final = 5.0
+ANONYMOUS: Final = "anonymous"
+
+Dial = Callable[[Credential], "Client[bytes]"]
+"""Makes a client that is not connected yet; ValueError for a token that would go out in the clear."""
+
+
+class Lent:
+    """One connection, and who uses it."""
+
+    __slots__ = ("client", "credential", "ready", "since", "streams", "users")
+
+    def __init__(self, client: Client[bytes], credential: Credential, now: float) -> None:
+        self.client = client
+        self.credential = credential
+        self.users = 0
+        self.streams = 0
+        self.since = now
+        self.ready: asyncio.Task[None] | None = None
+
+
+class Upstream:
+    """All connections. `clock` is monotonic seconds."""
+
+    def __init__(self, dial: Dial, clock: Callable[[], float]) -> None:
+        self._dial = dial
+        self._clock = clock
+        self._lent: OrderedDict[tuple[bytes, str], Lent] = OrderedDict()
+        self._connecting = asyncio.Semaphore(CONNECTING)
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._lent)
+
+    @asynccontextmanager
+    async def lend(self, credential: Credential) -> AsyncIterator[Lent]:
+        """Give the connection of a credential. NotServed where there are too many, Denied for a token that is none."""
+        key = credential.key, credential.actor
+        lent = self._lent.get(key) or self._add(key, credential)
+        if lent.users >= MOST_REQUESTS + lent.streams:
+            raise NotServed("too_many", f"{MOST_REQUESTS} requests of one caller are under way")
+        self._lent.move_to_end(key)
+        lent.users += 1
+        try:
+            await self._connected(key, lent)
+            yield lent
+        except Denied as error:
+            if error.missing is None:
+                self._drop(key, lent)  # the token is none any more: who comes with it next is judged anew
+            raise
+        finally:
+            lent.users -= 1
+            lent.since = self._clock()
+
+    def _add(self, key: tuple[bytes, str], credential: Credential) -> Lent:
+        if len(self._lent) >= MOST:
+            idle = next((key for key, one in self._lent.items() if not one.users), None)
+            if idle is None:
+                raise NotServed(
+                    "crowded", f"{MOST} callers are served at once: try again, or another gateway"
+                )
+            self._drop(idle, self._lent[idle])
+        try:
+            client = self._dial(credential)
+        except ValueError as error:
+            raise NotServed("in_clear", str(error)) from None
+        lent = self._lent[key] = Lent(client, credential, self._clock())
+        return lent
+
+    async def _connected(self, key: tuple[bytes, str], lent: Lent) -> None:
+        """Wait until it is connected; whoever comes meanwhile waits for the same attempt."""
+        if lent.ready is None:
+            lent.ready = asyncio.create_task(self._connect(lent))
+        try:
+            await asyncio.shield(lent.ready)
+        except (VisorError, NotServed):
+            self._drop(key, lent)
+            raise
+
+    async def _connect(self, lent: Lent) -> None:
+        async with self._connecting:
+            await lent.client.connect(timeout=CONNECT_SECONDS)
+            if lent.credential.token is None:
+                await self._must_be_nobody(lent.client)
+
+    async def _must_be_nobody(self, client: Client[bytes]) -> None:
+        try:
+            user = (await client.auth.whoami(timeout=CONNECT_SECONDS)).user
+        except Unsupported:
+            return  # a registry that knows no users
+        if user != ANONYMOUS:
+            raise NotServed(
+                "not_signed_in",
+                f"the registry takes the gateway itself for {user}, in whose name it does nothing: "
+                "send a token of your own",
+            )
+
+    def _drop(self, key: tuple[bytes, str], lent: Lent) -> None:
+        if self._lent.get(key) is lent:
+            del self._lent[key]
+            self._end(lent.client)
+
+    def _end(self, client: Client[bytes]) -> None:
+        task = asyncio.ensure_future(client.close())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def sweep(self) -> None:
+        """Close what nobody has used for a while; to be called from time to time."""
+        now = self._clock()
+        for key, lent in list(self._lent.items()):
+            if not lent.users and now - lent.since >= IDLE_SECONDS:
+                self._drop(key, lent)
+
+    async def close(self) -> None:
+        """Close all of them."""
+        for key, lent in list(self._lent.items()):
+            self._drop(key, lent)
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=CONNECT_SECONDS)
