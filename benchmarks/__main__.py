@@ -38,6 +38,7 @@ BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "store": ("the store alone, in memory", _module("store")),
     "machine": ("the state machine alone: commands to outcomes", _module("machine")),
     "log": ("the log alone: durable appends", _module("log")),
+    "path": ("a node without sockets: what a request costs in Python", _module("path")),
     "watch": ("the watch hub alone: commits to messages", _module("watch")),
     "echo": ("the floor: bare sockets, the same bytes", lambda s: echo.rows(s.seconds, s.quick)),
     "requests": ("one node: gets, sets, mixed; 1 to 256 clients, deep pipelines", node.requests),

@@ -239,12 +239,12 @@ class Proposer:
         """Nothing is queued and nothing is under way."""
         return not len(self._queue) and not self._waiting
 
-    def refusal(self, owner: str = "") -> Refusal | None:
-        """Why a write of this owner (address) cannot be accepted now; None when it can."""
+    def refusal(self, author: str = "") -> Refusal | None:
+        """Why a write of this author cannot be accepted now; None when it can."""
         size = self._queue.size
         if size and self._held_since is None and size <= MAX_QUEUED_BYTES:
             return None  # who came just before was accepted, and the queue is looked at again when it leaves
-        if self._queue.over_its_share(owner, MAX_QUEUED_BYTES):
+        if size > MAX_QUEUED_BYTES and self._queue.over_its_share(owner_of(author), MAX_QUEUED_BYTES):
             return Refusal(
                 "overloaded",
                 f"{size} bytes of writes wait already, the limit is {MAX_QUEUED_BYTES}",
@@ -258,8 +258,7 @@ class Proposer:
         """Queue writes of one connection, which its door has judged; `author.complete` gets their outcomes."""
         principal = author.principal
         content = [author.session, author.actor, frames, principal]
-        owner = owner_of(principal)
-        if owner != self._pace.last:
+        if principal != self._pace.last and (owner := owner_of(principal)) != self._pace.last:
             self._pace.came(owner, self._time())
         self._queue.append(Batch(author, content, frames, size, True))
         if not self._scheduled and not self._syncing:

@@ -426,6 +426,11 @@ class Encoder:
         return data
 
 
+pack_one: Final = msgpack.Packer(use_bin_type=True, buf_size=BUFFER).pack
+"""`pack_one(message)` gives the bytes of one small message, in one call: the buffer behind it is shared and never
+shrinks. Not for what has objects in it whose packing runs Python."""
+
+
 def encode(message: Iterable[Any]) -> bytes:
     """Encode one message. For many, keep an `Encoder`."""
     data: bytes = msgpack.packb(message, use_bin_type=True)

@@ -154,7 +154,10 @@ class Clearance:
 
     def quick(self) -> Rights | None:
         """Return by what a read may be answered at once; rights to nothing where each is to be looked at."""
-        return NOTHING if self._authorization.rehearsing else self.now()
+        authorization = self._authorization
+        if authorization.rehearses and authorization.rehearsing:
+            return NOTHING
+        return self._rights if self._version == authorization.version else self.now()
 
     def denial(self, message: Message) -> Refusal | None:
         """Return why a message must not be executed now; None when it may. Writes are judged where they are applied."""

@@ -22,10 +22,10 @@ from functools import partial
 from typing import Any, Final
 
 from visor.protocol import verbs
-from visor.protocol.frames import Decoder, Encoder, Message
+from visor.protocol.frames import Decoder, Encoder, Message, pack_one
 from visor.protocol.limits import Limits
 from visord.members.read_index import NO_QUORUM
-from visord.serving.backend import Backend, UntilRev
+from visord.serving.backend import AT, MODE, Backend, UntilRev
 from visord.serving.clearance import Clearance
 from visord.serving.greeting import read_hello
 from visord.serving.packed_pages import PAGED
@@ -37,7 +37,6 @@ from visord.serving.waits import Waits
 from visord.state import fields
 from visord.state.auth.grant import READ
 from visord.state.auth.needs import amounts_to
-from visord.state.auth.principal import owner_of
 from visord.state.command import MAX_DEPTH, WRITE_WEIGHT
 from visord.state.listing import Deferred
 from visord.state.query import answer as answer_query
@@ -192,6 +191,8 @@ class Conversation(Waits):
         else:
             self._begun = self._heard
             message = self._decoder.push_whole(data)
+            if message is not None and _done_alone(self, message, len(data)):
+                return
         clock = turns.clock
         began = clock()
         deadline = began + SLICE if not turns.crowded else 0.0
@@ -318,7 +319,7 @@ class Conversation(Waits):
         if not self.greeted:
             messages = self._greet(messages)
             self._flush()
-        readiness, store, pack = self._backend.readiness, self._store, self._encoder.pack
+        store, pack = self._store, self._encoder.pack
         rights, clock = self._clearance.quick(), self._shares.turns.clock
         may_read = _yes if rights is None else rights.read.get
         writes: list[Message] = []
@@ -326,20 +327,16 @@ class Conversation(Waits):
         answers = 0
         for position, message in enumerate(messages):
             verb = message[0]
-            if verb == SET and len(message) == 5:
-                _, request, acked, path, value = message
-                if (
-                    type(path) is str and type(value) is bytes and type(acked) is int and type(request) is int
-                ) and request > 0:
-                    writes.append(message)
-                    continue
+            if verb == SET and _is_plain(message):
+                writes.append(message)
+                continue
             if self.blocked:
                 left = messages[position:]
                 break
             if len(message) < 2 or type(message[1]) is not int or message[1] <= 0:
                 self.violate("a message's second field must be a positive integer, its id")
                 return []
-            if verb == GET and len(message) == 3 and type(message[2]) is str and readiness.readable:
+            if verb == GET and _may_tell(self._backend, message):
                 rev, path = store.rev, message[2]
                 version = store.get(path, rev)
                 known = type(version) is not Refusal and rev >= self._min_rev
@@ -525,7 +522,7 @@ class Conversation(Waits):
             self._flush()
             if not writes:
                 return
-        refusal = self._backend.proposer.refusal(owner_of(self.principal))
+        refusal = self._backend.proposer.refusal(self.principal)
         if refusal is not None:
             for write in writes:
                 self._refuse(write[1], refusal)
@@ -543,6 +540,11 @@ class Conversation(Waits):
         # Nobody tells the weight of each: all count as much as their mean.
         self._owed_bytes = self._owed_bytes * rest // self.in_flight if rest > 0 else 0
         self.in_flight = rest
+        if len(frames) == 1 and type(outcomes[0]) is int:  # of who waits for each answer
+            self._wire.write(pack_one((OK, frames[0][1], outcomes[0])))
+            if self._paused:
+                self._release()
+            return
         pack = self._encoder.pack
         for frame, outcome in zip(frames, outcomes, strict=True):
             if type(outcome) is int:
@@ -713,6 +715,52 @@ class Conversation(Waits):
         self._backend.progress(self, message[1])
 
 
+def _done_alone(conversation: Conversation, message: Message, size: int) -> bool:
+    """Do the commonest of what comes alone, a SET or a GET as they should be; say whether it was one.
+
+    The same as `_handle` and what follows from it, in a third of the time.
+    """
+    rights = conversation._clearance.quick()
+    if message[0] == SET:
+        if not _is_plain(message) or (rights is not None and not rights.any):
+            return False
+        refusal = conversation._backend.proposer.refusal(conversation.principal)
+        if refusal is not None:
+            return False
+        conversation.in_flight += 1
+        conversation._owed_bytes += size + WRITE_WEIGHT
+        conversation._backend.proposer.submit(conversation, [message], size + WRITE_WEIGHT)
+        return True
+    if (
+        message[0] != GET
+        or not _may_tell(conversation._backend, message)
+        or type(message[1]) is not int
+        or message[1] <= 0
+    ):
+        return False
+    store = conversation._store
+    path, rev = message[2], store.rev
+    if rev < conversation._min_rev or (rights is not None and rights.read.get(path) is not True):
+        return False
+    version = store.get(path, rev)
+    if type(version) is Refusal or (version is not None and len(version[1] or b"") > PIECE):
+        return False
+    conversation._wire.write(pack_one((OK, message[1], (rev, version))))
+    return True
+
+
+def _may_tell(backend: Backend, message: Message) -> bool:
+    """Say whether a GET asks for the latest state, in a form as it should be, and may be answered with that now."""
+    count = len(message)
+    if not 2 < count < 6 or type(message[2]) is not str or (count > AT and message[AT] is not None):
+        return False
+    if count > MODE and message[MODE] != verbs.LINEARIZABLE:
+        return (
+            type(message[MODE]) is int and message[MODE] == verbs.STALE and backend.admission.diverged is None
+        )
+    return backend.readiness.readable and (count <= MODE or type(message[MODE]) is int)
+
+
 def _enrol(conversation: Conversation, message: Message) -> None:
     """A machine wants to become a member. It stays nobody: time and bytes are those of who has not said HELLO."""
     if len(message) < 2 or type(message[1]) is not int or message[1] <= 0 or conversation._waiting:
@@ -726,6 +774,22 @@ def _enrol(conversation: Conversation, message: Message) -> None:
 
 def _yes(path: str) -> bool:
     return True
+
+
+def _is_plain(message: Message) -> bool:
+    """Tell whether a SET has the fields that it should have and no others, with a guard or without."""
+    if len(message) == 7:
+        if not type(message[5]) is type(message[6]) is int:
+            return False
+    elif len(message) != 5:
+        return False
+    request = message[1]
+    return (
+        type(request) is type(message[2]) is int
+        and request > 0
+        and type(message[3]) is str
+        and type(message[4]) is bytes
+    )
 
 
 def _password(conversation: Conversation, message: Message) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from visor.protocol.limits import DEFAULT, Limits
 from visor.protocol.verbs import (
@@ -37,7 +37,7 @@ from visord.state.auth.auth_store import AuthStore
 from visord.state.auth.effort import BATCH, COMMAND, Effort
 from visord.state.auth.judge import TOO_MUCH, UNPROVEN, Judge
 from visord.state.auth.own import is_of_itself
-from visord.state.auth.principal import ANONYMOUS, is_of, owner_of, user_of
+from visord.state.auth.principal import ANONYMOUS, credential_of, is_of, owner_of, user_of
 from visord.state.auth.rights import Rights
 from visord.state.command import (
     FIRST_BYTE,
@@ -64,8 +64,11 @@ class Machine:
 
     __slots__ = (
         "_asking",
+        "_authors",
+        "_authors_of",
         "_effort",
         "_form",
+        "_named",
         "_rights",
         "auth",
         "format",
@@ -97,6 +100,12 @@ class Machine:
         """The format of the command that is applied."""
         self._rights: Rights | None = None
         """What the author of the batch may do; None: everything."""
+        self._authors: dict[str, _Author] = {}
+        """What is known of authors, as long as the table of rights stays as it is."""
+        self._authors_of = 0
+        """The version of the table that this is of."""
+        self._named = ("", "")
+        """An actor who wrote just before, and the one object that stands for that name in history."""
 
     def apply(self, index: int, term: int, command: bytes) -> list[list[Outcome]]:
         """Apply the committed entry `index`; return the outcomes by batch and frame.
@@ -126,12 +135,16 @@ class Machine:
             self.format = max(self.format, self._form)
         if time > self.time:
             self.time = time
-        outcomes = []
-        effort, left = self._effort, COMMAND
+        if self._authors_of != self.auth.version:
+            self._forget_authors()
+        outcomes: list[list[Outcome]] = []
+        effort, left, lone = self._effort, COMMAND, self._lone
         for batch in batches:
-            effort.left = given = min(BATCH, left)
-            outcomes.append(self._batch(batch))
-            left -= given - max(effort.left, 0)  # what is below was not spent: it was too much
+            effort.left = given = BATCH if left > BATCH else left
+            outcome = lone(batch) if len(batch[2]) == 1 else None
+            outcomes.append(self._batch(batch) if outcome is None else [outcome])
+            if effort.left != given:
+                left -= given - max(effort.left, 0)  # what is below was not spent: it was too much
         self.sessions.evict(self.time)
         self.retention.advance(self.store, self.time)
         while len(self.store.history.recent) > MAX_RECENT:  # nobody makes checkpoints
@@ -152,6 +165,27 @@ class Machine:
         """Judge by these roles, users and tokens from now on."""
         self.auth = table
         self.judge = Judge(table, self._lease, self.store.limits)
+        self._forget_authors()
+
+    def _forget_authors(self) -> None:
+        self._authors.clear()
+        self._authors_of = self.auth.version
+
+    def _author(self, author: str) -> _Author:
+        """Return what there is to know of who writes: looked at once, as the same ones write again and again."""
+        known = self._authors.get(author)
+        if known is not None and known.time in (self.time, _ALWAYS):
+            return known
+        if len(self._authors) >= _MOST_AUTHORS:
+            self._authors.clear()
+        proven = credential_of(
+            author
+        )  # holds until its time is over, or something else has happened to the table
+        unproven = bool(self.auth.version) and user_of(author) == ANONYMOUS
+        rights = self.judge.rights(author, self.time)
+        known = _Author(rights, owner_of(author), unproven, self.time if proven else _ALWAYS)
+        self._authors[author] = known
+        return known
 
     def _owner(self) -> str:
         """Whose what the batch makes is."""
@@ -161,12 +195,73 @@ class Machine:
     def _signed(self, actor: str, author: str) -> str:
         """Return who is named in history. Once there are users, what somebody unproven says of itself is told apart
         from what the door has said of a user: here, so that it counts from that entry on, on whichever route."""
-        if self._form < SECRETS or not self.auth.version or user_of(author) != ANONYMOUS:
+        if self._form < SECRETS or not self._author(author).unproven:
             return actor
         return f"{ANONYMOUS}/{actor}" if actor else ANONYMOUS
 
     def _lease(self, number: int) -> Lease | None:
         return self.store.leases.by_id.get(number)
+
+    def _lone(self, batch: list[Any]) -> int | None:
+        """Apply a batch of one plain value, for a file that is there, in a session that goes on; return the rev.
+
+        Nearly all batches of clients that wait for each answer are that, so it is done in one go. None where it is
+        anything else, or takes a closer look: nothing was touched then, and `_batch` decides, which would do the same.
+        """
+        session_id, actor, frames, author = batch
+        frame = frames[0]
+        if type(frame) is not list or self._form < SECRETS or type(session_id) is not bytes:
+            return None
+        if len(frame) == 5:
+            verb, write, acked, path, value = frame
+            guard = arg = G_NONE
+        elif len(frame) == 7:
+            verb, write, acked, path, value, guard, arg = frame
+        else:
+            return None
+        if not (
+            type(verb) is type(write) is type(acked) is type(guard) is type(arg) is int
+            and verb == SET
+            and 0 <= acked <= write <= MAX_INT
+            and write
+            and 0 <= arg <= MAX_INT
+            and type(path) is str
+            and type(value) is bytes
+        ):
+            return None
+        store, session = self.store, self.sessions.get(session_id)
+        file = store.files.get(path)
+        if file is None or session is None or len(value) > store.limits.value:
+            return None
+        last = file.versions[-1]
+        if (
+            last[1] is None
+            or not (
+                guard == G_NONE
+                or (guard == G_REV and arg == last[0])
+                or (guard == G_SINCE and arg >= last[0])
+            )
+            or write < session.acked
+            or write in session.outcomes
+        ):
+            return None
+        known = self._authors.get(author) if type(author) is str else None
+        if known is None or known.time not in (self.time, _ALWAYS) or known.unproven:
+            return None
+        name, rights = session.owner.name, known.rights
+        if (name != known.owner and not is_of(name, known.owner)) or type(actor) is not str:
+            return None
+        if rights is not None:
+            if len(frame) != 5 or rights.written.get(path) is not True or self._effort.left < rights.price:
+                return None
+            self._effort.left -= rights.price
+        if actor != self._named[0]:
+            if len(actor) > MAX_ACTOR:
+                return None
+            self._named = (actor, store.history.actor(actor))
+        rev = store.overwrite(file, last, value, self.time, self._named[1])
+        self.sessions.wrote(session, write, acked, rev, self.time)
+        return rev
 
     def _batch(self, batch: list[Any]) -> list[Outcome]:
         session_id, actor, frames, owner = self._asking = batch
@@ -181,7 +276,7 @@ class Machine:
             )
         ):
             return [_malformed_batch(session_id, actor, owner)] * len(frames)
-        self._rights = None if self._form < RIGHTS else self.judge.rights(owner, self.time)
+        self._rights = None if self._form < RIGHTS else self._author(owner).rights
         actor = self._signed(actor, owner)
         if session_id is None:
             return self._frames(None, actor, frames)
@@ -414,7 +509,8 @@ class Machine:
         refused = wrong or self.auth.change(frame[3], frame[4], self.time, self._form, self._asking[3])
         if refused is not None:
             return refused
-        self._rights = self.judge.rights(self._asking[3], self.time)
+        self._forget_authors()
+        self._rights = self._author(self._asking[3]).rights
         return [self.store.rev, self.auth.version]
 
 
@@ -446,6 +542,19 @@ def _told_again(known: Outcome, frame: list[Any]) -> Outcome:
         return known
     return known._replace(details={"path": path, **known.details})
 
+
+class _Author(NamedTuple):
+    """Who writes: what it may do (None: everything), as whom it owns things, whether nothing proves it where that
+    counts, and the time of the command at which that was so (`_ALWAYS`: nothing about it runs out)."""
+
+    rights: Rights | None
+    owner: str
+    unproven: bool
+    time: int
+
+
+_ALWAYS: Final = -1
+_MOST_AUTHORS: Final = 1024
 
 _LOST = refusal.session_lost("what became of the write is not known here any more")
 _ANOTHERS = refusal.session_lost("the session belongs to another user")

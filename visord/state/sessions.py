@@ -295,6 +295,25 @@ class Sessions:
         session.last = time
         return session
 
+    def wrote(self, session: Session, write: int, acked: int, rev: int, time: int) -> None:
+        """A batch of one write that this session has not heard of came to a rev: `enter`, keep it, and `prune`."""
+        if self._taken is not None:
+            self._taken.put_aside(session.id)
+        self._by_id.move_to_end(session.id)
+        session.owner.sessions.move_to_end(session.id)
+        session.last = time
+        if acked > session.acked:
+            session.acked = acked
+        if write < session.start:
+            session.start = write
+        outcomes, order = session.outcomes, session.order
+        outcomes[write] = rev
+        order.append(write)
+        if order[0] < session.acked and not session.extra:
+            del outcomes[order.popleft()]
+        if len(outcomes) != session.counted or order[0] < session.acked or session.extra:
+            self.prune(session)
+
     def prune(self, session: Session) -> None:
         """After a batch: forget what is acknowledged, and what is too much."""
         order = session.order
