@@ -6,6 +6,7 @@ counts once for each reader that it was sent to.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
@@ -30,6 +31,9 @@ class CountingSink:
 
     def send(self, data: bytes) -> None:
         self.bytes += len(data)
+
+    def send_all(self, pieces: Sequence[bytes]) -> None:
+        self.bytes += sum(map(len, pieces))
 
 
 class Bench:

@@ -226,11 +226,11 @@ def test_an_encoder_tells_when_its_buffer_has_grown_and_gives_it_back() -> None:
     encoder = Encoder()
     encoder.pack([1, b"x" * 100])
     assert encoder.size == len(encoder.take())
-    assert not encoder.large
+    assert not encoder.spent
     encoder.pack([1, b"x" * (2 << 20)])
     assert len(encoder.take()) > 2 << 20
-    assert encoder.large
+    assert encoder.spent
     encoder.renew()
-    assert not encoder.large
+    assert not encoder.spent
     encoder.pack([1, 2])
     assert encoder.take() == encode([1, 2])

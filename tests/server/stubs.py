@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -84,6 +84,10 @@ class Wire:
 
     def write(self, data: bytes) -> None:
         self.answers += self.decoder.feed(data)
+
+    def write_all(self, pieces: Sequence[bytes]) -> None:
+        for piece in pieces:
+            self.write(piece)
 
     def pause(self) -> None:
         self.reading = False

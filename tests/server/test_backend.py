@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +31,8 @@ class Client:
         self.woken.append(request)
 
     def send(self, data: bytes) -> None: ...
+
+    def send_all(self, pieces: Sequence[bytes]) -> None: ...
 
 
 class World:

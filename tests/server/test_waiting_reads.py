@@ -204,8 +204,7 @@ def test_all_pieces_of_a_message_of_a_watch_count_as_unsent(node: Node) -> None:
     conversation = wire.conversation = Conversation(node, wire, DEFAULT)  # type: ignore[arg-type]
     conversation.greeted, conversation.owner = True, "10.0.0.1"
     message = encode([v.COMMITS, 1, [b"1" * (3 * PIECE)]])
-    for start in range(0, len(message), PIECE):
-        conversation.send(message[start : start + PIECE])
+    conversation.send_all([message[start : start + PIECE] for start in range(0, len(message), PIECE)])
     assert node.shares.unsent.total == sum(wire.kept) == len(message)
 
 

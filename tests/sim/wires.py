@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tests.sim.randoms import log_uniform
@@ -104,6 +104,11 @@ class Connection:
         delay = self._delay() + (log_uniform(self._rng, 0.01, 0.5) if self.slow else 0.0)
         self._next_down = max(self._next_down, self._scheduler.now + delay)
         self._scheduler.at(self._next_down, self._deliver, data)
+
+    def write_all(self, pieces: Sequence[bytes]) -> None:
+        """Send pieces to the client."""
+        for piece in pieces:
+            self.write(piece)
 
     def _deliver(self, data: bytes) -> None:
         self._under_way -= len(data)

@@ -6,7 +6,7 @@ Nothing here is timed: what is counted are the bytes that the encoder makes, and
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -75,6 +75,10 @@ class Deep:
 
     def send(self, data: bytes) -> None:
         self.size += len(data)
+
+    def send_all(self, pieces: Sequence[bytes]) -> None:
+        for piece in pieces:
+            self.send(piece)
 
 
 def counted(world: World) -> Counting:

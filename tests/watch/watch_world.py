@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,10 @@ class Reader:
             self._partial = 0
         if self.unread >= self.high:
             self.blocked = True
+
+    def send_all(self, pieces: Sequence[bytes]) -> None:
+        for piece in pieces:
+            self.send(piece)
 
     def of(self, watch: int, kind: int | None = None) -> list[list[Any]]:
         """Return the messages of one watch, all or of one kind."""

@@ -42,7 +42,7 @@ WINDOW: Final = 16 * 1024
 """Bytes that are looked at together; a message in them can have no more elements than that."""
 
 BUFFER: Final = 1024
-"""Bytes of a new encoder's buffer, which grows: there is one for each connection, and most are idle."""
+"""Bytes of a new encoder's buffer, which grows."""
 TLS_FIRST: Final = 0x16
 """The first byte of a connection that speaks TLS."""
 LARGE: Final = 64 * 1024
@@ -394,35 +394,51 @@ def _counting() -> dict[str, Any]:
 
 
 class Encoder:
-    """Packs messages into one reused buffer: `pack` several, then `take` the bytes."""
+    """Packs messages into one reused buffer: `pack` several, then `take` the bytes.
 
-    __slots__ = ("_packer", "large", "pack")
+    The buffer is made by the first `pack`, and again by the first after `renew`: there is an encoder for each
+    connection, and most connections only listen.
+    """
+
+    __slots__ = ("_packer", "pack", "spent")
+
+    pack: Any
+    """Packs one message. Another one after `renew`."""
 
     def __init__(self) -> None:
         self._packer: Any = None
-        self.pack: Any = None
-        self.large = False
-        """The buffer has grown and should be given back with `renew`."""
-        self.renew()
+        self.spent = False
+        """The buffer should be given back with `renew`: it has grown, or nothing may be packed for long."""
 
-    def renew(self) -> None:
-        """Start with a new buffer: the old one keeps its largest size. `pack` is another one afterwards."""
+    def __getattr__(self, name: str) -> Any:
+        if name != "pack":
+            raise AttributeError(name)
         self._packer = msgpack.Packer(use_bin_type=True, autoreset=False, buf_size=BUFFER)
         self.pack = self._packer.pack
-        self.large = False
+        return self.pack
+
+    def renew(self) -> None:
+        """Give the buffer back, which keeps its largest size, and what was packed and not taken."""
+        if self._packer is not None:
+            self._packer = None
+            del self.pack
+        self.spent = False
 
     @property
     def size(self) -> int:
         """Bytes packed since the last `take`."""
-        size: int = self._packer.getbuffer().nbytes
+        size: int = 0 if self._packer is None else self._packer.getbuffer().nbytes
         return size
 
     def take(self) -> bytes:
         """Return what was packed since the last call, and start anew."""
-        data: bytes = self._packer.bytes()
-        self._packer.reset()
+        packer = self._packer
+        if packer is None:
+            return b""
+        data: bytes = packer.bytes()
+        packer.reset()
         if len(data) > LARGE:
-            self.large = True
+            self.spent = True
         return data
 
 

@@ -29,7 +29,7 @@ from visord.serving.backend import AT, MODE, Backend, UntilRev
 from visord.serving.clearance import Clearance
 from visord.serving.greeting import read_hello
 from visord.serving.packed_pages import PAGED
-from visord.serving.replies import MUTE, NOWHERE, PIECE, Wire
+from visord.serving.replies import MUTE, NOWHERE, PIECE, Wire, unheard
 from visord.serving.shape import TOO_DEEP, WEIGHT, elements, transaction
 from visord.serving.shares import Patience
 from visord.serving.turns import NOTICE, SLICE
@@ -123,6 +123,7 @@ class Conversation(Waits):
         self._store = backend.store
         self._clearance = Clearance(backend.authorization, backend.reporting, backend.passwords)
         self._wire = wire
+        self.send = unheard
         self.limits = limits
         self.peer = ""
         """Where the client is, for log lines."""
@@ -319,7 +320,8 @@ class Conversation(Waits):
         if not self.greeted:
             messages = self._greet(messages)
             self._flush()
-        store, pack = self._store, self._encoder.pack
+            self._encoder.renew()
+        store, encoder = self._store, self._encoder
         rights, clock = self._clearance.quick(), self._shares.turns.clock
         may_read = _yes if rights is None else rights.read.get
         writes: list[Message] = []
@@ -341,9 +343,9 @@ class Conversation(Waits):
                 version = store.get(path, rev)
                 known = type(version) is not Refusal and rev >= self._min_rev
                 if known and (may_read(path) or (rights is not None and rights.may(READ, path))):
-                    pack((OK, message[1], (rev, version)))
+                    encoder.pack((OK, message[1], (rev, version)))
                     answers += 1
-                    if not answers & (LOOK - 1) and self._encoder.size > PIECE:
+                    if not answers & (LOOK - 1) and encoder.size > PIECE:
                         self._flush()
                 else:
                     self._query(message)
@@ -362,7 +364,6 @@ class Conversation(Waits):
                     self._query(message)
                 else:
                     self._other(verb, message)
-                    pack = self._encoder.pack  # an answer at once may have left a new buffer
         if self._gathering and not self.closed:
             self._ask()
         if len(writes) != len(messages):
@@ -426,6 +427,8 @@ class Conversation(Waits):
     def writable(self, yes: bool) -> None:
         """The connection tells whether the peer takes what is sent."""
         self.blocked = not yes
+        if self.greeted and not self.closed:
+            self.send = self._wire.write if yes else self._send_noted
         self._stuck_since = self._shares.now
         self._shares.note_unsent(self, 0 if yes or self.closed else self._wire.unsent())
         if yes and not self.closed:
@@ -463,6 +466,7 @@ class Conversation(Waits):
             return
         self.closed = True
         self._decoder = DEAF
+        self.send = unheard
         self._shares.forget(self)
         self._owed.clear()
         self._due.clear()
@@ -500,6 +504,7 @@ class Conversation(Waits):
             self._turn_away(first, denial)
             return []
         self.greeted = True
+        self.send = self._wire.write
         self.session, self._min_rev = greeting.session, greeting.min_rev
         self._clearance.says(greeting.actor)
         self.actor, self.principal = self._clearance.signature, self._clearance.principal
@@ -556,7 +561,7 @@ class Conversation(Waits):
             else:
                 self._results(frame[1], outcome)
         self._wire.write(self._encoder.take())
-        if self._encoder.large:
+        if self._encoder.spent:
             self._encoder.renew()
         if self._paused:
             self._release()
@@ -698,6 +703,7 @@ class Conversation(Waits):
             self._refuse(message[1], first)
         else:
             self._ok(message[1], first)
+            self._encoder.spent = True  # who watches may ask for nothing else for long
 
     def _unwatch(self, message: Message) -> None:
         self._flush()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from visor.protocol.limits import Limits
@@ -33,6 +33,19 @@ WRITE_HIGH = 1 << 20
 class Connection(asyncio.Protocol):
     """One client's socket."""
 
+    __slots__ = (
+        "_complain",
+        "_gone",
+        "_places",
+        "_timer",
+        "_transport",
+        "conversation",
+        "data_received",
+        "write",
+    )
+
+    data_received: Callable[[bytes], None]  # type: ignore[assignment]
+    """The conversation's `receive`, without a call in between, until the connection is lost."""
     write: Callable[[bytes], None]
     """The transport's `write`, from `connection_made` on."""
 
@@ -49,9 +62,8 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._gone: asyncio.Event | None = None
         self.conversation = Conversation(backend, self, limits)
-        # Arrivals go straight to the conversation, without a call in between. Loops look the method up before
-        # `connection_made`, so this is the place.
-        self.data_received = self.conversation.receive  # type: ignore[method-assign]
+        # Loops look it up before `connection_made`, so this is the place.
+        self.data_received = self.conversation.receive
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -64,6 +76,11 @@ class Connection(asyncio.Protocol):
         victim = self._places.enter(self, self.conversation.owner)
         if victim is not None:
             victim.give_way(self._places)
+
+    def write_all(self, pieces: Sequence[bytes]) -> None:
+        """Send the pieces of one message together."""
+        if self._transport is not None:
+            self._transport.writelines(pieces)
 
     @property
     def certificate(self) -> Certified | None:
@@ -87,9 +104,6 @@ class Connection(asyncio.Protocol):
         # A client that dials in a loop must not make the node keep what was closed.
         self._set_timer(GIVE_WAY_SECONDS, self.abort)
         places.leave(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Replaced by the conversation's `receive`."""
 
     def _set_timer(self, seconds: float, callback: Callable[[], None]) -> None:
         if self._timer is not None:
@@ -169,8 +183,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         self.conversation.lost()
         self._transport = None
-        self.write = _ignore
-        self.data_received = _ignore  # type: ignore[method-assign, assignment]
+        self.write = self.data_received = _ignore
 
 
 def _ignore(_: bytes) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from sys import intern
 from typing import Any, Final
 
 from visord.addresses import counted_as
@@ -23,7 +24,7 @@ def owner_of(transport: asyncio.BaseTransport) -> str:
     """Return the owner of a connection; text of at most `MAX_OWNER` characters."""
     peer: Any = transport.get_extra_info("peername")
     if isinstance(peer, tuple):
-        return counted_as(str(peer[0]))[:MAX_OWNER]
+        return intern(counted_as(str(peer[0]))[:MAX_OWNER])  # one text for all connections of a host
     return _user(transport.get_extra_info("socket"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from visor.protocol import verbs
@@ -29,6 +30,9 @@ class Wire(Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes, in order, never blocking."""
+
+    def write_all(self, pieces: Sequence[bytes]) -> None:
+        """The same of several pieces, with as few calls of the system as there can be."""
 
     def pause(self) -> None:
         """Stop reading until `resume`."""
@@ -59,6 +63,8 @@ class _Nowhere:
 
     def write(self, data: bytes) -> None: ...
 
+    def write_all(self, pieces: Sequence[bytes]) -> None: ...
+
     def pause(self) -> None: ...
 
     def resume(self) -> None: ...
@@ -75,6 +81,10 @@ class _Nowhere:
     def strange(self, why: str) -> None: ...
 
 
+def unheard(_: bytes) -> None:
+    """Send to nobody."""
+
+
 NOWHERE: Final = _Nowhere()
 MUTE: Final = Encoder()
 
@@ -82,7 +92,7 @@ MUTE: Final = Encoder()
 class Replies(ABC):
     """The half of a conversation that speaks. `Conversation` makes its attributes."""
 
-    __slots__ = ("_encoder", "_shares", "_wire", "blocked", "closed", "owner")
+    __slots__ = ("_encoder", "_shares", "_wire", "blocked", "closed", "owner", "send")
 
     _encoder: Encoder
     _shares: Shares
@@ -92,6 +102,9 @@ class Replies(ABC):
     closed: bool
     owner: str
     """Whose what this client has counts as: its host, or its user where it is on this machine."""
+    send: Callable[[bytes], None]
+    """Send an encoded message of a watch. While the peer takes what is sent this is the transport's own `write`,
+    without a call in between: a commit may be for thousands."""
 
     @abstractmethod
     def overdue(self, limits: Patience) -> str:
@@ -101,11 +114,17 @@ class Replies(ABC):
     def expel(self, code: str, text: str) -> None:
         """End the conversation for the sake of others: nothing is waited for."""
 
-    def send(self, data: bytes) -> None:
-        """Send encoded messages of a watch."""
+    def _send_noted(self, data: bytes) -> None:
+        """What `send` is while the peer does not take what is sent."""
+        self._wire.write(data)
         if not self.closed:
-            self._wire.write(data)
-            if self.blocked:  # by what came before it of the same message
+            self._shares.note_unsent(self, self._wire.unsent())
+
+    def send_all(self, pieces: Sequence[bytes]) -> None:
+        """Send an encoded message of a watch that is in pieces."""
+        if not self.closed:
+            self._wire.write_all(pieces)
+            if self.blocked:  # by these pieces, or by what came before them
                 self._shares.note_unsent(self, self._wire.unsent())
 
     def _flush(self) -> None:
@@ -123,9 +142,9 @@ class Replies(ABC):
             self._shares.note_unsent(self, self._wire.unsent())
 
     def _finish(self) -> None:
-        """Send the last of some answers; what has been packed into is not kept, if it has grown."""
+        """Send the last of some answers; what has been packed into is not kept for nothing."""
         self._flush()
-        if self._encoder.large:
+        if self._encoder.spent:
             self._encoder.renew()
 
     def _send_page(self, beginning: bytes, page: bytes) -> None:

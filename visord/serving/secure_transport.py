@@ -18,7 +18,7 @@ import contextlib
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol, cast
 
 import msgpack
@@ -97,6 +97,20 @@ class ListenerFactory:
 
 class SecureTransport(asyncio.Transport, asyncio.Protocol):
     """One connection within TLS."""
+
+    __slots__ = (
+        "_credentials",
+        "_deaf",
+        "_factory",
+        "_guest",
+        "_incoming",
+        "_open",
+        "_outgoing",
+        "_shaking",
+        "_tls",
+        "_transport",
+        "identity",
+    )
 
     def __init__(self, factory: ListenerFactory, credentials: Credentials, guest: Guest) -> None:
         self._factory = factory
@@ -279,6 +293,19 @@ class SecureTransport(asyncio.Transport, asyncio.Protocol):
             while done < size:
                 done += tls.write(rest[done:])
         self._flush()
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        """Send pieces, short ones together: each record costs as much again as its bytes."""
+        together = bytearray()
+        for data in list_of_data:
+            if len(together) + len(data) > RECORD:
+                self.write(together)
+                together = bytearray()
+            if len(data) < RECORD:
+                together += data
+            else:
+                self.write(data)
+        self.write(together)
 
     def write_eof(self) -> None:
         """Say that nothing more comes; what the peer still sends is thrown away."""

@@ -19,7 +19,7 @@ All times are seconds of one clock that never goes back; all work is counted in 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -68,6 +68,9 @@ class _Nobody:
     blocked: Final = True
 
     def send(self, data: bytes) -> None:
+        """Nobody is there."""
+
+    def send_all(self, pieces: Sequence[bytes]) -> None:
         """Nobody is there."""
 
     def judge_again(self) -> Verdicts | None:
@@ -438,6 +441,7 @@ class Hub:
             if reader.sink.blocked:
                 self._resting[reader] = None
                 continue
+            assert reader.behind is not None
             subscription, _ = reader.behind.popitem(last=False)
             self._let_go(subscription)
             budget -= TURN_COST * subscription.weight + self._advance(subscription)
@@ -520,9 +524,7 @@ class Hub:
         if size < SHARED_BYTES:
             sink.send(head + b"".join(payload))
         else:
-            sink.send(head)
-            for piece in payload:
-                sink.send(piece)
+            sink.send_all((head, *payload))
         return len(payload) + size // BYTES_SENT
 
     def _mark_behind(self, subscription: Subscription) -> None:
@@ -553,16 +555,20 @@ class Hub:
 
     def _queue(self, subscription: Subscription) -> None:
         subscription.state = BEHIND
-        behind = subscription.reader.behind
+        reader = subscription.reader
+        behind = reader.behind
+        if behind is None:
+            behind = reader.behind = OrderedDict()
         behind[subscription] = None
         if subscription.partial is not None:
             # One watch of each reader is within a commit, and none other keeps what it found there.
             behind.move_to_end(subscription, last=False)
-        self._line_up(subscription.reader)
+        self._line_up(reader)
 
     def _line_up(self, reader: Reader) -> None:
         """Put a reader behind those that wait to be served, when it has a watch to be served."""
         if not reader.behind:
+            reader.behind = None
             return
         if reader.sink.blocked:
             self._ready.pop(reader, None)
@@ -628,8 +634,10 @@ class Hub:
         if state is LIVE:
             self._live.part(subscription)
         elif state is BEHIND:
-            reader.behind.pop(subscription, None)
+            if reader.behind is not None:
+                reader.behind.pop(subscription, None)
             if not reader.behind:
+                reader.behind = None
                 self._ready.pop(reader, None)
                 self._resting.pop(reader, None)
         elif state is LAGGING:

@@ -175,6 +175,7 @@ class Live:
         group.members[subscription] = None
         self._count += 1
         subscription.group = group
+        subscription.key, subscription.selector = group.key, group.selector  # the same, once for all
         subscription.state = LIVE
 
     def part(self, subscription: Subscription) -> None:
@@ -502,9 +503,7 @@ class Live:
             head = member.head
             member.room -= size + len(head)
             if shared:
-                sink.send(head)
-                for piece in payload:
-                    sink.send(piece)
+                sink.send_all((head, *payload))
             else:
                 sink.send(head + data)
         self.delivered += message.events * served

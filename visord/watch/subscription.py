@@ -19,7 +19,7 @@ A subscription is in exactly one state, and each state keeps it in exactly one p
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 from visord.state.refusal import Refusal
@@ -46,8 +46,12 @@ class Sink(Protocol):
     def blocked(self) -> bool:
         """Whether it holds as many unsent bytes as it may; tells at once, also after a `send`."""
 
-    def send(self, data: bytes) -> None:
-        """Take bytes of the stream; a piece may be a part of a message. Never raises or calls the hub."""
+    @property
+    def send(self) -> Callable[[bytes], None]:
+        """Take an encoded message. Never raises or calls the hub. Look it up for each message: it may change."""
+
+    def send_all(self, pieces: Sequence[bytes]) -> None:
+        """The same of a message that is in pieces, which others may be sent too."""
 
     def judge_again(self) -> Verdicts | None:
         """Return what tells of a selector, as it came, why a watch of it must not go on; None: all may, as before."""
@@ -67,8 +71,8 @@ class Reader:
         self.subscriptions: dict[int, Subscription] = {}
         self.selectors = 0
         """How many they have together."""
-        self.behind: OrderedDict[Subscription, None] = OrderedDict()
-        """Those in state BEHIND; the first is served next."""
+        self.behind: OrderedDict[Subscription, None] | None = None
+        """Those in state BEHIND; the first is served next. None where there is none, as mostly."""
         self.load: Load | None = None
         """What its globs cost a changed path; made with the first one."""
 
