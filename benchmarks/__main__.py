@@ -47,6 +47,10 @@ BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "restarts": ("one node: fill, restart, read old revs", node.restarts),
     "domain": ("the domain with 100 000 instances: times and requests", _module("domain")),
     "mirrors": ("a mirror's reads; 1 000 mirrors of 10 000 keys on three nodes", _module("mirrors")),
+    "crowd": (
+        "10 000 connections with a watch each: memory of each, and one commit to all",
+        _module("crowd"),
+    ),
     "client": ("the client library, blocking and asyncio, beside bare exchanges", _module("client")),
     "rights": ("a node whose rights are off beside one that judges every request", _module("rights")),
     "tls": ("the same bytes within TLS: a bare echo, a node, a node in clear; handshakes", _module("tls")),

@@ -145,6 +145,11 @@ class Nodes:
             time.sleep(0.05)
         raise TimeoutError("no three voters")
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes of the nodes."""
+        return tuple(child.pid for child in self._children)
+
     def cpu(self) -> float:
         """CPU seconds of all nodes."""
         return sum(cpu_seconds(child.pid) for child in self._children)

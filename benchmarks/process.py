@@ -98,10 +98,15 @@ class Child:
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time that process `pid` has used, in seconds; 0.0 where /proc does not tell."""
+    return sum(cpu_times(pid))
+
+
+def cpu_times(pid: int) -> tuple[float, float]:
+    """Return the same by what used it: the process itself, and the kernel for it."""
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
-    return 0.0
+        return int(fields[11]) / _TICKS, int(fields[12]) / _TICKS
+    return 0.0, 0.0
 
 
 def rss_mb(pid: int) -> float:
