@@ -183,14 +183,15 @@ class Gateway:
             raise NotServed("closing")
         route, names, path = self.router.match(exchange.method, raw_path)
         exchange.route = route
-        values = params.read(exchange.scope.get("query_string", b""), route.params, self.now())
+        query = params.split(exchange.scope.get("query_string", b""))
+        values = params.read(query, route.params, self.now())
         proof = credential.read(exchange.headers.get("authorization"), exchange.headers.get("visor-actor"))
         exchange.known = proof.token is not None
         body = b""
         if route.raw or route.body is not None:
             body = await exchange.body(MOST_BODY) if exchange.method not in entrance.SAFE else b""
         url = raw_path.decode("ascii", "replace")
-        visit = Visit(exchange.method, url, names, path, values, exchange.headers, body, proof)
+        visit = Visit(exchange.method, url, query, names, path, values, exchange.headers, body, proof)
         async with self.upstream.lend(proof) as lent:
             _tell(exchange, lent)
             try:

@@ -137,11 +137,11 @@ def split(query: bytes) -> list[tuple[str, str]]:
     return found
 
 
-def read(query: bytes, known: Sequence[Param], now: datetime) -> Mapping[str, Any]:
+def read(rows: Sequence[tuple[str, str]], known: Sequence[Param], now: datetime) -> Mapping[str, Any]:
     """Return the parameters of a query by name. NotServed for one that is unknown, wrong, missing, or there twice."""
     by_name = {param.name: param for param in known}
     values: dict[str, Any] = {}
-    for name, text in split(query):
+    for name, text in rows:
         param = by_name.get(name)
         if param is None:
             there = ", ".join(by_name) or "none"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from visor.gateway import accept, files
-from visor.gateway.params import AT, FLAG, REV, TEXT, Param, choice
+from visor.gateway import accept, files, past, reading
+from visor.gateway.params import AT, FLAG, REV, TEXT, TEXTS, Param, choice, whole
 from visor.gateway.router import Route
 
 ANY: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
@@ -49,4 +49,75 @@ FILES: Final = (
     ),
 )  # fmt: skip
 
-ROUTES: Final = (*FILES,)
+_CURSOR: Final = Param(
+    "cursor", TEXT, "`next` of the page before: the same reading goes on, at the same rev."
+)
+_VALUES: Final = Param("values", FLAG, "With the values.", False)
+_GLOB: Final = Param(
+    "glob", TEXTS, "Which files: `/apps/**`, `/{web,db}/*`; several mean any of them. All without it."
+)
+_REVERSE: Final = Param("reverse", FLAG, "The last one first.", False)
+_FROM: Final = Param("from", AT, "The first rev, or after this time; the oldest known without it.")
+_TO: Final = Param("to", AT, "The last rev, or up to this time; the latest without it.")
+_PREVIOUS: Final = Param("previous", FLAG, "With the values that were replaced.", False)
+
+
+def _limit(most: int, usual: int) -> Param:
+    return Param("limit", whole(1, most), f"Rows of a page at most [{usual}].", usual)
+
+
+_ROWS: Final = (_limit(1000, 500), _CURSOR)
+_STATE: Final = (_AT, _STALE, _MIN)
+_LINES: Final = (accept.LINES,)
+
+READING: Final = (
+    Route(
+        "GET", "/v1/tree/{path}", reading.tree, "List a directory.",
+        (*_STATE, _VALUES, *_ROWS), forms=_LINES, group="tree",
+    ),
+    Route(
+        "GET", "/v1/scan", reading.scan, "Read the files that match, in path order.",
+        (_GLOB, *_STATE, _VALUES, _REVERSE, Param("count", FLAG, "Only how many there are.", False), *_ROWS),
+        forms=_LINES, group="scan",
+    ),
+    Route("GET", "/v1/stat/{path}", reading.stat, "Say what a path is.", _STATE, group="stat"),
+)  # fmt: skip
+
+_PAGED_PAST: Final = (
+    _FROM,
+    _TO,
+    _REVERSE,
+    _VALUES,
+    _PREVIOUS,
+    *_ROWS,
+    Param("at", AT, "Nothing after this."),
+)
+
+PAST: Final = (
+    Route(
+        "GET", "/v1/commits", past.commits, "List the commits that changed what matches, with who, when and why.",
+        (_GLOB, *_PAGED_PAST), forms=_LINES, group="past",
+    ),
+    Route(
+        "GET", "/v1/history/{path}", past.history, "List the commits that changed a file, or anything in a directory.",
+        _PAGED_PAST, forms=_LINES, group="past",
+    ),
+    Route(
+        "GET", "/v1/blame/{path}", past.blame, "Say who changed each file at or below a path last.",
+        (_AT, _limit(200, 100), _CURSOR), forms=_LINES, group="past",
+    ),
+    Route(
+        "GET", "/v1/diff", past.diff, "Compare two revs.",
+        (
+            Param("a", AT, "The rev before, or its time.", required=True),
+            Param("b", AT, "The rev after, or its time; the latest without it."), _GLOB, *_ROWS, _AT,
+        ),
+        forms=_LINES, group="past",
+    ),
+    Route(
+        "GET", "/v1/density", past.density, "Count commits by time, and say at which rev each bucket begins.",
+        (_GLOB, _FROM, _TO, Param("buckets", whole(1, 1000), "How many [100].", 100)), group="past",
+    ),
+)  # fmt: skip
+
+ROUTES: Final = (*FILES, *READING, *PAST)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 from visor._core.dataclass import dataclass
@@ -48,6 +48,7 @@ class Visit:
 
     method: str
     url: str
+    query: Sequence[tuple[str, str]]
     names: Mapping[str, str]
     path: str
     values: Mapping[str, Any]

@@ -1,0 +1,98 @@
+"""`/v1/tree`, `/v1/scan`, `/v1/stat`: what is there at one rev."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from visor import paths
+from visor.aio import Client
+from visor.errors import NotFound
+from visor.gateway.documents import Document, file_of
+from visor.gateway.paging import Page, paged
+from visor.gateway.problems import NotServed
+from visor.gateway.visit import CALL_SECONDS, Answer, Streamed, Visit
+from visor.protocol import verbs
+from visor.select import Selector, any_of
+from visor.values import NODES, Node
+
+EVERYTHING = "/**"
+
+
+def selector_of(visit: Visit) -> str | Selector:
+    """Return what the globs of a query mean together; all files without one."""
+    globs: list[str] = visit["glob"] or [EVERYTHING]
+    if len(globs) == 1:
+        return globs[0]
+    try:
+        return any_of(*globs)
+    except ValueError as error:
+        raise NotServed("usage", f"glob: {error}", field="glob") from None
+
+
+async def tree(visit: Visit, client: Client[bytes]) -> Answer | Streamed:
+    """GET: the direct entries of a directory, in order."""
+    directory = visit.path
+    options = {"values": True} if visit["values"] else {}
+
+    async def fetch(rev: int | None, mark: Any, limit: int) -> Page:
+        message = [verbs.LIST, 0, client.channel.path(directory), rev, int(visit.stale), mark, limit, options]
+        try:
+            read, rows, following = await client.channel.call(message, False, CALL_SECONDS)
+        except NotFound:
+            if directory != paths.ROOT:
+                raise
+            read, rows, following = rev or await client.rev(timeout=CALL_SECONDS), [], None
+        return read, [_entry(directory, row) for row in rows], following
+
+    return await paged(visit, client, fetch, path=directory)
+
+
+def _entry(directory: str, row: list[Any]) -> Document:
+    name, kind, size, mod_rev, *value = row
+    found = {
+        "name": name,
+        "path": paths.join(directory, name),
+        "kind": NODES[kind].value,
+        "size": size,
+        "mod_rev": mod_rev,
+    }
+    return {**found, "value": value[0]} if value and value[0] is not None else found
+
+
+async def scan(visit: Visit, client: Client[bytes]) -> Answer | Streamed:
+    """GET: the files that match, in path order; with `count` only how many there are."""
+    what = selector_of(visit)
+    if visit["count"]:
+        rev = await visit.at(client) or await client.rev(stale=visit.stale, timeout=CALL_SECONDS)
+        count = await client.count(what, at=rev, stale=visit.stale, timeout=CALL_SECONDS)
+        return Answer({"rev": rev, "count": count}, 200, rev, lasting=visit.lasting)
+    selector, relative = client.channel.root.selector(what), client.channel.root.relative
+    options = {
+        name: True for name, on in (("keys", not visit["values"]), ("reverse", visit["reverse"])) if on
+    }
+
+    async def fetch(rev: int | None, mark: Any, limit: int) -> Page:
+        message = [verbs.SCAN, 0, selector, rev, int(visit.stale), mark, limit, options]
+        read, rows, following = (await client.channel.call(message, False, CALL_SECONDS))[:3]
+        return read, [file_of(relative(full), version) for full, version in rows], following
+
+    return await paged(visit, client, fetch)
+
+
+async def stat(visit: Visit, client: Client[bytes]) -> Answer:
+    """GET: what a path is."""
+    at = await visit.at(client)
+    found = await client.stat(visit.path, at=at, stale=visit.stale, timeout=CALL_SECONDS)
+    if found.kind is Node.MISSING:
+        raise NotFound(path=visit.path, rev=found.rev)
+    document = {
+        "path": found.path,
+        "rev": found.rev,
+        "kind": found.kind.value,
+        "size": found.size,
+        "mod_rev": found.mod_rev,
+        "created": found.created,
+        "count": found.count,
+        "lease": found.lease,
+    }
+    return Answer(document, 200, found.rev, lasting=visit.lasting)
