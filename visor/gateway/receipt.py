@@ -29,8 +29,11 @@ class Receipt(HttpToolsProtocol):
     seconds = RECEIPT_SECONDS
     most_connections = MOST_CONNECTIONS
     _deadline: asyncio.TimerHandle | None = None
-    _in_head = True
+    _in_head = False
     _head = 0
+    """Bytes of a head that is not whole yet."""
+    _ended = 0
+    """How many requests are whole."""
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -52,14 +55,14 @@ class Receipt(HttpToolsProtocol):
             return
         if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
             self._arm()  # the first byte of another request
-        before = self._in_head
+        ended = self._ended
         try:
             super().data_received(data)
         except httptools.HttpParserCallbackError:  # raised below, or by a URL that is none
             if not self._refused:
                 self._refuse("usage")
             return
-        if before and self._in_head:
+        if self._in_head and ended == self._ended:  # all of it was of this head, and none of a body before it
             self._head += len(data)
             if self._head > MOST_HEAD:
                 self._refuse("head_too_large")
@@ -106,7 +109,7 @@ class Receipt(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """All of it is here."""
         self._disarm()
-        self._in_head, self._head = True, 0
+        self._ended += 1
         if not self._refused:
             super().on_message_complete()
 

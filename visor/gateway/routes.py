@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from visor.gateway import accept, files, past, reading
-from visor.gateway.params import AT, FLAG, REV, TEXT, TEXTS, Param, choice, whole
+from visor.gateway import accept, files, past, reading, watching, writing
+from visor.gateway.params import AT, FLAG, REV, TEXT, TEXTS, Param, choice, duration, whole
 from visor.gateway.router import Route
 
 ANY: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
@@ -120,4 +120,62 @@ PAST: Final = (
     ),
 )  # fmt: skip
 
-ROUTES: Final = (*FILES, *READING, *PAST)
+_DRY: Final = Param("dry_run", FLAG, "Only say what would change.", False)
+_OBJECT: Final[dict[str, Any]] = {"type": "object"}
+_TXN: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "if": {"type": "array", "items": _OBJECT},
+        "then": {"type": "array", "items": _OBJECT},
+        "else": {"type": "array", "items": _OBJECT},
+        "note": {"type": "string"},
+    },
+}
+_REVERT: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["path", "to"],
+    "properties": {
+        "path": {"type": "string"},
+        "to": {"type": "integer"},
+        "since": {"type": "integer"},
+        "note": {"type": "string"},
+    },
+}
+
+WRITING: Final = (
+    Route(
+        "POST", "/v1/txn", writing.txn, "Change several paths at one rev, under guards.",
+        (_DRY,), (_NOTE,), _TXN, group="txn",
+    ),
+    Route(
+        "POST", "/v1/revert", writing.revert, "Bring a file or a subtree back to its state at a rev, in one commit.",
+        (_DRY,), (_NOTE,), _REVERT, group="txn",
+    ),
+)  # fmt: skip
+
+_EVENTS: Final = (accept.EVENTS, accept.LINES)
+_LAST: Final = Param(
+    "Last-Event-ID", TEXT, "The id of the last event that came: the stream goes on behind it."
+)
+_STREAM: Final = (
+    Param("from", AT, "The first rev, or after this time; from now on without it."),
+    Param("state", FLAG, "The files that match come first, at the rev before.", False),
+    Param("values", FLAG, "With the values.", True), _PREVIOUS,
+)  # fmt: skip
+
+WATCHING: Final = (
+    Route(
+        "GET", "/v1/watch", watching.watch, "Follow what matches: whole commits, and marks, in order.",
+        (
+            _GLOB, *_STREAM, Param("after", REV, "Answer the first commit after this rev, once."),
+            Param("wait", duration(watching.MOST_WAIT), "How long to wait for it [30s].", 30.0),
+        ),
+        (_LAST,), forms=_EVENTS, group="watch",
+    ),
+    Route(
+        "POST", "/v1/watch", watching.watch_named, "Follow several globs by name on one stream.",
+        _STREAM, (_LAST,), {"type": "object", "additionalProperties": {"type": "string"}}, forms=_EVENTS, group="watch",
+    ),
+)  # fmt: skip
+
+ROUTES: Final = (*FILES, *READING, *PAST, *WRITING, *WATCHING)
