@@ -34,6 +34,7 @@
     │   ├── Overloaded          .what .limit
     │   ├── Closing
     │   ├── Diverged            .rev
+    │   ├── HistoryDamaged      .file .offset
     │   ├── Cancelled
     │   └── DeadlineExceeded    .seconds   (also a TimeoutError)
     ├── OutcomeUnknown      it may have happened
@@ -465,6 +466,15 @@ class Diverged(Unavailable):
     rev: int | None
 
 
+class HistoryDamaged(Unavailable):
+    """A value of the past is not what was written to this node's disk, in `file` at `offset`. Others have their own."""
+
+    code = "history_damaged"
+    fields = ("file", "offset")
+    file: str | None
+    offset: int | None
+
+
 class Cancelled(Unavailable):
     """The request was cancelled before it was done."""
 
@@ -601,6 +611,7 @@ _CLASSES: tuple[type[VisorError], ...] = (
     Overloaded,
     Closing,
     Diverged,
+    HistoryDamaged,
     DeadlineExceeded,
     Cancelled,
     LostLeadership,

@@ -67,6 +67,7 @@ class Data:
             self.directory,
             environment.background,
             segment_bytes=storage.history_segment_bytes,
+            cache_bytes=storage.history_cache_bytes,
             config=config,
         )
         self.checkpointer.load(self.machine, ProgressTeller(environment.stopwatch, _tell_loading))

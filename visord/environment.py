@@ -17,7 +17,7 @@ from visord.peers.network import Alone, Peers
 from visord.raft.core import Timing
 from visord.storage.disk import Disk, OsDisk
 from visord.storage.kernel_sync import KernelSync
-from visord.storage.worker import Submitter, Worker
+from visord.storage.worker import Inline, Submitter, Worker
 
 
 class Timer(Protocol):
@@ -56,6 +56,8 @@ class Environment:
     peers: Callable[[str, str], Peers] = lambda member, cluster: Alone()
     """Makes the network between members, given the own member id and the cluster's id."""
     timing: Timing = field(default_factory=Timing)
+    reading: Submitter = field(default_factory=Inline)
+    """Reads values of the past that are not at hand, for clients who wait."""
     stopwatch: Callable[[], float] = time.perf_counter
     """Seconds that go on within a turn of the loop, to share its time."""
     closers: list[Callable[[], None]] = field(default_factory=list)
@@ -76,9 +78,17 @@ class Environment:
         thread = Worker("visord-sync", loop.call_soon_threadsafe)
         kernel = KernelSync.try_new(loop, thread)
         background = Worker("visord-disk", loop.call_soon_threadsafe)
-        closers = [thread.close, background.close]
+        reading = Worker("visord-read", loop.call_soon_threadsafe)
+        closers = [thread.close, background.close, reading.close]
         if kernel is not None:
             closers.insert(0, kernel.close)
         return cls(
-            loop, OsDisk(), kernel or thread, background, random.SystemRandom(), clock_ms, closers=closers
+            loop,
+            OsDisk(),
+            kernel or thread,
+            background,
+            random.SystemRandom(),
+            clock_ms,
+            reading=reading,
+            closers=closers,
         )

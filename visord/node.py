@@ -59,6 +59,7 @@ from visord.raft.configuration import encode as encode_configuration
 from visord.raft.engine import Engine
 from visord.readiness import Readiness
 from visord.scrubbing import Scrubbing
+from visord.serving.cold_reads import ColdReads
 from visord.serving.packed_pages import PackedPages
 from visord.serving.shares import shares_of
 from visord.serving.turns import Turns
@@ -183,6 +184,7 @@ class Node:
         engine, send, loop, storage = self.engine, self.send, self._loop, self._settings.storage
         turns = Turns(loop.call_soon, self.environment.stopwatch)
         self.pages = PackedPages(self.store)
+        self.cold_reads = ColdReads(self.store, self.environment.reading)
         self.shares = shares_of(self._settings.listen, turns)
         self.hub = Hub(self.store, limits)
         self.pump = Pump(self.hub, loop.call_soon, self.environment.stopwatch)

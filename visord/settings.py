@@ -204,6 +204,9 @@ class StorageSettings(Section):
     """Log that is kept after a checkpoint, so that a replica which lags a little needs no checkpoint."""
     history_segment_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 32)] = 64 << 20
     """Size at which a file of history is full, and a checkpoint begins the next one."""
+    history_cache_bytes: Bytes = 64 << 20
+    """Memory for values of the past that were read from disk last. The newest version of each file is in memory anyway,
+    and so is what was written since the last checkpoint."""
     reserve_bytes: Bytes = 8 << 20
     """Disk that the log leaves free, so that a checkpoint can still be made on a full disk. As much as
     checkpoint_log_bytes makes sure of it, whatever was written."""
@@ -214,10 +217,10 @@ class StorageSettings(Section):
     """Prepared log that is kept for deletions, REVOKE and RETAIN, which go on when the disk is full. At most a
     quarter of a segment is."""
     state_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
-    """Memory that the state (all files with their history, sessions, leases) may take, by estimate. Beyond it, writes
-    that grow are refused as no_space; deletions, RETAIN and reads go on. A million keys with three million revs of 128
-    bytes are about 1.7 GiB. Set it to about half of what the process may use: a restart
-    and a joining member need some, too."""
+    """Memory that the state (all files, the revs of their history, sessions, leases) may take, by estimate. Beyond it,
+    writes that grow are refused as no_space; deletions, RETAIN and reads go on. A million keys with ten million revs
+    are about 800 MB. Set it to about half of what the process may use: a restart and a joining member need some, too.
+    """
     checkpoint_log_bytes: Annotated[int, Field(ge=64 * 1024)] = 64 << 20
     """Make a checkpoint after this much log."""
     checkpoint_seconds: Annotated[float, Field(gt=0)] = 300.0

@@ -54,6 +54,7 @@ CODES = {
     "Overloaded": 6,
     "Closing": 6,
     "Diverged": 6,
+    "HistoryDamaged": 6,
     "Cancelled": 6,
     "Unavailable": 6,
     "DeadlineExceeded": 124,

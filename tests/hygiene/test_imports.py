@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
         "visord.naming", "visor.protocol", "visor._version",
     },
     "visord/storage": {
-        "visord.storage", "visord.state", "visord.progress", "visor.protocol", "visor._version",
+        "visord.storage", "visord.state", "visord.progress", "visor.paths", "visor.protocol", "visor._version",
     },
     "visord/peers": {
         "visord.peers", "visord.addresses", "visord.ending", "visord.naming", "visord.private_file", "visord.settings",

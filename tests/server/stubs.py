@@ -12,6 +12,7 @@ from visor.protocol.frames import Decoder
 from visord.audit.auditor import Silent
 from visord.serving.authorization import Authorization
 from visord.serving.backend import CONFIRMATION, UntilRev, Wait
+from visord.serving.cold_reads import ColdReads
 from visord.serving.conversation import Conversation
 from visord.serving.packed_pages import PackedPages
 from visord.serving.passwords import Passwords
@@ -20,6 +21,7 @@ from visord.serving.shares import Patience, Shares
 from visord.serving.turns import Turns
 from visord.state.command import encode as command
 from visord.state.machine import Machine
+from visord.storage.worker import Inline
 
 
 class Node:
@@ -35,6 +37,7 @@ class Node:
         self.reporting = Reporting(Silent)
         self.passwords = Passwords(self.clock)
         self.pages = PackedPages(self.store)
+        self.cold_reads = ColdReads(self.store, Inline())
         self.soon: deque[Callable[[], None]] = deque()
         self.now = 0.0
         self.shares = Shares(Turns(self.soon.append, self.clock), 1 << 20, 1 << 20, Patience())

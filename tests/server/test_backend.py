@@ -58,6 +58,7 @@ class World:
             me=SimpleNamespace(id="me"),
             store=SimpleNamespace(rev=10),
             pages=None,
+            cold_reads=SimpleNamespace(forget=lambda client, request: None),
             shares=None,
             admission=SimpleNamespace(diverged=None),
             audit=None,

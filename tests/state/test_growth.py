@@ -9,22 +9,24 @@ import msgpack
 import pytest
 
 from visor.protocol import verbs as v
-from visord.state import growth
+from visord.state import growth, past
 from visord.state.command import encode
 from visord.state.exporting import export_commits
 from visord.state.importing import import_commits
 from visord.state.machine import Machine
 from visord.state.tables import export_tables, import_tables
 from visord.state.trim import trim
-from visord.state.version import BYTES, ENTRY
+from visord.state.version import BYTES, ENTRY, SPILLED
 
 
 def counted(machine: Machine) -> int:
     """Count everything."""
     store = machine.store
     versions = [version for file in store.files.values() for version in file.versions]
+    spilled = sum(past.size(file.past) for file in store.files.values())
     return (
-        sum(BYTES + len(version[1] or b"") for version in versions)
+        SPILLED * spilled
+        + sum(BYTES + len(version[1] or b"") for version in versions)
         + sum(map(len, store.files))
         + sum(
             len(one.path) + ENTRY * len(one.changes)

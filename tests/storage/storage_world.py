@@ -123,7 +123,8 @@ def reads(machine: Machine) -> list[Any]:
     store = machine.store
     paths = sorted(store.files)
     revs = range(store.floor, store.rev + 1)
-    return [(rev, path, store.version(path, rev)) for rev in revs for path in paths]
+    found = [(rev, path, store.version(path, rev)) for rev in revs for path in paths]
+    return [(rev, path, version and store.filled(path, version)) for rev, path, version in found]
 
 
 def same(one: Machine, two: Machine) -> None:

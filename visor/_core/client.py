@@ -79,14 +79,16 @@ SILENT = (
 )
 CLOSED = "the connection was closed before a greeting: the node is stopping, or that is no Visor client port"
 
-REPEATED = frozenset(("overloaded", "not_leader", "closing", "lost_leadership", "diverged"))
+REPEATED = frozenset(
+    ("overloaded", "not_leader", "closing", "lost_leadership", "diverged", "history_damaged")
+)
 """Failures that the client itself meets with another attempt, within the deadline."""
 LOCAL = frozenset(("no_quorum", "no_space"))
 """Failures that are told at once, and that another node may not have either: it sees the majority, or has room.
 
 A write that may have happened is asked for there: at once nothing could be told of it but that nobody knows.
 """
-MOVING = frozenset(("not_leader", "closing", "lost_leadership", "diverged"))
+MOVING = frozenset(("not_leader", "closing", "lost_leadership", "diverged", "history_damaged"))
 """Those of them that another node may not have."""
 
 

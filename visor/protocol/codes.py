@@ -63,6 +63,8 @@ FAMILY: Final[dict[str, str]] = {
     "closing": UNAVAILABLE,
     # details: rev (where this node was seen to differ from the others)
     "diverged": UNAVAILABLE,
+    # details: file, offset (what of this node's history cannot be read; the others may have it)
+    "history_damaged": UNAVAILABLE,
     "deadline": UNAVAILABLE,
     "cancelled": UNAVAILABLE,
     "lost_leadership": UNKNOWN,

@@ -24,6 +24,7 @@ from visord.proposer import Proposer
 from visord.serving import status
 from visord.serving.admin import Admin
 from visord.serving.authorization import Authorization
+from visord.serving.cold_reads import Asker
 from visord.serving.enrolment import Enrolment
 from visord.serving.packed_pages import PackedPages
 from visord.serving.passwords import Passwords
@@ -66,7 +67,7 @@ class Sleeper(Protocol):
         """The rev that the request waits for is here."""
 
 
-class Client(Sleeper, Sink, Protocol):
+class Client(Sleeper, Asker, Sink, Protocol):
     """A conversation, as it is known behind it."""
 
 
@@ -125,6 +126,7 @@ class Backend:
         """Called when anybody's rights may have changed, or a certificate was taken back."""
         self.passwords = Passwords(node.environment.loop.time)
         self.pages = node.pages
+        self.cold_reads = node.cold_reads
         self.shares = node.shares
         self.admission = node.admission
         self.readiness = node.readiness
@@ -188,6 +190,7 @@ class Backend:
         self._hub.drop(client)
         for request in requests:
             self.stop_waiting(client, request)
+            self.cold_reads.forget(client, request)
 
     # -- watches --------------------------------------------------------------------------------------
 

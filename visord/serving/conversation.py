@@ -27,6 +27,7 @@ from visor.protocol.limits import Limits
 from visord.members.read_index import NO_QUORUM
 from visord.serving.backend import AT, MODE, Backend, UntilRev
 from visord.serving.clearance import Clearance
+from visord.serving.cold_reads import COLD
 from visord.serving.greeting import read_hello
 from visord.serving.packed_pages import PAGED
 from visord.serving.replies import MUTE, NOWHERE, PIECE, Wire, unheard
@@ -39,7 +40,6 @@ from visord.state.auth.grant import READ
 from visord.state.auth.needs import amounts_to
 from visord.state.command import MAX_DEPTH, WRITE_WEIGHT
 from visord.state.listing import Deferred
-from visord.state.query import answer as answer_query
 from visord.state.refusal import Refusal, too_large
 from visord.watch.subscription import Verdicts
 
@@ -649,7 +649,11 @@ class Conversation(Waits):
         if message[0] == verbs.ACCESS:
             result = self._clearance.answer(message)
         else:
-            result = answer_query(self._store, message)
+            result = self._backend.cold_reads.answer(self, message)
+            if result is COLD:
+                if self._may_wait(message):
+                    self._backend.cold_reads.fetch(self, message[1])
+                return
             amount = amounts_to(message, result)
             result = (amount and self._clearance.denial(amount)) or result
         if type(result) is Refusal:

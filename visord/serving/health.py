@@ -22,10 +22,12 @@ from visord.raft.engine import Engine
 from visord.raft.log import RaftLog
 from visord.readiness import Readiness
 from visord.scrubbing import Scrubbing
+from visord.serving.cold_reads import ColdReads
 from visord.serving.packed_pages import PackedPages
 from visord.serving.shares import Shares
 from visord.serving.vigil import Space
 from visord.state.machine import Machine
+from visord.storage.checkpoint import Checkpointer
 from visord.storage.directory import DataDirectory
 from visord.tls.upkeep import Upkeep
 from visord.watch.hub import Hub
@@ -63,6 +65,12 @@ class Node(Protocol):
 
     @property
     def pages(self) -> PackedPages: ...
+
+    @property
+    def cold_reads(self) -> ColdReads: ...
+
+    @property
+    def checkpointer(self) -> Checkpointer: ...
 
     @property
     def shares(self) -> Shares: ...
@@ -147,6 +155,8 @@ def _alarms(node: Node) -> Iterator[str]:
     failure = node.maintenance.status()["failure"]
     if failure:
         yield f"no checkpoint: {failure}; the log grows until one can be made"
+    if node.checkpointer.kept.damage:
+        yield f"history damaged: {node.checkpointer.kept.damage}"
     owed = node.scrubbing.alarm
     if owed:
         yield f"redacted: {owed}"

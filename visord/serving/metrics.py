@@ -35,6 +35,7 @@ ALARMS: Final = (
     "unsent bytes",
     "waiting requests",
     "no checkpoint",
+    "history damaged",
     "redacted",
     "replica differs",
     "peers open",
@@ -198,6 +199,12 @@ def _shares(node: Node) -> Iterator[Row]:
     yield _count("pages_found", "Pages of lists that were sent as they were packed before.", pages.found)
     yield _count("pages_made", "Pages of lists that were read and packed.", pages.made)
     yield _gauge("pages_bytes", "Bytes of packed pages that are kept.", pages.bytes)
+    kept, cold = node.checkpointer.kept, node.cold_reads
+    yield _count("history_found", "Blocks of history that were at hand.", kept.found)
+    yield _count("history_read", "Blocks of history that were read from disk.", kept.read)
+    yield _gauge("history_cache_bytes", "Bytes of history that are kept at hand, about.", kept.held)
+    yield _count("history_waits", "How often a read of the past waited for the disk.", cold.waited)
+    yield _count("history_unreadable", "How often a part of history could not be read.", kept.unreadable)
     yield _count("turns_waited", "How often a conversation had to wait for its turn.", shares.turns.queued)
     yield _gauge("turns_waiting", "Conversations that wait for a turn now.", shares.turns.waiting)
 

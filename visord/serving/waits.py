@@ -1,6 +1,6 @@
 """The requests of a conversation that wait: for a rev, for a confirmation, for the leader, or for a turn of their own.
 
-    waiting      by id: a rev that is not here yet, the leader's answer, an operation
+    waiting      by id: a rev that is not here yet, values of the past on disk, the leader's answer, an operation
     confirming   by id, a table for each arrival: this node has to be confirmed as current
     due          they have waited, may take long, and go on in a turn
 
@@ -45,6 +45,19 @@ class Waits(Replies):
     @abstractmethod
     def wake(self, request: int) -> None:
         """The rev that a held read asked for is here."""
+
+    @abstractmethod
+    def _line_up(self) -> None:
+        """Go on in a turn of its own, and read nothing until then."""
+
+    def warm(self, request: int) -> None:
+        """What a read of the past needs may be at hand now."""
+        message = self._waits_no_more(request)
+        if message is None:
+            self._backend.cold_reads.forget(self, request)
+            return
+        self._due.append((message, True))
+        self._line_up()
 
     def _confirm(self, message: Message) -> None:
         """Keep a read until this node is confirmed to be current; those of one arrival share it."""

@@ -7,11 +7,13 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from visor.paths import sort_key
+from visord.state import refusal
 from visord.state.exporting import WHOLE
+from visord.state.past_values import Unreadable
 from visord.state.reads.walk import walk
 from visord.state.refusal import Refusal
 from visord.state.store import Store
-from visord.state.version import Version, in_force
+from visord.state.version import Version
 
 _SLICE: Final = 1000
 KIB_A_FILE: Final = 12
@@ -44,16 +46,18 @@ def digest(store: Store, rev: int, *, slice_size: int = _SLICE) -> Generator[Non
         if store.redacted.count != redacted:  # the others may have hashed this part before, or after
             return REDACTED
         left = slice_size
-        for path, version in walk(store, WHOLE, rev, cursor, inclusive=False):
-            if version is not None:
-                _add(hasher, store, path, version)
-                left -= len(version[1] or b"") >> KIB_A_FILE
-            left -= 1
-            cursor = path
-            if left <= 0:
-                break
-        else:
-            return hasher.hexdigest()
+        try:
+            for path, version in walk(store, WHOLE, rev, cursor, inclusive=False):
+                if version is not None:
+                    left -= _add(hasher, store, path, version) >> KIB_A_FILE
+                left -= 1
+                cursor = path
+                if left <= 0:
+                    break
+            else:
+                return hasher.hexdigest()
+        except Unreadable as error:
+            return refusal.history_damaged(error.path, error.offset, str(error))
         yield
 
 
@@ -65,10 +69,19 @@ def portion(
     The files are those behind the path `after` (None: from the first one on) up to and with `upto`; where that is None,
     as many as can be looked at in about a millisecond. The second part of the result is the last of these files, None
     when the end of the tree was reached. Equal states give equal digests, whatever was trimmed. None: the revs from
-    `first` on cannot be read (any more), or too much lies between the paths.
+    `first` on cannot be read (any more, or from this disk), or too much lies between the paths.
     """
     if first < store.floor or rev > store.rev or first > rev:
         return None
+    try:
+        return _portion(store, rev, after, upto, first)
+    except Unreadable:
+        return None
+
+
+def _portion(
+    store: Store, rev: int, after: str | None, upto: str | None, first: int
+) -> tuple[str, str | None] | None:
     hasher = blake2b(digest_size=16)
     _changes(hasher, store, first, rev)
     last = sort_key(upto) if upto is not None else None
@@ -77,8 +90,7 @@ def portion(
         if last is not None and sort_key(path) > last:
             return hasher.hexdigest(), upto
         if version is not None:
-            _add(hasher, store, path, version)
-            size += len(version[1] or b"")
+            size += _add(hasher, store, path, version)
         if last is None and (visits >= PORTION or size >= PORTION_BYTES):
             return hasher.hexdigest(), path
         if visits >= MOST_VISITS:
@@ -91,17 +103,17 @@ def _changes(hasher: Any, store: Store, first: int, rev: int) -> None:
     count = size = 0
     for number in range(rev, max(first, rev - PORTION), -1):
         for file in store.history.files(number):
-            version = in_force(file.versions, number)
+            version = file.in_force(number)
             if version is not None:
-                _add(hasher, store, file.path, version)
-                size += len(version[1] or b"")
+                size += _add(hasher, store, file.path, version)
             count += 1
             if count >= PORTION or size >= PORTION_BYTES:
                 return
 
 
-def _add(hasher: Any, store: Store, path: str, version: Version) -> None:
-    mod_rev, value, created, count, lease = version
+def _add(hasher: Any, store: Store, path: str, version: Version) -> int:
+    """Add a file, or what was done to it; return how many bytes its value has."""
+    mod_rev, value, created, count, lease = store.filled(path, version)
     name, content = path.encode(), value or b""
     # The lengths come first, so that no two states spell the same bytes.
     numbers = (len(name), len(content), mod_rev, created, count, lease)
@@ -109,6 +121,7 @@ def _add(hasher: Any, store: Store, path: str, version: Version) -> None:
     was = store.redacted.size(path, mod_rev)
     if was is not None:
         hasher.update(b"redacted %d " % was)
+    return len(content)
 
 
 def state_hash(store: Store, rev: int | None = None) -> str | Refusal:

@@ -21,7 +21,7 @@ from msgpack import packb
 
 from visor.paths import ROOT, below
 from visor.protocol.verbs import CREATE, SEL_TREE, UPDATE
-from visord.state.columns import Columns, numbered, packed
+from visord.state.columns import Columns, from_rows, numbered, packed, part_of, to_rows
 from visord.state.history import History
 from visord.state.reads.walk import walk
 from visord.state.selector import Selector
@@ -54,7 +54,7 @@ def export_commits(store: Store, first: int, last: int) -> list[list[Any]]:
         position = rev - history.base - 1
         changes = []
         for file in history.files(rev):
-            kind, path, version, _ = change(file, rev)
+            kind, path, version, _ = change(file, rev, previous=False)
             changes.append([kind, path, version[1], version[4]])
         rows.append([rev, history.times[position], history.actors[position], history.notes.get(rev), changes])
     return rows
@@ -66,12 +66,30 @@ def export_columns(store: Store, first: int, last: int, most: int) -> Columns:
     ValueError when some of them were trimmed.
     """
     _require(store, first, last)
+    if first <= store.spilled:
+        return _export_spilled(store, first, min(last, store.spilled))
     if first > store.history.recent_base:
         found = _export_recent(store.history, first, last, most)
         if found is not None:
             return found
     last = min(last, first + _MANY - 1)
     return _export_short(store, first, last, most) or _export_all(store, first, last, most)
+
+
+def _export_spilled(store: Store, first: int, last: int) -> Columns:
+    """Return some commits as they are on disk, but for what was redacted since."""
+    assert store.past_values is not None
+    columns = store.past_values.columns(first)
+    columns = part_of(columns, first - columns.first, last + 1 - columns.first)
+    marks = store.redacted.marks
+    end = columns.first + columns.size
+    if not any(columns.first <= rev < end for _, rev in marks):
+        return columns
+    rows = to_rows(columns)
+    for row in rows:
+        for change in row[4]:
+            change[2] = marks.get((change[1], row[0]), change[2])
+    return from_rows(rows)
 
 
 def _export_recent(history: History, first: int, last: int, most: int) -> Columns | None:
@@ -144,7 +162,7 @@ def _export_all(store: Store, first: int, last: int, most: int) -> Columns:
         files = history.files(rev)
         counts.append(len(files))
         for file in files:
-            kind, path, version, _ = store.change(file, rev)
+            kind, path, version, _ = store.change(file, rev, previous=False)
             kinds.append(kind)
             paths.append(path)
             values.append(version[1])
@@ -204,7 +222,7 @@ def export_base(
     for path, version in walk(store, WHOLE, at, position, inclusive=False):
         if version is not None:
             rows.extend(_directories_between(before, store.files[path].directory, at))
-            rows.append([path, *version])
+            rows.append([path, *store.filled(path, version)])
             before = path
         limit -= 1
         if limit <= 0:

@@ -6,8 +6,9 @@
 What does not grow goes on when there is no space: deletions, REVOKE, RETAIN and NOP are how space comes back.
 
 The constants are what CPython's objects take: a version is a tuple with its rev, the header of its value and its
-places in half a dozen lists. Values, paths, notes and the lists of the directories above are counted as they are. It
-is an estimate, for a limit that is one node's; nothing replicated depends on it.
+places in half a dozen lists; one that is on disk only, its rev and those places. Values, paths, notes and the lists
+of the directories above are counted as they are. It is an estimate, for a limit that is one node's; nothing
+replicated depends on it.
 """
 
 from __future__ import annotations

@@ -58,6 +58,7 @@ def import_columns(store: Store, columns: Columns) -> None:
         raise CorruptHistory(store.rev + 1, f"followed by rev {columns.first}")
     if not columns.size:
         return
+    store.make_room(columns.first + columns.size)
     try:
         if not _are_plain(columns):
             _import_mixed(store, whole(columns))

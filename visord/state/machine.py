@@ -135,6 +135,7 @@ class Machine:
             self.format = max(self.format, self._form)
         if time > self.time:
             self.time = time
+        self.store.make_room(self.store.rev + MAX_REVS)
         if self._authors_of != self.auth.version:
             self._forget_authors()
         outcomes: list[list[Outcome]] = []
@@ -524,6 +525,9 @@ def _plainly(frames: list[Any], written: Callable[[Any], bool | None]) -> bool:
 
 
 # They change the leases themselves, not only files.
+MAX_REVS: Final = 1 << 24
+"""More revs than one command makes."""
+
 _TENURE: Final[dict[int, Callable[[Store, int, str, list[Any]], Outcome]]] = {
     REVOKE: lease_commands.revoke,
     EXPIRE_LEASE: lease_commands.expire,

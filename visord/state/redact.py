@@ -22,12 +22,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from visor.protocol.limits import Limits
-from visord.state import fields, refusal
+from visord.state import fields, past, refusal
 from visord.state.calendar import spelled
 from visord.state.refusal import Refusal
 from visord.state.store import Store
 from visord.state.tree import File
-from visord.state.version import Version, position_after
+from visord.state.version import Version
 
 MOST: Final = 10_000
 """Versions that one write takes out: about 10 ms."""
@@ -110,34 +110,43 @@ def redact(store: Store, what: Doomed, marked: Mark) -> Done:
     file = store.files.get(path)
     if file is None:
         return Done([], 0)
-    versions, known = file.versions, store.redacted.sizes.get(path, {})
-    begin, end = position_after(versions, first - 1), position_after(versions, last)
+    known = store.redacted.sizes.get(path, {})
+    begin, end = file.position_after(first - 1), file.position_after(last)
     visible = max(begin, _first_visible(file, store.floor))
     revs: list[int] = []
     for position in range(begin, end):
-        version = versions[position]
+        version = file.at(position)
         if len(revs) == MOST or position - visible == LOOKED:
             return Done(revs, version[0])
         if version[1] is None or version[0] in known:
             continue
         if position >= visible:
             revs.append(version[0])
+        elif position < past.size(file.past):
+            continue  # nobody can read it, and its file goes
         _replace(store, file, position, marked)
     return Done(revs, 0)
 
 
 def _first_visible(file: File, floor: int) -> int:
     """Return the position of the first version that a readable rev sees."""
-    return max(position_after(file.versions, floor) - 1, 0)
+    return max(file.position_after(floor) - 1, 0)
 
 
 def _replace(store: Store, file: File, position: int, marked: Mark) -> None:
-    rev, old, created, count, lease = file.versions[position]
+    rev, old, created, count, lease = store.filled(file.path, file.at(position))
     size = len(old or b"")
     value = marked(size)
+    store.redacted.sizes.setdefault(file.path, {})[rev] = size
+    if (
+        rev <= store.spilled
+    ):  # until the next checkpoint has written it again, the mark stands beside what is on disk
+        store.redacted.marks[(file.path, rev)] = value
+    position -= past.size(file.past)
+    if position < 0:
+        return
     version: Version = (rev, value, created, count, lease)
     file.versions[position] = version
-    store.redacted.sizes.setdefault(file.path, {})[rev] = size
     store.held += len(value) - size
     store.history.replace_recent(version)
 
@@ -151,7 +160,7 @@ def rows(store: Store, floor: int) -> Iterator[list[Any]]:
         file = store.files.get(path)
         if file is None or not file.versions:
             continue
-        begin = file.versions[_first_visible(file, floor)][0]
+        begin = file.rev_at(_first_visible(file, floor))
         known = [number for rev in sorted(sizes) if rev >= begin for number in (rev, sizes[rev])]
         for start in range(0, len(known), 2 * SIZES):
             yield [path, known[start : start + 2 * SIZES]]

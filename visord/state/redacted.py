@@ -3,6 +3,7 @@
 count, index    how many REDACTs were applied, and at which entry of the log the last one was: as the others have it
 sizes           {"/a": {3: 6}}: the version of /a that rev 3 wrote had 6 bytes
 fresh           [("/a", 1, 8)]: what was taken out since the last checkpoint, which may hold it
+marks           {("/a", 3): b"redacted by ..."}: what stands for values of `fresh` that are on disk as they were
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ MOST_FRESH: Final = 1024
 class Redacted:
     """See the module."""
 
-    __slots__ = ("count", "fresh", "index", "sizes")
+    __slots__ = ("count", "fresh", "index", "marks", "sizes")
 
     def __init__(self) -> None:
         self.count = 0
         self.index = 0
         self.sizes: dict[str, dict[int, int]] = {}
         self.fresh: list[tuple[str, int, int]] = []
+        self.marks: dict[tuple[str, int], bytes] = {}
 
     def applied(self, index: int) -> None:
         """One more was applied, at the entry `index`."""

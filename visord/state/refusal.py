@@ -101,6 +101,11 @@ def lease_exists(lease: int) -> Refusal:
     return Refusal("lease_exists", f"lease {lease} exists already", {"lease": lease})
 
 
+def history_damaged(path: str, offset: int | None, why: str) -> Refusal:
+    """Of a read of the past whose bytes on this node's disk are not what was written."""
+    return Refusal("history_damaged", why, {"file": path, **({} if offset is None else {"offset": offset})})
+
+
 def session_lost(text: str, **details: Any) -> Refusal:
     return Refusal("session_lost", text, details)
 

@@ -63,8 +63,10 @@ def _differences(store: Store, path: str, to_rev: int) -> list[Write] | Refusal:
                 writes.append((entry, None, 0))
         elif (now is None or now[0] != then[0]) and store.redacted.size(entry, then[0]) is not None:
             return cannot_restore(entry, then[0])
-        elif now is None or now[1] != then[1]:
-            writes.append((entry, then[1], 0))
+        elif now is None or now[0] != then[0]:
+            value = store.filled(entry, then)[1]
+            if now is None or now[1] != value:
+                writes.append((entry, value, 0))
         if len(writes) > store.bounds.changes:
             return refusal.too_large("changes", store.bounds.changes, len(writes))
     return writes

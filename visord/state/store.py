@@ -11,20 +11,23 @@ before: they cannot fail.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from typing import TypeAlias
 
 from visor.paths import ROOT, check, parent, sort_key
 from visor.protocol.limits import DEFAULT, Limits
 from visor.protocol.verbs import CREATE, EXPIRE, REMOVE, UPDATE
-from visord.state import refusal
+from visord.state import past, refusal
 from visord.state.cost import TODAY
 from visord.state.history import History
 from visord.state.leases import Leases
+from visord.state.past import LEASED, NARROW, UNREAD
+from visord.state.past_values import PastValues
 from visord.state.redacted import Redacted
 from visord.state.refusal import Refusal
 from visord.state.tree import Directory, File
-from visord.state.version import BYTES, ENTRY, Version, Write, in_force, position_after, tombstone
+from visord.state.version import BYTES, ENTRY, Version, Write, position_after, tombstone
 
 Change: TypeAlias = tuple[int, str, Version, Version | None]
 """`(kind, path, version, previous)`."""
@@ -47,9 +50,11 @@ class Store:
         "history",
         "leases",
         "limits",
+        "past_values",
         "redacted",
         "rev",
         "root",
+        "spilled",
         "time",
         "trimmed",
     )
@@ -70,6 +75,10 @@ class Store:
         self.history = History()
         self.leases = Leases(limits)
         self.redacted = Redacted()
+        self.past_values: PastValues | None = None
+        """Where values are read that are not in memory any more; None: all are."""
+        self.spilled = 0
+        """Up to this rev only the newest version of a file is sure to be in memory (`spilling.py`)."""
         self.trimmed = (0, 0)  # the rev, and how many changes of the one after it, that trim has handled
         self.cut = 0  # the floor that trim last worked towards: commits up to it may have lost parts
 
@@ -86,7 +95,9 @@ class Store:
         if file is not None:
             version: Version | None = file.versions[-1]
             if version[0] > rev:  # type: ignore[index]
-                version = in_force(file.versions, rev)
+                version = file.in_force(rev)
+                if version is not None:
+                    version = self.filled(path, version)
             if version is not None and version[1] is not None:
                 return version
         return self._why_no_file(path, rev)
@@ -104,12 +115,30 @@ class Store:
         return refusal.future_rev(self.rev, rev) if rev > self.rev else None
 
     def version(self, path: str, rev: int) -> Version | None:
-        """Return the live version at a readable `rev`, None for anything else than a file."""
+        """Return the live version at a readable `rev`, maybe without its value; None for anything else than a file."""
         file = self.files.get(path)
         if file is None:
             return None
-        version = in_force(file.versions, rev)
+        version = file.in_force(rev)
         return version if version is not None and version[1] is not None else None
+
+    def filled(self, path: str, version: Version) -> Version:
+        """Return the version with its value and lease, read from disk where they are not in memory."""
+        rev, value, created, count, _ = version
+        if value is not UNREAD and value is not LEASED:
+            return version
+        if self.past_values is None:
+            raise RuntimeError(f"{path}: what rev {rev} wrote is neither in memory nor on disk")
+        value, lease = self.past_values.value(path, rev)
+        if self.redacted.marks:
+            value = self.redacted.marks.get((path, rev), value)
+        return (rev, value, created, count, lease)
+
+    def bare(self, path: str, version: Version) -> Version:
+        """Return the version without its value; its lease is read from disk where it may have one."""
+        if version[1] is LEASED:
+            version = self.filled(path, version)
+        return (version[0], None, version[2], version[3], version[4])
 
     def size(self, path: str, version: Version) -> int:
         """Return the size of a version's value as it was written, also where that was redacted."""
@@ -117,7 +146,7 @@ class Store:
             size = self.redacted.size(path, version[0])
             if size is not None:
                 return size
-        return len(version[1] or b"")
+        return len(self.filled(path, version)[1] or b"")
 
     def is_directory(self, path: str, rev: int) -> bool:
         """Say whether `path` is a directory at a readable `rev`."""
@@ -136,7 +165,7 @@ class Store:
         What happened at the floor or below counts as unknown, whether or not it was trimmed yet.
         """
         file, directory = self.files.get(path), self.directories.get(path)
-        version = in_force(file.versions, rev) if file is not None else None
+        version = file.in_force(rev) if file is not None else None
         last = version[0] if version is not None else 0
         if directory is not None and directory is not self.root:
             last = max(last, directory.changed_at(rev))
@@ -170,19 +199,45 @@ class Store:
             changes = [self.change(file, rev) for file in history.files(rev)]
             yield (rev, history.times[position], history.actors[position], history.notes.get(rev), changes)
 
-    def change(self, file: File, rev: int) -> Change:
-        """Return what the commit `rev` did to `file`, which it touched."""
+    def change(self, file: File, rev: int, *, previous: bool = True) -> Change:
+        """Return what the commit `rev` did to `file`, which it touched.
+
+        Without `previous`, what was before is only told where it costs nothing.
+        """
         versions = file.versions
         position = len(versions) - 1
         if versions[position][0] != rev:
             position = position_after(versions, rev) - 1
+            if position < 0:
+                return self._change_of_past(file, rev, previous)
         version = versions[position]
-        previous = versions[position - 1] if position else None
-        if previous is not None and previous[1] is None:
-            previous = None
+        before = versions[position - 1] if position else None
+        if before is None and file.past is not None and version[3] != 1:
+            before = self._told(file, previous, past.size(file.past) - 1)
+        if before is not None and before[1] is None:
+            before = None
         if version[1] is None:
-            return (EXPIRE if rev in self.history.expired else REMOVE, file.path, version, previous)
-        return (CREATE if version[3] == 1 else UPDATE, file.path, version, previous)
+            return (EXPIRE if rev in self.history.expired else REMOVE, file.path, version, before)
+        return (CREATE if version[3] == 1 else UPDATE, file.path, version, before)
+
+    def _change_of_past(self, file: File, rev: int, previous: bool) -> Change:
+        known = file.past
+        assert known is not None
+        position = past.position(known, rev)
+        version = past.stub(known, position)
+        if version[1] is None:
+            kind = EXPIRE if rev in self.history.expired else REMOVE
+            return (kind, file.path, version, self._told(file, previous, position - 1))
+        kind = CREATE if version[3] == 1 else UPDATE
+        before = None if kind == CREATE else self._told(file, previous, position - 1)
+        return (kind, file.path, self.filled(file.path, version), before)
+
+    def _told(self, file: File, wanted: bool, position: int) -> Version | None:
+        """Return the version at a position of the file's past; None where there is none, it is gone, or not wanted."""
+        if not wanted or position < 0 or file.past is None:
+            return None
+        before = past.stub(file.past, position)
+        return self.filled(file.path, before) if before[1] is not None else None
 
     # -- changes --------------------------------------------------------------------------------------
 
@@ -293,8 +348,26 @@ class Store:
             self.floor_time = self.history.time(rev)
             self.floor = rev
 
+    def widen(self) -> None:
+        """Give revs 8 bytes in all directories: once, when 4 will not be enough any more.
+
+        It takes about a second for 100 million revs of history. Files do it one by one (`past.py`).
+        """
+        for directory in self.directories.values():
+            directory.changes = array("q", directory.changes)
+            directory.size_revs = array("q", directory.size_revs)
+        for directory in self.directories.values():
+            if directory.lineage:
+                directory.lineage = directory.line()
+
+    def make_room(self, rev: int) -> None:
+        """Called before revs up to `rev` come: see that directories can note them."""
+        if rev > NARROW and self.root.changes.typecode == "I":
+            self.widen()
+
     def begin(self, rev: int, time: int) -> None:
         """Make an empty store stand at `rev`, whose commit was at `time`, with nothing known of before."""
+        self.make_room(rev)
         self.rev = self.floor = self.cut = rev
         self.time = self.floor_time = time
         self.history.base = self.history.recent_base = rev

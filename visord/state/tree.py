@@ -6,12 +6,15 @@ A name may be a file at one rev and a directory at another, never both at the sa
 
 the store holds
 
-    File /a/b       versions [(1, ...), (3, None, ...)]
+    File /a/b       versions [(1, ...), (3, None, ...)]    past None
     File /a/c       versions [(2, ...), (4, None, ...)]
     File /a         versions [(4, ...)]
     Directory /a    live {}    gone {/a/b, /a/c}    changes [1, 2, 3, 4]
                     size_revs [1, 2, 3, 4]    sizes [1, 2, 1, 0]
     Directory /     live {/a}  gone {}              size_revs [1]    sizes [1]
+
+Once a checkpoint has all of that, `/a/b` keeps its newest version only, and the revs of the others: `versions
+[(3, None, ...)]`, `past` the rev 1 (`past.py`).
 
 `/a` stays among the live entries of `/`: it is one or the other all the time. A read at rev 2 finds 2
 entries in `/a` by bisecting `size_revs`; at rev 4 none, so there `/a` is no directory.
@@ -19,24 +22,61 @@ entries in `/a` by bisecting `size_revs`; at rev 4 none, so there `/a` is no dir
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 
+from visord.state import past
+from visord.state.past import Past
 from visord.state.sorted_names import SortedNames
-from visord.state.version import BYTES, ENTRY, Version
+from visord.state.version import BYTES, ENTRY, Version, in_force, position_after
 
 
 class File:
-    """A path that is or was a file. `versions` ascend by rev and are never empty once committed."""
+    """A path that is or was a file. `versions` ascend by rev and are never empty once committed; `past` is before them.
 
-    __slots__ = ("directory", "path", "versions")
+    The newest version is always among `versions`.
+    """
+
+    __slots__ = ("directory", "past", "path", "versions")
 
     def __init__(self, path: str, directory: Directory) -> None:
         self.path = path
         self.directory = directory
         self.versions: list[Version] = []
+        self.past: Past | None = None
         if not directory.lineage and directory.parent is not None:
             directory.lineage = directory.line()
             directory.weight = BYTES + ENTRY * len(directory.lineage)
+
+    def in_force(self, rev: int) -> Version | None:
+        """Return the version (or tombstone) that `rev` sees, maybe without its value; None when the file came later."""
+        versions = self.versions
+        if self.past is None or versions[0][0] <= rev:
+            return in_force(versions, rev)
+        return past.in_force(self.past, rev)
+
+    def position_after(self, rev: int) -> int:
+        """Return how many of all its versions, past ones first, were written at or before `rev`."""
+        if self.past is None:
+            return position_after(self.versions, rev)
+        numbers = past.revs(self.past)
+        found = bisect_right(numbers, rev)
+        return found + position_after(self.versions, rev) if found == len(numbers) else found
+
+    def at(self, position: int) -> Version:
+        """Return the version at a position among all of them, maybe without its value."""
+        before = past.size(self.past)
+        if self.past is not None and position < before:
+            return past.stub(self.past, position)
+        return self.versions[position - before]
+
+    def rev_at(self, position: int) -> int:
+        """Return the rev that wrote the version at a position among all of them."""
+        if self.past is None:
+            return self.versions[position][0]
+        numbers = past.revs(self.past)
+        before = len(numbers)
+        return numbers[position] if position < before else self.versions[position - before][0]
 
 
 class Directory:
@@ -69,15 +109,17 @@ class Directory:
         self.live = SortedNames()
         self.gone: SortedNames | None = None
         self.folders = 0
-        self.changes: list[int] = []
-        self.size_revs: list[int] = []
-        self.sizes: list[int] = []
-        self.lineage: tuple[list[int], ...] = ()
-        self.weight = BYTES
+        # 4 bytes a rev, while that is enough: `Store.widen`.
+        code = "I" if parent is None or parent.changes.typecode == "I" else "q"
+        self.changes: array[int] = array(code)
+        self.size_revs: array[int] = array(code)
+        self.sizes: array[int] = array("I")
+        self.lineage: tuple[array[int], ...] = ()
+        self.weight: int = BYTES
 
-    def line(self) -> tuple[list[int], ...]:
+    def line(self) -> tuple[array[int], ...]:
         """Return what `lineage` is to be."""
-        line: list[list[int]] = []
+        line: list[array[int]] = []
         directory: Directory | None = self
         while directory is not None and directory.parent is not None:
             line.append(directory.changes)

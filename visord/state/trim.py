@@ -15,10 +15,11 @@ from bisect import bisect_right
 from itertools import islice
 from typing import Final
 
+from visord.state import past
 from visord.state.history import FREED_BYTES
 from visord.state.store import Store
 from visord.state.tree import Directory, File
-from visord.state.version import BYTES, ENTRY, Version, position_after
+from visord.state.version import BYTES, ENTRY, SPILLED, Version, position_after
 
 _SHARE: Final = 64
 _MOST: Final = 32_768
@@ -57,13 +58,16 @@ def trim(store: Store, budget: int) -> bool:
 
 def _cut_file(store: Store, file: File, floor: int) -> int:
     """Cut the versions that nobody can ask for; return how many, and more where their values are large."""
+    cut = _cut_past(store, file, floor) if file.past is not None else 0
     versions = file.versions
+    if versions[0][0] > floor or file.past is not None:
+        return cut
     old = position_after(versions, floor)
     if old and versions[old - 1][1] is not None:
         old -= 1  # the version in force at the floor stays
     count, size = _cheap(versions, min(old, _MOST))
     if count < len(versions) and count == old and old * _SHARE < len(versions):
-        return 0
+        return cut
     if store.redacted.sizes:
         store.redacted.forget(file.path, (version[0] for version in islice(versions, count)))
     if count == len(versions):
@@ -72,7 +76,26 @@ def _cut_file(store: Store, file: File, floor: int) -> int:
     else:
         del versions[:count]
     store.held -= BYTES * count + size
-    return count + (size >> _BYTES_BITS)
+    return cut + count + (size >> _BYTES_BITS)
+
+
+def _cut_past(store: Store, file: File, floor: int) -> int:
+    """Cut what nobody can ask for of the versions that are on disk only; return how many."""
+    before = file.past
+    assert before is not None
+    numbers = past.revs(before)
+    old = bisect_right(numbers, floor)
+    if old < len(numbers) or file.versions[0][0] > floor:  # else what is in force at the floor is in memory
+        old -= old > 0 and not past.is_gone(before, old - 1)
+    if old < len(numbers):
+        old = min(old, _MOST)
+        if old * _SHARE < len(numbers):
+            return 0
+    if store.redacted.sizes:
+        store.redacted.forget(file.path, numbers[:old])
+    file.past = past.without(before, old)
+    store.held -= SPILLED * old
+    return old
 
 
 def _cheap(versions: list[Version], most: int) -> tuple[int, int]:
@@ -106,7 +129,7 @@ def _forget(store: Store, file: File) -> None:
         path = directory.path
         del directories[path]
         store.held -= len(path) + ENTRY * len(directory.changes)
-        directory.changes.clear()  # it is counted as gone: it must not be cut again
+        del directory.changes[:]  # it is counted as gone: it must not be cut again
         directory = directory.parent
 
 

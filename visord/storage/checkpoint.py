@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -32,6 +33,7 @@ from typing import Final
 from visord.progress import Tell, untold
 from visord.state.exporting import export_base, export_columns
 from visord.state.machine import Machine
+from visord.state.spilling import spill
 from visord.state.store import Store
 from visord.state.tables import Export
 from visord.storage import loading, pending
@@ -42,6 +44,7 @@ from visord.storage.disk import Disk, join, read_all
 from visord.storage.errors import StorageError
 from visord.storage.loading import wait_for
 from visord.storage.manifest import Manifest
+from visord.storage.past_reader import Kept, PastReader
 from visord.storage.segments import (
     BASE,
     COMMITS,
@@ -56,15 +59,23 @@ from visord.storage.worker import Submitter
 from visord.storage.writer import PartWriter
 
 BLOCK: Final = 128 * 1024
-"""Bytes of a block, about: what one step packs (one larger commit fills a block alone)."""
+"""Bytes of a block of rows, about, and what one step packs (one larger row or commit fills a block alone)."""
 SEGMENT: Final = 64 << 20
 """Bytes at which a history file is full and the next one begins."""
-COMMITS_OF_BLOCK: Final = 1024
-"""Commits of a block, at most."""
+COMMITS_OF_BLOCK: Final = 128
+"""Commits of a block, at most: who wants one value of the past reads and decodes its block."""
+COMMITS_BYTES: Final = 16 * 1024
+"""Bytes of values of a block of commits, about."""
+BLOCKS: Final = 8
+"""Blocks of commits that one step packs, at most."""
+CACHE: Final = 64 << 20
+"""Bytes of history that are kept at hand."""
 ROWS: Final = 256
 """Rows of a block, at most."""
 FORGET: Final = 8192
 """Versions that were kept at hand for a checkpoint and are let go in one step."""
+SPILL: Final = 512
+"""Commits whose values are let go in one step, as they are on disk."""
 ATTEMPTS: Final = 4
 """How often a base is begun in one checkpoint when the store gives it up; the last time without, if that can be."""
 NEVER: Final = 1 << 62
@@ -114,6 +125,7 @@ class Checkpointer:
         background: Submitter,
         *,
         segment_bytes: int = SEGMENT,
+        cache_bytes: int = CACHE,
         config: Callable[[], bytes | None] = lambda: None,
     ) -> None:
         self._disk = disk
@@ -128,6 +140,9 @@ class Checkpointer:
         self._garbage: dict[str, int] = {}
         """Files that no durable manifest names."""
         self._holds: list[Hold] = []
+        self._readers: weakref.WeakSet[PastReader] = weakref.WeakSet()
+        """Those of the stores that read from here: the node's, and one that is being loaded."""
+        self.kept = Kept(cache_bytes)
         self.running = False
         """A checkpoint is being made, or replaced."""
         self.manifest = Manifest(directory.cluster)
@@ -158,6 +173,7 @@ class Checkpointer:
         self._take_over(
             found, read_all(self._disk, join(self._path, manifests.NAME), manifests.MANIFEST_BYTES)
         )
+        machine.store.past_values = self._reader(found)
         loading.load(self._disk, self._directory, found, machine, tell)
         self.index = found.index
 
@@ -168,7 +184,14 @@ class Checkpointer:
         place of the node's when this is through, or the node's own where `loading.reaches` says so: that one goes on
         answering, has all new commits, and meanwhile nothing may be applied to it and no checkpoint made of it.
         """
+        if machine.store.rev == 0:
+            machine.store.past_values = self._reader(manifest)
         yield from loading.steps(self._disk, self._directory, manifest, machine, self._background)
+
+    def _reader(self, manifest: Manifest) -> PastReader:
+        reader = PastReader(self._disk, self._history, manifest, self.kept)
+        self._readers.add(reader)
+        return reader
 
     def sweep(self) -> None:
         """Remove what checkpoints left, own and fetched ones, that were not finished and cannot be gone on with.
@@ -283,7 +306,7 @@ class Checkpointer:
 
     def _attempt(self, machine: Machine, *, base: bool) -> Generator[None, None, None]:
         store, old = machine.store, self.manifest
-        fresh, published = store.redacted.take_fresh(), False
+        fresh, marks, published = store.redacted.take_fresh(), list(store.redacted.marks), False
         try:
             new, data = yield from self._write_files(machine, fresh, base=base)
             published = True  # from here on they are on disk as the manifest says, whoever hears of it
@@ -295,7 +318,18 @@ class Checkpointer:
             if not published:
                 store.redacted.fresh[:0] = fresh
         self.written += sum(part.size for part in new.files()) - _shared(old, new)
+        for mark in marks:  # what stands on disk now
+            store.redacted.marks.pop(mark, None)
+        yield from self._spill(store, new)
         while store.history.drop_recent(new.rev, FORGET):
+            yield
+
+    def _spill(self, store: Store, new: Manifest) -> Iterator[None]:
+        """Let go of the values that can be read from disk from now on."""
+        if store.past_values is None:
+            store.past_values = self._reader(new)
+        self._background.submit(store.past_values.look_through, lambda result, error: None)
+        while spill(store, new.rev, SPILL):
             yield
 
     def _write_files(
@@ -400,9 +434,7 @@ class Checkpointer:
                 fresh = not done or done[-1].size >= self._segment_bytes
                 number += fresh
                 writer = self._writer(new_part(COMMITS, number) if fresh else done.pop(), fresh=fresh)
-            columns = export_columns(store, rev, min(last, rev + COMMITS_OF_BLOCK - 1), BLOCK)
-            writer.add(pack_commits(columns))
-            rev += columns.size
+            rev = _pack(store, writer, rev, last, self._segment_bytes)
             yield
             yield from writer.room()
             if writer.part.size >= self._segment_bytes or rev > last:
@@ -445,6 +477,8 @@ class Checkpointer:
         self._doomed |= {part.name: part.size for part in self.manifest.files() if part.name not in names}
         self.manifest = dataclasses.replace(new, tables=None)
         self.encoded = encoded
+        for reader in self._readers:
+            reader.use(self.manifest)
 
     def _drop_garbage(self) -> None:
         # Only after the manifest without them is durable. What fails here is swept at the next start.
@@ -480,6 +514,18 @@ class Checkpointer:
                 file.sync()
         finally:
             file.close()
+
+
+def _pack(store: Store, writer: PartWriter, rev: int, last: int, full: int) -> int:
+    """Add about as many commits from `rev` on as a step may pack, or a file of `full` bytes; return what follows."""
+    full = min(full, writer.part.size + BLOCK)
+    for _ in range(BLOCKS):
+        columns = export_columns(store, rev, min(last, rev + COMMITS_OF_BLOCK - 1), COMMITS_BYTES)
+        writer.add(pack_commits(columns))
+        rev += columns.size
+        if rev > last or writer.part.size >= full:
+            break
+    return rev
 
 
 def _in_doubt(error: Exception) -> StorageError:

@@ -28,7 +28,6 @@ from typing import NamedTuple, TypeAlias
 
 from visord.state.redacted import ANY
 from visord.state.store import Store
-from visord.state.version import position_after
 from visord.storage.manifest import Manifest
 from visord.storage.segments import Part
 
@@ -109,4 +108,4 @@ def _touches(store: Store, redacted: tuple[str, int, int], first: int, last: int
     if path == ANY or low <= store.floor:
         return True
     file = store.files.get(path)
-    return file is not None and position_after(file.versions, high) > position_after(file.versions, low - 1)
+    return file is not None and file.position_after(high) > file.position_after(low - 1)

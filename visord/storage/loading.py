@@ -28,6 +28,7 @@ from visord.state.columns import part_of
 from visord.state.command import UnknownFormat
 from visord.state.importing import CorruptHistory, import_base, import_columns
 from visord.state.machine import Machine
+from visord.state.spilling import spill
 from visord.state.tables import Import
 from visord.storage import collector, segments
 from visord.storage import manifest as manifests
@@ -182,6 +183,8 @@ class _Progress:
         for start in range(max(0, self._expected - block.first), columns.size, size):
             import_columns(self._store, part_of(columns, start, start + size))
             self._expected = self._store.rev + 1
+            if not self._began:  # else the node's own files do not have them yet
+                spill(self._store, self._store.rev, size)
             yield
 
     def _begin(self, rows: list[Any]) -> None:

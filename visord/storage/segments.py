@@ -49,6 +49,8 @@ _HEAD: Final = struct.Struct("<4sIIIQQI")
 _HEAD_SUM: Final = struct.Struct("<4sIIIQQ")
 _ARRAY: Final = struct.Struct(">BI")
 _ARRAY32: Final = 0xDD
+AHEAD: Final = 24 << 10
+"""Bytes that are read for one block at first: most have fewer."""
 PIECE: Final = 1 << 20
 """Bytes that are read at a time."""
 
@@ -249,19 +251,17 @@ class BlockScanner:
         return size
 
     def _block(self, block: memoryview) -> Raw:
-        _, _, codec, _, first, last, crc = _HEAD.unpack_from(block)
-        payload = block[HEAD_SIZE:]
-        found = zlib.crc32(payload, zlib.crc32(block[: HEAD_SIZE - 4]))
-        if found != crc:
-            raise self._damage(f"checksum {crc:#010x}", f"{found:#010x}")
-        if codec > (COLUMNS if self._part.kind == COMMITS else ROWS):
-            raise FormatError(f"{self._path}, offset {self.position}: unknown codec {codec}")
-        if self._part.kind == COMMITS and (first != self._last + 1 or last < first):
-            raise self._damage(f"rev {self._last + 1}", f"revs {first} to {last}")
+        try:
+            raw = _checked(self._path, self._part, self.position, block)
+        except DamageError:
+            self.rewind()
+            raise
+        if self._part.kind == COMMITS and (raw.first != self._last + 1 or raw.last < raw.first):
+            raise self._damage(f"rev {self._last + 1}", f"revs {raw.first} to {raw.last}")
         self._chain = zlib.crc32(block[:HEAD_SIZE], self._chain)
-        self._last = last
+        self._last = raw.last
         self.position += len(block)
-        return Raw(codec, payload, first, last)
+        return raw
 
     def _damage(self, expected: str, found: str) -> DamageError:
         self.rewind()
@@ -276,6 +276,48 @@ class BlockScanner:
             expected = f"blocks up to rev {part.last} with chain {part.chain:#010x}"
             found = f"up to {self._last} with {self._chain:#010x}"
             raise DamageError(self._path, None, expected, found, RESTORE)
+
+
+def _checked(path: str, part: Part, offset: int, block: memoryview) -> Raw:
+    """Return what a whole block holds. Raises `DamageError` or `FormatError`."""
+    _, _, codec, _, first, last, crc = _HEAD.unpack_from(block)
+    payload = block[HEAD_SIZE:]
+    found = zlib.crc32(payload, zlib.crc32(block[: HEAD_SIZE - 4]))
+    if found != crc:
+        raise DamageError(path, offset, f"checksum {crc:#010x}", f"{found:#010x}", RESTORE)
+    if codec > (COLUMNS if part.kind == COMMITS else ROWS):
+        raise FormatError(f"{path}, offset {offset}: unknown codec {codec}")
+    return Raw(codec, payload, first, last)
+
+
+class BlockHead(NamedTuple):
+    """What the head of a block says, which was not checked."""
+
+    length: int
+    first: int
+    last: int
+
+
+def head_of(data: bytes) -> BlockHead | None:
+    """Return what the head at the beginning of `data` says; None where there is none."""
+    if len(data) < HEAD_SIZE or data[:4] != _BLOCK_MAGIC:
+        return None
+    _, length, _, _, first, last, _ = _HEAD.unpack_from(data)
+    return BlockHead(length, first, last)
+
+
+def read_block(file: File, part: Part, offset: int) -> Raw:
+    """Return one block of a part, wherever it lies, checked by itself. Raises `DamageError` or `FormatError`."""
+    data = file.pread(min(AHEAD, part.size - offset), offset)
+    head = head_of(data)
+    size = HEAD_SIZE + head.length if head is not None else 0
+    if head is None or offset + size > part.size:
+        raise DamageError(file.path, offset, "a block", repr(data[:HEAD_SIZE]), RESTORE)
+    if len(data) < size:
+        data += file.pread(size - len(data), offset + len(data))
+    if len(data) < size:
+        raise DamageError(file.path, offset, f"{size} bytes", f"{len(data)}", RESTORE)
+    return _checked(file.path, part, offset, memoryview(data)[:size])
 
 
 def read_part(disk: Disk, directory: str, part: Part) -> Iterator[Raw]:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
+from visor.protocol.verbs import W_PREVIOUS
 from visord.state.reads.log import candidates
 from visord.state.reads.scan import visit
 from visord.state.refusal import Refusal
@@ -88,7 +89,7 @@ def read_commits(
     The slice ends before the commit that would make it larger than `limit` bytes, but the first one may be
     as large as `largest` (at least `limit`).
     """
-    _, shape, kinds = subscription.key
+    shape = subscription.key[1]
     selector = subscription.selector
     pieces: list[bytes] = []
     size = last = work = 0
@@ -102,7 +103,7 @@ def read_commits(
             files = store.history.files(rev)
             changes: list[Change] = []
             if len(files) <= few:
-                work += 1 + _matching(store, selector, kinds, rev, files, changes)
+                work += 1 + _matching(store, subscription, rev, files, changes)
                 if not changes:
                     continue
             if len(files) <= few and small(changes):
@@ -171,7 +172,7 @@ def _look(
         file = files[looked]
         cost += price(file.path)
         if matches(file.path):
-            change = store.change(file, rev)
+            change = store.change(file, rev, previous=bool(shape & W_PREVIOUS))
             if kinds >> change[0] & 1:
                 found.append(looked)
                 size += change_size(change, shape)
@@ -194,7 +195,8 @@ def _put_together(
     first, size = partial.encoded, 0
     encoded = first
     for position in islice(chain.from_iterable(partial.found), first, first + TOGETHER):
-        pieces = encoder.change_pieces(store.change(files[position], partial.rev), shape)
+        change = store.change(files[position], partial.rev, previous=bool(shape & W_PREVIOUS))
+        pieces = encoder.change_pieces(change, shape)
         gathering.add(pieces)
         size += sum(map(len, pieces))
         encoded += 1
@@ -218,15 +220,17 @@ def _plain(_: str) -> int:
 
 
 def _matching(
-    store: Store, selector: Selector, kinds: int, rev: int, files: Sequence[File], changes: list[Change]
+    store: Store, subscription: Subscription, rev: int, files: Sequence[File], changes: list[Change]
 ) -> int:
     """Add the changes at `rev` that are wanted; return what that cost."""
+    _, shape, kinds = subscription.key
+    selector, previous = subscription.selector, bool(shape & W_PREVIOUS)
     matches, price = selector.matches, _price(selector)
     cost = 0
     for file in files:
         path = file.path
         if matches(path):
-            change = store.change(file, rev)
+            change = store.change(file, rev, previous=previous)
             if kinds >> change[0] & 1:
                 changes.append(change)
         cost += price(path)
@@ -253,7 +257,7 @@ def read_files(store: Store, encoder: Encoder, subscription: Subscription, limit
     for path, version in entries:
         work += price(path)
         if version is not None and matches(path):
-            row = encoder.row_pieces(path, version, shape)
+            row = encoder.row_pieces(path, store.filled(path, version), shape)
             rows.append(row)
             size += sum(map(len, row))
         if work >= SEARCH or size >= limit:

@@ -26,7 +26,8 @@ from typing import Any, Final
 from visor.paths import Glob
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT, SELECTORS, Limits
-from visord.state.refusal import POSITIVE, Refusal, bad_request, compacted, too_large
+from visord.state.past_values import Unreadable
+from visord.state.refusal import POSITIVE, Refusal, bad_request, compacted, history_damaged, too_large
 from visord.state.selector import Selector, parse, raw_of
 from visord.state.store import Store
 from visord.waiting import Waiting
@@ -468,12 +469,15 @@ class Hub:
         if subscription.room <= 0:
             self._lag(subscription)
             return 0
-        if subscription.page is not None:
-            cost = self._send_files(subscription)
-        elif subscription.cursor <= self.rev:
-            cost = self._send_commits(subscription)
-        else:
-            cost = 0
+        try:
+            if subscription.page is not None:
+                cost = self._send_files(subscription)
+            else:
+                cost = self._send_commits(subscription) if subscription.cursor <= self.rev else 0
+        except Unreadable as error:
+            why = history_damaged(error.path, error.offset, str(error))
+            self._end_refused(subscription, subscription.cursor - 1, why)
+            return TURN_COST
         if subscription.state is BEHIND:
             self._place(subscription)
         return cost

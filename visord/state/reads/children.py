@@ -57,6 +57,7 @@ def _entries(directory: Directory, cursor: str | None, *, past: bool) -> Iterato
 def _row(store: Store, entry: str, begin: int, rev: int, values: bool) -> list[Any] | None:
     version = store.version(entry, rev)
     if version is not None:
+        version = store.filled(entry, version)
         row = [entry[begin:], N_FILE, store.size(entry, version), version[0]]
         return [*row, version[1]] if values else row
     directory = store.directories.get(entry)

@@ -38,10 +38,12 @@ def diff(
     for row, spent in rows_between(store, selector, a, b, cursor):
         path, before, after = row
         left -= spent
-        if before is not after:
+        if (before and before[0]) != (after and after[0]):
             if len(rows) >= most or room <= 0:
                 return [store.rev, rows, rows[-1][0]]
-            rows.append(row)
+            before = before and store.filled(path, before)
+            after = after and store.filled(path, after)
+            rows.append((path, before, after))
             size = _size(before) + _size(after)
             room -= size
             left -= CHANGE_ROW + (size >> UNIT_BYTES_BITS)
@@ -55,8 +57,8 @@ def rows_between(
 ) -> Iterator[tuple[Row, int]]:
     """Yield a row for each path that may differ, in path order, and what it cost to come there from the row before.
 
-    Where nothing differs the two versions are one object. What was looked at before the first row comes with it; it
-    is no more than `FEW`, and not told where there is no row at all.
+    Where nothing differs the two versions have the same rev; they may be without their values. What was looked at
+    before the first row comes with it; it is no more than `FEW`, and not told where there is no row at all.
     """
     changed, spent = _changed(store, selector, min(a, b), max(a, b))
     if changed is None:

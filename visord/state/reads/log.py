@@ -16,12 +16,11 @@ from visor.protocol.verbs import SEL_PATH, SEL_TREE
 from visord.state import cost, refusal
 from visord.state.cost import CHANGE_ROW, UNIT_BYTES_BITS, VISIT
 from visord.state.reads import page
-from visord.state.reads.scan import bare
 from visord.state.refusal import Refusal
 from visord.state.selector import Selector
 from visord.state.store import Change, Store
 from visord.state.tree import File
-from visord.state.version import position_after
+from visord.state.version import Version
 
 
 def log(
@@ -61,7 +60,7 @@ def log(
         if price > cost.WRITE:
             return refusal.too_large(f"cost of matching the changes of rev {rev}", cost.WRITE, price)
         left -= price
-        changes = [store.change(file, rev) for file in files if matches(file.path)]
+        changes = [store.change(file, rev, previous=previous) for file in files if matches(file.path)]
         if changes:
             if len(rows) >= most or room <= 0:
                 return [store.rev, rows, rev]
@@ -96,6 +95,11 @@ def _row(store: Store, rev: int, changes: list[Change], keys: bool, previous: bo
     return [rev, history.times[position], history.actors[position], history.notes.get(rev), shown]
 
 
+def bare(version: Version) -> Version:
+    """Return `version` without its value."""
+    return (version[0], None, version[2], version[3], version[4])
+
+
 def change_row(change: Change, *, keys: bool, previous: bool) -> list[Any]:
     """Return a change as the wire has it: `[kind, path, version]`, and what was before it with `previous`."""
     kind, path, version, before = change
@@ -121,9 +125,8 @@ def candidates(store: Store, selector: Selector, low: int, high: int, *, reverse
         sources.append(changes[i] for i in _span(span, reverse))
     file = store.files.get(base)
     if file is not None and selector.kind in (SEL_PATH, SEL_TREE):
-        versions = file.versions
-        span = range(position_after(versions, low - 1), position_after(versions, high))
-        sources.append(versions[i][0] for i in _span(span, reverse))
+        span = range(file.position_after(low - 1), file.position_after(high))
+        sources.append(file.rev_at(i) for i in _span(span, reverse))
     if len(sources) == 1:
         return sources[0]
     return _distinct(merge(*sources, reverse=reverse))

@@ -41,18 +41,14 @@ def scan(
         if version is not None and matches(path):
             if len(rows) >= most or room <= 0:
                 return [rev, rows, rows[-1][0], None]
-            rows.append([path, bare(version) if keys else version])
+            version = store.bare(path, version) if keys else store.filled(path, version)
+            rows.append([path, version])
             size = 0 if keys else len(version[1] or b"")
             room -= size
             left -= ROW + (size >> UNIT_BYTES_BITS)
         if left <= 0:
             return [rev, rows, path, None]
     return [rev, rows, None, None]
-
-
-def bare(version: Version) -> Version:
-    """Return `version` without its value."""
-    return (version[0], None, version[2], version[3], version[4])
 
 
 def visit(

@@ -12,6 +12,7 @@ def stat(store: Store, path: str, rev: int) -> list[Any]:
     """Return `[rev, kind, size, mod_rev, created, count, lease]` for a readable `rev`."""
     version = store.version(path, rev)
     if version is not None:
+        version = store.filled(path, version)
         mod_rev, _, created, count, lease = version
         return [rev, N_FILE, store.size(path, version), mod_rev, created, count, lease]
     if store.is_directory(path, rev):

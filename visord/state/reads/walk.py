@@ -1,9 +1,9 @@
 """Visit the files of the tree at a rev in path order, from any path on, in either direction.
 
-A walk yields every entry that it looks at, once: `(path, version)` for a file, `(path, None)` for one that is
-none at that rev or that the selector's levels rule out, and for a directory that it enters (in reverse: when it
-has left it, as it comes before all that is in it). So a caller can count what it costs, stop at any entry, and go
-on behind it later.
+A walk yields every entry that it looks at, once: `(path, version)` for a file (`Store.filled` has its value),
+`(path, None)` for one that is none at that rev or that the selector's levels rule out, and for a directory that it
+enters (in reverse: when it has left it, as it comes before all that is in it). So a caller can count what it costs,
+stop at any entry, and go on behind it later.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from visord.state.selector import Level, Selector
 from visord.state.sorted_names import merged
 from visord.state.store import Store
 from visord.state.tree import Directory
-from visord.state.version import Version, in_force
+from visord.state.version import Version
 
 Passed: TypeAlias = Callable[[Directory], bool]
 """Whether a directory may be passed by: looked at as one entry, and not entered."""
@@ -83,7 +83,7 @@ def _below(
                     yield path, None
                 continue
             file = files.get(path)
-            version = in_force(file.versions, rev) if file is not None else None
+            version = file.in_force(rev) if file is not None else None
             if version is not None and version[1] is not None:
                 # On the way to `start` lies what comes before it.
                 if path != bound or (inclusive if path == start else reverse):

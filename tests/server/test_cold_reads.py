@@ -1,0 +1,112 @@
+"""Reads of the past wait for the disk while everything else goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.server.stubs import Node, Wire
+from tests.storage.storage_world import Later, World
+from visor.protocol import verbs as v
+from visor.protocol.frames import encode
+from visor.protocol.limits import DEFAULT
+from visord.serving.cold_reads import TRIES, ColdReads
+from visord.serving.conversation import Conversation
+from visord.state.query import answer
+
+PAST = 300
+
+
+class Stage:
+    """A conversation with a node whose past is on disk, and whose reading thread runs when it is told to."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        for number in range(1, 601):
+            self.world.writer.apply([v.SET, number, number - 1, f"/d/f{number % 7}", b"value %d" % number])
+        self.world.checkpoint()
+        self.store = self.world.machine.store
+        self.node, self.wire, self.later = Node(), Wire(), Later()
+        self.node.store = self.store
+        self.node.cold_reads = ColdReads(self.store, self.later)
+        self.node.readiness.readable = True
+        self.conversation = Conversation(self.node, self.wire, DEFAULT)  # type: ignore[arg-type]
+        self.conversation.greeted = True
+
+    def say(self, *messages: list[Any]) -> None:
+        self.conversation.receive(b"".join(map(encode, messages)))
+
+    def read(self) -> None:
+        """The thread reads what it was asked for, and everybody goes on."""
+        self.later.run(len(self.later.jobs))
+        while self.node.soon:
+            self.node.turn()
+
+    @property
+    def answers(self) -> dict[int, list[Any]]:
+        return {found[1]: found for found in self.wire.answers}
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+def test_who_asks_for_the_past_waits_and_nobody_else(stage: Stage) -> None:
+    scan = [v.SCAN, 1, [v.SEL_TREE, "/"], PAST]
+    stage.say(scan, [v.GET, 2, "/d/f1"])
+    assert list(stage.answers) == [2]
+    stage.read()
+    expected = answer(stage.store, scan)
+    assert stage.answers[1][:1] == [v.OK]
+    assert [row[0] for row in stage.answers[1][2][1]] == [row[0] for row in expected[1]]
+    assert [tuple(row[1]) for row in stage.answers[1][2][1]] == [row[1] for row in expected[1]]
+    assert stage.node.cold_reads.waited == 1
+
+
+def test_what_is_at_hand_is_answered_at_once(stage: Stage) -> None:
+    stage.say([v.GET, 1, "/d/f1", PAST])
+    stage.read()
+    stage.say([v.GET, 2, "/d/f1", PAST], [v.STAT, 3, "/d/f1", PAST])
+    assert list(stage.answers) == [1, 2, 3]
+    assert stage.answers[1][2] == stage.answers[2][2]
+
+
+def test_a_read_that_waits_for_the_disk_can_be_cancelled(stage: Stage) -> None:
+    stage.say([v.GET, 1, "/d/f1", PAST], [v.CANCEL, 2, 1])
+    assert stage.answers[1][:3] == [v.ERROR, 1, "cancelled"]
+    stage.read()
+    assert len(stage.wire.answers) == 2
+    assert not stage.node.cold_reads._tries
+
+
+def test_what_cannot_be_read_is_told_to_that_request(stage: Stage) -> None:
+    name = next(name for name in stage.world.disk.names if "commits-" in name)
+    stage.world.disk.flip(name, 8 * (len(stage.world.disk.read(name)) // 2))
+    revs = range(1, 600, 40)
+    stage.say(*([v.GET, rev, f"/d/f{rev % 7}", rev] for rev in revs))
+    for _ in range(TRIES + 1):
+        stage.read()
+    wrong = [rev for rev in revs if stage.answers[rev][0] == v.ERROR]
+    assert 0 < len(wrong) < len(revs) / 2
+    assert {stage.answers[rev][2] for rev in wrong} == {"history_damaged"}
+    assert name in stage.answers[wrong[0]][3]
+    assert stage.world.checkpointer.kept.unreadable == len(wrong)
+    assert name in stage.world.checkpointer.kept.damage
+
+
+def test_a_cache_that_holds_less_than_one_answer_needs_ends_all_the_same(stage: Stage) -> None:
+    stage.world.checkpointer.kept.limit = 1
+    stage.say([v.LOG, 1, [v.SEL_TREE, "/"], 1, 600])
+    for _ in range(TRIES + 1):
+        stage.read()
+    assert stage.answers[1][0] == v.OK
+    assert len(stage.answers[1][2][1]) == 600
+
+
+def test_a_client_that_has_gone_is_forgotten(stage: Stage) -> None:
+    stage.say([v.GET, 1, "/d/f1", PAST])
+    stage.conversation.end()
+    stage.read()
+    assert not stage.wire.answers

@@ -1,0 +1,316 @@
+"""Versions that are only on disk read as those in memory do: a machine with checkpoints beside one without."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.storage.storage_world import World
+from visor.protocol import verbs as v
+from visor.protocol.frames import Decoder
+from visor.protocol.limits import DEFAULT
+from visord.state import past
+from visord.state.command import encode
+from visord.state.digest import state_hash
+from visord.state.machine import Machine
+from visord.state.past_values import Unreadable
+from visord.state.query import answer
+from visord.state.redact import rows as redacted_rows
+from visord.state.refusal import Refusal
+from visord.state.store import Store
+from visord.state.trim import trim
+from visord.watch.hub import Hub
+
+DIRECTORIES, FILES = 3, 5
+SELECTORS = ([v.SEL_TREE, "/"], [v.SEL_TREE, "/d1"], [v.SEL_PATH, "/d0/f1"], [v.SEL_GLOB, "/*/f[01]"])
+
+
+class Twins:
+    """Two machines that apply the same: one makes checkpoints, and so has most versions on disk only."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.world = World()
+        self.plain = Machine()
+
+    @property
+    def machine(self) -> Machine:
+        return self.world.machine
+
+    @property
+    def stores(self) -> tuple[Store, Store]:
+        return self.machine.store, self.plain.store
+
+    def apply(self, *frames: list[Any]) -> None:
+        index = self.machine.index + 1
+        command = encode(1000 + index * 10, [[b"session", f"me{index % 3}", list(frames), ""]])
+        told = self.machine.apply(index, 1, command)
+        assert told == self.plain.apply(
+            index, 1, encode(1000 + index * 10, [[b"session", f"me{index % 3}", [*frames], ""]])
+        )
+
+    def write(self, count: int) -> None:
+        for _ in range(count):
+            self.apply(self.frame())
+
+    def frame(self) -> list[Any]:
+        rng, number = self.rng, self.machine.index + 1
+        head = [number, max(0, number - 3)]
+        path = f"/d{rng.randrange(DIRECTORIES)}/f{rng.randrange(FILES)}"
+        value = rng.randbytes(rng.choice((0, 3, 300)))
+        rev = self.plain.store.rev
+        choice = rng.random()
+        if choice < 0.6:
+            return [v.SET, *head, path, value]
+        if choice < 0.63:
+            return [v.GRANT, *head, 10_000]
+        if choice < 0.7:
+            return [v.SET, *head, path, value, 0, 0, rng.choice([0, *self.plain.store.leases.by_id])]
+        if choice < 0.82:
+            return [v.DELETE, *head, path]
+        if choice < 0.86:
+            return [v.REVERT, *head, rng.choice((path, "/d1", "/")), rng.randint(self.plain.store.floor, rev)]
+        if choice < 0.9 and rev:
+            first = rng.randint(1, rev)
+            return [v.REDACT, *head, path, first, rng.randint(first, rev)]
+        return [
+            v.TXN,
+            *head,
+            [],
+            [[0, path, value], [0, "/d1/more", b"2"], [1, "/d2/f0", True]],
+            [],
+            "a note",
+        ]
+
+    def raise_floor(self) -> None:
+        rev = self.rng.randint(self.plain.store.floor, self.plain.store.rev)
+        head = [self.machine.index + 1, max(0, self.machine.index - 3)]
+        self.apply([v.RETAIN, *head, None, None, rev])
+        for store in self.stores:
+            while trim(store, self.rng.choice((3, 500))):
+                pass
+
+    def restart(self) -> None:
+        """Only what a checkpoint has is there again; the rest is applied anew, as from a log."""
+        self.world.checkpoint()
+        self.world = self.world.restart()
+
+
+def questions(store: Store, rng: random.Random) -> Iterator[list[Any]]:
+    revs = range(store.floor, store.rev + 1)
+    for rev in rng.sample(revs, min(len(revs), 25)):
+        for directory in range(DIRECTORIES):
+            for name in range(FILES):
+                yield [v.GET, 1, f"/d{directory}/f{name}", rev]
+            yield [v.STAT, 1, f"/d{directory}/f1", rev]
+            yield [v.LIST, 1, f"/d{directory}", rev, 0, None, 0, {"values": rng.random() < 0.5}]
+        for selector in SELECTORS:
+            options = {"keys": rng.random() < 0.5, "reverse": rng.random() < 0.5}
+            yield [v.SCAN, 1, selector, rev, 0, None, 0, options]
+            yield [v.SCAN, 1, selector, rev, 0, None, 0, {"count": True}]
+            yield [v.DIFF, 1, selector, rev, rng.choice(revs)]
+            first = rng.randint(store.floor + 1, max(store.rev, store.floor + 1))
+            options = {one: rng.random() < 0.5 for one in ("keys", "previous", "reverse")}
+            yield [v.LOG, 1, selector, first, None, 0, options]
+
+
+class Sink:
+    """A client that takes whatever a watch sends."""
+
+    blocked = False
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+
+    def send(self, *pieces: bytes) -> None:
+        decoder = Decoder(1 << 30)
+        decoder.push(b"".join(pieces))
+        self.messages += decoder.take(1000)
+
+    def judge_again(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_read_is_answered_as_from_memory(seed: int) -> None:
+    twins = Twins(seed)
+    for _ in range(6):
+        twins.write(twins.rng.randrange(10, 90))
+        if twins.rng.random() < 0.7:
+            twins.world.checkpoint()
+        twins.write(twins.rng.randrange(3))
+        if twins.rng.random() < 0.3:
+            twins.raise_floor()
+        if twins.rng.random() < 0.3:
+            twins.restart()
+        one, two = twins.stores
+        for question in questions(two, twins.rng):
+            assert answer(one, question) == answer(two, question), question
+        assert state_hash(one) == state_hash(two)
+        assert list(redacted_rows(one, one.floor)) == list(redacted_rows(two, two.floor))
+    assert twins.machine.store.spilled
+
+
+@pytest.mark.parametrize("flags", [0, v.W_PREVIOUS, v.W_KEYS, v.W_STATE])
+def test_a_watch_from_any_rev_gets_the_same(flags: int) -> None:
+    twins = Twins(1)
+    twins.write(150)
+    twins.world.checkpoint()
+    twins.write(5)
+    told: list[Any] = []
+    for store in twins.stores:
+        hub, sink = Hub(store, DEFAULT), Sink()
+        for watch, selector in enumerate(SELECTORS, 1):
+            hub.subscribe(sink, watch, selector, 40, flags, v.ALL_KINDS, 0, 1.0)  # type: ignore[arg-type]
+        while hub.pump():
+            pass
+        told.append(sink.messages)
+    assert told[0] == told[1]
+    assert told[0]
+
+
+def test_only_the_newest_version_of_a_file_stays_in_memory() -> None:
+    twins = Twins(2)
+    twins.write(200)
+    twins.world.checkpoint()
+    store, plain = twins.stores
+    for path, file in store.files.items():
+        versions = plain.files[path].versions
+        assert len(file.versions) == 1
+        assert past.size(file.past) == len(versions) - 1
+        assert [file.rev_at(position) for position in range(len(versions))] == [one[0] for one in versions]
+    assert store.held < plain.held / 3
+
+
+def test_what_is_redacted_is_gone_at_once_though_the_disk_has_it_until_the_next_checkpoint() -> None:
+    world = World()
+    for number, value in enumerate((b"one", b"secret", b"three", b"four"), 1):
+        world.writer.apply([v.SET, number, 0, "/a", value])
+    world.checkpoint()
+    world.writer.apply([v.REDACT, 5, 0, "/a", 2, 2, "it leaked"])
+    for _ in range(3):
+        found = answer(world.machine.store, [v.GET, 1, "/a", 2])
+        assert found[1][1].startswith(b"redacted by me")
+        assert answer(world.machine.store, [v.STAT, 1, "/a", 2])[2] == len(b"secret")
+        assert answer(world.machine.store, [v.GET, 1, "/a", 1])[1][1] == b"one"
+        world.checkpoint()
+        world.writer.apply([v.SET, 6, 0, "/b", b""])
+    assert not world.machine.store.redacted.marks
+
+
+def damaged(world: World, rev: int) -> Refusal | None:
+    try:
+        answer(world.machine.store, [v.GET, 1, "/a", rev])
+    except Unreadable as error:
+        return Refusal("history_damaged", str(error), {"file": error.path})
+    return None
+
+
+def spread(count: int = 600) -> World:
+    """A world with one file that has many versions, in several blocks and files."""
+    world = World()
+    for number in range(1, count + 1):
+        world.writer.apply([v.SET, number, number - 1, "/a", b"value %d" % number])
+        if number % 200 == 0:
+            world.checkpoint()
+    return world
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_flipped_bit_is_told_by_file_to_who_needs_it_and_to_nobody_else(seed: int) -> None:
+    world = spread()
+    rng = random.Random(seed)
+    name = rng.choice([one for one in world.disk.names if "commits-" in one])
+    world.disk.flip(name, rng.randrange(64 * 8, len(world.disk.read(name)) * 8))
+    wrong = 0
+    for rev in range(1, 600):
+        refused = damaged(world, rev)
+        if refused is None:
+            assert answer(world.machine.store, [v.GET, 1, "/a", rev])[1][1] == b"value %d" % rev
+        else:
+            wrong += 1
+            assert name in refused.text
+    assert 0 < wrong <= 200
+    assert answer(world.machine.store, [v.GET, 1, "/a"])[1][1] == b"value 600"
+
+
+def test_a_file_that_went_away_is_told_and_the_rest_goes_on() -> None:
+    world = spread()
+    first = min(one for one in world.disk.names if "commits-" in one)
+    world.disk.unlink(first)
+    refused = damaged(world, 3)
+    assert refused is not None
+    assert first in refused.text
+    assert answer(world.machine.store, [v.GET, 1, "/a", 599])[1][1] == b"value 599"
+    world.writer.apply([v.SET, 601, 600, "/a", b"value 601"])
+    world.checkpoint()
+    assert answer(world.machine.store, [v.GET, 1, "/a", 600])[1][1] == b"value 600"
+
+
+def test_the_cache_keeps_what_it_may_and_no_more() -> None:
+    world = spread(2000)
+    kept = world.checkpointer.kept
+    kept.limit = 30_000
+    for rev in range(1, 2000):
+        answer(world.machine.store, [v.GET, 1, "/a", rev])
+        assert kept.held <= 30_000
+    assert kept.read >= 2000 / 128
+    assert kept.found > kept.read
+
+
+class TestPast:
+    def test_revs_beyond_32_bits(self) -> None:
+        revs = [1, 5, past.NARROW - 1, past.NARROW, past.NARROW + 1, past.NARROW + 900]
+        known: past.Past | None = None
+        for count, rev in enumerate(revs, 1):
+            known = past.extended(known, [(rev, b"", 1, count, 0)])
+        assert known is not None
+        assert list(past.revs(known)) == revs
+        assert past.stub(known, 4) == (past.NARROW + 1, past.UNREAD, 1, 5, 0)
+        assert past.in_force(known, past.NARROW + 5) == past.stub(known, 4)
+
+    def test_directories_note_revs_beyond_32_bits(self) -> None:
+        store = Store()
+        store.create("/x", b"", 1, "me")
+        store.commit(1, "me", None, [("/a/b/c", b"", 0)])
+        store.begin(past.NARROW + 7, 2)
+        store.commit(3, "me", None, [("/a/b/c", b"1", 0), ("/n/m", b"", 0)])
+        assert store.directories["/a/b"].changed_at(store.rev) == past.NARROW + 8
+        assert (
+            store.directories["/a"].lineage == ()
+            or list(store.directories["/a"].changes)[-1] == past.NARROW + 8
+        )
+        assert store.directories["/n"].changed_at(store.rev) == past.NARROW + 8
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_what_is_left_of_a_past_tells_the_same(self, seed: int) -> None:
+        rng = random.Random(seed)
+        versions: list[Any] = []
+        rev = created = count = 0
+        for _ in range(rng.randrange(2, 150)):
+            rev += rng.randrange(1, 9)
+            if count and rng.random() < 0.1:
+                versions.append((rev, None, 0, 0, 0))
+                count = 0
+                continue
+            created = created if count else rev
+            count += 1
+            versions.append((rev, b"", created, count, 0))
+        known: past.Past | None = None
+        start = 0
+        while start < len(versions):
+            more = rng.randrange(1, 40)
+            known = past.extended(known, versions[start : start + more])
+            start += more
+        gone = 0
+        while known is not None:
+            for position, version in enumerate(versions[gone:]):
+                found = past.stub(known, position)
+                assert found[0] == version[0]
+                assert found[2:] == version[2:]
+                assert (found[1] is None) == (version[1] is None) == past.is_gone(known, position)
+            cut = rng.randrange(1, 30)
+            known, gone = past.without(known, cut), gone + cut

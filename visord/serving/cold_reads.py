@@ -1,0 +1,108 @@
+"""Reads of the past that wait for the disk, while the loop goes on.
+
+    DIFF /a 7..900   ->  answered from what is at hand: 12 blocks are missing, the answer is worth nothing
+                     ->  the reading thread reads and decodes them     the request waits, as others wait for a rev
+                     ->  answered again: everything is at hand
+
+What is missing shows only by trying; what a page of rows needs is known after one try, mostly. After `TRIES` it is
+read right here: so that no request waits for ever where others push out what it had read. A request waits by the rules
+of all that do (`waits`), so what may wait at once is bounded; what one of them has read at a time is, too
+(`past_reader.MOST_ASKED`).
+
+What cannot be read (a flipped bit, a file that is gone) is refused as `history_damaged`, with file and offset: to that
+request alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, Protocol
+
+from visor.protocol import verbs
+from visor.protocol.frames import Message
+from visord.state import refusal
+from visord.state.past_values import Unreadable
+from visord.state.query import answer
+from visord.state.store import Store
+from visord.storage.past_reader import PastReader
+from visord.storage.worker import Submitter
+
+TRIES: Final = 4
+"""How often a request is answered from what is at hand, before it is read on the loop."""
+AT: Final = 3
+_LATEST: Final = frozenset((verbs.GET, verbs.STAT, verbs.LIST, verbs.SCAN))
+"""Reads that are of the latest rev when they name none."""
+_PAST: Final = frozenset((*_LATEST, verbs.LOG, verbs.DIFF))
+
+
+class Asker(Protocol):
+    """Whose request waits."""
+
+    def warm(self, request: int) -> None:
+        """What the request needs may be at hand now: try again."""
+
+
+class Cold:
+    """No answer yet: the request has to wait for the disk."""
+
+
+COLD: Final = Cold()
+
+
+class ColdReads:
+    """See the module."""
+
+    def __init__(self, store: Store, reading: Submitter) -> None:
+        self._store = store
+        self._reading = reading
+        self._tries: dict[tuple[Asker, int], int] = {}
+        self._missing: list[Any] = []
+        self.waited = 0
+        """How often a request waited for the disk."""
+
+    def answer(self, asker: Asker, message: Message) -> Any:
+        """Return what the read is answered; `COLD` where it has to wait: then `fetch` it, or `forget` it."""
+        reader = self._store.past_values
+        latest = message[0] in _LATEST and (len(message) <= AT or message[AT] is None)
+        if reader is None or latest or message[0] not in _PAST or not isinstance(reader, PastReader):
+            return self._answered(message)
+        if self._tries.get((asker, message[1]), 0) >= TRIES:
+            self.forget(asker, message[1])
+            return self._answered(message)
+        result: Any = COLD
+        with reader.asking() as asked:
+            result = self._answered(message)
+        if asked:
+            self._missing = list(asked)
+            return COLD
+        self.forget(asker, message[1])
+        return result
+
+    def _answered(self, message: Message) -> Any:
+        try:
+            return answer(self._store, message)
+        except Unreadable as error:
+            return refusal.history_damaged(error.path, error.offset, str(error))
+
+    def fetch(self, asker: Asker, request: int) -> None:
+        """Read what the last answer lacked, then wake the asker."""
+        reader, key = self._store.past_values, (asker, request)
+        assert isinstance(reader, PastReader)
+        self.waited += 1
+        self._tries[key] = self._tries.get(key, 0) + 1
+        self._reading.submit(partial(reader.read, self._missing), self._done(reader, asker, request))
+
+    def _done(self, reader: PastReader, asker: Asker, request: int) -> Callable[..., None]:
+        def done(blocks: Any, error: BaseException | None) -> None:
+            if error is None:
+                reader.keep(blocks)
+            elif (asker, request) in self._tries:
+                self._tries[(asker, request)] = TRIES  # what is wrong shows when it is read right here
+            asker.warm(request)
+
+        return done
+
+    def forget(self, asker: Asker, request: int) -> None:
+        """The request waits no more."""
+        self._tries.pop((asker, request), None)

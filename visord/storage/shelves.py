@@ -1,0 +1,152 @@
+"""Where the blocks of a checkpoint's files begin, told from their heads alone: it finds a version of the past on disk.
+
+    manifest   base-4 (rev 1500)   commits-2 [901..1800]              commits-3 [1801..2100]
+    shelves    first paths /a /k   first revs 901 1157 1413 1669      1801 1930 2059
+
+    rev 1200, any path    ->  commits-2, the block that begins with rev 1157
+    rev 12, /m            ->  base-4, the block that begins with /k: it wrote the version that rev 1500 saw
+
+A shelf has 16 bytes a block; a block has some 100 commits. A file is looked through once, and only what was appended
+after that. Nothing is believed: whoever reads the block checks it.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from bisect import bisect_right
+from typing import Final, NamedTuple
+
+import msgpack
+
+from visor.paths import sort_key
+from visord.storage.disk import Disk, File, join
+from visord.storage.errors import RESTORE, DamageError
+from visord.storage.manifest import Manifest
+from visord.storage.segments import BASE, HEAD_SIZE, HEADER_SIZE, Part, head_of
+
+_FIRST_PATH: Final = 2048
+"""Bytes of a block of a base that surely hold its first path."""
+
+
+class BlockPlace(NamedTuple):
+    """A block: of the part `name` at `offset`."""
+
+    name: str
+    offset: int
+
+
+class Shelf:
+    """The blocks of one part."""
+
+    __slots__ = ("_firsts", "_keys", "_lock", "_offsets", "_read", "part")
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self._firsts = array("q")
+        self._offsets = array("q")
+        self._keys: list[str] = []
+        """Of a base: what the first path of each block is sorted by."""
+        self._read = HEADER_SIZE
+        """Up to where the heads are known."""
+        self._lock = threading.Lock()
+
+    def extend(self, disk: Disk, directory: str, part: Part) -> None:
+        """Look through what was appended since: on any thread. Raises `DamageError` and `OSError`."""
+        if self._read >= part.size:
+            return
+        path = join(directory, part.name)
+        if not disk.exists(path):
+            raise DamageError(path, None, f"a file of {part.size} bytes", "no such file", RESTORE)
+        file = disk.open_read(path)
+        try:
+            with self._lock:
+                while self._read < part.size:
+                    self._read = self._add(file, part)
+                self.part = part
+        finally:
+            file.close()
+
+    def _add(self, file: File, part: Part) -> int:
+        """Note the block at the end of what is known; return where the next one begins."""
+        offset = self._read
+        based = part.kind == BASE
+        data = file.pread(HEAD_SIZE + _FIRST_PATH if based else HEAD_SIZE, offset)
+        head = head_of(data)
+        if head is None or offset + HEAD_SIZE + head.length > part.size:
+            raise DamageError(file.path, offset, "a block", repr(data[:HEAD_SIZE]), RESTORE)
+        if based:
+            self._keys.append(_first_key(file.path, offset, data[HEAD_SIZE:]))
+        self._firsts.append(head.first)
+        self._offsets.append(offset)
+        return offset + HEAD_SIZE + head.length
+
+    def of_rev(self, rev: int) -> BlockPlace:
+        """Return the block with a rev, which is one of the part's."""
+        return BlockPlace(self.part.name, self._offsets[bisect_right(self._firsts, rev) - 1])
+
+    def of_path(self, path: str) -> BlockPlace | None:
+        """Return the block in which a path would be; None when it would come before all."""
+        found = bisect_right(self._keys, sort_key(path))
+        return BlockPlace(self.part.name, self._offsets[found - 1]) if found else None
+
+
+def _first_key(path: str, offset: int, data: bytes) -> str:
+    unpacker = msgpack.Unpacker(raw=False)
+    unpacker.feed(data)
+    try:
+        if unpacker.read_array_header() and unpacker.read_array_header():
+            first = unpacker.unpack()
+            if type(first) is str:
+                return sort_key(first)
+    except (ValueError, msgpack.UnpackException):
+        pass
+    raise DamageError(path, offset, "rows that begin with a path", repr(data[:40]), RESTORE)
+
+
+class Shelves:
+    """The blocks of one checkpoint; those of the one `before` it are known."""
+
+    def __init__(self, disk: Disk, directory: str, manifest: Manifest, before: Shelves | None = None) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._manifest = manifest
+        self._parts = manifest.parts
+        self._firsts = [part.first for part in manifest.parts]
+        known: dict[str, Shelf] = before._shelves if before is not None else {}
+        self._shelves: dict[str, Shelf] = {
+            part.name: known[part.name]
+            for part in manifest.files()
+            if part.name in known and known[part.name].part.size <= part.size
+        }
+
+    def names(self) -> set[str]:
+        """Return the names of all files."""
+        return {part.name for part in self._manifest.files()}
+
+    def find(self, path: str, rev: int) -> BlockPlace:
+        """Return the block with the version of `path` that `rev` wrote.
+
+        Raises `DamageError` when no file has it, and `OSError`.
+        """
+        position = bisect_right(self._firsts, rev) - 1
+        if position >= 0 and rev <= self._parts[position].last:
+            return self._shelf(self._parts[position]).of_rev(rev)
+        base = self._manifest.base
+        if base is not None and rev <= self._manifest.base_rev:
+            place = self._shelf(base).of_path(path)
+            if place is not None:
+                return place
+        raise DamageError(self._directory, None, f"a file with rev {rev} of {path}", "none", RESTORE)
+
+    def _shelf(self, part: Part) -> Shelf:
+        shelf = self._shelves.get(part.name)
+        if shelf is None:
+            shelf = self._shelves[part.name] = Shelf(part)
+        shelf.extend(self._disk, self._directory, part)
+        return shelf
+
+    def look_through(self) -> None:
+        """Look through all files now: a job for the worker."""
+        for part in (*self._parts, *((self._manifest.base,) if self._manifest.base is not None else ())):
+            self._shelf(part)
