@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -125,10 +125,13 @@ class Sink:
     def __init__(self) -> None:
         self.messages: list[Any] = []
 
-    def send(self, *pieces: bytes) -> None:
+    def send(self, data: bytes) -> None:
         decoder = Decoder(1 << 30)
-        decoder.push(b"".join(pieces))
+        decoder.push(data)
         self.messages += decoder.take(1000)
+
+    def send_all(self, pieces: Sequence[bytes]) -> None:
+        self.send(b"".join(pieces))
 
     def judge_again(self) -> None:
         return None
