@@ -233,6 +233,20 @@ class TestRefusals:
         assert message == [verbs.SET, call.id, call.id, "/a", b""]
         assert call.id > before
 
+    def test_a_write_that_others_may_send_too_is_repeated_under_its_own_id(self) -> None:
+        """It has not happened, so it is no RETRY; under another id it would be another write to them."""
+        peer = Peer(keeps_ids=True)
+        call, read = peer.write(), peer.read()
+        peer.connect()
+        for _ in range(2):
+            peer.receive([verbs.ERROR, call.id, "overloaded", "busy", {}])
+            peer.receive([verbs.ERROR, read.id, "overloaded", "busy", {}])
+            peer.pass_time(1.0)
+            writes = [message for message in peer.sent() if message[0] == verbs.SET]
+            assert writes == [[verbs.SET, 1, 1, "/a", b""]]
+        peer.receive([verbs.OK, 1, 7])
+        assert call.result == 7
+
     def test_a_retry_that_was_refused_for_a_passing_reason_stays_a_retry(self, peer: Peer) -> None:
         call = peer.write()
         peer.sent()

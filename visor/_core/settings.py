@@ -53,6 +53,8 @@ class Settings:
     """Seconds of silence, while something is waited for, after which the connection is given up."""
     connect_timeout: float = 3.0
     """Seconds for one address to accept and greet, so that a silent one cannot use up the deadline."""
+    keeps_ids: bool = False
+    """A write that was not accepted goes out again under its own id: others may send it in the same session."""
     on_request: RequestHook | None = None
     on_reconnect: ReconnectHook | None = None
     name: str = f"visor-python/{__version__}"

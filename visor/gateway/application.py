@@ -13,6 +13,7 @@ from visor.errors import BadRequest, VisorError
 from visor.gateway import accept, credential, entrance, params, problems
 from visor.gateway.counts import Counts
 from visor.gateway.documents import write
+from visor.gateway.once import Once
 from visor.gateway.page import Page
 from visor.gateway.problems import NotServed
 from visor.gateway.router import Route, Router
@@ -116,13 +117,14 @@ class Gateway:
         self,
         router: Router,
         upstream: Upstream,
+        once: Once,
         *,
         pages: Mapping[str, Page],
         hosts: frozenset[str] = frozenset(),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         counts: Counts | None = None,
     ) -> None:
-        self.router, self.upstream, self.pages = router, upstream, pages
+        self.router, self.upstream, self.once, self.pages = router, upstream, once, pages
         self.hosts, self.now = hosts, now
         self.counts = counts or Counts()
         self._streams: set[Streamed] = set()
@@ -195,13 +197,24 @@ class Gateway:
         async with self.upstream.lend(proof) as lent:
             _tell(exchange, lent)
             try:
-                reply = await route.handler(visit, lent.client)
+                reply = await self._handled(route, visit, lent)
             finally:
                 _tell(exchange, lent)
             if isinstance(reply, Streamed):
                 await self._stream(exchange, reply, lent)
             else:
                 await _answer(exchange, visit, reply)
+
+    async def _handled(self, route: Route, visit: Visit, lent: Lent) -> Answer | Streamed:
+        key = visit.headers.get("idempotency-key")
+        if key is None or visit.method in entrance.SAFE:
+            return await route.handler(visit, lent.client)
+        if not route.once:
+            raise NotServed(
+                "usage", "Idempotency-Key is for what is one write: files, transactions, reverts, leases"
+            )
+        async with self.once.client(key, visit) as client:
+            return await route.handler(visit, client)
 
     # -- streams --------------------------------------------------------------------------------------
     async def _stream(self, exchange: Exchange, stream: Streamed, lent: Lent) -> None:

@@ -17,6 +17,8 @@ from visor.errors import Conflict, OutcomeUnknown, Rejected, Unavailable, VisorE
 MEDIA_TYPE: Final = "application/problem+json"
 PAGES: Final = "/docs/problems/"
 RETRY_SECONDS: Final = 1
+ANOTHER: Final = "another token"
+"""How what is missing begins where a token that was good is so no more."""
 
 STATUS: Final[dict[str, int]] = {
     "rev_mismatch": 409,
@@ -111,11 +113,16 @@ def of_error(error: VisorError, *, guarded: bool = False, known: bool = True) ->
     status, code = status_of(error), error.code
     if isinstance(error, Conflict) and guarded:
         status = 412
-    if isinstance(error, errors.Denied) and error.missing is None and known:
+    if proves_nothing(error) and known:
         status, code = 401, "bad_token"
     elif isinstance(error, errors.Denied) and not known:
         status, code = 401, "not_signed_in"
     return problem(status, code, str(error), family_of(error), error.details)
+
+
+def proves_nothing(error: VisorError) -> bool:
+    """Say whether it is the token that is wrong, and not what it may do."""
+    return isinstance(error, errors.Denied) and (error.missing or ANOTHER).startswith(ANOTHER)
 
 
 def of_refusal(refused: NotServed) -> dict[str, Any]:

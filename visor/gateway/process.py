@@ -21,6 +21,7 @@ from visor.codecs import BYTES
 from visor.gateway.application import Gateway
 from visor.gateway.counts import Counts
 from visor.gateway.credential import Credential
+from visor.gateway.once import Once
 from visor.gateway.page import Page
 from visor.gateway.receipt import Receipt
 from visor.gateway.router import Router
@@ -48,9 +49,12 @@ class Listening:
 def dialler(settings: Settings) -> Dial:
     """Return what makes a client for a credential: all else of it is as in `settings`."""
 
-    def dial(credential: Credential) -> Client[bytes]:
+    def dial(credential: Credential, session: bytes | None = None) -> Client[bytes]:
         token = check_token(credential.token, settings.addresses, settings.tls)
-        return Client(replace(settings, token=token, actor=credential.actor), BYTES)
+        mine = replace(settings, token=token, actor=credential.actor)
+        if session is not None:
+            mine = replace(mine, session=lambda: session, keeps_ids=True)
+        return Client(mine, BYTES)
 
     return dial
 
@@ -58,12 +62,13 @@ def dialler(settings: Settings) -> Dial:
 def application(settings: Settings, names: frozenset[str] = frozenset()) -> Gateway:
     """Return the application for the registry that `settings` lead to."""
     counts = Counts()
-    upstream = Upstream(dialler(settings), time.monotonic)
+    dial = dialler(settings)
+    upstream = Upstream(dial, time.monotonic)
     pages = {
         "/metrics": Page(lambda: counts.text(len(upstream)), "text/plain; version=0.0.4; charset=utf-8"),
         "/healthz": Page(lambda: b"ok\n", "text/plain; charset=utf-8"),
     }
-    return Gateway(Router(ROUTES), upstream, pages=pages, hosts=names, counts=counts)
+    return Gateway(Router(ROUTES), upstream, Once(dial), pages=pages, hosts=names, counts=counts)
 
 
 class Serving(uvicorn.Server):

@@ -32,6 +32,8 @@ class Route:
     """The body, or the answer to a read, is a value as it is."""
     forms: tuple[str, ...] = ()
     """What may be answered besides JSON and msgpack."""
+    once: bool = False
+    """It is one write, and takes an Idempotency-Key."""
     group: str = ""
 
 

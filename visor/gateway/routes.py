@@ -41,11 +41,12 @@ FILES: Final = (
     ),
     Route(
         "PUT", "/v1/files/{path}", files.write, "Write a file: the body is the value.",
-        (), (_IF_MATCH, _IF_NONE, _NOTE, _LEASE), ANY, raw=True, group="files",
+        (), (_IF_MATCH, _IF_NONE, _NOTE, _LEASE), ANY, raw=True, once=True, group="files",
     ),
     Route(
         "DELETE", "/v1/files/{path}", files.delete, "Delete a file, or a whole subtree.",
-        (Param("recursive", FLAG, "The directory and all below.", False),), (_IF_MATCH, _NOTE), group="files",
+        (Param("recursive", FLAG, "The directory and all below.", False),), (_IF_MATCH, _NOTE), once=True,
+        group="files",
     ),
 )  # fmt: skip
 
@@ -145,11 +146,11 @@ _REVERT: Final[dict[str, Any]] = {
 WRITING: Final = (
     Route(
         "POST", "/v1/txn", writing.txn, "Change several paths at one rev, under guards.",
-        (_DRY,), (_NOTE,), _TXN, group="txn",
+        (_DRY,), (_NOTE,), _TXN, once=True, group="txn",
     ),
     Route(
         "POST", "/v1/revert", writing.revert, "Bring a file or a subtree back to its state at a rev, in one commit.",
-        (_DRY,), (_NOTE,), _REVERT, group="txn",
+        (_DRY,), (_NOTE,), _REVERT, once=True, group="txn",
     ),
 )  # fmt: skip
 

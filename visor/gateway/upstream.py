@@ -10,12 +10,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from visor.aio import Client
 from visor.errors import Denied, Unsupported, VisorError
 from visor.gateway.credential import Credential
-from visor.gateway.problems import NotServed
+from visor.gateway.problems import NotServed, proves_nothing
 
 MOST: Final = 256
 IDLE_SECONDS: Final = 60.0
@@ -24,8 +24,12 @@ MOST_REQUESTS: Final = 128
 CONNECT_SECONDS: Final = 5.0
 ANONYMOUS: Final = "anonymous"
 
-Dial = Callable[[Credential], "Client[bytes]"]
-"""Makes a client that is not connected yet; ValueError for a token that would go out in the clear."""
+
+class Dial(Protocol):
+    """Makes a client that is not connected yet; ValueError for a token that would go out in the clear."""
+
+    def __call__(self, credential: Credential, session: bytes | None = None) -> Client[bytes]:
+        """`session`: the id of the session that its writes belong to; one of its own without it."""
 
 
 class Lent:
@@ -68,7 +72,7 @@ class Upstream:
             await self._connected(key, lent)
             yield lent
         except Denied as error:
-            if error.missing is None:
+            if proves_nothing(error):
                 self._drop(key, lent)  # the token is none any more: who comes with it next is judged anew
             raise
         finally:
