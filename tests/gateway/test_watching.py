@@ -240,9 +240,11 @@ def test_a_shell_waits_for_what_comes_next(http: Caller, client: visor.Client[by
     told = http.get("/v1/watch", params={"glob": "/p/**", "after": rev + 1, "wait": "10ms"}).json()
     assert told["commits"] == []
     assert told["rev"] >= rev + 1
-    threading.Timer(0.01, lambda: client.set("/p/a", b"3")).start()
+    writing = threading.Timer(0.01, lambda: client.set("/p/a", b"3"))
+    writing.start()
     told = http.get("/v1/watch", params={"glob": "/p/**", "after": rev + 1}).json()
     assert told["commits"][0]["changes"][0]["value"] == "3"
+    writing.join()
 
 
 def test_a_stream_survives_a_restart_of_the_registry(tmp_path: Any) -> None:

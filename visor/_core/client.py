@@ -505,16 +505,12 @@ class ClientProtocol(InFlight):
         call.cause = error
         if isinstance(error, OutcomeUnknown) and call.write:
             call.uncertain = True
-        if not self._keeps_id(call):
+        if not _keeps_id(self._settings, call):
             self._drop(call)
         self._delay(call, call.attempt, now)
         call.attempt += 1
         if error.code in MOVING or error.code in LOCAL:
             self._told_to_go(error.code, str(error))
-
-    def _keeps_id(self, call: Call) -> bool:
-        """Whether it goes out again under its old id: it may have happened, or others know it by that id."""
-        return call.uncertain or (call.write and self._settings.keeps_ids)
 
     def _delay(self, item: Call | Feed, attempt: int, now: float) -> None:
         settings = self._settings
@@ -547,7 +543,7 @@ class ClientProtocol(InFlight):
                     self._ask_again(item, now)
             elif item.done:
                 continue
-            elif self._keeps_id(item):  # as a RETRY if it may have happened
+            elif _keeps_id(self._settings, item):  # as a RETRY if it may have happened
                 if self.state == READY:
                     self._send(item)
                 else:
@@ -688,6 +684,11 @@ class ClientProtocol(InFlight):
             return
         self.feeds.discard(feed)
         feed.end(None if code == "cancelled" else self._error(code, text, _first_commit(message[4])))
+
+
+def _keeps_id(settings: Settings, call: Call) -> bool:
+    """Whether a call goes out again under its old id: it may have happened, or others know it by that id."""
+    return call.uncertain or (call.write and settings.keeps_ids)
 
 
 def _first_commit(details: Any) -> Any:

@@ -89,9 +89,10 @@ class NotServed(Exception):
 
 def status_of(error: VisorError) -> int:
     """Return the status of an error of the client."""
-    known = STATUS.get(error.code)
-    if known is not None:
-        return known
+    for kind in type(error).__mro__:  # what the domain refuses is a kind of what the registry does
+        known = STATUS.get(getattr(kind, "code", ""))
+        if known is not None:
+            return known
     if isinstance(error, OutcomeUnknown):
         return 504
     return 409 if isinstance(error, Rejected) else 503
@@ -156,6 +157,7 @@ def _plain(value: Any) -> Any:
 
 def pages() -> dict[str, tuple[int, str, str]]:
     """Return code -> (status, family, words) of all problems that there can be."""
+
     found: dict[str, tuple[int, str, str]] = {}
     todo: list[type[VisorError]] = [Rejected, Unavailable, OutcomeUnknown]
     while todo:

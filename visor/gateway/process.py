@@ -18,6 +18,7 @@ from visor._core.settings import Settings
 from visor._core.token import check as check_token
 from visor.aio import Client
 from visor.codecs import BYTES
+from visor.gateway import manual
 from visor.gateway.application import Gateway
 from visor.gateway.counts import Counts
 from visor.gateway.credential import Credential
@@ -65,6 +66,7 @@ def application(settings: Settings, names: frozenset[str] = frozenset()) -> Gate
     dial = dialler(settings)
     upstream = Upstream(dial, time.monotonic)
     pages = {
+        **manual.pages(ROUTES),
         "/metrics": Page(lambda: counts.text(len(upstream)), "text/plain; version=0.0.4; charset=utf-8"),
         "/healthz": Page(lambda: b"ok\n", "text/plain; charset=utf-8"),
     }

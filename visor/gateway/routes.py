@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from visor.gateway import accept, files, past, reading, watching, writing
+from visor.gateway import (
+    accept,
+    cluster,
+    domain,
+    files,
+    leases,
+    locks,
+    past,
+    reading,
+    watching,
+    writing,
+)
 from visor.gateway.params import AT, FLAG, REV, TEXT, TEXTS, Param, choice, duration, whole
 from visor.gateway.router import Route
 
@@ -179,4 +190,102 @@ WATCHING: Final = (
     ),
 )  # fmt: skip
 
-ROUTES: Final = (*FILES, *READING, *PAST, *WRITING, *WATCHING)
+LEASES: Final = (
+    Route(
+        "POST", "/v1/leases", leases.grant, "Grant a lease: what is attached to it goes when nobody keeps it.",
+        (), (), {"type": "object", "required": ["ttl"], "properties": {"ttl": {}, "id": {"type": "integer"}}},
+        once=True, group="leases",
+    ),
+    Route("GET", "/v1/leases", leases.ls, "List all leases.", (*_ROWS, _AT), forms=_LINES, group="leases"),
+    Route("GET", "/v1/leases/{lease}", leases.show, "Show a lease: its time, and what is attached.", group="leases"),
+    Route("POST", "/v1/leases/{lease}/keepalive", leases.keep, "Give a lease its full time again.", group="leases"),
+    Route("DELETE", "/v1/leases/{lease}", leases.revoke, "End a lease.", (), (_NOTE,), once=True, group="leases"),
+)  # fmt: skip
+
+_LOCKED: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["lease"],
+    "properties": {
+        "lease": {"type": "integer"},
+        "shared": {"type": "boolean"},
+        "wait": {},
+        "value": {"type": "string"},
+    },
+}
+
+LOCKS: Final = (
+    Route("GET", "/v1/locks/{path}", locks.show, "Say who holds a lock, and who waits.", group="locks"),
+    Route(
+        "POST", "/v1/locks/{path}", locks.acquire, "Enter the queue of a lock, and wait for it up to a minute.",
+        (), (), _LOCKED, group="locks",
+    ),
+    Route(
+        "DELETE", "/v1/locks/{path}", locks.release, "Release a lock, or leave its queue.",
+        (
+            Param("lease", REV, "Whose it is.", required=True),
+            Param("fence", REV, "Only if this is its fencing number."),
+            Param("shared", FLAG, "A shared one.", False),
+        ),
+        (_NOTE,), group="locks",
+    ),
+)  # fmt: skip
+
+_EXPECT: Final = Param("expect", whole(1, 99), "It is a problem when fewer members vote.")
+
+CLUSTER: Final = (
+    Route("GET", "/v1/cluster", cluster.members, "List the members of the cluster.", (_STALE,), group="cluster"),
+    Route("GET", "/v1/cluster/health", cluster.health, "Ask every member how it is.", (_EXPECT,), group="cluster"),
+    Route("GET", "/v1/status", cluster.status, "Show what a node tells of itself.", group="cluster"),
+    Route("GET", "/v1/rev", cluster.rev, "Say the latest rev, and where history begins.", (_STALE,), group="cluster"),
+    Route("GET", "/v1/whoami", cluster.whoami, "Say who you are to the registry.", group="cluster"),
+)  # fmt: skip
+
+_HOST: Final = Param("host", TEXT, "Of this host.")
+_OF_APP: Final = Param("app", TEXT, "Of this app.")
+
+DOMAIN: Final = (
+    Route("GET", "/v1/apps", domain.apps, "List the apps.", (_AT,), group="domain"),
+    Route("GET", "/v1/apps/{app}", domain.app, "Show an app with all that belongs to it.", (_AT,), group="domain"),
+    Route("PUT", "/v1/apps/{app}", domain.register_app, "Register an app.", (), (), _OBJECT, group="domain"),
+    Route(
+        "DELETE", "/v1/apps/{app}", domain.unregister_app, "Take an app out.",
+        (Param("cascade", FLAG, "Its running instances, too.", False),), group="domain",
+    ),
+    Route(
+        "PUT", "/v1/apps/{app}/revisions/{revision}", domain.register_revision, "Register a revision.",
+        (), (), _OBJECT, group="domain",
+    ),
+    Route(
+        "PUT", "/v1/apps/{app}/procs/{proc}", domain.register_proc, "Register a process type.",
+        (), (), _OBJECT, group="domain",
+    ),
+    Route(
+        "GET", "/v1/apps/{app}/scale", domain.get_scale, "Count the instances of a group.",
+        (
+            Param("revision", TEXT, "Of this revision.", required=True),
+            Param("proc", TEXT, "Of this process type.", required=True),
+            Param("env", TEXT, "In this environment."), _AT,
+        ),
+        group="domain",
+    ),
+    Route(
+        "POST", "/v1/apps/{app}/scale", domain.scale, "Have so many instances, or so many more or fewer.",
+        (), (), _OBJECT, group="domain",
+    ),
+    Route("GET", "/v1/instances", domain.instances, "List instances.", (_OF_APP, _HOST, _AT), group="domain"),
+    Route("GET", "/v1/instances/{instance}", domain.instance, "Show an instance.", (_AT,), group="domain"),
+    Route("GET", "/v1/tickets", domain.tickets, "List what is to be done.", (_HOST, _AT), group="domain"),
+    Route("GET", "/v1/services", domain.services, "List the services.", (_AT,), group="domain"),
+    Route("GET", "/v1/services/{service}", domain.service, "Show a service and its endpoints.", (_AT,), group="domain"),
+    Route("GET", "/v1/runners", domain.runners, "List the runners.", (_HOST, _AT), group="domain"),
+    Route(
+        "GET", "/v1/events", domain.events, "Follow what happens in the domain.",
+        (
+            Param("from", AT, "The first rev, or after this time; from now on without it."), _OF_APP,
+            Param("type", TEXTS, "Only these types of events."),
+        ),
+        (_LAST,), forms=_EVENTS, group="domain",
+    ),
+)  # fmt: skip
+
+ROUTES: Final = (*FILES, *READING, *PAST, *WRITING, *WATCHING, *LEASES, *LOCKS, *CLUSTER, *DOMAIN)

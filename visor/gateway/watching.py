@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from visor import paths, select
 from visor.aio import Client, Watch
@@ -27,7 +27,6 @@ from visor.gateway.visit import CALL_SECONDS, Answer, Streamed, Visit
 from visor.protocol import verbs
 from visor.protocol.limits import SELECTORS
 from visor.select import Selector
-from visor.values import Commit
 
 MARK_SECONDS: Final = 10.0
 PROGRESS_SECONDS: Final = 4.0
@@ -37,6 +36,20 @@ NAMED: Final = 32
 
 Whose = Mapping[str, tuple[paths.Glob, ...]]
 """Names of selectors, where they have some, and what each matches."""
+
+
+class Source(Protocol):
+    """A watch, of files or of events."""
+
+    @property
+    def rev(self) -> int:
+        """Up to which all was handed out."""
+
+    async def progress(self, *, timeout: float | None = None) -> int:  # noqa: ASYNC109
+        """Ask how far the registry is."""
+
+    async def close(self) -> None:
+        """End it."""
 
 
 async def watch(visit: Visit, client: Client[bytes]) -> Answer | Streamed:
@@ -75,20 +88,20 @@ async def _begin(visit: Visit, client: Client[bytes], what: str | Selector, whos
     resumed = visit.headers.get("last-event-id")
     state = visit["state"] and resumed is None
     if resumed is not None:
-        first = await _resumed(resumed, client) + 1
+        first = await resumed_rev(resumed, client) + 1
     elif state:
         first = await client.rev(timeout=CALL_SECONDS) + 1
     else:
-        first = await _first(visit["from"], client)
+        first = await first_rev(visit["from"], client)
     opened = await client.watch(
         what, first, previous=visit["previous"], keys=not visit["values"], timeout=CALL_SECONDS
     )
-    flow = _Flow(form, client, opened, whose, previous=visit["previous"], values=visit["values"])
-    pieces = flow.pieces(what, first - 1 if state else None)
-    return Streamed(form, pieces, opened.rev, opened.close)
+    begin = (what, first - 1) if state else None
+    flow = _Commits(form, client, opened, visit, whose, begin)
+    return Streamed(form, flow.pieces(), opened.rev, opened.close)
 
 
-async def _resumed(text: str, client: Client[bytes]) -> int:
+async def resumed_rev(text: str, client: Client[bytes]) -> int:
     """Return the rev that was told last; WrongCluster for that of another cluster, FutureRev for none of this one."""
     cluster, rev = sse.read_id(text)
     if cluster != client.cluster:
@@ -99,7 +112,7 @@ async def _resumed(text: str, client: Client[bytes]) -> int:
     return rev
 
 
-async def _first(asked: At | None, client: Client[bytes]) -> int:
+async def first_rev(asked: At | None, client: Client[bytes]) -> int:
     if asked is None:
         return await client.rev(timeout=CALL_SECONDS) + 1
     if asked.time is not None:
@@ -107,31 +120,20 @@ async def _first(asked: At | None, client: Client[bytes]) -> int:
     return max(1, asked.rev or 0)
 
 
-class _Flow:
-    """One stream: what was asked for, and where it is."""
+class Flow:
+    """One stream: where it is, and what it says. `name`: that of its events."""
 
-    def __init__(
-        self,
-        form: str,
-        client: Client[bytes],
-        watch: Watch[bytes],
-        whose: Whose,
-        *,
-        previous: bool,
-        values: bool,
-    ) -> None:
-        self._form, self._client, self._watch, self._whose = form, client, watch, whose
-        self._previous, self._values = previous, values
+    def __init__(self, form: str, client: Client[bytes], watch: Source, *, name: str) -> None:
+        self._form, self._client, self._source, self._name = form, client, watch, name
         self._told = watch.rev
 
-    async def pieces(self, what: str | Selector, state: int | None) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the whole stream, from its first byte to the word of why it ends."""
         try:
             if self._form == accept.EVENTS:
                 yield sse.BEGINNING
-            if state is not None:
-                async for piece in self._state(what, state):
-                    yield piece
+            async for piece in self._before():
+                yield piece
             while True:
                 yield await self._next()
         except ClientClosed:
@@ -140,24 +142,62 @@ class _Flow:
             told = of_error(error)
             yield self._event("ended", {**told, "rev": self._told})
         finally:
-            await self._watch.close()
+            await self._source.close()
+
+    async def _before(self) -> AsyncIterator[bytes]:
+        """Yield what comes before all events."""
+        nothing: tuple[bytes, ...] = ()
+        for piece in nothing:
+            yield piece
 
     async def _next(self) -> bytes:
-        """Return the next commit, or after a while a mark, or a sign of life."""
+        """Return the next event, or after a while a mark, or a sign of life."""
         try:
-            commit = await self._watch.next(timeout=MARK_SECONDS)
+            rev, data = await self._take(MARK_SECONDS)
         except DeadlineExceeded:
             with contextlib.suppress(
                 DeadlineExceeded
             ):  # no leader just now: the watch goes on when there is one
-                await self._watch.progress(timeout=PROGRESS_SECONDS)
-            if self._watch.rev <= self._told:
+                await self._source.progress(timeout=PROGRESS_SECONDS)
+            if self._source.rev <= self._told:
                 return sse.HEARTBEAT if self._form == accept.EVENTS else b"\n"
-            return self._at("mark", {}, self._watch.rev)
-        return self._at("commit", self._commit(commit), commit.rev)
+            return self._at("mark", {}, self._source.rev)
+        return self._at(self._name, data, rev)
 
-    async def _state(self, what: str | Selector, rev: int) -> AsyncIterator[bytes]:
-        """Yield the files at `rev`, page by page: however many there are, no more than a page of them is here."""
+    async def _take(self, seconds: float) -> tuple[int, Document]:
+        """Return the rev of what happens next, and that; DeadlineExceeded when nothing does in time."""
+        raise NotImplementedError
+
+    def _at(self, name: str, data: Document, rev: int) -> bytes:
+        self._told = rev
+        cluster = self._client.cluster or ""
+        return sse.event(self._form, name, {"rev": rev, **data}, sse.id_of(cluster, rev))
+
+    def _event(self, name: str, data: Document) -> bytes:
+        return sse.event(self._form, name, data)
+
+
+class _Commits(Flow):
+    """Commits of files, behind the state that they begin from where that was asked for."""
+
+    def __init__(
+        self,
+        form: str,
+        client: Client[bytes],
+        watch: Watch[bytes],
+        visit: Visit,
+        whose: Whose,
+        state: tuple[str | Selector, int] | None,
+    ) -> None:
+        super().__init__(form, client, watch, name="commit")
+        self._watch, self._whose, self._begin = watch, whose, state
+        self._previous, self._values = visit["previous"], visit["values"]
+
+    async def _before(self) -> AsyncIterator[bytes]:
+        """Yield the files at a rev, page by page: however many there are, no more than a page of them is here."""
+        if self._begin is None:
+            return
+        what, rev = self._begin
         selector, relative = self._client.channel.root.selector(what), self._client.channel.root.relative
         options, mark = {} if self._values else {"keys": True}, None
         while True:
@@ -170,10 +210,11 @@ class _Flow:
                 return
             yield self._event("state", data)
 
-    def _commit(self, commit: Commit[bytes]) -> Document:
+    async def _take(self, seconds: float) -> tuple[int, Document]:
+        commit = await self._watch.next(timeout=seconds)
         told = commit_of(commit, self._previous)
         told["changes"] = [self._owned(change) for change in told["changes"]]
-        return told
+        return commit.rev, told
 
     def _owned(self, row: Document) -> Document:
         """Say by which names a file was asked for."""
@@ -183,14 +224,6 @@ class _Flow:
             name for name, globs in self._whose.items() if any(glob.matches(row["path"]) for glob in globs)
         ]
         return {**row, "for": named}
-
-    def _at(self, name: str, data: Document, rev: int) -> bytes:
-        self._told = rev
-        cluster = self._client.cluster or ""
-        return sse.event(self._form, name, {"rev": rev, **data}, sse.id_of(cluster, rev))
-
-    def _event(self, name: str, data: Document) -> bytes:
-        return sse.event(self._form, name, data)
 
 
 async def _poll(visit: Visit, client: Client[bytes], what: str | Selector) -> Answer:

@@ -1,0 +1,41 @@
+"""`/v1/cluster`, `/v1/status`, `/v1/rev`, `/v1/whoami`: the registry itself, and who the caller is to it."""
+
+from __future__ import annotations
+
+from visor.aio import Client
+from visor.cli.cluster import head, member_shape, survey_shape
+from visor.gateway.documents import time_of
+from visor.gateway.visit import CALL_SECONDS, Answer, Visit
+
+
+async def members(visit: Visit, client: Client[bytes]) -> Answer:
+    """GET: who belongs to it, as the leader knows."""
+    found = await client.admin.members(stale=visit.stale, timeout=CALL_SECONDS)
+    return Answer({**head(found), "members": [member_shape(one) for one in found.members]}, rev=found.rev)
+
+
+async def health(visit: Visit, client: Client[bytes]) -> Answer:
+    """GET: every member asked by itself, and what is wrong, in words."""
+    survey = await client.admin.survey()
+    return Answer(survey_shape(survey.expecting(visit["expect"])))
+
+
+async def status(visit: Visit, client: Client[bytes]) -> Answer:
+    """GET: what the node tells of itself that this gateway is connected to."""
+    found = await client.status(timeout=CALL_SECONDS)
+    return Answer(dict(found.told), rev=found.rev)
+
+
+async def rev(visit: Visit, client: Client[bytes]) -> Answer:
+    """GET: the latest rev, the floor of history, and the time of the latest commit."""
+    horizon = await client.horizon(stale=visit.stale, timeout=CALL_SECONDS)
+    told = {"rev": horizon.rev, "floor": horizon.floor, "time": time_of(horizon.time)}
+    return Answer(told, rev=horizon.rev)
+
+
+async def whoami(visit: Visit, client: Client[bytes]) -> Answer:
+    """GET: who the caller is to the registry, and what it may do."""
+    who = await client.auth.whoami(timeout=CALL_SECONDS)
+    expires = None if who.expires is None else time_of(who.expires)
+    grants = [str(grant) for grant in who.grants]
+    return Answer({"user": who.user, "expires": expires, "roles": list(who.roles), "grants": grants})
