@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
+from visor.paths import sort_key
 from visor.protocol.verbs import W_PREVIOUS
 from visord.state.reads.log import candidates
 from visord.state.reads.scan import visit
@@ -69,16 +70,15 @@ class Slice(NamedTuple):
     """Bytes that are kept for this slice alone."""
 
 
-class FilePage(NamedTuple):
-    """Files for one STATE message."""
+class Rows(NamedTuple):
+    """Some files as rows of a STATE message."""
 
-    payload: Payload
-    """What follows the watch in the message: rev, rows, last."""
+    pieces: Payload
+    number: int
+    """How many rows."""
     next: str | None
-    """The path behind which to go on; None after the last page."""
+    """The path behind which to go on; None after the last file."""
     cost: int
-    copied: int
-    """Bytes that are kept for this page alone."""
 
 
 def read_commits(
@@ -165,7 +165,7 @@ def _look(
     """Look at some more files of a commit; return what that cost, too."""
     _, shape, kinds = subscription.key
     selector, rev = subscription.selector, partial.rev
-    matches, price = selector.matches, _price(selector)
+    matches, price = selector.matches, price_of(selector)
     found = array("I")
     looked, size, cost = partial.looked, partial.size, 0
     while looked < len(files) and cost < WITHIN:
@@ -210,7 +210,7 @@ def _dear(selector: Selector) -> bool:
     return selector.several is not None or any(glob.rest is not None for glob in selector.globs)
 
 
-def _price(selector: Selector) -> Callable[[str], int]:
+def price_of(selector: Selector) -> Callable[[str], int]:
     """Return what looking at a path costs."""
     return selector.weigh if _dear(selector) else _plain
 
@@ -225,7 +225,7 @@ def _matching(
     """Add the changes at `rev` that are wanted; return what that cost."""
     _, shape, kinds = subscription.key
     selector, previous = subscription.selector, bool(shape & W_PREVIOUS)
-    matches, price = selector.matches, _price(selector)
+    matches, price = selector.matches, price_of(selector)
     cost = 0
     for file in files:
         path = file.path
@@ -243,33 +243,43 @@ def _heading(store: Store, rev: int) -> tuple[int, int, str, str | None]:
     return rev, history.time(rev), history.actors[rev - history.base - 1], history.notes.get(rev)
 
 
-def read_files(store: Store, encoder: Encoder, subscription: Subscription, limit: int) -> FilePage:
-    """Read a page of the files at the rev before the subscription's start, behind the path `page`.
+def read_files(
+    store: Store, encoder: Encoder, subscription: Subscription, behind: str, limit: int, until: str | None
+) -> Rows:
+    """Read some files at the rev before the subscription's start, behind the path `behind` ("": from the first on).
 
-    A page ends after the row that makes it larger than `limit` bytes; it may hold no row at all.
+    They end after the row that makes them larger than `limit` bytes; it may be no row at all. They end with `until`
+    where they are then of about that size, too.
     """
     selector, shape = subscription.selector, subscription.key[1]
-    rev, matches, price = subscription.start - 1, selector.matches, _price(selector)
+    rev, matches, price = subscription.start - 1, selector.matches, price_of(selector)
     rows: list[list[bytes]] = []
     size = work = 0
-    behind = None
-    entries = visit(store, selector, rev, subscription.page or None)
+    most, search, end = limit, SEARCH, None
+    if until is not None:
+        most, search, end = 2 * limit, 2 * SEARCH, sort_key(until)
+    following = None
+    entries = visit(store, selector, rev, behind or None)
     for path, version in entries:
+        if end is not None and sort_key(path) > end:
+            if size >= limit // 4 or work >= SEARCH // 4:
+                return _rows(rows, until, work, size)
+            # Too little is left: they go on to where others would end.
+            most, search, end = limit, SEARCH, None
         work += price(path)
         if version is not None and matches(path):
             row = encoder.row_pieces(path, store.filled(path, version), shape)
             rows.append(row)
             size += sum(map(len, row))
-        if work >= SEARCH or size >= limit:
-            behind = path
+        if work >= search or size >= most:
+            following = path
             break
-    if behind is not None and next(entries, None) is None:
-        behind = None
+    if following is not None and next(entries, None) is None:
+        following = None
+    return _rows(rows, following, work, size)
+
+
+def _rows(rows: list[list[bytes]], following: str | None, work: int, size: int) -> Rows:
     gathering = Gathering()
-    gathering.add((encoder.integer(rev), array_header(len(rows)), *chain.from_iterable(rows)))
-    gathering.add((_BOOLEAN[behind is None],))
-    payload = gathering.done()
-    return FilePage(payload, behind, work + size // UNIT_BYTES, gathering.copied)
-
-
-_BOOLEAN: Final = (b"\xc2", b"\xc3")
+    gathering.add(chain.from_iterable(rows))
+    return Rows(gathering.done(), len(rows), following, work + size // UNIT_BYTES)

@@ -31,10 +31,11 @@ from visord.state.refusal import POSITIVE, Refusal, bad_request, compacted, hist
 from visord.state.selector import Selector, parse, raw_of
 from visord.state.store import Store
 from visord.waiting import Waiting
-from visord.watch.history import read_commits, read_files
+from visord.watch.history import read_commits
 from visord.watch.live import MESSAGE_BYTES, QUIET_SECONDS, SHARED_BYTES, Live
 from visord.watch.load import Load
 from visord.watch.messages import SHAPE, Encoder, Payload
+from visord.watch.packed_state import PackedState
 from visord.watch.recent import Recent
 from visord.watch.subscription import (
     AHEAD,
@@ -104,6 +105,7 @@ class Hub:
         "_together",
         "ended",
         "load",
+        "packed",
         "rev",
         "store",
     )
@@ -138,6 +140,8 @@ class Hub:
         """Those of all watches: each costs about what a watch costs."""
         self._now = 0.0
         self._recent = Recent()
+        self.packed = PackedState()
+        """Files of W_STATE, as they were packed for others."""
         self._together: Subscription | None = None
         """The watch that has pieces of a large message that is not whole: it is served before all others."""
 
@@ -507,17 +511,11 @@ class Hub:
 
     def _send_files(self, subscription: Subscription) -> int:
         limit = min(MESSAGE_BYTES, max(subscription.room, subscription.window >> 2))
-        key = (subscription.key, subscription.start, subscription.page, limit)
-        read = self._recent.files.get(key)
-        cost = 0
-        if read is None:
-            read = self._recent.files[key] = read_files(self.store, self._encoder, subscription, limit)
-            cost = read.cost
-            self._recent.keep(read.copied)
+        read = self.packed.page(self.store, self._encoder, subscription, limit)
         head = self._encoder.head(verbs.STATE, 5, subscription.watch)
-        cost += self._send(subscription, head, read.payload)
+        head += self._encoder.integer(subscription.start - 1)
         subscription.page = read.next
-        return cost
+        return read.cost + self._send(subscription, head, read.payload)
 
     def _send(self, subscription: Subscription, head: bytes, payload: Payload) -> int:
         """Send a message; return the units that it cost."""
