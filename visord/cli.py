@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import importlib.util
 import os
 import sys
 import tempfile
@@ -36,6 +37,7 @@ from visord.settings import Settings
 from visord.storage import collector
 from visord.storage.errors import IdentityError, LockedError
 
+DEV_CONSOLE = "127.0.0.1:8048"
 SWITCH_SECONDS = 0.0001
 M_MMAP_THRESHOLD = -3
 MAPPED_BYTES = 1 << 20
@@ -52,11 +54,21 @@ def main() -> None:
     "--listen", metavar="HOST:PORT", help="Where clients connect [127.0.0.1:8046; port 0 picks one]."
 )
 @click.option("--unix", metavar="PATH", help="Also listen on this Unix socket.")
+@click.option(
+    "--console",
+    metavar="HOST:PORT",
+    help="Serve HTTP there, too [127.0.0.1:8048, where --listen is not given; '' for nowhere].",
+)
 @click.option("--data-dir", metavar="DIR", help="Keep the data here [a temporary folder, removed at exit].")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
-def dev(listen: str | None, unix: str | None, data_dir: str | None, log_level: str) -> None:
+def dev(
+    listen: str | None, unix: str | None, console: str | None, data_dir: str | None, log_level: str
+) -> None:
     """Run one node with no configuration, in which everybody may do everything: on loopback only."""
+    if console is None and listen is None and _has_gateway():
+        console = DEV_CONSOLE
     flags: dict[str, Any] = {"listen.client": listen, "listen.unix": unix, "node.data_dir": data_dir}
+    flags["listen.console"] = console or None
     # A development node starts in an eye-blink: less log is written in advance.
     flags |= {
         "storage.log_chunk_bytes": 1 << 20,
@@ -75,6 +87,11 @@ def dev(listen: str | None, unix: str | None, data_dir: str | None, log_level: s
         return
     with tempfile.TemporaryDirectory(prefix="visord-dev-") as folder:
         _run(settings, Path(folder))
+
+
+def _has_gateway() -> bool:
+    """Tell whether what the console runs on is installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("uvicorn", "httptools"))
 
 
 def _where(function: Callable[..., None]) -> Callable[..., None]:
@@ -391,10 +408,14 @@ def _run(settings: Settings, data_dir: Path, start: Start | None = None) -> None
         click.echo(f"visord ready on {address}")
         sys.stdout.flush()
 
+    def console(url: str) -> None:
+        click.echo(f"console on {url}")
+        sys.stdout.flush()
+
     with _exit_codes(data_dir):
         _tune_interpreter()
         _tune_allocator()
-        _runner()(serve(settings, data_dir, ready, start, whose))
+        _runner()(serve(settings, data_dir, ready, start, whose, console))
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from visord.audit import recorded
 from visord.audit.auditor import Auditor
 from visord.audit.book import ChainBounds
 from visord.authority.new_root import NewRoot
+from visord.console import Console
 from visord.ending import end
 from visord.environment import Environment
 from visord.exits import StartRefusedError, refused
@@ -81,8 +82,16 @@ BACKLOG = 1024
 class Server:
     """One node and its listening sockets. Use `start`, then `stop`; both on the running loop."""
 
-    def __init__(self, settings: Settings, data_dir: Path, start: Start | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        data_dir: Path,
+        start: Start | None = None,
+        tell_console: Callable[[str], None] = lambda url: None,
+    ) -> None:
         self._settings = settings
+        self.tell_console = tell_console
+        """Called with the URL of the console when it listens."""
         self._start = start
         """What the operator said of the cluster; None: this node is alone and opens no port for members."""
         self._peers: TcpPeers | None = None
@@ -93,6 +102,8 @@ class Server:
         self._factory = ListenerFactory(None, lambda: 0.0)
         """What stands between the sockets of clients and HTTP and what serves them; see `start`."""
         self._servers: list[asyncio.AbstractServer] = []
+        self.console: Console | None = None
+        """The registry over HTTP, beside the node; None without `listen.console`."""
         self._unix: tuple[int, int] | None = None
         """Which file is the Unix socket's."""
         self._stopped = asyncio.Event()
@@ -361,9 +372,25 @@ class Server:
             self._servers.append(
                 await loop.create_unix_server(door.make_unix, sock=self._bind_unix(path), backlog=BACKLOG)
             )
+        if listen.console is not None:
+            await self._listen_console(door, listen)
         make = self._factory.around(door.make_tcp)
         server = await loop.create_server(make, sock=listening, backlog=room.backlog)
         self._servers.append(server)
+
+    async def _listen_console(self, door: Door, listen: ListenSettings) -> None:
+        """Listen for the gateway beside this node, which `_serve` starts."""
+        address = listen.console or ""
+        if listen.tls_cert is None and not addresses.is_loopback(addresses.split(address)[0]):
+            raise StartRefusedError(
+                f"listen.console is {address}: tokens would be said there in the clear; set listen.tls_cert and "
+                "tls_key, or listen on loopback, behind something that speaks TLS",
+                passes=False,
+            )
+        console = self.console = Console(listen, self.tell_console)
+        bound = unix_socket.bind(console.path, 0o600)
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_unix_server(door.make_console, sock=bound, backlog=BACKLOG))
 
     def _new_root(self, node: Node) -> NewRoot:
         environment, engine = node.environment, node.engine
@@ -547,12 +574,15 @@ async def serve(
     ready: Callable[[str], None],
     start: Start | None = None,
     whose: Whose | None = None,
+    tell_console: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Run a server until SIGTERM or SIGINT; `ready(address)` is called when it accepts clients.
 
+    `tell_console(url)` is, when the console does that is kept running beside it (`listen.console`).
+
     SIGUSR1 makes a checkpoint now. `whose` learns what lines of the log say of the node. Raises what made it fail.
     """
-    server = Server(settings, data_dir, start)
+    server = Server(settings, data_dir, start, tell_console)
     if whose is not None:
         whose.use(server.whose)
     loop = asyncio.get_running_loop()
@@ -588,8 +618,14 @@ async def _serve(server: Server, loop: asyncio.AbstractEventLoop, ready: Callabl
     ready(server.address)
     notifier = Notifier(os.environ, loop, lambda: summary(node))
     notifier.ready()
+    if server.console is not None:
+        server.console.start()
     await server.wait()
     notifier.stopping()
+    if server.console is not None:
+        server.console.leave()
     await server.stop()
+    if server.console is not None:
+        await server.console.close()
     if server.failure is not None:
         raise server.failure

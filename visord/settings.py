@@ -80,6 +80,11 @@ class ListenSettings(Section):
     http_insecure: bool = False
     """Allow an address other than loopback for `http`: it tells paths, names and addresses to anybody who asks. Not
     needed where `tls_client_cert` is required."""
+    console: Address | None = None
+    """HOST:PORT of the registry over HTTP: a `visor gateway` that is started and kept running beside this node; none by
+    default. With `tls_cert` it speaks TLS, too; without, it listens on loopback only."""
+    console_names: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Host names by which `console` is asked for, besides numbers and localhost."""
     unix: Path | None = None
     """Path of a Unix socket, besides TCP."""
     unix_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "0660"

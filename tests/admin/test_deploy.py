@@ -167,7 +167,7 @@ def test_every_dependency_is_pinned_by_its_hash() -> None:
     text = (DEPLOY / "constraints.txt").read_text()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
-    wanted = [*project["project"]["dependencies"], *extras["cli"], *extras["server"]]
+    wanted = [*project["project"]["dependencies"], *extras["cli"], *extras["server"], *extras["gateway"]]
     wanted += project["build-system"]["requires"]
     names = {re.split(r"[^A-Za-z0-9_.-]", line)[0].lower() for line in wanted} - {"visor-registry"}
     entries = [one for one in text.replace("\\\n", "").splitlines() if one and not one.startswith("#")]

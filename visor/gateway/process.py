@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -118,6 +120,12 @@ def bind(listening: Listening) -> socket.socket:
     return made
 
 
+def _wait_for_end(serving: Serving) -> None:
+    while os.read(0, 4096):
+        continue
+    serving.should_exit = True
+
+
 def server(settings: Settings, listening: Listening, ready: Callable[[str], None]) -> Serving:
     """Return the server of a gateway; `ready` is told where it listens."""
     gateway = application(settings, listening.names)
@@ -141,11 +149,16 @@ def server(settings: Settings, listening: Listening, ready: Callable[[str], None
     return Serving(config, gateway, ready)
 
 
-def run(settings: Settings, listening: Listening, ready: Callable[[str], None]) -> None:
-    """Serve until a signal ends it."""
+def run(
+    settings: Settings, listening: Listening, ready: Callable[[str], None], *, until_eof: bool = False
+) -> None:
+    """Serve until a signal ends it, or with `until_eof` the end of standard input: so does whoever has started it."""
     bound = bind(listening)
+    serving = server(settings, listening, ready)
+    if until_eof:
+        threading.Thread(target=_wait_for_end, args=(serving,), daemon=True).start()
     try:
-        server(settings, listening, ready).run(sockets=[bound])
+        serving.run(sockets=[bound])
     finally:
         bound.close()
         if listening.unix is not None:

@@ -19,6 +19,10 @@ from visord.serving.places import Places
 from visord.serving.secure_transport import ListenerFactory
 
 UNIX_CONNECTIONS: Final = 64
+CONSOLE_CONNECTIONS: Final = 512
+CONSOLE: Final = "console"
+"""Whose the connections of the gateway beside this node are: nobody's that the system knows. Each says a token, or is
+anonymous, though the process at the other end is of this node's own user."""
 LOOK_SECONDS: Final = 2.0
 """Between two looks at the memory of this process."""
 IDLE_LOOKS: Final = 5
@@ -54,6 +58,7 @@ class Door:
         self._credentials = factory.credentials
         self.tcp: Places[Connection] = Places(total, each)
         self.unix: Places[Connection] = Places(UNIX_CONNECTIONS, UNIX_CONNECTIONS)
+        self.console: Places[Connection] = Places(CONSOLE_CONNECTIONS, CONSOLE_CONNECTIONS)
         backend.shares.places = self.tcp
         if self._credentials is not None:
             self._credentials.is_revoked = backend.authorization.is_revoked
@@ -97,12 +102,17 @@ class Door:
         """Return the protocol of a new connection to the Unix socket."""
         return Connection(self._backend, self._limits, self.unix, self._complain)
 
+    def make_console(self) -> Connection:
+        """Return the protocol of a new connection of the gateway beside this node."""
+        return Connection(self._backend, self._limits, self.console, self._complain, CONSOLE)
+
     def __iter__(self) -> Iterator[Connection]:
         yield from self.tcp
         yield from self.unix
+        yield from self.console
 
     def __len__(self) -> int:
-        return len(self.tcp) + len(self.unix)
+        return len(self.tcp) + len(self.unix) + len(self.console)
 
     def close(self) -> None:
         """Look no more."""

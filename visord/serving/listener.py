@@ -36,6 +36,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_complain",
         "_gone",
+        "_owner",
         "_places",
         "_timer",
         "_transport",
@@ -55,8 +56,10 @@ class Connection(asyncio.Protocol):
         limits: Limits,
         places: Places[Connection],
         complain: Callable[[str, str], None],
+        owner: str | None = None,
     ) -> None:
         self._places = places
+        self._owner = owner
         self._complain = complain
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -71,7 +74,7 @@ class Connection(asyncio.Protocol):
         _keep_alive(transport.get_extra_info("socket"))
         self.write = self._transport.write
         self.conversation.peer = _name(transport.get_extra_info("peername"))
-        self.conversation.owner = owner_of(transport)
+        self.conversation.owner = self._owner or owner_of(transport)
         self._set_timer(HELLO_SECONDS, self._expect_hello)
         victim = self._places.enter(self, self.conversation.owner)
         if victim is not None:

@@ -25,6 +25,7 @@ _LOCAL = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
 @click.option("--host", "names", multiple=True, metavar="NAME", help="A host name that it is asked for by.")
 @click.option("--tls-cert", metavar="FILE", help="Speak TLS, with this certificate (and its chain).")
 @click.option("--tls-key", metavar="FILE", help="Its key.")
+@click.option("--until-eof", is_flag=True, hidden=True, help="End when standard input does.")
 @click.option("--behind-proxy", is_flag=True, help="Others reach it within TLS, which a proxy ends.")
 def gateway_command(
     settings: Settings,
@@ -34,6 +35,7 @@ def gateway_command(
     tls_cert: str | None,
     tls_key: str | None,
     behind_proxy: bool,
+    until_eof: bool,
 ) -> None:
     """Serve the registry over HTTP: files, history, watches, and more, below /v1; /docs tells.
 
@@ -71,7 +73,7 @@ def gateway_command(
         output.flush()
 
     try:
-        run(known, listening, ready)
+        run(known, listening, ready, until_eof=until_eof)
     except OSError as error:
         raise Problem(f"cannot listen on {unix or f'{host}:{port}'}: {error.strerror or error}") from None
 
