@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import inspect
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import echo, node, table
+from benchmarks.disturbance import Disturbance
 from benchmarks.figures import Row, rate
 from benchmarks.node import Setting
 
@@ -71,7 +73,8 @@ def main() -> int:
     print(table.described(machine), table.heading(), sep="\n\n", flush=True)
     setting = Setting(options.seconds, options.quick, shlex.split(options.node), options.data_dir)
     rows: list[dict[str, Any]] = []
-    failed = [name for name in names if not _measure(name, setting, rows)]
+    with options.disturb.running() if options.disturb else contextlib.nullcontext():
+        failed = [name for name in names if not _measure(name, setting, rows)]
     if options.json:
         options.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
     return 1 if failed else 0
@@ -114,6 +117,12 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--node", default="", metavar="COMMAND", help="how to start a node; {data} is its data directory"
+    )
+    parser.add_argument(
+        "--disturb",
+        type=Disturbance.parse,
+        metavar="BUSY/EVERY[/fair]",
+        help="take all processors for so many ms of every so many, see `benchmarks/disturbance.py`",
     )
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in BENCHMARKS and name not in ("list", "all")]
