@@ -183,10 +183,10 @@ class Node:
         """Put together what answers, around what was opened."""
         engine, send, loop, storage = self.engine, self.send, self._loop, self._settings.storage
         turns = Turns(loop.call_soon, self.environment.stopwatch)
-        self.pages = PackedPages(self.store)
         self.cold_reads = ColdReads(self.store, self.environment.reading)
         self.shares = shares_of(self._settings.listen, turns)
         self.hub = Hub(self.store, limits)
+        self.pages = PackedPages(self.store, self.hub.packed)
         self.pump = Pump(self.hub, loop.call_soon, self.environment.stopwatch)
         self.maintenance = Maintenance(self, storage, loop)
         # Leaders may still answer what this node asked before it was killed: its numbers must not be met again.

@@ -22,6 +22,7 @@ from visord.serving.turns import Turns
 from visord.state.command import encode as command
 from visord.state.machine import Machine
 from visord.storage.worker import Inline
+from visord.watch.packed_files import PackedFiles
 
 
 class Node:
@@ -36,7 +37,7 @@ class Node:
         self.authorization = Authorization(machine, lambda: 0)
         self.reporting = Reporting(Silent)
         self.passwords = Passwords(self.clock)
-        self.pages = PackedPages(self.store)
+        self.pages = PackedPages(self.store, PackedFiles())
         self.cold_reads = ColdReads(self.store, Inline())
         self.soon: deque[Callable[[], None]] = deque()
         self.now = 0.0

@@ -17,6 +17,8 @@ from visord.serving.packed_pages import PackedPages
 from visord.state.machine import Machine
 from visord.state.query import answer
 from visord.state.refusal import Refusal
+from visord.watch import packed_files
+from visord.watch.packed_files import PackedFiles
 
 
 def told(pages: PackedPages, message: list[Any]) -> Any:
@@ -24,7 +26,7 @@ def told(pages: PackedPages, message: list[Any]) -> Any:
     found = pages.answer(message)
     if found is None or isinstance(found, Refusal):
         return found
-    (read,) = Decoder(limits.DEFAULT.frame).feed(b"".join(found))
+    (read,) = Decoder(limits.DEFAULT.frame).feed(found[0] + b"".join(found[1]))
     assert read[:2] == [verbs.OK, message[1]]
     return read[2]
 
@@ -49,7 +51,7 @@ APPS = [verbs.SCAN, 9, [verbs.SEL_TREE, "/apps"]]
 
 
 def test_what_nothing_has_changed_is_sent_again_with_the_rev_of_now(driven: Driven) -> None:
-    pages = PackedPages(driven.store)
+    pages = PackedPages(driven.store, PackedFiles())
     first = told(pages, APPS)
     driven.set("/other/x", b"2")
     again = told(pages, APPS)
@@ -57,11 +59,58 @@ def test_what_nothing_has_changed_is_sent_again_with_the_rev_of_now(driven: Driv
     assert again == [driven.store.rev, *first[1:]] and again[0] > first[0]
     driven.set("/apps/a07", b"2")
     changed = told(pages, APPS)
-    assert pages.made == 2 and changed == plain(answer(driven.store, APPS))
+    assert changed == plain(answer(driven.store, APPS))
+
+
+def test_of_a_list_in_which_one_file_changes_little_is_read_anew(driven: Driven) -> None:
+    for number in range(2000):
+        driven.set(f"/apps/b{number:04}", bytes(100))
+    files = PackedFiles()
+    pages = PackedPages(driven.store, files)
+    driven.set("/apps/b0007", b"2")
+    told(pages, APPS)
+    driven.set("/apps/b0008", b"2")
+    assert told(pages, APPS) == plain(answer(driven.store, APPS))
+    made = files.made
+    assert made > 20
+    for number in (9, 1999, 9):
+        driven.set(f"/apps/b{number:04}", b"3")
+        assert told(pages, APPS) == plain(answer(driven.store, APPS))
+    assert (files.made, pages.made) == (made + 3, 1)
+
+
+def test_the_pages_behind_the_first_are_there_too(driven: Driven) -> None:
+    for number in range(6000):
+        driven.set(f"/apps/b{number:04}", bytes(100))
+    pages = PackedPages(driven.store, PackedFiles())
+    for turn in range(3):
+        driven.set("/apps/b0007", b"2")
+        message, rows, cursor, ordinary = APPS, [], "", 0
+        while cursor is not None:
+            found = told(pages, message)
+            if found is None:
+                ordinary += 1
+                found = plain(answer(driven.store, message))
+            rev, more, cursor, _ = found
+            rows += more
+            message = [*APPS, rev, 0, cursor]
+        assert rows == plain(every(driven, rev))
+        assert turn < 2 or not ordinary
+
+
+def every(driven: Driven, rev: int) -> list[Any]:
+    """Return all rows of APPS at a rev."""
+    found = []
+    cursor = None
+    while True:
+        _, rows, cursor, _ = answer(driven.store, [*APPS, rev, 0, cursor])
+        found += rows
+        if cursor is None:
+            return found
 
 
 def test_what_was_deleted_is_told_by_no_page(driven: Driven) -> None:
-    pages = PackedPages(driven.store)
+    pages = PackedPages(driven.store, PackedFiles())
     told(pages, APPS)
     driven.delete("/apps", True)
     assert told(pages, APPS) == [driven.store.rev, [], None, None]
@@ -70,7 +119,7 @@ def test_what_was_deleted_is_told_by_no_page(driven: Driven) -> None:
 
 
 def test_the_past_and_what_is_strange_go_the_ordinary_way(driven: Driven) -> None:
-    pages = PackedPages(driven.store)
+    pages = PackedPages(driven.store, PackedFiles())
     assert told(pages, [*APPS, driven.store.rev]) is None
     assert told(pages, [*APPS, None, 0, "x" * packed_pages.KEY_BYTES]) is None
     assert told(pages, [*APPS, None, 0, 1 << 70]) is None
@@ -82,16 +131,16 @@ def test_the_past_and_what_is_strange_go_the_ordinary_way(driven: Driven) -> Non
 
 def test_nothing_of_a_value_that_was_redacted_is_kept(driven: Driven) -> None:
     driven.set("/apps/a01", b"the secret")
-    pages = PackedPages(driven.store)
+    pages = PackedPages(driven.store, PackedFiles())
     assert b"the secret" in encode(told(pages, APPS))
     done = driven.write(verbs.REDACT, "/apps/a01", 1, None, "why")
     assert not isinstance(done, Refusal)
     assert b"the secret" not in encode(told(pages, APPS))
-    assert b"the secret" not in b"".join(page.tail for page in pages._pages.values())
+    assert b"the secret" not in b"".join(b"".join(page.pieces) for page in pages._pages.values())
 
 
 def test_another_state_takes_all_pages_along(driven: Driven) -> None:
-    pages = PackedPages(driven.store)
+    pages = PackedPages(driven.store, PackedFiles())
     told(pages, APPS)
     other = Driven()
     for number in range(60):
@@ -101,16 +150,16 @@ def test_another_state_takes_all_pages_along(driven: Driven) -> None:
 
 
 def test_they_are_bounded(driven: Driven) -> None:
-    pages = PackedPages(driven.store, most=8192)
+    pages = PackedPages(driven.store, PackedFiles(), most=8192)
     for limit in range(20, 40):
         told(pages, [*APPS, None, 0, None, limit])
         assert 0 < pages.bytes <= 8192
     assert len(pages._pages) < 20
-    pages = PackedPages(driven.store)
+    pages = PackedPages(driven.store, PackedFiles())
     told(pages, [*APPS, None, 0, None, packed_pages.LEAST_ROWS - 1])
     assert pages.bytes == 0  # too short to be worth it
     large = Machine()
-    assert told(PackedPages(large.store), APPS)[1] == []
+    assert told(PackedPages(large.store, PackedFiles()), APPS)[1] == []
 
 
 NAMES = st.sampled_from([f"/{top}/{name}" for top in ("a", "b") for name in ("x", "y/z", "y/w", "v")])
@@ -141,13 +190,19 @@ READS = st.sampled_from(
 @given(st.lists(st.one_of(WRITES, READS), max_size=40))
 def test_it_is_as_if_each_was_read_anew(steps: list[Any]) -> None:
     driven = Driven()
-    pages = PackedPages(driven.store)
+    pages = PackedPages(driven.store, PackedFiles())
     least, packed_pages.LEAST_ROWS = packed_pages.LEAST_ROWS, 0  # type: ignore[misc]
+    before = packed_files.CHUNK_BYTES, packed_files.LEAST_BYTES
+    packed_files.CHUNK_BYTES, packed_files.LEAST_BYTES = 20, 0  # type: ignore[misc]
     try:
         for step in steps:
             if type(step) is tuple:
                 getattr(driven, step[0])(*step[1:])
             else:
                 assert told(pages, step) == plain(answer(driven.store, step))
+                named = [*step[:3], max(driven.store.floor, driven.store.rev - 1), *step[4:]]
+                past = told(pages, named)
+                assert past is None or past == plain(answer(driven.store, named))
     finally:
         packed_pages.LEAST_ROWS = least  # type: ignore[misc]
+        packed_files.CHUNK_BYTES, packed_files.LEAST_BYTES = before  # type: ignore[misc]

@@ -206,11 +206,9 @@ def _shares(node: Node) -> Iterator[Row]:
     yield _count("history_waits", "How often a read of the past waited for the disk.", cold.waited)
     yield _count("history_unreadable", "How often a part of history could not be read.", kept.unreadable)
     packed = node.hub.packed
-    yield _count(
-        "watch_chunks_found", "Chunks of files for watches that were sent as they were packed.", packed.found
-    )
-    yield _count("watch_chunks_made", "Chunks of files for watches that were read and packed.", packed.made)
-    yield _gauge("watch_chunks_bytes", "Bytes of packed chunks that are kept for watches.", packed.bytes)
+    yield _count("chunks_found", "Chunks of files that were sent as they were packed.", packed.found)
+    yield _count("chunks_made", "Chunks of files that were read and packed.", packed.made)
+    yield _gauge("chunks_bytes", "Bytes of packed chunks of files that are kept.", packed.bytes)
     yield _count("turns_waited", "How often a conversation had to wait for its turn.", shares.turns.queued)
     yield _gauge("turns_waiting", "Conversations that wait for a turn now.", shares.turns.waiting)
 

@@ -10,6 +10,9 @@ still hold is the tree's to say: each directory knows the last rev that changed 
 changes values without a rev, and another state may take the place of this one: then all pages go. Who may read what
 is judged before, for each request; the pages belong to nobody.
 
+A page of SCAN that does not hold any more is put together from chunks of files (`watch.packed_files`), of which only
+those are read anew in which something has changed; so are the pages behind it, which are asked for at its rev.
+
 Bounded in bytes; the page that was asked for longest ago goes first.
 """
 
@@ -23,9 +26,13 @@ import msgpack
 from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visord.state.query import answer
+from visord.state.reads.page import BUDGET
 from visord.state.refusal import Refusal
 from visord.state.selector import Selector, parse
 from visord.state.store import Store
+from visord.watch.large import Gathering
+from visord.watch.messages import Encoder, Payload, array_header
+from visord.watch.packed_files import Most, PackedFiles
 
 MOST_BYTES: Final = 32 << 20
 """Of all pages."""
@@ -37,6 +44,10 @@ OVERHEAD: Final = 512
 """Bytes that a page takes beside what it tells, about."""
 PAGED: Final = frozenset((verbs.SCAN, verbs.LIST))
 AT: Final = 3
+DEFAULTS: Final[list[Any]] = [0, None, 0, {}]
+"""Of what follows the rev: mode, cursor, limit, options."""
+WIDTH: Final = 4
+"""Fields of the answer to SCAN."""
 TOP: Final = "/"
 
 
@@ -47,15 +58,18 @@ class _Page(NamedTuple):
     """Nothing in it lies above."""
     width: int
     """Fields of the answer, the rev among them."""
-    tail: bytes
+    pieces: Payload
     """All of them behind the rev, packed."""
+    size: int
 
 
 class PackedPages:
-    """See the module. `most`: bytes of all pages together."""
+    """See the module. `files`: what SCANs are put together from; `most`: bytes of all pages together."""
 
-    def __init__(self, store: Store, most: int = MOST_BYTES) -> None:
+    def __init__(self, store: Store, files: PackedFiles, most: int = MOST_BYTES) -> None:
         self._store = store
+        self._files = files
+        self._encoder = Encoder()
         self._most = most
         self._pages: OrderedDict[bytes, _Page] = OrderedDict()
         self._epoch: tuple[int, object] = (0, None)
@@ -63,13 +77,13 @@ class PackedPages:
         self.found = self.made = 0
         """Answers that were there, and that had to be packed."""
 
-    def answer(self, message: Message) -> tuple[bytes, bytes] | Refusal | None:
+    def answer(self, message: Message) -> tuple[bytes, Payload] | Refusal | None:
         """Return what SCAN or LIST is answered with: what comes before the page, and the page; or why not.
 
         None: it has to be answered in the ordinary way.
         """
         if len(message) > AT and message[AT] is not None:
-            return None
+            return self._of_a_rev(message)
         try:
             key: bytes = msgpack.packb([message[0], *message[2:]])
         except (ValueError, TypeError, OverflowError):  # nothing that a read takes
@@ -84,7 +98,12 @@ class PackedPages:
         if page is not None and self._holds(page):
             self.found += 1
             self._pages.move_to_end(key)
-            return _beginning(message[1], store.rev, page.width), page.tail
+            return _beginning(message[1], store.rev, page.width), page.pieces
+        pieces = None if page is None else self._put_together(message, store.rev, reads=True)
+        if page is not None and pieces is not None:
+            self._drop(key)
+            self._keep(key, _Page(store.rev, page.base, page.width, pieces, sum(map(len, pieces))))
+            return _beginning(message[1], store.rev, page.width), pieces
         told = answer(store, message)
         if isinstance(told, Refusal):
             self._drop(key)
@@ -93,8 +112,37 @@ class PackedPages:
         tail = b"".join(map(_packed, told[1:]))
         self._drop(key)
         if type(told[1]) is list and len(told[1]) >= LEAST_ROWS:
-            self._keep(key, _Page(store.rev, self._base(message), len(told), tail))
-        return _beginning(message[1], store.rev, len(told)), tail
+            self._keep(key, _Page(store.rev, self._base(message), len(told), (tail,), len(tail)))
+        return _beginning(message[1], store.rev, len(told)), (tail,)
+
+    def _of_a_rev(self, message: Message) -> tuple[bytes, Payload] | None:
+        """Answer a SCAN that names its rev, as the later pages of one do, where all it asks for is kept."""
+        rev = message[AT]
+        if message[0] != verbs.SCAN or type(rev) is not int or self._store.outside(rev) is not None:
+            return None
+        pieces = self._put_together(message, rev, reads=False)
+        return None if pieces is None else (_beginning(message[1], rev, WIDTH), pieces)
+
+    def _put_together(self, message: Message, rev: int, *, reads: bool) -> Payload | None:
+        """Return what SCAN is answered behind the rev, made of chunks; None where it has to be found otherwise.
+
+        `reads`: what has changed may be read; else all has to be there.
+        """
+        asked = _asked(message)
+        selector = None if asked is None else parse(message[2], self._store.limits)
+        if asked is None or not isinstance(selector, Selector):
+            return None
+        behind, limit, shape = asked
+        if not reads and not self._files.knows(selector, shape):
+            return None
+        limits = self._store.limits
+        most = Most(limits.page_bytes, BUDGET, limits.page)
+        taken = self._files.take(self._store, self._encoder, selector, shape, rev, behind, most, reads=reads)
+        if taken is None or taken.number > (limit or limits.page):
+            return None
+        gathering = Gathering()
+        gathering.add((array_header(taken.number), *taken.pieces, _packed(taken.next) + _packed(None)))
+        return gathering.done()
 
     def _holds(self, page: _Page) -> bool:
         store = self._store
@@ -131,7 +179,25 @@ class PackedPages:
 
 
 def _size(key: bytes, page: _Page) -> int:
-    return len(key) + len(page.tail) + OVERHEAD
+    return len(key) + page.size + OVERHEAD
+
+
+def _asked(message: Message) -> tuple[str, int, int] | None:
+    """Return behind what, how many and in what shape SCAN asks for files; None where it is anything else or wrong."""
+    told: list[Any] = message[AT + 1 :]
+    if message[0] != verbs.SCAN or len(told) > len(DEFAULTS):
+        return None
+    mode, cursor, limit, options = told + DEFAULTS[len(told) :]
+    keys = type(options) is dict and options.get("keys", False)
+    if type(keys) is not bool or options not in ({}, {"keys": True}) or type(limit) is not int or limit < 0:
+        return None
+    if (
+        type(mode) is not int
+        or not 0 <= mode <= 1
+        or not (cursor is None or (type(cursor) is str and cursor))
+    ):
+        return None
+    return cursor or "", limit, verbs.W_KEYS if keys else 0
 
 
 def _packed(part: Any) -> bytes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, Final, Protocol
 
 from visor.protocol import verbs
@@ -81,6 +82,13 @@ class _Nowhere:
     def strange(self, why: str) -> None: ...
 
 
+def _cut(page: bytes) -> Iterable[bytes]:
+    """Yield it in pieces: a transport keeps each object that it was given until its last byte is sent."""
+    if len(page) <= PIECE:
+        return (page,)
+    return (page[start : start + PIECE] for start in range(0, len(page), PIECE))
+
+
 def unheard(_: bytes) -> None:
     """Send to nobody."""
 
@@ -147,17 +155,15 @@ class Replies(ABC):
         if self._encoder.spent:
             self._encoder.renew()
 
-    def _send_page(self, beginning: bytes, page: bytes) -> None:
+    def _send_page(self, beginning: bytes, page: Sequence[bytes]) -> None:
         """Send an answer whose page is packed already, behind what was packed before it."""
         self._flush()
         if self.closed:
             return
-        if len(page) <= SMALL:
-            self._wire.write(beginning + page)
+        if len(page) == 1 and len(page[0]) <= SMALL:
+            self._wire.write(beginning + page[0])
             return
-        self._wire.write(beginning)
-        for start in range(0, len(page), PIECE):
-            self._wire.write(page[start : start + PIECE] if len(page) > PIECE else page)
+        self._wire.write_all((beginning, *chain.from_iterable(map(_cut, page))))
         if self.blocked and not self.closed:
             self._shares.note_unsent(self, self._wire.unsent())
 

@@ -71,7 +71,7 @@ class Slice(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Some files as rows of a STATE message."""
+    """Some files as rows, `[path, version]` each, packed."""
 
     pieces: Payload
     number: int
@@ -244,15 +244,21 @@ def _heading(store: Store, rev: int) -> tuple[int, int, str, str | None]:
 
 
 def read_files(
-    store: Store, encoder: Encoder, subscription: Subscription, behind: str, limit: int, until: str | None
+    store: Store,
+    encoder: Encoder,
+    selector: Selector,
+    shape: int,
+    rev: int,
+    behind: str,
+    limit: int,
+    until: str | None,
 ) -> Rows:
-    """Read some files at the rev before the subscription's start, behind the path `behind` ("": from the first on).
+    """Read some files at `rev`, behind the path `behind` ("": from the first on).
 
     They end after the row that makes them larger than `limit` bytes; it may be no row at all. They end with `until`
     where they are then of about that size, too.
     """
-    selector, shape = subscription.selector, subscription.key[1]
-    rev, matches, price = subscription.start - 1, selector.matches, price_of(selector)
+    matches, price = selector.matches, price_of(selector)
     rows: list[list[bytes]] = []
     size = work = 0
     most, search, end = limit, SEARCH, None

@@ -35,7 +35,7 @@ from visord.watch.history import read_commits
 from visord.watch.live import MESSAGE_BYTES, QUIET_SECONDS, SHARED_BYTES, Live
 from visord.watch.load import Load
 from visord.watch.messages import SHAPE, Encoder, Payload
-from visord.watch.packed_state import PackedState
+from visord.watch.packed_files import PackedFiles
 from visord.watch.recent import Recent
 from visord.watch.subscription import (
     AHEAD,
@@ -140,8 +140,8 @@ class Hub:
         """Those of all watches: each costs about what a watch costs."""
         self._now = 0.0
         self._recent = Recent()
-        self.packed = PackedState()
-        """Files of W_STATE, as they were packed for others."""
+        self.packed = PackedFiles()
+        """Files as they were packed for others."""
         self._together: Subscription | None = None
         """The watch that has pieces of a large message that is not whole: it is served before all others."""
 

@@ -16,8 +16,8 @@ from visor.protocol import verbs
 from visord.state.query import answer
 from visord.state.refusal import Refusal
 from visord.state.trim import trim
-from visord.watch import packed_state
-from visord.watch.packed_state import CHUNK_BYTES, MOST_BYTES, Chunk, KeptFiles, PackedState
+from visord.watch import packed_files
+from visord.watch.packed_files import CHUNK_BYTES, MOST_BYTES, Chunk, KeptFiles, PackedFiles
 
 TREE, STATE = verbs.SEL_TREE, verbs.W_STATE
 FILES = 400
@@ -135,14 +135,14 @@ def test_what_history_has_forgotten_is_read_anew(world: World) -> None:
 def test_after_many_changes_all_is_read_anew(world: World) -> None:
     come(world, [TREE, "/apps"])
     before = world.hub.packed.made
-    for number in range(packed_state.LOOKED_AT + 1):
+    for number in range(packed_files.LOOKED_AT + 1):
         world.commit({"/apps/f001": str(number).encode()})
     come(world, [TREE, "/apps"])
     assert world.hub.packed.made - before >= FILES * VALUE // CHUNK_BYTES
 
 
 def test_they_are_bounded(world: World) -> None:
-    packed = world.hub.packed = PackedState(100_000)
+    packed = world.hub.packed = PackedFiles(100_000)
     for number in range(0, FILES, 10):
         come(world, [verbs.SEL_RANGE, f"/apps/f{number:03}", "/apps/f999"])
         assert 0 < packed.bytes <= 100_000
@@ -257,11 +257,11 @@ class Mirrors:
 )
 def test_it_is_as_if_each_was_read_anew(selector: list[Any], flags: int, steps: list[Any]) -> None:
     mirrors = Mirrors(selector, flags)
-    before = packed_state.CHUNK_BYTES, packed_state.LEAST_BYTES
-    packed_state.CHUNK_BYTES, packed_state.LEAST_BYTES = 60, 0  # type: ignore[misc]
+    before = packed_files.CHUNK_BYTES, packed_files.LEAST_BYTES
+    packed_files.CHUNK_BYTES, packed_files.LEAST_BYTES = 60, 0  # type: ignore[misc]
     try:
         for kind, given in steps:
             getattr(mirrors, kind)(given)
         mirrors.finish()
     finally:
-        packed_state.CHUNK_BYTES, packed_state.LEAST_BYTES = before  # type: ignore[misc]
+        packed_files.CHUNK_BYTES, packed_files.LEAST_BYTES = before  # type: ignore[misc]

@@ -1,10 +1,10 @@
-"""Files of W_STATE as bytes: what was packed for one mirror is sent to the next, but for what has changed.
+"""Files of W_STATE and of SCAN as bytes: what was packed for one is sent to the next, but for what has changed.
 
     mirror 1 of /apps at rev 70    chunks  "" .. /apps/f   /apps/f .. /apps/q   /apps/q .. end      read and packed
     SET /apps/k                    rev 71
     mirror 2 at rev 71             chunks  "" .. /apps/f   (read anew)          /apps/q .. end      sent as they were
 
-A message is made of chunks of some 8 KiB, which are the same objects for all that are sent them. Kept is what was
+An answer is made of chunks of some 8 KiB, which are the same objects for all that are sent them. Kept is what was
 read of one selector in one shape: chunks that do not overlap, and the rev up to which it is known which of them have
 changed. Whoever asks for a later rev has the changes of the selector looked at, each once for all chunks; whoever asks
 for an earlier one gets those that were read at that rev or before. A chunk that is read anew ends where it ended, so
@@ -57,6 +57,14 @@ class StatePage(NamedTuple):
     next: str | None
     """The path behind which to go on; None after the last page."""
     cost: int
+
+
+class Most(NamedTuple):
+    """How much is taken at once, about."""
+
+    bytes: int
+    work: int
+    rows: int = 1 << 60
 
 
 class Chunk(NamedTuple):
@@ -127,7 +135,7 @@ class KeptFiles:
             self.bytes -= chunk.size - OVERHEAD
 
 
-class PackedState:
+class PackedFiles:
     """See the module. `most`: bytes of all chunks together."""
 
     def __init__(self, most: int = MOST_BYTES) -> None:
@@ -141,36 +149,68 @@ class PackedState:
 
     def page(self, store: Store, encoder: Encoder, subscription: Subscription, limit: int) -> StatePage:
         """Return the files that a watch is to be sent next, about `limit` bytes of them."""
+        selector, shape = subscription.selector, subscription.key[1]
+        rev, behind = subscription.start - 1, subscription.page or ""
         if limit < 2 * CHUNK_BYTES:  # of a small window: there are few of those
-            rows = read_files(store, encoder, subscription, subscription.page or "", limit, None)
+            rows = read_files(store, encoder, selector, shape, rev, behind, limit, None)
             return _page(rows.number, rows.pieces, rows.next, rows.cost)
+        most = Most(limit, SEARCH)
+        taken = self.take(store, encoder, selector, shape, rev, behind, most)
+        assert taken is not None
+        return _page(taken.number, taken.pieces, taken.next, taken.cost)
+
+    def knows(self, selector: Selector, shape: int) -> bool:
+        """Tell whether anything is kept of it."""
+        return (selector.form, shape) in self._all
+
+    def take(
+        self,
+        store: Store,
+        encoder: Encoder,
+        selector: Selector,
+        shape: int,
+        rev: int,
+        behind: str,
+        most: Most,
+        *,
+        reads: bool = True,
+    ) -> Rows | None:
+        """Return the files at `rev` behind a path, in whole chunks, until they are `most`.
+
+        Without `reads` only what is kept, and None where that is not all.
+        """
         self._see((store.redacted.count, store.root))
-        rev, key = subscription.start - 1, (subscription.key[0], subscription.key[1])
+        key = (selector.form, shape)
         kept, looked = self._all.get(key), 0
         if kept is None:
-            kept = KeptFiles(rev, OVERHEAD + LONGEST * subscription.weight)
+            weight = 1 if selector.several is None else len(selector.several.all)
+            kept = KeptFiles(rev, OVERHEAD + LONGEST * weight)
         else:
             self._all.move_to_end(key)
-            looked = self._bring_up_to_date(kept, store, subscription.selector, rev)
+            looked = self._bring_up_to_date(kept, store, selector, rev)
         pieces: list[bytes] = []
         number = size = work = 0
-        behind = subscription.page
-        while behind is not None and size < limit and work < SEARCH:
-            start = sort_key(behind)
+        following: str | None = behind
+        while following is not None and size < most.bytes and work < most.work and number < most.rows:
+            start = sort_key(following)
             chunk = kept.chunks.get(start)
             if chunk is None or chunk.number < 0 or chunk.rev > rev:
+                if not reads:
+                    return None
                 until = None if chunk is None else chunk.next
-                rows = read_files(store, encoder, subscription, behind, CHUNK_BYTES, until)
+                rows = read_files(store, encoder, selector, shape, rev, following, CHUNK_BYTES, until)
                 work += rows.cost
                 chunk = self._read(key, kept, start, rev, rows)
             else:
                 self.found += 1
+            if number and number + chunk.number > most.rows:
+                break
             pieces += chunk.pieces
             number += chunk.number
             work += 1
             size += chunk.size
-            behind = chunk.next
-        return _page(number, pieces, behind, looked + work)
+            following = chunk.next
+        return Rows(tuple(pieces), number, following, looked + work)
 
     def _see(self, epoch: tuple[int, object]) -> None:
         """So many redactions were applied to that state: what was read before is not what is there."""
