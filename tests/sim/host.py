@@ -110,6 +110,7 @@ class Process:
             (host.address, host.client_address),
         )
         node.host = host
+        node.checkpointer.keyframe_commits = host.world.keyframe_commits
         self.backend = Backend(node)
         node.engine.max_batch = host.world.max_batch
         assert self.peers is not None

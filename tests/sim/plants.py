@@ -20,8 +20,11 @@ from visord.raft.core import node as core
 from visord.raft.engine import Engine
 from visord.raft.log import RaftLog
 from visord.raft.segments import Segments
+from visord.state import past
 from visord.state.machine import Machine
 from visord.state.sessions import Taken
+from visord.storage import checkpoint, past_reader
+from visord.storage.shelves import BlockPlace
 from visord.watch.messages import CommitParts
 
 
@@ -113,6 +116,28 @@ def old_files_again() -> AbstractContextManager[Any]:
     return patch.multiple(Segments, renew=renew, remains=lambda self: [])
 
 
+def rev_off() -> AbstractContextManager[Any]:
+    """Looks for a version of the past one rev too early: what the rev itself wrote is not seen by it."""
+    found = past.in_force
+    return patch.object(past, "in_force", lambda known, rev: found(known, rev - 1))
+
+
+def leaf_of_another() -> AbstractContextManager[Any]:
+    """Keeps blocks of history by their offset alone: one of a file that is gone answers for the file after it."""
+    return patch.object(checkpoint, "Kept", _Careless)
+
+
+class _Careless(past_reader.Kept):
+    def get(self, place: BlockPlace) -> past_reader.AnyLeaf | None:
+        return super().get(BlockPlace("", place.offset))
+
+    def put(self, place: BlockPlace, block: past_reader.AnyLeaf) -> None:
+        super().put(BlockPlace("", place.offset), block)
+
+    def forget(self, names: set[str]) -> None:
+        """Outlive the files."""
+
+
 PLANTS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "no-sync": no_sync,
     "stale-ack": stale_ack,
@@ -123,6 +148,8 @@ PLANTS: Final[dict[str, Callable[[], AbstractContextManager[Any]]]] = {
     "core-keeps": core_keeps,
     "rights-at-the-door": rights_at_the_door,
     "old-files-again": old_files_again,
+    "rev-off": rev_off,
+    "leaf-of-another": leaf_of_another,
 }
 
 

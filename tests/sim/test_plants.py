@@ -46,6 +46,8 @@ BROUGHT_OUT_BY = {
     "core-keeps": ["--faults", "client connection broken"],
     "rights-at-the-door": ["--faults", "split,isolation,two-way cut"],
     "old-files-again": ["--faults", "kill", "--redactions", "1"],
+    "rev-off": ["--faults", "kill"],
+    "leaf-of-another": ["--faults", "kill"],
 }
 FINDS = {
     "no-sync": {
@@ -74,6 +76,8 @@ FINDS = {
     "core-keeps": {"watch promises"},
     "rights-at-the-door": {"revoked"},
     "old-files-again": {"redaction"},
+    "rev-off": {"reads", "replicas are equal", "linearizable (by values)", "watch promises"},
+    "leaf-of-another": {"progress", "watch promises", "nothing unexpected"},
 }
 
 

@@ -116,6 +116,8 @@ class World:
         self.node_class = plan.node_class
         self.nodes = plan.nodes or self.randoms.stream("nodes").choice((3, 3, 3, 3, 5))
         self.storage = storage(self.randoms.stream("storage"))
+        self.keyframe_commits = self.randoms.stream("keyframes").choice((5, 60, 1 << 60))
+        """Commits after which a checkpoint has a keyframe."""
         self.hash_seconds = self.randoms.stream("hashes").choice((0.5, 3.0, 600.0))
         """How often the leader has the members compare their states."""
         self.max_batch = self.randoms.stream("batch").choice((300, 2000, 4 << 20))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.storage.storage_world import World
+from tests.storage.storage_world import World, same
 from visor.protocol import verbs as v
 from visor.protocol.frames import Decoder
 from visor.protocol.limits import DEFAULT
@@ -31,10 +31,12 @@ SELECTORS = ([v.SEL_TREE, "/"], [v.SEL_TREE, "/d1"], [v.SEL_PATH, "/d0/f1"], [v.
 class Twins:
     """Two machines that apply the same: one makes checkpoints, and so has most versions on disk only."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, keyframe: int = 1 << 60) -> None:
         self.rng = random.Random(seed)
         self.world = World()
         self.plain = Machine()
+        self.keyframe = keyframe
+        self.world.checkpointer.keyframe_commits = keyframe
 
     @property
     def machine(self) -> Machine:
@@ -97,6 +99,7 @@ class Twins:
         """Only what a checkpoint has is there again; the rest is applied anew, as from a log."""
         self.world.checkpoint()
         self.world = self.world.restart()
+        self.world.checkpointer.keyframe_commits = self.keyframe
 
 
 def questions(store: Store, rng: random.Random) -> Iterator[list[Any]]:
@@ -155,6 +158,39 @@ def test_every_read_is_answered_as_from_memory(seed: int) -> None:
         assert state_hash(one) == state_hash(two)
         assert list(redacted_rows(one, one.floor)) == list(redacted_rows(two, two.floor))
     assert twins.machine.store.spilled
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_start_from_a_keyframe_is_a_start_from_all_commits(seed: int) -> None:
+    twins = Twins(seed, keyframe=(30, 10, 1)[seed % 3])
+    loaded = 0
+    for _ in range(8):
+        twins.write(twins.rng.randrange(1, 60))
+        if twins.rng.random() < 0.3:
+            twins.raise_floor()
+        twins.restart()
+        loaded += twins.world.checkpointer.manifest.keyframe is not None
+        one, two = twins.stores
+        for question in questions(two, twins.rng):
+            assert answer(one, question) == answer(two, question), question
+        assert state_hash(one) == state_hash(two)
+        assert list(redacted_rows(one, one.floor)) == list(redacted_rows(two, two.floor))
+    assert loaded
+
+
+def test_a_damaged_keyframe_is_done_without() -> None:
+    twins = Twins(1, keyframe=1)
+    twins.write(100)
+    twins.world.checkpoint()
+    disk = twins.world.disk
+    name = next(name for name in disk.names if "keyframe-" in name)
+    disk.flip(name, 8 * (len(disk.read(name)) // 2))
+    again = twins.world.restart()
+    same(again.machine, twins.machine)
+    assert again.checkpointer.manifest.keyframe is None
+    again.writer.write(1)
+    again.checkpoint()
+    same(again.restart().machine, again.machine)
 
 
 @pytest.mark.parametrize("flags", [0, v.W_PREVIOUS, v.W_KEYS, v.W_STATE])

@@ -51,12 +51,11 @@ def export_commits(store: Store, first: int, last: int) -> list[list[Any]]:
     history, change = store.history, store.change
     rows = []
     for rev in range(first, last + 1):
-        position = rev - history.base - 1
         changes = []
         for file in history.files(rev):
             kind, path, version, _ = change(file, rev, previous=False)
             changes.append([kind, path, version[1], version[4]])
-        rows.append([rev, history.times[position], history.actors[position], history.notes.get(rev), changes])
+        rows.append([rev, history.time(rev), *store.told(rev), changes])
     return rows
 
 
@@ -196,7 +195,7 @@ def _columns(
     return Columns(
         first,
         packed(history.times[start:stop]),
-        numbered(history.actors[start:stop]),
+        numbered(history.actors[first - history.told_base - 1 : end - history.told_base - 1]),
         [[rev - first, noted[rev]] for rev in range(first, end) if rev in noted] if noted else [],
         counts,
         bytes(kinds),

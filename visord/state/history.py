@@ -11,6 +11,9 @@ Values are not repeated here: a rev's changes are found in the versions of the f
     expired   {}                                           revs at which leases ended
     recent    (1, ...)     (2, ...)     None               what the newest commits wrote: see below
 
+Who, why and whether leases ended is only known of revs behind `told_base`: those of the others are read from disk, once
+a checkpoint has them (`spilling.py`).
+
 `recent` holds the versions of the commits behind `recent_base` that only set one file, None for all others. A
 checkpoint takes them from there; looking for them in the files would take most of its time. It is dropped up to the
 last checkpoint, and bounded: what it lacks is looked for.
@@ -51,6 +54,7 @@ class History:
         "recent",
         "recent_base",
         "times",
+        "told_base",
         "touched",
     )
 
@@ -61,6 +65,7 @@ class History:
         self.touched: list[Touched] = []
         self.recent: list[Version | None] = []
         self.recent_base = base
+        self.told_base = base
         self.notes: dict[int, str] = {}
         self.expired: dict[int, bool] = {}
         self.extra = 0
@@ -71,6 +76,7 @@ class History:
         """Return the one object that stands for this actor in the column."""
         names = self._names
         if len(names) >= _ACTORS:
+            self.extra -= sum(_TEXT + len(one) for one in names)
             names.clear()  # only memory is at stake
         known = names.setdefault(name, name)
         if known is name:
@@ -115,18 +121,25 @@ class History:
 
     def drop(self, count: int) -> None:
         """Forget the `count` oldest revs."""
-        for rev in self._sparse_up_to(self.base + count):
-            self.notes.pop(rev, None)
-            self.expired.pop(rev, None)
-        self.extra -= self.extra * count // max(len(self.times), 1)
+        self.forget_told(self.base + count)
         del self.times[:count]
-        del self.actors[:count]
         del self.touched[:count]
         self.base += count
+        if not self.times:
+            self._names.clear()
+            self.extra = 0
 
-    def _sparse_up_to(self, last: int) -> list[int]:
+    def forget_told(self, rev: int) -> None:
+        """Forget who made the commits up to `rev`, why, and which ended leases."""
+        if rev <= self.told_base:
+            return
+        del self.actors[: rev - self.told_base]
+        self.told_base = rev
         # Both ascend by rev, as they were written.
-        return [rev for sparse in (self.notes, self.expired) for rev in takewhile(last.__ge__, sparse)]
+        for one in list(takewhile(rev.__ge__, self.notes)):
+            self.extra -= 2 * _TEXT + len(self.notes.pop(one))
+        for one in list(takewhile(rev.__ge__, self.expired)):
+            del self.expired[one]
 
     def rev_at(self, time: int) -> int:
         """Return the last rev at or before `time`; `base` when all came later."""

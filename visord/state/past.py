@@ -20,7 +20,7 @@ import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from visord.state.version import Version, tombstone
 
@@ -133,6 +133,32 @@ def extended(past: Past | None, versions: Sequence[Version]) -> Past:
     return past
 
 
+def copied(past: Past) -> Past:
+    """Return a past of its own, for who changes it."""
+    if type(past) is Lives:
+        packed, gone = _copied(past.packed), _copied(past.gone)
+        return Lives(packed, gone, past.created, past.count, leased=past.leased)
+    return _copied(past)  # type: ignore[arg-type]
+
+
+def packed(past: Past) -> Any:
+    """Return what msgpack carries, in the order of this machine's bytes."""
+    if type(past) is Lives:
+        numbers = [_told(past.packed), _told(past.gone)]
+        return [*numbers, past.created, past.count, past.leased]
+    return _told(past)  # type: ignore[arg-type]
+
+
+def unpacked(told: Any) -> Past:
+    """Return the past that `packed` told."""
+    if type(told) is bytes:
+        return _untold(told)
+    if len(told) == 1:
+        return _untold(told)
+    numbers, gone, created, count, leased = told
+    return Lives(_untold(numbers), _untold(gone), created, count, leased=leased)
+
+
 def without(past: Past, count: int) -> Past | None:
     """Return the past without its first versions; None where that were all."""
     numbers = revs(past)
@@ -161,6 +187,24 @@ def _plain(versions: Sequence[Version], before: int) -> bool:
         version[1] is not None and not version[4] and version[3] == count
         for count, version in enumerate(versions, before + 1)
     )
+
+
+def _copied(packed: Packed) -> Packed:
+    return packed if type(packed) is bytes else packed[:]
+
+
+def _told(packed: Packed) -> bytes | list[bytes]:
+    """Return 4 bytes a rev as they are, 8 as the only element of a list."""
+    if type(packed) is bytes:
+        return packed
+    content = packed.tobytes()  # type: ignore[union-attr]
+    return content if packed.typecode == "I" else [content]  # type: ignore[union-attr]
+
+
+def _untold(told: bytes | list[bytes]) -> Packed:
+    if type(told) is bytes:
+        return told if len(told) <= 4 * FEW else array("I", told)
+    return array("q", bytes(told[0]))
 
 
 def _unpacked(packed: Packed) -> Sequence[int]:

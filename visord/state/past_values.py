@@ -33,6 +33,12 @@ class PastValues(Protocol):
     def value(self, path: str, rev: int) -> tuple[bytes | None, int]:
         """Return the value and the lease (0: none) of the version of `path` that `rev` wrote."""
 
+    def told(self, rev: int) -> tuple[str, str | None]:
+        """Return who made the commit `rev`, and why."""
+
+    def kind(self, path: str, rev: int) -> int:
+        """Return the kind of what `rev` did to `path`."""
+
     def columns(self, rev: int) -> Columns:
         """Return some commits as they were written, `rev` among them."""
 

@@ -1,6 +1,7 @@
 """Let go of the values of old versions, once they are on disk for certain: a little at a time, after each checkpoint.
 
-What stays in memory of a file is its newest version, and of the others the revs (`past.py`).
+What stays in memory of a file is its newest version, and of the others the revs (`past.py`); of a commit, when it was
+and which files it changed.
 
     before   /a  versions (3, "x") (8, "y") (9, "z")                     spill(store, 8, ...)
     after    /a  past 3, 8    versions (9, "z")                          store.spilled 8
@@ -37,6 +38,7 @@ def spill(store: Store, rev: int, most: int) -> bool:
             if len(file.versions) > 1:
                 freed += _spill(store, file, rev)
     store.spilled = max(store.spilled, at)
+    history.forget_told(store.spilled)
     return at < rev
 
 

@@ -127,9 +127,7 @@ class Store:
         rev, value, created, count, _ = version
         if value is not UNREAD and value is not LEASED:
             return version
-        if self.past_values is None:
-            raise RuntimeError(f"{path}: what rev {rev} wrote is neither in memory nor on disk")
-        value, lease = self.past_values.value(path, rev)
+        value, lease = self._reader(rev).value(path, rev)
         if self.redacted.marks:
             value = self.redacted.marks.get((path, rev), value)
         return (rev, value, created, count, lease)
@@ -195,9 +193,27 @@ class Store:
         """Yield the commits from `first` to `last`, ascending. Both lie above `floor` and not above `rev`."""
         history = self.history
         for rev in range(first, last + 1):
-            position = rev - history.base - 1
             changes = [self.change(file, rev) for file in history.files(rev)]
-            yield (rev, history.times[position], history.actors[position], history.notes.get(rev), changes)
+            yield (rev, history.time(rev), *self.told(rev), changes)
+
+    def told(self, rev: int) -> tuple[str, str | None]:
+        """Return who made the commit `rev`, and why (None: no note)."""
+        history = self.history
+        position = rev - history.told_base - 1
+        if position >= 0:
+            return history.actors[position], history.notes.get(rev)
+        return self._reader(rev).told(rev)
+
+    def _reader(self, rev: int) -> PastValues:
+        if self.past_values is None:
+            raise RuntimeError(f"what rev {rev} wrote is neither in memory nor on disk")
+        return self.past_values
+
+    def _deleted(self, path: str, rev: int) -> int:
+        """Return the kind of a change that deleted a file."""
+        if rev > self.history.told_base:
+            return EXPIRE if rev in self.history.expired else REMOVE
+        return self._reader(rev).kind(path, rev)
 
     def change(self, file: File, rev: int, *, previous: bool = True) -> Change:
         """Return what the commit `rev` did to `file`, which it touched.
@@ -213,11 +229,11 @@ class Store:
         version = versions[position]
         before = versions[position - 1] if position else None
         if before is None and file.past is not None and version[3] != 1:
-            before = self._told(file, previous, past.size(file.past) - 1)
+            before = self._before(file, previous, past.size(file.past) - 1)
         if before is not None and before[1] is None:
             before = None
         if version[1] is None:
-            return (EXPIRE if rev in self.history.expired else REMOVE, file.path, version, before)
+            return (self._deleted(file.path, rev), file.path, version, before)
         return (CREATE if version[3] == 1 else UPDATE, file.path, version, before)
 
     def _change_of_past(self, file: File, rev: int, previous: bool) -> Change:
@@ -226,13 +242,13 @@ class Store:
         position = past.position(known, rev)
         version = past.stub(known, position)
         if version[1] is None:
-            kind = EXPIRE if rev in self.history.expired else REMOVE
-            return (kind, file.path, version, self._told(file, previous, position - 1))
+            kind = self._deleted(file.path, rev)
+            return (kind, file.path, version, self._before(file, previous, position - 1))
         kind = CREATE if version[3] == 1 else UPDATE
-        before = None if kind == CREATE else self._told(file, previous, position - 1)
+        before = None if kind == CREATE else self._before(file, previous, position - 1)
         return (kind, file.path, self.filled(file.path, version), before)
 
-    def _told(self, file: File, wanted: bool, position: int) -> Version | None:
+    def _before(self, file: File, wanted: bool, position: int) -> Version | None:
         """Return the version at a position of the file's past; None where there is none, it is gone, or not wanted."""
         if not wanted or position < 0 or file.past is None:
             return None
@@ -370,7 +386,7 @@ class Store:
         self.make_room(rev)
         self.rev = self.floor = self.cut = rev
         self.time = self.floor_time = time
-        self.history.base = self.history.recent_base = rev
+        self.history.base = self.history.recent_base = self.history.told_base = rev
         self.trimmed = (rev, 0)
 
     # -- inside ---------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import logging
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
@@ -32,6 +33,7 @@ from typing import Final
 
 from visord.progress import Tell, untold
 from visord.state.exporting import export_base, export_columns
+from visord.state.keyframe import PORTABLE, Keyframe
 from visord.state.machine import Machine
 from visord.state.spilling import spill
 from visord.state.store import Store
@@ -41,13 +43,14 @@ from visord.storage import manifest as manifests
 from visord.storage.compaction import Again, Compaction, dirty_of, plan, without
 from visord.storage.directory import DataDirectory
 from visord.storage.disk import Disk, join, read_all
-from visord.storage.errors import StorageError
+from visord.storage.errors import DamageError, FormatError, StorageError
 from visord.storage.loading import wait_for
 from visord.storage.manifest import Manifest
 from visord.storage.past_reader import Kept, PastReader
 from visord.storage.segments import (
     BASE,
     COMMITS,
+    KEYFRAME,
     TABLES,
     BlockEncoder,
     Part,
@@ -57,6 +60,8 @@ from visord.storage.segments import (
 )
 from visord.storage.worker import Submitter
 from visord.storage.writer import PartWriter
+
+logger = logging.getLogger("visord.storage")
 
 BLOCK: Final = 128 * 1024
 """Bytes of a block of rows, about, and what one step packs (one larger row or commit fills a block alone)."""
@@ -72,6 +77,9 @@ CACHE: Final = 64 << 20
 """Bytes of history that are kept at hand."""
 ROWS: Final = 256
 """Rows of a block, at most."""
+KEYFRAME_COMMITS: Final = 250_000
+"""Commits behind the last keyframe that a start may have to read: about a second. Or half as many as there are files,
+where that is more, as these are what a keyframe costs."""
 FORGET: Final = 8192
 """Versions that were kept at hand for a checkpoint and are let go in one step."""
 SPILL: Final = 512
@@ -143,6 +151,7 @@ class Checkpointer:
         self._readers: weakref.WeakSet[PastReader] = weakref.WeakSet()
         """Those of the stores that read from here: the node's, and one that is being loaded."""
         self.kept = Kept(cache_bytes)
+        self.keyframe_commits = KEYFRAME_COMMITS
         self.running = False
         """A checkpoint is being made, or replaced."""
         self.manifest = Manifest(directory.cluster)
@@ -173,8 +182,19 @@ class Checkpointer:
         self._take_over(
             found, read_all(self._disk, join(self._path, manifests.NAME), manifests.MANIFEST_BYTES)
         )
-        machine.store.past_values = self._reader(found)
-        loading.load(self._disk, self._directory, found, machine, tell)
+        try:
+            machine.store.past_values = self._reader(found)
+            loading.load(self._disk, self._directory, found, machine, tell)
+        except (DamageError, FormatError) as error:
+            if found.keyframe is None:
+                raise
+            logger.warning("without its keyframe, a start takes longer: %s", error)
+            machine.become(Machine(machine.store.limits))
+            machine.store.past_values = self._reader(found)
+            loading.load(
+                self._disk, self._directory, dataclasses.replace(found, keyframe=None), machine, tell
+            )
+            self._take_over(dataclasses.replace(found, keyframe=None), self.encoded)
         self.index = found.index
 
     def load_steps(self, manifest: Manifest, machine: Machine) -> Iterator[None]:
@@ -368,7 +388,34 @@ class Checkpointer:
         if store.redacted.count != redacted:
             raise _Redacted
         new = dataclasses.replace(new, number=number, parts=parts)
+        new = yield from self._write_keyframe(store, new, export.head["floor"], time, anew=bool(fresh))
+        if store.redacted.count != redacted:
+            raise _Redacted
         return new, manifests.encode(new)
+
+    def _write_keyframe(
+        self, store: Store, new: Manifest, floor: int, time: int, *, anew: bool
+    ) -> Generator[None, None, Manifest]:
+        """Return the manifest with the keyframe before, or with a new one where that is worth its cost.
+
+        Without one where it holds what was redacted, or ends before the commits that are kept begin.
+        """
+        before = None if anew else self.manifest.keyframe
+        if before is not None and before.last < new.base_rev:
+            before = None
+        since = new.rev - max(new.base_rev, before.last if before is not None else 0)
+        if not PORTABLE or since < max(self.keyframe_commits, len(store.files) // 2):
+            return dataclasses.replace(new, keyframe=before)
+        number = new.number + 1
+        writer, encoder = self._writer(new_part(KEYFRAME, number), fresh=True), BlockEncoder()
+        for row in Keyframe(store, new.rev, floor, time).rows():
+            encoder.add(row)
+            writer.add(pack_rows(*encoder.take()))
+            yield
+            yield from writer.room()
+        yield from writer.finish()
+        part = writer.part._replace(first=floor, last=new.rev)
+        return dataclasses.replace(new, number=number, keyframe=part)
 
     def _write_tables(self, export: Export, number: int) -> Generator[None, None, Part | None]:
         encoder, writer = BlockEncoder(), None

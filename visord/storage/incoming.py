@@ -384,7 +384,7 @@ def _read_offer(offer: Any, cluster: str) -> tuple[str, Manifest, bytes]:
     if len(offer) != 3 or type(offer[1]) is not str or not offer[1] or type(offer[2]) is not bytes:
         raise OfferError(NO_OFFER)
     try:
-        manifest = manifests.decode(offer[2], "the offered manifest")
+        manifest = manifests.decode_foreign(offer[2], "the offered manifest")
     except DamageError as error:
         raise OfferError(str(error)) from error
     if manifest.cluster != cluster:

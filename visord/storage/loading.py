@@ -8,6 +8,8 @@ and added, and it takes over the tables last. What is in between is sound as wel
 all of them were committed by the cluster. Only `machine.index` stays behind until the end, so no checkpoint
 of it may be made meanwhile.
 
+At a start the node's own keyframe, if it has one, takes the place of all commits up to its rev (`state/keyframe.py`).
+
 Worked example. Manifest: base at rev 1500, commits-2 [901..1800], commits-3 [1801..2100].
 
     machine at rev 0       base, then 1501..1800 of commits-2, then commits-3
@@ -27,6 +29,7 @@ from visord.progress import Tell, untold
 from visord.state.columns import part_of
 from visord.state.command import UnknownFormat
 from visord.state.importing import CorruptHistory, import_base, import_columns
+from visord.state.keyframe import KeyframeReader
 from visord.state.machine import Machine
 from visord.state.spilling import spill
 from visord.state.tables import Import
@@ -54,11 +57,12 @@ def load(
 
     Raises `DamageError` or `FormatError`; the machine is of no use then.
     """
-    done, size = 0, sum(part.size for part in manifest.files())
+    done, size = 0, 0
     collecting = gc.isenabled()
     gc.disable()  # millions of new objects, none of them garbage
     try:
         progress = _Progress(directory, manifest, machine)
+        size = sum(part.size for part in progress.needed())
         for part in progress.parts():
             for block in segments.read_part(disk, directory.history, part):
                 for _ in progress.add(part, block, EVERYTHING):
@@ -138,15 +142,33 @@ class _Progress:
         self._machine = machine
         self._store = machine.store
         self._began = machine.store.rev > 0
+        self._keyframe = None if self._began else manifest.keyframe
+        if self._keyframe is not None and not manifest.base_rev <= self._keyframe.last <= manifest.rev:
+            self._keyframe = None
+        self._load = KeyframeReader(machine.store)
         self._expected = (machine.store.rev if self._began else manifest.base_rev) + 1
         """The next rev."""
         with self._checked(manifests.NAME):
             self._tables = Import(machine, manifest.tables)
 
+    def needed(self) -> list[Part]:
+        """Return the parts that will be read, about."""
+        manifest = self._manifest
+        first, begun = self._expected, manifest.base
+        if self._keyframe is not None:
+            first, begun = self._keyframe.last + 1, self._keyframe
+        after = [part for part in manifest.parts if part.last >= first]
+        return [part for part in (None if self._began else begun, *after, manifest.rows) if part is not None]
+
     def parts(self) -> Iterator[Part]:
         """Yield the parts to read, in order. Raises `DamageError` when a rev is in none of them."""
         manifest = self._manifest
-        if manifest.base is not None and not self._began:
+        if self._keyframe is not None:
+            yield self._keyframe
+            with self._checked(self._keyframe.name):
+                self._load.finish()
+            self._expected = self._store.rev + 1
+        elif manifest.base is not None and not self._began:
             self._begin([])
             yield manifest.base
         for part in manifest.parts:
@@ -168,10 +190,12 @@ class _Progress:
             if part.kind == segments.COMMITS:
                 yield from self._add_commits(block, size)
                 return
-            rows, add = (
-                segments.rows_of(block),
-                self._begin if part.kind == segments.BASE else self._tables.add,
-            )
+            if part.kind == segments.KEYFRAME:
+                for row in segments.tuples_of(block):
+                    self._load.add(row)
+                return
+            rows = segments.rows_of(block)
+            add = self._begin if part.kind == segments.BASE else self._tables.add
             for start in range(0, len(rows), size):
                 add(rows[start : start + size])
                 yield

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgpack
 
 from visord.storage.disk import TEMPORARY, Disk, join, put_in_place, read_all, write_atomic, write_beside
 from visord.storage.errors import RESTORE, DamageError, FormatError, IdentityError
-from visord.storage.segments import BASE, COMMITS, HEADER_SIZE, TABLES, Part, part_name
+from visord.storage.segments import BASE, COMMITS, HEADER_SIZE, KEYFRAME, TABLES, Part, part_name
 
 NAME: Final = "manifest"
 FORMAT: Final = 2
@@ -55,6 +55,9 @@ class Manifest:
     base: Part | None = None
     parts: tuple[Part, ...] = ()
     rows: Part | None = None
+    keyframe: Part | None = None
+    """The state at rev `last` with the index of its history from `first` on, for a quick start: commits up to there
+    need not be read. This node's own, never another's."""
     tables: Any = field(default=None, repr=False)
     config: bytes | None = field(default=None, repr=False)
     redacted: int = 0
@@ -62,7 +65,8 @@ class Manifest:
 
     def files(self) -> list[Part]:
         """Return all parts, in the order of loading."""
-        return [part for part in (self.base, *self.parts, self.rows) if part is not None]
+        found = (self.base, *self.parts, self.rows, self.keyframe)
+        return [part for part in found if part is not None]
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -77,6 +81,7 @@ def encode(manifest: Manifest) -> bytes:
         "tables": manifest.tables,
         "config": manifest.config,
         **({"redacted": manifest.redacted} if manifest.redacted else {}),
+        **({"keyframe": manifest.keyframe} if manifest.keyframe is not None else {}),
     }
     data: bytes = _MAGIC + msgpack.packb(fields, use_bin_type=True)
     return data + zlib.crc32(data).to_bytes(4, "little")
@@ -102,6 +107,11 @@ def decode(data: bytes, path: str) -> Manifest:
         raise DamageError(path, 0, "the fields of a manifest", f"{found:.200}", RESTORE) from error
 
 
+def decode_foreign(data: bytes, path: str) -> Manifest:
+    """Read another member's manifest; without its keyframe, which would be loaded without another look."""
+    return replace(decode(data, path), keyframe=None)
+
+
 def _manifest(fields: dict[str, Any]) -> Manifest:
     numbers = {name: fields[name] for name in _NUMBERS}
     for name, value in numbers.items():
@@ -120,6 +130,7 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
         base=_optional(fields["base"], BASE),
         parts=tuple(_part(row, COMMITS) for row in fields["parts"]),
         rows=_optional(fields.get("rows"), TABLES),
+        keyframe=_optional(fields.get("keyframe"), KEYFRAME),
         tables=fields["tables"],
         config=config,
     )

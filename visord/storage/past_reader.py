@@ -23,9 +23,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgpack
 
@@ -56,16 +56,37 @@ class Leaf(NamedTuple):
     """Where the changes of each commit begin; None: each has one."""
     paths: list[str]
     """Only where `starts` are there."""
+    kinds: bytes
+    actors: tuple[list[str], Sequence[int] | None]
+    """The names, and the number of each commit's; None: all have the first."""
+    notes: dict[int, str]
+    """By rev, where there is one."""
     size: int
 
     def find(self, path: str, rev: int) -> tuple[bytes | None, int]:
         """Return the value and the lease that `rev` gave `path`. Raises LookupError when it did not."""
-        position = rev - self.first
-        if position < 0:
-            raise LookupError(rev)
+        position = self._position(path, rev)
+        return self.values[position], self.leases[position] if self.leases is not None else 0
+
+    def kind(self, path: str, rev: int) -> int:
+        """Return the kind of what `rev` did to `path`. Raises LookupError when it did nothing."""
+        return self.kinds[self._position(path, rev)]
+
+    def _position(self, path: str, rev: int) -> int:
+        position = self._commit(rev)
         if self.starts is not None:
             position = self.paths.index(path, self.starts[position], self.starts[position + 1])
-        return self.values[position], self.leases[position] if self.leases is not None else 0
+        return position
+
+    def _commit(self, rev: int) -> int:
+        if rev < self.first:
+            raise LookupError(rev)
+        return rev - self.first
+
+    def told(self, rev: int) -> tuple[str, str | None]:
+        """Return who made the commit, and why. Raises LookupError when it is not here."""
+        names, numbers = self.actors
+        return names[0 if numbers is None else numbers[self._commit(rev)]], self.notes.get(rev)
 
 
 class BaseLeaf(NamedTuple):
@@ -81,6 +102,8 @@ class BaseLeaf(NamedTuple):
             raise LookupError(rev)
         return value, lease
 
+
+T = TypeVar("T")
 
 AnyLeaf: TypeAlias = "Leaf | BaseLeaf"
 
@@ -163,25 +186,36 @@ class PastReader:
 
         Raises `Unreadable`, and `Absent` within `asking`.
         """
+        return self._find(path, rev, lambda block: block.find(path, rev), (b"", 0))
+
+    def told(self, rev: int) -> tuple[str, str | None]:
+        """Return who made the commit `rev`, and why. Raises as `value`."""
+        return self._find("", rev, lambda block: block.told(rev), ("", None))
+
+    def kind(self, path: str, rev: int) -> int:
+        """Return the kind of what `rev` did to `path`. Raises as `value`."""
+        return self._find(path, rev, lambda block: block.kind(path, rev), 0)
+
+    def _find(self, path: str, rev: int, look: Callable[[Any], T], nonsense: T) -> T:
         with self._readable():
             place = self._shelves.find(path, rev)
             block = self._kept.get(place)
             if block is None:
                 if self._asked is not None:
-                    return self._note(place)
+                    self._note(place)
+                    return nonsense
                 block = self._load(place)
                 self._kept.put(place, block)
             try:
-                return block.find(path, rev)
-            except (LookupError, ValueError):
+                return look(block)
+            except (LookupError, ValueError, AttributeError):
                 raise self._damage(place, f"a change of {path!r:.80} by rev {rev}") from None
 
-    def _note(self, place: BlockPlace) -> tuple[bytes | None, int]:
+    def _note(self, place: BlockPlace) -> None:
         assert self._asked is not None
         if len(self._asked) >= MOST_ASKED:
             raise Absent
         self._asked[place] = None
-        return b"", 0
 
     def columns(self, rev: int) -> Columns:
         """Return the commits of the block that `rev` is in. Raises `Unreadable`."""
@@ -290,5 +324,16 @@ def leaf_of(columns: Columns, size: int) -> Leaf:
     paths: list[str] = []
     if columns.counts is not None:
         starts, paths = [0, *accumulate(columns.counts)], whole(columns).paths
-    values = columns.values
-    return Leaf(columns.first, values, columns.leases, starts, paths, size + _CHANGE * len(values))
+    notes = {columns.first + position: note for position, note in columns.notes}
+    size += _CHANGE * len(columns.values)
+    return Leaf(
+        columns.first,
+        columns.values,
+        columns.leases,
+        starts,
+        paths,
+        columns.kinds,
+        columns.actors,
+        notes,
+        size,
+    )

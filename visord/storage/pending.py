@@ -69,9 +69,9 @@ def read(disk: Disk, directory: str) -> PendingFetch | None:
         return None
     try:
         known, source, tag, encoded = msgpack.unpackb(memoryview(data)[8:-4])
-        return (
-            PendingFetch(source, tag, manifests.decode(encoded, path), encoded) if known == FORMAT else None
-        )
+        if known != FORMAT:
+            return None
+        return PendingFetch(source, tag, manifests.decode_foreign(encoded, path), encoded)
     except (ValueError, TypeError, StorageError):
         return None
 

@@ -6,7 +6,8 @@
 Integers are little-endian. In a history file a block holds commits, `first` and `last` are their revs, and every
 block continues the one before. `codec` says how: 0, an array of rows; 1, their columns (`state/columns.py`), which are
 read in a third of the time and are what is written; files of both are sound. In a base file (the files at one rev) and
-in a tables file (sessions and leases) there are rows of whatever was exported, and `first` and `last` are 0.
+in a tables file (sessions and leases) there are rows of whatever was exported, and `first` and `last` are 0. So it is
+in a keyframe, of which the manifest tells the revs.
 
 A file is only as long as the manifest says: it holds each file's size, its rev range and a **chain**, the
 crc over the heads (with their crcs) of all blocks so far. So a flipped bit, a cut, a missing, doubled or
@@ -38,10 +39,11 @@ HEAD_SIZE: Final = 36
 COMMITS: Final = 1
 BASE: Final = 2
 TABLES: Final = 3
+KEYFRAME: Final = 4
 ROWS: Final = 0
 COLUMNS: Final = 1
 
-_NAMES: Final = {COMMITS: "commits", BASE: "base", TABLES: "tables"}
+_NAMES: Final = {COMMITS: "commits", BASE: "base", TABLES: "tables", KEYFRAME: "keyframe"}
 _MAGIC: Final = b"VISORHIS"
 _BLOCK_MAGIC: Final = b"VhB\xa7"
 _HEADER: Final = struct.Struct("<8sIIQ36xI")
@@ -167,6 +169,12 @@ def commits_of(block: Raw) -> Columns:
 def rows_of(block: Raw) -> list[Any]:
     """Decode a block of rows. Raises ValueError and the like for what no checkpoint wrote."""
     rows: list[Any] = msgpack.unpackb(block.payload, raw=False, strict_map_key=False)
+    return rows
+
+
+def tuples_of(block: Raw) -> tuple[Any, ...]:
+    """Decode a block of rows into tuples all the way down. Raises ValueError and the like as `rows_of`."""
+    rows: tuple[Any, ...] = msgpack.unpackb(block.payload, raw=False, strict_map_key=False, use_list=False)
     return rows
 
 

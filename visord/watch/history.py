@@ -239,8 +239,7 @@ def _matching(
 
 def _heading(store: Store, rev: int) -> tuple[int, int, str, str | None]:
     """Return what a commit says of itself: rev, time, actor, note."""
-    history = store.history
-    return rev, history.time(rev), history.actors[rev - history.base - 1], history.notes.get(rev)
+    return rev, store.history.time(rev), *store.told(rev)
 
 
 def read_files(

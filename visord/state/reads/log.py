@@ -89,10 +89,8 @@ def _size(changes: list[Change], previous: bool) -> int:
 
 
 def _row(store: Store, rev: int, changes: list[Change], keys: bool, previous: bool) -> list[Any]:
-    history = store.history
-    position = rev - history.base - 1
     shown = [change_row(change, keys=keys, previous=previous) for change in changes]
-    return [rev, history.times[position], history.actors[position], history.notes.get(rev), shown]
+    return [rev, store.history.time(rev), *store.told(rev), shown]
 
 
 def bare(version: Version) -> Version:

@@ -1,0 +1,276 @@
+"""The state at one rev with the index of its history, so that a start need not go through all commits.
+
+    out     for row in Keyframe(store, rev, floor, time).rows(): ...      each is about half a millisecond of work
+    in      load = KeyframeReader(store); for row in rows: load.add(row); load.finish()
+
+Commits up to `rev` are on disk by then: of values, only those of the newest versions are in it. All else is in memory:
+
+    [HEAD, rev, floor, time, how many files]
+    [DIRECTORIES, [path, ...], [changes, ...], [size_revs, ...], [sizes, ...]]              parents before children
+    [COMMITS, first, times, [revs that changed several files]]
+    [FILES, [path, ...], [version, ...], [past, ...]]                                       `past.packed`
+
+Which file a rev touched, and what is live or gone in a directory, follows from the versions. What is at or below the
+floor is left out, as trimming would: of a file stays the version in force there.
+
+Rows are made while commits go on: everything up to a rev stays what it is, as long as nothing is trimmed or redacted.
+A keyframe is this node's own, for a later start of the same code: what it holds was checked when it was written, and
+what comes back is what its checksums let through. It is never taken from others.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from visor.paths import ROOT, parent, sort_key
+from visord.state import past
+from visord.state.sorted_names import SortedNames
+from visord.state.store import Store
+from visord.state.tree import Directory, File
+from visord.state.version import BYTES, SPILLED, Version, position_after
+
+HEAD: Final = 0
+DIRECTORIES: Final = 1
+COMMITS: Final = 2
+FILES: Final = 3
+PART: Final = 256
+"""Files, or directories, of a row, at most."""
+PART_BYTES: Final = 128 * 1024
+"""Bytes of values, or of revs, of a row, about."""
+REVS: Final = 16_384
+"""Commits of a row."""
+PORTABLE: Final = sys.byteorder == "little"
+"""Numbers are packed as memory has them."""
+
+
+class Keyframe:
+    """What is written of a store: its state at `rev`, from `floor` on, whose commit was at `time` (ms)."""
+
+    def __init__(self, store: Store, rev: int, floor: int, time: int) -> None:
+        self._store = store
+        self._rev = rev
+        self._floor = floor
+        self._time = time
+        self._files = list(store.files.values())
+        self._directories = list(store.directories.values())
+
+    def rows(self) -> Iterator[list[Any]]:
+        """Yield all rows."""
+        yield [HEAD, self._rev, self._floor, self._time, len(self._files)]
+        yield from self._directory_rows()
+        yield from self._commit_rows()
+        yield from self._file_rows()
+
+    def _directory_rows(self) -> Iterator[list[Any]]:
+        row: list[list[Any]] = [[], [], [], []]
+        size = 0
+        for directory in self._directories:
+            kept = _directory(directory, self._rev, self._floor)
+            if kept is not None:
+                for column, value in zip(row, (directory.path, *kept), strict=True):
+                    column.append(value)
+                size += sum(map(len, kept)) + len(directory.path)
+            if len(row[0]) >= PART or size >= PART_BYTES:
+                yield [DIRECTORIES, *row]
+                row, size = [[], [], [], []], 0
+        yield [DIRECTORIES, *row]
+
+    def _commit_rows(self) -> Iterator[list[Any]]:
+        history = self._store.history
+        for first in range(self._floor + 1, self._rev + 1, REVS):
+            last = min(first + REVS - 1, self._rev)
+            start, stop = first - history.base - 1, last - history.base
+            revs = range(first, last + 1)
+            several = [
+                rev for rev, one in zip(revs, history.touched[start:stop], strict=True) if type(one) is tuple
+            ]
+            times = history.times[start:stop].tobytes()
+            yield [COMMITS, first, times, several]
+
+    def _file_rows(self) -> Iterator[list[Any]]:
+        paths, versions, pasts = list[str](), list[Version](), list[Any]()
+        size = 0
+        for file in self._files:
+            found = _file(file, self._rev, self._floor)
+            if found is not None:
+                version, before = found
+                paths.append(file.path)
+                versions.append(version)
+                packed = None if before is None else past.packed(before)
+                pasts.append(packed)
+                size += len(version[1] or b"") + (len(packed) if type(packed) is bytes else 0)
+            if len(paths) >= PART or size >= PART_BYTES:
+                yield [FILES, paths, versions, pasts]
+                paths, versions, pasts, size = [], [], [], 0
+        yield [FILES, paths, versions, pasts]
+
+
+def _directory(directory: Directory, rev: int, floor: int) -> tuple[bytes, bytes, bytes] | None:
+    """Return what a directory knows of the revs from the floor to `rev`; None where that is nothing."""
+    changes, revs, sizes = directory.changes, directory.size_revs, directory.sizes
+    first, last = max(bisect_right(revs, floor) - 1, 0), bisect_right(revs, rev)
+    if not last and directory.parent is not None:
+        return None
+    begin, end = max(bisect_right(changes, floor) - 1, 0), bisect_right(changes, rev)
+    if directory.parent is not None and not sizes[last - 1] and (not end or changes[end - 1] <= floor):
+        return None
+    return _numbers(changes[begin:end]), _numbers(revs[first:last]), sizes[first:last].tobytes()
+
+
+def _numbers(numbers: array[int]) -> bytes:
+    return (b"I" if numbers.typecode == "I" else b"q") + numbers.tobytes()
+
+
+def _file(file: File, rev: int, floor: int) -> tuple[Version, past.Past | None] | None:
+    """Return the version of a file that `rev` sees, and the past before it; None where nothing is known of it."""
+    versions = file.versions
+    count = position_after(versions, rev)
+    if not count:
+        return None  # it came later
+    version = versions[count - 1]
+    if version[0] <= floor:
+        return None if version[1] is None else (version, None)
+    before = file.past
+    if before is not None and (count > 1 or past.revs(before)[0] <= floor):
+        before = past.copied(before)
+    if count > 1:
+        before = past.extended(before, versions[: count - 1])
+    if before is not None:
+        old = bisect_right(past.revs(before), floor)
+        before = past.without(before, old - (old > 0 and not past.is_gone(before, old - 1)))
+    return version, before
+
+
+class KeyframeReader:
+    """Fills a new store with the rows of a keyframe. Raises ValueError and the like for what none wrote."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._touched: list[Any] = []
+        self._several: dict[int, list[File]] = {}
+        """The files of each commit that changed several, or none any more."""
+        self._noted = 0
+        """Changes whose files are known."""
+        self._rev = 0
+        self._before = 0
+        """The first rev whose commit is known."""
+
+    def add(self, row: Sequence[Any]) -> None:
+        """Take the next row."""
+        kind, *content = row
+        if kind == FILES:
+            self._add_files(*content)
+        elif kind == COMMITS:
+            self._add_commits(*content)
+        elif kind == DIRECTORIES:
+            for each in zip(*content, strict=True):
+                self._add_directory(*each)
+        elif kind == HEAD:
+            self._rev, floor, time, _ = content
+            self._store.begin(floor, time)
+            self._before = floor + 1
+            self._touched = [None] * (self._rev - floor)
+        else:
+            raise ValueError(f"a row of kind {kind!r:.40}")
+
+    def _add_directory(self, path: str, changes: bytes, revs: bytes, sizes: bytes) -> None:
+        store = self._store
+        if path == ROOT:
+            directory = store.root
+        else:
+            directory = store.directories[path] = Directory(path, store.directories[parent(path)])
+            store.held += len(path)
+        directory.changes = array(changes[:1].decode(), changes[1:])
+        directory.size_revs = array(revs[:1].decode(), revs[1:])
+        directory.sizes = array("I", sizes)
+
+    def _add_commits(self, first: int, times: bytes, several: Sequence[int]) -> None:
+        history = self._store.history
+        if first != history.base + 1 + len(history.times):
+            raise ValueError(f"commits from rev {first} on, which do not follow those before")
+        history.times.frombytes(times)
+        for rev in several:
+            self._several[rev] = []
+
+    def _add_files(self, paths: Sequence[str], versions: Sequence[Version], pasts: Sequence[Any]) -> None:
+        """Take some files. A million of them pass here: what is done for each, and for each of its revs, is counted."""
+        store = self._store
+        files, directories, touched, several = store.files, store.directories, self._touched, self._several
+        before, held, noted, named = self._before, 0, 0, store.leases.named
+        for path, version, packed in zip(paths, versions, pasts, strict=True):
+            file = files[path] = File(path, directories[path[: path.rfind("/")] or ROOT])
+            file.versions = [version]
+            rev = version[0]
+            held += len(path) + BYTES + len(version[1] or b"")
+            if version[4]:
+                named[path] = None
+            if packed is not None:
+                file.past = past.unpacked(packed)
+                revs = past.revs(file.past)
+                held += SPILLED * len(revs)
+                noted += len(revs)
+                if revs[0] < before:  # what was in force at the floor: its commit is not known
+                    revs, noted = revs[1:], noted - 1
+                for one in revs:
+                    touched[one - before] = file
+            if rev >= before:
+                touched[rev - before] = file
+                noted += 1
+            if several:
+                self._note_several(file)
+        store.held += held
+        self._noted += noted
+
+    def _note_several(self, file: File) -> None:
+        """Note a file at the commits of several that changed it."""
+        several = self._several
+        for rev in (*(past.revs(file.past) if file.past is not None else ()), file.versions[0][0]):
+            if rev in several:
+                several[rev].append(file)
+
+    def finish(self) -> None:
+        """Put together what follows from all rows. Raises ValueError when they are not all there."""
+        store, history, touched = self._store, self._store.history, self._touched
+        for rev, files in self._several.items():
+            touched[rev - self._before] = tuple(sorted(files, key=_order))
+        extra = sum(len(files) - 1 for files in self._several.values())
+        if not len(history.times) == len(touched) == self._noted - extra:
+            raise ValueError("commits without their files")
+        history.touched = touched
+        history.recent_base = history.told_base = store.rev = store.spilled = self._rev
+        if history.times:
+            store.time = history.times[-1]
+        _fill(store)
+
+
+def _order(file: File) -> str:
+    return sort_key(file.path)
+
+
+def _fill(store: Store) -> None:
+    """Have each directory list what is live in it, and what is gone."""
+    directories = store.directories
+    for path, file in store.files.items():
+        if path not in directories:
+            _list(file.directory, path, live=file.versions[-1][1] is not None)
+    for path, directory in directories.items():
+        above = directory.parent
+        if above is None:
+            continue
+        is_directory = bool(directory.sizes) and directory.sizes[-1] > 0
+        above.folders += is_directory
+        is_file = path in store.files and store.files[path].versions[-1][1] is not None
+        _list(above, path, live=is_directory or is_file)
+
+
+def _list(directory: Directory, path: str, *, live: bool) -> None:
+    if live:
+        directory.live.add(path)
+        return
+    if directory.gone is None:
+        directory.gone = SortedNames()
+    directory.gone.add(path)
