@@ -68,9 +68,9 @@ def test_the_bounds_of_the_page_are_those_of_the_gateway() -> None:
     assert receipt.RECEIPT_SECONDS == 10
     assert receipt.MOST_HEAD == 16 << 10
     assert application.MOST_BODY == 4 << 20
-    assert (upstream.MOST_REQUESTS, application.MOST_STREAMS_EACH) == (128, 64)
+    assert (upstream.MOST_REQUESTS, application.MOST_STREAMS_EACH) == (128, 1024)
     assert "ten seconds to arrive, 16 KiB of head and 4 MiB of body" in PAGE
-    assert "128 requests and 64 streams" in PAGE
+    assert "128 requests and 1024 streams" in PAGE
 
 
 def test_the_page_begins_with_what_the_command_prints() -> None:

@@ -28,7 +28,7 @@ MOST_BODY: Final = 4 << 20
 MOST_HEARD: Final = 16 << 20
 """Bytes of a body that are read, though not kept: who still sends when the connection closes never sees the answer."""
 MOST_STREAMS: Final = 2000
-MOST_STREAMS_EACH: Final = 64
+MOST_STREAMS_EACH: Final = 1024
 SLOW_SECONDS: Final = 60.0
 SWEEP_SECONDS: Final = 10.0
 ONCE: Final = frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 import threading
 import time
@@ -34,6 +35,7 @@ from visor.gateway.upstream import Dial, Upstream
 GRACE_SECONDS: Final = 5
 KEEP_SECONDS: Final = 30
 BACKLOG: Final = 512
+FILES: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,14 @@ def bind(listening: Listening) -> socket.socket:
     return made
 
 
+def _raise_limit() -> None:
+    """Have as many sockets as the system lets this process have: a reader takes one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _wait_for_end(serving: Serving) -> None:
     while os.read(0, 4096):
         continue
@@ -153,6 +163,7 @@ def run(
     settings: Settings, listening: Listening, ready: Callable[[str], None], *, until_eof: bool = False
 ) -> None:
     """Serve until a signal ends it, or with `until_eof` the end of standard input: so does whoever has started it."""
+    _raise_limit()
     bound = bind(listening)
     serving = server(settings, listening, ready)
     if until_eof:

@@ -33,6 +33,8 @@ PROGRESS_SECONDS: Final = 4.0
 STATE_ROWS: Final = 500
 MOST_WAIT: Final = 60.0
 NAMED: Final = 32
+WINDOW: Final = 64 << 10
+"""Bytes that may wait here for one reader; what is beyond waits at the registry, for nothing."""
 
 Whose = Mapping[str, tuple[paths.Glob, ...]]
 """Names of selectors, where they have some, and what each matches."""
@@ -94,7 +96,7 @@ async def _begin(visit: Visit, client: Client[bytes], what: str | Selector, whos
     else:
         first = await first_rev(visit["from"], client)
     opened = await client.watch(
-        what, first, previous=visit["previous"], keys=not visit["values"], timeout=CALL_SECONDS
+        what, first, previous=visit["previous"], keys=not visit["values"], window=WINDOW, timeout=CALL_SECONDS
     )
     begin = (what, first - 1) if state else None
     flow = _Commits(form, client, opened, visit, whose, begin)
