@@ -77,6 +77,7 @@ def test_the_past_is_read_by_rev_and_time_and_may_be_kept(http: Caller, client: 
     assert http.get(f"/v1/files/past?at={moment}").text in ("old", "new")
     assert http.problem("GET", "/v1/files/past?at=-1h") == (404, "not_found")
     assert http.problem("GET", "/v1/files/past?at=yesterday") == (400, "usage")
+    assert http.problem("GET", f"/v1/files/past?at={client.rev() + 100}") == (409, "future_rev")
 
 
 def test_a_subtree_is_deleted_only_when_that_is_asked_for(http: Caller) -> None:
@@ -132,3 +133,4 @@ def test_what_is_wrong_is_named(http: Caller) -> None:
 def test_nobody_reads_below_what_was_written(http: Caller) -> None:
     rev = http.put("/v1/files/min", "1").json()["rev"]
     assert http.get(f"/v1/files/min?min_rev={rev}&consistency=stale").text == "1"
+    assert http.problem("GET", f"/v1/files/min?min_rev={rev + 1000}") == (409, "future_rev")

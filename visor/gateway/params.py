@@ -113,7 +113,7 @@ TEXTS: Final = Spelling(
     _text, {"type": "array", "items": {"type": "string"}, "maxItems": MOST_GLOBS}, many=True
 )
 REV: Final = whole()
-AT: Final = Spelling(_text, {"type": "string", "examples": ["12345", "2026-03-01T12:00:00Z", "-15m"]})
+AT: Final = Spelling(_text, {"type": "string", "examples": ["1", "2026-03-01T12:00:00Z", "-15m"]})
 """Read by `read_at`, which needs to know what time it is."""
 
 

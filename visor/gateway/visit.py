@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 
 from visor._core.dataclass import dataclass
 from visor.aio import Client
-from visor.errors import DeadlineExceeded
+from visor.errors import DeadlineExceeded, FutureRev
 from visor.gateway import accept
 from visor.gateway.credential import Credential
 from visor.gateway.params import At
@@ -94,6 +94,7 @@ class Visit:
             return None
         if asked.time is not None:
             return await client.rev_at(asked.time, timeout=CALL_SECONDS)
+        await _there(client, asked.rev or 0)
         return asked.rev
 
     @property
@@ -108,12 +109,23 @@ class Visit:
         return isinstance(asked, At) and asked.rev is not None
 
 
+async def _there(client: Client[bytes], rev: int) -> None:
+    """Raise FutureRev for a rev that is not there yet: the registry would wait for it, and so would a connection."""
+    if rev > client.channel.driver.rev:
+        latest = await client.rev(timeout=CALL_SECONDS)
+        if rev > latest:
+            raise FutureRev(rev=latest, asked=rev)
+
+
 async def _reached(client: Client[bytes], rev: int, *, stale: bool) -> None:
-    """Wait until a rev is there: who has just written by another gateway reads what it wrote."""
+    """Wait until a rev is there: who has just written by another gateway reads what it wrote. FutureRev for none."""
+    await _there(client, rev)
+    if not stale:
+        return  # what is read is not older than what was just told
     deadline = client.channel.driver.deadline(CALL_SECONDS)
-    while (latest := await client.rev(stale=stale, timeout=CALL_SECONDS)) < rev:
+    while (latest := await client.rev(stale=True, timeout=CALL_SECONDS)) < rev:
         if not deadline.left():
-            raise DeadlineExceeded(f"rev {rev} is not there: the latest is {latest}", seconds=CALL_SECONDS)
+            raise DeadlineExceeded(f"rev {rev} is not at this node: it has {latest}", seconds=CALL_SECONDS)
         await asyncio.sleep(POLL_SECONDS)
 
 
