@@ -128,3 +128,10 @@ def test_a_page_of_another_site_writes_nothing(http: Caller) -> None:
 def test_refusals_are_counted_by_their_word(http: Caller) -> None:
     http.problem("GET", "/v1/files/a", headers={"host": "evil.example"})
     assert 'visor_gateway_refused_total{code="wrong_host"}' in http.get("/metrics").text
+
+
+def test_what_strangers_send_fills_no_log(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    say(running, b"\x00\x01\r\n\r\n")
+    upgrade = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, close\r\nupgrade: websocket\r\n\r\n"
+    say(running, upgrade)
+    assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []

@@ -294,3 +294,9 @@ def test_no_value_can_be_taken_for_another_event(http: Caller, client: visor.Cli
         told = next(stream)
     assert told["data"]["changes"][0]["value"].encode() == evil
     assert told["id"] == sse.id_of(client.cluster or "", rev)
+
+
+def test_the_head_of_a_stream_alone_ends_at_once(http: Caller, client: visor.Client[bytes]) -> None:
+    answer = http.head("/v1/watch?glob=/head/**", headers={"accept": "text/event-stream"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
+    eventually(lambda: client.status().watches == 0, "the end of the watch")

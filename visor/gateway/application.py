@@ -82,6 +82,12 @@ class Exchange:
         await self.begin(status, {**length, **headers})
         await self.piece(b"" if self.method == "HEAD" or status in (204, 304) else data, more=False)
 
+    def abort(self) -> None:
+        """Cut the connection."""
+        cut = self.scope.get("extensions", {}).get("visor.abort")
+        if cut is not None:
+            cut()
+
     async def body(self, most: int) -> bytes:
         """Return what was sent with the request; NotServed for more than `most` bytes."""
         announced = self.headers.get("content-length", "0")
@@ -156,7 +162,8 @@ class Gateway:
     async def _problem(self, exchange: Exchange, problem: dict[str, Any]) -> None:
         self.counts.refused[problem["code"]] += 1
         if exchange.begun:
-            raise ConnectionAbortedError(problem["code"])  # half an answer must not look like a whole one
+            exchange.abort()  # half an answer must not look like a whole one
+            return
         headers = {"content-type": problems.MEDIA_TYPE}
         status = problem["status"]
         if status in problems.WAITING:
@@ -200,7 +207,10 @@ class Gateway:
                 reply = await self._handled(route, visit, lent)
             finally:
                 _tell(exchange, lent)
-            if isinstance(reply, Streamed):
+            if isinstance(reply, Streamed) and exchange.method == "HEAD":
+                await _end(reply)
+                await exchange.whole(200, b"", {"content-type": reply.form})
+            elif isinstance(reply, Streamed):
                 await self._stream(exchange, reply, lent)
             else:
                 await _answer(exchange, visit, reply)
@@ -252,9 +262,7 @@ class Gateway:
                 await exchange.piece(b"", more=False)
         except TimeoutError:
             self.counts.cut["slow_reader"] += 1
-            abort = exchange.scope.get("extensions", {}).get("visor.abort")
-            if abort is not None:
-                abort()  # nothing that is said would be read; an id says where to go on
+            exchange.abort()  # nothing that is said would be read; an id says where to go on
 
     async def end_streams(self) -> None:
         """Take no more requests, and let every stream say that it ends; the process is about to."""

@@ -146,6 +146,7 @@ def server(settings: Settings, listening: Listening, ready: Callable[[str], None
         ws="none",
         lifespan="on",
         log_config=None,
+        log_level="error",  # what strangers send is counted, and fills no log
         access_log=False,
         server_header=False,
         date_header=True,
