@@ -28,7 +28,11 @@ def _module(name: str) -> Benchmark:
 
     def rows(setting: Setting) -> Iterable[Row]:
         found = importlib.import_module(f"benchmarks.{name}").rows
-        offered: dict[str, Any] = {"seconds": setting.seconds, "quick": setting.quick}
+        offered: dict[str, Any] = {
+            "seconds": setting.seconds,
+            "quick": setting.quick,
+            "parent": setting.parent,
+        }
         wanted = inspect.signature(found).parameters
         result: Iterable[Row] = found(**{key: value for key, value in offered.items() if key in wanted})
         return result
@@ -46,6 +50,7 @@ BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "requests": ("one node: gets, sets, mixed; 1 to 256 clients, deep pipelines", node.requests),
     "fanout": ("one node: 100 watchers, 1 and 16 writers", node.watches),
     "checkpoints": ("one node: sets while checkpoints are written", node.checkpoints),
+    "history": ("one node, ten minutes: 15 million revs: memory, starts, the past", _module("history")),
     "restarts": ("one node: fill, restart, read old revs", node.restarts),
     "domain": ("the domain with 100 000 instances: times and requests", _module("domain")),
     "mirrors": ("a mirror's reads; 1 000 mirrors of 10 000 keys on three nodes", _module("mirrors")),
