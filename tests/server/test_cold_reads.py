@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.server.stubs import Node, Wire
+from tests.storage.fake_disk import FakeFile
 from tests.storage.storage_world import Later, World
 from visor.protocol import verbs as v
 from visor.protocol.frames import encode
@@ -14,6 +15,7 @@ from visor.protocol.limits import DEFAULT
 from visord.serving.cold_reads import TRIES, ColdReads
 from visord.serving.conversation import Conversation
 from visord.state.query import answer
+from visord.storage import past_reader
 
 PAST = 300
 
@@ -110,3 +112,28 @@ def test_a_client_that_has_gone_is_forgotten(stage: Stage) -> None:
     stage.conversation.end()
     stage.read()
     assert not stage.wire.answers
+
+
+def test_what_the_system_has_in_memory_is_not_waited_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeFile, "pread_at_hand", FakeFile.pread)
+    stage.say([v.GET, 1, "/d/f1", PAST])
+    stage.say([v.SCAN, 2, [v.SEL_TREE, "/"], PAST], [v.GET, 3, "/d/f2", PAST])
+    assert list(stage.answers) == [1, 2, 3]
+    monkeypatch.setattr(past_reader, "QUICK", 2)
+    stage.world.checkpointer.kept.forget(set())
+    stage.say([v.LOG, 4, [v.SEL_TREE, "/"], 1, 600])
+    assert 4 not in stage.answers, "more blocks than one look may decode on the loop"
+    stage.read()
+    assert len(stage.answers[4][2][1]) == 600
+
+
+def test_a_get_of_the_past_tells_what_the_long_way_tells(stage: Stage) -> None:
+    for rev in range(1, 601, 7):
+        for name in range(8):
+            stage.say([v.GET, rev * 10 + name, f"/d/f{name}", rev])
+            stage.read()
+            found = answer(stage.store, [v.GET, 1, f"/d/f{name}", rev])
+            expected = [found[0], None if found[1] is None else list(found[1])]
+            assert stage.answers[rev * 10 + name] == [v.OK, rev * 10 + name, expected]

@@ -133,6 +133,10 @@ class SimFile:
         self._writable = writable
         self._open = True
 
+    def pread_at_hand(self, size: int, offset: int) -> bytes | None:
+        """Now and then a block is in memory: by where it lies, so that no dice are thrown."""
+        return self.pread(size, offset) if offset % 3 else None
+
     def pread(self, size: int, offset: int) -> bytes:
         assert self._open
         self._disk.check()

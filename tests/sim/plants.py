@@ -129,10 +129,10 @@ def leaf_of_another() -> AbstractContextManager[Any]:
 
 class _Careless(past_reader.Kept):
     def get(self, place: BlockPlace) -> past_reader.AnyLeaf | None:
-        return super().get(BlockPlace("", place.offset))
+        return super().get(BlockPlace("", place.offset, 0))
 
     def put(self, place: BlockPlace, block: past_reader.AnyLeaf) -> None:
-        super().put(BlockPlace("", place.offset), block)
+        super().put(BlockPlace("", place.offset, 0), block)
 
     def forget(self, names: set[str]) -> None:
         """Outlive the files."""

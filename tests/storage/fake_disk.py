@@ -83,6 +83,10 @@ class FakeFile:
         assert self._open
         return bytes(self._inode.seen[offset : offset + size])
 
+    def pread_at_hand(self, size: int, offset: int) -> bytes | None:
+        """This disk is as slow as it can be."""
+        return None
+
     def pwrite(self, data: bytes, offset: int) -> None:
         assert self._open and self._writable
         data = bytes(data)

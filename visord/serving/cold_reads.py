@@ -15,14 +15,14 @@ request alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Final, Protocol
 
 from visor.protocol import verbs
 from visor.protocol.frames import Message
 from visord.state import refusal
-from visord.state.past_values import Unreadable
+from visord.state.past_values import Absent, Unreadable
 from visord.state.query import answer
 from visord.state.store import Store
 from visord.storage.past_reader import PastReader
@@ -57,7 +57,7 @@ class ColdReads:
         self._store = store
         self._reading = reading
         self._tries: dict[tuple[Asker, int], int] = {}
-        self._missing: list[Any] = []
+        self._missing: Collection[Any] = ()
         self.waited = 0
         """How often a request waited for the disk."""
 
@@ -70,14 +70,33 @@ class ColdReads:
         if self._tries.get((asker, message[1]), 0) >= TRIES:
             self.forget(asker, message[1])
             return self._answered(message)
-        result: Any = COLD
-        with reader.asking() as asked:
-            result = self._answered(message)
+        reader.begin_asking()
+        try:
+            result: Any = self._answered(message)
+        except Absent:
+            result = COLD
+        finally:
+            asked = reader.end_asking()
         if asked:
-            self._missing = list(asked)
+            self._missing = asked
             return COLD
-        self.forget(asker, message[1])
+        if self._tries:
+            self.forget(asker, message[1])
         return result
+
+    def at_hand(self, path: str, rev: int) -> Any:
+        """Return what GET of a `rev` up to now tells, where what that takes is in memory; else COLD."""
+        reader = self._store.past_values
+        if not isinstance(reader, PastReader):
+            return COLD if reader is not None else self._store.get(path, rev)
+        reader.begin_asking()
+        try:
+            version: Any = self._store.get(path, rev)
+        except (Absent, Unreadable):
+            return COLD
+        finally:
+            asked = reader.end_asking()
+        return COLD if asked else version
 
     def _answered(self, message: Message) -> Any:
         try:

@@ -741,22 +741,33 @@ def _done_alone(conversation: Conversation, message: Message, size: int) -> bool
         conversation._owed_bytes += size + WRITE_WEIGHT
         conversation._backend.proposer.submit(conversation, [message], size + WRITE_WEIGHT)
         return True
-    if (
-        message[0] != GET
-        or not _may_tell(conversation._backend, message)
-        or type(message[1]) is not int
-        or message[1] <= 0
-    ):
+    if message[0] != GET or type(message[1]) is not int or message[1] <= 0:
         return False
     store = conversation._store
-    path, rev = message[2], store.rev
-    if rev < conversation._min_rev or (rights is not None and rights.read.get(path) is not True):
+    rev = _rev_of(conversation, message)
+    if rev is None or store.rev < conversation._min_rev:
         return False
-    version = store.get(path, rev)
+    path = message[2]
+    if rights is not None and rights.read.get(path) is not True:
+        return False
+    version = (
+        store.get(path, rev) if rev == store.rev else conversation._backend.cold_reads.at_hand(path, rev)
+    )
+    if version is COLD:
+        return False
     if type(version) is Refusal or (version is not None and len(version[1] or b"") > PIECE):
         return False
     conversation._wire.write(pack_one((OK, message[1], (rev, version))))
     return True
+
+
+def _rev_of(conversation: Conversation, message: Message) -> int | None:
+    """Return the rev that a GET in a form as it should be asks for, and that may be told now; else None."""
+    backend, now = conversation._backend, conversation._store.rev
+    if len(message) == MODE and type(message[AT]) is int:
+        there = message[AT] <= now and type(message[2]) is str and backend.admission.diverged is None
+        return message[AT] if there else None
+    return now if _may_tell(backend, message) else None
 
 
 def _may_tell(backend: Backend, message: Message) -> bool:

@@ -50,6 +50,9 @@ class File(Protocol):
     def pread(self, size: int, offset: int) -> bytes:
         """Return up to `size` bytes at `offset`; fewer only at the end of the file."""
 
+    def pread_at_hand(self, size: int, offset: int) -> bytes | None:
+        """Return what `pread` does if that does not wait for the disk, as far as this can be told; else None."""
+
     def pwrite(self, data: Buffer, offset: int) -> None:
         """Write all of `data` at `offset`."""
 
@@ -148,6 +151,18 @@ class OsFile:
             got += len(data)
         return b"".join(pieces)
 
+    def pread_at_hand(self, size: int, offset: int) -> bytes | None:
+        if not _RWF_NOWAIT:
+            return None
+        data = bytearray(size)
+        try:
+            got = os.preadv(self._fd, (data,), offset, _RWF_NOWAIT)
+        except (
+            OSError
+        ):  # it is not in memory, or this file system cannot tell; a real error shows with `pread`
+            return None
+        return bytes(data) if got == size else None
+
     def pwrite(self, data: Buffer, offset: int) -> None:
         written = os.pwrite(self._fd, data, offset)
         while written < len(data):
@@ -183,6 +198,7 @@ class OsFile:
             os.close(fd)
 
 
+_RWF_NOWAIT: Final[int] = getattr(os, "RWF_NOWAIT", 0) if hasattr(os, "preadv") else 0
 _RWF_DSYNC: Final[int] = getattr(os, "RWF_DSYNC", 0) if hasattr(os, "pwritev") else 0
 
 

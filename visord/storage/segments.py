@@ -51,8 +51,6 @@ _HEAD: Final = struct.Struct("<4sIIIQQI")
 _HEAD_SUM: Final = struct.Struct("<4sIIIQQ")
 _ARRAY: Final = struct.Struct(">BI")
 _ARRAY32: Final = 0xDD
-AHEAD: Final = 24 << 10
-"""Bytes that are read for one block at first: most have fewer."""
 PIECE: Final = 1 << 20
 """Bytes that are read at a time."""
 
@@ -314,18 +312,22 @@ def head_of(data: bytes) -> BlockHead | None:
     return BlockHead(length, first, last)
 
 
-def read_block(file: File, part: Part, offset: int) -> Raw:
-    """Return one block of a part, wherever it lies, checked by itself. Raises `DamageError` or `FormatError`."""
-    data = file.pread(min(AHEAD, part.size - offset), offset)
+def read_block(file: File, part: Part, offset: int, size: int) -> Raw:
+    """Return the block of `size` bytes at `offset`, checked by itself. Raises `DamageError` or `FormatError`."""
+    return _sound(file, part, offset, size, file.pread(size, offset))
+
+
+def block_at_hand(file: File, part: Part, offset: int, size: int) -> Raw | None:
+    """Return what `read_block` does, None where that might wait for the disk."""
+    data = file.pread_at_hand(size, offset)
+    return None if data is None else _sound(file, part, offset, size, data)
+
+
+def _sound(file: File, part: Part, offset: int, size: int, data: bytes) -> Raw:
     head = head_of(data)
-    size = HEAD_SIZE + head.length if head is not None else 0
-    if head is None or offset + size > part.size:
-        raise DamageError(file.path, offset, "a block", repr(data[:HEAD_SIZE]), RESTORE)
-    if len(data) < size:
-        data += file.pread(size - len(data), offset + len(data))
-    if len(data) < size:
-        raise DamageError(file.path, offset, f"{size} bytes", f"{len(data)}", RESTORE)
-    return _checked(file.path, part, offset, memoryview(data)[:size])
+    if head is None or len(data) < size or HEAD_SIZE + head.length != size:
+        raise DamageError(file.path, offset, f"a block of {size} bytes", repr(data[:HEAD_SIZE]), RESTORE)
+    return _checked(file.path, part, offset, memoryview(data))
 
 
 def read_part(disk: Disk, directory: str, part: Part) -> Iterator[Raw]:

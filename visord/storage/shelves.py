@@ -30,10 +30,11 @@ _FIRST_PATH: Final = 2048
 
 
 class BlockPlace(NamedTuple):
-    """A block: of the part `name` at `offset`."""
+    """A block: of the part `name` at `offset`, `size` bytes with its head."""
 
     name: str
     offset: int
+    size: int
 
 
 class Shelf:
@@ -83,12 +84,17 @@ class Shelf:
 
     def of_rev(self, rev: int) -> BlockPlace:
         """Return the block with a rev, which is one of the part's."""
-        return BlockPlace(self.part.name, self._offsets[bisect_right(self._firsts, rev) - 1])
+        return self._place(bisect_right(self._firsts, rev) - 1)
 
     def of_path(self, path: str) -> BlockPlace | None:
         """Return the block in which a path would be; None when it would come before all."""
         found = bisect_right(self._keys, sort_key(path))
-        return BlockPlace(self.part.name, self._offsets[found - 1]) if found else None
+        return self._place(found - 1) if found else None
+
+    def _place(self, position: int) -> BlockPlace:
+        offsets = self._offsets
+        end = offsets[position + 1] if position + 1 < len(offsets) else self._read
+        return BlockPlace(self.part.name, offsets[position], end - offsets[position])
 
 
 def _first_key(path: str, offset: int, data: bytes) -> str:
