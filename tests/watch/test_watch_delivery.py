@@ -11,6 +11,7 @@ from tests.watch.watch_world import Reader, World
 from visor.protocol import verbs
 from visor.protocol.limits import DEFAULT
 from visord.watch import index, live
+from visord.watch.gathered import EACH
 
 TREE, PATH, CHILDREN, GLOB, RANGE = 1, 0, 2, 3, 4
 
@@ -299,3 +300,59 @@ def test_a_change_that_several_ranges_of_one_watch_contain_comes_once(
     for _ in range(20):
         world.pump()
     assert [[change[1] for change in commit[4]] for commit in reader.commits(1)] == [["/a/9"]]
+
+
+def test_what_one_connection_gets_of_a_batch_leaves_together(world: World) -> None:
+    reader, other = Reader(), Reader()
+    for number, selector in enumerate(([TREE, "/"], [TREE, "/a"], [verbs.SEL_PATH, "/a/x"], [TREE, "/b"])):
+        world.watch(reader, selector, watch=number + 1)
+    world.watch(other, [TREE, "/b"])
+    world.pump()
+    world.set("/a/x", b"1")
+    world.set("/b/y", b"2")
+    world.pump()
+    assert (reader.pieces, len(reader.messages)) == (1, 4)
+    assert [reader.revs(number) for number in (1, 2, 3, 4)] == [[1, 2], [1], [1], [2]]
+    assert (other.pieces, other.revs(1)) == (1, [2])
+    world.set("/a/y", b"3")
+    world.pump()
+    assert (reader.pieces, reader.revs(1), reader.revs(2)) == (2, [1, 2, 3], [1, 3])
+
+
+def test_gathered_messages_stay_in_order_with_large_ones_and_with_ends() -> None:
+    world = World(dataclasses.replace(DEFAULT, frame=300_000))
+    reader = Reader()
+    world.watch(reader, [TREE, "/"], watch=1)
+    world.watch(reader, [TREE, "/a"], watch=2)
+    world.watch(reader, [TREE, "/"], flags=verbs.W_KEYS, watch=3)
+    world.watch(reader, [TREE, "/b"], window=100, watch=4)
+    world.pump()
+    for size in (10, 20_000, 10, 400_000, 10):
+        world.set("/a/x", b"v" * size)
+        world.set("/b", b"v")
+    world.pump()
+    assert [len(reader.of(number, verbs.ENDED)) for number in (1, 2, 3, 4)] == [1, 1, 0, 0]
+    assert reader.revs(1) == [1, 2, 3, 4, 5, 6]
+    assert reader.revs(2) == [1, 3, 5]
+    assert reader.revs(3) == list(range(1, 11))
+    for _ in range(9):
+        world.hub.credit(reader, 4, 100)
+        world.pump()
+    assert reader.revs(4) == [2, 4, 6, 8, 10]
+
+
+def test_little_is_gathered(world: World) -> None:
+    reader = Reader()
+    for number in range(300):
+        world.watch(
+            reader,
+            [TREE, "/" if number % 2 else "/a"],
+            flags=0 if number % 3 else verbs.W_KEYS,
+            watch=number + 1,
+        )
+    world.pump()
+    world.set("/a/x", b"v" * 1000)
+    world.pump()
+    assert sum(reader.sizes) > 200_000
+    assert reader.pieces >= sum(reader.sizes) // (EACH + 1100)
+    assert all(reader.revs(number + 1) == [1] for number in range(300))

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from visor.paths import parent
-from visor.protocol import verbs
+from visor.protocol import frames, verbs
 from visor.protocol.frames import Decoder
 from visor.protocol.limits import DEFAULT, Limits
 from visord.state.command import encode
 from visord.state.machine import Machine
 from visord.state.refusal import Refusal
+from visord.watch.gathered import EACH
 from visord.watch.hub import Hub
 
 Commit = tuple[int, int, str, str | None, list[Any]]
@@ -41,10 +42,14 @@ class Reader:
         self._partial += len(data)
         arrived = self.decoder.feed(data)
         assert self.decoder.violation is None, self.decoder.violation
-        if arrived:
-            assert len(arrived) == 1, "a piece never holds more than the end of one message"
+        if len(arrived) == 1:
             self.messages.extend(arrived)
             self.sizes.append(self._partial)
+            self._partial = 0
+        elif arrived:  # small messages of several watches, and nothing else
+            self.messages.extend(arrived)
+            self.sizes.extend(len(frames.encode(message)) for message in arrived)
+            assert sum(self.sizes[-len(arrived) :]) == self._partial <= 2 * EACH
             self._partial = 0
         if self.unread >= self.high:
             self.blocked = True

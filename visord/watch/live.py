@@ -2,7 +2,9 @@
 
 A commit whose paths no watch wants costs a look-up or two for each change. A group gets all that one batch
 holds for it in as few messages as `MESSAGE_BYTES` allows; the bytes behind the head are the same object for
-all members, so that a thousand readers of a large message share it.
+all members, so that a thousand readers of a large message share it. Where a batch is for several groups, what one
+connection gets as a member of several of them leaves together (`gathered`): each call of the system costs more than all
+the rest of a small message.
 
 A publication stops when it has done `PORTION` work, wherever it is, also within a commit or among the members of
 one group, and goes on with the next call:
@@ -30,6 +32,7 @@ from typing import TypeVar
 
 from visor.protocol import verbs
 from visord.state.refusal import Refusal, too_large
+from visord.watch.gathered import Gathered
 from visord.watch.index import Index
 from visord.watch.large import CHANGES, Gathering, LargeCommit
 from visord.watch.messages import Change, Commit, CommitParts, Encoder, Payload, array_header
@@ -106,6 +109,7 @@ class Live:
         "_encoder",
         "_end",
         "_fan",
+        "_gathered",
         "_groups",
         "_index",
         "_largest",
@@ -130,6 +134,8 @@ class Live:
         self._quiet: OrderedDict[Group, None] = OrderedDict()
         """The groups by `quiet_from`: the one that has been quiet longest is first."""
         self._count = 0
+        self._gathered: Gathered | None = None
+        """What connections are to be sent, while there may be more for them; None where there is one message."""
         self._fan: _Fan | None = None
         self._rest: Iterator[None] | None = None
         """What is left of the publication under way, which ends at `_rev`."""
@@ -212,6 +218,7 @@ class Live:
         """
         self._work = self._index.cost = 0
         if self._rest is not None:
+            self._gathered = Gathered()
             return self._go_on()
         rev = self._pairs = 0
         out: list[_Message] = []
@@ -235,6 +242,7 @@ class Live:
                 break
         if out:
             self._work = 0
+            self._gathered = Gathered() if len(out) > 1 else None
             messages = iter(out)
             if not self._send(messages, now):
                 return self._stop(rev, self._sending(messages, now))
@@ -440,6 +448,13 @@ class Live:
 
     def _send(self, messages: Iterator[_Message], now: float) -> bool:
         """Send messages to the members of their groups; return False when a portion is done before that."""
+        try:
+            return self._send_some(messages, now)
+        finally:
+            if self._gathered is not None:
+                self._gathered.scatter()
+
+    def _send_some(self, messages: Iterator[_Message], now: float) -> bool:
         if self._fan is not None and not self._pour(self._fan, now):
             return False
         for message in messages:
@@ -481,7 +496,10 @@ class Live:
         self, message: _Message, payload: Payload, members: Iterable[Subscription], now: float
     ) -> None:
         """Send a message to some members; those that cannot take it leave."""
+        gathered = self._gathered
         if message.refusal is not None:
+            if gathered is not None:
+                gathered.scatter()
             for member in list(members):
                 if message.refusal is _LEFT:
                     self._leave(member, message.first)
@@ -503,10 +521,16 @@ class Live:
             head = member.head
             member.room -= size + len(head)
             if shared:
+                if gathered is not None:
+                    gathered.send(sink)
                 sink.send_all((head, *payload))
+            elif gathered is not None and len(member.reader.subscriptions) > 1:
+                gathered.add(sink, head + data)
             else:
                 sink.send(head + data)
         self.delivered += message.events * served
+        if stuck and gathered is not None:
+            gathered.scatter()
         for member in stuck:
             self._leave(member, message.first)
         group.last = message.until
