@@ -19,12 +19,12 @@ class Running:
     """One that runs. `seconds` is how long a request may take to arrive."""
 
     def __init__(
-        self, address: str, *, seconds: float = PATIENCE, names: frozenset[str] = frozenset()
+        self, address: str, *, seconds: float = PATIENCE, names: frozenset[str] = frozenset(), port: int = 0
     ) -> None:
         self.url = ""
         self._started = threading.Event()
         settings = gather(address, "/", PATIENCE, "http", "", None, None, tls=False)
-        listening = Listening(port=0, names=names)
+        listening = Listening(port=port, names=names)
         self._socket = bind(listening)
         self.server: Serving = server(settings, listening, self._ready)
         protocol: Any = self.server.config.http

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from html import escape
 from typing import Final
 
 from visor._version import __version__
+from visor.console import PAGE, assets
 from visor.gateway import openapi, problems
 from visor.gateway.page import Page
 from visor.gateway.router import Route
@@ -16,6 +18,11 @@ STRICT: Final = {
     "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 }
+CONSOLE: Final = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+"""Nothing from outside, no script in a page. Styles that scripts set on elements are no inline styles to this."""
 KEEP: Final = {"cache-control": "private, max-age=300"}
 STYLE: Final = """\
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; }
@@ -37,7 +44,7 @@ def pages(routes: Iterable[Route]) -> dict[str, Page]:
     """Return all pages by their paths; each is made when it is asked for first."""
     table = tuple(routes)
     found = {
-        "/": Page(lambda: b"", status=303, headers={"location": "/docs"}),
+        **_console(),
         "/docs": _page(lambda: _index(table)),
         "/docs/problems": _page(_problems),
         "/docs/style.css": Page(STYLE.encode, "text/css; charset=utf-8", headers=KEEP),
@@ -48,7 +55,17 @@ def pages(routes: Iterable[Route]) -> dict[str, Page]:
         ),
     }
     for code in problems.pages():
-        found[problems.PAGES + code] = _page(lambda code=code: _problem(code))  # type: ignore[misc]
+        found[problems.PAGES + code] = _page(partial(_problem, code))
+    return found
+
+
+def _console() -> dict[str, Page]:
+    """Return the console: its page at `/`, what that loads below `/console/`."""
+    found = {
+        f"/console/{name}": Page(partial(bytes, data), kind, headers={**CONSOLE, "cache-control": "no-cache"})
+        for name, (kind, data) in assets().items()
+    }
+    found["/"] = found.pop(f"/console/{PAGE}")
     return found
 
 

@@ -1,0 +1,59 @@
+"""What the console loads: small, nothing from outside, only what was looked at, and never markup from a value."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from visor.console import assets
+from visor.gateway import manual
+from visor.gateway.routes import ROUTES
+
+FOLDER = Path(__file__).parents[2] / "visor" / "console"
+VENDOR = tomllib.loads((FOLDER / "vendor" / "VENDOR.toml").read_text())["file"]
+OWN = sorted(path for path in FOLDER.iterdir() if path.suffix in (".js", ".css", ".html"))
+BUDGET = 60_000
+"""Bytes of all scripts and styles, each compressed."""
+
+
+def test_what_comes_from_others_is_what_was_looked_at() -> None:
+    there = {path.name for path in (FOLDER / "vendor").iterdir() if path.suffix == ".mjs"}
+    assert there == VENDOR.keys()
+    for name, told in VENDOR.items():
+        assert hashlib.sha256((FOLDER / "vendor" / name).read_bytes()).hexdigest() == told["sha256"], name
+        assert (FOLDER / "vendor" / told["licence_file"]).read_text().strip()
+        assert told["licence"] in ("MIT", "Apache-2.0")
+
+
+def test_all_of_it_is_small() -> None:
+    sizes = {name: len(gzip.compress(data)) for name, (_, data) in assets().items()}
+    assert sum(sizes.values()) <= BUDGET, sizes
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
+def test_nothing_comes_from_outside_and_no_value_becomes_markup(path: Path) -> None:
+    text = path.read_text()
+    assert not re.search(r"https?://|//[a-z]+\.", text)
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacent|dangerously|document\.write|\beval\b|new Function", text
+    )
+    assert not re.search(r"<script(?![^>]* src=)", text)
+    for name in re.findall(r'from "([^"]+)"', text):
+        assert name.startswith("./"), name
+        assert (FOLDER / name).is_file(), name
+
+
+def test_the_page_and_all_that_it_loads_are_served_strictly() -> None:
+    pages = manual.pages(ROUTES)
+    wanted = {"/", *(f"/console/{name}" for name in assets() if name != "index.html")}
+    assert wanted <= pages.keys()
+    for path in wanted:
+        policy = pages[path].headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert pages[path].body()

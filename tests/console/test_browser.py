@@ -1,0 +1,199 @@
+"""The console in a real browser: live, in the past, changed under guard, reverted, by keys alone, on a phone.
+
+It takes Chromium (of the system) and playwright: `pip install playwright`. Without them these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import visor
+from tests.gateway.running import Running, gateway
+from tests.patience import PATIENCE
+from visor.testing import Server, server
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="NO BROWSER TESTS: playwright is not installed"
+)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER TESTS: chromium is not installed")
+
+CONFIG = "#/tree/apps/web/config?open=/apps,/apps/web"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as tool:
+        # Its own sandbox needs what containers do not give; what it loads here is ours.
+        started = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Server]:
+    with server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running(registry: Server) -> Iterator[Running]:
+    with gateway(registry.address) as one:
+        yield one
+
+
+@pytest.fixture
+def client(registry: Server) -> Iterator[visor.Client[bytes]]:
+    with registry.dial() as one:
+        one.set("/apps/web/config", b'{"port":8080}', note="first")
+        one.set("/apps/web/config", b'{"port":8081}', note="second")
+        one.set("/apps/web/head", b"v1")
+        one.set("/apps/evil", b"<img src=x onerror=alert(1)><script>alert(2)</script>")
+        yield one
+
+
+@pytest.fixture
+def page(browser: Any, running: Running, client: visor.Client[bytes]) -> Iterator[Any]:
+    """A page whose faults, and whatever the policy keeps out, fail the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(PATIENCE * 1000)
+    made = context.new_page()
+    faults: list[str] = []
+    made.on("pageerror", lambda error: faults.append(str(error)))
+    made.on(
+        "console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None
+    )
+    made.on("dialog", lambda dialog: faults.append(dialog.message))
+    made.goto(f"{running.url}/{CONFIG}")
+    made.wait_for_selector(".state.live")
+    made.wait_for_selector("pre.value")
+    yield made
+    context.close()
+    assert faults == []
+
+
+def row(page: Any, name: str) -> Any:
+    return page.locator(".row").filter(has=page.locator(".name", has_text=name))
+
+
+def test_what_changes_is_there_at_once(page: Any, client: visor.Client[bytes]) -> None:
+    rev = client.set("/apps/web/head", b"v2")
+    row(page, "head").get_by_text(str(rev), exact=True).wait_for()
+    client.set("/apps/web/new", b"")
+    row(page, "new").wait_for()
+    client.delete("/apps/web/new")
+    row(page, "new").wait_for(state="detached")
+
+
+def test_a_url_is_a_moment(page: Any, client: visor.Client[bytes], running: Running) -> None:
+    first = [commit.rev for commit in client.history("/apps/web/config")][-2]
+    page.goto(f"{running.url}/{CONFIG}&at={first}")
+    page.locator("pre.value", has_text="8080").wait_for()
+    page.get_by_text(f"You look at rev {first}: the past.").wait_for()
+    assert page.get_by_role("button", name="Change", exact=True).count() == 0
+    page.get_by_role("button", name="Live").click()
+    page.locator("pre.value", has_text="8081").wait_for()
+    assert "at=" not in page.url
+
+
+def test_a_file_is_changed_under_guard_with_a_note(page: Any, client: visor.Client[bytes]) -> None:
+    page.get_by_role("button", name="Change", exact=True).click()
+    page.get_by_label("New value").fill('{"port":9090}')
+    page.get_by_placeholder("kept in history").fill("another port")
+    client.set("/apps/web/config", b"somebody was first")
+    page.get_by_role("button", name="Write it").click()
+    page.get_by_role("alert").wait_for()
+    assert client.get("/apps/web/config").value == b"somebody was first"
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Change", exact=True).click()
+    page.get_by_label("New value").fill("mine")
+    page.get_by_placeholder("kept in history").fill("another port")
+    page.get_by_role("button", name="Write it").click()
+    page.locator("pre.value", has_text="mine").wait_for()
+    assert next(client.history("/apps/web/config", reverse=True)).note == "another port"
+
+
+def test_a_revert_shows_first_what_it_would_do(
+    page: Any, client: visor.Client[bytes], running: Running
+) -> None:
+    first = [commit.rev for commit in client.history("/apps/web/config")][-2]
+    page.goto(f"{running.url}/{CONFIG}&at={first}")
+    page.get_by_role("button", name="Revert to this").click()
+    page.get_by_role("dialog").locator(".more", has_text="8080").wait_for()
+    page.get_by_role("button", name="Revert", exact=True).click()
+    page.wait_for_function("!location.hash.includes('at=')")
+    page.locator("pre.value", has_text="8080").wait_for()
+    assert client.get("/apps/web/config").value == b'{"port":8080}'
+
+
+def test_keys_alone_do(page: Any, client: visor.Client[bytes]) -> None:
+    page.locator(".tree").focus()
+    page.keyboard.press("Home")
+    page.wait_for_function("location.hash.startsWith('#/tree/apps?')")
+    page.keyboard.press("ArrowLeft")  # closes /apps
+    row(page, "config").wait_for(state="detached")
+    page.keyboard.press("ArrowRight")
+    row(page, "web").wait_for()
+    page.keyboard.press(",")
+    page.wait_for_function("location.hash.includes('at=')")
+    page.keyboard.press("l")
+    page.wait_for_function("!location.hash.includes('at=')")
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog", name="Keys").wait_for(state="detached")
+
+
+def test_a_value_is_text_whatever_it_says(page: Any, running: Running) -> None:
+    page.goto(f"{running.url}/#/tree/apps/evil?open=/apps")
+    page.locator("pre.value", has_text="<script>alert(2)</script>").wait_for()
+    assert page.locator("pre.value img").count() == 0
+
+
+def test_nothing_is_wider_than_a_phone(page: Any) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.locator("pre.value").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_it_says_that_it_reconnects_and_does(
+    browser: Any, registry: Server, client: visor.Client[bytes]
+) -> None:
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE * 1000)
+    page = context.new_page()
+    with gateway(registry.address) as first:
+        port = first.place[1]
+        page.goto(f"{first.url}/{CONFIG}")
+        page.wait_for_selector(".state.live")
+    page.get_by_text("reconnecting in").wait_for()
+    client.set("/apps/web/head", b"meanwhile")
+    rev = client.rev()
+    with gateway(registry.address, port=port):
+        page.get_by_role("button", name="try now").click()
+        page.wait_for_selector(".state.live")
+        row(page, "head").get_by_text(str(rev), exact=True).wait_for()
+    context.close()
+
+
+def test_a_closed_registry_asks_for_a_token(browser: Any) -> None:
+    with server() as closed, closed.dial() as client:
+        client.set("/a", b"1")
+        client.auth.set_user("boss", ["root"])
+        token = client.auth.add_token("boss")
+        client.auth.set_user("anonymous", [])
+        context = browser.new_context()
+        context.set_default_timeout(PATIENCE * 1000)
+        page = context.new_page()
+        with gateway(closed.address) as running:
+            page.goto(running.url)
+            page.get_by_label("Token").fill(token)
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_selector(".state.live")
+            row(page, "a").wait_for()
+            assert token not in page.url
+        context.close()

@@ -1,0 +1,139 @@
+// The whole of it: what is shown, what is live, which keys do what.
+import { render } from "./vendor/preact.mjs";
+import { useEffect, useMemo, useReducer, useState } from "./vendor/hooks.mjs";
+import { read, signIn, url } from "./api.js";
+import { File } from "./file.js";
+import { html } from "./html.js";
+import { Live } from "./live.js";
+import { format, go, parse } from "./route.js";
+import { Slider } from "./slider.js";
+import { Directories, rowsOf, Tree } from "./tree.js";
+
+const KEYS = [
+  ["↑ ↓ or k j", "go through the files"], ["→ ←", "open, close a directory"], ["/", "go to a path"],
+  [", .", "one commit back, on"], ["l", "back to now"], ["y", "copy the link"], ["?", "this help"], ["Esc", "close"],
+];
+
+function State({ state, retry }) {
+  const words = {
+    connecting: "connecting…", live: "live", refused: state.text,
+    waiting: `reconnecting in ${state.seconds} s`,
+  }[state.kind];
+  return html`<span class=${"state " + state.kind} role="status">${words}${state.kind === "waiting" && html`
+    <button class="link" onClick=${retry}>try now</button>`}</span>`;
+}
+
+function SignIn({ done, text }) {
+  const [token, setToken] = useState("");
+  const submit = (event) => { event.preventDefault(); signIn(token.trim()); done(); };
+  return html`
+    <form class="signin" onSubmit=${submit}>
+      <h1>Visor</h1><p>${text}</p>
+      <label>Token <input type="password" autocomplete="off" value=${token} autofocus
+        onInput=${(event) => setToken(event.currentTarget.value)} placeholder="vis_…" /></label>
+      <p class="hint">It stays in this tab's memory, and is gone with it. <code>visor token add NAME --ttl 12h</code> makes one.</p>
+      <button class="main">Sign in</button>
+    </form>`;
+}
+
+function Help({ close }) {
+  return html`
+    <div class="veil" onClick=${close}><div role="dialog" aria-modal="true" aria-label="Keys" class="dialog">
+      <h3>Keys</h3><dl class="facts">${KEYS.map(([key, what]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${what}</dd></div>`)}</dl>
+      <div class="buttons"><button ref=${(button) => button?.focus()} onClick=${close}>Close</button></div></div></div>`;
+}
+
+function useLive(directories, changed, started) {
+  const [state, setState] = useState({ kind: "connecting" });
+  const [latest, setLatest] = useState(0);
+  const [live, setLive] = useState(null);
+  useEffect(() => {
+    const onEvent = (name, data) => {
+      if (name === "anew") {
+        read(url("rev", null)).then((told) => setLatest(told.rev), () => {});
+        directories.again();
+      } else if (name === "commit" || name === "mark") {
+        setLatest((before) => Math.max(before, data.rev));
+        if (name === "commit" && directories.at === null) directories.touch(data.changes);
+      }
+      changed();
+    };
+    const made = new Live(onEvent, setState);
+    setLive(made);
+    return () => made.close();
+  }, [started]);
+  return [state, latest, () => live?.retry()];
+}
+
+function useKeys(route, latest, show) {
+  useEffect(() => {
+    const onKey = (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key === "Escape") return show(null);
+      if (/^(input|textarea)$/i.test(event.target.tagName)) return;
+      const rev = route.at ?? latest;
+      const does = {
+        "?": () => show("help"),
+        "/": () => document.getElementById("path")?.focus(),
+        ",": () => go({ at: Math.max(1, rev - 1) }),
+        ".": () => go({ at: rev + 1 >= latest ? null : rev + 1 }),
+        l: () => go({ at: null }),
+        y: () => navigator.clipboard?.writeText(location.href),
+      }[event.key];
+      if (does) { does(); event.preventDefault(); }
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  });
+}
+
+function App() {
+  const [route, setRoute] = useState(() => parse(location.hash));
+  const [version, changed] = useReducer((number) => number + 1, 0);
+  const [started, start] = useReducer((number) => number + 1, 0);
+  const [shown, show] = useState(null);
+  const directories = useMemo(() => new Directories(changed), []);
+  const [state, latest, retry] = useLive(directories, changed, started);
+  useKeys(route, latest, show);
+  useEffect(() => {
+    const onHash = () => setRoute(parse(location.hash));
+    addEventListener("hashchange", onHash);
+    return () => removeEventListener("hashchange", onHash);
+  }, []);
+  useEffect(() => { // flashes settle
+    const timer = setTimeout(changed, 1300);
+    return () => clearTimeout(timer);
+  }, [latest]);
+  directories.move(route.at);
+  if (state.kind === "refused") return html`<${SignIn} text=${state.text} done=${start} />`;
+
+  const rows = rowsOf(directories, route.open);
+  const kind = rows.find((row) => row.full === route.path)?.kind;
+  const jump = (event) => {
+    event.preventDefault();
+    const path = new FormData(event.currentTarget).get("path");
+    const parts = path.split("/").filter(Boolean);
+    const open = new Set([...route.open, ...parts.slice(0, -1).map((_, place) => "/" + parts.slice(0, place + 1).join("/"))]);
+    go({ path: "/" + parts.join("/"), open });
+  };
+  return html`
+    <div class=${"console" + (route.at === null ? "" : " past")}>
+      <header>
+        <h1><a class="brand" href=${format({ screen: "tree", path: "/", at: null, open: new Set() })}>Visor</a></h1>
+        <form onSubmit=${jump}><input id="path" name="path" aria-label="Go to a path" placeholder="/ go to a path" autocomplete="off" key=${route.path} defaultValue=${route.path === "/" ? "" : route.path} /></form>
+        <${State} state=${state} retry=${retry} />
+        <nav><a href="/docs">API</a> <button class="link" onClick=${() => show("help")} aria-label="Keys">?</button></nav>
+      </header>
+      ${route.at !== null && html`<p class="banner" role="status">You look at rev ${route.at}: the past. Nothing can be written here.</p>`}
+      <${Slider} route=${route} latest=${latest} version=${latest} />
+      <div class="panes">
+        <${Tree} directories=${directories} route=${route} version=${version} />
+        <${File} route=${route} version=${route.at === null ? latest : route.at} kind=${kind} key=${route.path} />
+      </div>
+      ${shown === "help" && html`<${Help} close=${() => show(null)} />`}
+    </div>`;
+}
+
+const place = document.getElementById("app");
+place.replaceChildren();
+render(html`<${App} />`, place);
