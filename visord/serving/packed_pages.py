@@ -30,6 +30,7 @@ from visord.state.reads.page import BUDGET
 from visord.state.refusal import Refusal
 from visord.state.selector import Selector, parse
 from visord.state.store import Store
+from visord.watch.history import FilesAsked
 from visord.watch.large import Gathering
 from visord.watch.messages import Encoder, Payload, array_header
 from visord.watch.packed_files import Most, PackedFiles
@@ -137,7 +138,8 @@ class PackedPages:
             return None
         limits = self._store.limits
         most = Most(limits.page_bytes, BUDGET, limits.page)
-        taken = self._files.take(self._store, self._encoder, selector, shape, rev, behind, most, reads=reads)
+        files = FilesAsked(selector, shape, rev)
+        taken = self._files.take(self._store, self._encoder, files, behind, most, reads=reads)
         if taken is None or taken.number > (limit or limits.page):
             return None
         gathering = Gathering()

@@ -70,6 +70,14 @@ class Slice(NamedTuple):
     """Bytes that are kept for this slice alone."""
 
 
+class FilesAsked(NamedTuple):
+    """Which files are asked for, as they were at `rev`, in the shape that flags ask for."""
+
+    selector: Selector
+    shape: int
+    rev: int
+
+
 class Rows(NamedTuple):
     """Some files as rows, `[path, version]` each, packed."""
 
@@ -243,20 +251,14 @@ def _heading(store: Store, rev: int) -> tuple[int, int, str, str | None]:
 
 
 def read_files(
-    store: Store,
-    encoder: Encoder,
-    selector: Selector,
-    shape: int,
-    rev: int,
-    behind: str,
-    limit: int,
-    until: str | None,
+    store: Store, encoder: Encoder, asked: FilesAsked, behind: str, limit: int, until: str | None
 ) -> Rows:
-    """Read some files at `rev`, behind the path `behind` ("": from the first on).
+    """Read some files behind the path `behind` ("": from the first on).
 
     They end after the row that makes them larger than `limit` bytes; it may be no row at all. They end with `until`
     where they are then of about that size, too.
     """
+    selector, shape, rev = asked
     matches, price = selector.matches, price_of(selector)
     rows: list[list[bytes]] = []
     size = work = 0

@@ -25,7 +25,7 @@ from visor.paths import sort_key
 from visord.state.reads.log import candidates
 from visord.state.selector import Selector
 from visord.state.store import Store
-from visord.watch.history import SEARCH, Rows, price_of, read_files
+from visord.watch.history import SEARCH, FilesAsked, Rows, price_of, read_files
 from visord.watch.large import Gathering
 from visord.watch.messages import Encoder, Payload, array_header
 from visord.watch.subscription import Subscription
@@ -83,7 +83,7 @@ class Chunk(NamedTuple):
 class KeptFiles:
     """The chunks of one selector, by what they begin behind."""
 
-    __slots__ = ("bytes", "chunks", "rev", "starts")
+    __slots__ = ("_taken", "bytes", "chunks", "rev", "starts")
 
     def __init__(self, rev: int, taken: int) -> None:
         self.rev = rev
@@ -92,7 +92,7 @@ class KeptFiles:
         """By the sort key of the path behind which each begins."""
         self.starts: list[str] = []
         """These keys, in order."""
-        self.bytes = taken
+        self.bytes = self._taken = taken
 
     def put(self, start: str, chunk: Chunk) -> None:
         """Keep a chunk, in the place of all that it overlaps."""
@@ -122,6 +122,12 @@ class KeptFiles:
             if end is None or key <= sort_key(end):
                 self.empty(start)
 
+    def clear(self) -> None:
+        """Keep nothing."""
+        self.chunks.clear()
+        self.starts.clear()
+        self.bytes = self._taken
+
     def forget(self, start: str) -> None:
         """Keep nothing of a chunk."""
         self.bytes -= self.chunks.pop(start).size
@@ -149,13 +155,12 @@ class PackedFiles:
 
     def page(self, store: Store, encoder: Encoder, subscription: Subscription, limit: int) -> StatePage:
         """Return the files that a watch is to be sent next, about `limit` bytes of them."""
-        selector, shape = subscription.selector, subscription.key[1]
-        rev, behind = subscription.start - 1, subscription.page or ""
+        asked = FilesAsked(subscription.selector, subscription.key[1], subscription.start - 1)
+        behind = subscription.page or ""
         if limit < 2 * CHUNK_BYTES:  # of a small window: there are few of those
-            rows = read_files(store, encoder, selector, shape, rev, behind, limit, None)
+            rows = read_files(store, encoder, asked, behind, limit, None)
             return _page(rows.number, rows.pieces, rows.next, rows.cost)
-        most = Most(limit, SEARCH)
-        taken = self.take(store, encoder, selector, shape, rev, behind, most)
+        taken = self.take(store, encoder, asked, behind, Most(limit, SEARCH))
         assert taken is not None
         return _page(taken.number, taken.pieces, taken.next, taken.cost)
 
@@ -167,19 +172,18 @@ class PackedFiles:
         self,
         store: Store,
         encoder: Encoder,
-        selector: Selector,
-        shape: int,
-        rev: int,
+        asked: FilesAsked,
         behind: str,
         most: Most,
         *,
         reads: bool = True,
     ) -> Rows | None:
-        """Return the files at `rev` behind a path, in whole chunks, until they are `most`.
+        """Return the files behind a path, in whole chunks, until they are `most`.
 
         Without `reads` only what is kept, and None where that is not all.
         """
         self._see((store.redacted.count, store.root))
+        selector, shape, rev = asked
         key = (selector.form, shape)
         kept, looked = self._all.get(key), 0
         if kept is None:
@@ -198,7 +202,7 @@ class PackedFiles:
                 if not reads:
                     return None
                 until = None if chunk is None else chunk.next
-                rows = read_files(store, encoder, selector, shape, rev, following, CHUNK_BYTES, until)
+                rows = read_files(store, encoder, asked, following, CHUNK_BYTES, until)
                 work += rows.cost
                 chunk = self._read(key, kept, start, rev, rows)
             else:
@@ -248,8 +252,7 @@ class PackedFiles:
         if known >= max(store.floor, store.cut):
             looked = _look(kept, store, selector, known + 1, rev)
         if looked > LOOKED_AT:
-            for start in kept.starts:
-                kept.empty(start)
+            kept.clear()
         self.bytes += kept.bytes - before
         return looked
 
