@@ -20,11 +20,12 @@ import visor.testing
 from tests.cli.cli_harness import ROOT
 from tests.patience import GROWING, PATIENCE
 from tests.tls.conftest import Files, secure_node
-from visor import errors
+from visor import errors, op
 from visor._core.address import Address
 from visor._core.client import ClientProtocol
 from visor._core.token import may_be_told
 from visor._drivers.environment import gather
+from visor.following import Mirror
 from visor.testing.authority import Authority
 from visord import embed
 
@@ -133,6 +134,25 @@ def test_large_values_many_threads_and_a_watch_go_through_a_blocking_client(
             for thread in threads:
                 thread.join()
         assert failures == []
+
+
+def test_mirrors_lists_and_large_commits_go_through_in_pieces_of_any_size(
+    node: embed.Embedded, authority: Authority
+) -> None:
+    """What leaves in pieces, short and long ones by turns, is put into records and comes out as it was."""
+    sizes = [1, 100, 8_000, 9_000, 16_383, 16_384, 16_385, 40_000, 3, 300_000, 7]
+    values = {f"/pieces/{number:02}": os.urandom(size) for number, size in enumerate(sizes * 5)}
+    with visor.dial(node.address, timeout=PATIENCE, tls=trusting(authority)) as client:
+        with Mirror(client, "/pieces/**") as mirror:
+            rev = client.txn(then=[op.set(path, value) for path, value in values.items()]).rev
+            mirror.wait_for(rev, timeout=PATIENCE)
+            assert {path: mirror[path].data for path in mirror} == values
+        for changed in ("/pieces/00", "/pieces/54"):
+            values[changed] = os.urandom(200)
+            client.set(changed, values[changed])
+            with Mirror(client, "/pieces/**") as again:
+                assert {path: again[path].data for path in again} == values
+            assert {file.path: file.data for file in client.scan("/pieces/**")} == values
 
 
 def test_large_values_and_many_tasks_go_through_an_asyncio_client(
