@@ -5,10 +5,10 @@
 
 Commits up to `rev` are on disk by then: of values, only those of the newest versions are in it. All else is in memory:
 
-    [HEAD, rev, floor, time, how many files]
-    [DIRECTORIES, [path, ...], [changes, ...], [size_revs, ...], [sizes, ...]]              parents before children
+    [HEAD, rev, floor, time]
     [COMMITS, first, times, [revs that changed several files]]
-    [FILES, [path, ...], [version, ...], [past, ...]]                                       `past.packed`
+    [DIRECTORIES, [path, ...], [changes, ...], [size_revs, ...], [sizes, ...]]        parents before what is in them
+    [FILES, [path, ...], [version, ...], [past, ...]]                                 `past.packed`
 
 Which file a rev touched, and what is live or gone in a directory, follows from the versions. What is at or below the
 floor is left out, as trimming would: of a file stays the version in force there.
@@ -24,11 +24,12 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from visor.paths import ROOT, parent, sort_key
 from visord.state import past
-from visord.state.sorted_names import SortedNames
+from visord.state.sorted_names import SortedNames, merged
 from visord.state.store import Store
 from visord.state.tree import Directory, File
 from visord.state.version import BYTES, SPILLED, Version, position_after
@@ -48,36 +49,37 @@ PORTABLE: Final = sys.byteorder == "little"
 
 
 class Keyframe:
-    """What is written of a store: its state at `rev`, from `floor` on, whose commit was at `time` (ms)."""
+    """What is written of a store: its state at `rev`, from `floor` on, whose commit was at `time` (ms).
+
+    The tree is walked by name, directory by directory: what comes between two slices is of later revs, and left out.
+    """
 
     def __init__(self, store: Store, rev: int, floor: int, time: int) -> None:
         self._store = store
         self._rev = rev
         self._floor = floor
         self._time = time
-        self._files = list(store.files.values())
-        self._directories = list(store.directories.values())
+        self._directories: list[list[Any]] = [[], [], [], []]
+        self._files: list[list[Any]] = [[], [], []]
+        self._size = 0
 
     def rows(self) -> Iterator[list[Any]]:
         """Yield all rows."""
-        yield [HEAD, self._rev, self._floor, self._time, len(self._files)]
-        yield from self._directory_rows()
+        yield [HEAD, self._rev, self._floor, self._time]
         yield from self._commit_rows()
-        yield from self._file_rows()
+        for _ in self._walk():
+            if self._size >= PART_BYTES or len(self._files[0]) + len(self._directories[0]) >= PART:
+                yield from self._gathered()
+        yield from self._gathered()
 
-    def _directory_rows(self) -> Iterator[list[Any]]:
-        row: list[list[Any]] = [[], [], [], []]
-        size = 0
-        for directory in self._directories:
-            kept = _directory(directory, self._rev, self._floor)
-            if kept is not None:
-                for column, value in zip(row, (directory.path, *kept), strict=True):
-                    column.append(value)
-                size += sum(map(len, kept)) + len(directory.path)
-            if len(row[0]) >= PART or size >= PART_BYTES:
-                yield [DIRECTORIES, *row]
-                row, size = [[], [], [], []], 0
-        yield [DIRECTORIES, *row]
+    def _gathered(self) -> Iterator[list[Any]]:
+        """Yield what the walk has come by: directories before what is in them."""
+        directories, files = self._directories, self._files
+        self._directories, self._files, self._size = [[], [], [], []], [[], [], []], 0
+        if directories[0]:
+            yield [DIRECTORIES, *directories]
+        if files[0]:
+            yield [FILES, *files]
 
     def _commit_rows(self) -> Iterator[list[Any]]:
         history = self._store.history
@@ -91,22 +93,54 @@ class Keyframe:
             times = history.times[start:stop].tobytes()
             yield [COMMITS, first, times, several]
 
-    def _file_rows(self) -> Iterator[list[Any]]:
-        paths, versions, pasts = list[str](), list[Version](), list[Any]()
-        size = 0
-        for file in self._files:
-            found = _file(file, self._rev, self._floor)
-            if found is not None:
-                version, before = found
-                paths.append(file.path)
-                versions.append(version)
-                packed = None if before is None else past.packed(before)
-                pasts.append(packed)
-                size += len(version[1] or b"") + (len(packed) if type(packed) is bytes else 0)
-            if len(paths) >= PART or size >= PART_BYTES:
-                yield [FILES, paths, versions, pasts]
-                paths, versions, pasts, size = [], [], [], 0
-        yield [FILES, paths, versions, pasts]
+    def _walk(self) -> Iterator[None]:
+        """Gather all directories and files, a few at a time."""
+        stack: list[tuple[Directory, str | None]] = []
+        if self._add_directory(self._store.root):
+            stack.append((self._store.root, None))
+        while stack:
+            directory, after = stack.pop()
+            entries = list(islice(_entries(directory, after), PART))
+            for entry in entries:
+                self._add_file(entry)
+                inner = self._store.directories.get(entry)
+                if inner is not None and self._add_directory(inner):
+                    stack += ((directory, entry), (inner, None))
+                    break
+                if self._size >= PART_BYTES:
+                    stack.append((directory, entry))
+                    break
+            else:
+                if entries:
+                    stack.append((directory, entries[-1]))
+            yield
+
+    def _add_directory(self, directory: Directory) -> bool:
+        kept = _directory(directory, self._rev, self._floor)
+        if kept is None:
+            return False
+        for column, value in zip(self._directories, (directory.path, *kept), strict=True):
+            column.append(value)
+        self._size += sum(map(len, kept)) + len(directory.path)
+        return True
+
+    def _add_file(self, path: str) -> None:
+        file = self._store.files.get(path)
+        found = _file(file, self._rev, self._floor) if file is not None else None
+        if found is None:
+            return
+        version, before = found
+        packed = None if before is None else past.packed(before)
+        for column, value in zip(self._files, (path, version, packed), strict=True):
+            column.append(value)
+        self._size += len(path) + len(version[1] or b"") + (len(packed) if type(packed) is bytes else 0)
+
+
+def _entries(directory: Directory, after: str | None) -> Iterator[str]:
+    entries = directory.live.walk(after, inclusive=False)
+    if directory.gone:
+        return merged(entries, directory.gone.walk(after, inclusive=False), reverse=False)
+    return entries
 
 
 def _directory(directory: Directory, rev: int, floor: int) -> tuple[bytes, bytes, bytes] | None:
@@ -170,7 +204,7 @@ class KeyframeReader:
             for each in zip(*content, strict=True):
                 self._add_directory(*each)
         elif kind == HEAD:
-            self._rev, floor, time, _ = content
+            self._rev, floor, time = content
             self._store.begin(floor, time)
             self._before = floor + 1
             self._touched = [None] * (self._rev - floor)
