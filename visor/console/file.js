@@ -77,7 +77,9 @@ function Dialog({ title, children, doing, act, close, problem }) {
     </div>`;
 }
 
-function Edit({ told, close }) {
+function Edit({ told: latest, close }) {
+  // The version that was seen when it was opened: what comes meanwhile must not become what the guard asks for.
+  const [told] = useState(latest);
   const [text, setText] = useState(told.value);
   const [note, setNote] = useState("");
   const [problem, setProblem] = useState(null);
@@ -94,6 +96,7 @@ function Edit({ told, close }) {
     <${Dialog} title=${"Change " + told.path} doing="Write it" act=${act} close=${close} problem=${problem}>
       <textarea aria-label="New value" rows="10" value=${text} onInput=${(event) => setText(event.currentTarget.value)}></textarea>
       <label>Why <input value=${note} onInput=${(event) => setNote(event.currentTarget.value)} placeholder="kept in history" /></label>
+      ${latest.mod_rev !== told.mod_rev && html`<p role="status" class="problem">It was changed meanwhile, at rev ${latest.mod_rev}.</p>`}
       <h4>What changes</h4><${Difference} before=${told.value} after=${text} />
     </${Dialog}>`;
 }
