@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, Self
 from visor._core.generic import T
 from visor._core.requests import checked_codec
 from visor._core.shown import shown, word
-from visor.codecs import Codec
+from visor.codecs import BYTES, Codec
 from visor.errors import Detached, LeaseLost, LeaseNotFound, RevMismatch
 from visor.op import Leased
 from visor.values import decode
@@ -35,13 +35,15 @@ class _Nobody:
 
 
 NO_CLIENT: Final[Any] = _Nobody()
+_PLAIN: Final[object] = BYTES
 
 
 class BaseFile(Generic[T]):
     """A file as it was at a rev."""
 
     __slots__ = ("_client", "_codec", "_path", "_rev", "_value", "_version")
-    _value: T
+    _value: T | None
+    """The value once it is decoded, and None before: what decodes to None is decoded again, to None."""
 
     def __init__(self, client: Any, path: str, rev: int, version: list[Any], codec: Codec[T]) -> None:
         self._client = client
@@ -49,6 +51,8 @@ class BaseFile(Generic[T]):
         self._rev = rev
         self._version = version
         self._codec = codec
+        # Most values are bytes and stay what they are: a thousand files are read without a call for each.
+        self._value = version[1] if codec is _PLAIN else None
 
     @property
     def path(self) -> str:
@@ -95,9 +99,8 @@ class BaseFile(Generic[T]):
     @property
     def value(self) -> T:
         """The decoded value; DecodeError when the codec cannot read it."""
-        try:
-            value: T = self._value
-        except AttributeError:  # the first time; a file that nobody looks into is not decoded
+        value = self._value
+        if value is None:  # the first time; a file that nobody looks into is not decoded
             self._value = value = decode(self._codec, self.data, self._path)
         return value
 
@@ -105,8 +108,7 @@ class BaseFile(Generic[T]):
         return self._path, self._rev, list(self._version), self._codec
 
     def __setstate__(self, state: tuple[str, int, list[Any], Codec[T]]) -> None:
-        self._path, self._rev, self._version, self._codec = state
-        self._client = NO_CLIENT
+        self.__init__(NO_CLIENT, *state)  # type: ignore[misc]
 
     def __copy__(self) -> Self:
         return self  # immutable
