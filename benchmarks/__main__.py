@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import echo, node, table
+from benchmarks.beside import command as beside
 from benchmarks.disturbance import Disturbance
 from benchmarks.figures import Row, rate
 from benchmarks.node import Setting
@@ -66,10 +67,15 @@ BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
 
 def main() -> int:
     """Run what the command line names; return the exit code: 0, 1 when a benchmark failed, 2 for usage."""
+    if sys.argv[1:2] == ["beside"]:
+        return beside.main(sys.argv[2:])
     options = _options()
     if options.names == ["list"]:
         for name, (about, _) in BENCHMARKS.items():
             print(f"{name:<14}{about}")
+        print(
+            f"{'beside':<14}etcd, ZooKeeper, NATS and Valkey beside Visor, by turns; has options of its own"
+        )
         return 0
     # A terminated run must still end its children: turn the signal into an exception.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
