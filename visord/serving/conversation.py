@@ -617,9 +617,12 @@ class Conversation(Waits):
             if not yes:
                 self._refuse(request, NO_QUORUM)
                 continue
-            if rights is None and message[0] == GET and len(message) == 3 and type(message[2]) is str:
+            if rights is None and message[0] == GET and _mode(message) == verbs.LINEARIZABLE:
                 version = store.get(message[2], rev)
                 if type(version) is not Refusal:
+                    if len(batch) == 1 and (version is None or len(version[1] or b"") <= PIECE):
+                        self._wire.write(pack_one((OK, request, (rev, version))))
+                        return
                     pack((OK, request, (rev, version)))
                     continue
             if message[0] in HEAVY:
@@ -743,21 +746,33 @@ def _done_alone(conversation: Conversation, message: Message, size: int) -> bool
         return True
     if message[0] != GET or type(message[1]) is not int or message[1] <= 0:
         return False
-    store = conversation._store
+    store, backend = conversation._store, conversation._backend
+    if store.rev < conversation._min_rev:
+        return False
     rev = _rev_of(conversation, message)
-    if rev is None or store.rev < conversation._min_rev:
-        return False
+    if rev is None:
+        return _confirmed_alone(conversation, message)
     path = message[2]
-    if rights is not None and rights.read.get(path) is not True:
-        return False
-    version = (
-        store.get(path, rev) if rev == store.rev else conversation._backend.cold_reads.at_hand(path, rev)
-    )
+    if rights is not None and (rights.read.get(path) is not True or rev != store.rev):
+        return False  # it takes a closer look: of the past another right is needed
+    version = store.get(path, rev) if rev == store.rev else backend.cold_reads.at_hand(path, rev)
     if version is COLD:
         return False
     if type(version) is Refusal or (version is not None and len(version[1] or b"") > PIECE):
         return False
     conversation._wire.write(pack_one((OK, message[1], (rev, version))))
+    return True
+
+
+def _confirmed_alone(conversation: Conversation, message: Message) -> bool:
+    """Have a GET of the latest state confirmed where it has to be; say whether it was one."""
+    if _mode(message) != verbs.LINEARIZABLE or conversation._backend.admission.diverged is not None:
+        return False
+    conversation._confirm(message)
+    if conversation._gathering:
+        conversation._ask()
+    else:  # too many wait
+        conversation._finish()
     return True
 
 
@@ -772,14 +787,21 @@ def _rev_of(conversation: Conversation, message: Message) -> int | None:
 
 def _may_tell(backend: Backend, message: Message) -> bool:
     """Say whether a GET asks for the latest state, in a form as it should be, and may be answered with that now."""
+    mode = _mode(message)
+    if mode == verbs.STALE:
+        return backend.admission.diverged is None
+    return mode == verbs.LINEARIZABLE and backend.readiness.readable
+
+
+def _mode(message: Message) -> int | None:
+    """Return how current the answer to a GET of the latest state has to be; None where it is not quite such a GET."""
     count = len(message)
-    if not 2 < count < 6 or type(message[2]) is not str or (count > AT and message[AT] is not None):
-        return False
-    if count > MODE and message[MODE] != verbs.LINEARIZABLE:
-        return (
-            type(message[MODE]) is int and message[MODE] == verbs.STALE and backend.admission.diverged is None
-        )
-    return backend.readiness.readable and (count <= MODE or type(message[MODE]) is int)
+    if count == 3 and type(message[2]) is str:
+        return verbs.LINEARIZABLE
+    if not 3 < count < 6 or type(message[2]) is not str or message[AT] is not None:
+        return None
+    mode: int | None = message[MODE] if count > MODE else verbs.LINEARIZABLE
+    return mode if type(mode) is int else None
 
 
 def _enrol(conversation: Conversation, message: Message) -> None:
