@@ -301,12 +301,14 @@ class Engine:
 
     def _tick(self) -> None:
         core, log = self._core, self.log
-        before = (-1, -1)
+        again = True
         # An applied entry may bring the next, and a sync may end at once (`Inline`).
-        while before != (core.core_applied, log.durable_index):
-            before = (core.core_applied, log.durable_index)
+        while again:
+            applied, durable = core.core_applied, log.durable_index
             core.tick()
             log.flush()
+            now = core.core_applied
+            again = durable != log.durable_index or (applied != now and now != log.last_index)
         told = (core.core_leader, core.core_term)
         if told != self._told:
             self._told = told
