@@ -67,7 +67,9 @@ class Node:
         if request in self.sleeping:
             self.sleeping.remove(request)
 
-    def forget(self, conversation: Conversation, requests: Any) -> None: ...
+    def forget(self, conversation: Conversation, requests: Any) -> None:
+        for request in requests:
+            self.cold_reads.forget(conversation, request)
 
     def resume(self, conversation: Conversation) -> None: ...
 

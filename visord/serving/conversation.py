@@ -469,8 +469,8 @@ class Conversation(Waits):
         self.send = unheard
         self._shares.forget(self)
         self._owed.clear()
+        self._backend.forget(self, [*self._waiting, *(message[1] for message, _ in self._due)])
         self._due.clear()
-        self._backend.forget(self, self._waiting)
         self._waiting.clear()
         self._confirming.clear()
 
@@ -636,6 +636,7 @@ class Conversation(Waits):
     def _answer(self, message: Message) -> None:
         denial = self._clearance.denial(message)
         if denial is not None:
+            self._backend.cold_reads.complete(self, message[1])
             self._refuse(message[1], denial)
             return
         if message[0] == verbs.REV:
@@ -644,6 +645,7 @@ class Conversation(Waits):
         if message[0] in PAGED:
             page = self._backend.pages.answer(message)
             if page is not None:
+                self._backend.cold_reads.complete(self, message[1])
                 if isinstance(page, Refusal):
                     self._refuse(message[1], page)
                 else:
@@ -655,7 +657,9 @@ class Conversation(Waits):
             result = self._backend.cold_reads.answer(self, message)
             if result is COLD:
                 if self._may_wait(message):
-                    self._backend.cold_reads.fetch(self, message[1])
+                    self._backend.cold_reads.fetch(self, message)
+                else:
+                    self._backend.cold_reads.complete(self, message[1])
                 return
             amount = amounts_to(message, result)
             result = (amount and self._clearance.denial(amount)) or result

@@ -50,14 +50,12 @@ class Waits(Replies):
     def _line_up(self) -> None:
         """Go on in a turn of its own, and read nothing until then."""
 
-    def warm(self, request: int) -> None:
-        """What a read of the past needs may be at hand now."""
-        message = self._waits_no_more(request)
-        if message is None:
-            self._backend.cold_reads.forget(self, request)
-            return
-        self._due.append((message, True))
-        self._line_up()
+    def warm(self, message: Message) -> None:
+        """What a read of the past needs may be at hand now. Its id may be another's meanwhile."""
+        if self._waiting.get(message[1]) is message:
+            self._waits_no_more(message[1])
+            self._due.append((message, True))
+            self._line_up()
 
     def _confirm(self, message: Message) -> None:
         """Keep a read until this node is confirmed to be current; those of one arrival share it."""
@@ -106,10 +104,12 @@ class Waits(Replies):
         target = message[2] if len(message) > 2 else None
         if type(target) is int and self._waits_no_more(target) is not None:
             self._backend.stop_waiting(self, target)
+            self._backend.cold_reads.forget(self, target)
             self._refuse(target, CANCELLED)
         for place, (message_due, _) in enumerate(self._due):
             if message_due[1] == target:
                 del self._due[place]
+                self._backend.cold_reads.forget(self, message_due[1])
                 self._refuse(target, CANCELLED)
                 break
         for batch in self._confirming:

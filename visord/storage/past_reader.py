@@ -22,6 +22,7 @@ What was redacted and not written again yet: `Store.filled` puts the mark in its
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import accumulate
@@ -36,16 +37,22 @@ from visord.storage.disk import Disk, File, join
 from visord.storage.errors import RESTORE, DamageError, StorageError
 from visord.storage.manifest import Manifest
 from visord.storage.segments import COMMITS, Part
-from visord.storage.shelves import BlockPlace, Shelves
+from visord.storage.shelves import BlockPlace, Shelves, Unknown
 
 MOST_ASKED: Final = 256
 """Blocks that one look at what is at hand may find missing: then it ends."""
+MOST_ASKED_BYTES: Final = 8 << 20
+"""Bytes of those: values may be large, and all of them are in memory at once."""
 QUICK: Final = 8
 """Blocks that one look may take from what the system has in memory of the files: each takes some 40 microseconds."""
+QUICK_BYTES: Final = 64 * 1024
+"""Bytes of such a block, at most."""
 OPEN_FILES: Final = 8
-"""BaseLeaf that are kept open for what is read at once."""
+"""Files that are kept open for what is read at once."""
 _CHANGE: Final = 100
 """About what a change takes beside its bytes on disk: the header of its value, its places in lists."""
+_FILE: Final = 320
+"""The same for a file of a base: its place in a dict, a tuple, the headers of path, value and numbers."""
 
 
 class Leaf(NamedTuple):
@@ -81,14 +88,16 @@ class Leaf(NamedTuple):
         return position
 
     def _commit(self, rev: int) -> int:
-        if rev < self.first:
+        count = len(self.values) if self.starts is None else len(self.starts) - 1
+        if not 0 <= rev - self.first < count:
             raise LookupError(rev)
         return rev - self.first
 
     def told(self, rev: int) -> tuple[str, str | None]:
         """Return who made the commit, and why. Raises LookupError when it is not here."""
         names, numbers = self.actors
-        return names[0 if numbers is None else numbers[self._commit(rev)]], self.notes.get(rev)
+        position = self._commit(rev)
+        return names[0 if numbers is None else numbers[position]], self.notes.get(rev)
 
 
 class BaseLeaf(NamedTuple):
@@ -135,6 +144,9 @@ class Kept:
             self.found += 1
         return block
 
+    def __contains__(self, place: BlockPlace) -> bool:
+        return place in self._blocks
+
     def put(self, place: BlockPlace, block: AnyLeaf) -> None:
         """Keep a block that was read."""
         self.read += 1
@@ -161,7 +173,10 @@ class PastReader:
         self._shelves = Shelves(disk, directory, manifest)
         self._parts = {part.name: part for part in manifest.files()}
         self._open: OrderedDict[str, File] = OrderedDict()
+        # Descriptors are nobody's when a store is let go of: another's checkpoint takes its place.
+        weakref.finalize(self, _close_all, self._open).atexit = False
         self._asked: dict[BlockPlace, None] | None = None
+        self._asked_bytes = 0
         self._quick = 0
         """Blocks that may be decoded yet by who asks."""
 
@@ -180,8 +195,7 @@ class PastReader:
 
     def close(self) -> None:
         """Close the files."""
-        while self._open:
-            self._open.popitem()[1].close()
+        _close_all(self._open)
 
     # -- at once --------------------------------------------------------------------------------------
 
@@ -202,7 +216,7 @@ class PastReader:
 
     def _find(self, path: str, rev: int, look: Callable[[Any], T], nonsense: T) -> T:
         try:
-            place = self._shelves.find(path, rev)
+            place = self._shelves.find(path, rev, waiting=self._asked is None)
             block = self._kept.get(place)
             if block is None:
                 block = self._load(place) if self._asked is None else self._at_hand(place)
@@ -213,22 +227,32 @@ class PastReader:
                 return look(block)
             except (LookupError, ValueError, AttributeError):
                 raise self._damage(place, f"a change of {path!r:.80} by rev {rev}") from None
+        except Unknown as unknown:
+            self._note(unknown.place)
+            return nonsense
         except (StorageError, OSError) as error:
             raise self._unreadable(error) from error
 
     def _at_hand(self, place: BlockPlace) -> AnyLeaf | None:
         """Return a block that the system has in memory; else note that it is missing."""
-        asked = self._asked
-        assert asked is not None
-        if self._quick > 0:
+        if self._quick > 0 and place.size <= QUICK_BYTES:
             self._quick -= 1
             raw = segments.block_at_hand(self._file(place.name), self._part(place), *place[1:])
             if raw is not None:
-                return self._block(place, raw)
-        if len(asked) >= MOST_ASKED:
+                return self._block(place, raw, self._part(place).kind)
+        self._note(place)
+        return None
+
+    def _note(self, place: BlockPlace) -> None:
+        """Note that something is missing. Raises `Absent` where that is enough."""
+        asked = self._asked
+        assert asked is not None
+        if place in asked:
+            return
+        if len(asked) >= MOST_ASKED or (asked and self._asked_bytes + place.size > MOST_ASKED_BYTES):
             raise Absent
         asked[place] = None
-        return None
+        self._asked_bytes += place.size
 
     def columns(self, rev: int) -> Columns:
         """Return the commits of the block that `rev` is in. Raises `Unreadable`."""
@@ -246,7 +270,7 @@ class PastReader:
         return Unreadable(str(path), getattr(error, "offset", None), str(error))
 
     def _load(self, place: BlockPlace) -> AnyLeaf:
-        return self._block(place, self._raw(place, self._file(place.name)))
+        return self._block(place, self._raw(place, self._file(place.name)), self._part(place).kind)
 
     def _file(self, name: str) -> File:
         file = self._open.get(name)
@@ -260,7 +284,7 @@ class PastReader:
 
     def begin_asking(self) -> None:
         """Wait for no disk until `end_asking`, which has to come."""
-        self._asked = {}
+        self._asked, self._asked_bytes = {}, 0
         self._quick = QUICK
 
     def end_asking(self) -> Collection[BlockPlace]:
@@ -269,21 +293,39 @@ class PastReader:
         return asked or ()
 
     def read(self, places: Iterable[BlockPlace]) -> list[tuple[BlockPlace, AnyLeaf]]:
-        """Read blocks, on any thread; those whose file is gone are left out. Raises `StorageError`, `OSError`."""
+        """Read blocks, on any thread; those whose file is gone are left out, and so are those that cannot be read.
+
+        Raises `StorageError` and `OSError` where nothing could be.
+        """
         found: list[tuple[BlockPlace, AnyLeaf]] = []
         files: dict[str, File] = {}
+        shelves, parts, failure, looked = self._shelves, self._parts, None, False
         try:
             for place in places:
-                file = files.get(place.name)
-                if file is None:
-                    if place.name not in self._parts:
+                if place.name not in parts:
+                    continue
+                try:
+                    if not place.size:
+                        shelves.look_at(parts[place.name])
+                        looked = True
                         continue
-                    file = files[place.name] = self._opened(place.name)
-                found.append((place, self._block(place, self._raw(place, file))))
+                    file = files.get(place.name)
+                    if file is None:
+                        file = files[place.name] = self._opened(place.name)
+                    raw = segments.read_block(file, parts[place.name], *place[1:])
+                    found.append((place, self._block(place, raw, parts[place.name].kind)))
+                except (StorageError, OSError) as error:
+                    failure = error
         finally:
             for file in files.values():
                 file.close()
+        if failure is not None and not found and not looked:
+            raise failure
         return found
+
+    def missing(self, places: Iterable[BlockPlace]) -> list[BlockPlace]:
+        """Return those that are not at hand now: others may have read them meanwhile."""
+        return [place for place in places if place not in self._kept]
 
     def keep(self, blocks: Iterable[tuple[BlockPlace, AnyLeaf]]) -> None:
         """Have what was read at hand."""
@@ -313,19 +355,24 @@ class PastReader:
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
             raise self._damage(place, f"commits ({type(error).__name__}: {error})") from error
 
-    def _block(self, place: BlockPlace, raw: segments.Raw) -> AnyLeaf:
-        if self._part(place).kind == COMMITS:
+    def _block(self, place: BlockPlace, raw: segments.Raw, kind: int) -> AnyLeaf:
+        if kind == COMMITS:
             return leaf_of(self._decoded(place, raw), len(raw.payload))
         try:
             rows = msgpack.unpackb(raw.payload, raw=False, strict_map_key=False)
             known = {row[0]: (row[1], row[2], row[5]) for row in rows if len(row) > 2}
         except (ValueError, TypeError, LookupError) as error:
             raise self._damage(place, f"files ({type(error).__name__}: {error})") from error
-        return BaseLeaf(known, len(raw.payload) + _CHANGE * len(known))
+        return BaseLeaf(known, len(raw.payload) + _FILE * len(known))
 
     def _damage(self, place: BlockPlace, expected: str) -> DamageError:
         path = join(self._directory, place.name)
         return DamageError(path, place.offset, expected, "something else in its place", RESTORE)
+
+
+def _close_all(files: OrderedDict[str, File]) -> None:
+    while files:
+        files.popitem()[1].close()
 
 
 def leaf_of(columns: Columns, size: int) -> Leaf:

@@ -7,12 +7,15 @@
     rev 12, /m            ->  base-4, the block that begins with /k: it wrote the version that rev 1500 saw
 
 A shelf has 16 bytes a block; a block has some 100 commits. A file is looked through once, and only what was appended
-after that. Nothing is believed: whoever reads the block checks it.
+after that: off the loop, as that is a read a block (`Unknown` where nobody may wait for it). Nothing is believed: the
+heads have to make up the chain of the manifest, else it is another file or one of them was changed, and nothing of it
+counts; whoever reads a block checks that.
 """
 
 from __future__ import annotations
 
 import threading
+import zlib
 from array import array
 from bisect import bisect_right
 from typing import Final, NamedTuple
@@ -30,17 +33,25 @@ _FIRST_PATH: Final = 2048
 
 
 class BlockPlace(NamedTuple):
-    """A block: of the part `name` at `offset`, `size` bytes with its head."""
+    """A block: of the part `name` at `offset`, `size` bytes with its head. Without a size: the heads of all of them."""
 
     name: str
     offset: int
     size: int
 
 
+class Unknown(Exception):  # noqa: N818 - it says what is missing; nothing went wrong
+    """Nobody has looked through a file yet. `place`: its heads."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.place = BlockPlace(name, 0, 0)
+
+
 class Shelf:
     """The blocks of one part."""
 
-    __slots__ = ("_firsts", "_keys", "_lock", "_offsets", "_read", "part")
+    __slots__ = ("_chain", "_damage", "_firsts", "_keys", "_lock", "_offsets", "_read", "part")
 
     def __init__(self, part: Part) -> None:
         self.part = part
@@ -50,10 +61,16 @@ class Shelf:
         """Of a base: what the first path of each block is sorted by."""
         self._read = HEADER_SIZE
         """Up to where the heads are known."""
+        self._chain = 0
+        """Of those."""
+        self._damage: DamageError | None = None
+        """Why nothing of the file counts."""
         self._lock = threading.Lock()
 
     def extend(self, disk: Disk, directory: str, part: Part) -> None:
         """Look through what was appended since: on any thread. Raises `DamageError` and `OSError`."""
+        if self._damage is not None:
+            raise self._damage
         if self._read >= part.size:
             return
         path = join(directory, part.name)
@@ -64,6 +81,10 @@ class Shelf:
             with self._lock:
                 while self._read < part.size:
                     self._read = self._add(file, part)
+                if self._read == part.size and self._chain != part.chain:
+                    expected, found = f"blocks with chain {part.chain:#010x}", f"{self._chain:#010x}"
+                    self._damage = DamageError(path, None, expected, found, RESTORE)
+                    raise self._damage
                 self.part = part
         finally:
             file.close()
@@ -80,7 +101,12 @@ class Shelf:
             self._keys.append(_first_key(file.path, offset, data[HEAD_SIZE:]))
         self._firsts.append(head.first)
         self._offsets.append(offset)
+        self._chain = zlib.crc32(data[:HEAD_SIZE], self._chain)
         return offset + HEAD_SIZE + head.length
+
+    def knows(self, part: Part) -> bool:
+        """Tell whether nothing of the part is left to be looked through."""
+        return self._read >= part.size or self._damage is not None
 
     def of_rev(self, rev: int) -> BlockPlace:
         """Return the block with a rev, which is one of the part's."""
@@ -130,27 +156,33 @@ class Shelves:
         """Return the names of all files."""
         return {part.name for part in self._manifest.files()}
 
-    def find(self, path: str, rev: int) -> BlockPlace:
+    def find(self, path: str, rev: int, *, waiting: bool = True) -> BlockPlace:
         """Return the block with the version of `path` that `rev` wrote.
 
-        Raises `DamageError` when no file has it, and `OSError`.
+        Raises `DamageError` when no file has it, `OSError`, and without `waiting` `Unknown`.
         """
         position = bisect_right(self._firsts, rev) - 1
         if position >= 0 and rev <= self._parts[position].last:
-            return self._shelf(self._parts[position]).of_rev(rev)
+            return self._shelf(self._parts[position], waiting=waiting).of_rev(rev)
         base = self._manifest.base
         if base is not None and rev <= self._manifest.base_rev:
-            place = self._shelf(base).of_path(path)
+            place = self._shelf(base, waiting=waiting).of_path(path)
             if place is not None:
                 return place
         raise DamageError(self._directory, None, f"a file with rev {rev} of {path}", "none", RESTORE)
 
-    def _shelf(self, part: Part) -> Shelf:
+    def _shelf(self, part: Part, *, waiting: bool = True) -> Shelf:
         shelf = self._shelves.get(part.name)
-        if shelf is None:
-            shelf = self._shelves[part.name] = Shelf(part)
+        if shelf is None:  # by whichever thread is first
+            shelf = self._shelves.setdefault(part.name, Shelf(part))
+        if not (waiting or shelf.knows(part)):
+            raise Unknown(part.name)
         shelf.extend(self._disk, self._directory, part)
         return shelf
+
+    def look_at(self, part: Part) -> None:
+        """Look through one file: on any thread. Raises `DamageError` and `OSError`."""
+        self._shelf(part)
 
     def look_through(self) -> None:
         """Look through all files now: a job for the worker."""
