@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
+from tests.storage.fake_disk import FakeDisk, FakeFile
 from tests.storage.storage_world import World, same
 from visor.protocol import verbs as v
 from visor.protocol.frames import Decoder
 from visor.protocol.limits import DEFAULT
-from visord.state import past
+from visord.state import past, spilling
 from visord.state.command import encode
 from visord.state.digest import state_hash
 from visord.state.machine import Machine
@@ -20,8 +24,12 @@ from visord.state.past_values import Unreadable
 from visord.state.query import answer
 from visord.state.redact import rows as redacted_rows
 from visord.state.refusal import Refusal
+from visord.state.spilling import spill
 from visord.state.store import Store
+from visord.state.tables import export_tables, import_tables
 from visord.state.trim import trim
+from visord.storage import checkpoint
+from visord.storage.past_reader import Kept, PastReader
 from visord.watch.hub import Hub
 
 DIRECTORIES, FILES = 3, 5
@@ -298,6 +306,204 @@ def test_the_cache_keeps_what_it_may_and_no_more() -> None:
         assert kept.held <= 30_000
     assert kept.read >= 2000 / 128
     assert kept.found > kept.read
+
+
+def compare(twins: Twins) -> None:
+    one, two = twins.stores
+    for question in questions(two, twins.rng):
+        assert answer(one, question) == answer(two, question), question
+    assert state_hash(one) == state_hash(two)
+    assert list(redacted_rows(one, one.floor)) == list(redacted_rows(two, two.floor))
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_a_checkpoint_that_fails_or_is_disturbed_changes_no_answer(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writes, redactions and rising floors between its steps, full disks, syncs that fail; then the next one."""
+    twins = Twins(seed, keyframe=(1, 20, 1 << 60)[seed % 3])
+    rng = twins.rng
+    monkeypatch.setattr(checkpoint, "SPILL", (1, 4, 512)[seed % 3])
+
+    def between() -> None:
+        choice, rev = rng.random(), twins.plain.store.rev
+        number = twins.machine.index + 1
+        head = [number, max(0, number - 3)]
+        if choice < 0.1:
+            twins.write(1)
+        elif choice < 0.25:
+            first = rng.randint(1, rev)
+            path = f"/d{rng.randrange(DIRECTORIES)}/f{rng.randrange(FILES)}"
+            twins.apply([v.REDACT, *head, path, first, rng.randint(first, rev)])
+        elif choice < 0.26:
+            twins.apply([v.RETAIN, *head, None, None, rng.randint(twins.plain.store.floor, rev)])
+
+    for _ in range(4):
+        twins.write(rng.randrange(5, 50))
+        disk = twins.world.disk
+        if rng.random() < 0.3:
+            disk.capacity = disk.used() + rng.randrange(20_000)
+        if rng.random() < 0.3:
+            disk.broken_sync = rng.choice(("history/", "/commits", "/keyframe", "/base", "/tables"))
+        with contextlib.suppress(OSError):
+            twins.world.checkpoint(between)
+        disk.capacity, disk.broken_sync = 1 << 40, None
+        compare(twins)
+        if rng.random() < 0.5:
+            for store in twins.stores:
+                while trim(store, 500):
+                    pass
+        twins.restart()
+        compare(twins)
+
+
+def test_what_is_redacted_when_a_slice_has_just_let_go_of_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "SPILL", 1)
+    world = World()
+    for number in range(1, 9):
+        world.writer.apply([v.SET, number, 0, "/a", b"secret %d" % number])
+    store = world.machine.store
+    steps = world.checkpointer.steps(world.machine)
+    while store.files["/a"].past is None:
+        next(steps)
+    assert store.spilled == 1
+    world.writer.apply([v.REDACT, 9, 0, "/a", 1, 8])
+    for _ in steps:
+        pass
+    for _ in range(2):
+        for rev in range(1, 9):
+            assert answer(store, [v.GET, 1, "/a", rev])[1][1].startswith(b"redacted"), rev
+        world.checkpoint()
+    assert not any(b"secret" in world.disk.read(name) for name in world.disk.names)
+
+
+def test_what_was_redacted_stays_gone_in_a_store_that_takes_over_tables() -> None:
+    world = World()
+    for number, value in enumerate((b"one", b"secret", b"three"), 1):
+        world.writer.apply([v.SET, number, 0, "/a", value])
+    world.checkpoint()
+    world.writer.apply([v.REDACT, 4, 0, "/a", 2, 2])
+    import_tables(world.machine, export_tables(world.machine))
+    assert answer(world.machine.store, [v.GET, 1, "/a", 2])[1][1].startswith(b"redacted")
+    world.writer.apply([v.SET, 5, 0, "/a", b"four"])
+    world.checkpoint()
+    assert answer(world.machine.store, [v.GET, 1, "/a", 2])[1][1].startswith(b"redacted")
+
+
+def test_a_file_that_is_written_all_the_time_is_let_go_of_in_slices() -> None:
+    store = Store()
+    store.commit(1, "me", None, [("/a", b"", 0)])
+    file = store.files["/a"]
+    for _ in range(5 * spilling.TOGETHER):
+        store.overwrite(file, file.versions[-1], b"", 1, "me")
+    more = True
+    while more:
+        before = len(file.versions)
+        more = spill(store, store.rev, 10)
+        assert before - len(file.versions) <= 2 * spilling.TOGETHER
+    assert len(file.versions) == 1
+    assert past.size(file.past) == store.rev - 1
+
+
+def test_a_keyframe_on_a_bad_sector_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = Twins(1, keyframe=1)
+    twins.write(100)
+    twins.world.checkpoint()
+    pread = FakeFile.pread
+
+    def failing(file: FakeFile, size: int, offset: int) -> bytes:
+        if "keyframe-" in file.path:
+            raise OSError(errno.EIO, "bad sector", file.path)
+        return pread(file, size, offset)
+
+    monkeypatch.setattr(FakeFile, "pread", failing)
+    again = twins.world.restart()
+    same(again.machine, twins.machine)
+    assert again.checkpointer.manifest.keyframe is None
+
+
+def told_or_right(world: World, expected: dict[int, Any]) -> int:
+    """Return how many questions about a rev were refused; all others are answered as they were."""
+    wrong = 0
+    for rev, right in expected.items():
+        try:
+            assert facts(world.machine.store, rev) == right
+        except Unreadable:
+            wrong += 1
+    return wrong
+
+
+def facts(store: Store, rev: int) -> Any:
+    """What a value, and who wrote it, is: of blocks with one actor and with several, with one change and more."""
+    path = "/b" if rev % 50 == 0 else "/a"
+    return answer(store, [v.GET, 1, path, rev]), answer(store, [v.LOG, 1, [v.SEL_TREE, "/"], rev, rev])
+
+
+def authored(count: int, mark: bytes, seed: int = 5) -> World:
+    """A world whose commits are in several files: those of two worlds differ in nothing but `mark`."""
+    world = World(FakeDisk(random.Random(seed)))
+    for number in range(1, count + 1):
+        value, head = b"%04d %s" % (number, mark), [number, number - 1]
+        frame = [v.SET, *head, "/a", value]
+        if number % 50 == 0:
+            frame = [v.TXN, *head, [], [[0, "/a", value], [0, "/b", value]], [], None]
+        actor = "me" if number <= 100 else f"me{number % 3 + number // 100}"
+        world.machine.apply(number, 1, encode(number, [[b"session", actor, [frame], ""]]))
+        if number % 100 == 0:
+            world.checkpoint()
+    return world
+
+
+def history(world: World) -> list[str]:
+    return sorted(name for name in world.disk.names if "/commits-" in name)
+
+
+def test_files_that_were_exchanged_are_told() -> None:
+    world = authored(300, b"one")
+    expected = {rev: facts(world.machine.store, rev) for rev in range(1, 300)}
+    for first, second in itertools.combinations(range(len(history(world))), 2):
+        again = authored(300, b"one")
+        names = history(again)
+        one, two = again.disk.read(names[first]), again.disk.read(names[second])
+        again.disk.put(names[first], two)
+        again.disk.put(names[second], one)
+        refresh(again)
+        assert told_or_right(again, expected) >= 50
+
+
+def test_a_file_of_another_directory_is_told() -> None:
+    world, other = authored(300, b"one"), authored(300, b"two")
+    expected = {rev: facts(world.machine.store, rev) for rev in range(1, 300)}
+    name = history(world)[0]
+    assert len(world.disk.read(name)) == len(other.disk.read(name))
+    again = authored(300, b"one")
+    again.disk.put(name, other.disk.read(name))
+    refresh(again)
+    assert told_or_right(again, expected) >= 50
+
+
+def test_a_flipped_bit_and_a_cut_anywhere_are_told() -> None:
+    world = authored(60, b"one")
+    world.checkpoint()
+    expected = {rev: facts(world.machine.store, rev) for rev in (1, 30, 50, 58)}
+    (name,) = history(world)
+    sound = world.disk.read(name)
+    for bit in range(64 * 8, len(sound) * 8, 11):
+        world.disk.flip(name, bit)
+        refresh(world)
+        assert told_or_right(world, expected), bit
+        world.disk.put(name, sound)
+    for size in range(0, len(sound), 31):
+        world.disk.put(name, sound[:size])
+        refresh(world)
+        assert told_or_right(world, expected), size
+
+
+def refresh(world: World) -> None:
+    """As after a start: nothing is at hand, no head was looked at."""
+    world.machine.store.past_values = PastReader(
+        world.disk, "data/history", world.checkpointer.manifest, Kept(1 << 20)
+    )
 
 
 class TestPast:

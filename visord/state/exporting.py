@@ -128,6 +128,8 @@ def _export_short(store: Store, first: int, last: int, most: int) -> Columns | N
         version = versions[-1]
         if version[0] != rev:
             version = versions[position_after(versions, rev) - 1]
+            if version[0] != rev:
+                break  # it is on disk only
         _, value, since, count, lease = version
         if value is None or lease:
             break

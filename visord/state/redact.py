@@ -138,11 +138,11 @@ def _replace(store: Store, file: File, position: int, marked: Mark) -> None:
     size = len(old or b"")
     value = marked(size)
     store.redacted.sizes.setdefault(file.path, {})[rev] = size
-    if (
-        rev <= store.spilled
-    ):  # until the next checkpoint has written it again, the mark stands beside what is on disk
-        store.redacted.marks[(file.path, rev)] = value
     position -= past.size(file.past)
+    # Also of what a slice has let go ahead of `spilled`: a file goes at one go (`spilling.py`).
+    if position < 0 or rev <= store.spilled:
+        # Until the next checkpoint has written it again, the mark stands beside what is on disk.
+        store.redacted.marks[(file.path, rev)] = value
     if position < 0:
         return
     version: Version = (rev, value, created, count, lease)

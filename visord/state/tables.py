@@ -203,7 +203,9 @@ class Import:
 
     def _take_redacted(self) -> None:
         store, told = self._machine.store, self._head.get("redacted", [0, 0])
-        store.redacted = Redacted()
+        before, store.redacted = store.redacted, Redacted()
+        # Of a store that goes on: until a checkpoint was made, the disk may have what was taken out.
+        store.redacted.fresh, store.redacted.marks = before.fresh, before.marks
         try:
             store.redacted.count, store.redacted.index = told[:2]
             for row in self._redacted:

@@ -185,7 +185,7 @@ class Checkpointer:
         try:
             machine.store.past_values = self._reader(found)
             loading.load(self._disk, self._directory, found, machine, tell)
-        except (DamageError, FormatError) as error:
+        except (DamageError, FormatError, OSError) as error:
             if found.keyframe is None:
                 raise
             logger.warning("without its keyframe, a start takes longer: %s", error)
