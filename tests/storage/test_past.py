@@ -16,7 +16,7 @@ from tests.storage.storage_world import World, same
 from visor.protocol import verbs as v
 from visor.protocol.frames import Decoder
 from visor.protocol.limits import DEFAULT
-from visord.state import past, spilling
+from visord.state import keyframe, past, spilling
 from visord.state.command import encode
 from visord.state.digest import state_hash
 from visord.state.machine import Machine
@@ -169,8 +169,12 @@ def test_every_read_is_answered_as_from_memory(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_start_from_a_keyframe_is_a_start_from_all_commits(seed: int) -> None:
+def test_a_start_from_a_keyframe_is_a_start_from_all_commits(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     twins = Twins(seed, keyframe=(30, 10, 1)[seed % 3])
+    for limit in ("SLICE", "TOGETHER", "PART"):
+        monkeypatch.setattr(keyframe, limit, twins.rng.choice((1, 3, 1000)))
     loaded = 0
     for _ in range(8):
         twins.write(twins.rng.randrange(1, 60))
@@ -184,6 +188,26 @@ def test_a_start_from_a_keyframe_is_a_start_from_all_commits(seed: int) -> None:
         assert state_hash(one) == state_hash(two)
         assert list(redacted_rows(one, one.floor)) == list(redacted_rows(two, two.floor))
     assert loaded
+
+
+def test_no_row_of_a_keyframe_is_of_more_than_a_few_thousand_revs() -> None:
+    store = Store()
+    store.commit(1, "me", None, [("/a/b", b"", 0)])
+    file = store.files["/a/b"]
+    for _ in range(2 * keyframe.SLICE):
+        store.overwrite(file, file.versions[-1], b"", 1, "me")
+    rows = list(keyframe.Keyframe(store, store.rev, 0, 0).rows())
+    numbers = [row[3] for row in rows if row[0] == keyframe.MORE]
+    assert len(numbers) == 2
+    assert max(map(len, numbers)) <= 4 * keyframe.SLICE + 1
+    assert sum(row == [keyframe.FILES, [], [], []] for row in rows) >= store.rev // keyframe.TOGETHER
+    again = Store()
+    reader = keyframe.KeyframeReader(again)
+    for row in rows:
+        reader.add(row)
+    reader.finish()
+    assert again.directories["/a"].changes == store.directories["/a"].changes
+    assert past.size(again.files["/a/b"].past) == store.rev - 1
 
 
 def test_a_damaged_keyframe_is_done_without() -> None:

@@ -8,6 +8,7 @@ Commits up to `rev` are on disk by then: of values, only those of the newest ver
     [HEAD, rev, floor, time]
     [COMMITS, first, times, [revs that changed several files]]
     [DIRECTORIES, [path, ...], [changes, ...], [size_revs, ...], [sizes, ...]]        parents before what is in them
+    [MORE, path, column, numbers]                         of a directory before, which knows of many revs
     [FILES, [path, ...], [version, ...], [past, ...]]                                 `past.packed`
 
 Which file a rev touched, and what is live or gone in a directory, follows from the versions. What is at or below the
@@ -23,9 +24,9 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from visor.paths import ROOT, parent, sort_key
 from visord.state import past
@@ -38,12 +39,17 @@ HEAD: Final = 0
 DIRECTORIES: Final = 1
 COMMITS: Final = 2
 FILES: Final = 3
+MORE: Final = 4
 PART: Final = 256
 """Files, or directories, of a row, at most."""
 PART_BYTES: Final = 128 * 1024
 """Bytes of values, or of revs, of a row, about."""
 REVS: Final = 16_384
 """Commits of a row."""
+SLICE: Final = 65_536
+"""Numbers of one directory in one row."""
+TOGETHER: Final = 4096
+"""Versions of one file that are looked at between two rows."""
 PORTABLE: Final = sys.byteorder == "little"
 """Numbers are packed as memory has them."""
 
@@ -60,6 +66,7 @@ class Keyframe:
         self._floor = floor
         self._time = time
         self._directories: list[list[Any]] = [[], [], [], []]
+        self._more: list[tuple[str, int, Slice]] = []
         self._files: list[list[Any]] = [[], [], []]
         self._size = 0
 
@@ -67,17 +74,22 @@ class Keyframe:
         """Yield all rows."""
         yield [HEAD, self._rev, self._floor, self._time]
         yield from self._commit_rows()
-        for _ in self._walk():
-            if self._size >= PART_BYTES or len(self._files[0]) + len(self._directories[0]) >= PART:
+        for working in self._walk():
+            if working:
+                yield [FILES, [], [], []]
+            elif self._size >= PART_BYTES or len(self._files[0]) + len(self._directories[0]) >= PART:
                 yield from self._gathered()
         yield from self._gathered()
 
     def _gathered(self) -> Iterator[list[Any]]:
         """Yield what the walk has come by: directories before what is in them."""
-        directories, files = self._directories, self._files
-        self._directories, self._files, self._size = [[], [], [], []], [[], [], []], 0
+        directories, files, more = self._directories, self._files, self._more
+        self._directories, self._files, self._size, self._more = [[], [], [], []], [[], [], []], 0, []
         if directories[0]:
             yield [DIRECTORIES, *directories]
+        for path, place, (numbers, start, stop) in more:
+            for begin in range(start, stop, SLICE):
+                yield [MORE, path, place, _numbers(numbers[begin : min(stop, begin + SLICE)])]
         if files[0]:
             yield [FILES, *files]
 
@@ -93,8 +105,8 @@ class Keyframe:
             times = history.times[start:stop].tobytes()
             yield [COMMITS, first, times, several]
 
-    def _walk(self) -> Iterator[None]:
-        """Gather all directories and files, a few at a time."""
+    def _walk(self) -> Iterator[bool]:
+        """Gather all directories and files, a few at a time; true: one file takes so long."""
         stack: list[tuple[Directory, str | None]] = []
         if self._add_directory(self._store.root):
             stack.append((self._store.root, None))
@@ -102,7 +114,7 @@ class Keyframe:
             directory, after = stack.pop()
             entries = list(islice(_entries(directory, after), PART))
             for entry in entries:
-                self._add_file(entry)
+                yield from self._add_file(entry)
                 inner = self._store.directories.get(entry)
                 if inner is not None and self._add_directory(inner):
                     stack += ((directory, entry), (inner, None))
@@ -113,20 +125,28 @@ class Keyframe:
             else:
                 if entries:
                     stack.append((directory, entries[-1]))
-            yield
+            yield False
 
     def _add_directory(self, directory: Directory) -> bool:
         kept = _directory(directory, self._rev, self._floor)
         if kept is None:
             return False
-        for column, value in zip(self._directories, (directory.path, *kept), strict=True):
+        changes, revs, sizes = (numbers[start : min(stop, start + SLICE)] for numbers, start, stop in kept)
+        first = directory.path, _numbers(changes), _numbers(revs), sizes.tobytes()
+        for column, value in zip(self._directories, first, strict=True):
             column.append(value)
-        self._size += sum(map(len, kept)) + len(directory.path)
+        self._size += sum(map(len, first))
+        for place, (numbers, start, stop) in enumerate(kept):
+            if stop - start > SLICE:
+                self._more.append((directory.path, place, (numbers, start + SLICE, stop)))
         return True
 
-    def _add_file(self, path: str) -> None:
+    def _add_file(self, path: str) -> Iterator[bool]:
         file = self._store.files.get(path)
-        found = _file(file, self._rev, self._floor) if file is not None else None
+        if file is not None and len(file.versions) > TOGETHER:
+            found = yield from self._many(file)
+        else:
+            found = _file(file, self._rev, self._floor) if file is not None else None
         if found is None:
             return
         version, before = found
@@ -134,6 +154,18 @@ class Keyframe:
         for column, value in zip(self._files, (path, version, packed), strict=True):
             column.append(value)
         self._size += len(path) + len(version[1] or b"") + (len(packed) if type(packed) is bytes else 0)
+
+    def _many(self, file: File) -> Generator[bool, None, tuple[Version, past.Past | None] | None]:
+        """Return what `_file` does, of a file with many versions in memory, with pauses."""
+        versions, rev, floor = file.versions, self._rev, self._floor
+        count = position_after(versions, rev)
+        if not count or versions[count - 1][0] <= floor:
+            return _file(file, rev, floor)
+        before = None if file.past is None else past.copied(file.past)
+        for start in range(0, count - 1, TOGETHER):
+            before = past.extended(before, versions[start : min(start + TOGETHER, count - 1)])
+            yield True
+        return versions[count - 1], None if before is None else _from(before, floor)
 
 
 def _entries(directory: Directory, after: str | None) -> Iterator[str]:
@@ -143,7 +175,11 @@ def _entries(directory: Directory, after: str | None) -> Iterator[str]:
     return entries
 
 
-def _directory(directory: Directory, rev: int, floor: int) -> tuple[bytes, bytes, bytes] | None:
+Slice: TypeAlias = "tuple[array[int], int, int]"
+"""Numbers from one place to before another."""
+
+
+def _directory(directory: Directory, rev: int, floor: int) -> tuple[Slice, Slice, Slice] | None:
     """Return what a directory knows of the revs from the floor to `rev`; None where that is nothing."""
     changes, revs, sizes = directory.changes, directory.size_revs, directory.sizes
     first, last = max(bisect_right(revs, floor) - 1, 0), bisect_right(revs, rev)
@@ -152,7 +188,7 @@ def _directory(directory: Directory, rev: int, floor: int) -> tuple[bytes, bytes
     begin, end = max(bisect_right(changes, floor) - 1, 0), bisect_right(changes, rev)
     if directory.parent is not None and not sizes[last - 1] and (not end or changes[end - 1] <= floor):
         return None
-    return _numbers(changes[begin:end]), _numbers(revs[first:last]), sizes[first:last].tobytes()
+    return (changes, begin, end), (revs, first, last), (sizes, first, last)
 
 
 def _numbers(numbers: array[int]) -> bytes:
@@ -173,10 +209,13 @@ def _file(file: File, rev: int, floor: int) -> tuple[Version, past.Past | None] 
         before = past.copied(before)
     if count > 1:
         before = past.extended(before, versions[: count - 1])
-    if before is not None:
-        old = bisect_right(past.revs(before), floor)
-        before = past.without(before, old - (old > 0 and not past.is_gone(before, old - 1)))
-    return version, before
+    return version, None if before is None else _from(before, floor)
+
+
+def _from(before: past.Past, floor: int) -> past.Past | None:
+    """Return a past, which is nobody else's, from what is in force at the floor on."""
+    old = bisect_right(past.revs(before), floor)
+    return past.without(before, old - (old > 0 and not past.is_gone(before, old - 1)))
 
 
 class KeyframeReader:
@@ -203,6 +242,8 @@ class KeyframeReader:
         elif kind == DIRECTORIES:
             for each in zip(*content, strict=True):
                 self._add_directory(*each)
+        elif kind == MORE:
+            self._add_more(*content)
         elif kind == HEAD:
             self._rev, floor, time = content
             self._store.begin(floor, time)
@@ -221,6 +262,11 @@ class KeyframeReader:
         directory.changes = array(changes[:1].decode(), changes[1:])
         directory.size_revs = array(revs[:1].decode(), revs[1:])
         directory.sizes = array("I", sizes)
+
+    def _add_more(self, path: str, place: int, numbers: bytes) -> None:
+        directory = self._store.directories[path]
+        column = (directory.changes, directory.size_revs, directory.sizes)[place]
+        column.extend(array(numbers[:1].decode(), numbers[1:]))
 
     def _add_commits(self, first: int, times: bytes, several: Sequence[int]) -> None:
         history = self._store.history
