@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from visord.progress import Tell, untold
 from visord.raft.inspection import inspect_log
@@ -28,7 +28,24 @@ from visord.storage.disk import Disk, OsDisk, join
 from visord.storage.errors import UNSAFE, DamageError, StorageError, missing_entries
 from visord.storage.manifest import Manifest
 from visord.storage.opening import UnsafeFileError
-from visord.storage.segments import COMMITS, HEAD_SIZE, Part, commits_of, read_part, rows_of
+from visord.storage.segments import (
+    BASE,
+    COMMITS,
+    HEAD_SIZE,
+    KEYFRAME,
+    TABLES,
+    Part,
+    commits_of,
+    read_part,
+    rows_of,
+)
+
+_ROWS: Final = {BASE: "the base", TABLES: "the tables", KEYFRAME: "a keyframe"}
+WITHOUT: Final = (
+    "Nothing is lost: a node starts without it, which takes longer, and a later checkpoint writes another. "
+    "The disk may be failing."
+)
+"""What to do about a damaged keyframe."""
 
 
 class LogSummary(Protocol):
@@ -178,10 +195,19 @@ def _part(disk: Disk, report: Report, history: str, part: Part, read: Callable[[
             read(done)
             rows += len(rows_of(block)) if part.kind != COMMITS else commits_of(block).size
     except StorageError as error:
-        report.problems.append(error)
+        report.problems.append(_needless(error) if part.kind == KEYFRAME else error)
         return
-    what = f"revs {part.first} to {part.last}" if part.kind == COMMITS else f"{rows} rows of the base"
+    what = (
+        f"revs {part.first} to {part.last}" if part.kind == COMMITS else f"{rows} rows of {_ROWS[part.kind]}"
+    )
     report.files.append((f"{HISTORY}/{part.name}", f"{part.size} bytes, {what}"))
+
+
+def _needless(error: StorageError) -> StorageError:
+    """Tell that nothing is lost with a keyframe."""
+    if not isinstance(error, DamageError):
+        return error
+    return DamageError(error.path, error.offset, error.expected, error.found, WITHOUT)
 
 
 def _log(disk: Disk, report: Report, inspect_log: Callable[[Disk, str], LogSummary]) -> None:

@@ -13,9 +13,11 @@ import pytest
 
 from tests.storage.fake_disk import FakeDisk, FakeFile
 from tests.storage.storage_world import World, same
+from tests.storage.test_progress import NoLog
 from visor.protocol import verbs as v
 from visor.protocol.frames import Decoder
 from visor.protocol.limits import DEFAULT
+from visord.check import check
 from visord.state import keyframe, past, spilling
 from visord.state.command import encode
 from visord.state.digest import state_hash
@@ -217,6 +219,10 @@ def test_a_damaged_keyframe_is_done_without() -> None:
     disk = twins.world.disk
     name = next(name for name in disk.names if "keyframe-" in name)
     disk.flip(name, 8 * (len(disk.read(name)) // 2))
+    twins.world.directory.close()
+    (problem,) = check(disk, "data", lambda disk, path: NoLog()).problems
+    assert name in str(problem)
+    assert "Nothing is lost" in str(problem)
     again = twins.world.restart()
     same(again.machine, twins.machine)
     assert again.checkpointer.manifest.keyframe is None
