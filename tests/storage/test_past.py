@@ -452,6 +452,31 @@ def test_a_keyframe_on_a_bad_sector_is_done_without(monkeypatch: pytest.MonkeyPa
     assert again.checkpointer.manifest.keyframe is None
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_disk_without_room_for_a_keyframe_has_room_for_a_checkpoint(
+    told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twins = Twins(3, keyframe=1 << 60)
+    twins.write(300)
+    twins.world.checkpoint()
+    disk, checkpointer = twins.world.disk, twins.world.checkpointer
+    checkpointer.keyframe_commits = 1
+    twins.write(1)
+    if not told:
+        monkeypatch.setattr(FakeDisk, "free", lambda disk, path: 1 << 40)
+    disk.capacity = disk.used() + 4000
+    twins.world.checkpoint()
+    assert checkpointer.index == twins.machine.index
+    assert checkpointer.manifest.keyframe is None
+    assert not any("keyframe-" in name for name in disk.names)
+    disk.capacity = 1 << 40
+    twins.write(1)
+    twins.world.checkpoint()
+    assert checkpointer.manifest.keyframe is not None
+    twins.restart()
+    compare(twins)
+
+
 def told_or_right(world: World, expected: dict[int, Any]) -> int:
     """Return how many questions about a rev were refused; all others are answered as they were."""
     wrong = 0

@@ -43,7 +43,7 @@ from visord.storage import manifest as manifests
 from visord.storage.compaction import Again, Compaction, dirty_of, plan, without
 from visord.storage.directory import DataDirectory
 from visord.storage.disk import Disk, join, read_all
-from visord.storage.errors import DamageError, FormatError, StorageError
+from visord.storage.errors import NO_SPACE_ERRNOS, DamageError, FormatError, StorageError
 from visord.storage.loading import wait_for
 from visord.storage.manifest import Manifest
 from visord.storage.past_reader import Kept, PastReader
@@ -57,6 +57,7 @@ from visord.storage.segments import (
     new_part,
     pack_commits,
     pack_rows,
+    part_name,
 )
 from visord.storage.worker import Submitter
 from visord.storage.writer import PartWriter
@@ -398,7 +399,8 @@ class Checkpointer:
     ) -> Generator[None, None, Manifest]:
         """Return the manifest with the keyframe before, or with a new one where that is worth its cost.
 
-        Without one where it holds what was redacted, or ends before the commits that are kept begin.
+        Without one where it holds what was redacted, or ends before the commits that are kept begin. A disk that has no
+        room for a new one keeps no checkpoint from being made, which gives room back.
         """
         before = None if anew else self.manifest.keyframe
         if before is not None and before.last < new.base_rev:
@@ -406,6 +408,20 @@ class Checkpointer:
         since = new.rev - max(new.base_rev, before.last if before is not None else 0)
         if not PORTABLE or since < max(self.keyframe_commits, len(store.files) // 2):
             return dataclasses.replace(new, keyframe=before)
+        free = yield from wait_for(self._background, lambda: self._disk.free(self._history))
+        if free < store.held:  # it takes less; but the log needs some, too
+            return dataclasses.replace(new, keyframe=before)
+        try:
+            part = yield from self._keyframe(store, new, floor, time)
+        except OSError as error:
+            if error.errno not in NO_SPACE_ERRNOS:
+                raise
+            logger.warning("without a keyframe, the next start takes longer: %s", error)
+            self._begin_to_clean_of(part_name(KEYFRAME, new.number + 1))
+            return dataclasses.replace(new, keyframe=before)
+        return dataclasses.replace(new, number=part.number, keyframe=part)
+
+    def _keyframe(self, store: Store, new: Manifest, floor: int, time: int) -> Generator[None, None, Part]:
         number = new.number + 1
         writer, encoder = self._writer(new_part(KEYFRAME, number), fresh=True), BlockEncoder()
         for row in Keyframe(store, new.rev, floor, time).rows():
@@ -414,8 +430,11 @@ class Checkpointer:
             yield
             yield from writer.room()
         yield from writer.finish()
-        part = writer.part._replace(first=floor, last=new.rev)
-        return dataclasses.replace(new, number=number, keyframe=part)
+        return writer.part._replace(first=floor, last=new.rev)
+
+    def _begin_to_clean_of(self, name: str) -> None:
+        path = join(self._history, name)
+        self._background.submit(lambda: self._disk.unlink(path), lambda result, error: None)
 
     def _write_tables(self, export: Export, number: int) -> Generator[None, None, Part | None]:
         encoder, writer = BlockEncoder(), None
