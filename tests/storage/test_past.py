@@ -535,6 +535,11 @@ def test_a_file_of_another_directory_is_told() -> None:
     again.disk.put(name, other.disk.read(name))
     refresh(again)
     assert told_or_right(again, expected) >= 50
+    with pytest.raises(Unreadable) as one:
+        facts(again.machine.store, 1)
+    with pytest.raises(Unreadable) as two:
+        facts(again.machine.store, 1)
+    assert one.value.__cause__ is not two.value.__cause__, "one that is raised again keeps all that led to it"
 
 
 def test_a_flipped_bit_and_a_cut_anywhere_are_told() -> None:

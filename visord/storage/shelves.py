@@ -51,7 +51,7 @@ class Unknown(Exception):  # noqa: N818 - it says what is missing; nothing went 
 class Shelf:
     """The blocks of one part."""
 
-    __slots__ = ("_chain", "_damage", "_firsts", "_keys", "_lock", "_offsets", "_read", "part")
+    __slots__ = ("_chain", "_firsts", "_keys", "_lock", "_offsets", "_other", "_read", "part")
 
     def __init__(self, part: Part) -> None:
         self.part = part
@@ -63,17 +63,17 @@ class Shelf:
         """Up to where the heads are known."""
         self._chain = 0
         """Of those."""
-        self._damage: DamageError | None = None
-        """Why nothing of the file counts."""
+        self._other = False
+        """It is not the file that the manifest means: nothing of it counts."""
         self._lock = threading.Lock()
 
     def extend(self, disk: Disk, directory: str, part: Part) -> None:
         """Look through what was appended since: on any thread. Raises `DamageError` and `OSError`."""
-        if self._damage is not None:
-            raise self._damage
-        if self._read >= part.size:
+        if self._read >= part.size and not self._other:
             return
         path = join(directory, part.name)
+        if self._other:
+            raise self._mistaken(path, part)
         if not disk.exists(path):
             raise DamageError(path, None, f"a file of {part.size} bytes", "no such file", RESTORE)
         file = disk.open_read(path)
@@ -82,12 +82,16 @@ class Shelf:
                 while self._read < part.size:
                     self._read = self._add(file, part)
                 if self._read == part.size and self._chain != part.chain:
-                    expected, found = f"blocks with chain {part.chain:#010x}", f"{self._chain:#010x}"
-                    self._damage = DamageError(path, None, expected, found, RESTORE)
-                    raise self._damage
+                    self._other = True
+                    raise self._mistaken(path, part)
                 self.part = part
         finally:
             file.close()
+
+    def _mistaken(self, path: str, part: Part) -> DamageError:
+        """Return a new one each time: an error that is raised again and again keeps all that led to it."""
+        expected, found = f"blocks with chain {part.chain:#010x}", f"{self._chain:#010x}"
+        return DamageError(path, None, expected, found, RESTORE)
 
     def _add(self, file: File, part: Part) -> int:
         """Note the block at the end of what is known; return where the next one begins."""
@@ -106,7 +110,7 @@ class Shelf:
 
     def knows(self, part: Part) -> bool:
         """Tell whether nothing of the part is left to be looked through."""
-        return self._read >= part.size or self._damage is not None
+        return self._read >= part.size or self._other
 
     def of_rev(self, rev: int) -> BlockPlace:
         """Return the block with a rev, which is one of the part's."""
