@@ -83,7 +83,11 @@ KEYFRAME_COMMITS: Final = 250_000
 where that is more, as these are what a keyframe costs."""
 FORGET: Final = 8192
 """Versions that were kept at hand for a checkpoint and are let go in one step."""
-SPILL: Final = 512
+BUSY: Final = 50_000
+"""Commits that came while a checkpoint was written, from which on a keyframe waits for a quieter time..."""
+RARELY: Final = 8
+"""...until so many times as many commits as make one due are behind the last."""
+SPILL: Final = 2048
 """Commits whose values are let go in one step, as they are on disk."""
 ATTEMPTS: Final = 4
 """How often a base is begun in one checkpoint when the store gives it up; the last time without, if that can be."""
@@ -341,9 +345,9 @@ class Checkpointer:
         self.written += sum(part.size for part in new.files()) - _shared(old, new)
         for mark in marks:  # what stands on disk now
             store.redacted.marks.pop(mark, None)
-        yield from self._spill(store, new)
         while store.history.drop_recent(new.rev, FORGET):
             yield
+        yield from self._spill(store, new)
 
     def _spill(self, store: Store, new: Manifest) -> Iterator[None]:
         """Let go of the values that can be read from disk from now on."""
@@ -406,7 +410,9 @@ class Checkpointer:
         if before is not None and before.last < new.base_rev:
             before = None
         since = new.rev - max(new.base_rev, before.last if before is not None else 0)
-        if not PORTABLE or since < max(self.keyframe_commits, len(store.files) // 2):
+        busy = store.rev - new.rev > BUSY  # until this is over, no value is let go of
+        due = max(self.keyframe_commits, len(store.files) // 2) * (RARELY if busy else 1)
+        if not PORTABLE or since < due:
             return dataclasses.replace(new, keyframe=before)
         free = yield from wait_for(self._background, lambda: self._disk.free(self._history))
         if free < store.held:  # it takes less; but the log needs some, too
