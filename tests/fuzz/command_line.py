@@ -437,7 +437,10 @@ def besiege(seconds: float, seed: int, *, most: int | None = None, outside: floa
         maker = Maker(seed, node.address, Path(folder) / "home")
         with interrupter.installed():
             while time.monotonic() < end and (most is None or sum(outcome.codes.values()) < most):
-                _step(maker.case(), maker.random.random() < outside, interrupter, outcome)
+                case = maker.case()
+                # A server handles signals itself: only a real one ends it as it ends.
+                apart = maker.random.random() < outside or "gateway" in case.words
+                _step(case, apart, interrupter, outcome)
     return outcome
 
 
