@@ -248,7 +248,7 @@ class Maintenance:
 
     async def last_checkpoint(self) -> None:
         """Finish what is being done, then make a checkpoint of everything; nobody is served any more."""
-        self._hurry = True
+        self._hurry = self._node.checkpointer.last = True
         if self._steps is not None:
             await self._finished.wait()
         if self._node.machine.index > self._node.checkpointer.index:

@@ -85,7 +85,7 @@ FORGET: Final = 8192
 """Versions that were kept at hand for a checkpoint and are let go in one step."""
 BUSY: Final = 50_000
 """Commits that came while a checkpoint was written, from which on a keyframe waits for a quieter time..."""
-RARELY: Final = 8
+RARELY: Final = 64
 """...until so many times as many commits as make one due are behind the last."""
 SPILL: Final = 2048
 """Commits whose values are let go in one step, as they are on disk."""
@@ -157,6 +157,8 @@ class Checkpointer:
         """Those of the stores that read from here: the node's, and one that is being loaded."""
         self.kept = Kept(cache_bytes)
         self.keyframe_commits = KEYFRAME_COMMITS
+        self.last = False
+        """The node stops after the next one: nothing is done for later."""
         self.running = False
         """A checkpoint is being made, or replaced."""
         self.manifest = Manifest(directory.cluster)
@@ -345,16 +347,17 @@ class Checkpointer:
         self.written += sum(part.size for part in new.files()) - _shared(old, new)
         for mark in marks:  # what stands on disk now
             store.redacted.marks.pop(mark, None)
-        while store.history.drop_recent(new.rev, FORGET):
+        while not self.last and store.history.drop_recent(new.rev, FORGET):
             yield
-        yield from self._spill(store, new)
+        if not self.last:
+            yield from self._spill(store, new)
 
     def _spill(self, store: Store, new: Manifest) -> Iterator[None]:
         """Let go of the values that can be read from disk from now on."""
         if store.past_values is None:
             store.past_values = self._reader(new)
         self._background.submit(store.past_values.look_through, lambda result, error: None)
-        while spill(store, new.rev, SPILL):
+        while spill(store, new.rev, SPILL) and not self.last:
             yield
 
     def _write_files(
@@ -410,7 +413,7 @@ class Checkpointer:
         if before is not None and before.last < new.base_rev:
             before = None
         since = new.rev - max(new.base_rev, before.last if before is not None else 0)
-        busy = store.rev - new.rev > BUSY  # until this is over, no value is let go of
+        busy = self.last or store.rev - new.rev > BUSY  # until this is over, no value is let go of
         due = max(self.keyframe_commits, len(store.files) // 2) * (RARELY if busy else 1)
         if not PORTABLE or since < due:
             return dataclasses.replace(new, keyframe=before)
