@@ -25,6 +25,7 @@ from visord.environment import Environment
 from visord.node import Node
 from visord.serving.backend import Backend
 from visord.serving.conversation import Conversation
+from visord.serving.replies import NoWire
 from visord.settings import LogSettings, Settings
 from visord.storage.disk import OsDisk
 from visord.storage.worker import Done, Inline, Job
@@ -69,31 +70,14 @@ class Soon:
         self._loop.call_soon(done, None, None)
 
 
-class Socket:
+class Socket(NoWire):
     """The wire of a conversation: it counts the writes."""
-
-    certificate = None
 
     def __init__(self) -> None:
         self.writes = 0
 
     def write(self, data: bytes) -> None:
         self.writes += 1
-
-    def pause(self) -> None: ...
-
-    def resume(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def abort(self) -> None: ...
-
-    def unsent(self) -> int:
-        return 0
-
-    def greeted(self) -> None: ...
-
-    def strange(self, why: str) -> None: ...
 
 
 class Bench:

@@ -57,7 +57,7 @@ class Wire(Protocol):
         """What came first is nothing that a client says."""
 
 
-class _Nowhere:
+class NoWire:
     """The wire of a conversation whose connection is gone."""
 
     certificate = None
@@ -93,7 +93,7 @@ def unheard(_: bytes) -> None:
     """Send to nobody."""
 
 
-NOWHERE: Final = _Nowhere()
+NOWHERE: Final = NoWire()
 MUTE: Final = Encoder()
 
 

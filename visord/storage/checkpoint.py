@@ -442,6 +442,7 @@ class Checkpointer:
         return writer.part._replace(first=floor, last=new.rev)
 
     def _begin_to_clean_of(self, name: str) -> None:
+        """Remove one file that was not finished, as all else of the checkpoint goes on."""
         path = join(self._history, name)
         self._background.submit(lambda: self._disk.unlink(path), lambda result, error: None)
 

@@ -157,10 +157,8 @@ class OsFile:
         data = bytearray(size)
         try:
             got = os.preadv(self._fd, (data,), offset, _RWF_NOWAIT)
-        except (
-            OSError
-        ):  # it is not in memory, or this file system cannot tell; a real error shows with `pread`
-            return None
+        except OSError:
+            return None  # not in memory, or this file system cannot tell; a real error shows with `pread`
         return bytes(data) if got == size else None
 
     def pwrite(self, data: Buffer, offset: int) -> None:

@@ -193,16 +193,12 @@ class PastReader:
         with contextlib.suppress(OSError, DamageError):  # whoever needs the file is told
             self._shelves.look_through()
 
-    def close(self) -> None:
-        """Close the files."""
-        _close_all(self._open)
-
     # -- at once --------------------------------------------------------------------------------------
 
     def value(self, path: str, rev: int) -> tuple[bytes | None, int]:
         """Return the value and the lease (0: none) of the version of `path` that `rev` wrote.
 
-        Raises `Unreadable`, and `Absent` within `asking`.
+        Raises `Unreadable`, and `Absent` between `begin_asking` and `end_asking`.
         """
         return self._find(path, rev, lambda block: block.find(path, rev), (b"", 0))
 

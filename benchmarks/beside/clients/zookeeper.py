@@ -21,8 +21,8 @@ from benchmarks.workload import Workload, key
 logging.getLogger("kazoo").setLevel(logging.ERROR)
 
 
-class Called:
-    """Requests that call back when they are answered; the counterpart of asyncio that kazoo has."""
+class _Connected:
+    """What both ways of asking have in common."""
 
     value_of = staticmethod(itemgetter(0))
 
@@ -38,6 +38,14 @@ class Called:
     def close(self) -> None:
         self._client.stop()
         self._client.close()
+
+    def held(self, name: str) -> int:
+        version: int = self._client.get(name)[1].version
+        return version
+
+
+class Called(_Connected):
+    """Requests that call back when they are answered; the counterpart of asyncio that kazoo has."""
 
     def fill(self, work: Workload) -> int:
         """Create all keys, many at a time; return how many."""
@@ -57,10 +65,6 @@ class Called:
     def cas(self, name: str, value: bytes, held: int) -> Any:
         return self._client.set_async(name, value, held)
 
-    def held(self, name: str) -> int:
-        version: int = self._client.get(name)[1].version
-        return version
-
     @staticmethod
     def version(answer: Any) -> int:
         """Return what the next `cas` compares, out of the answer to one."""
@@ -68,31 +72,12 @@ class Called:
         return version
 
 
-class Blocking:
-    value_of = staticmethod(itemgetter(0))
-
-    def __init__(self, host: str, port: int) -> None:
-        self._client = KazooClient(f"{host}:{port}")
-
-    def name(self, path: str) -> str:
-        return path
-
-    def open(self) -> None:
-        self._client.start()
-
-    def close(self) -> None:
-        self._client.stop()
-        self._client.close()
-
+class Blocking(_Connected):
     def put(self, name: str, value: bytes) -> object:
         return self._client.set(name, value)
 
     def get(self, name: str) -> Any:
         return self._client.get(name)
-
-    def held(self, name: str) -> int:
-        version: int = self._client.get(name)[1].version
-        return version
 
     def cas(self, name: str, value: bytes, held: int) -> int:
         version: int = self._client.set(name, value, held).version
