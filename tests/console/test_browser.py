@@ -1,51 +1,19 @@
-"""The console in a real browser: live, in the past, changed under guard, reverted, by keys alone, on a phone.
-
-It takes Chromium (of the system) and playwright: `pip install playwright`. Without them these tests are skipped.
-"""
+"""The console in a real browser: live, in the past, changed under guard, reverted, by keys alone, on a phone."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 import visor
+from tests.console.conftest import hash_of
 from tests.gateway.running import Running, gateway
 from tests.patience import PATIENCE, eventually
 from visor.testing import Server, server
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="NO BROWSER TESTS: playwright is not installed"
-)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER TESTS: chromium is not installed")
-
 CONFIG = "#/tree/apps/web/config?open=/apps,/apps/web"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as tool:
-        # Its own sandbox needs what containers do not give; what it loads here is ours.
-        started = tool.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE * 1000
-        )
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def registry() -> Iterator[Server]:
-    with server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running(registry: Server) -> Iterator[Running]:
-    with gateway(registry.address) as one:
-        yield one
 
 
 @pytest.fixture
@@ -59,33 +27,14 @@ def client(registry: Server) -> Iterator[visor.Client[bytes]]:
 
 
 @pytest.fixture
-def page(browser: Any, running: Running, client: visor.Client[bytes]) -> Iterator[Any]:
-    """A page whose faults, and whatever the policy keeps out, fail the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(PATIENCE * 1000)
-    made = context.new_page()
-    faults: list[str] = []
-    made.on("pageerror", lambda error: faults.append(str(error)))
-    made.on(
-        "console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None
-    )
-    made.on("dialog", lambda dialog: faults.append(dialog.message))
-    made.goto(f"{running.url}/{CONFIG}")
-    made.wait_for_selector(".state.live")
+def page(opened: Callable[..., Any], client: visor.Client[bytes]) -> Any:
+    made = opened(CONFIG)
     made.wait_for_selector("pre.value")
-    yield made
-    context.close()
-    assert faults == []
+    return made
 
 
 def row(page: Any, name: str) -> Any:
     return page.locator(".row").filter(has=page.locator(".name", has_text=name))
-
-
-def place(page: Any) -> str:
-    """Return where the console is. (What playwright waits for by itself is a script that the policy keeps out.)"""
-    found: str = page.evaluate("location.hash")
-    return found
 
 
 def test_what_changes_is_there_at_once(page: Any, client: visor.Client[bytes]) -> None:
@@ -135,7 +84,7 @@ def test_a_revert_shows_first_what_it_would_do(
     page.get_by_role("button", name="Revert to this").click()
     page.get_by_role("dialog").locator(".more", has_text="8080").wait_for()
     page.get_by_role("button", name="Revert", exact=True).click()
-    eventually(lambda: "at=" not in place(page), "now")
+    eventually(lambda: "at=" not in hash_of(page), "now")
     page.locator("pre.value", has_text="8080").wait_for()
     assert client.get("/apps/web/config").value == b'{"port":8080}'
 
@@ -143,15 +92,15 @@ def test_a_revert_shows_first_what_it_would_do(
 def test_keys_alone_do(page: Any, client: visor.Client[bytes]) -> None:
     page.locator(".tree").focus()
     page.keyboard.press("Home")
-    eventually(lambda: place(page).startswith("#/tree/apps?"), "the first row")
+    eventually(lambda: hash_of(page).startswith("#/tree/apps?"), "the first row")
     page.keyboard.press("ArrowLeft")  # closes /apps
     row(page, "config").wait_for(state="detached")
     page.keyboard.press("ArrowRight")
     row(page, "web").wait_for()
     page.keyboard.press(",")
-    eventually(lambda: "at=" in place(page), "the past")
+    eventually(lambda: "at=" in hash_of(page), "the past")
     page.keyboard.press("l")
-    eventually(lambda: "at=" not in place(page), "now")
+    eventually(lambda: "at=" not in hash_of(page), "now")
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keys").wait_for()
     page.keyboard.press("Escape")
@@ -207,3 +156,16 @@ def test_a_closed_registry_asks_for_a_token(browser: Any) -> None:
             row(page, "a").wait_for()
             assert token not in page.url
         context.close()
+
+
+def test_screens_are_a_key_away_and_keep_the_moment(page: Any, client: visor.Client[bytes]) -> None:
+    rev = client.rev()
+    page.keyboard.press(",")
+    for key, screen in (("f", "fleet"), ("t", "tree")):
+        page.keyboard.press("g")
+        page.keyboard.press(key)
+        eventually(lambda screen=screen: hash_of(page) == f"#/{screen}?at={rev - 1}", screen)
+        page.locator(f".screens [aria-current=page][href*={screen}]").wait_for()
+    page.get_by_role("link", name="Cluster").click()
+    page.get_by_role("region", name="Cluster").get_by_role("listitem").first.wait_for()
+    assert hash_of(page) == "#/cluster"

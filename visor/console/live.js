@@ -1,6 +1,23 @@
 // One stream of what changes: it goes on by its id, and says how it stands.
 import { ask, Problem, url } from "./api.js";
 
+// What the one stream says, for whichever screen is there: screens come and go, the stream stays.
+export class Feed {
+  constructor() {
+    this.listeners = new Set();
+  }
+
+  // Returns what ends it. `listener(name, data)`: "anew" (read everything again), "commit", "mark".
+  listen(listener) {
+    this.listeners.add(listener);
+    return () => { this.listeners.delete(listener); };
+  }
+
+  tell(name, data) {
+    this.listeners.forEach((listener) => listener(name, data));
+  }
+}
+
 const PAUSES = [1, 2, 3, 5, 8, 10];
 
 export class Live {

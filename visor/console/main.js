@@ -1,18 +1,31 @@
 // The whole of it: what is shown, what is live, which keys do what.
 import { render } from "./vendor/preact.mjs";
-import { useEffect, useMemo, useReducer, useState } from "./vendor/hooks.mjs";
+import { useEffect, useMemo, useReducer, useRef, useState } from "./vendor/hooks.mjs";
 import { read, signIn, url } from "./api.js";
+import { Cluster } from "./cluster.js";
 import { File } from "./file.js";
+import { Fleet } from "./fleet.js";
 import { html } from "./html.js";
-import { Live } from "./live.js";
+import { Feed, Live } from "./live.js";
 import { format, go, parse } from "./route.js";
 import { Slider } from "./slider.js";
 import { Directories, rowsOf, Tree } from "./tree.js";
 
+const SCREENS = [["tree", "Tree", "t"], ["fleet", "Fleet", "f"], ["cluster", "Cluster", "c"]];
+
 const KEYS = [
-  ["↑ ↓ or k j", "go through the files"], ["→ ←", "open, close a directory"], ["/", "go to a path"],
+  ["g t, g f, g c", "tree, fleet, cluster"], ["↑ ↓ or k j", "go through the files"], ["→ ←", "open, close a directory"], ["/", "go to a path"],
   [", .", "one commit back, on"], ["l", "back to now"], ["y", "copy the link"], ["?", "this help"], ["Esc", "close"],
 ];
+
+// The same moment on another screen; the cluster's has no past.
+const on = (screen, route) => format({ ...parse(""), screen, at: screen === "cluster" ? null : route.at });
+
+function Screens({ route }) {
+  return html`
+    <nav class="screens" aria-label="Screens">${SCREENS.map(([screen, name, key]) => html`
+      <a href=${on(screen, route)} aria-current=${screen === route.screen ? "page" : null} title=${`g ${key}`}>${name}</a>`)}</nav>`;
+}
 
 function State({ state, retry }) {
   const words = {
@@ -43,7 +56,7 @@ function Help({ close }) {
       <div class="buttons"><button ref=${(button) => button?.focus()} onClick=${close}>Close</button></div></div></div>`;
 }
 
-function useLive(directories, changed, started) {
+function useLive(directories, feed, changed, started) {
   const [state, setState] = useState({ kind: "connecting" });
   const [latest, setLatest] = useState(0);
   const [live, setLive] = useState(null);
@@ -56,6 +69,7 @@ function useLive(directories, changed, started) {
         setLatest((before) => Math.max(before, data.rev));
         if (name === "commit" && directories.at === null) directories.touch(data.changes);
       }
+      feed.tell(name, data);
       changed();
     };
     const made = new Live(onEvent, setState);
@@ -66,12 +80,16 @@ function useLive(directories, changed, started) {
 }
 
 function useKeys(route, latest, show) {
+  const before = useRef("");
   useEffect(() => {
     const onKey = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key === "Escape") return show(null);
       if (/^(input|textarea)$/i.test(event.target.tagName)) return;
       const rev = route.at ?? latest;
+      const screen = before.current === "g" && SCREENS.find(([, , key]) => key === event.key);
+      before.current = event.key;
+      if (screen) { location.hash = on(screen[0], route); return event.preventDefault(); }
       const does = {
         "?": () => show("help"),
         "/": () => document.getElementById("path")?.focus(),
@@ -87,13 +105,23 @@ function useKeys(route, latest, show) {
   });
 }
 
+function Panes({ directories, route, latest, version }) {
+  const kind = rowsOf(directories, route.open).find((row) => row.full === route.path)?.kind;
+  return html`
+    <div class="panes">
+      <${Tree} directories=${directories} route=${route} version=${version} />
+      <${File} route=${route} version=${route.at === null ? latest : route.at} kind=${kind} key=${route.path} />
+    </div>`;
+}
+
 function App() {
   const [route, setRoute] = useState(() => parse(location.hash));
   const [version, changed] = useReducer((number) => number + 1, 0);
   const [started, start] = useReducer((number) => number + 1, 0);
   const [shown, show] = useState(null);
   const directories = useMemo(() => new Directories(changed), []);
-  const [state, latest, retry] = useLive(directories, changed, started);
+  const feed = useMemo(() => new Feed(), []);
+  const [state, latest, retry] = useLive(directories, feed, changed, started);
   useKeys(route, latest, show);
   useEffect(() => {
     const onHash = () => setRoute(parse(location.hash));
@@ -107,29 +135,28 @@ function App() {
   directories.move(route.at);
   if (state.kind === "refused") return html`<${SignIn} text=${state.text} done=${start} />`;
 
-  const rows = rowsOf(directories, route.open);
-  const kind = rows.find((row) => row.full === route.path)?.kind;
   const jump = (event) => {
     event.preventDefault();
     const path = new FormData(event.currentTarget).get("path");
     const parts = path.split("/").filter(Boolean);
     const open = new Set([...route.open, ...parts.slice(0, -1).map((_, place) => "/" + parts.slice(0, place + 1).join("/"))]);
-    go({ path: "/" + parts.join("/"), open });
+    go({ screen: "tree", path: "/" + parts.join("/"), open });
   };
+  const here = route.screen === "tree" && route.path !== "/" ? route.path : "";
   return html`
     <div class=${"console" + (route.at === null ? "" : " past")}>
       <header>
-        <h1><a class="brand" href=${format({ screen: "tree", path: "/", at: null, open: new Set() })}>Visor</a></h1>
-        <form onSubmit=${jump}><input id="path" name="path" aria-label="Go to a path" placeholder="/ go to a path" autocomplete="off" key=${route.path} defaultValue=${route.path === "/" ? "" : route.path} /></form>
+        <h1><a class="brand" href=${format(parse(""))}>Visor</a></h1>
+        <${Screens} route=${route} />
+        <form onSubmit=${jump}><input id="path" name="path" aria-label="Go to a path" placeholder="/ go to a path" autocomplete="off" key=${here} defaultValue=${here} /></form>
         <${State} state=${state} retry=${retry} />
-        <nav><a href="/docs">API</a> <button class="link" onClick=${() => show("help")} aria-label="Keys">?</button></nav>
+        <nav class="more" aria-label="More"><a href="/docs">API</a> <button class="link" onClick=${() => show("help")} aria-label="Keys">?</button></nav>
       </header>
       ${route.at !== null && html`<p class="banner" role="status">You look at rev ${route.at}: the past. Nothing can be written here.</p>`}
-      <${Slider} route=${route} latest=${latest} version=${latest} />
-      <div class="panes">
-        <${Tree} directories=${directories} route=${route} version=${version} />
-        <${File} route=${route} version=${route.at === null ? latest : route.at} kind=${kind} key=${route.path} />
-      </div>
+      ${route.screen !== "cluster" && html`<${Slider} route=${route} latest=${latest} version=${latest} />`}
+      ${route.screen === "fleet" ? html`<${Fleet} route=${route} latest=${latest} feed=${feed} />`
+        : route.screen === "cluster" ? html`<${Cluster} latest=${latest} feed=${feed} />`
+        : html`<${Panes} directories=${directories} route=${route} latest=${latest} version=${version} />`}
       ${shown === "help" && html`<${Help} close=${() => show(null)} />`}
     </div>`;
 }

@@ -1,0 +1,81 @@
+"""One browser for all tests of the console, one registry and one gateway for those of a module.
+
+It takes Chromium (of the system) and playwright: `pip install playwright`. Without them these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.gateway.running import Running, gateway
+from tests.patience import PATIENCE
+from visor.testing import Server, server
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Any]:
+    """Chromium; it ends with this folder's tests, for playwright keeps an event loop in this thread until then."""
+    if CHROMIUM is None:
+        pytest.skip("NO BROWSER TESTS: chromium is not installed")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="NO BROWSER TESTS: playwright is not installed"
+    )
+    with playwright.sync_playwright() as tool:
+        # Its own sandbox needs what containers do not give; what it loads here is ours.
+        started = tool.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE * 1000
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Server]:
+    with server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running(registry: Server) -> Iterator[Running]:
+    with gateway(registry.address) as one:
+        yield one
+
+
+@pytest.fixture
+def opened(browser: Any, running: Running) -> Iterator[Callable[..., Any]]:
+    """Opens pages: `opened("#/tree", viewport=...)`. Their faults, and what the policy keeps out, fail the test."""
+    faults: list[str] = []
+    contexts: list[Any] = []
+
+    def note(said: Any) -> None:
+        if "Content Security Policy" in said.text:
+            faults.append(said.text)
+
+    def open_(place: str, **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE * 1000)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", note)
+        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        page.goto(f"{running.url}/{place}")
+        page.wait_for_selector(".state.live")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def hash_of(page: Any) -> str:
+    """Return where the console is. (What playwright waits for by itself is a script that the policy keeps out.)"""
+    found: str = page.evaluate("location.hash")
+    return found
