@@ -25,6 +25,7 @@ from visord.authority.authority_files import AuthorityFiles
 from visord.authority.handover import Handover
 from visord.authority.office import Office, World
 from visord.authority.renewal import Renewal
+from visord.commit_times import CommitTimes
 from visord.data import Data
 from visord.environment import Environment, Timer
 from visord.leases.leadership import Leadership
@@ -204,6 +205,7 @@ class Node:
             Estimates(self.machine.store),
             self.formats.next,
             loop.call_later,
+            CommitTimes(self.environment.stopwatch),
         )
         self.forwarding.proposer = self.proposer
         self.draining = Draining(self.admission, self.proposer, self.forwarding)

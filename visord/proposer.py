@@ -33,6 +33,7 @@ from typing import Any, Final, Protocol
 
 from visor.protocol.frames import Message
 from visor.protocol.verbs import RETRY
+from visord.commit_times import CommitTimes
 from visord.pacing import BYTES_OF_UNIT, HEAVY, HEAVY_BYTES, Pace, whose
 from visord.queueing import FairQueue
 from visord.state import cost
@@ -193,6 +194,7 @@ class Proposer:
     `call_soon(callback)` runs it in this turn of the loop, after all sockets were read; `clock_ms()` is wall-clock
     time, which the command carries; `time()` is monotonic seconds; `costs` tells what fits one command; `form()` is the
     format of the next command, for a leader; `call_later(seconds, callback)` ends pauses: without it there are none.
+    `commits` hears of each command that this node proposes.
     """
 
     def __init__(
@@ -207,8 +209,10 @@ class Proposer:
         costs: Costs = CHEAP,
         form: Callable[[], int] = lambda: FORMAT,
         call_later: Callable[[float, Callable[[], None]], object] | None = None,
+        commits: CommitTimes | None = None,
     ) -> None:
         self._costs = costs
+        self.commits = commits or CommitTimes(time)
         self.form = form
         self._propose = propose
         self._has_room = has_room
@@ -356,6 +360,7 @@ class Proposer:
             return
         self._syncing = True
         index, term = position
+        self.commits.begin(index)
         self._waiting[index] = (term, list(enumerate(batches)))
         self._note_long(batches, len(command), index)
         self._route.placed(batches, index, term)
@@ -549,6 +554,7 @@ class Proposer:
     def applied(self, index: int, term: int, outcomes: list[list[Any]]) -> None:
         """Hand out the outcomes of the entry at `index`, where this node waits for them."""
         self._applied = index
+        self.commits.end(index)
         if self._long is not None:
             self._pause(index)
         waiting = self._waiting.pop(index, None)

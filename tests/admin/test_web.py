@@ -72,6 +72,11 @@ def test_the_figures_are_there_and_well_formed(watched: Members) -> None:
         assert (found["visord_rev"], found["visord_files"], found["visord_connections"]) == (5, 5, 1)
         assert (found["visord_is_leader"], found["visord_ready"], found["visord_voters"]) == (1, 1, 3)
         assert found['visord_alarms{alarm="diverged"}'] == 0
+        assert (
+            0
+            < found['visord_commit_seconds{quantile="0.5"}']
+            <= found['visord_commit_seconds{quantile="0.99"}']
+        )
         peers = {name for name in found if name.startswith("visord_peer_lag_entries{")}
         assert len(peers) == 2
         assert found["process_resident_memory_bytes"] > 1e6

@@ -339,3 +339,17 @@ def test_the_time_of_a_message_begins_with_it_for_whoever_waits_as_well() -> Non
     assert stranger.conversation.overdue(Patience()) == ""
     stranger.node.shares.sweep(1000.0 + Patience().message + 1)
     assert "a message was begun" in stranger.conversation.overdue(Patience())
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_reads_are_counted_once_whatever_way_they_go(readable: bool) -> None:
+    client = Client(readable=readable)
+    shares = client.node.shares
+    client.say([v.GET, 1, "/a"])
+    assert shares.reads == 1
+    client.say([v.GET, 2, "/a"], [v.GET, 3, "/b", None, v.STALE], [v.LIST, 4, "/", None, v.STALE])
+    assert shares.reads == 4
+    client.say([v.SET, 5, 0, "/a", b"x"], [v.PING, 6], [v.STATUS, 7])
+    assert shares.reads == 4
+    client.turn()
+    assert shares.reads == 4

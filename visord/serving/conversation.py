@@ -326,7 +326,7 @@ class Conversation(Waits):
         may_read = _yes if rights is None else rights.read.get
         writes: list[Message] = []
         left: list[Message] = []
-        answers = 0
+        answers = queries = 0
         for position, message in enumerate(messages):
             verb = message[0]
             if verb == SET and _is_plain(message):
@@ -349,6 +349,7 @@ class Conversation(Waits):
                         self._flush()
                 else:
                     self._query(message)
+                    queries += 1
             elif verb in HEAVY and clock() >= deadline and (position or not deadline):
                 # The first of a turn is begun whatever the time is: to decode it alone may have taken a turn.
                 left = messages[position:]
@@ -362,11 +363,13 @@ class Conversation(Waits):
                     size += count * WEIGHT
                 elif verb in QUERIES:
                     self._query(message)
+                    queries += 1
                 else:
                     self._other(verb, message)
         if self._gathering and not self.closed:
             self._ask()
         if len(writes) != len(messages):
+            self._shares.reads += answers + queries
             self._finish()
         if writes and not self.closed:
             self._submit(writes, size + WRITE_WEIGHT * len(writes))
@@ -764,6 +767,7 @@ def _done_alone(conversation: Conversation, message: Message, size: int) -> bool
         return False
     if type(version) is Refusal or (version is not None and len(version[1] or b"") > PIECE):
         return False
+    conversation._shares.reads += 1
     conversation._wire.write(pack_one((OK, message[1], (rev, version))))
     return True
 
@@ -772,6 +776,7 @@ def _confirmed_alone(conversation: Conversation, message: Message) -> bool:
     """Have a GET of the latest state confirmed where it has to be; say whether it was one."""
     if _mode(message) != verbs.LINEARIZABLE or conversation._backend.admission.diverged is not None:
         return False
+    conversation._shares.reads += 1
     conversation._confirm(message)
     if conversation._gathering:
         conversation._ask()

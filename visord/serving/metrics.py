@@ -165,6 +165,15 @@ def _state(node: Node, figures: dict[str, Any]) -> Iterator[Row]:
         node.admission.state_limit,
     )
     yield _gauge("leases", "Leases that are alive.", len(node.store.leases))
+    yield _count("reads", "Reads that were asked for.", node.shares.reads)
+    yield from _commits(figures["commit"])
+
+
+def _commits(told: dict[str, Any]) -> Iterator[Row]:
+    about = "How long commands of this leader took in the last minute, from proposing to applying."
+    for quantile, name in (("0.5", "p50_ms"), ("0.99", "p99_ms")):
+        if told[name] is not None:
+            yield _gauge("commit_seconds", about, told[name] / 1000, quantile=quantile)
 
 
 def _watches(hub: dict[str, int]) -> Iterator[Row]:

@@ -69,7 +69,9 @@ class ListenLimits(Protocol):
 class Shares:
     """See the module. `held` and `unsent`: bytes over all connections."""
 
-    __slots__ = ("_doomed", "held", "now", "overdue", "patience", "places", "turns", "unsent", "waiting")
+    __slots__ = (
+        *("_doomed", "held", "now", "overdue", "patience", "places", "reads", "turns", "unsent", "waiting"),
+    )
 
     def __init__(
         self, turns: Turns, held: int, unsent: int, patience: Patience, waiting: int = WAITING
@@ -87,6 +89,8 @@ class Shares:
         """Seconds, as of the last sweep: exact enough for what is counted in minutes, and free to read."""
         self.overdue = 0
         """How many conversations took too long, since the start."""
+        self.reads = 0
+        """How many reads were asked for, since the start."""
 
     def note_held(self, sharer: Sharer, size: int) -> None:
         """So much of what arrived from it is kept now."""

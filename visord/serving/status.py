@@ -8,9 +8,11 @@ from visor._version import __version__
 from visor.protocol import verbs
 from visor.protocol.limits import Limits
 from visord.members.formats import Formats
+from visord.members.install import Install
 from visord.members.membership import Membership
 from visord.members.names import Names
 from visord.peers.network import Peers
+from visord.proposer import Proposer
 from visord.raft.configuration import Member
 from visord.serving import health
 from visord.state.store import Store
@@ -58,6 +60,12 @@ class Node(health.Node, Protocol):
     @property
     def formats(self) -> Formats: ...
 
+    @property
+    def proposer(self) -> Proposer: ...
+
+    @property
+    def install(self) -> Install: ...
+
 
 UNTOLD: Final[dict[str, Any]] = {
     "node": "",
@@ -92,7 +100,7 @@ def welcome(node: Node, limits: Limits) -> dict[str, Any]:
 
 def status(node: Node) -> dict[str, Any]:
     """Return what an operator looks at first."""
-    leader = node.names.leader
+    leader, places, hub = node.names.leader, node.shares.places, node.hub.stats()
     return {
         "server": f"visord/{__version__}",
         "cluster": node.cluster,
@@ -109,10 +117,16 @@ def status(node: Node) -> dict[str, Any]:
         "time": node.store.time,
         "files": len(node.store.files),
         "sessions": len(node.machine.sessions),
-        "watches": node.hub.stats()["watches"],
+        "leases": len(node.store.leases),
+        "watches": hub["watches"],
+        "connections": None if places is None else len(places),
+        "reads": node.shares.reads,
+        "events": hub["delivered"],
+        "commit": node.proposer.commits.told(),
         "log_bytes": node.log.size,
         "log_entries": len(node.log),
         "checkpoint": node.maintenance.status(),
+        "install": node.install.status(),
         "compared": node.replica_check.compared,
         "format": node.formats.in_force,
         "format_waits_for": node.formats.waits_for(),
