@@ -8,6 +8,7 @@ import pytest
 
 import visor
 from tests.admin.command import visor as command
+from tests.admin.members import Members
 from tests.patience import PATIENCE
 from visor.errors import VisorError, WrongCluster
 from visor.members import Given, Member, Membership, Report, Survey
@@ -108,3 +109,20 @@ def test_a_client_never_goes_over_to_another_cluster() -> None:
             assert isinstance(caught.value, WrongCluster)
             assert began is not None
             assert began in str(caught.value)
+
+
+def test_top_goes_on_when_the_leader_goes(three: Members) -> None:
+    """It is asked at a member that stays: the others are told to be away, and there are figures of who is left."""
+    leader = three.leader()
+    assert leader is not None
+    stays = next(name for name in ("n1", "n2", "n3") if name != leader)
+    words = ("top", "--once", "--json", "--interval", "100ms")
+    before = command(three.address(stays), *words).document
+    assert (before["leader"], before["problems"]) == (leader, [])
+    three.stop(leader)
+    three.until(lambda: three.leader() not in (None, leader), "another leader")
+    after = command(three.address(stays), *words).document
+    assert after["leader"] not in (None, leader)
+    assert any(problem.startswith(f"{leader}: ") for problem in after["problems"])
+    assert {each["name"]: each["state"] for each in after["members"]}[leader] == "away"
+    assert after["reads"] is not None

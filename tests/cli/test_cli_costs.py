@@ -235,6 +235,7 @@ EVERY: dict[str, tuple[str, int]] = {
     "cluster status": ("", CLIENT),
     "cluster transfer": ("", CLIENT),
     "gateway": ("--help", HERE),
+    "top": ("--once --interval 100ms", CLIENT + 15),
     "context add": ("c2 --addr 10.0.0.1:1", HERE),
     "context ls": ("", HERE),
     "context show": ("c1", HERE),

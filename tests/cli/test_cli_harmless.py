@@ -157,6 +157,7 @@ COMMANDS: list[tuple[Any, ...]] = [
     ("cluster", "members"),
     ("cluster", "status"),
     ("cluster", "health"),
+    ("top", "--once", "--interval", "100ms"),
 ]
 
 

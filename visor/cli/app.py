@@ -63,6 +63,7 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "status": ("node", "Print what the node tells of itself."),
         "ping": ("node", "Measure the way to the node and back."),
         "gateway": ("gateway", "Serve the registry over HTTP."),
+        "top": ("top", "Show the registry at work, live."),
     },
     "Cluster": {
         "cluster": ("cluster", "Members, leadership, health; compare replicas."),
