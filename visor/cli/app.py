@@ -17,7 +17,7 @@ SECTIONS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "Read": {
         "get": ("read", "Print the value of a file."),
         "ls": ("read", "List a directory."),
-        "find": ("read", "Print a tree."),
+        "find": ("find", "Print what is at a path, or matches a glob."),
         "stat": ("read", "Say what a path is: kind, size, rev."),
         "scan": ("read", "Print the files that match a glob."),
     },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from visor import select
@@ -15,7 +15,7 @@ from visor.protocol.verbs import SEL_TREE
 from visor.select import Selector
 
 if TYPE_CHECKING:
-    from visor.blocking import Client
+    from visor.blocking import Client, File
     from visor.cli.output import Output
 
 LATEST = ("latest", "now", "head")
@@ -32,6 +32,22 @@ def past(client: Client[bytes], settings: Settings, rev: int | None, at: str | N
         return client.rev_at(moment.instant(at, settings.now))
     except ValueError as error:
         raise Problem(f"--at: {error}") from None
+
+
+def fixed(client: Client[bytes], at: int | None, stale: bool, output: Output) -> int | None:
+    """Return the rev to read at. A JSON document names it, so there the latest becomes a number."""
+    return client.rev(stale=stale) if at is None and output.is_json else at
+
+
+def told_aloud(
+    files: Iterator[File[bytes]], count: Callable[[], int], output: Output
+) -> Iterator[File[bytes]]:
+    """Return the same files; say how far it is where nothing is shown before all are there."""
+    if output.form != "table":
+        return files
+    from visor.cli.aloud import counted_aloud
+
+    return counted_aloud(files, count, output)
 
 
 def rev_of(client: Client[bytes], settings: Settings, text: str) -> int:

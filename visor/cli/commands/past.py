@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,7 +28,7 @@ from visor.cli.reading import is_glob, past, rev_of, subtree
 from visor.cli.settings import Settings
 from visor.cli.wording import counted
 from visor.errors import FutureRev
-from visor.values import Difference
+from visor.values import Commit, Difference
 
 if TYPE_CHECKING:
     from visor.blocking import Client
@@ -40,14 +41,15 @@ if TYPE_CHECKING:
 @click.option("--reverse", is_flag=True, help="Oldest first.")
 @click.option("--previous", is_flag=True, help="With the values that were replaced (JSON).")
 @click.option("--keys", is_flag=True, help="Without values.")
+@click.option("--graph", is_flag=True, help="Draw a line through time, with gaps and changes of size.")
 @limit_option
 def history_command(settings: Settings, **options: Any) -> None:
     """Print the commits that changed PATH [/] or anything below it, newest first: what, when, who, why.
 
-    PATH may be a glob. A time is RFC 3339, or 10m (ago).
+    PATH may be a glob. A time is RFC 3339, or 10m (ago). JSON is the same with --graph as without.
     """
     output = Output(settings)
-    path = options["path"]
+    path, graph = options["path"], options["graph"] and not output.is_json
     with connect(settings) as client:
         first, last = _span(client, settings, options["first"], options["last"])
         commits = client.history(
@@ -55,12 +57,26 @@ def history_command(settings: Settings, **options: Any) -> None:
             first=first,
             last=last,
             reverse=not options["reverse"],
-            previous=options["previous"],
+            previous=options["previous"] or (graph and not options["keys"]),
             keys=options["keys"],
             limit=options["limit"],
         )
+        if graph:
+            _draw(output, settings, commits, last)
+            return
         view = views.log(chosen(settings), settings.now, options["previous"])
         output.rows({"path": path, "from": first, "to": last}, "commits", commits, view)
+
+
+def _draw(output: Output, settings: Settings, commits: Iterable[Commit[bytes]], last: int) -> None:
+    from visor.cli.graph import IN_ASCII, Graph, Marks
+    from visor.cli.screen import colour_wanted, columns
+    from visor.cli.spark import draws_blocks
+
+    marks = Marks() if draws_blocks(settings.environment) else IN_ASCII
+    graph = Graph(settings.now, columns(settings), colour_wanted(settings), marks, len(str(last)))
+    for line in graph.lines(commits):
+        output.drawn(f"{line}\n")
 
 
 def _span(client: Client[bytes], settings: Settings, first: str | None, last: str | None) -> tuple[int, int]:

@@ -1,22 +1,18 @@
-"""`get`, `ls`, `find`, `stat`, `scan`: what is there, now or at any rev."""
+"""`get`, `ls`, `stat`, `scan`: what is there, now or at any rev."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from visor import codecs, select
+from visor import codecs
 from visor.cli import exits, views
 from visor.cli.connect import connect
 from visor.cli.display import Display, chosen
 from visor.cli.options import (
-    POSITIVE,
     command,
     complete_directory,
-    complete_path,
     glob_argument,
     limit_option,
     past_options,
@@ -26,14 +22,14 @@ from visor.cli.options import (
 )
 from visor.cli.output import Output
 from visor.cli.problem import Problem
-from visor.cli.reading import past, selection, within_grants
+from visor.cli.reading import fixed, past, selection, told_aloud, within_grants
 from visor.cli.settings import Settings
 from visor.cli.wording import counted
 from visor.errors import DecodeError, NotFound
 from visor.values import Node
 
 if TYPE_CHECKING:
-    from visor.blocking import Client, File
+    from visor.blocking import File
 
 
 @command("get")
@@ -98,7 +94,7 @@ def ls_command(
     """List the direct entries of the directory PATH [/]."""
     output = Output(settings)
     with connect(settings) as client:
-        at = _fixed(client, past(client, settings, rev, moment), stale, output)
+        at = fixed(client, past(client, settings, rev, moment), stale, output)
         entries = client.ls(path, at=at, stale=stale, limit=limit)
     output.rows({"path": path, "rev": at}, "entries", entries, views.entries(long))
 
@@ -119,80 +115,6 @@ def stat_command(settings: Settings, path: str, rev: int | None, moment: str | N
         )
     plain = views.line(stat.kind.value, stat.size, stat.mod_rev, stat.path).decode().rstrip("\n")
     output.facts(views.stat_shape(stat), plain)
-
-
-@command("find")
-@click.argument("path", default="/", shell_complete=complete_path)
-@click.option("--depth", type=POSITIVE, metavar="N", help="Only files at most N levels below PATH.")
-@click.option("--values", is_flag=True, help="With the values (plain: as records).")
-@past_options
-@stale_option
-@limit_option
-def find_command(
-    settings: Settings,
-    path: str,
-    depth: int | None,
-    values: bool,
-    rev: int | None,
-    moment: str | None,
-    stale: bool,
-    limit: int | None,
-) -> None:
-    """Print the tree at PATH [/]: every file at and below it. Exit code 3 when there is none."""
-    output = Output(settings)
-    display = chosen(settings)
-    with connect(settings) as client:
-        at = _fixed(client, past(client, settings, rev, moment), stale, output)
-        what = select.tree(path)
-        found = client.scan(what, at=at, stale=stale, keys=not values)
-        found = _aloud(found, lambda: client.count(what, at=at, stale=stale), output)
-        if path != "/":
-            found = _not_empty(found, path, at)
-        rows = _first(_within(found, path, depth), limit)
-        if output.form == "table":
-            _write_tree(output, settings, path, rows, display if values else None)
-        else:
-            output.rows({"path": path, "rev": at}, "files", rows, views.files(display, values))
-
-
-def _write_tree(
-    output: Output, settings: Settings, path: str, rows: Iterator[File[bytes]], display: Display | None
-) -> None:
-    from visor.cli.tree import tree_text
-
-    below = []
-    for file in rows:
-        remark = (
-            f"rev {file.mod_rev}" if display is None else f"rev {file.mod_rev}  {display.cell(file.data)}"
-        )
-        if file.path == path:
-            output.say(f"{path}  {remark}")
-        else:
-            below.append((file.path, remark))
-    if below:
-        output.drawn(tree_text(path, below, settings))
-
-
-def _within(files: Iterator[File[bytes]], path: str, depth: int | None) -> Iterator[File[bytes]]:
-    if depth is None:
-        return files
-    deepest = path.rstrip("/").count("/") + depth
-    return (file for file in files if file.path.count("/") <= deepest)
-
-
-def _first(files: Iterator[File[bytes]], limit: int | None) -> Iterator[File[bytes]]:
-    for count, file in enumerate(files, 1):
-        yield file
-        if count == limit:
-            return
-
-
-def _not_empty(files: Iterator[File[bytes]], path: str, at: int | None) -> Iterator[File[bytes]]:
-    """Return the same files; raise NotFound at once when there is none."""
-    head = next(files, None)
-    if head is None:
-        raise NotFound(path=path, rev=at)
-    return chain((head,), files)
 
 
 @command("scan")
@@ -220,7 +142,7 @@ def scan_command(settings: Settings, **options: Any) -> None:
         named = past(client, settings, options["rev"], options["moment"])
         wanted = ("read",) if named is None else ("read", "history")
         what = within_grants(client, output, what, wanted, options["granted"])
-        at = _fixed(client, named, stale, output)
+        at = fixed(client, named, stale, output)
         if options["count"]:
             count = client.count(what, at=at, stale=stale)
             output.result({"rev": at, "count": count}, str(count), counted(count, "file"))
@@ -229,19 +151,5 @@ def scan_command(settings: Settings, **options: Any) -> None:
             what, at=at, stale=stale, keys=not values, reverse=options["reverse"], limit=options["limit"]
         )
         if options["limit"] is None:
-            files = _aloud(files, lambda: client.count(what, at=at, stale=stale), output)
+            files = told_aloud(files, lambda: client.count(what, at=at, stale=stale), output)
         output.rows({"rev": at}, "files", files, views.files(chosen(settings), values))
-
-
-def _aloud(files: Iterator[File[bytes]], count: Callable[[], int], output: Output) -> Iterator[File[bytes]]:
-    """Return the same files; say how far it is where nothing is shown before all are there."""
-    if output.form != "table":
-        return files
-    from visor.cli.aloud import counted_aloud
-
-    return counted_aloud(files, count, output)
-
-
-def _fixed(client: Client[bytes], at: int | None, stale: bool, output: Output) -> int | None:
-    """Return the rev to read at. A JSON document names it, so there the latest becomes a number."""
-    return client.rev(stale=stale) if at is None and output.is_json else at
