@@ -50,8 +50,12 @@ BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
     "echo": ("the floor: bare sockets, the same bytes", lambda s: echo.rows(s.seconds, s.quick)),
     "requests": ("one node: gets, sets, mixed; 1 to 256 clients, deep pipelines", node.requests),
     "fanout": ("one node: 100 watchers, 1 and 16 writers", node.watches),
-    "checkpoints": ("one node: sets while checkpoints are written", node.checkpoints),
+    "checkpoints": (
+        "one node: sets while checkpoints are written, history trimmed, files rewritten",
+        node.checkpoints,
+    ),
     "history": ("one node, ten minutes: 15 million revs: memory, starts, the past", _module("history")),
+    "day": ("one node: memory and disk over a day of 100 writes a second", _module("day")),
     "restarts": ("one node: fill, restart, read old revs", node.restarts),
     "domain": ("the domain with 100 000 instances: times and requests", _module("domain")),
     "mirrors": ("a mirror's reads; 1 000 mirrors of 10 000 keys on three nodes", _module("mirrors")),

@@ -20,9 +20,14 @@ from benchmarks.figures import Row
 from benchmarks.load import Load
 from benchmarks.registry import Registry
 from benchmarks.workload import Workload
+from visor.protocol import verbs
 
 QUICK_SHAPES = [(64, 1), (16, 64)]
 PRELOADED = 10_000
+TRIMMED = 1_000_000
+"""Revs before the first of those that are kept..."""
+KEPT = 50_000
+"""...which are so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,8 @@ def watches(setting: Setting) -> Iterator[Row]:
 
 
 def checkpoints(setting: Setting) -> Iterator[Row]:
-    """Sets from 64 clients: alone, and with a checkpoint begun every second (`p99_ratio` compares)."""
+    """Sets from 64 clients: alone; with a checkpoint begun every second; and while history is trimmed and files are
+    rewritten as well (`p99_ratio` compares with the first)."""
     seconds = max(setting.seconds, 2.0)
     with setting.registry() as node:
         with node.wire() as wire:
@@ -94,8 +100,18 @@ def checkpoints(setting: Setting) -> Iterator[Row]:
         yield _row("set 64, no checkpoint", alone, rss_mb=node.memory())
         with _signals(node, signal.SIGUSR1, every=1.0):
             disturbed = load.run(asked, node.pid)
-        ratio = disturbed["p99_us"] / alone["p99_us"]
-        yield _row("set 64, checkpoint every second", disturbed, p99_ratio=ratio, rss_mb=node.memory())
+            yield _row(
+                "set 64, checkpoint every second",
+                disturbed,
+                p99_ratio=disturbed["p99_us"] / alone["p99_us"],
+                rss_mb=node.memory(),
+            )
+            load.run(_fill(node, PRELOADED, 20_000 if setting.quick else TRIMMED), node.pid)
+            with node.wire() as wire:
+                wire.call(verbs.RETAIN, KEPT)
+            trimmed = load.run(asked, node.pid)
+        ratio = trimmed["p99_us"] / alone["p99_us"]
+        yield _row("set 64, history trimmed, files rewritten", trimmed, p99_ratio=ratio, rss_mb=node.memory())
 
 
 @contextlib.contextmanager

@@ -30,7 +30,16 @@ STEP_SECONDS: Final = 0.005
 """One step for so much time that passed: a loop whose turns are long gets to its timers late, and what a checkpoint
 has to write grows with what the loop does."""
 MOST_STEPS: Final = 4
-"""Taken at once."""
+"""Taken at once..."""
+BEHIND: Final = 125_000
+"""...and once more for each so many commits whose values no checkpoint has let go of yet, 400 bytes each..."""
+MOST_TIMES: Final = 4.0
+"""...up to so many times as many. Who writes faster than checkpoints can follow gets less of the loop, the more the
+further they are behind: else memory would grow for as long as that lasts."""
+CALM: Final = 5_000
+"""Commits between two looks, at most, in which there is time for what makes a later start quick..."""
+CALM_LOOKS: Final = 10
+"""...and so many looks in a row."""
 SHORT_PAUSE_SECONDS: Final = 0.0005
 """Between two slices when nobody else needs the loop much. Not 0: most steps of a hurried job wait for the disk."""
 RETRY_SECONDS: Final = 10.0
@@ -113,6 +122,12 @@ class Maintenance:
         self._stepped = 0.0
         """When the last step was taken."""
         self._next: Iterator[None] | None = None
+        self._rev = 0
+        """The newest at the last look."""
+        self._calm = 0
+        """Looks in a row that found few commits."""
+        self._tried = False
+        """A checkpoint did not make later starts quick: there may be no room for that."""
         self._closed = False
 
     def start(self) -> None:
@@ -140,6 +155,9 @@ class Maintenance:
         if self._closed:
             return
         self._timer = self._loop.call_later(LOOK_SECONDS, self._tick)
+        rev, before = self._node.machine.store.rev, self._rev
+        self._rev = rev
+        self._calm = self._calm + 1 if rev - before <= CALM else 0
         if self._steps is not None:
             return
         logged = self._node.log.written - self._logged_before
@@ -147,10 +165,17 @@ class Maintenance:
         late = self._loop.time() >= self._next_time
         # A checkpoint gives log segments back: on a full disk that may be all it takes to go on.
         wanted = logged >= self._settings.checkpoint_log_bytes or self._node.log.full is not None
-        if changed and (late or (wanted and not self._failed)):
+        due = changed and (late or (wanted and not self._failed))
+        again = late or not (self._failed or self._tried)
+        slow = self._calm >= CALM_LOOKS and again and self._starts_slowly()
+        if due or slow:
+            self._tried = slow
             self.checkpoint_now()
         elif self._trim():
             self._begin(self._trim_steps())
+
+    def _starts_slowly(self) -> bool:
+        return self._node.checkpointer.starts_slowly(self._node.machine.store)
 
     def _trim(self) -> bool:
         """Trim one slice; return whether there is more. What live watches have not been sent yet stays."""
@@ -168,7 +193,7 @@ class Maintenance:
         index = self._node.checkpointer.index
         if self._steps is not None:
             logger.info("no checkpoint by request: one is being made, or history trimmed, already")
-        elif self._node.machine.index <= index:
+        elif self._node.machine.index <= index and not self._starts_slowly():
             logger.info("no checkpoint by request: the last one, at index %d, has everything", index)
         else:
             self.checkpoint_now()
@@ -231,7 +256,7 @@ class Maintenance:
         now = self._loop.time()
         late, self._stepped = now - self._stepped, now
         try:
-            for _ in range(max(1, min(MOST_STEPS, round(late / STEP_SECONDS)))):
+            for _ in range(self._many(late)):
                 next(self._steps)
         except StopIteration:
             self._steps = None
@@ -245,6 +270,12 @@ class Maintenance:
         else:
             pause = SHORT_PAUSE_SECONDS if self._hurry else self._pause
             self._step_timer = self._loop.call_later(pause, self._step)
+
+    def _many(self, late: float) -> int:
+        """Return how many steps to take now, so many seconds after the last ones."""
+        store = self._node.machine.store
+        times = min(MOST_TIMES, 1 + (store.rev - max(store.spilled, store.history.base)) / BEHIND)
+        return max(1, min(round(MOST_STEPS * times), round(late / STEP_SECONDS * times)))
 
     async def last_checkpoint(self) -> None:
         """Finish what is being done, then make a checkpoint of everything; nobody is served any more."""

@@ -29,6 +29,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Final, Protocol
 
 from visor.protocol.frames import Message
@@ -60,6 +62,10 @@ REPLACED = Refusal("not_leader", "another leader took over before this write was
 LOST = Refusal(
     "lost_leadership", "the leader changed while this write was under way: it may have happened", {}
 )
+_CONTENT: Final = attrgetter("content")
+_FRAMES: Final = attrgetter("frames")
+_JUDGED: Final = attrgetter("judged")
+
 HOLD_SECONDS = 2.0
 """How long writes wait for a leader, and writes under way for news of them, before they fail."""
 
@@ -405,8 +411,7 @@ class Proposer:
         """Make the command of batches; None when some had to be refused first."""
         now = self._clock_ms()
         try:
-            judged = all([batch.judged for batch in batches])  # noqa: C419 - faster than a generator
-            contents = [batch.content for batch in batches]
+            judged, contents = all(map(_JUDGED, batches)), list(map(_CONTENT, batches))
             return batches, encode(now, contents, judged=judged, form=self.form())
         except ValueError:
             # A client nested its fields deeper than can be packed, or read: it is refused, the others go on.
@@ -492,7 +497,7 @@ class Proposer:
         calm = queue.calm()
         if not calm:
             return []
-        frames = [frame for batch in calm for frame in batch.frames]
+        frames = list(chain.from_iterable(map(_FRAMES, calm)))
         if len(frames) > MAX_FRAMES or queue.size > MAX_BYTES:
             return []
         count, spent = self._costs.fitting(frames, cost.COMMAND)

@@ -12,10 +12,20 @@ import pytest
 from tests.patience import PATIENCE
 from tests.peers.lone import TurnedLoop
 from visor.protocol import verbs as v
-from visord.maintenance import LOOK_SECONDS, PAUSE_SECONDS, RETRY_SECONDS, TRIM_BUDGET, Maintenance
+from visord.maintenance import (
+    BEHIND,
+    CALM,
+    CALM_LOOKS,
+    LOOK_SECONDS,
+    PAUSE_SECONDS,
+    RETRY_SECONDS,
+    TRIM_BUDGET,
+    Maintenance,
+)
 from visord.settings import StorageSettings
 from visord.state.command import encode
 from visord.state.machine import Machine
+from visord.state.store import Store
 
 SETTINGS = StorageSettings.model_construct(checkpoint_log_bytes=1000, checkpoint_seconds=60.0)
 STEPS = 5
@@ -28,6 +38,7 @@ class Checkpointer:
         self.index = self.written = 0
         self.error: BaseException | None = None
         self.begun = self.stepped = 0
+        self.slow = self.stays_slow = False
         self.manifest = SimpleNamespace(index=0, rev=0)
 
     def steps(self, machine: Machine) -> Iterator[None]:
@@ -39,6 +50,10 @@ class Checkpointer:
         if self.error is not None:
             raise self.error
         self.index, self.manifest = index, SimpleNamespace(index=index, rev=machine.store.rev)
+        self.slow = self.stays_slow
+
+    def starts_slowly(self, store: Store) -> bool:
+        return self.slow
 
 
 class Log:
@@ -123,6 +138,42 @@ def test_others_have_their_turn_between_two_steps(node: Node) -> None:
     assert node.checkpointer.stepped == 1
     node.loop.turn(PAUSE_SECONDS)
     assert node.checkpointer.stepped == 2
+
+
+def test_who_writes_faster_than_a_checkpoint_follows_leaves_it_more_of_the_loop(node: Node) -> None:
+    """Values that no checkpoint has let go of are in memory: without this they grow for as long as the load lasts."""
+    node.write()
+    node.maintenance.checkpoint_now()
+    node.machine.store.rev += BEHIND
+    before = node.checkpointer.stepped
+    node.loop.turn(PAUSE_SECONDS * 1.01)
+    assert node.checkpointer.stepped == before + 2
+
+
+def test_what_makes_a_start_quick_waits_for_a_calm_moment(node: Node) -> None:
+    node.write()
+    node.maintenance.checkpoint_now()
+    node.loop.turn(1.0)
+    node.checkpointer.slow = True
+    for _ in range(CALM_LOOKS):
+        node.machine.store.rev += CALM + 1
+        node.loop.turn(LOOK_SECONDS)
+    assert node.checkpointer.begun == 1, "others write much"
+    node.loop.turn(LOOK_SECONDS * (CALM_LOOKS + 1) + 1.0)
+    assert node.checkpointer.begun == 2, "although nothing is new"
+    node.loop.turn(60.0)
+    assert node.checkpointer.begun == 2
+
+
+def test_what_has_no_room_to_make_a_start_quick_does_not_try_all_the_time(node: Node) -> None:
+    node.maintenance.checkpoint_now()
+    node.checkpointer.stays_slow = node.checkpointer.slow = True
+    node.loop.turn(LOOK_SECONDS * (CALM_LOOKS + 1) + 1.0)
+    assert node.checkpointer.begun == 2
+    node.loop.turn(50.0)
+    assert node.checkpointer.begun == 2
+    node.loop.turn(12.0)
+    assert node.checkpointer.begun == 3
 
 
 def test_one_thing_at_a_time(node: Node) -> None:

@@ -192,6 +192,27 @@ def test_a_start_from_a_keyframe_is_a_start_from_all_commits(
     assert loaded
 
 
+def test_a_keyframe_that_waited_is_written_although_nothing_is_new() -> None:
+    """Under load none is written. Later there may be no more commits, but there is a next start."""
+    twins = Twins(1, keyframe=1 << 60)
+    twins.write(60)
+    twins.world.checkpoint()
+    checkpointer, store = twins.world.checkpointer, twins.machine.store
+    assert checkpointer.manifest.keyframe is None
+    assert not checkpointer.starts_slowly(store)
+    checkpointer.keyframe_commits = 1
+    assert checkpointer.starts_slowly(store)
+    before = checkpointer.manifest
+    twins.world.checkpoint()
+    after = checkpointer.manifest
+    assert (after.index, after.rev, after.parts) == (before.index, before.rev, before.parts)
+    assert after.keyframe is not None
+    assert after.keyframe.last == store.rev
+    assert not checkpointer.starts_slowly(store)
+    twins.restart()
+    assert state_hash(twins.machine.store) == state_hash(twins.plain.store)
+
+
 def test_no_row_of_a_keyframe_is_of_more_than_a_few_thousand_revs() -> None:
     store = Store()
     store.commit(1, "me", None, [("/a/b", b"", 0)])

@@ -40,7 +40,7 @@ class OutgoingConnection(asyncio.Protocol):
         self._reader: MessageReader | None = None
         self._buffer = bytearray()
         self._wrote = False
-        """Something was written in this turn of the loop; what follows in it waits for the end of the turn."""
+        """Something was said in this turn of the loop, and waits for its end."""
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self._written = 0
@@ -126,17 +126,12 @@ class OutgoingConnection(asyncio.Protocol):
         if waits and waits + len(data) > self._limit:
             return False
         self._written += len(data)
-        if self._wrote:
-            self._gathered.extend(_pieces(data, self._seal))
-            self._gathered_bytes += len(data)
-            return True
-        # The first message of a turn goes out at once, those after it together: one system call for all.
-        self._wrote = True
-        self._loop.call_soon(self._end_turn)
-        if len(data) < PIECE:
-            transport.write(frame(data, self._seal))
-        else:
-            transport.writelines(_pieces(data, self._seal))
+        # All that is said in a turn goes out together: one system call, and the member is woken once.
+        self._gathered.extend(_pieces(data, self._seal))
+        self._gathered_bytes += len(data)
+        if not self._wrote:
+            self._wrote = True
+            self._loop.call_soon(self._end_turn)
         return True
 
     def _end_turn(self) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 from visor.paths import parent
@@ -30,6 +31,9 @@ MAX_LOOKED: Final = cost.WRITE // cost.VISIT
 SMALL: Final = 64
 """Entries of a tree that are looked at to tell how large it is."""
 _GUARDS, _THEN, _ELSE = 3, 4, 5
+_VERB: Final = itemgetter(0)
+_PATH: Final = itemgetter(3)
+_SETS: Final = {SET}
 
 
 class Estimates:
@@ -53,10 +57,8 @@ def fitting(store: Store, frames: Sequence[Any], room: int) -> tuple[int, int]:
     files, spent, count = store.files, 0, 0
     if len(frames) * cost.SET <= room:
         with suppress(LookupError, TypeError):  # a frame of another form
-            for frame in frames:
-                if frame[0] != SET or frame[3] not in files:
-                    break
-            else:  # values for files that are there, as nearly always
+            # Values for files that are there, as nearly always.
+            if set(map(_VERB, frames)) == _SETS and all(map(files.__contains__, map(_PATH, frames))):
                 return len(frames), len(frames) * cost.SET
     for frame in frames:
         if (

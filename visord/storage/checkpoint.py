@@ -280,10 +280,25 @@ class Checkpointer:
             raise RuntimeError("a checkpoint is being made already")
         self.running = True
         try:
-            if machine.index > self.index:
+            if machine.index > self.index or self.starts_slowly(machine.store):
                 yield from self._make(machine)
         finally:
             self.running = False
+
+    def starts_slowly(self, store: Store) -> bool:
+        """Tell whether a start has to read so many commits that a keyframe would be worth its cost.
+
+        A checkpoint under load leaves it out: one is due as soon as there is less to do, even when nothing is new.
+        """
+        return PORTABLE and self._behind_keyframe(self.manifest) >= self._keyframe_due(store)
+
+    def _behind_keyframe(self, manifest: Manifest) -> int:
+        """Return how many commits of a checkpoint with the files of this one the next start would have to read."""
+        keyframe = manifest.keyframe
+        return manifest.rev - max(manifest.base_rev, keyframe.last if keyframe is not None else 0)
+
+    def _keyframe_due(self, store: Store) -> int:
+        return max(self.keyframe_commits, len(store.files) // 2)
 
     def replace(
         self, make: Callable[[Manifest], Manifest | None], prove: Callable[[Manifest], Iterator[None]]
@@ -412,14 +427,14 @@ class Checkpointer:
         before = None if anew else self.manifest.keyframe
         if before is not None and before.last < new.base_rev:
             before = None
-        since = new.rev - max(new.base_rev, before.last if before is not None else 0)
+        new = dataclasses.replace(new, keyframe=before)
         busy = self.last or store.rev - new.rev > BUSY  # until this is over, no value is let go of
-        due = max(self.keyframe_commits, len(store.files) // 2) * (RARELY if busy else 1)
-        if not PORTABLE or since < due:
-            return dataclasses.replace(new, keyframe=before)
+        due = self._keyframe_due(store) * (RARELY if busy else 1)
+        if not PORTABLE or self._behind_keyframe(new) < due:
+            return new
         free = yield from wait_for(self._background, lambda: self._disk.free(self._history))
         if free < store.held:  # it takes less; but the log needs some, too
-            return dataclasses.replace(new, keyframe=before)
+            return new
         try:
             part = yield from self._keyframe(store, new, floor, time)
         except OSError as error:
@@ -427,7 +442,7 @@ class Checkpointer:
                 raise
             logger.warning("without a keyframe, the next start takes longer: %s", error)
             self._begin_to_clean_of(part_name(KEYFRAME, new.number + 1))
-            return dataclasses.replace(new, keyframe=before)
+            return new
         return dataclasses.replace(new, number=part.number, keyframe=part)
 
     def _keyframe(self, store: Store, new: Manifest, floor: int, time: int) -> Generator[None, None, Part]:
