@@ -154,6 +154,15 @@ def test_ends_lower_the_count_and_ids_rise(web: Registry) -> None:
     assert ids(web) == sorted(ids(web))
 
 
+def test_it_is_done_only_to_the_number_that_was_seen(web: Registry) -> None:
+    web.scale("web", "v1", "worker", 3, expected=0)
+    for amount in (5, "+1", 0, 3):
+        with pytest.raises(errors.Conflict, match="there are 3 instances, not the 2"):
+            web.scale("web", "v1", "worker", amount, expected=2)
+    # Of several steps, it is asked before the first.
+    assert web.scale("web", "v1", "worker", 600, expected=3).count == 600
+
+
 def test_a_large_change_is_made_in_steps_that_are_whole(web: Registry) -> None:
     n = 2 * STEP + 7
     scaled = web.scale("web", "v1", "worker", n)

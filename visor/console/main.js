@@ -63,13 +63,13 @@ function useLive(directories, feed, changed, started) {
   useEffect(() => {
     const onEvent = (name, data) => {
       if (name === "anew") {
-        read(url("rev", null)).then((told) => setLatest(told.rev), () => {});
+        read(url("rev", null)).then((told) => { setLatest(told.rev); feed.tell("anew", told); }, () => {});
         directories.again();
       } else if (name === "commit" || name === "mark") {
         setLatest((before) => Math.max(before, data.rev));
         if (name === "commit" && directories.at === null) directories.touch(data.changes);
       }
-      feed.tell(name, data);
+      if (name !== "anew") feed.tell(name, data);
       changed();
     };
     const made = new Live(onEvent, setState);

@@ -5,6 +5,7 @@ from __future__ import annotations
 from visor.aio import Client
 from visor.cli.cluster import head, member_shape, survey_shape
 from visor.gateway.documents import time_of
+from visor.gateway.problems import NotServed
 from visor.gateway.visit import CALL_SECONDS, Answer, Visit
 
 
@@ -39,3 +40,12 @@ async def whoami(visit: Visit, client: Client[bytes]) -> Answer:
     expires = None if who.expires is None else time_of(who.expires)
     grants = [str(grant) for grant in who.grants]
     return Answer({"user": who.user, "expires": expires, "roles": list(who.roles), "grants": grants})
+
+
+async def can(visit: Visit, client: Client[bytes]) -> Answer:
+    """GET: whether the caller has a right on all these files, and if not, what it would need."""
+    try:
+        verdict = await client.auth.can(visit["right"], visit["glob"], timeout=CALL_SECONDS)
+    except ValueError as error:
+        raise NotServed("usage", f"glob: {error}", field="glob") from None
+    return Answer({"allowed": bool(verdict), "roles": list(verdict.roles), "missing": verdict.missing})

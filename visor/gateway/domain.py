@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from visor._core.registry import instance_files, scaling
 from visor._core.registry.listed import Listed
+from visor._core.registry.scaling import Group
+from visor._core.registry.states import STAYING, Move, State
 from visor.aio import Client
 from visor.aio.registry.events import EventWatch
 from visor.aio.registry.registry import Registry
@@ -128,24 +131,58 @@ async def get_scale(visit: Visit, client: Client[bytes]) -> Answer:
 
 
 async def scale(visit: Visit, client: Client[bytes]) -> Answer:
-    """POST: have `count` instances, or with `by` so many more or fewer."""
+    """POST: have `count` instances, or with `by` so many more or fewer; with `expect` only where there are so many."""
     said = visit.json()
-    script.only(said, "the body", ("revision", "proc", "env", "count", "by"))
+    script.only(said, "the body", ("revision", "proc", "env", "count", "by", "expect"))
     revision, proc = script.text(said, "revision", "the body"), script.text(said, "proc", "the body")
     env = None if said.get("env") is None else script.text(said, "env", "the body")
-    if ("count" in said) == ("by" in said):
-        raise script.wrong("the body must have either count or by")
-    amount: int | str
-    if "count" in said:
-        amount = script.whole(said, "count", "the body")
-    else:
-        by = said["by"]
-        if not isinstance(by, int) or isinstance(by, bool) or not -MOST <= by <= MOST:
-            raise script.wrong(f"the body.by must be a whole number from -{MOST} to {MOST}")
-        amount = f"{by:+d}"
-    done = await Registry(client).scale(visit.names["app"], revision, proc, amount, env, timeout=CALL_SECONDS)
+    expect = script.whole(said, "expect", "the body") if "expect" in said else None
+    group = Group.of(visit.names["app"], revision, proc, env)
+    amount = _amount(said)
+    if visit["dry_run"]:
+        return await _foreseen(client, group, amount, expect)
+    done = await Registry(client).scale(
+        group.app, revision, proc, amount, group.env, expected=expect, timeout=CALL_SECONDS
+    )
     told = {"previous": done.previous, "count": done.count, "rev": done.rev}
     return Answer({**told, "instances": [each.id for each in done.instances]}, rev=done.rev)
+
+
+def _amount(said: dict[str, Any]) -> int | str:
+    if ("count" in said) == ("by" in said):
+        raise script.wrong("the body must have either count or by")
+    if "count" in said:
+        return script.whole(said, "count", "the body")
+    by = said["by"]
+    if not isinstance(by, int) or isinstance(by, bool) or not -MOST <= by <= MOST:
+        raise script.wrong(f"the body.by must be a whole number from -{MOST} to {MOST}")
+    return f"{by:+d}"
+
+
+async def _foreseen(client: Client[bytes], group: Group, amount: int | str, expect: int | None) -> Answer:
+    """Answer what `scale` would do now, and do nothing."""
+    view = await Registry(client).snapshot(timeout=CALL_SECONDS)
+    await view.app(group.app, timeout=CALL_SECONDS)
+    await view.revision(group.app, group.revision, timeout=CALL_SECONDS)
+    await view.proc(group.app, group.proc, timeout=CALL_SECONDS)
+    if group.env:
+        await view.env(group.app, group.env, timeout=CALL_SECONDS)
+    found = await view.instances(*group.names, timeout=CALL_SECONDS)
+    there = [each for each in found if each.state in STAYING]
+    if expect is not None and len(there) != expect:
+        raise scaling.unexpected(group, expect, len(there))
+    change = scaling.parse(amount).change(len(there))
+    going = [
+        {
+            "id": each.id,
+            "state": each.state.value,
+            "host": each.host,
+            "move": (Move.UNREGISTER if each.state is State.PENDING else Move.STOP).value,
+        }
+        for each in there[: max(0, -change)]  # the oldest first, as `scale` does
+    ]
+    told = {"previous": len(there), "count": len(there) + change, "register": max(0, change), "going": going}
+    return Answer({"dry_run": True, **told, "rev": view.rev}, rev=view.rev)
 
 
 # -- what runs ------------------------------------------------------------------------------------------
@@ -160,13 +197,23 @@ async def instances(visit: Visit, client: Client[bytes]) -> Answer:
 
 
 async def instance(visit: Visit, client: Client[bytes]) -> Answer:
-    """GET: one instance."""
+    """GET: one instance, and the files that it is."""
     view = await _view(visit, client)
     text = visit.names["instance"]
     if not (text.isascii() and text.isdigit()) or len(text) > 18:
         raise BadRequest(field="instance", expected="a number", actual=text[:40])
     found = await view.instance(int(text), timeout=CALL_SECONDS)
-    return Answer(found.to_dict(), rev=view.rev)
+    seen = found.seen
+    files = instance_files.files_once_lost(seen.record) if seen.lost else instance_files.files(seen.record)
+    told = {**found.to_dict(), "mod_rev": found.mod_rev, "files": sorted(files)}
+    end = found.status_info
+    if end is not None:
+        told["end"] = [
+            end.by,
+            end.reason,
+            end.time,
+        ]  # also of one whose lease has ended, which no record says
+    return Answer(told, rev=view.rev, lasting=visit.lasting)
 
 
 async def tickets(visit: Visit, client: Client[bytes]) -> Answer:

@@ -12,6 +12,7 @@ from visor.gateway import (
     cluster,
     domain,
     files,
+    fleet,
     leases,
     locks,
     past,
@@ -238,6 +239,14 @@ CLUSTER: Final = (
     Route("GET", "/v1/status", cluster.status, "Show what a node tells of itself.", group="cluster"),
     Route("GET", "/v1/rev", cluster.rev, "Say the latest rev, and where history begins.", (_STALE,), group="cluster"),
     Route("GET", "/v1/whoami", cluster.whoami, "Say who you are to the registry.", group="cluster"),
+    Route(
+        "GET", "/v1/can", cluster.can, "Say whether you have a right on all these files.",
+        (
+            Param("right", choice("read", "write", "history", "admin"), "Which right.", required=True),
+            Param("glob", TEXT, "Which files: a path, a tree (`/apps/**`) or a glob.", required=True),
+        ),
+        group="cluster",
+    ),
 )  # fmt: skip
 
 _HOST: Final = Param("host", TEXT, "Of this host.")
@@ -270,7 +279,7 @@ DOMAIN: Final = (
     ),
     Route(
         "POST", "/v1/apps/{app}/scale", domain.scale, "Have so many instances, or so many more or fewer.",
-        (), (), _OBJECT, group="domain",
+        (_DRY,), (), _OBJECT, group="domain",
     ),
     Route("GET", "/v1/instances", domain.instances, "List instances.", (_OF_APP, _HOST, _AT), group="domain"),
     Route("GET", "/v1/instances/{instance}", domain.instance, "Show an instance.", (_AT,), group="domain"),
@@ -285,6 +294,18 @@ DOMAIN: Final = (
             Param("type", TEXTS, "Only these types of events."),
         ),
         (_LAST,), forms=_EVENTS, group="domain",
+    ),
+    Route(
+        "GET", "/v1/fleet", fleet.fleet, "Show the whole domain at one rev: what runs, what is to do, who is reached.",
+        (_AT,), group="domain",
+    ),
+    Route(
+        "GET", "/v1/happenings", fleet.happenings, "List what happened in the domain, the newest first.",
+        (
+            Param("from", AT, "The first rev, or after this time; the oldest known without it."), _AT, _OF_APP,
+            Param("type", TEXTS, "Only these types of events."), _limit(1000, 100),
+        ),
+        group="domain",
     ),
 )  # fmt: skip
 

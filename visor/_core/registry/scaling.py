@@ -233,6 +233,12 @@ def absent(group: Group, refusal: Refused) -> VisorError:
     )
 
 
+def unexpected(group: Group, expected: int, count: int) -> Conflict:
+    """Return why nothing was done for who had seen another number than there is."""
+    words = f"{group}: there are {count} instances, not the {expected} that were seen: look again"
+    return Conflict(words, path=group.directory("live"), actual=count)
+
+
 public("visor.registry", Group)
 
 

@@ -307,11 +307,12 @@ class Registry:
         env: str | None = None,
         *,
         by: str | None = None,
+        expected: int | None = None,
         timeout: float | None = None,
     ) -> Scaled:
         """Have `n` instances, or "+n" more, or "-n" fewer: see `Snapshot.scale`."""
         view = Snapshot(self._access, 0)
-        return await view.scale(app, revision, proc, n, env, by=by, timeout=timeout)
+        return await view.scale(app, revision, proc, n, env, by=by, expected=expected, timeout=timeout)
 
     async def get_scale(
         self, app: str, revision: str, proc: str, env: str | None = None, *, timeout: float | None = None

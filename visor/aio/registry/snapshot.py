@@ -29,7 +29,7 @@ from visor._core.registry.model import (
     ServiceRecord,
 )
 from visor._core.registry.records import check, decode
-from visor._core.registry.schema import texts
+from visor._core.registry.schema import WHOLE, fitting, texts
 from visor._core.registry.states import TAKEN
 from visor.aio.registry.access import Access, Row, access_of
 from visor.errors import NotFound
@@ -391,6 +391,7 @@ class Snapshot:
         env: str | None = None,
         *,
         by: str | None = None,
+        expected: int | None = None,
         timeout: float | None = None,
     ) -> Scaled:
         """Have `n` instances (a number, or "+2", "-2"), whatever others do at the same time.
@@ -398,7 +399,8 @@ class Snapshot:
         Up: pending instances are registered. Down: the lowest ids are stopped, those that nobody has claimed yet are
         taken back. Each 500 of them come and go in one rev. NotFound when app, revision, process type or
         environment is not registered, BadRequest for less than none, Conflict when others keep changing the
-        same group until the deadline. `timeout` is for all of it: after DeadlineExceeded the steps that were done
+        same group until the deadline, or where there are not `expected` instances before (None: however
+        many there are). `timeout` is for all of it: after DeadlineExceeded the steps that were done
         stay, and asking for the same number again goes on from there.
         """
         from visor._core.registry import scaling
@@ -406,7 +408,9 @@ class Snapshot:
         from visor.aio.registry.scale import scale_group
 
         group = Group.of(app, revision, proc, env)
-        return await scale_group(self, group, scaling.parse(n), by, timeout)
+        if expected is not None:
+            fitting(WHOLE, "expected", expected)
+        return await scale_group(self, group, scaling.parse(n), by, timeout, expected)
 
     async def top_up(
         self,
@@ -547,12 +551,16 @@ class Snapshot:
         path = layout.endpoint(service, addr)
         return Endpoint(self, *await view._one(EndpointRecord, path, f"endpoint {addr} of {service}"))
 
-    async def endpoints(self, service: str, *, timeout: float | None = None) -> Listed[Endpoint]:
-        """Return the endpoints of a service, by address."""
+    async def endpoints(
+        self, service: str | None = None, *, timeout: float | None = None
+    ) -> Listed[Endpoint]:
+        """Return the endpoints of a service, or of all, by address."""
         view = self._within(timeout)
         from visor.aio.registry.service import Endpoint
 
-        found = await view._list(EndpointRecord, select.children(layout.endpoints(service)))
+        every = select.glob("/services/*/endpoints/*")
+        what = every if service is None else select.children(layout.endpoints(service))
+        found = await view._list(EndpointRecord, what)
         return Listed((Endpoint(self, *each) for each in found), found.damaged)
 
     # -- members --------------------------------------------------------------------------------------

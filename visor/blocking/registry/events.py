@@ -101,13 +101,7 @@ class EventWatch:
             yield [first, *rest]
 
     def _events(self, commit: Commit[bytes], timeout: float | None) -> list[Event]:
-        changes = [changed(change) for change in commit.changes]
-        found = happenings(commit.rev, changes)
-        if self._types is not None:
-            found = [each for each in found if each.type in self._types]
-        then = self._view.at(commit.rev)
-        fetched = fetch(within(then, timeout), found)
-        return [Event(then, commit, each) for each in fetched]
+        return events_of(self._view, commit, self._types, timeout)
 
     def __iter__(self) -> Iterator[Event]:
         return self
@@ -137,6 +131,17 @@ class EventWatch:
 
     def __repr__(self) -> str:
         return f"<visor event watch, handed out up to {self.rev}>"
+
+
+def events_of(
+    view: Snapshot, commit: Commit[bytes], types: frozenset[EventType] | None, timeout: float | None
+) -> list[Event]:
+    """Return what a commit, read with what it replaced, means in the domain; all of it, or only of these types."""
+    found = happenings(commit.rev, [changed(change) for change in commit.changes])
+    if types is not None:
+        found = [each for each in found if each.type in types]
+    then = view.at(commit.rev)
+    return [Event(then, commit, each) for each in fetch(within(then, timeout), found)]
 
 
 def watch_event(

@@ -303,11 +303,12 @@ class Registry:
         env: str | None = None,
         *,
         by: str | None = None,
+        expected: int | None = None,
         timeout: float | None = None,
     ) -> Scaled:
         """Have `n` instances, or "+n" more, or "-n" fewer: see `Snapshot.scale`."""
         view = Snapshot(self._access, 0)
-        return view.scale(app, revision, proc, n, env, by=by, timeout=timeout)
+        return view.scale(app, revision, proc, n, env, by=by, expected=expected, timeout=timeout)
 
     def get_scale(
         self, app: str, revision: str, proc: str, env: str | None = None, *, timeout: float | None = None

@@ -40,9 +40,17 @@ class Scaled:
 
 
 def scale_group(
-    view: Snapshot, group: Group, amount: Amount, by: str | None, timeout: float | None
+    view: Snapshot,
+    group: Group,
+    amount: Amount,
+    by: str | None,
+    timeout: float | None,
+    expected: int | None = None,
 ) -> Scaled:
-    """Bring a group to an amount: up to 500 instances in one rev, more in steps that are whole each."""
+    """Bring a group to an amount: up to 500 instances in one rev, more in steps that are whole each.
+
+    With `expected` nothing is done unless there are so many before the first step.
+    """
     from visor.blocking.registry.repair import mend_or_raise
 
     view = within(view, timeout)
@@ -55,6 +63,8 @@ def scale_group(
     while True:
         order = Order(group, by, access.time())
         rev, count = access.count(select.children(group.directory("live")))
+        if previous is None and expected is not None and count != expected:
+            raise scaling.unexpected(group, expected, count)
         try:
             left = amount.change(count)
         except BadRequest:
