@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from visor.cli.views import Cells, View, line
 from visor.members import Given, Member, Membership, Replica, Report, Survey, lag
+
+if TYPE_CHECKING:
+    from visor.cli.trends import Trends
 
 
 def _known(value: object) -> str:
@@ -114,15 +117,46 @@ def reports() -> View[Report]:
     return View(report_shape, lambda each: line(*fields(each)), columns, cells)
 
 
+def trending(trends: Trends, blocks: bool) -> View[Report]:
+    """Rows of `cluster status --watch`: for people also how lag and throughput went."""
+    known = reports()
+    at = known.columns.index("behind") + 1
+
+    def cells(each: Report) -> list[Cells]:
+        (row,) = known.cells(each)
+        name = each.member.name
+        drawn = (trends.lag(name, blocks), trends.speed(name, blocks))
+        return [(*row[:at], *drawn, *row[at:])]
+
+    columns = (*known.columns[:at], "lag", "revs/s", *known.columns[at:])
+    return View(known.shape, known.plain, columns, cells)
+
+
 def _waits(report: Report) -> str:
-    """Return what an upgrade waits for, as far as this member knows."""
-    names = (report.status or {}).get("format_waits_for")
+    """Return what this member, or an upgrade of it, waits for."""
+    status = report.status or {}
+    install = fetching(status.get("install"))
+    if install:
+        return install
+    names = status.get("format_waits_for")
     owed = report.number("redactions_owed")
     if owed:
         return f"redacted values are removed from its files ({owed} owed)"
     if not isinstance(names, list) or not names:
         return ""
     return f"commands keep format {report.number('format')} until these are upgraded: {', '.join(map(str, names))}"
+
+
+def fetching(install: Any) -> str:
+    """Say how far a member is that fetches a checkpoint; "" of one that does not."""
+    if not isinstance(install, dict):
+        return ""
+    if install.get("installing"):
+        return "takes over the checkpoint that it fetched"
+    here, whole = install.get("bytes"), install.get("of")
+    if not isinstance(here, int) or not isinstance(whole, int) or whole <= 0:
+        return "fetches a checkpoint"
+    return f"fetches a checkpoint: {here / 1e6:.1f} of {whole / 1e6:.1f} MB, {100 * here // whole} %"
 
 
 def survey_shape(survey: Survey) -> dict[str, Any]:

@@ -207,6 +207,17 @@ def seconds(context: click.Context, parameter: click.Parameter, text: str | None
         raise click.BadParameter(str(error), context, parameter) from None
 
 
+SHORTEST, LONGEST = 0.1, 60.0
+"""Seconds between two looks at a cluster."""
+
+
+def _interval(context: click.Context, parameter: click.Parameter, text: str) -> float:
+    found = seconds(context, parameter, text)
+    if found is None or not SHORTEST <= found <= LONGEST:
+        raise click.BadParameter(f"{text} is not from {SHORTEST:g}s to {LONGEST:g}s", context, parameter)
+    return found
+
+
 # -- arguments and options ----------------------------------------------------------------------------
 def complete_path(context: click.Context, parameter: click.Parameter, incomplete: str) -> Any:
     """Complete a path from the live tree."""
@@ -281,6 +292,13 @@ def stale_option(function: F) -> F:
     return click.option("--stale", is_flag=True, help="Accept what this node has, even if it is old.")(
         function
     )
+
+
+def interval_option(function: F) -> F:
+    """Add `--interval`: seconds between two looks."""
+    return click.option(
+        "--interval", metavar="TIME", default="1s", callback=_interval, help="Look so often: 500ms, 2s [1s]."
+    )(function)
 
 
 def glob_argument(function: F) -> F:

@@ -1,16 +1,15 @@
-"""What a terminal can show: how wide it is, how wide a text is on it, whether in colour. Pure but for `columns`."""
+"""What a terminal can show: how wide it is, how wide a text is on it, whether in colour. Pure but for its size."""
 
 from __future__ import annotations
 
 import os
 import unicodedata
 from collections.abc import Mapping
-from typing import Final
 
 from visor.cli.settings import Settings
 
-USUAL: Final = 80
-"""Columns of a terminal that does not tell."""
+USUAL, USUAL_ROWS = 80, 24
+"""Columns and rows of a terminal that does not tell."""
 BOLD, DIM, RED, GREEN, YELLOW, BLUE = "1", "2", "31", "32", "33", "34"
 
 
@@ -35,6 +34,14 @@ def columns(settings: Settings) -> int | None:
         return os.get_terminal_size(settings.streams.stdout.fileno()).columns or USUAL
     except (OSError, ValueError):
         return USUAL
+
+
+def rows(settings: Settings) -> int:
+    """Return how many rows the terminal on standard output has."""
+    try:
+        return os.get_terminal_size(settings.streams.stdout.fileno()).lines or USUAL_ROWS
+    except (OSError, ValueError):
+        return USUAL_ROWS
 
 
 def width(text: str) -> int:

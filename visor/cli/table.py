@@ -25,7 +25,7 @@ GAP: Final = 2
 RIGHT: Final = frozenset(("rev", "size", "created", "writes"))
 WHOLE: Final = RIGHT.union(
     ("id", "lease", "fence", "port", "term", "applied", "behind", "files", "when", "age"),
-    ("what", "kind", "state", "status", "role", "alarm"),
+    ("what", "kind", "state", "status", "role", "alarm", "lag", "revs/s"),
 )
 """Columns that say nothing any more when they are cut."""
 FIRST: Final = frozenset(

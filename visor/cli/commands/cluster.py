@@ -13,7 +13,7 @@ from visor.cli import exits
 from visor.cli.aloud import timed_aloud
 from visor.cli.connect import connect
 from visor.cli.consent import obtain
-from visor.cli.options import REV, VisorGroup, consent_options
+from visor.cli.options import POSITIVE, REV, VisorGroup, consent_options, interval_option
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.settings import Settings
@@ -40,15 +40,26 @@ def cluster_command() -> None:
 
 
 @cluster_command.command("status")
+@click.option("--watch", is_flag=True, help="Again and again, with pictures of lag and throughput.")
+@click.option("--count", type=POSITIVE, metavar="N", help="With --watch: end after N times.")
+@interval_option
 @click.pass_obj
-def status_command(settings: Settings) -> None:
+def status_command(settings: Settings, watch: bool, count: int | None, interval: float) -> None:
     """Ask every member how it is, and print a line for each.
 
     Exit code 1 when another cluster answers at one of the addresses given: the lines are of one of the two.
     """
     output = Output(settings)
+    if count is not None and not watch:
+        raise Problem("--count says how often, with --watch")
+    probe = settings.deadline(PROBE_SECONDS) or PROBE_SECONDS
     with connect(settings) as client:
-        survey = client.admin.survey(timeout=settings.deadline(PROBE_SECONDS) or PROBE_SECONDS)
+        if watch:
+            from visor.cli import cluster_watch
+
+            cluster_watch.watch(lambda: client.admin.survey(timeout=probe), settings, output, interval, count)
+            return
+        survey = client.admin.survey(timeout=probe)
     head = {**shapes.head(survey.membership), "healthy": survey.healthy}
     head["given"] = [shapes.given_shape(given) for given in survey.given]
     output.rows(head, "members", survey.reports, shapes.reports())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from visor.cli.connect import connect
-from visor.cli.options import command, seconds
+from visor.cli.options import command, interval_option
 from visor.cli.output import Output
 from visor.cli.problem import Problem
-from visor.cli.screen import USUAL, colour_wanted, columns
+from visor.cli.screen import USUAL, colour_wanted, columns, rows
 from visor.cli.settings import Settings
 from visor.cli.spark import draws_blocks
 from visor.cli.top import frame
@@ -27,28 +26,15 @@ from visor.errors import Denied
 if TYPE_CHECKING:
     from visor.blocking import Client
 
-SHORTEST, LONGEST = 0.1, 60.0
 LATE: Final = 2.0
 """Seconds beyond the interval after which it is told how old a picture is."""
 DIRECTORIES: Final = 100
 """In one object of JSON."""
-ROWS: Final = 24
-"""Of a terminal that does not tell."""
-
-
-def _interval(context: click.Context, parameter: click.Parameter, given: str) -> float:
-    """Read `--interval`."""
-    found = seconds(context, parameter, given)
-    if found is None or not SHORTEST <= found <= LONGEST:
-        raise click.BadParameter(f"{given} is not from {SHORTEST:g}s to {LONGEST:g}s", context, parameter)
-    return found
 
 
 @command("top")
 @click.option("--once", is_flag=True, help="Print one picture, of one interval, and end.")
-@click.option(
-    "--interval", metavar="TIME", default="1s", callback=_interval, help="Look so often: 500ms, 2s [1s]."
-)
+@interval_option
 def top_command(settings: Settings, once: bool, interval: float) -> None:
     """Show the registry at work: throughput, latency, members and their lag, and where the changes are.
 
@@ -104,26 +90,25 @@ def _print_once(past: Past, settings: Settings, output: Output) -> None:
 # -- live -------------------------------------------------------------------------------------------------
 def _live(client: Client[bytes], settings: Settings, output: Output, interval: float) -> None:
     """Draw until `q`, Ctrl-C or a signal."""
-    from visor.cli.top.terminal import Screen
+    from visor.cli.top.terminal import Screen, keyboard
 
     def write(text: str) -> None:
         output.drawn(text)
         output.flush()
 
-    stdin = settings.streams.stdin.fileno() if settings.streams.stdin_is_terminal else None
-    with Screen(stdin, write) as screen, Background(client, interval, screen.wake) as looking:
+    with Screen(keyboard(settings), write) as screen, Background(client, interval, screen.wake) as looking:
         canvas = partial(_canvas, settings)
         _draw_until_over(screen, looking, canvas, interval)
 
 
 def _canvas(settings: Settings) -> frame.Canvas:
-    """Return where it is drawn. The last column stays free: after it some terminals erase what stands in it."""
-    try:
-        rows = os.get_terminal_size(settings.streams.stdout.fileno()).lines or ROWS
-    except (OSError, ValueError):
-        rows = ROWS
-    wide = (columns(settings) or USUAL) - 1
-    return frame.Canvas(wide, rows, colour_wanted(settings), draws_blocks(settings.environment))
+    """Return what it is drawn on."""
+    return frame.Canvas(
+        columns(settings) or USUAL,
+        rows(settings),
+        colour_wanted(settings),
+        draws_blocks(settings.environment),
+    )
 
 
 def _draw_until_over(

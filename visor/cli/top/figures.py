@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from visor.cli.cluster import fetching
 from visor.cli.top.hot import Churn, Hot
 from visor.cli.views import time_of
 from visor.members import Report, Survey, lag
@@ -127,18 +128,6 @@ def _commit(told: Any) -> tuple[float | None, float | None]:
     found = [told.get(name) for name in ("p50_ms", "p99_ms")]
     middle, long = (float(one) if isinstance(one, int | float) else None for one in found)
     return middle, long
-
-
-def fetching(install: Any) -> str:
-    """Say how far a member is that fetches a checkpoint; "" of one that does not."""
-    if not isinstance(install, dict):
-        return ""
-    if install.get("installing"):
-        return "takes over the checkpoint that it fetched"
-    here, whole = install.get("bytes"), install.get("of")
-    if not isinstance(here, int) or not isinstance(whole, int) or whole <= 0:
-        return "fetches a checkpoint"
-    return f"fetches a checkpoint: {here / 1e6:.1f} of {whole / 1e6:.1f} MB, {100 * here // whole} %"
 
 
 def percentile(values: Sequence[float], part: float) -> float | None:

@@ -25,11 +25,12 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Final, Self
 
+from visor.cli.settings import Settings
 from visor.cli.top.keys import read
 
-TAKE: Final = "\x1b[?1049h\x1b[?25l\x1b[2J"
-"""The alternate screen, no cursor, nothing on it."""
-GIVE_BACK: Final = "\x1b[?25h\x1b[?1049l"
+TAKE: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
+"""The alternate screen, no cursor, no lines that are folded, nothing on it."""
+GIVE_BACK: Final = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
 """Around one picture."""
 BYTES: Final = 256
@@ -173,6 +174,11 @@ class Screen:
             self._write(moved)
 
 
+def keyboard(settings: Settings) -> int | None:
+    """Return the descriptor that keys come from; None where standard input is no terminal."""
+    return settings.streams.stdin.fileno() if settings.streams.stdin_is_terminal else None
+
+
 def picture(before: Sequence[str], now: Sequence[str]) -> str:
     """Return what turns the lines that are on the screen into others; "" where nothing has changed. Pure.
 
@@ -183,7 +189,7 @@ def picture(before: Sequence[str], now: Sequence[str]) -> str:
     pieces = [] if before else ["\x1b[2J"]
     for at, line in enumerate(now):
         if at >= len(before) or before[at] != line:
-            pieces.append(f"\x1b[{at + 1};1H{line}\x1b[K")
+            pieces.append(f"\x1b[{at + 1};1H\x1b[K{line}")
     if len(now) < len(before):
         pieces.append(f"\x1b[{len(now) + 1};1H\x1b[J")
     return f"{BEGIN}{''.join(pieces)}{END}"
