@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from visor._core.drawing import draws_blocks
 from visor._core.harmless import harmless, json_text
+from visor._core.progress_bar import ProgressBar
 from visor._version import __version__
 
 try:
@@ -31,7 +33,7 @@ from visord.logs import Whose, set_up_logging
 from visord.meanings import meaning
 from visord.members.joining import Start
 from visord.naming import not_an_address
-from visord.progress import ProgressTeller, amount
+from visord.progress import ProgressTeller, Tell, amount, untold
 from visord.server import serve
 from visord.settings import Settings
 from visord.storage import collector
@@ -221,7 +223,8 @@ def check(directory: str, as_json: bool) -> None:
     from visord.check import check_directory
 
     try:
-        report = check_directory(Path(directory), ProgressTeller(time.monotonic, _tell_reading))
+        with _shown("reading", _in_lines, quiet=as_json) as tell:
+            report = check_directory(Path(directory), tell)
     except LockedError as error:
         _end(EXIT_REFUSED, str(error))
     except IdentityError as error:
@@ -235,6 +238,40 @@ def check(directory: str, as_json: bool) -> None:
             click.echo(harmless(line))
     if report.problems:
         raise SystemExit(EXIT_DAMAGE)
+
+
+@contextlib.contextmanager
+def _shown(what: str, elsewhere: Callable[[], Tell], quiet: bool = False) -> Iterator[Tell]:
+    """Give what draws on standard error how far something is; where that is no terminal, `elsewhere()`.
+
+    `quiet`: nothing is drawn.
+    """
+    if not sys.stderr.isatty():
+        yield elsewhere()
+        return
+    if quiet:
+        yield untold
+        return
+    blocks = draws_blocks(os.environ)
+    with ProgressBar(_draw, what, time=time.monotonic, columns=_columns, blocks=blocks) as bar:
+        yield bar
+
+
+def _draw(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def _in_lines() -> Tell:
+    """Return what tells in lines how far the reading of a directory is, every two seconds."""
+    return ProgressTeller(time.monotonic, _tell_reading)
 
 
 def _tell_reading(done: int, of: int) -> None:
@@ -277,7 +314,8 @@ def _recover(directory: str, sure: bool) -> None:
     from visord.storage.disk import OsDisk
 
     try:
-        found = survey(OsDisk(), directory, ProgressTeller(time.monotonic, _tell_reading))
+        with _shown("reading", _in_lines) as tell:
+            found = survey(OsDisk(), directory, tell)
         for line in found.lines():
             click.echo(harmless(line))
         if not sure:
@@ -286,8 +324,8 @@ def _recover(directory: str, sure: bool) -> None:
                 err=True,
             )
             return
-        tell = ProgressTeller(time.monotonic, _tell_reading)
-        found = recover(OsDisk(), directory, random.SystemRandom(), tell)
+        with _shown("reading", _in_lines) as tell:
+            found = recover(OsDisk(), directory, random.SystemRandom(), tell)
     except NothingToRecoverError as error:
         _end(EXIT_FAILED, str(error))
     click.echo(f"DONE: this is cluster {found.identity.cluster} now, generation {found.identity.generation}")
@@ -412,10 +450,10 @@ def _run(settings: Settings, data_dir: Path, start: Start | None = None) -> None
         click.echo(f"console on {url}")
         sys.stdout.flush()
 
-    with _exit_codes(data_dir):
+    with _exit_codes(data_dir), _shown("loading", lambda: untold) as loading:
         _tune_interpreter()
         _tune_allocator()
-        _runner()(serve(settings, data_dir, ready, start, whose, console))
+        _runner()(serve(settings, data_dir, ready, start, whose, console, loading))
 
 
 @contextlib.contextmanager

@@ -70,7 +70,14 @@ class Data:
             cache_bytes=storage.history_cache_bytes,
             config=config,
         )
-        self.checkpointer.load(self.machine, ProgressTeller(environment.stopwatch, _tell_loading))
+        log = ProgressTeller(environment.stopwatch, _tell_loading)
+
+        def tell(done: int, of: int) -> None:
+            log(done, of)
+            environment.loading(done, of)
+
+        self.checkpointer.load(self.machine, tell)
+        environment.loading(1, 1)  # that was all of it, whatever its parts came to
         self.log = RaftLog.open(
             disk,
             self.directory.log,

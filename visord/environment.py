@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from visord.peers.network import Alone, Peers
+from visord.progress import Tell, untold
 from visord.raft.core import Timing
 from visord.storage.disk import Disk, OsDisk
 from visord.storage.kernel_sync import KernelSync
@@ -60,6 +61,8 @@ class Environment:
     """Reads values of the past that are not at hand, for clients who wait."""
     stopwatch: Callable[[], float] = time.perf_counter
     """Seconds that go on within a turn of the loop, to share its time."""
+    loading: Tell = untold
+    """Hears how far the checkpoint is that is loaded: a person may wait for it."""
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:

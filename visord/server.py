@@ -46,6 +46,7 @@ from visord.peers.keeping import Keeping
 from visord.peers.messages import JOIN, JOINED, pack
 from visord.peers.security import Security
 from visord.peers.tcp import TcpPeers
+from visord.progress import Tell, untold
 from visord.serving import unix_socket
 from visord.serving.backend import Backend
 from visord.serving.door import Door
@@ -88,8 +89,10 @@ class Server:
         data_dir: Path,
         start: Start | None = None,
         tell_console: Callable[[str], None] = lambda url: None,
+        tell_loading: Tell = untold,
     ) -> None:
         self._settings = settings
+        self._tell_loading = tell_loading
         self.tell_console = tell_console
         """Called with the URL of the console when it listens."""
         self._start = start
@@ -139,6 +142,7 @@ class Server:
 
     def _make_node(self, addresses: tuple[str, str] = ("", ""), cluster: str | None = None) -> Node:
         environment = Environment.real(asyncio.get_running_loop())
+        environment.loading = self._tell_loading
         if self._peers is not None:
             environment.peers = self._introduce
         node = Node(self._settings, self._data_dir, environment, self.limits(), self.fail, addresses, cluster)
@@ -575,14 +579,16 @@ async def serve(
     start: Start | None = None,
     whose: Whose | None = None,
     tell_console: Callable[[str], None] = lambda url: None,
+    tell_loading: Tell = untold,
 ) -> None:
     """Run a server until SIGTERM or SIGINT; `ready(address)` is called when it accepts clients.
 
     `tell_console(url)` is, when the console does that is kept running beside it (`listen.console`).
+    `tell_loading(done, of)` hears how far the loading of the checkpoint is, in bytes.
 
     SIGUSR1 makes a checkpoint now. `whose` learns what lines of the log say of the node. Raises what made it fail.
     """
-    server = Server(settings, data_dir, start, tell_console)
+    server = Server(settings, data_dir, start, tell_console, tell_loading)
     if whose is not None:
         whose.use(server.whose)
     loop = asyncio.get_running_loop()

@@ -1,12 +1,15 @@
-"""What long work says while nothing is shown yet: to a person, every two seconds, and never to a program."""
+"""What long work says while nothing is shown yet: to a person, and never to a program."""
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import cast
 
 from tests.patience import PATIENCE
+from visor._core.progress_bar import CLEAR, FILES, ProgressBar
 from visor.cli.aloud import counted_aloud, timed_aloud
 from visor.cli.output import Output
 from visor.errors import DeadlineExceeded
@@ -24,33 +27,40 @@ class Told:
         self.came.set()
 
 
-def test_files_are_counted_aloud_every_two_seconds_and_asked_for_once() -> None:
-    told, now, asked = Told(), 0.0, 0
+def drawn(count: int, seconds: float, of: Callable[[], int]) -> list[str]:
+    """Return what is drawn while `count` things come, one in so many seconds."""
+    written, now = list[str](), 0.0
+    bar = ProgressBar(
+        written.append, "reading", time=lambda: now, columns=lambda: 90, blocks=False, unit=FILES
+    )
+    told = cast("Output", SimpleNamespace(bar=lambda what, unit: bar))
 
-    def files() -> Iterator[int]:
+    def things() -> Iterator[int]:
         nonlocal now
-        for number in range(10):
-            now += 0.9
+        for number in range(count):
+            now += seconds
             yield number
 
-    def count() -> int:
-        nonlocal asked
-        asked += 1
-        return 10
-
-    assert list(counted_aloud(files(), count, cast("Output", told), lambda: now)) == list(range(10))
-    assert told.lines == ["3 of 10 files, 30 %", "6 of 10 files, 60 %", "9 of 10 files, 90 %"]
-    assert asked == 1
+    assert list(counted_aloud(things(), of, told, lambda: now)) == list(range(count))
+    return [each.removeprefix(CLEAR) for each in written]
 
 
-def test_what_is_quick_says_nothing_and_asks_nothing() -> None:
-    told = Told()
+def test_files_are_counted_and_asked_for_once() -> None:
+    asked = []
+    lines = drawn(10, 0.9, lambda: asked.append(1) or 10)
+    assert lines[0] == "reading  1 files  1 files/s"
+    assert lines[2] == "reading  [#########.....................]   30 %  3 of 10 files  1 files/s  6 s left"
+    assert lines[-1] == ""
+    assert asked == [1]
 
+
+def test_what_is_quick_draws_nothing_and_asks_nothing() -> None:
     def never() -> int:
         raise AssertionError
 
-    assert list(counted_aloud(range(10), never, cast("Output", told), lambda: 0.0)) == list(range(10))
-    assert told.lines == []
+    assert drawn(10, 0.01, never) == []
+    untold = cast("Output", SimpleNamespace(bar=lambda what, unit: None))
+    assert list(counted_aloud(range(10), never, untold)) == list(range(10))
 
 
 def test_a_count_that_fails_or_is_overtaken_leaves_what_came_and_ends_nothing() -> None:
@@ -58,11 +68,9 @@ def test_a_count_that_fails_or_is_overtaken_leaves_what_came_and_ends_nothing() 
         raise DeadlineExceeded(seconds=1.0)
 
     for count in (fails, lambda: 1):
-        told, now = Told(), iter(range(100))
-        items = counted_aloud(range(6), count, cast("Output", told), lambda now=now: float(next(now)))
-        assert list(items) == list(range(6))
-        assert told.lines
-        assert all(line.endswith("files so far") for line in told.lines)
+        *lines, last = drawn(6, 1.0, count)
+        assert lines and last == ""
+        assert all(re.fullmatch(r"reading  \d files  1 files/s", line) for line in lines)
 
 
 def test_a_call_without_steps_says_how_long_it_takes_until_it_ends() -> None:

@@ -8,9 +8,8 @@ from typing import Any
 
 from tests.cli.cli_harness import Visor
 from tests.cli.test_cli_harmless import HOSTILE, raw
-from visor.cli.cluster import trending
 from visor.cli.cluster_watch import picture
-from visor.cli.trends import LOOKS, Trends
+from visor.cli.trends import LOOKS, Trends, trending
 from visor.errors import Unavailable
 from visor.members import Member, Membership, Report, Survey
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
 
 from tests.cli.cli_harness import Visor
+from tests.cli.test_cli_harmless import HOSTILE, raw, settings
 from visor.cli.finding import above
+from visor.cli.tree import tree_text
 
 
 @pytest.fixture
@@ -95,3 +98,14 @@ def test_a_tree_has_counts(tree: Visor) -> None:
 )
 def test_the_root_of_a_tree_is_above_all_that_a_glob_can_match(glob: str, directory: str) -> None:
     assert above(glob) == directory
+
+
+@pytest.mark.parametrize("language", ["C", "C.UTF-8"])
+def test_nothing_of_a_path_or_a_remark_reaches_the_screen(language: str) -> None:
+    for text in HOSTILE:
+        drawn_on = settings("table", True, io.BytesIO(), io.StringIO())
+        drawn_on.environment = {"LANG": language, "NO_COLOR": "1", "COLUMNS": "40"}
+        name = text.replace("/", "")
+        found = tree_text("/", [(f"/{name}/{name}", text), (f"/{name}/b", "")], drawn_on, counts=True)
+        assert not raw(found)
+        assert "2 files" in found

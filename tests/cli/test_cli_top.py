@@ -24,10 +24,11 @@ from hypothesis import strategies as st
 from tests.cli.cli_harness import ROOT, Visor
 from tests.cli.test_cli_harmless import HOSTILE, raw
 from tests.patience import PATIENCE
+from visor._core.drawing import draws_blocks
 from visor.cli.cluster import fetching
 from visor.cli.commands import top
 from visor.cli.screen import width
-from visor.cli.spark import bar, draws_blocks, spark
+from visor.cli.spark import bar, spark
 from visor.cli.top import hot, keys
 from visor.cli.top.figures import Figures, Look, Past, percentile
 from visor.cli.top.frame import Canvas, frame, text
@@ -370,9 +371,9 @@ def test_once(own_visor: Visor) -> None:
 
 
 def test_off_a_terminal_it_says_what_to_give(visor: Visor) -> None:
-    answer = visor("top")
-    assert answer.code == 2
-    assert "--once" in answer.err
+    for answer in (visor("top"), visor("top", terminal="o", TERM="dumb")):
+        assert answer.code == 2
+        assert "--once" in answer.err
     for wrong in ("0", "1h", "soon"):
         assert visor("top", "--once", "--interval", wrong).code == 2
 

@@ -68,6 +68,11 @@ class Careful:
         """Write it without what could harm a terminal or a log."""
         return self._stream.write(harmless(text, lines=True))
 
+    def draw(self, text: str) -> None:
+        """Hand over what was made for a terminal, of words that are harmless already."""
+        self._stream.write(text)
+        self._stream.flush()
+
     def flush(self) -> None:
         """Hand over what was written."""
         self._stream.flush()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from visor.cli.views import Cells, View, line
 from visor.members import Given, Member, Membership, Replica, Report, Survey, lag
-
-if TYPE_CHECKING:
-    from visor.cli.trends import Trends
 
 
 def _known(value: object) -> str:
@@ -115,21 +112,6 @@ def reports() -> View[Report]:
 
     columns = ("name", "role", "client", "state", "term", "applied", "behind", "rev", "version", "alarm")
     return View(report_shape, lambda each: line(*fields(each)), columns, cells)
-
-
-def trending(trends: Trends, blocks: bool) -> View[Report]:
-    """Rows of `cluster status --watch`: for people also how lag and throughput went."""
-    known = reports()
-    at = known.columns.index("behind") + 1
-
-    def cells(each: Report) -> list[Cells]:
-        (row,) = known.cells(each)
-        name = each.member.name
-        drawn = (trends.lag(name, blocks), trends.speed(name, blocks))
-        return [(*row[:at], *drawn, *row[at:])]
-
-    columns = (*known.columns[:at], "lag", "revs/s", *known.columns[at:])
-    return View(known.shape, known.plain, columns, cells)
 
 
 def _waits(report: Report) -> str:

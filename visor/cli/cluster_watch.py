@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from visor._core.drawing import draws_blocks
 from visor._core.harmless import harmless
 from visor.cli import cluster as shapes
 from visor.cli.output import Output
 from visor.cli.screen import rows
 from visor.cli.settings import Settings
-from visor.cli.spark import draws_blocks
-from visor.cli.trends import Trends
+from visor.cli.trends import Trends, trending
 from visor.cli.views import View
 from visor.errors import VisorError
 from visor.members import Survey
@@ -33,7 +33,7 @@ def watch(
 ) -> None:
     """Show what `ask()` says each `interval` seconds, `count` times."""
     trends = Trends()
-    if output.form == "table" and output.terminal:
+    if output.form == "table" and output.terminal and settings.environment.get("TERM") != "dumb":
         _live(ask, settings, output, trends, interval, count)
         return
     for number in _times(count):
@@ -43,7 +43,7 @@ def watch(
         if output.is_json:
             output.stream([_shape(survey)], OBJECTS)
         else:
-            view = shapes.trending(trends, draws_blocks(settings.environment))
+            view = trending(trends, draws_blocks(settings.environment))
             output.rows({}, "members", survey.reports, view)
             output.flush()
         if number != count:
@@ -87,7 +87,7 @@ def _live(
                 problems: Sequence[str] = (f"{error}; the rows are of before, trying again",)
             else:
                 trends.add(began, survey)
-                view = shapes.trending(trends, draws_blocks(settings.environment))
+                view = trending(trends, draws_blocks(settings.environment))
                 table, problems = table_text(view, survey.reports, settings), survey.problems
             screen.draw(picture(table, problems, rows(settings)))
             if number == count or _ended(screen, began + interval):

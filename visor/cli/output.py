@@ -15,6 +15,7 @@ output at all, a command that has something to say does nothing.
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Iterable, Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +26,7 @@ from visor.cli.problem import OutputClosed, Problem
 from visor.cli.settings import JSON, Settings
 
 if TYPE_CHECKING:
+    from visor._core.progress_bar import ProgressBar, Unit
     from visor.cli.views import View
 
 T = TypeVar("T")
@@ -88,6 +90,23 @@ class Output:
         if self._settings.streams.stderr_is_terminal and not self.is_json:
             self._settings.streams.stderr.write(f"{harmless(text)}\n")
             self._settings.streams.stderr.flush()
+
+    def bar(self, what: str, unit: Unit) -> ProgressBar | None:
+        """Return what draws how far something is on standard error; None where no person is there to see it."""
+        streams = self._settings.streams
+        if not streams.stderr_is_terminal or self.is_json:
+            return None
+        from visor._core.drawing import draws_blocks
+        from visor._core.progress_bar import ProgressBar
+        from visor.cli.screen import USUAL, columns
+
+        def room() -> int:
+            return columns(self._settings) or USUAL
+
+        blocks = draws_blocks(self._settings.environment)
+        return ProgressBar(
+            streams.stderr.draw, what, time=time.monotonic, columns=room, blocks=blocks, unit=unit
+        )
 
     # -- results --------------------------------------------------------------------------------------
     def document(self, shape: Mapping[str, Any]) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field
 
 from visor._core.dataclass import dataclass
+from visor._core.drawing import draws_blocks
 from visor._core.harmless import harmless
 from visor.cli.screen import BLUE, BOLD, DIM, colour_wanted, columns, cut, painted, width
 from visor.cli.settings import Settings
-from visor.cli.spark import draws_blocks
 from visor.cli.wording import counted
 
 LEAST = 8

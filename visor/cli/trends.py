@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from visor.cli.cluster import reports
 from visor.cli.spark import spark
 from visor.cli.top.figures import Rate, rate
-from visor.members import Survey, lag
+from visor.cli.views import Cells, View
+from visor.members import Report, Survey, lag
 
 LOOKS: Final = 60
 """A minute at one a second."""
@@ -48,3 +50,18 @@ class Trends:
         speeds = list(self._speed.get(name, ()))
         now = speeds[-1] if speeds else None
         return f"{'-' if now is None else format(now, '.0f'):>6} {spark(speeds, ROOM, blocks)}"
+
+
+def trending(trends: Trends, blocks: bool) -> View[Report]:
+    """Rows of `cluster status --watch`: for people also how lag and throughput went."""
+    known = reports()
+    at = known.columns.index("behind") + 1
+
+    def cells(each: Report) -> list[Cells]:
+        (row,) = known.cells(each)
+        name = each.member.name
+        drawn = (trends.lag(name, blocks), trends.speed(name, blocks))
+        return [(*row[:at], *drawn, *row[at:])]
+
+    columns = (*known.columns[:at], "lag", "revs/s", *known.columns[at:])
+    return View(known.shape, known.plain, columns, cells)

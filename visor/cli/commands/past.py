@@ -69,9 +69,9 @@ def history_command(settings: Settings, **options: Any) -> None:
 
 
 def _draw(output: Output, settings: Settings, commits: Iterable[Commit[bytes]], last: int) -> None:
+    from visor._core.drawing import draws_blocks
     from visor.cli.graph import IN_ASCII, Graph, Marks
     from visor.cli.screen import colour_wanted, columns
-    from visor.cli.spark import draws_blocks
 
     marks = Marks() if draws_blocks(settings.environment) else IN_ASCII
     graph = Graph(settings.now, columns(settings), colour_wanted(settings), marks, len(str(last)))

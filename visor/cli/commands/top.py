@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from visor._core.drawing import draws_blocks
 from visor.cli.connect import connect
 from visor.cli.options import command, interval_option
 from visor.cli.output import Output
 from visor.cli.problem import Problem
 from visor.cli.screen import USUAL, colour_wanted, columns, rows
 from visor.cli.settings import Settings
-from visor.cli.spark import draws_blocks
 from visor.cli.top import frame
 from visor.cli.top.figures import Past
 from visor.cli.top.keys import Shown, pressed
@@ -50,6 +50,8 @@ def top_command(settings: Settings, once: bool, interval: float) -> None:
         raise Problem(
             "standard output is no terminal: --once prints one picture, --json an object each interval"
         )
+    if not (once or output.is_json) and settings.environment.get("TERM") == "dumb":
+        raise Problem("this terminal cannot be drawn on (TERM=dumb): --once prints one picture")
     with connect(settings) as client:
         if output.is_json and not once:
             shapes = (past.shape(DIRECTORIES) for past in _pasts(client, interval))

@@ -35,7 +35,8 @@ EACH: Final = 4
 """Reads that are timed in one interval."""
 ANSWER_SECONDS: Final = 2.0
 """How long a member may take to say how it is, and a read to be answered."""
-JOIN_SECONDS: Final = 5.0
+JOIN_SECONDS: Final = 0.2
+"""How long an end waits for the threads: one may wait for a member that is away, and ends by itself."""
 
 
 class Looking:

@@ -54,6 +54,8 @@ class Screen:
         os.set_blocking(self._woken, False)
         self._wake_before = -1
         self._hears = False
+        self._closing = threading.Lock()
+        self._closed = False
 
     # -- taking and giving back ---------------------------------------------------------------------------
     def __enter__(self) -> Self:
@@ -70,8 +72,10 @@ class Screen:
             self._give_back()
         finally:
             self._unlisten()
-            for end in (self._woken, self._wake):
-                os.close(end)
+            with self._closing:
+                self._closed = True
+                for end in (self._woken, self._wake):
+                    os.close(end)
 
     def _take(self) -> None:
         if self._stdin is not None:
@@ -131,8 +135,9 @@ class Screen:
     # -- keys ---------------------------------------------------------------------------------------------
     def wake(self) -> None:
         """Make `wait` return now; for another thread."""
-        with contextlib.suppress(OSError):  # it is full, so it will; or closed
-            os.write(self._wake, b"\0")
+        with self._closing, contextlib.suppress(BlockingIOError):  # it is full, so it will
+            if not self._closed:  # else the number may be that of something else by now
+                os.write(self._wake, b"\0")
 
     def wait(self, seconds: float) -> list[str]:
         """Return the keys that were pressed, as soon as there is any, something else happened, or after `seconds`.
