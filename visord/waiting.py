@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import sys
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -30,6 +31,9 @@ class Waiting(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._revs)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._revs)
 
     def add(self, value: T, rev: int) -> None:
         """Let `value` wait for `rev`; it must not be waiting already."""

@@ -1073,11 +1073,16 @@ class Client(BaseClient[T]):
         """Forget history below `rev`, for the whole cluster, and return the floor."""
         return self.retain(compact_to=rev, timeout=timeout)
 
-    def status(self, *, timeout: float | None = None) -> Status:
-        """Return what the node tells of itself."""
+    def status(self, *, rows: int = 0, timeout: float | None = None) -> Status:
+        """Return what the node tells of itself.
+
+        With `rows` (100 at most) `told["tables"]` has so many of its connections, watches, sessions and leases, those
+        with most first.
+        """
         from visor.members import status_from_wire
 
-        return status_from_wire(self._call([verbs.STATUS, 0], False, timeout))
+        asked = [verbs.STATUS, 0, rows] if rows else [verbs.STATUS, 0]
+        return status_from_wire(self._call(asked, False, timeout))
 
 
 public("visor", Client)

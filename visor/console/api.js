@@ -1,7 +1,5 @@
-// The API as functions. A token is kept in memory only; a problem is an error that carries what the gateway said.
-let token = null;
-
-export const signIn = (text) => { token = text || null; };
+// The API as functions. A problem is an error that carries what the gateway said.
+import { proof } from "./session.js";
 
 export class Problem extends Error {
   constructor(told) {
@@ -20,8 +18,7 @@ export const url = (kind, path, query = {}) => {
 };
 
 export async function ask(where, options = {}) {
-  const headers = { Accept: "application/json", ...options.headers };
-  if (token) headers.Authorization = `Bearer ${token}`;
+  const headers = { Accept: "application/json", ...proof(), ...options.headers };
   let answer;
   try {
     answer = await fetch(where, { ...options, headers, credentials: "same-origin" });
@@ -41,6 +38,16 @@ export const read = async (where, options) => (await ask(where, options)).json()
 
 export const post = (where, body, signal) =>
   read(where, { method: "POST", signal, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+
+// A link could not say who asks.
+export async function download(where, name) {
+  const answer = await ask(where, { headers: { Accept: "application/octet-stream" } });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await answer.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
 
 // All entries of a directory, page by page, at one rev.
 export async function entries(path, at, signal) {

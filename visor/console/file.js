@@ -1,9 +1,10 @@
 // One file: its value, its history, what differs, and changing it under guard.
 import { useEffect, useState } from "./vendor/hooks.mjs";
-import { post, read, url } from "./api.js";
+import { download, post, read, url } from "./api.js";
 import { lines } from "./diff.js";
 import { html } from "./html.js";
-import { go } from "./route.js";
+import { go, name } from "./route.js";
+import { useMay } from "./signin.js";
 import { when } from "./slider.js";
 
 const textOf = (version) => version?.value ?? null;
@@ -121,6 +122,7 @@ function Revert({ path, to, close }) {
 export function File({ route, version, kind }) {
   const { path, at } = route;
   const isFile = kind !== "directory" && path !== "/";
+  const may = useMay(path, !isFile);
   const value = useRead(isFile ? url("files", path, { at }) : null, version);
   const past = useRead(url("history", path, { reverse: 1, limit: 50, values: isFile ? 1 : 0, previous: isFile ? 1 : 0 }), version);
   const [dialog, setDialog] = useState(null);
@@ -147,9 +149,9 @@ export function File({ route, version, kind }) {
         </dl>
         <${Value} told=${told} />`}
       <div class="buttons">
-        ${told && at === null && told.value !== undefined && html`<button onClick=${() => setDialog("edit")}>Change</button>`}
-        ${at !== null && html`<button onClick=${() => setDialog("revert")}>Revert to this</button>`}
-        ${told && html`<a class="button" href=${url("files", path, { at })} download>Download</a>`}
+        ${told && at === null && told.value !== undefined && may.write && html`<button onClick=${() => setDialog("edit")}>Change</button>`}
+        ${at !== null && may.write && may.history && html`<button onClick=${() => setDialog("revert")}>Revert to this</button>`}
+        ${told && html`<button onClick=${() => download(url("files", path, { at }), name(path))}>Download</button>`}
       </div>
       <h3>History</h3>
       ${past.problem && html`<p class="hint">${past.problem.message}</p>`}

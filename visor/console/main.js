@@ -1,13 +1,14 @@
 // The whole of it: what is shown, what is live, which keys do what.
 import { render } from "./vendor/preact.mjs";
 import { useEffect, useMemo, useReducer, useRef, useState } from "./vendor/hooks.mjs";
-import { read, signIn, url } from "./api.js";
+import { read, url } from "./api.js";
 import { Cluster } from "./cluster.js";
 import { File } from "./file.js";
 import { Fleet } from "./fleet.js";
 import { html } from "./html.js";
 import { Feed, Live } from "./live.js";
 import { format, go, parse } from "./route.js";
+import { SignIn, TabOnly, useSession, Who } from "./signin.js";
 import { Slider } from "./slider.js";
 import { Directories, rowsOf, Tree } from "./tree.js";
 
@@ -34,19 +35,6 @@ function State({ state, retry }) {
   }[state.kind];
   return html`<span class=${"state " + state.kind} role="status">${words}${state.kind === "waiting" && html`
     <button class="link" onClick=${retry}>try now</button>`}</span>`;
-}
-
-function SignIn({ done, text }) {
-  const [token, setToken] = useState("");
-  const submit = (event) => { event.preventDefault(); signIn(token.trim()); done(); };
-  return html`
-    <form class="signin" onSubmit=${submit}>
-      <h1>Visor</h1><p>${text}</p>
-      <label>Token <input type="password" autocomplete="off" value=${token} autofocus
-        onInput=${(event) => setToken(event.currentTarget.value)} placeholder="vis_…" /></label>
-      <p class="hint">It stays in this tab's memory, and is gone with it. <code>visor token add NAME --ttl 12h</code> makes one.</p>
-      <button class="main">Sign in</button>
-    </form>`;
 }
 
 function Help({ close }) {
@@ -132,8 +120,11 @@ function App() {
     const timer = setTimeout(changed, 1300);
     return () => clearTimeout(timer);
   }, [latest]);
+  const session = useSession(started, start);
   directories.move(route.at);
-  if (state.kind === "refused") return html`<${SignIn} text=${state.text} done=${start} />`;
+  const entered = () => { show(null); start(); };
+  if (state.kind === "refused") return html`<${SignIn} text=${state.text} done=${entered} />`;
+  if (shown === "signin") return html`<${SignIn} text="Show who you are." done=${entered} close=${() => show(null)} />`;
 
   const jump = (event) => {
     event.preventDefault();
@@ -150,8 +141,9 @@ function App() {
         <${Screens} route=${route} />
         <form onSubmit=${jump}><input id="path" name="path" aria-label="Go to a path" placeholder="/ go to a path" autocomplete="off" key=${here} defaultValue=${here} /></form>
         <${State} state=${state} retry=${retry} />
-        <nav class="more" aria-label="More"><a href="/docs">API</a> <button class="link" onClick=${() => show("help")} aria-label="Keys">?</button></nav>
+        <nav class="more" aria-label="More"><${Who} session=${session} enter=${() => show("signin")} left=${start} /> <a href="/docs">API</a> <button class="link" onClick=${() => show("help")} aria-label="Keys">?</button></nav>
       </header>
+      <${TabOnly} session=${session} />
       ${route.at !== null && html`<p class="banner" role="status">You look at rev ${route.at}: the past. Nothing can be written here.</p>`}
       ${route.screen !== "cluster" && html`<${Slider} route=${route} latest=${latest} version=${latest} />`}
       ${route.screen === "fleet" ? html`<${Fleet} route=${route} latest=${latest} feed=${feed} />`

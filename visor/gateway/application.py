@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from visor._core.log import log
 from visor.errors import BadRequest, VisorError
-from visor.gateway import accept, credential, entrance, params, problems
+from visor.gateway import accept, credential, entrance, params, problems, signing_in
 from visor.gateway.counts import Counts
 from visor.gateway.documents import write
 from visor.gateway.once import Once
 from visor.gateway.page import Page
 from visor.gateway.problems import NotServed
-from visor.gateway.router import Route, Router
+from visor.gateway.router import IN, OUT, Route, Router
 from visor.gateway.upstream import Lent, Upstream
 from visor.gateway.visit import Answer, Streamed, Visit
 
@@ -32,7 +34,10 @@ MOST_STREAMS_EACH: Final = 1024
 SLOW_SECONDS: Final = 60.0
 SWEEP_SECONDS: Final = 10.0
 ONCE: Final = frozenset(
-    ("host", "authorization", "content-length", "content-type", "if-match", "if-none-match")
+    (
+        *("host", "authorization", "cookie", "visor-session"),
+        *("content-length", "content-type", "if-match", "if-none-match"),
+    )
 )
 """Headers that may not come twice: which of them counts, two readers would not agree."""
 ALWAYS: Final = {
@@ -170,6 +175,8 @@ class Gateway:
             headers["retry-after"] = str(problems.RETRY_SECONDS)
         if status == 401:
             headers["www-authenticate"] = "Bearer"
+            if signing_in.halves(exchange.headers) is not None:
+                headers["set-cookie"] = signing_in.forgotten(exchange.headers.get("host", ""))
         if "allow" in problem:
             headers["allow"] = problem.pop("allow")
         if status in (408, 413):
@@ -194,13 +201,23 @@ class Gateway:
         exchange.route = route
         query = params.split(exchange.scope.get("query_string", b""))
         values = params.read(query, route.params, self.now())
-        proof = credential.read(exchange.headers.get("authorization"), exchange.headers.get("visor-actor"))
+        proof = _proof(exchange, route)
         exchange.known = proof.token is not None
         body = b""
         if route.raw or route.body is not None:
             body = await exchange.body(MOST_BODY) if exchange.method not in entrance.SAFE else b""
         url = raw_path.decode("ascii", "replace")
-        visit = Visit(exchange.method, url, query, names, path, values, exchange.headers, body, proof)
+        visit = Visit(
+            *(exchange.method, url, query, names, path, values, exchange.headers, body, proof),
+            now=self.now(),
+            member=partial(self.upstream.lend, proof),
+        )
+        if route.signs == OUT:
+            await _answer(exchange, visit, signing_in.sign_out(visit))
+            return
+        if route.signs == IN:
+            proof = replace(proof, token=signing_in.token_of(visit))
+            exchange.known = True
         async with self.upstream.lend(proof) as lent:
             _tell(exchange, lent)
             try:
@@ -290,6 +307,19 @@ class Gateway:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.upstream.sweep()
+
+
+def _proof(exchange: Exchange, route: Route) -> credential.Credential:
+    """Return what a request proves itself by. A cookie counts only beside its key, and never from elsewhere.
+
+    Who signs in or out needs to prove nothing by what it has, which may have expired.
+    """
+    headers = exchange.headers
+    said = None if route.signs else headers.get("authorization")
+    halves = None if route.signs or said is not None else signing_in.halves(headers)
+    if halves is not None and not entrance.takes_cookie(exchange.method, headers):
+        halves = None
+    return credential.read(said, headers.get("visor-actor"), halves)
 
 
 async def _answer(exchange: Exchange, visit: Visit, answer: Answer) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from visor.aio import Client
+from visor.auth import RIGHTS, Identity
 from visor.cli.cluster import head, member_shape, survey_shape
-from visor.gateway.documents import time_of
+from visor.gateway.documents import Document, time_of
 from visor.gateway.problems import NotServed
 from visor.gateway.visit import CALL_SECONDS, Answer, Visit
 
@@ -36,16 +39,28 @@ async def rev(visit: Visit, client: Client[bytes]) -> Answer:
 
 async def whoami(visit: Visit, client: Client[bytes]) -> Answer:
     """GET: who the caller is to the registry, and what it may do."""
-    who = await client.auth.whoami(timeout=CALL_SECONDS)
+    return Answer(identity_of(await client.auth.whoami(timeout=CALL_SECONDS)))
+
+
+def identity_of(who: Identity) -> Document:
+    """Return who somebody is."""
     expires = None if who.expires is None else time_of(who.expires)
     grants = [str(grant) for grant in who.grants]
-    return Answer({"user": who.user, "expires": expires, "roles": list(who.roles), "grants": grants})
+    return {"user": who.user, "expires": expires, "roles": list(who.roles), "grants": grants}
 
 
 async def can(visit: Visit, client: Client[bytes]) -> Answer:
-    """GET: whether the caller has a right on all these files, and if not, what it would need."""
+    """GET: whether the caller has a right on all these files, and if not, what it would need; without one, of each right."""
+    right, files = visit["right"], visit["glob"]
+    asked = RIGHTS if right is None else (right,)
     try:
-        verdict = await client.auth.can(visit["right"], visit["glob"], timeout=CALL_SECONDS)
+        found = await asyncio.gather(*(client.auth.can(each, files, timeout=CALL_SECONDS) for each in asked))
     except ValueError as error:
         raise NotServed("usage", f"glob: {error}", field="glob") from None
-    return Answer({"allowed": bool(verdict), "roles": list(verdict.roles), "missing": verdict.missing})
+    if right is not None:
+        (verdict,) = found
+        return Answer({"allowed": bool(verdict), "roles": list(verdict.roles), "missing": verdict.missing})
+    verdicts = dict(zip(asked, found, strict=True))
+    may = {right: bool(verdict) for right, verdict in verdicts.items()}
+    missing = {right: verdict.missing for right, verdict in verdicts.items() if not verdict}
+    return Answer({"may": may, "missing": missing})

@@ -55,6 +55,22 @@ def check_origin(method: str, headers: Mapping[str, str]) -> None:
         )
 
 
+def takes_cookie(method: str, headers: Mapping[str, str]) -> bool:
+    """Say whether a cookie counts for a request that was let in: one that a page of this gateway has made.
+
+    Browsers say so in Sec-Fetch-Site, older ones in Origin, which `check_origin` has compared. Who says neither may
+    read at most. NotServed for a change that nothing tells of where it comes from.
+    """
+    site = headers.get("sec-fetch-site")
+    own = site == "same-origin" or (site is None and "origin" in headers)
+    if not own and method not in SAFE:
+        raise NotServed(
+            "cross_origin",
+            "a change by a session must come from a page of this gateway: no header says that it does",
+        )
+    return own or site is None
+
+
 def registry_path(raw: bytes) -> str:
     """Return the path in the registry that the rest of a URL's path spells, without its first slash.
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from visor._version import __version__
 from visor.console import PAGE, assets
-from visor.gateway import openapi, problems
+from visor.gateway import openapi, problems, runbook
 from visor.gateway.page import Page
 from visor.gateway.router import Route
 
@@ -31,6 +31,8 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; text-transf
 table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; }
 td, th { border-bottom: 1px solid var(--line); padding: .35rem .8rem .35rem 0; vertical-align: top; }
 code { background: var(--soft); border-radius: 4px; padding: .1rem .3rem; overflow-wrap: anywhere; }
+pre { background: var(--soft); border-radius: 4px; padding: .6rem .8rem; overflow-x: auto; }
+tr:target { background: #fc06; }
 small { opacity: .75; } a { color: inherit; text-underline-offset: .2em; }
 """
 FAMILIES: Final = {
@@ -47,6 +49,7 @@ def pages(routes: Iterable[Route]) -> dict[str, Page]:
         **_console(),
         "/docs": _page(lambda: _index(table)),
         "/docs/problems": _page(_problems),
+        runbook.PAGE: _page(lambda: _html("At three in the morning", runbook.html())),
         "/docs/style.css": Page(STYLE.encode, "text/css; charset=utf-8", headers=KEEP),
         "/openapi.json": Page(
             _once(lambda: json.dumps(openapi.describe(table), indent=1).encode()),
@@ -105,7 +108,8 @@ def _index(routes: tuple[Route, ...]) -> str:
         groups.setdefault(route.group, []).append(route)
     parts = [
         f"<p>Version {escape(__version__)}. The description for programs is <a href='/openapi.json'>/openapi.json</a>; "
-        "every error is one of <a href='/docs/problems'>these problems</a>.</p>",
+        "every error is one of <a href='/docs/problems'>these problems</a>. What to do about an alarm: "
+        "<a href='/docs/runbook'>the runbook</a>.</p>",
         "<p>Send <code>Authorization: Bearer vis_...</code> where the registry asks who you are. "
         "Every answer has <code>Visor-Rev</code>.</p>",
     ]

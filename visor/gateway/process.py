@@ -16,9 +16,11 @@ from typing import Any, Final
 
 import uvicorn
 
+from visor._core.address import parse
 from visor._core.dataclass import dataclass
 from visor._core.settings import Settings
 from visor._core.token import check as check_token
+from visor._core.token import may_be_told
 from visor.aio import Client
 from visor.codecs import BYTES
 from visor.gateway import manual
@@ -54,14 +56,25 @@ class Listening:
 def dialler(settings: Settings) -> Dial:
     """Return what makes a client for a credential: all else of it is as in `settings`."""
 
-    def dial(credential: Credential, session: bytes | None = None) -> Client[bytes]:
-        token = check_token(credential.token, settings.addresses, settings.tls)
-        mine = replace(settings, token=token, actor=credential.actor)
+    def dial(credential: Credential, session: bytes | None = None, member: str = "") -> Client[bytes]:
+        mine = settings
+        if member:
+            mine = replace(settings, addresses=parse(member), discover=False)
+            if member not in map(str, settings.addresses) and not _may_know(credential, mine):
+                raise ValueError(f"{member} cannot prove that it may be told the token")
+        token = check_token(credential.token, mine.addresses, mine.tls)
+        mine = replace(mine, token=token, actor=credential.actor)
         if session is not None:
             mine = replace(mine, session=lambda: session, keeps_ids=True)
         return Client(mine, BYTES)
 
     return dial
+
+
+def _may_know(credential: Credential, settings: Settings) -> bool:
+    """Say whether a node of which only others told may be told the token."""
+    (address,) = settings.addresses
+    return credential.token is None or may_be_told(address, guess=True, tls=settings.tls)
 
 
 def application(settings: Settings, names: frozenset[str] = frozenset()) -> Gateway:

@@ -14,6 +14,8 @@ from visor.gateway.visit import Handler
 
 PATH: Final = "path"
 """The name in a template that takes all the rest, as a path of the registry."""
+IN: Final = "in"
+OUT: Final = "out"
 _NAME: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -35,6 +37,8 @@ class Route:
     once: bool = False
     """It is one write, and takes an Idempotency-Key."""
     group: str = ""
+    signs: str = ""
+    """`IN`: the token is in the body; `OUT`: it is answered without the registry."""
 
 
 class Router:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from visor.gateway import (
     accept,
     cluster,
+    cluster_live,
     domain,
     files,
     fleet,
@@ -17,11 +18,12 @@ from visor.gateway import (
     locks,
     past,
     reading,
+    signing_in,
     watching,
     writing,
 )
 from visor.gateway.params import AT, FLAG, REV, TEXT, TEXTS, Param, choice, duration, whole
-from visor.gateway.router import Route
+from visor.gateway.router import IN, OUT, Route
 
 ANY: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
 _AT: Final = Param(
@@ -233,19 +235,42 @@ LOCKS: Final = (
 
 _EXPECT: Final = Param("expect", whole(1, 99), "It is a problem when fewer members vote.")
 
+_LARGEST: Final = Param(
+    "largest", whole(0, 50), "Rows of connections, watches, sessions and leases of each.", 0
+)
+
 CLUSTER: Final = (
     Route("GET", "/v1/cluster", cluster.members, "List the members of the cluster.", (_STALE,), group="cluster"),
     Route("GET", "/v1/cluster/health", cluster.health, "Ask every member how it is.", (_EXPECT,), group="cluster"),
+    Route(
+        "GET", "/v1/cluster/live", cluster_live.live,
+        "Say how each member is right now, what is wrong and what to do, who uses it.", (_LARGEST,), group="cluster",
+    ),
     Route("GET", "/v1/status", cluster.status, "Show what a node tells of itself.", group="cluster"),
     Route("GET", "/v1/rev", cluster.rev, "Say the latest rev, and where history begins.", (_STALE,), group="cluster"),
     Route("GET", "/v1/whoami", cluster.whoami, "Say who you are to the registry.", group="cluster"),
     Route(
-        "GET", "/v1/can", cluster.can, "Say whether you have a right on all these files.",
+        "GET", "/v1/can", cluster.can, "Say whether you have a right on all these files; of each right where none is named.",
         (
-            Param("right", choice("read", "write", "history", "admin"), "Which right.", required=True),
+            Param("right", choice("read", "write", "history", "admin"), "Which right."),
             Param("glob", TEXT, "Which files: a path, a tree (`/apps/**`) or a glob.", required=True),
         ),
         group="cluster",
+    ),
+)  # fmt: skip
+
+_SESSION: Final = Param("Visor-Session", TEXT, "The `key` of a session; the cookie comes with it.")
+
+SESSION: Final = (
+    Route(
+        "POST", "/v1/session", signing_in.sign_in, "Sign in: a token becomes a cookie and its `key`.",
+        (), (), {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}},
+        group="session", signs=IN,
+    ),
+    Route("GET", "/v1/session", signing_in.show, "Say who you are, and by what.", (), (_SESSION,), group="session"),
+    Route(
+        "DELETE", "/v1/session", signing_in.out, "Sign out: the cookie goes.",
+        (), (_SESSION,), group="session", signs=OUT,
     ),
 )  # fmt: skip
 
@@ -309,4 +334,4 @@ DOMAIN: Final = (
     ),
 )  # fmt: skip
 
-ROUTES: Final = (*FILES, *READING, *PAST, *WRITING, *WATCHING, *LEASES, *LOCKS, *CLUSTER, *DOMAIN)
+ROUTES: Final = (*FILES, *READING, *PAST, *WRITING, *WATCHING, *LEASES, *LOCKS, *CLUSTER, *SESSION, *DOMAIN)

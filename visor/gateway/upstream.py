@@ -1,5 +1,6 @@
 """Connections to the registry: one for each credential, made when it is first used, closed when nobody uses it.
 
+Who asks a member by itself has one to that as well.
 Whoever calls shares the connection of all who show the same token. A connection without one must be nobody's: where the
 registry takes the gateway itself for somebody, as by a Unix socket, it is not lent out.
 """
@@ -10,7 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from visor.aio import Client
 from visor.errors import Denied, Unsupported, VisorError
@@ -23,13 +24,20 @@ CONNECTING: Final = 32
 MOST_REQUESTS: Final = 128
 CONNECT_SECONDS: Final = 5.0
 ANONYMOUS: Final = "anonymous"
+Key: TypeAlias = tuple[bytes, str, str]
+"""Whose a connection is: what stands for the token, what the caller says of itself, to which member."""
 
 
 class Dial(Protocol):
     """Makes a client that is not connected yet; ValueError for a token that would go out in the clear."""
 
-    def __call__(self, credential: Credential, session: bytes | None = None) -> Client[bytes]:
-        """`session`: the id of the session that its writes belong to; one of its own without it."""
+    def __call__(
+        self, credential: Credential, session: bytes | None = None, member: str = ""
+    ) -> Client[bytes]:
+        """`session`: the id of the session that its writes belong to; one of its own without it.
+
+        `member`: the one member to connect to; any of them without it.
+        """
 
 
 class Lent:
@@ -52,7 +60,7 @@ class Upstream:
     def __init__(self, dial: Dial, clock: Callable[[], float]) -> None:
         self._dial = dial
         self._clock = clock
-        self._lent: OrderedDict[tuple[bytes, str], Lent] = OrderedDict()
+        self._lent: OrderedDict[Key, Lent] = OrderedDict()
         self._connecting = asyncio.Semaphore(CONNECTING)
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -60,9 +68,12 @@ class Upstream:
         return len(self._lent)
 
     @asynccontextmanager
-    async def lend(self, credential: Credential) -> AsyncIterator[Lent]:
-        """Give the connection of a credential. NotServed where there are too many, Denied for a token that is none."""
-        key = credential.key, credential.actor
+    async def lend(self, credential: Credential, member: str = "") -> AsyncIterator[Lent]:
+        """Give the connection of a credential, to any member or to the one at this address.
+
+        NotServed where there are too many, Denied for a token that is none.
+        """
+        key = credential.key, credential.actor, member
         lent = self._lent.get(key) or self._add(key, credential)
         if lent.users >= MOST_REQUESTS + lent.streams:
             raise NotServed("too_many", f"{MOST_REQUESTS} requests of one caller are under way")
@@ -79,7 +90,7 @@ class Upstream:
             lent.users -= 1
             lent.since = self._clock()
 
-    def _add(self, key: tuple[bytes, str], credential: Credential) -> Lent:
+    def _add(self, key: Key, credential: Credential) -> Lent:
         if len(self._lent) >= MOST:
             idle = next((key for key, one in self._lent.items() if not one.users), None)
             if idle is None:
@@ -88,13 +99,13 @@ class Upstream:
                 )
             self._drop(idle, self._lent[idle])
         try:
-            client = self._dial(credential)
+            client = self._dial(credential, member=key[2])
         except ValueError as error:
             raise NotServed("in_clear", str(error)) from None
         lent = self._lent[key] = Lent(client, credential, self._clock())
         return lent
 
-    async def _connected(self, key: tuple[bytes, str], lent: Lent) -> None:
+    async def _connected(self, key: Key, lent: Lent) -> None:
         """Wait until it is connected; whoever comes meanwhile waits for the same attempt."""
         if lent.ready is None:
             lent.ready = asyncio.create_task(self._connect(lent))
@@ -122,7 +133,7 @@ class Upstream:
                 "send a token of your own",
             )
 
-    def _drop(self, key: tuple[bytes, str], lent: Lent) -> None:
+    def _drop(self, key: Key, lent: Lent) -> None:
         if self._lent.get(key) is lent:
             del self._lent[key]
             self._end(lent.client)

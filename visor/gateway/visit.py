@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any, Final, NoReturn
 
 from visor._core.dataclass import dataclass
@@ -14,6 +16,7 @@ from visor.gateway import accept
 from visor.gateway.credential import Credential
 from visor.gateway.params import At
 from visor.gateway.problems import NotServed
+from visor.gateway.upstream import Lent
 
 CALL_SECONDS: Final = 10.0
 """How long the registry may take for one call."""
@@ -55,6 +58,9 @@ class Visit:
     headers: Mapping[str, str]
     body: bytes
     credential: Credential
+    now: datetime
+    member: Callable[[str], AbstractAsyncContextManager[Lent]]
+    """Lends a connection to the member at an address, with the same credential."""
 
     def __getitem__(self, name: str) -> Any:
         """Return a parameter of the query."""

@@ -9,7 +9,7 @@ operators   operate, status
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from visor.protocol import verbs
@@ -21,7 +21,7 @@ from visord.environment import Environment
 from visord.leases.questions import LeaseQuestions
 from visord.members.read_index import ReadIndex
 from visord.proposer import Proposer
-from visord.serving import status
+from visord.serving import largest, status
 from visord.serving.admin import Admin
 from visord.serving.authorization import Authorization
 from visord.serving.cold_reads import Asker
@@ -128,6 +128,8 @@ class Backend:
         self.pages = node.pages
         self.cold_reads = node.cold_reads
         self.shares = node.shares
+        self.connections: Collection[largest.Plugged] = ()
+        """Of all clients; set by who listens."""
         self.admission = node.admission
         self.readiness = node.readiness
         self.proposer = node.proposer
@@ -230,9 +232,14 @@ class Backend:
         """Return the answer to HELLO. `unknown`: of somebody who may know nothing."""
         return status.welcome(self._node, limits) | (status.UNTOLD if unknown else {})
 
-    def status(self) -> dict[str, Any]:
-        """Return the answer to STATUS."""
-        return status.status(self._node)
+    def status(self, rows: int = 0) -> dict[str, Any]:
+        """Return the answer to STATUS: with `rows`, also so many of the connections, watches, sessions and leases."""
+        node = self._node
+        told = {**status.status(node), "connections": len(self.connections)}
+        if rows:
+            now, sessions = node.environment.loop.time(), node.machine.sessions
+            told["tables"] = largest.tables(self.connections, self._hub, sessions, self.store, now, rows)
+        return told
 
     def _facts(self) -> dict[str, Any]:
         node = self._node

@@ -25,6 +25,7 @@ from visor.protocol import verbs
 from visor.protocol.frames import Decoder, Encoder, Message, pack_one
 from visor.protocol.limits import Limits
 from visord.members.read_index import NO_QUORUM
+from visord.serving import largest
 from visord.serving.backend import AT, MODE, Backend, UntilRev
 from visord.serving.clearance import Clearance
 from visord.serving.cold_reads import COLD
@@ -40,7 +41,7 @@ from visord.state.auth.grant import READ
 from visord.state.auth.needs import amounts_to
 from visord.state.command import MAX_DEPTH, WRITE_WEIGHT
 from visord.state.listing import Deferred
-from visord.state.refusal import Refusal, too_large
+from visord.state.refusal import Refusal, bad_request, too_large
 from visord.watch.subscription import Verdicts
 
 logger = logging.getLogger("visord.serving")
@@ -856,10 +857,19 @@ def _password(conversation: Conversation, message: Message) -> None:
         clearance.password(message[2:], done)
 
 
+def _status(conversation: Conversation, message: Message) -> None:
+    rows = message[2] if len(message) > 2 else 0
+    if type(rows) is not int or not 0 <= rows <= largest.MOST or len(message) > 3:
+        expected = f"an integer from 0 to {largest.MOST}, and nothing after it"
+        conversation._refuse(message[1], bad_request("rows", expected, rows))
+        return
+    conversation._ok(message[1], conversation._backend.status(rows))
+
+
 HANDLERS: Final[dict[int, Callable[[Conversation, Message], None]]] = {
     verbs.PING: lambda conversation, message: conversation._ok(message[1], None),
     verbs.CANCEL: Conversation._cancel,
-    verbs.STATUS: lambda conversation, message: conversation._ok(message[1], conversation._backend.status()),
+    verbs.STATUS: _status,
     verbs.KEEPALIVE: Conversation._lease,
     verbs.LEASE: Conversation._lease,
     verbs.MEMBERS: Conversation._operate,

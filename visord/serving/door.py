@@ -60,6 +60,7 @@ class Door:
         self.unix: Places[Connection] = Places(UNIX_CONNECTIONS, UNIX_CONNECTIONS)
         self.console: Places[Connection] = Places(CONSOLE_CONNECTIONS, CONSOLE_CONNECTIONS)
         backend.shares.places = self.tcp
+        backend.connections = self
         if self._credentials is not None:
             self._credentials.is_revoked = backend.authorization.is_revoked
             backend.on_rights.append(self.review_certificates)
@@ -113,6 +114,9 @@ class Door:
 
     def __len__(self) -> int:
         return len(self.tcp) + len(self.unix) + len(self.console)
+
+    def __contains__(self, connection: object) -> bool:
+        return any(connection is one for one in self)
 
     def close(self) -> None:
         """Look no more."""

@@ -15,6 +15,8 @@ from visord.peers.network import Peers
 from visord.proposer import Proposer
 from visord.raft.configuration import Member
 from visord.serving import health
+from visord.serving.memory import resident
+from visord.serving.vigil import Space
 from visord.state.store import Store
 
 TOLD_LIMITS: Final = (
@@ -125,6 +127,11 @@ def status(node: Node) -> dict[str, Any]:
         "commit": node.proposer.commits.told(),
         "log_bytes": node.log.size,
         "log_entries": len(node.log),
+        "log_syncs": node.log.syncs,
+        "log_written": node.log.written,
+        "disk": _disk(node.space, health.little_space(node)),
+        "state_bytes": [node.admission.state_bytes, node.admission.state_limit],
+        "memory": resident(),
         "checkpoint": node.maintenance.status(),
         "install": node.install.status(),
         "compared": node.replica_check.compared,
@@ -133,6 +140,11 @@ def status(node: Node) -> dict[str, Any]:
         "redactions_owed": node.scrubbing.owed,
         "alarms": health.alarms(node),
     }
+
+
+def _disk(space: Space | None, alarm: int) -> dict[str, int] | None:
+    """Return how full the data's disk is, and how few free bytes are an alarm; None: it was not looked at yet."""
+    return None if space is None else {"free": space.free, "total": space.total, "alarm": alarm}
 
 
 def summary(node: Node) -> str:

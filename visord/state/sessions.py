@@ -262,6 +262,11 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def by_size(self) -> Iterator[tuple[str, int, int]]:
+        """Yield each owner, how many sessions it has, and their bytes."""
+        for name, owner in self._owners.items():
+            yield name, len(owner.sessions), owner.held
+
     def get(self, session_id: bytes) -> Session | None:
         return self._by_id.get(session_id)
 

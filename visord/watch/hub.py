@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from visor.paths import Glob
@@ -256,9 +256,17 @@ class Hub:
         self._count += 1
         return subscription
 
-    def watched_by(self, sink: Sink) -> bool:
-        """Tell whether a connection has any watch."""
-        return sink in self._readers
+    def watched_by(self, sink: Sink) -> int:
+        """Return how many watches a connection has."""
+        reader = self._readers.get(sink)
+        return 0 if reader is None else len(reader.subscriptions)
+
+    def seen(self) -> Iterator[tuple[Sink, list[Any], str, int | None]]:
+        """Yield who watches what, in which state, and up to which rev it was told all: those that lag first."""
+        others = (one for reader in self._readers.values() for one in reader.subscriptions.values())
+        for one in chain(self._lagging, (one for one in others if one.state is not LAGGING)):
+            if one.sink is not NOBODY:
+                yield one.sink, raw_of(one.key[0]), one.state, self._delivered(one)
 
     def unsubscribe(self, sink: Sink, watch: int) -> int | None:
         """End a watch at its reader's wish: nothing more is sent. Return the rev that it was delivered up to.
@@ -285,11 +293,7 @@ class Hub:
             self._ready.pop(reader, None)
             self._resting.pop(reader, None)
             self._leaving.append(reader)
-        self._take_out(reader)
-
-    def _take_out(self, reader: Reader) -> None:
-        """Take some watches out of a reader that is gone."""
-        for subscription in _some(list(islice(reader.subscriptions.values(), AT_ONCE))):
+        for subscription in _first(reader):
             self._remove(subscription)
 
     def credit(self, sink: Sink, watch: int, size: int) -> None:
@@ -385,7 +389,8 @@ class Hub:
         for subscription in _due(self._lagging, self.store.floor):
             self._end_compacted(subscription)
         if self._leaving:
-            self._take_out(self._leaving[0])
+            for subscription in _first(self._leaving[0]):
+                self._remove(subscription)
             if not self._leaving[0].subscriptions:
                 self._leaving.popleft()
         if self._ready:
@@ -665,6 +670,11 @@ def _due(waiting: Waiting[Subscription], rev: int) -> Iterator[Subscription]:
         for subscription in due:
             left -= subscription.weight
             yield subscription
+
+
+def _first(reader: Reader) -> Iterator[Subscription]:
+    """Yield what is taken out at once of a reader that is gone."""
+    return _some(list(islice(reader.subscriptions.values(), AT_ONCE)))
 
 
 def _some(subscriptions: list[Subscription]) -> Iterator[Subscription]:
