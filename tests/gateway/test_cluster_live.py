@@ -7,7 +7,7 @@ from typing import Any
 
 import visor
 from tests.gateway.running import Caller
-from visor.gateway.cluster_live import Told, document
+from visor.gateway.cluster_live import Looked, document
 from visor.members import Member, Membership, Status, status_from_wire
 
 NAMES = ("n1", "n2", "n3")
@@ -28,10 +28,10 @@ def status(name: str, leader: str | None = "n1", term: int = 7, rev: int = 5) ->
     return status_from_wire({**told, "members": rows, "committed": 9, "applied": 9, "alarms": []})
 
 
-def asked(**told: Status | str) -> list[Told]:
+def asked(**told: Status | str) -> list[Looked]:
     """Return what came of asking: a status, or why there is none."""
     return [
-        Told(member(name), why=one) if isinstance(one, str) else Told(member(name), one)
+        Looked(member(name), why=one) if isinstance(one, str) else Looked(member(name), one)
         for name, one in told.items()
     ]
 

@@ -31,7 +31,7 @@ class Client:
         node: Any = self.node
         node.proposer = SimpleNamespace(refusal=lambda owner: self.refused, submit=self._submit)
         node.welcome = lambda limits, unknown=False: {"server": "stub"}
-        node.status = lambda: {"rev": 1}
+        node.status = lambda rows: {"rev": 1}
         node.watch = lambda client, message: self._call("watch", message, 7)
         node.unwatch = lambda client, watch: self._call("unwatch", watch)
         node.credit = lambda client, watch, size: self._call("credit", (watch, size))

@@ -147,7 +147,7 @@ function App() {
       ${route.at !== null && html`<p class="banner" role="status">You look at rev ${route.at}: the past. Nothing can be written here.</p>`}
       ${route.screen !== "cluster" && html`<${Slider} route=${route} latest=${latest} version=${latest} />`}
       ${route.screen === "fleet" ? html`<${Fleet} route=${route} latest=${latest} feed=${feed} />`
-        : route.screen === "cluster" ? html`<${Cluster} latest=${latest} feed=${feed} />`
+        : route.screen === "cluster" ? html`<${Cluster} route=${route} />`
         : html`<${Panes} directories=${directories} route=${route} latest=${latest} version=${version} />`}
       ${shown === "help" && html`<${Help} close=${() => show(null)} />`}
     </div>`;

@@ -17,7 +17,7 @@ from visor.aio import Client
 from visor.cli.cluster import report_shape, survey_shape
 from visor.errors import VisorError
 from visor.gateway import runbook
-from visor.gateway.documents import Document
+from visor.gateway.documents import Document, time_of
 from visor.gateway.problems import NotServed
 from visor.gateway.visit import Answer, Visit
 from visor.members import SILENT, Member, Membership, Report, Status, Survey
@@ -44,7 +44,7 @@ MORE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Looked:
     """What a member told, or why it did not, and after how many seconds."""
 
     member: Member
@@ -56,12 +56,18 @@ class Told:
 async def live(visit: Visit, client: Client[bytes]) -> Answer:
     """GET: each member's own figures, the problems with their rows of the runbook, and how long a read took."""
     rows = visit["largest"]
-    own, leading, seconds = await asyncio.gather(
-        client.status(rows=rows, timeout=LOOK_SECONDS), _as_the_leader_says(client), _read_seconds(client)
+    own = await client.status(rows=rows, timeout=LOOK_SECONDS)
+    members = asyncio.gather(*(_ask(visit, member, own, rows) for member in own.members[:MOST_MEMBERS]))
+    leading, seconds, asked = await asyncio.gather(
+        _as_the_leader_says(client), _read_seconds(client), members
     )
-    asked = await asyncio.gather(*(_ask(visit, member, own, rows) for member in own.members[:MOST_MEMBERS]))
-    told = document(leading, asked)
-    return Answer({**told, "asked": own.node, "read_seconds": seconds}, rev=own.rev)
+    told = {
+        "time": time_of(visit.now),
+        **document(leading, asked),
+        "asked": own.node,
+        "read_seconds": seconds,
+    }
+    return Answer(told, rev=own.rev)
 
 
 async def _as_the_leader_says(client: Client[bytes]) -> Membership | None:
@@ -82,23 +88,23 @@ async def _read_seconds(client: Client[bytes]) -> float | None:
     return round(clock() - began, 6)
 
 
-async def _ask(visit: Visit, member: Member, own: Status, rows: int) -> Told:
+async def _ask(visit: Visit, member: Member, own: Status, rows: int) -> Looked:
     if member.id == own.member:
-        return Told(member, own)
+        return Looked(member, own)
     if not member.client:
-        return Told(member, why="it advertises no address for clients")
+        return Looked(member, why="it advertises no address for clients")
     clock = asyncio.get_running_loop().time
     began = clock()
     try:
         async with asyncio.timeout(LOOK_SECONDS), visit.member(member.client) as lent:
             told = await lent.client.status(rows=rows, timeout=LOOK_SECONDS)
     except TimeoutError:
-        return Told(member, why=f"no answer at {member.client} within {LOOK_SECONDS:g} s")
+        return Looked(member, why=f"no answer at {member.client} within {LOOK_SECONDS:g} s")
     except (VisorError, NotServed) as error:
-        return Told(member, why=f"no answer at {member.client}: {error}")
+        return Looked(member, why=f"no answer at {member.client}: {error}")
     if (told.cluster, told.member) != (own.cluster, member.id):
-        return Told(member, why=f"somebody else answers at {member.client}: {told.node}")
-    return Told(member, told, seconds=round(clock() - began, 6))
+        return Looked(member, why=f"somebody else answers at {member.client}: {told.node}")
+    return Looked(member, told, seconds=round(clock() - began, 6))
 
 
 # -- pure ---------------------------------------------------------------------------------------------
@@ -113,7 +119,7 @@ def membership_of(told: Iterable[Status]) -> Membership:
     return Membership(best.cluster, best.member, leader, best.term, best.committed, best.rev, members)
 
 
-def document(leading: Membership | None, asked: Sequence[Told]) -> Document:
+def document(leading: Membership | None, asked: Sequence[Looked]) -> Document:
     """Return all that is told of the cluster. `leading`: who belongs to it as the leader says; None where none does."""
     membership = leading or membership_of([one.told for one in asked if one.told is not None])
     leader = None if leading is None else membership.find(membership.leader or "")

@@ -16,6 +16,7 @@ from visor._core.dataclass import dataclass
 
 PAGE: Final = "/docs/runbook"
 _CODE: Final = re.compile(r"`([^`]+)`")
+_PLACE: Final = re.compile(r"\[([^\]]+)\]\((#[a-z-]+)\)")
 _MEMBER: Final = re.compile(r"\S+: ")
 """What a line of a survey begins with, that is about one member."""
 _PLACES: Final = re.compile(r"\.\.\.|\b\d[\w.:]*|\bn\d\b")
@@ -99,7 +100,7 @@ def html() -> str:
         elif fenced:
             block.append(line)
         elif line.startswith("## "):
-            parts.append(f"<h2>{inline(line[3:])}</h2>")
+            parts.append(f"<h2 id='{_slug(line[3:])}'>{inline(line[3:])}</h2>")
         elif line.startswith("|"):
             continue  # made of the rows, below the first paragraphs
         elif line:
@@ -107,7 +108,7 @@ def html() -> str:
         elif block:
             parts.append(f"<p>{inline(' '.join(block))}</p>")
             block = []
-    place = next((n for n, part in enumerate(parts) if part.startswith("<h2>")), len(parts))
+    place = next((n for n, part in enumerate(parts) if part.startswith("<h2 ")), len(parts))
     return "".join([*parts[:place], _table(), *parts[place:]])
 
 
@@ -120,7 +121,12 @@ def _table() -> str:
     return f"<table><thead>{head}</thead><tbody>{cells}</tbody></table>"
 
 
+def _slug(words: str) -> str:
+    return words.lower().replace(" ", "-")
+
+
 def inline(words: str) -> str:
-    """Return a line as HTML: code, and all else as text."""
+    """Return a line as HTML: code, places on this page, and all else as text."""
     made = _CODE.sub(r"<code>\1</code>", escape(words, quote=False))
+    made = _PLACE.sub(r"<a href='\2'>\1</a>", made)
     return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", made)

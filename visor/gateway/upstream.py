@@ -109,6 +109,7 @@ class Upstream:
         """Wait until it is connected; whoever comes meanwhile waits for the same attempt."""
         if lent.ready is None:
             lent.ready = asyncio.create_task(self._connect(lent))
+            lent.ready.add_done_callback(_looked_at)
         try:
             await asyncio.shield(lent.ready)
         except (VisorError, NotServed):
@@ -156,3 +157,9 @@ class Upstream:
             self._drop(key, lent)
         if self._ending:
             await asyncio.wait(self._ending, timeout=CONNECT_SECONDS)
+
+
+def _looked_at(ready: asyncio.Task[None]) -> None:
+    """Whoever waited for a connection may have gone before it failed: that is nobody's trouble then."""
+    if not ready.cancelled():
+        ready.exception()
