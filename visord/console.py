@@ -45,9 +45,13 @@ def command(listen: ListenSettings, path: Path) -> list[str]:
     return words
 
 
-def environment(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for it: without what programs are told of registries, tokens above all."""
-    return {name: value for name, value in given.items() if not name.startswith(("VISOR_", "VISORD_"))}
+def environment(given: Mapping[str, str], listen: ListenSettings) -> dict[str, str]:
+    """Return the environment for it: without what programs are told of registries, tokens above all.
+
+    Within TLS it looks at the other members by itself: the authority's own certificate is behind this node's.
+    """
+    kept = {name: value for name, value in given.items() if not name.startswith(("VISOR_", "VISORD_"))}
+    return kept if listen.tls_cert is None else {**kept, "VISOR_CACERT": str(listen.tls_cert)}
 
 
 class Console:
@@ -88,7 +92,7 @@ class Console:
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
-            env=environment(os.environ),
+            env=environment(os.environ, self._listen),
             limit=MOST_LINE,
             start_new_session=True,
         )

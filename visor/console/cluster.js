@@ -133,7 +133,7 @@ function Member({ member, leader }) {
     <li class=${"member " + state.kind}>
       <h3><span class="node">${member.name}</span>
         ${member.leader ? html`<span class="badge lead">leader</span>` : html`<span class="badge">${member.role}</span>`}
-        <span class="how"><${Mark} kind=${state.kind} /> ${state.word}</span></h3>
+        <span class="how"><${Mark} kind=${state.kind} /> <span>${state.word}</span></span></h3>
       <p class="where"><code>${member.client || "no address for clients"}</code></p>
       ${!member.answers && html`<p class="why">${member.heard ? "The leader hears it; from here it cannot be asked. " : ""}${member.problem}</p>`}
       <dl class="facts">

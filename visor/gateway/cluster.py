@@ -50,7 +50,7 @@ def identity_of(who: Identity) -> Document:
 
 
 async def can(visit: Visit, client: Client[bytes]) -> Answer:
-    """GET: whether the caller has a right on all these files, and if not, what it would need; without one, of each right."""
+    """GET: whether the caller has a right on all these files, else what it would need; of each, where none is named."""
     right, files = visit["right"], visit["glob"]
     asked = RIGHTS if right is None else (right,)
     try:

@@ -20,11 +20,13 @@ from visor.gateway import runbook
 from visor.gateway.documents import Document, time_of
 from visor.gateway.problems import NotServed
 from visor.gateway.visit import Answer, Visit
-from visor.members import SILENT, Member, Membership, Report, Status, Survey
+from visor.members import Member, Membership, Report, Status, Survey
 from visor.protocol import verbs
 
 LOOK_SECONDS: Final = 1.5
 """How long one member may take: less than a page waits until it asks again."""
+HEARD_SECONDS: Final = 2.0
+"""The leader hears who lives many times in this."""
 MOST_MEMBERS: Final = 32
 MORE: Final = (
     *(
@@ -142,7 +144,7 @@ def document(leading: Membership | None, asked: Sequence[Looked]) -> Document:
 
 def _heard(member: Member) -> bool:
     """Say whether the leader hears it: it lives, whoever else cannot reach it."""
-    return member.leader or (member.silent is not None and member.silent < SILENT)
+    return member.leader or (member.silent is not None and member.silent < HEARD_SECONDS)
 
 
 def member_shape(report: Report) -> Document:

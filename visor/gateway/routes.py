@@ -250,7 +250,7 @@ CLUSTER: Final = (
     Route("GET", "/v1/rev", cluster.rev, "Say the latest rev, and where history begins.", (_STALE,), group="cluster"),
     Route("GET", "/v1/whoami", cluster.whoami, "Say who you are to the registry.", group="cluster"),
     Route(
-        "GET", "/v1/can", cluster.can, "Say whether you have a right on all these files; of each right where none is named.",
+        "GET", "/v1/can", cluster.can, "Say whether you have a right, or which ones, on all these files.",
         (
             Param("right", choice("read", "write", "history", "admin"), "Which right."),
             Param("glob", TEXT, "Which files: a path, a tree (`/apps/**`) or a glob.", required=True),
