@@ -12,7 +12,6 @@ from tests.console.conftest import hash_of
 from tests.gateway.running import Running, gateway
 from tests.patience import PATIENCE, eventually
 from visor import views
-from visor.auth import Grant
 from visor.registry import Instance, Registry, roles
 from visor.testing import Server, server
 
@@ -284,7 +283,7 @@ def test_who_may_only_look_is_offered_nothing(browser: Any) -> None:
         app.register_revision("v1")
         app.register_proc("worker")
         domain.scale("web", "v1", "worker", 1)
-        client.auth.set_role("looks", [*roles.viewer(), Grant("read", "/**")])
+        client.auth.set_role("looks", roles.viewer())
         client.auth.set_user("eve", ["looks"])
         client.auth.set_user("boss", ["root"])
         token = client.auth.add_token("eve")

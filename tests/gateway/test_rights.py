@@ -59,6 +59,15 @@ def test_each_caller_may_what_its_own_token_may(closed: Closed) -> None:
         assert root.get("/v1/files/other").text == "secret"
 
 
+def test_what_may_be_read_of_all_is_followed_where_that_is_asked_for(closed: Closed) -> None:
+    with closed.caller(closed.ada) as ada, events(ada, "/v1/watch?glob=/**&granted=1") as stream:
+        closed.admin.set("/other", b"secret")
+        closed.admin.set("/mine/seen", b"1")
+        assert [each["path"] for each in next(stream)["data"]["changes"]] == ["/mine/seen"]
+    with Caller(closed.running.url) as nobody:
+        assert nobody.problem("GET", "/v1/watch?granted=1")[0] in (401, 403)
+
+
 def test_who_shows_nothing_is_nobody(closed: Closed) -> None:
     with Caller(closed.running.url) as nobody:
         answer = nobody.get("/v1/files/mine/a")

@@ -195,7 +195,7 @@ function Middle({ told, route, apps, fresh, now }) {
   else if (kind === "hosts") content = html`
     <p class="soft">${host?.lease ? `It is there: what it runs lives as long as its lease ${host.lease}.` : host ? "Its process manager is registered, without a lease." : "It has said nothing of itself."}${host?.pm ? ` Process manager ${host.pm}.` : ""}</p>
     <${Grid} told=${told} route=${route} instances=${told.instances.filter((each) => each.host === name)} fresh=${fresh} />`;
-  else content = apps.length || told.instances.length || told.hosts.length
+  else content = apps.length || told.instances.length || told.hosts.length || told.denied.length
     ? html`<${Grid} told=${told} route=${route} instances=${told.instances} all fresh=${fresh} />` : html`<${Nothing} live=${live} />`;
   return html`
     <section class="middle" aria-label=${title}>

@@ -78,7 +78,7 @@ export class Live {
     this.abort = new AbortController();
     const headers = { Accept: "text/event-stream" };
     if (this.last) headers["Last-Event-ID"] = this.last;
-    const answer = await ask(url("watch", null, { values: 0 }), { headers, signal: this.abort.signal });
+    const answer = await ask(url("watch", null, { values: 0, granted: 1 }), { headers, signal: this.abort.signal });
     this.onState({ kind: "live" });
     if (!this.last) this.onEvent("anew", {});
     this.failed = 0;

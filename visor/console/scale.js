@@ -1,7 +1,7 @@
 // Another number of instances: what it would do is shown first, and it is only done to what was seen.
 import { useEffect, useState } from "./vendor/hooks.mjs";
 import { post, url } from "./api.js";
-import { Modal } from "./dialog.js";
+import { Modal } from "./modal.js";
 import { words } from "./fleetdata.js";
 import { html } from "./html.js";
 

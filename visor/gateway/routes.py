@@ -182,7 +182,8 @@ WATCHING: Final = (
     Route(
         "GET", "/v1/watch", watching.watch, "Follow what matches: whole commits, and marks, in order.",
         (
-            _GLOB, *_STREAM, Param("after", REV, "Answer the first commit after this rev, once."),
+            _GLOB, *_STREAM, Param("granted", FLAG, "Only what you may read of it, instead of a refusal.", False),
+            Param("after", REV, "Answer the first commit after this rev, once."),
             Param("wait", duration(watching.MOST_WAIT), "How long to wait for it [30s].", 30.0),
         ),
         (_LAST,), forms=_EVENTS, group="watch",

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from visor import paths, select
 from visor.aio import Client, Watch
-from visor.errors import ClientClosed, DeadlineExceeded, FutureRev, VisorError, WrongCluster
+from visor.errors import ClientClosed, DeadlineExceeded, Denied, FutureRev, VisorError, WrongCluster
 from visor.gateway import accept, script, sse
 from visor.gateway.documents import Document, commit_of, file_of
 from visor.gateway.params import At
@@ -57,9 +57,19 @@ class Source(Protocol):
 async def watch(visit: Visit, client: Client[bytes]) -> Answer | Streamed:
     """GET: follow what matches; with `after` and `wait` until something happens, once."""
     what = selector_of(visit)
+    if visit["granted"]:
+        what = await _granted(client, what)
     if visit["after"] is not None:
         return await _poll(visit, client, what)
     return await _begin(visit, client, what, {})
+
+
+async def _granted(client: Client[bytes], what: str | Selector) -> Selector:
+    """Return what of these files the caller may read, as long as that stays so; Denied where it is nothing."""
+    found = await client.auth.granted(what, timeout=CALL_SECONDS)
+    if found.selector is None:
+        raise Denied(missing=f"read on any of {what}")
+    return found.selector
 
 
 async def watch_named(visit: Visit, client: Client[bytes]) -> Answer | Streamed:
