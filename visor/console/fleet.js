@@ -155,14 +155,14 @@ function App({ app, told, route, live, now }) {
     ${group && html`<${Scale} app=${app.name} group=${group} there=${staying(tally(group.instances))} close=${() => scale(null)} />`}`;
 }
 
-function Grid({ told, route, instances, all, fresh, app }) {
+function Grid({ told, route, instances, all, fresh, app, title = "Instances by host" }) {
   const counts = tally(instances);
   const found = route.only.length ? instances.filter(({ state }) => route.only.includes(state)) : instances;
   const rows = useMemo(() => hostsOf(told, found, all && !route.only.length), [told, route.only.join(), route.path]);
   const hosts = rows.filter(({ host }) => host).length;
   return html`
     <section aria-label="Instances by host" class="where">
-      <h3 class=${all ? "first" : ""}>${all ? "" : "Instances by host"} <small>${counted(found.length, "instance")}${hosts ? ` on ${counted(hosts, "host")}` : ""}</small></h3>
+      <h3 class=${all ? "first" : ""}>${all ? "" : title} <small>${counted(found.length, "instance")}${hosts ? ` on ${counted(hosts, "host")}` : ""}</small></h3>
       ${instances.length > 0 && html`<${Legend} counts=${counts} route=${route} />`}
       ${rows.length ? html`<${Heat} rows=${rows} route=${route} fresh=${fresh} />`
         : html`<p class="hint">${route.only.length ? "None is in that state."
@@ -194,7 +194,8 @@ function Middle({ told, route, apps, fresh, now }) {
   else if (kind === "apps") content = html`<p class="hint">There is no app ${name} at this rev.</p>`;
   else if (kind === "hosts") content = html`
     <p class="soft">${host?.lease ? `It is there: what it runs lives as long as its lease ${host.lease}.` : host ? "Its process manager is registered, without a lease." : "It has said nothing of itself."}${host?.pm ? ` Process manager ${host.pm}.` : ""}</p>
-    <${Grid} told=${told} route=${route} instances=${told.instances.filter((each) => each.host === name)} fresh=${fresh} />`;
+    <${Grid} told=${told} route=${route} instances=${told.instances.filter((each) => each.host === name)} fresh=${fresh} title="Instances" />
+    ${told.tickets.some((each) => each.host === name) && html`<${Tickets} told=${told} route=${route} now=${now} host=${name} />`}`;
   else content = apps.length || told.instances.length || told.hosts.length || told.denied.length
     ? html`<${Grid} told=${told} route=${route} instances=${told.instances} all fresh=${fresh} />` : html`<${Nothing} live=${live} />`;
   return html`

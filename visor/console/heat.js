@@ -94,7 +94,7 @@ export function Heat({ rows, route, fresh }) {
   const row = route.pick === null ? -1 : rows.findIndex(({ instances }) => instances.some(({ id }) => id === route.pick));
   const place = row < 0 ? -1 : rows[row].instances.findIndex(({ id }) => id === route.pick);
 
-  useEffect(() => { if (row >= 0) document.getElementById("i" + route.pick)?.scrollIntoView({ block: "nearest" }); }, [route.pick, row < 0]);
+  useEffect(() => { if (row >= 0) document.getElementById("i" + route.pick)?.scrollIntoView({ block: "nearest" }); }, [route.pick, row < 0, across]);
   const onKey = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "l") return; // back to now, everywhere

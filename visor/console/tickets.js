@@ -21,7 +21,10 @@ function Rows({ tickets, route, now }) {
     ${tickets.length > MOST && html`<p class="hint">and ${counted(tickets.length - MOST, "ticket")} more: <code>visor ticket ls</code> shows all</p>`}`;
 }
 
-export function Tickets({ told, route, now }) {
+export function Tickets({ told, route, now, host = null }) {
+  if (host) return html`
+    <section aria-label="Tickets of the host"><h3>To do here</h3>
+      <${Rows} tickets=${told.tickets.filter((each) => each.host === host)} route=${route} now=${now} /></section>`;
   const open = told.tickets.filter(({ status }) => status === "unclaimed");
   const claimed = told.tickets.filter(({ status }) => status !== "unclaimed");
   if (!told.tickets.length) return html`
