@@ -1,6 +1,5 @@
 // The fleet: which apps there are and how many of each run, what runs where, what is to be done, what happened.
 import { useEffect, useMemo, useState } from "./vendor/hooks.mjs";
-import { read, url } from "./api.js";
 import { ago, counted, groupsOf, hostsOf, MARKS, staying, STATES, tally, useFleet, words } from "./fleetdata.js";
 import { Happened } from "./happened.js";
 import { Heat } from "./heat.js";
@@ -9,6 +8,7 @@ import { Instance } from "./instance.js";
 import { fileAt, format, go } from "./route.js";
 import { Scale } from "./scale.js";
 import { Services, Views } from "./services.js";
+import { useMay } from "./signin.js";
 import { Tickets } from "./tickets.js";
 
 const TICK = 10000;
@@ -22,17 +22,6 @@ function useNow(at, time) {
     return () => clearInterval(timer);
   }, []);
   return at === null || !time ? Math.max(now, Date.now()) : Date.parse(time);
-}
-
-// Whether the caller may scale this app: what it may not do is not offered.
-function useMay(app) {
-  const [may, setMay] = useState({});
-  useEffect(() => {
-    if (!app || app in may) return;
-    read(url("can", null, { right: "write", glob: `/apps/${app}/**` })).then(
-      ({ allowed }) => setMay((before) => ({ ...before, [app]: allowed })), () => {});
-  }, [app]);
-  return may[app] === true;
 }
 
 // Says now and then how it stands, for who does not see it.
@@ -134,7 +123,7 @@ function withFresh(groups, told, app) {
 
 function App({ app, told, route, live, now }) {
   const [scaled, scale] = useState(null);
-  const may = useMay(app.name) && live;
+  const may = useMay(`/apps/${app.name}`, true).write && live; // what it may not do is not offered
   const groups = withFresh(app.groups, told, app);
   const group = groups.find(({ key }) => key === scaled);
   const revisions = told.revisions.filter((each) => each.app === app.name);
