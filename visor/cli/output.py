@@ -98,14 +98,11 @@ class Output:
             return None
         from visor._core.drawing import draws_blocks
         from visor._core.progress_bar import ProgressBar
-        from visor.cli.screen import USUAL, columns
-
-        def room() -> int:
-            return columns(self._settings) or USUAL
+        from visor.cli.screen import error_columns
 
         blocks = draws_blocks(self._settings.environment)
         return ProgressBar(
-            streams.stderr.draw, what, time=time.monotonic, columns=room, blocks=blocks, unit=unit
+            streams.stderr.draw, what, time=time.monotonic, columns=error_columns, blocks=blocks, unit=unit
         )
 
     # -- results --------------------------------------------------------------------------------------

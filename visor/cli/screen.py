@@ -36,6 +36,14 @@ def columns(settings: Settings) -> int | None:
         return USUAL
 
 
+def error_columns() -> int:
+    """Return how many columns the terminal on standard error has."""
+    try:
+        return os.get_terminal_size(2).columns or USUAL
+    except OSError:
+        return USUAL
+
+
 def rows(settings: Settings) -> int:
     """Return how many rows the terminal on standard output has."""
     try:
