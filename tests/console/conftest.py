@@ -1,4 +1,4 @@
-"""One browser for all tests of the console, one registry and one gateway for those of a module.
+"""One browser for all tests of the console; the registry and the gateway are those of the gateway's tests.
 
 It takes Chromium (of the system) and playwright: `pip install playwright`. Without them these tests are skipped.
 """
@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.running import Running, gateway
+from tests.gateway.conftest import registry, running
+from tests.gateway.running import Running
 from tests.patience import PATIENCE
-from visor.testing import Server, server
 
+__all__ = ["browser", "hash_of", "opened", "registry", "running"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -33,18 +34,6 @@ def browser() -> Iterator[Any]:
         )
         yield started
         started.close()
-
-
-@pytest.fixture(scope="module")
-def registry() -> Iterator[Server]:
-    with server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running(registry: Server) -> Iterator[Running]:
-    with gateway(registry.address) as one:
-        yield one
 
 
 @pytest.fixture

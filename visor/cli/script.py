@@ -27,19 +27,15 @@ for a directory: nothing below it), `value PATH V`, `below PATH N`, `above PATH 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import os
-from collections.abc import Callable
 from dataclasses import field
-from typing import Any
 
 from visor import guard, op
 from visor._core.dataclass import dataclass
+from visor._core.steps import BARE, BY_REV, GUARDS, MOST, OPERATIONS, Dialect, of_base64, of_text
 from visor.cli import payload
 from visor.cli.problem import Problem
-from visor.cli.settings import MOST
 from visor.cli.words import split
 from visor.guard import Guard
 from visor.op import Op
@@ -69,15 +65,7 @@ class Script:
         return f"{line}operation {position + 1} of {word}"
 
 
-_NUMBER_GUARDS: dict[str, Callable[[int], Guard]] = {
-    "rev": guard.rev,
-    "since": guard.since,
-    "below": guard.below,
-    "above": guard.above,
-}
-_BARE_GUARDS: dict[str, Callable[[], Guard]] = {"missing": guard.missing, "exists": guard.exists}
-GUARDS = (*_NUMBER_GUARDS, *_BARE_GUARDS, "value")
-OPERATIONS = ("set", "delete", "get", "ls")
+JSON = Dialect(values={"value": of_text, "value_base64": of_base64, "value_file": payload.from_file})
 
 
 def parse(data: bytes) -> Script:
@@ -132,12 +120,12 @@ def _take_line(script: Script, section: list[Op], words: list[str]) -> list[Op]:
 
 def _guard_line(words: list[str]) -> tuple[str, Guard]:
     kind, *rest = words or [""]
-    if kind in _BARE_GUARDS:
+    if kind in BARE:
         _count(f"guard {kind} PATH", rest, 1)
-        return rest[0], _BARE_GUARDS[kind]()
-    if kind in _NUMBER_GUARDS:
+        return rest[0], BARE[kind]()
+    if kind in BY_REV:
         _count(f"guard {kind} PATH REV", rest, 2)
-        return rest[0], _NUMBER_GUARDS[kind](_number(rest[1]))
+        return rest[0], BY_REV[kind](_number(rest[1]))
     if kind == "value":
         _count("guard value PATH VALUE", rest, 2)
         return rest[0], guard.value(_word_value(rest[1]))
@@ -176,17 +164,10 @@ def _number(text: str) -> int:
 
 def _word_value(word: str) -> bytes:
     if word.startswith("base64:"):
-        return _unbase64(word.removeprefix("base64:"))
+        return of_base64(word.removeprefix("base64:"))
     if word.startswith("text:"):
         return os.fsencode(word.removeprefix("text:"))
     return payload.from_word(word)
-
-
-def _unbase64(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ValueError(f"{text[:40]!r} is not base64: {error}") from None
 
 
 # -- JSON ---------------------------------------------------------------------------------------------
@@ -196,93 +177,7 @@ def _from_json(text: str) -> Script:
     except (ValueError, RecursionError) as error:
         raise Problem(f"the transaction is not JSON: {error}") from None
     try:
-        _only(document, "the transaction", ("guards", "then", "else", "note"))
-        note = document.get("note")
-        if note is not None and not isinstance(note, str):
-            raise ValueError("note must be text")
-        guards = [_guard_object(each, where) for where, each in _items(document, "guards")]
-        then = [_operation_object(each, where) for where, each in _items(document, "then")]
-        orelse = [_operation_object(each, where) for where, each in _items(document, "else")]
+        found = JSON.read(document)
     except ValueError as error:
         raise Problem(f"transaction: {error}") from None
-    return Script(guards, then, orelse, note)
-
-
-def _items(document: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
-    rows = document.get(key, [])
-    if not isinstance(rows, list):
-        raise ValueError(f"{key} must be a list")
-    items = [(f"{key}[{position}]", row) for position, row in enumerate(rows)]
-    for where, row in items:
-        if not isinstance(row, dict):
-            raise ValueError(f"{where} must be an object")
-    return items
-
-
-def _guard_object(row: dict[str, Any], where: str) -> tuple[str, Guard]:
-    kind, path = row.get("kind"), row.get("path")
-    if not isinstance(path, str):
-        raise ValueError(f"{where}.path must be text")
-    if kind in _BARE_GUARDS:
-        _only(row, where, ("kind", "path"))
-        return path, _BARE_GUARDS[kind]()
-    if kind in _NUMBER_GUARDS:
-        _only(row, where, ("kind", "path", "rev"))
-        return path, _NUMBER_GUARDS[kind](_whole(row.get("rev"), f"{where}.rev"))
-    if kind == "value":
-        _only(row, where, ("kind", "path", *_VALUE_KEYS))
-        return path, guard.value(_object_value(row, where))
-    raise ValueError(f"{where}.kind must be one of {', '.join(GUARDS)}, not {kind!r}")
-
-
-def _operation_object(row: dict[str, Any], where: str) -> Op:
-    named = [name for name in OPERATIONS if name in row]
-    if len(named) != 1:
-        raise ValueError(f"{where} must have exactly one of {', '.join(OPERATIONS)}")
-    name = named[0]
-    path = row[name]
-    if not isinstance(path, str):
-        raise ValueError(f"{where}.{name} must be a path")
-    if name == "set":
-        _only(row, where, ("set", *_VALUE_KEYS))
-        return op.set(path, _object_value(row, where))
-    if name == "delete":
-        _only(row, where, ("delete", "recursive"))
-        recursive = row.get("recursive", False)
-        if not isinstance(recursive, bool):
-            raise ValueError(f"{where}.recursive must be true or false")
-        return op.delete(path, recursive=recursive)
-    _only(row, where, (name,))
-    return op.get(path) if name == "get" else op.ls(path)
-
-
-_VALUE_KEYS = ("value", "value_base64", "value_file")
-
-
-def _object_value(row: dict[str, Any], where: str) -> bytes:
-    given = [key for key in _VALUE_KEYS if key in row]
-    if len(given) != 1:
-        raise ValueError(f"{where} must have exactly one of {', '.join(_VALUE_KEYS)}")
-    text = row[given[0]]
-    if not isinstance(text, str):
-        raise ValueError(f"{where}.{given[0]} must be text")
-    if given[0] == "value_base64":
-        return _unbase64(text)
-    if given[0] == "value_file":
-        return payload.from_file(text)
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError(f"{where}.value has a lone surrogate; use value_base64 for bytes") from None
-
-
-def _only(row: dict[str, Any], where: str, allowed: tuple[str, ...]) -> None:
-    unknown = [key for key in row if key not in allowed]
-    if unknown:
-        raise ValueError(f"{where} has the unknown key {unknown[0]!r}; there are {', '.join(allowed)}")
-
-
-def _whole(value: Any, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
-        raise ValueError(f"{where} must be a whole number from 0 to {MOST}, not {value!r:.40}")
-    return value
+    return Script(list(found.guards), list(found.then), list(found.orelse), found.note)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from visor._core.log import log
+from visor._core.steps import Misspelt
 from visor.errors import BadRequest, VisorError
 from visor.gateway import accept, credential, entrance, params, problems, signing_in
 from visor.gateway.counts import Counts
@@ -153,6 +154,8 @@ class Gateway:
             return
         except NotServed as refused:
             await self._problem(exchange, problems.of_refusal(refused))
+        except Misspelt as wrong:
+            await self._problem(exchange, problems.of_refusal(NotServed("usage", str(wrong))))
         except VisorError as error:
             found = problems.of_error(error, guarded=exchange.guarded, known=exchange.known)
             await self._problem(exchange, found)

@@ -9,12 +9,13 @@ from visor._core.registry import instance_files, scaling
 from visor._core.registry.listed import Listed
 from visor._core.registry.scaling import Group
 from visor._core.registry.states import STAYING, Move, State
+from visor._core.steps import Misspelt, only, text, whole
 from visor.aio import Client
 from visor.aio.registry.events import EventWatch
 from visor.aio.registry.registry import Registry
 from visor.aio.registry.snapshot import Snapshot
 from visor.errors import BadRequest
-from visor.gateway import accept, script
+from visor.gateway import accept
 from visor.gateway.documents import Document
 from visor.gateway.problems import NotServed
 from visor.gateway.visit import CALL_SECONDS, Answer, Streamed, Visit
@@ -71,10 +72,10 @@ async def app(visit: Visit, client: Client[bytes]) -> Answer:
 async def register_app(visit: Visit, client: Client[bytes]) -> Answer:
     """PUT: register an app."""
     said = visit.json()
-    script.only(said, "the body", ("repo_url", "stack", "deploy_type", "env"))
+    only(said, "the body", ("repo_url", "stack", "deploy_type", "env"))
     env = said.get("env", {})
     if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
-        raise script.wrong("the body.env must be an object of texts")
+        raise Misspelt("the body.env must be an object of texts")
     made = await Registry(client).register_app(
         _text(said, "repo_url"),
         _text(said, "stack"),
@@ -87,7 +88,7 @@ async def register_app(visit: Visit, client: Client[bytes]) -> Answer:
 
 
 def _text(said: dict[str, Any], key: str, default: str = "") -> str:
-    return script.text(said, key, "the body") if key in said else default
+    return text(said, key, "the body") if key in said else default
 
 
 async def unregister_app(visit: Visit, client: Client[bytes]) -> Answer:
@@ -100,7 +101,7 @@ async def unregister_app(visit: Visit, client: Client[bytes]) -> Answer:
 async def register_revision(visit: Visit, client: Client[bytes]) -> Answer:
     """PUT: register a revision of an app."""
     said = visit.json()
-    script.only(said, "the body", ("archive_url",))
+    only(said, "the body", ("archive_url",))
     found = await Registry(client).app(visit.names["app"], timeout=CALL_SECONDS)
     made = await found.register_revision(
         visit.names["revision"], _text(said, "archive_url"), timeout=CALL_SECONDS
@@ -111,7 +112,7 @@ async def register_revision(visit: Visit, client: Client[bytes]) -> Answer:
 async def register_proc(visit: Visit, client: Client[bytes]) -> Answer:
     """PUT: register a process type of an app."""
     said = visit.json()
-    script.only(said, "the body", ("command",))
+    only(said, "the body", ("command",))
     found = await Registry(client).app(visit.names["app"], timeout=CALL_SECONDS)
     fields = {"command": _text(said, "command")} if "command" in said else {}
     made = await found.register_proc(visit.names["proc"], timeout=CALL_SECONDS, **fields)
@@ -133,10 +134,10 @@ async def get_scale(visit: Visit, client: Client[bytes]) -> Answer:
 async def scale(visit: Visit, client: Client[bytes]) -> Answer:
     """POST: have `count` instances, or with `by` so many more or fewer; with `expect` only where there are so many."""
     said = visit.json()
-    script.only(said, "the body", ("revision", "proc", "env", "count", "by", "expect"))
-    revision, proc = script.text(said, "revision", "the body"), script.text(said, "proc", "the body")
-    env = None if said.get("env") is None else script.text(said, "env", "the body")
-    expect = script.whole(said, "expect", "the body") if "expect" in said else None
+    only(said, "the body", ("revision", "proc", "env", "count", "by", "expect"))
+    revision, proc = text(said, "revision", "the body"), text(said, "proc", "the body")
+    env = None if said.get("env") is None else text(said, "env", "the body")
+    expect = whole(said, "expect", "the body") if "expect" in said else None
     group = Group.of(visit.names["app"], revision, proc, env)
     amount = _amount(said)
     if visit["dry_run"]:
@@ -150,12 +151,12 @@ async def scale(visit: Visit, client: Client[bytes]) -> Answer:
 
 def _amount(said: dict[str, Any]) -> int | str:
     if ("count" in said) == ("by" in said):
-        raise script.wrong("the body must have either count or by")
+        raise Misspelt("the body must have either count or by")
     if "count" in said:
-        return script.whole(said, "count", "the body")
+        return whole(said, "count", "the body")
     by = said["by"]
     if not isinstance(by, int) or isinstance(by, bool) or not -MOST <= by <= MOST:
-        raise script.wrong(f"the body.by must be a whole number from -{MOST} to {MOST}")
+        raise Misspelt(f"the body.by must be a whole number from -{MOST} to {MOST}")
     return f"{by:+d}"
 
 

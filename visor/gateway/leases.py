@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from visor._core.steps import MOST, Misspelt, only, whole
 from visor.aio import Client
 from visor.cli.moment import duration
 from visor.errors import LeaseNotFound
-from visor.gateway import script
 from visor.gateway.paging import Page, paged
 from visor.gateway.visit import CALL_SECONDS, Answer, Streamed, Visit
 from visor.protocol import verbs
@@ -16,7 +16,7 @@ from visor.protocol import verbs
 def lease_in(visit: Visit) -> int:
     """Return the lease that the URL names; LeaseNotFound for what can be none."""
     text = visit.names["lease"]
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:20]) <= script.MOST:
+    if not (text.isascii() and text.isdigit()) or len(text) > 19 or not 0 < int(text) <= MOST:
         raise LeaseNotFound(f"there is no lease {text[:40]!r}", lease=None)
     return int(text)
 
@@ -24,9 +24,9 @@ def lease_in(visit: Visit) -> int:
 async def grant(visit: Visit, client: Client[bytes]) -> Answer:
     """POST: a lease of `ttl` seconds (or `"30s"`); `id` asks for one of one's own, 2^48 or more."""
     said = visit.json()
-    script.only(said, "the body", ("ttl", "id"))
+    only(said, "the body", ("ttl", "id"))
     lease = await client.lease(
-        seconds(said, "ttl"), keep=False, wanted=script.whole(said, "id", "the body", 0), timeout=CALL_SECONDS
+        seconds(said, "ttl"), keep=False, wanted=whole(said, "id", "the body", 0), timeout=CALL_SECONDS
     )
     return Answer({"lease": lease.id, "ttl": lease.ttl}, 201, headers={"location": f"/v1/leases/{lease.id}"})
 
@@ -38,9 +38,9 @@ def seconds(said: dict[str, Any], key: str, default: float | None = None) -> flo
         try:
             return duration(value)
         except ValueError as error:
-            raise script.wrong(f"the body.{key}: {error}") from None
+            raise Misspelt(f"the body.{key}: {error}") from None
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e10:
-        raise script.wrong(f'the body.{key} must be seconds, or a duration as "30s"')
+        raise Misspelt(f'the body.{key} must be seconds, or a duration as "30s"')
     return float(value)
 
 

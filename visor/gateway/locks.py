@@ -27,9 +27,9 @@ from visor._core.recipes.queue import (
     queue_at,
     read_delay,
 )
+from visor._core.steps import Misspelt, only, text, whole
 from visor.aio import Client, File
 from visor.errors import BadPath, Compacted, DeadlineExceeded, LockLost
-from visor.gateway import script
 from visor.gateway.documents import Document
 from visor.gateway.leases import seconds
 from visor.gateway.visit import CALL_SECONDS, Answer, Visit
@@ -81,12 +81,12 @@ async def _look(client: Client[bytes], directory: str) -> Looked:
 async def acquire(visit: Visit, client: Client[bytes]) -> Answer:
     """POST: enter the queue, or find one's place in it, and wait for the lock."""
     said = visit.json()
-    script.only(said, "the body", ("lease", "shared", "wait", "value"))
-    lease = script.whole(said, "lease", "the body")
+    only(said, "the body", ("lease", "shared", "wait", "value"))
+    lease = whole(said, "lease", "the body")
     shared = said.get("shared", False)
     if not isinstance(shared, bool):
-        raise script.wrong("the body.shared must be true or false")
-    value = script.text(said, "value", "the body") if "value" in said else visit.credential.actor
+        raise Misspelt("the body.shared must be true or false")
+    value = text(said, "value", "the body") if "value" in said else visit.credential.actor
     wait = client.channel.driver.deadline(min(seconds(said, "wait", 0.0), MOST_WAIT))
     directory = _directory(visit)
     place = f"{directory}/{SHARED if shared else EXCLUSIVE}{lease}.1"

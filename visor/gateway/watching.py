@@ -16,9 +16,10 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Final, Protocol
 
 from visor import paths, select
+from visor._core.steps import text
 from visor.aio import Client, Watch
 from visor.errors import ClientClosed, DeadlineExceeded, Denied, FutureRev, VisorError, WrongCluster
-from visor.gateway import accept, script, sse
+from visor.gateway import accept, sse
 from visor.gateway.documents import Document, commit_of, file_of
 from visor.gateway.params import At
 from visor.gateway.problems import NotServed, of_error
@@ -80,12 +81,12 @@ async def watch_named(visit: Visit, client: Client[bytes]) -> Answer | Streamed:
     whose: dict[str, tuple[paths.Glob, ...]] = {}
     globs: list[str] = []
     for name in said:
-        text = script.text(said, name, "the body")
+        glob = text(said, name, "the body")
         try:
-            parts = paths.expand(text)
+            parts = paths.expand(glob)
             whose[name] = tuple(map(paths.Glob, parts))
         except ValueError as error:
-            raise NotServed("usage", f"{name}: {text[:80]!r} is no glob: {error}", field=name) from None
+            raise NotServed("usage", f"{name}: {glob[:80]!r} is no glob: {error}", field=name) from None
         globs += parts
     if len(globs) > SELECTORS:
         raise NotServed(

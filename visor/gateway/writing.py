@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from visor import op, select
+from visor._core.steps import Dialect, Misspelt, Steps, only, text, whole
 from visor.aio import Client, File
 from visor.codecs import BYTES
 from visor.errors import NotFound, TooLarge
-from visor.gateway import script
 from visor.gateway.documents import Document, difference_of, file_of
 from visor.gateway.visit import CALL_SECONDS, Answer, Visit
 from visor.op import Op
@@ -17,11 +17,20 @@ from visor.values import Difference
 
 SHOWN: Final = 1000
 """Changes that a dry run shows."""
+TXN: Final = Dialect(guards=("if", "guards"), leases=True, rows=4096)
+"""What `visor txn` takes, but for files of the machine that would be read; and leases."""
+
+
+def _read(document: dict[str, Any]) -> Steps:
+    steps = TXN.read(document)
+    if not (steps.guards or steps.then or steps.orelse):
+        raise Misspelt("the transaction is empty")
+    return steps
 
 
 async def txn(visit: Visit, client: Client[bytes]) -> Answer:
     """POST: run `then` at one rev if all of `if` holds, otherwise `else`."""
-    steps = script.read(visit.json())
+    steps = _read(visit.json())
     if visit["dry_run"]:
         return await _rehearsed(steps, client)
     note = visit.note if visit.note is not None else steps.note
@@ -39,7 +48,7 @@ def _shown(result: Any) -> Any:
     return None
 
 
-async def _rehearsed(steps: script.Steps, client: Client[bytes]) -> Answer:
+async def _rehearsed(steps: Steps, client: Client[bytes]) -> Answer:
     """Have the registry judge the guards and read what the operations would touch, at one rev, and change nothing."""
     branches = [
         [op.get(each.path) for each in branch if _is_plain(each)] for branch in (steps.then, steps.orelse)
@@ -109,12 +118,12 @@ async def _play_deletion(
 async def revert(visit: Visit, client: Client[bytes]) -> Answer:
     """POST: bring a file or a whole subtree back to its state at a rev, in one commit."""
     said = visit.json()
-    script.only(said, "the body", ("path", "to", "since", "note"))
-    path, to = script.text(said, "path", "the body"), script.whole(said, "to", "the body")
-    since = None if said.get("since") is None else script.whole(said, "since", "the body")
+    only(said, "the body", ("path", "to", "since", "note"))
+    path, to = text(said, "path", "the body"), whole(said, "to", "the body")
+    since = None if said.get("since") is None else whole(said, "since", "the body")
     if visit["dry_run"]:
         return await _reversion(path, to, client)
-    note = script.text(said, "note", "the body") if said.get("note") is not None else visit.note
+    note = text(said, "note", "the body") if said.get("note") is not None else visit.note
     rev = await client.revert(path, to, since=since, note=note, timeout=CALL_SECONDS)
     return Answer({"path": path, "to": to, "rev": rev}, rev=rev)
 
