@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from visor._version import __version__
-from visor.gateway import accept, problems
+from visor.gateway import accept, problems, shapes
 from visor.gateway.params import TEXT, Param
 from visor.gateway.router import PATH, Route
 
@@ -68,7 +68,7 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
         "security": [{}, {"bearer": []}, {"basic": []}],
         "paths": paths,
         "components": {
-            "schemas": {"Problem": PROBLEM},
+            "schemas": {"Problem": PROBLEM, **shapes.SCHEMAS},
             "responses": {"Problem": {"description": "A problem.", "content": _problem_content()}},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -138,7 +138,7 @@ def _of_path(template: str) -> list[dict[str, Any]]:
 def _in_query(param: Param) -> dict[str, Any]:
     schema = dict(param.kind.schema)
     if param.default not in (None, []):
-        schema["default"] = param.default
+        schema["default"] = param.kind.write(param.default)
     return {
         "name": param.name,
         "in": "query",
@@ -162,9 +162,8 @@ def _in_head(param: Param) -> dict[str, Any]:
 
 
 def _content(route: Route) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if not (route.raw and route.method == "HEAD"):
-        found = {media: {"schema": {"type": "object"}} for media in (accept.JSON, accept.MSGPACK)}
+    document = {"schema": shapes.ANSWERS.get(name_of(route), shapes.ANYTHING)}
+    found: dict[str, Any] = {} if route.streams else {accept.JSON: document, accept.MSGPACK: document}
     for form in route.forms:
         if form == accept.RAW:
             found[form] = {"schema": {"type": "string", "format": "binary"}}

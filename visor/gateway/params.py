@@ -23,11 +23,12 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """How a parameter is read. `many`: it may come several times, and is a list."""
+    """How a parameter is read. `many`: it may come several times, and is a list. `write`: how its default is said."""
 
     read: Callable[[str], Any]
     schema: Schema
     many: bool = False
+    write: Callable[[Any], Any] = lambda value: value
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +105,12 @@ def duration(most: float) -> Spelling:
             raise ValueError(f"at most {moment.spell(most)} is expected")
         return seconds
 
-    return Spelling(read, {"type": "string", "examples": ["500ms", "10s", "1h30m"]})
+    return Spelling(read, {"type": "string", "examples": ["500ms", "10s", "1h30m"]}, write=moment.spell)
 
 
-FLAG: Final = Spelling(_flag, {"type": "boolean"})
+FLAG: Final = Spelling(
+    _flag, {"anyOf": [{"type": "boolean"}, {"type": "string", "enum": ["", "1", "yes", "0", "no"]}]}
+)
 TEXT: Final = Spelling(_text, {"type": "string"})
 TEXTS: Final = Spelling(
     _text, {"type": "array", "items": {"type": "string"}, "maxItems": MOST_GLOBS}, many=True

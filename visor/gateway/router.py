@@ -34,6 +34,8 @@ class Route:
     """The body, or the answer to a read, is a value as it is."""
     forms: tuple[str, ...] = ()
     """What may be answered besides JSON and msgpack."""
+    streams: bool = False
+    """Nothing is answered in JSON or msgpack: only `forms` are."""
     once: bool = False
     """It is one write, and takes an Idempotency-Key."""
     group: str = ""

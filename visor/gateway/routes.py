@@ -11,6 +11,7 @@ from visor.gateway import (
     accept,
     cluster,
     cluster_live,
+    discovery,
     domain,
     files,
     fleet,
@@ -178,6 +179,13 @@ _STREAM: Final = (
     Param("values", FLAG, "With the values.", True), _PREVIOUS,
 )  # fmt: skip
 
+_NAMED: Final[dict[str, Any]] = {
+    "type": "object",
+    "additionalProperties": {"type": "string"},
+    "minProperties": 1,
+    "maxProperties": watching.NAMED,
+}
+
 WATCHING: Final = (
     Route(
         "GET", "/v1/watch", watching.watch, "Follow what matches: whole commits, and marks, in order.",
@@ -190,7 +198,7 @@ WATCHING: Final = (
     ),
     Route(
         "POST", "/v1/watch", watching.watch_named, "Follow several globs by name on one stream.",
-        _STREAM, (_LAST,), {"type": "object", "additionalProperties": {"type": "string"}}, forms=_EVENTS, group="watch",
+        _STREAM, (_LAST,), _NAMED, forms=_EVENTS, streams=True, group="watch",
     ),
 )  # fmt: skip
 
@@ -319,7 +327,7 @@ DOMAIN: Final = (
             Param("from", AT, "The first rev, or after this time; from now on without it."), _OF_APP,
             Param("type", TEXTS, "Only these types of events."),
         ),
-        (_LAST,), forms=_EVENTS, group="domain",
+        (_LAST,), forms=_EVENTS, streams=True, group="domain",
     ),
     Route(
         "GET", "/v1/fleet", fleet.fleet, "Show the whole domain at one rev: what runs, what is to do, who is reached.",
@@ -335,4 +343,22 @@ DOMAIN: Final = (
     ),
 )  # fmt: skip
 
-ROUTES: Final = (*FILES, *READING, *PAST, *WRITING, *WATCHING, *LEASES, *LOCKS, *CLUSTER, *SESSION, *DOMAIN)
+_OF_PROC: Final = Param("proc", TEXT, "Of this process type.")
+
+DISCOVERY: Final = (
+    Route(
+        "GET", "/v1/sd/instances", discovery.instances, "List instances as targets of Prometheus (http_sd).",
+        (
+            _OF_APP, Param("revision", TEXT, "Of this revision."), _OF_PROC, Param("env", TEXT, "In this environment."),
+            _HOST, Param("port", choice(*discovery.PORTS), "Which port is the target's [main].", "main"),
+            Param("healthy", FLAG, "Only those that run; without it also those that stop, or are lost.", False),
+        ),
+        group="discovery",
+    ),
+    Route(
+        "GET", "/v1/sd/services", discovery.services, "List endpoints of services as targets of Prometheus (http_sd).",
+        (Param("service", TEXT, "Of this service; of all without it."),), group="discovery",
+    ),
+)  # fmt: skip
+
+ROUTES: Final = (*FILES, *READING, *PAST, *WRITING, *WATCHING, *LEASES, *LOCKS, *CLUSTER, *SESSION, *DOMAIN, *DISCOVERY)
