@@ -14,6 +14,7 @@ from visor._core.log import log
 from visor._core.steps import Misspelt
 from visor.errors import BadRequest, VisorError
 from visor.gateway import accept, credential, entrance, params, problems, signing_in
+from visor.gateway.budget import Budget
 from visor.gateway.counts import Counts
 from visor.gateway.documents import write
 from visor.gateway.once import Once
@@ -32,15 +33,15 @@ MOST_HEARD: Final = 16 << 20
 """Bytes of a body that are read, though not kept: who still sends when the connection closes never sees the answer."""
 MOST_STREAMS: Final = 2000
 MOST_STREAMS_EACH: Final = 1024
-SLOW_SECONDS: Final = 60.0
 SWEEP_SECONDS: Final = 10.0
-ONCE: Final = frozenset(
-    (
-        *("host", "authorization", "cookie", "visor-session"),
-        *("content-length", "content-type", "if-match", "if-none-match"),
-    )
-)
+ONCE: Final = frozenset((
+    "host", "authorization", "cookie", "visor-session", "content-length", "content-type", "content-encoding",
+    "if-match", "if-none-match", "idempotency-key", "last-event-id", "origin", "sec-fetch-site",
+    "visor-actor", "visor-lease", "visor-note",
+))  # fmt: skip
 """Headers that may not come twice: which of them counts, two readers would not agree."""
+LARGE: Final = 64 << 10
+"""Bytes of an answer that are worth counting while nobody takes them."""
 ALWAYS: Final = {
     "x-content-type-options": "nosniff",
     "cross-origin-resource-policy": "same-origin",
@@ -53,8 +54,9 @@ LASTING: Final = "private, max-age=300, immutable"
 class Exchange:
     """One request and what was said to it so far."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, budget: Budget) -> None:
         self.scope, self.receive, self._send = scope, receive, send
+        self._budget, self._held = budget, 0
         self.method: str = scope["method"]
         self.headers = _headers(scope["headers"])
         self.route: Route | None = None
@@ -76,17 +78,44 @@ class Exchange:
             **headers,
         }
         rows = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in told.items()]
-        await self._send({"type": "http.response.start", "status": status, "headers": rows})
+        await self._say({"type": "http.response.start", "status": status, "headers": rows})
 
     async def piece(self, data: bytes, *, more: bool) -> None:
         """Send some of the body."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        await self._say({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def _say(self, message: MutableMapping[str, Any]) -> None:
+        """Send some of the answer; ConnectionResetError when nobody listens any more."""
+        try:
+            await self._send(message)
+        except RuntimeError:
+            closing = self.scope.get("extensions", {}).get("visor.closing")
+            if closing is not None and closing():
+                raise ConnectionResetError from None
+            raise
 
     async def whole(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
         """Send an answer in one piece."""
         length = {} if status in (204, 304) else {"content-length": str(len(data))}
+        said = b"" if self.method == "HEAD" or status in (204, 304) else data
+        if len(said) <= LARGE:
+            await self.begin(status, {**length, **headers})
+            await self.piece(said, more=False)
+            return
+        self._hold(len(said))
         await self.begin(status, {**length, **headers})
-        await self.piece(b"" if self.method == "HEAD" or status in (204, 304) else data, more=False)
+        await self.piece(said, more=True)
+        await self.piece(b"", more=False)  # once most of it was taken: until then it counts
+
+    def _hold(self, size: int) -> None:
+        """Count bytes of this request, or of its answer, until it is over; NotServed where there are too many."""
+        self._budget.take(size)
+        self._held += size
+
+    def over(self) -> None:
+        """Nothing of it is held any more."""
+        self._budget.give(self._held)
+        self._held = 0
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -108,6 +137,7 @@ class Exchange:
             piece = message.get("body", b"")
             size += len(piece)
             if size <= most:
+                self._hold(len(piece))
                 pieces.append(piece)
             elif size > MOST_HEARD:
                 raise _too_large(f"over {MOST_HEARD}", most)
@@ -139,6 +169,7 @@ class Gateway:
         self.router, self.upstream, self.once, self.pages = router, upstream, once, pages
         self.hosts, self.now = hosts, now
         self.counts = counts or Counts()
+        self.budget = Budget()
         self._streams: set[Streamed] = set()
         self._closing = False
 
@@ -147,11 +178,21 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self.budget)
+        try:
+            await self._judged(exchange)
+        except ConnectionResetError:
+            return  # nobody listens
+        finally:
+            exchange.over()
+        group = exchange.route.group if exchange.route is not None else ""
+        self.counts.requests[group, exchange.method, exchange.status] += 1
+
+    async def _judged(self, exchange: Exchange) -> None:
         try:
             await self._serve(exchange)
         except ConnectionResetError:
-            return
+            raise
         except NotServed as refused:
             await self._problem(exchange, problems.of_refusal(refused))
         except Misspelt as wrong:
@@ -164,8 +205,6 @@ class Gateway:
         except Exception:
             log.exception("a request failed in an unforeseen way")
             await self._problem(exchange, problems.of_refusal(NotServed("defect")))
-        group = exchange.route.group if exchange.route is not None else ""
-        self.counts.requests[group, exchange.method, exchange.status] += 1
 
     async def _problem(self, exchange: Exchange, problem: dict[str, Any]) -> None:
         self.counts.refused[problem["code"]] += 1
@@ -193,6 +232,7 @@ class Gateway:
         _check_once(exchange.scope["headers"])
         entrance.check_host(exchange.headers.get("host"), self.hosts)
         entrance.check_origin(exchange.method, exchange.headers)
+        entrance.check_form(exchange.headers)
         raw_path: bytes = exchange.scope["raw_path"]
         page = self.pages.get(raw_path.decode("ascii", "replace"))
         if page is not None and exchange.method in ("GET", "HEAD"):
@@ -229,11 +269,12 @@ class Gateway:
                 _tell(exchange, lent)
             if isinstance(reply, Streamed) and exchange.method == "HEAD":
                 await _end(reply)
-                await exchange.whole(200, b"", {"content-type": reply.form})
+                reply = Answer(raw=b"", headers={"content-type": reply.form})
             elif isinstance(reply, Streamed):
                 await self._stream(exchange, reply, lent)
-            else:
-                await _answer(exchange, visit, reply)
+                return
+        # Who reads it slowly is none of the requests that are under way.
+        await _answer(exchange, visit, reply)
 
     async def _handled(self, route: Route, visit: Visit, lent: Lent) -> Answer | Streamed:
         key = visit.headers.get("idempotency-key")
@@ -273,16 +314,10 @@ class Gateway:
             await _end(stream)
 
     async def _pieces(self, exchange: Exchange, stream: Streamed) -> None:
-        try:
-            async for piece in stream.pieces:
-                async with asyncio.timeout(SLOW_SECONDS):
-                    await exchange.piece(piece, more=True)
-                self.counts.events += 1
-            async with asyncio.timeout(SLOW_SECONDS):
-                await exchange.piece(b"", more=False)
-        except TimeoutError:
-            self.counts.cut["slow_reader"] += 1
-            exchange.abort()  # nothing that is said would be read; an id says where to go on
+        async for piece in stream.pieces:
+            await exchange.piece(piece, more=True)
+            self.counts.events += 1
+        await exchange.piece(b"", more=False)
 
     async def end_streams(self) -> None:
         """Take no more requests, and let every stream say that it ends; the process is about to."""

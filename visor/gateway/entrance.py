@@ -20,6 +20,7 @@ LOCAL: Final = "localhost"
 _HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _IPV4: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+PLAIN: Final = "identity"
 SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
@@ -69,6 +70,16 @@ def takes_cookie(method: str, headers: Mapping[str, str]) -> bool:
             "a change by a session must come from a page of this gateway: no header says that it does",
         )
     return own or site is None
+
+
+def check_form(headers: Mapping[str, str]) -> None:
+    """Raise NotServed for a request in a form that there is not: another protocol, a body that is packed or a part."""
+    if "websocket" in headers.get("upgrade", "").lower():
+        raise NotServed("upgrade")
+    if headers.get("content-encoding", PLAIN).strip().lower() != PLAIN:
+        raise NotServed("media_type", "a body is sent as it is, without Content-Encoding")
+    if "content-range" in headers:
+        raise NotServed("media_type", "a body is sent whole, without Content-Range")
 
 
 def registry_path(raw: bytes) -> str:

@@ -17,6 +17,8 @@ from visor.errors import Conflict, OutcomeUnknown, Rejected, Unavailable, VisorE
 MEDIA_TYPE: Final = "application/problem+json"
 PAGES: Final = "/docs/problems/"
 RETRY_SECONDS: Final = 1
+MOST_WORDS: Final = 1200
+"""Characters of a text: what was asked for may stand in it, however long that was. A path has 1024 bytes."""
 ANOTHER: Final = "another token"
 """How what is missing begins where a token that was good is so no more."""
 
@@ -54,6 +56,9 @@ OWN: Final[dict[str, tuple[int, str]]] = {
     "bad_token": (401, "The token proves nothing: it is unknown, has expired, or was taken back."),
     "guard_failed_here": (412, "What `If-Match` or `If-None-Match` asks for does not hold: read again, decide again."),
     "usage": (400, "A parameter, a header or the body is not what is expected; the text says which, and what is."),
+    "ambiguous": (400, "Two readers could take the request for different ones, so it is none: the text says why."),
+    "upgrade": (400, "There is no other protocol behind this one: `/v1/watch` streams events over plain HTTP."),
+    "pipelined": (429, "At most 64 requests are sent ahead on one connection."),
     "no_route": (404, "There is nothing at this URL: see /docs."),
     "method": (405, "The URL does not take this method; `Allow` says which it does."),
     "not_acceptable": (406, "The answer cannot take any of the forms that `Accept` names."),
@@ -139,7 +144,7 @@ def problem(status: int, code: str, text: str, family: str, details: dict[str, A
         "type": PAGES + code,
         "title": code.replace("_", " "),
         "status": status,
-        "detail": text,
+        "detail": text if len(text) <= MOST_WORDS else f"{text[:MOST_WORDS]}...",
         "code": code,
         "family": family,
     }
@@ -152,7 +157,7 @@ def _plain(value: Any) -> Any:
         return base64.b64encode(value).decode()
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+    return value if value is None or isinstance(value, bool | int | float) else str(value)[:MOST_WORDS]
 
 
 def pages() -> dict[str, tuple[int, str, str]]:

@@ -25,6 +25,7 @@ from visor.aio import Client
 from visor.codecs import BYTES
 from visor.gateway import manual
 from visor.gateway.application import Gateway
+from visor.gateway.arrivals import Arrivals
 from visor.gateway.counts import Counts
 from visor.gateway.credential import Credential
 from visor.gateway.once import Once
@@ -152,14 +153,14 @@ def _wait_for_end(serving: Serving) -> None:
 def server(settings: Settings, listening: Listening, ready: Callable[[str], None]) -> Serving:
     """Return the server of a gateway; `ready` is told where it listens."""
     gateway = application(settings, listening.names)
-    protocol: Any = type("Connection", (Receipt,), {"counts": gateway.counts})
+    protocol: Any = type("Connection", (Receipt,), {"counts": gateway.counts, "arrivals": Arrivals()})
     config = uvicorn.Config(
         gateway,
         http=protocol,
         ws="none",
         lifespan="on",
         log_config=None,
-        log_level="error",  # what strangers send is counted, and fills no log
+        log_level="critical",  # what strangers send is counted, and fills no log
         access_log=False,
         server_header=False,
         date_header=True,

@@ -361,4 +361,16 @@ DISCOVERY: Final = (
     ),
 )  # fmt: skip
 
-ROUTES: Final = (*FILES, *READING, *PAST, *WRITING, *WATCHING, *LEASES, *LOCKS, *CLUSTER, *SESSION, *DOMAIN, *DISCOVERY)
+ROUTES: Final = (
+    *FILES,
+    *READING,
+    *PAST,
+    *WRITING,
+    *WATCHING,
+    *LEASES,
+    *LOCKS,
+    *CLUSTER,
+    *SESSION,
+    *DOMAIN,
+    *DISCOVERY,
+)

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final, Protocol, TypeAlias
 
 from visor.aio import Client
-from visor.errors import Denied, Unsupported, VisorError
+from visor.errors import Denied, Unsupported
 from visor.gateway.credential import Credential
 from visor.gateway.problems import NotServed, proves_nothing
 
 MOST: Final = 256
 IDLE_SECONDS: Final = 60.0
 CONNECTING: Final = 32
+UNPROVEN: Final = 64
+"""Connections of callers whose token nobody has looked at yet: made-up ones take no place from those that are good."""
+ACTORS: Final = 32
+"""Connections of one token, each for another name that its callers say of themselves (`Visor-Actor`)."""
 MOST_REQUESTS: Final = 128
 CONNECT_SECONDS: Final = 5.0
 ANONYMOUS: Final = "anonymous"
@@ -62,6 +66,7 @@ class Upstream:
         self._clock = clock
         self._lent: OrderedDict[Key, Lent] = OrderedDict()
         self._connecting = asyncio.Semaphore(CONNECTING)
+        self._unproven = 0
         self._ending: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -91,19 +96,32 @@ class Upstream:
             lent.since = self._clock()
 
     def _add(self, key: Key, credential: Credential) -> Lent:
-        if len(self._lent) >= MOST:
-            idle = next((key for key, one in self._lent.items() if not one.users), None)
-            if idle is None:
-                raise NotServed(
-                    "crowded", f"{MOST} callers are served at once: try again, or another gateway"
-                )
-            self._drop(idle, self._lent[idle])
+        if self._unproven >= UNPROVEN:
+            raise NotServed("crowded", f"{UNPROVEN} new callers are being looked at: try again")
+        own = [each for each in self._lent if each[0] == key[0]]
+        if len(own) >= ACTORS:
+            self._make_room(
+                own, NotServed("too_many", f"a caller has at most {ACTORS} names (Visor-Actor) at once")
+            )
+        elif len(self._lent) >= MOST:
+            self._make_room(
+                self._lent,
+                NotServed("crowded", f"{MOST} callers are served at once: try again, or another gateway"),
+            )
         try:
             client = self._dial(credential, member=key[2])
         except ValueError as error:
             raise NotServed("in_clear", str(error)) from None
         lent = self._lent[key] = Lent(client, credential, self._clock())
+        self._unproven += 1
         return lent
+
+    def _make_room(self, among: Iterable[Key], otherwise: NotServed) -> None:
+        """End the one of these that was not used for longest."""
+        idle = next((key for key in among if not self._lent[key].users), None)
+        if idle is None:
+            raise otherwise
+        self._drop(idle, self._lent[idle])
 
     async def _connected(self, key: Key, lent: Lent) -> None:
         """Wait until it is connected; whoever comes meanwhile waits for the same attempt."""
@@ -112,15 +130,18 @@ class Upstream:
             lent.ready.add_done_callback(_looked_at)
         try:
             await asyncio.shield(lent.ready)
-        except (VisorError, NotServed):
+        except Exception:
             self._drop(key, lent)
             raise
 
     async def _connect(self, lent: Lent) -> None:
-        async with self._connecting:
-            await lent.client.connect(timeout=CONNECT_SECONDS)
-            if lent.credential.token is None:
-                await self._must_be_nobody(lent.client)
+        try:
+            async with self._connecting:
+                await lent.client.connect(timeout=CONNECT_SECONDS)
+                if lent.credential.token is None:
+                    await self._must_be_nobody(lent.client)
+        finally:
+            self._unproven -= 1
 
     async def _must_be_nobody(self, client: Client[bytes]) -> None:
         try:

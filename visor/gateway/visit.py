@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from visor._core.dataclass import dataclass
 from visor.aio import Client
 from visor.errors import DeadlineExceeded, FutureRev
-from visor.gateway import accept
+from visor.gateway import accept, bodies
 from visor.gateway.credential import Credential
 from visor.gateway.params import At
 from visor.gateway.problems import NotServed
@@ -82,13 +81,7 @@ class Visit:
             raise NotServed(
                 "media_type", f"the body must be {accept.JSON}, not {kind[:60] or 'of no type'!r}"
             )
-        try:
-            found = json.loads(self.body, parse_constant=_constant)
-        except (ValueError, RecursionError) as error:
-            raise NotServed("usage", f"the body is not JSON: {error}") from None
-        if not isinstance(found, dict):
-            raise NotServed("usage", "the body must be an object")
-        return found
+        return bodies.read(self.body)
 
     async def at(self, client: Client[bytes], name: str = "at") -> int | None:
         """Return the rev of the state to read, None for the latest, once `min_rev` is there."""
@@ -100,7 +93,7 @@ class Visit:
             return None
         if asked.time is not None:
             return await client.rev_at(asked.time, timeout=CALL_SECONDS)
-        await _there(client, asked.rev or 0)
+        await there(client, asked.rev or 0)
         return asked.rev
 
     @property
@@ -115,7 +108,7 @@ class Visit:
         return isinstance(asked, At) and asked.rev is not None
 
 
-async def _there(client: Client[bytes], rev: int) -> None:
+async def there(client: Client[bytes], rev: int) -> None:
     """Raise FutureRev for a rev that is not there yet: the registry would wait for it, and so would a connection."""
     if rev > client.channel.driver.rev:
         latest = await client.rev(timeout=CALL_SECONDS)
@@ -125,7 +118,7 @@ async def _there(client: Client[bytes], rev: int) -> None:
 
 async def _reached(client: Client[bytes], rev: int, *, stale: bool) -> None:
     """Wait until a rev is there: who has just written by another gateway reads what it wrote. FutureRev for none."""
-    await _there(client, rev)
+    await there(client, rev)
     if not stale:
         return  # what is read is not older than what was just told
     deadline = client.channel.driver.deadline(CALL_SECONDS)
@@ -133,10 +126,6 @@ async def _reached(client: Client[bytes], rev: int, *, stale: bool) -> None:
         if not deadline.left():
             raise DeadlineExceeded(f"rev {rev} is not at this node: it has {latest}", seconds=CALL_SECONDS)
         await asyncio.sleep(POLL_SECONDS)
-
-
-def _constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
 
 
 Handler = Callable[[Visit, Client[bytes]], Awaitable[Answer | Streamed]]

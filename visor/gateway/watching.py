@@ -24,7 +24,7 @@ from visor.gateway.documents import Document, commit_of, file_of
 from visor.gateway.params import At
 from visor.gateway.problems import NotServed, of_error
 from visor.gateway.reading import selector_of
-from visor.gateway.visit import CALL_SECONDS, Answer, Streamed, Visit
+from visor.gateway.visit import CALL_SECONDS, Answer, Streamed, Visit, there
 from visor.protocol import verbs
 from visor.protocol.limits import SELECTORS
 from visor.select import Selector
@@ -34,6 +34,8 @@ PROGRESS_SECONDS: Final = 4.0
 STATE_ROWS: Final = 500
 MOST_WAIT: Final = 60.0
 NAMED: Final = 32
+MOST_NAME: Final = 100
+"""Characters: it stands at each change of what it names."""
 WINDOW: Final = 64 << 10
 """Bytes that may wait here for one reader; what is beyond waits at the registry, for nothing."""
 
@@ -81,6 +83,8 @@ async def watch_named(visit: Visit, client: Client[bytes]) -> Answer | Streamed:
     whose: dict[str, tuple[paths.Glob, ...]] = {}
     globs: list[str] = []
     for name in said:
+        if len(name) > MOST_NAME:
+            raise NotServed("usage", f"a name has at most {MOST_NAME} characters, not {len(name)}")
         glob = text(said, name, "the body")
         try:
             parts = paths.expand(glob)
@@ -242,6 +246,7 @@ class _Commits(Flow):
 async def _poll(visit: Visit, client: Client[bytes], what: str | Selector) -> Answer:
     """Answer the first commit after a rev, or after a while none: for shells, which have no streams."""
     after, wait = visit["after"], visit["wait"]
+    await there(client, after)
     told: list[Document] = []
     options = {"previous": visit["previous"], "keys": not visit["values"]}
     async with client.watch(what, after + 1, **options, timeout=CALL_SECONDS) as opened:
