@@ -168,6 +168,8 @@ def plainly(http: Caller, client: visor.Client[bytes]) -> dict[str, Asked]:
     client.set("/e/gone", b"")
     client.set("/w/file", b"value", note="first")
     client.set("/w/binary", b"\xff\x00")
+    client.auth.set_user("tester", ["root"])
+    token = client.auth.add_token("tester")
     instance = http.get("/v1/instances").json()["instances"][0]["id"]
     rev = client.rev()
     group = {"revision": "v1", "proc": "worker"}
@@ -215,6 +217,10 @@ def plainly(http: Caller, client: visor.Client[bytes]) -> dict[str, Asked]:
         "domain_services": ("GET", "/v1/services", {}),
         "domain_service": ("GET", "/v1/services/search", {}),
         "domain_runners": ("GET", "/v1/runners", {}),
+        "cluster_live_live": ("GET", "/v1/cluster/live?largest=3", {}),
+        "signing_in_sign_in": ("POST", "/v1/session", {"json": {"token": token}}),
+        "signing_in_show": ("GET", "/v1/session", {}),
+        "signing_in_out": ("DELETE", "/v1/session", {}),
         "fleet_fleet": ("GET", "/v1/fleet", {}),
         "fleet_happenings": ("GET", "/v1/happenings", {}),
         "domain_events": ("GET", "/v1/events?from=1", {}),

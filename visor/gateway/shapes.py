@@ -110,6 +110,7 @@ _DRY: Final = {
     "changes": array(known("Difference")),
     "left_out": INTEGER,
 }
+_IDENTITY: Final = {"user": TEXT, "expires": or_null(TIME), "roles": array(TEXT), "grants": array(TEXT)}
 _QUEUE: Final = array(known("Contender"))
 
 ANSWERS: Final[dict[str, Schema]] = {
@@ -150,8 +151,14 @@ ANSWERS: Final[dict[str, Schema]] = {
     "cluster_members": thing(**_CLUSTER),
     "cluster_health": thing(**_CLUSTER, healthy=BOOLEAN, problems=array(TEXT)),
     "cluster_rev": thing(rev=INTEGER, floor=INTEGER, time=TIME),
-    "cluster_whoami": thing(user=TEXT, expires=or_null(TIME), roles=array(TEXT), grants=array(TEXT)),
-    "cluster_can": thing(allowed=BOOLEAN, roles=array(TEXT), missing=or_null(TEXT)),
+    "cluster_whoami": thing(**_IDENTITY),
+    "cluster_can": either(
+        thing(allowed=BOOLEAN, roles=array(TEXT), missing=or_null(TEXT)),
+        thing(may=ANYTHING, missing=ANYTHING),
+    ),
+    "cluster_live_live": thing(time=TIME, problems=array(ANYTHING), members=array(ANYTHING)),
+    "signing_in_sign_in": thing(**_IDENTITY, by=TEXT, key=TEXT, seconds=INTEGER),
+    "signing_in_show": thing(**_IDENTITY, by=TEXT),
     "fleet_fleet": thing(
         rev=INTEGER,
         time=or_null(TIME),
