@@ -9,7 +9,7 @@ from typing import Any, Final
 from visor._version import __version__
 from visor.gateway import accept, problems, shapes
 from visor.gateway.params import TEXT, Param
-from visor.gateway.router import PATH, Route
+from visor.gateway.router import OUT, PATH, Route
 
 TITLE: Final = "Visor"
 ABOUT: Final = (
@@ -103,6 +103,9 @@ def _operation(route: Route) -> dict[str, Any]:
         found["responses"]["304"] = {"description": "Nothing has changed."}
     if route.method == "HEAD":
         found["responses"]["2XX"].pop("content")
+    if route.signs == OUT:
+        found["responses"]["204"] = {"description": "Done, and nothing to say."}
+        del found["responses"]["2XX"]
     if route.body is not None:
         media = accept.RAW if route.raw else accept.JSON
         found["requestBody"] = {"required": not route.raw, "content": {media: {"schema": route.body}}}
