@@ -148,7 +148,7 @@ class ModelClient:
 def gateway(model: Callable[[], Model]) -> Gateway:
     """Return a gateway before whatever registry there is just now."""
 
-    def dial(credential: Any, session: bytes | None = None) -> Any:
+    def dial(credential: Any, session: bytes | None = None, member: Any = None) -> Any:
         return ModelClient(model())
 
     return Gateway(Router(ROUTES), Upstream(dial, lambda: 0.0), Once(dial), pages={})
