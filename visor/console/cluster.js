@@ -53,11 +53,11 @@ const words = (text) => text.split(/(`[^`]+`|\[[^\]]+\]\(#[a-z-]+\))/).map((part
   return place ? html`<${Out} href=${RUNBOOK + place}>${shown}</${Out}>` : part;
 });
 const MARKS = { good: "●", warn: "▲", bad: "✕" };
-const Mark = ({ kind }) => html`<span class=${"mark " + kind} aria-hidden="true">${MARKS[kind]}</span>`;
+const Mark = ({ kind }) => html`<span class=${"mark is-" + kind} aria-hidden="true">${MARKS[kind]}</span>`;
 
 function Verdict({ told, time, problem, verdict: { kind, title, text } }) {
   return html`
-    <div class=${"verdict " + kind}>
+    <div class=${"verdict is-" + kind}>
       <${Mark} kind=${kind} />
       <div role="status"><h2>${title}</h2><p>${text}</p></div>
       ${told && html`<dl class="facts small">
@@ -73,7 +73,7 @@ function Problems({ problems, kind }) {
   if (!problems.length) return null;
   return html`
     <section aria-label="What to do"><ul class="problems">${see.together(problems).map(([{ page, means, do: what }, texts]) => html`
-      <li key=${page ?? texts[0]} class=${kind}>
+      <li key=${page ?? texts[0]} class=${"is-" + kind}>
         ${texts.map((text) => html`<p class="said">${text}</p>`)}
         ${what && html`<dl>
           <dt>It means</dt><dd>${words(means)}</dd>
@@ -102,22 +102,22 @@ function Bar({ disk }) {
   const used = disk.total - disk.free;
   const part = Math.round((100 * used) / disk.total);
   return html`
-    <span class=${"bar" + (disk.free < disk.alarm ? " bad" : "")} role="img" aria-label=${`${part} % of the disk is used`}>
+    <span class=${"gauge" + (disk.free < disk.alarm ? " is-bad" : "")} role="img" aria-label=${`${part} % of the disk is used`}>
       <span style=${{ width: part + "%" }}></span></span>
     <small>${see.bytes(disk.free)} free of ${see.bytes(disk.total)}</small>`;
 }
 
-const Fact = ({ name, wide, children }) => html`<div class=${wide ? "wide" : ""}><dt>${name}</dt><dd>${children}</dd></div>`;
+const Fact = ({ name, wide, children }) => html`<div class=${wide ? "whole" : ""}><dt>${name}</dt><dd>${children}</dd></div>`;
 
 function Figures({ member, leader }) {
   const { checkpoint, disk, install, state_bytes: state } = member;
   const version = (member.server ?? "").split("/")[1] ?? "—";
   const old = leader?.server && member.server !== leader.server;
   return html`
-    <${Fact} name="Version">${version}${old && html` <small class="warn">differs</small>`}</${Fact}>
+    <${Fact} name="Version">${version}${old && html` <small class="is-warn">differs</small>`}</${Fact}>
     <${Fact} name="Log">${see.bytes(member.log_bytes)} <small>${see.count(member.log_entries)} entries</small></${Fact}>
     <${Fact} name="Checkpoint">${checkpoint.running ? "being made" : checkpoint.index ? html`entry ${see.count(checkpoint.index)}` : "none yet"}
-      ${checkpoint.failure && html` <small class="bad">failed</small>`}</${Fact}>
+      ${checkpoint.failure && html` <small class="is-bad">failed</small>`}</${Fact}>
     <${Fact} name="Memory">${see.bytes(member.memory)} <small>state ${see.bytes(state[0])}</small></${Fact}>
     ${install && html`<${Fact} name="Receives" wide>a checkpoint from ${install.from}: ${see.bytes(install.bytes)} of ${see.bytes(install.of)}</${Fact}>`}
     ${disk && html`<${Fact} name="Disk" wide><${Bar} disk=${disk} /></${Fact}>`}`;
@@ -130,11 +130,11 @@ function Member({ member, leader }) {
   const [from, to] = see.span(samples);
   const lag = member.behind === null ? "—" : member.behind === 0 ? "nothing" : `${see.count(member.behind)} ${member.behind === 1 ? "entry" : "entries"}`;
   return html`
-    <li class=${"member " + state.kind}>
+    <li class=${"member is-" + state.kind}>
       <h3><span class="node">${member.name}</span>
-        ${member.leader ? html`<span class="badge lead">leader</span>` : html`<span class="badge">${member.role}</span>`}
+        ${member.leader ? html`<span class="badge leads">leader</span>` : html`<span class="badge">${member.role}</span>`}
         <span class="how"><${Mark} kind=${state.kind} /> <span>${state.word}</span></span></h3>
-      <p class="where"><code>${member.client || "no address for clients"}</code></p>
+      <p class="address"><code>${member.client || "no address for clients"}</code></p>
       ${!member.answers && html`<p class="why">${member.heard ? "The leader hears it; from here it cannot be asked. " : ""}${member.problem}</p>`}
       <dl class="facts">
         <${Fact} name="Behind">${member.leader && member.answers ? "nothing: it leads" : lag}${seconds > 0 && html` <small>${see.milliseconds(seconds * 1000)}</small>`}</${Fact}>
@@ -150,7 +150,7 @@ const STATES = { live: "live", behind: "catching up", lagging: "does not read", 
 const TABLES = {
   watches: ["Watches", "Nobody watches anything.", (rows) => rows.sort((a, b) => b.behind - a.behind), [
     ["Who", user], ["From", (row) => html`<code>${row.peer}</code>`], ["Watches", (row) => html`<code>${row.what}</code>`],
-    ["At", (row) => row.member], ["", (row) => STATES[row.state] ?? row.state], ["Behind", (row) => (row.behind ? `${see.count(row.behind)} revs` : "nothing"), true],
+    ["At", (row) => row.member], ["State", (row) => STATES[row.state] ?? row.state], ["Behind", (row) => (row.behind ? `${see.count(row.behind)} ${row.behind === 1 ? "rev" : "revs"}` : "nothing"), true],
   ]],
   connections: ["Connections", "Nobody is connected.", (rows) => rows.sort((a, b) => b.unsent - a.unsent || b.watches - a.watches), [
     ["Who", user], ["From", (row) => html`<code>${row.peer}</code>`], ["At", (row) => row.member], ["Watches", (row) => see.count(row.watches), true],
@@ -200,7 +200,7 @@ function Users({ told, chosen }) {
           onClick=${() => choose(name)}><b>${see.count(total(told, name))}</b> ${TABLES[name][0]}</button>`)}</div>
       <div class="users" role="tabpanel" id="users" aria-labelledby=${`tab-${chosen}`} tabindex="0">
         ${rows.length === 0 ? html`<p class="hint">${empty}</p>` : html`
-          <table><thead><tr>${columns.map(([name, , number]) => html`<th scope="col" class=${number ? "number" : ""}>${name || html`<span class="unseen">State</span>`}</th>`)}</tr></thead>
+          <table><thead><tr>${columns.map(([name, , number]) => html`<th scope="col" class=${number ? "number" : ""}>${name}</th>`)}</tr></thead>
           <tbody>${rows.map((row, place) => html`<tr key=${place}>${columns.map(([name, cell, number]) => html`
             <td class=${number ? "number" : ""} data-label=${name}>${cell(row)}</td>`)}</tr>`)}</tbody></table>`}
         ${rows.length > 0 && rows.length < all && chosen !== "sessions" && html`<p class="hint">${rows.length} of ${see.count(all)}: those with most come first.</p>`}

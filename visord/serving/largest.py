@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Final, Protocol, TypeVar
 
 from visord.state.auth.principal import ANONYMOUS, USER, owner_of
+from visord.state.selector import raw_of
 from visord.state.sessions import Sessions
 from visord.state.store import Store
 from visord.watch.hub import Hub
@@ -51,39 +52,41 @@ def tables(
     return {
         "connections": _connections(connections, hub, now, most),
         "watches": _watches(hub, most),
-        "sessions": _top(most, sessions.by_size(), _of_session, lambda row: row["sessions"]),
-        "leases": _top(most, store.leases.by_id.values(), _of_lease, lambda row: row["files"]),
+        "sessions": [_of_session(*one) for one in _top(most, sessions.by_size(), lambda one: one[1])],
+        "leases": [
+            _of_lease(one) for one in _top(most, store.leases.by_id.values(), lambda one: len(one.files))
+        ],
     }
 
 
-def _top(
-    most: int, found: Iterable[T], row: Callable[[T], dict[str, Any]], size: Callable[[dict[str, Any]], Any]
-) -> list[dict[str, Any]]:
-    return nlargest(most, map(row, islice(found, LOOKED)), key=size)
+def _top(most: int, found: Iterable[T], size: Callable[[T], Any]) -> list[T]:
+    return nlargest(most, islice(found, LOOKED), key=size)
 
 
 def _connections(found: Iterable[Plugged], hub: Hub, now: float, most: int) -> list[dict[str, Any]]:
-    def row(one: Plugged) -> dict[str, Any]:
-        said = one.conversation
-        since = said.idle_since
-        return {
-            **_who(said),
-            "watches": hub.watched_by(said),
-            "writes": said.in_flight,
-            "unsent": one.unsent(),
-            "idle": None if since is None else max(0, round(now - since)),
-        }
+    def size(one: Plugged) -> tuple[int, int, int]:
+        return one.unsent(), one.conversation.in_flight, hub.watched_by(one.conversation)
 
-    return _top(most, found, row, lambda row: (row["unsent"], row["writes"], row["watches"]))
+    def row(one: Plugged) -> dict[str, Any]:
+        unsent, writes, watches = size(one)
+        since = one.conversation.idle_since
+        idle = None if since is None else max(0, round(now - since))
+        return {
+            **_who(one.conversation), "watches": watches, "writes": writes, "unsent": unsent, "idle": idle
+        }  # fmt: skip
+
+    return [row(one) for one in _top(most, found, size)]
 
 
 def _watches(hub: Hub, most: int) -> list[dict[str, Any]]:
     rev = hub.store.rev
-    rows = [
-        {**_who(sink), "what": what, "state": state, "told": told, "behind": _behind(rev, told)}
-        for sink, what, state, told in islice(hub.seen(), LOOKED)
-    ]
-    return nlargest(most, rows, key=lambda row: row["behind"])
+    return [
+        {
+            **_who(one.sink), "what": raw_of(one.key[0]), "state": one.state, "told": told,
+            "behind": _behind(rev, told),
+        }
+        for one, told in _top(most, hub.seen(), lambda seen: _behind(rev, seen[1]))
+    ]  # fmt: skip
 
 
 def _behind(rev: int, told: int | None) -> int:
@@ -97,8 +100,7 @@ def _who(said: Any) -> dict[str, Any]:
     return {"peer": said.peer, "user": user, "actor": said.actor}
 
 
-def _of_session(told: tuple[str, int, int]) -> dict[str, Any]:
-    owner, count, held = told
+def _of_session(owner: str, count: int, held: int) -> dict[str, Any]:
     return {"owner": owner.removeprefix(USER), "sessions": count, "bytes": held}
 
 

@@ -261,12 +261,12 @@ class Hub:
         reader = self._readers.get(sink)
         return 0 if reader is None else len(reader.subscriptions)
 
-    def seen(self) -> Iterator[tuple[Sink, list[Any], str, int | None]]:
-        """Yield who watches what, in which state, and up to which rev it was told all: those that lag first."""
+    def seen(self) -> Iterator[tuple[Subscription, int | None]]:
+        """Yield each watch, and the rev up to which it was told all: those that lag first."""
         others = (one for reader in self._readers.values() for one in reader.subscriptions.values())
         for one in chain(self._lagging, (one for one in others if one.state is not LAGGING)):
             if one.sink is not NOBODY:
-                yield one.sink, raw_of(one.key[0]), one.state, self._delivered(one)
+                yield one, self._delivered(one)
 
     def unsubscribe(self, sink: Sink, watch: int) -> int | None:
         """End a watch at its reader's wish: nothing more is sent. Return the rev that it was delivered up to.
