@@ -132,3 +132,32 @@ def test_nothing_of_it_is_wider_than_a_phone(opened: Callable[..., Any]) -> None
     page.get_by_role("row").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.evaluate("document.querySelector('.cluster').scrollWidth") <= 360
+
+
+SEE = """async () => {
+  const see = await import("/console/samples.js");
+  const sample = (seconds, rev, members) => ({ time: 1000 * seconds, rev, members, read: 1, p50: null, p99: null });
+  const samples = [
+    sample(0, 10, { n1: { reads: 100 }, n2: { reads: 50 } }),
+    sample(2, 14, { n1: { reads: 120 }, n2: { reads: 5 } }),  // n2 began anew
+    sample(4, 14, { n1: { reads: 120 } }),                    // and does not answer now
+    sample(20, 99, { n1: { reads: 900 } }),                   // nobody looked meanwhile
+  ];
+  const member = (name, answers, role = "voter") => ({ id: name, name, role, answers, heard: false, alarms: [] });
+  const told = (members, leader) => ({ members, leader, needed: 2, problems: [], term: 3 });
+  const three = (...up) => ["n1", "n2", "n3"].map((name) => member(name, up.includes(name)));
+  const titles = [told(three("n1", "n2", "n3"), "n1"), told(three("n1", "n2"), "n1"), told(three("n1"), null)].map(
+    (each) => [see.verdict(each).kind, see.verdict(each).title]);
+  const { writes, reads } = see.series(samples);
+  const kept = see.keep(samples, sample(400, 1, {})).length;
+  return { writes, reads, titles, bytes: [0, 999, 1500, 25e9].map(see.bytes), kept };
+}"""
+
+
+def test_rates_and_words_are_what_was_counted(opened: Callable[..., Any]) -> None:
+    told = opened("#/tree").evaluate(SEE)
+    assert told["writes"] == [[2000, 2], [4000, 0]]
+    assert told["reads"] == [[2000, 10], [4000, 0]]
+    assert told["titles"] == [["good", "All is well"], ["warn", "n3 is down"], ["bad", "There is no leader"]]
+    assert told["bytes"] == ["0 B", "999 B", "1.5 kB", "25 GB"]
+    assert told["kept"] == 1
