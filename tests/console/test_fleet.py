@@ -164,6 +164,26 @@ def test_however_fast_it_changes_one_reading_is_under_way(page: Any, fleet: Regi
     assert whole == done + 1
 
 
+def test_what_came_while_the_gateway_was_away_is_there_when_it_is_back(
+    browser: Any, registry: Server, fleet: Registry
+) -> None:
+    one = running_one(fleet, "h7")
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE * 1000)
+    page = context.new_page()
+    with gateway(registry.address) as first:
+        port = first.place[1]
+        page.goto(f"{first.url}/#/fleet/hosts/h7")
+        cell(page, one).wait_for()
+    page.get_by_text("reconnecting in").wait_for()
+    one.failed(reason="nobody looked")
+    with gateway(registry.address, port=port):
+        page.get_by_role("button", name="try now").click()
+        cell(page, one).get_by_text("✕").wait_for()
+        page.locator(".happened li").first.get_by_text("nobody looked").wait_for()
+    context.close()
+
+
 def test_keys_alone_do(page: Any, fleet: Registry) -> None:
     page.keyboard.press("g")
     page.keyboard.press("t")
