@@ -58,7 +58,7 @@ export function Instance({ id, route, rev, version, now }) {
   const { told, steps: past, problem } = useInstance(id, route.at, rev, version);
   return html`
     <article class="instance" aria-label=${"Instance " + id}>
-      <header class="bar"><h3>Instance ${id}</h3>
+      <header class="titled"><h3>Instance ${id}</h3>
         <button class="link" onClick=${() => go({ pick: null })} aria-label="Close" title="Close (Esc)">✕</button></header>
       ${problem && html`<p class="hint">${problem.told?.status === 404 || problem.told?.status === 409 ? "It is not there at this rev: not registered yet, or no more." : problem.message}</p>`}
       ${told && html`
