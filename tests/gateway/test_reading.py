@@ -53,6 +53,27 @@ def test_a_directory_page_by_page_is_that_of_one_rev(http: Caller, client: visor
     client.delete("/many/10-more")
 
 
+def test_a_directory_is_read_from_any_place_of_it(http: Caller, client: visor.Client[bytes]) -> None:
+    client.set("/places/zz", b"")
+    for number in range(9):
+        client.set(f"/places/{number}", b"")
+    before = client.rev()
+    client.delete("/places/0")
+    told = http.get("/v1/tree/places?skip=3&limit=2").json()
+    assert ([item["name"] for item in told["items"]], told["place"], told["total"]) == (["4", "5"], 3, 9)
+    told = http.get(f"/v1/tree/places?skip=3&limit=2&at={before}").json()
+    assert ([item["name"] for item in told["items"]], told["place"], told["total"]) == (["3", "4"], 3, 10)
+    told = http.get("/v1/tree/places?begin=5x&limit=2").json()
+    assert ([item["name"] for item in told["items"]], told["place"]) == (["6", "7"], 5)
+    rest = http.get(f"/v1/tree/places?cursor={told['next']}").json()
+    assert [item["name"] for item in rest["items"]] == ["8", "zz"]
+    assert http.get("/v1/tree/places?skip=99").json()["items"] == []
+    assert http.problem("GET", "/v1/tree/places?begin=a/b") == (400, "usage")
+    assert http.problem("GET", "/v1/tree/places?begin=a&skip=1") == (400, "usage")
+    client.delete("/places", recursive=True)
+    assert http.get("/v1/tree/?skip=0").json()["total"] > 0
+
+
 def test_entries_say_what_they_are(http: Caller) -> None:
     found = {item["name"]: item for item in items(http, "/v1/tree/many", values=1)}
     assert found["dir"]["kind"] == "directory"

@@ -246,3 +246,36 @@ def test_leases_come_in_pages_by_id():
     rows, _, turns = paged(lambda c: driven.ask(19, c, 7))
     assert [row[0] for row in rows] == with_gaps
     assert turns == 3
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), STEPS, st.sampled_from(["/", "/a"]), st.integers(1, 12))
+def test_a_list_begins_at_any_place_of_any_rev(data, steps, path, units):
+    driven = built(steps)
+    at = data.draw(st.integers(0, driven.store.rev))
+    whole = driven.ask(12, path, at)
+    if isinstance(whole, Refusal):
+        return
+    names = [row[0] for row in whole[1]]
+    seek = data.draw(st.one_of(st.integers(0, 5), st.sampled_from(NAMES)))
+    place = min(seek, len(names)) if isinstance(seek, int) else sum(name < seek for name in names)
+    with Budget(units, 1000):
+        rows, cursor, passed = [], None, 0
+        while True:
+            left = seek if isinstance(seek, str) else max(0, seek - passed)
+            _, page_rows, cursor, more, total = driven.ask(12, path, at, 0, cursor, 0, {"seek": left})
+            passed, rows = passed + more, rows + page_rows
+            assert total == len(names)
+            if cursor is None or rows:
+                break
+    assert passed == place
+    assert [row[0] for row in rows] == names[place : place + len(rows)]
+    assert rows or place == len(names)
+
+
+def test_a_place_that_is_none_is_refused():
+    driven = built([("set", "/a/b")])
+    for seek in (-1, "", "a/b", 1.5, None, True):
+        refusal = driven.ask(12, "/a", None, 0, None, 0, {"seek": seek})
+        assert isinstance(refusal, Refusal), seek
+        assert refusal.code == "bad_request"

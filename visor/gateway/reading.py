@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from visor import paths
 from visor.aio import Client
@@ -16,6 +16,8 @@ from visor.select import Selector, any_of
 from visor.values import NODES, Node
 
 EVERYTHING = "/**"
+SOUGHT: Final = 50
+"""Pages in which entries are passed by, each of five thousand; then the answer begins where that ended, and says so."""
 
 
 def selector_of(visit: Visit) -> str | Selector:
@@ -30,21 +32,62 @@ def selector_of(visit: Visit) -> str | Selector:
 
 
 async def tree(visit: Visit, client: Client[bytes]) -> Answer | Streamed:
-    """GET: the direct entries of a directory, in order."""
+    """GET: the direct entries of a directory, in order; those from a place on, for who shows only some of many."""
     directory = visit.path
-    options = {"values": True} if visit["values"] else {}
+    options: dict[str, Any] = {"values": True} if visit["values"] else {}
+    seek: int | str | None = _seek(visit)
+    places: Document = {}
 
-    async def fetch(rev: int | None, mark: Any, limit: int) -> Page:
+    async def read(rev: int | None, mark: Any, limit: int, options: dict[str, Any]) -> list[Any]:
         message = [verbs.LIST, 0, client.channel.path(directory), rev, int(visit.stale), mark, limit, options]
         try:
-            read, rows, following = await client.channel.call(message, False, CALL_SECONDS)
+            found: list[Any] = await client.channel.call(message, False, CALL_SECONDS)
         except NotFound:
             if directory != paths.ROOT:
                 raise
-            read, rows, following = rev or await client.rev(timeout=CALL_SECONDS), [], None
-        return read, [_entry(directory, row) for row in rows], following
+            found = [rev or await client.rev(timeout=CALL_SECONDS), [], None, 0, 0]
+        return found
 
-    return await paged(visit, client, fetch, path=directory)
+    async def fetch(rev: int | None, mark: Any, limit: int) -> Page:
+        if seek is None or mark is not None:
+            at, rows, following = (await read(rev, mark, limit, options))[:3]
+        else:
+            at, rows, following, place, total = await _sought(read, rev, limit, options, seek)
+            places.update(place=place, total=total)
+        return at, [_entry(directory, row) for row in rows], following
+
+    answer = await paged(visit, client, fetch, path=directory)
+    if isinstance(answer, Answer):
+        answer.document.update(places)
+    return answer
+
+
+def _seek(visit: Visit) -> int | str | None:
+    skip: int | None = visit["skip"]
+    begin: str | None = visit["begin"]
+    if skip is not None and begin is not None:
+        raise NotServed(
+            "usage", "skip says how many entries to pass by, begin at which: one of them", field="skip"
+        )
+    if begin is not None and (not begin or "/" in begin):
+        raise NotServed(
+            "usage", f"begin={begin[:60]!r}: a name, or the beginning of one, is expected", field="begin"
+        )
+    return skip if begin is None else begin
+
+
+async def _sought(
+    read: Any, rev: int | None, limit: int, options: dict[str, Any], seek: int | str
+) -> list[Any]:
+    """Return `[rev, rows, mark, place, total]` of the page that `seek` means; passing by in the past may take some."""
+    mark, passed = None, 0
+    for _ in range(SOUGHT):
+        left = seek if isinstance(seek, str) else max(0, seek - passed)
+        rev, rows, mark, more, total = await read(rev, mark, limit, {**options, "seek": left})
+        passed += more
+        if rows or mark is None:
+            break
+    return [rev, rows, mark, passed, total]
 
 
 def _entry(directory: str, row: list[Any]) -> Document:

@@ -86,10 +86,15 @@ _ROWS: Final = (_limit(1000, 500), _CURSOR)
 _STATE: Final = (_AT, _STALE, _MIN)
 _LINES: Final = (accept.LINES,)
 
+_SKIP: Final = Param("skip", whole(), "Pass so many entries by: `place` and `total` say where this page is.")
+_BEGIN: Final = Param(
+    "begin", TEXT, "Begin with the first entry that does not come before this name; `place`, `total`."
+)
+
 READING: Final = (
     Route(
         "GET", "/v1/tree/{path}", reading.tree, "List a directory.",
-        (*_STATE, _VALUES, *_ROWS), forms=_LINES, group="tree",
+        (*_STATE, _VALUES, _SKIP, _BEGIN, *_ROWS), forms=_LINES, group="tree",
     ),
     Route(
         "GET", "/v1/scan", reading.scan, "Read the files that match, in path order.",

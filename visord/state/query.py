@@ -70,7 +70,17 @@ def _list(store: Store, path: Any, at: Any, mode: Any, cursor: Any, limit: Any, 
     if isinstance(rev, Refusal):
         return rev
     wrong = fields.path("path", path, store.limits) or _paging(cursor, limit) or _flags(options, "values")
-    return wrong or children(store, path, rev, cursor, limit, values=_on(options, "values"))
+    if wrong is None and "seek" in options:
+        wrong = _seek(options["seek"])
+    if wrong is not None:
+        return wrong
+    return children(store, path, rev, cursor, limit, values=_on(options, "values"), seek=options.get("seek"))
+
+
+def _seek(seek: Any) -> Refusal | None:
+    if (type(seek) is int and seek >= 0) or (type(seek) is str and seek and "/" not in seek):
+        return None
+    return bad_request("options.seek", "how many entries to pass by, or a name to begin at", seek)
 
 
 def _scan(store: Store, selector: Any, at: Any, mode: Any, cursor: Any, limit: Any, options: Any) -> Any:

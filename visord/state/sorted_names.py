@@ -77,6 +77,18 @@ class SortedNames:
             return ordered.irange(maximum=start, inclusive=(True, inclusive), reverse=True)
         return ordered.irange(minimum=start, inclusive=(inclusive, True))
 
+    def place(self, path: str, *, behind: bool = False) -> int:
+        """Return how many come before `path`; with `behind` it counts itself."""
+        ordered = self.sort()
+        if isinstance(ordered, list):
+            return bisect_right(ordered, path) if behind else bisect_left(ordered, path)
+        return int(ordered.bisect_right(path) if behind else ordered.bisect_left(path))
+
+    def walk_from(self, place: int) -> Iterator[str]:
+        """Yield those behind the first `place` of them, ascending."""
+        ordered = self.sort()
+        return iter(ordered[place:]) if isinstance(ordered, list) else ordered.islice(place)
+
 
 def _slice(ordered: list[str], start: str, inclusive: bool, reverse: bool) -> Iterator[str]:
     if reverse:

@@ -131,6 +131,10 @@ class Directory:
         position = bisect_right(self.size_revs, rev)
         return self.sizes[position - 1] if position else 0
 
+    def is_as_at(self, rev: int) -> bool:
+        """Tell whether no entry has come or gone since `rev`."""
+        return not self.size_revs or self.size_revs[-1] <= rev
+
     def changed_at(self, rev: int) -> int:
         """Return the last rev up to `rev` that changed anything below; 0 when none did. Not for the root."""
         position = bisect_right(self.changes, rev)
