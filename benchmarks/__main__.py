@@ -63,6 +63,7 @@ BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
         "10 000 connections with a watch each: memory of each, and one commit to all",
         _module("crowd"),
     ),
+    "console": ("the console in Chromium: first paint, each step of a drag through time", _module("console")),
     "client": ("the client library, blocking and asyncio, beside bare exchanges", _module("client")),
     "rights": ("a node whose rights are off beside one that judges every request", _module("rights")),
     "tls": ("the same bytes within TLS: a bare echo, a node, a node in clear; handshakes", _module("tls")),

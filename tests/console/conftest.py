@@ -5,17 +5,20 @@ It takes Chromium (of the system) and playwright: `pip install playwright`. With
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+import visor
 from tests.gateway.conftest import registry, running
 from tests.gateway.running import Running
 from tests.patience import PATIENCE
+from visor.testing import Server
 
-__all__ = ["browser", "hash_of", "opened", "registry", "running"]
+__all__ = ["browser", "client", "hash_of", "moment", "opened", "registry", "row", "running"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -34,6 +37,12 @@ def browser() -> Iterator[Any]:
         )
         yield started
         started.close()
+
+
+@pytest.fixture
+def client(registry: Server) -> Iterator[visor.Client[bytes]]:
+    with registry.dial() as one:
+        yield one
 
 
 @pytest.fixture
@@ -68,3 +77,14 @@ def hash_of(page: Any) -> str:
     """Return where the console is. (What playwright waits for by itself is a script that the policy keeps out.)"""
     found: str = page.evaluate("location.hash")
     return found
+
+
+def moment(page: Any) -> int:
+    """Return the rev that the URL names; 0 for now."""
+    found = re.search(r"[?&]at=([0-9]+)", hash_of(page))
+    return int(found[1]) if found else 0
+
+
+def row(page: Any, name: str) -> Any:
+    """Return the row of the tree with this name."""
+    return page.locator(".tree .row").filter(has=page.locator(".name", has_text=name))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import visor
-from tests.console.conftest import hash_of
+from tests.console.conftest import hash_of, row
 from tests.gateway.running import Running, gateway
 from tests.patience import PATIENCE, eventually
 from visor.testing import Server, server
@@ -33,10 +33,6 @@ def page(opened: Callable[..., Any], client: visor.Client[bytes]) -> Any:
     return made
 
 
-def row(page: Any, name: str) -> Any:
-    return page.locator(".row").filter(has=page.locator(".name", has_text=name))
-
-
 def test_what_changes_is_there_at_once(page: Any, client: visor.Client[bytes]) -> None:
     rev = client.set("/apps/web/head", b"v2")
     row(page, "head").get_by_text(str(rev), exact=True).wait_for()
@@ -50,30 +46,49 @@ def test_a_url_is_a_moment(page: Any, client: visor.Client[bytes], running: Runn
     first = [commit.rev for commit in client.history("/apps/web/config")][-2]
     page.goto(f"{running.url}/{CONFIG}&at={first}")
     page.locator("pre.value", has_text="8080").wait_for()
-    page.get_by_text(f"You look at rev {first}: the past.").wait_for()
+    page.get_by_text("Past, read only").wait_for()
     assert page.get_by_role("button", name="Change", exact=True).count() == 0
     page.get_by_role("button", name="Live").click()
     page.locator("pre.value", has_text="8081").wait_for()
     assert "at=" not in page.url
 
 
-def test_a_file_is_changed_under_guard_with_a_note(page: Any, client: visor.Client[bytes]) -> None:
+def change(page: Any, value: str, note: str) -> None:
+    """Open the editor, fill it, and have shown what would change."""
     page.get_by_role("button", name="Change", exact=True).click()
-    page.get_by_label("New value").fill('{"port":9090}')
-    page.get_by_placeholder("kept in history").fill("another port")
-    client.set("/apps/web/config", b"somebody was first")
-    page.get_by_text("It was changed meanwhile").wait_for()
+    page.get_by_label("New value").fill(value)
+    page.get_by_placeholder("kept in history").fill(note)
+    page.get_by_role("button", name="Show what would change").click()
+
+
+def test_a_change_shows_first_what_it_would_do(page: Any, client: visor.Client[bytes]) -> None:
+    before = client.rev()
+    change(page, '{"port":9090}', "another port")
+    page.get_by_role("dialog").locator(".more", has_text="9090").wait_for()
+    page.get_by_role("dialog").locator(".less", has_text="8081").wait_for()
+    assert client.rev() == before, "it is a rehearsal"
+    page.get_by_role("button", name="Write it").click()
+    page.locator("pre.value", has_text="9090").wait_for()
+    commit = next(client.history("/apps/web/config", reverse=True))
+    assert (commit.rev, commit.note) == (before + 1, "another port")
+
+
+def test_who_was_first_is_shown_beside_what_is_mine(page: Any, client: visor.Client[bytes]) -> None:
+    change(page, "mine", "by me")
+    page.get_by_role("dialog").locator(".more", has_text="mine").wait_for()
+    client.set("/apps/web/config", b"theirs", note="they were first")
     page.get_by_role("button", name="Write it").click()
     page.get_by_role("alert").wait_for()
-    assert client.get("/apps/web/config").value == b"somebody was first"
-    page.get_by_role("button", name="Cancel").click()
-    page.locator("pre.value", has_text="somebody was first").wait_for()
-    page.get_by_role("button", name="Change", exact=True).click()
-    page.get_by_label("New value").fill("mine")
-    page.get_by_placeholder("kept in history").fill("another port")
+    dialog = page.get_by_role("dialog")
+    dialog.locator(".less", has_text="theirs").wait_for()
+    dialog.locator(".more", has_text="mine").wait_for()
+    assert client.get("/apps/web/config").value == b"theirs"
+    page.get_by_role("button", name="Keep mine, upon theirs").click()
+    assert page.get_by_label("New value").input_value() == "mine"
+    page.get_by_role("button", name="Show what would change").click()
     page.get_by_role("button", name="Write it").click()
     page.locator("pre.value", has_text="mine").wait_for()
-    assert next(client.history("/apps/web/config", reverse=True)).note == "another port"
+    assert next(client.history("/apps/web/config", reverse=True)).note == "by me"
 
 
 def test_a_revert_shows_first_what_it_would_do(

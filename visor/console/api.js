@@ -49,14 +49,24 @@ export async function download(where, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-// All entries of a directory, page by page, at one rev.
-export async function entries(path, at, signal) {
-  const found = [];
-  let where = url("tree", path, { at, limit: 1000 });
-  for (;;) {
-    const page = await read(where, { signal });
-    found.push(...page.items);
-    if (!page.next) return { rev: page.rev, items: found };
-    where = url("tree", path, { cursor: page.next, limit: 1000 });
+// An answer for a rev never changes: the browser keeps it, and the last ones are kept here, read and parsed.
+const MOST = 400;
+const kept = new Map();
+let anew = false;
+
+export async function steady(where) {
+  let found = kept.get(where);
+  if (found === undefined) {
+    found = read(where, anew ? { cache: "reload" } : {});
+    kept.set(where, found);
+    found.catch(() => kept.delete(where));
+    if (kept.size > MOST) kept.delete(kept.keys().next().value);
   }
+  return found;
+}
+
+// Another cluster answers, as after a restore: its revs may mean something else than what was kept.
+export function forget() {
+  kept.clear();
+  anew = true;
 }

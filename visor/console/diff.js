@@ -2,8 +2,8 @@
 const MOST = 2000;
 
 export function lines(before, after) {
-  const a = before.split("\n");
-  const b = after.split("\n");
+  const a = before ? before.split("\n") : [];
+  const b = after ? after.split("\n") : [];
   if (a.length > MOST || b.length > MOST) return [{ kind: "note", text: "too long to compare line by line" }];
   let head = 0;
   while (head < a.length && head < b.length && a[head] === b[head]) head++;

@@ -1,24 +1,30 @@
 // One stream of what changes: it goes on by its id, and says how it stands.
 import { ask, Problem, url } from "./api.js";
 
-// What the one stream says, for whichever screen is there: screens come and go, the stream stays.
+const PAUSES = [1, 2, 3, 5, 8, 10];
+const SILENT = 40_000; // the gateway says something every fifteen seconds
+const LOOK = 2_000;
+const ASLEEP = 10_000;
+
+// What the stream says, for whichever screen is there: `feed.listen((name, data) => ...)` gives what ends that.
 export class Feed {
   constructor() {
     this.listeners = new Set();
+    this.begun = null;
   }
 
-  // Returns what ends it. `listener(name, data)`: "anew" (read everything again), "commit", "mark".
-  listen(listener) {
+  // Who comes late is told that all is to be read, as those were who were there; `informed`: it has.
+  listen(listener, informed = false) {
     this.listeners.add(listener);
-    return () => { this.listeners.delete(listener); };
+    if (this.begun && !informed) listener("anew", this.begun);
+    return () => this.listeners.delete(listener);
   }
 
   tell(name, data) {
+    if (name === "anew") this.begun = data;
     this.listeners.forEach((listener) => listener(name, data));
   }
 }
-
-const PAUSES = [1, 2, 3, 5, 8, 10];
 
 export class Live {
   constructor(onEvent, onState) {
@@ -27,17 +33,37 @@ export class Live {
     this.last = null;
     this.ended = false;
     this.failed = 0;
+    this.heard = this.looked = Date.now();
+    this.guard = setInterval(() => this.look(), LOOK);
+    this.woken = () => this.retry();
+    addEventListener("online", this.woken);
     this.run();
   }
 
   close() {
     this.ended = true;
+    clearInterval(this.guard);
+    removeEventListener("online", this.woken);
     this.wake?.();
     this.abort?.abort();
   }
 
   retry() {
+    this.failed = 0;
     this.wake?.();
+  }
+
+  // A machine that slept has a connection that nobody knows any more: it is not waited for.
+  look(now = Date.now()) {
+    const slept = now - this.looked > ASLEEP;
+    this.looked = now;
+    if (slept || (this.open && now - this.heard > SILENT)) {
+      this.heard = now;
+      this.failed = 0;
+      this.hurry = true;
+      this.wake?.();
+      this.abort?.abort();
+    }
   }
 
   async run() {
@@ -49,27 +75,31 @@ export class Live {
         const told = error instanceof Problem ? error.told : { status: 0 };
         if (told.status === 409 || told.status === 410) {
           this.last = null;
-          this.onEvent("anew", {});
+          this.onEvent("anew", { why: told.status === 410 ? "compacted" : "restored" });
           continue;
         }
         if (told.status === 401 || told.status === 403) {
+          clearInterval(this.guard);
           this.onState({ kind: "refused", text: told.detail });
           return;
         }
+      } finally {
+        this.open = false;
       }
-      await this.pause();
+      if (!this.hurry) await this.pause();
+      this.hurry = false;
     }
   }
 
   async pause() {
-    let left = PAUSES[Math.min(this.failed++, PAUSES.length - 1)];
-    while (left > 0 && !this.ended) {
-      this.onState({ kind: "waiting", seconds: left });
+    const until = Date.now() + 1000 * PAUSES[Math.min(this.failed++, PAUSES.length - 1)];
+    for (let left; !this.ended && (left = until - Date.now()) > 0; ) {
+      this.onState({ kind: "waiting", seconds: Math.ceil(left / 1000) });
       const now = await new Promise((done) => {
-        const timer = setTimeout(() => done(false), 1000);
+        const timer = setTimeout(() => done(false), Math.min(left, 1000));
         this.wake = () => { clearTimeout(timer); done(true); };
       });
-      left = now ? 0 : left - 1;
+      if (now) return;
     }
   }
 
@@ -79,6 +109,8 @@ export class Live {
     const headers = { Accept: "text/event-stream" };
     if (this.last) headers["Last-Event-ID"] = this.last;
     const answer = await ask(url("watch", null, { values: 0, granted: 1 }), { headers, signal: this.abort.signal });
+    this.open = true;
+    this.heard = Date.now();
     this.onState({ kind: "live" });
     if (!this.last) this.onEvent("anew", {});
     this.failed = 0;
@@ -87,6 +119,7 @@ export class Live {
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
+      this.heard = Date.now();
       const blocks = (rest + value).split("\n\n");
       rest = blocks.pop();
       blocks.forEach((block) => this.take(block));

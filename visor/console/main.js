@@ -1,23 +1,33 @@
 // The whole of it: what is shown, what is live, which keys do what.
 import { render } from "./vendor/preact.mjs";
 import { useEffect, useMemo, useReducer, useRef, useState } from "./vendor/hooks.mjs";
-import { read, url } from "./api.js";
-import { Cluster } from "./cluster.js";
-import { File } from "./file.js";
-import { Fleet } from "./fleet.js";
+import { forget, read, url } from "./api.js";
+import { Dialog } from "./modal.js";
+import { Explore } from "./explore.js";
 import { html } from "./html.js";
+import { enable, enabled, meaning, useShortcuts } from "./keys.js";
 import { Feed, Live } from "./live.js";
-import { format, go, parse } from "./route.js";
+import { Moment } from "./moment.js";
+import { format, go, parse, useRoute } from "./route.js";
+import { find } from "./search.js";
 import { SignIn, TabOnly, useSession, Who } from "./signin.js";
 import { Slider } from "./slider.js";
-import { Directories, rowsOf, Tree } from "./tree.js";
 
 const SCREENS = [["tree", "Tree", "t"], ["fleet", "Fleet", "f"], ["cluster", "Cluster", "c"]];
 
 const KEYS = [
-  ["g t, g f, g c", "tree, fleet, cluster"], ["↑ ↓ or k j", "go through the files"], ["→ ←", "open, close a directory"], ["/", "go to a path"],
-  [", .", "one commit back, on"], ["l", "back to now"], ["y", "copy the link"], ["?", "this help"], ["Esc", "close"],
+  ["g t, g f, g c", "tree, fleet, cluster"], ["/", "find: a path, a glob, value: text"], ["↑ ↓ or k j", "go through the files"], ["→ ←", "open, close a directory"],
+  ["Home End", "first, last"], ["a b c …", "in the tree: to what begins so"], [", .", "one commit back, on"], ["[ ]", "to the change of this path before, after"],
+  ["space", "replay; any key stops"], ["d", "pin this moment, and compare"], ["l", "back to now"], ["c", "copy the path"], ["y", "copy the link"], ["?", "this help"], ["Esc", "close"],
 ];
+
+// A screen that is loaded when somebody goes there first.
+function Later({ load, screen, ...more }) {
+  const [Made, setMade] = useState(() => { load().then((module) => setMade(() => module[screen]), () => {}); });
+  return Made && html`<${Made} ...${more} />`;
+}
+const loadFleet = () => import("./fleet.js");
+const loadCluster = () => import("./cluster.js");
 
 // The same moment on another screen; the cluster's has no past.
 const on = (screen, route) => format({ ...parse(""), screen, at: screen === "cluster" ? null : route.at });
@@ -33,122 +43,132 @@ function State({ state, retry }) {
     connecting: "connecting…", live: "live", refused: state.text,
     waiting: `reconnecting in ${state.seconds} s`,
   }[state.kind];
-  return html`<span class=${"state " + state.kind} role="status">${words}${state.kind === "waiting" && html`
+  return html`<span class=${"state " + state.kind} role="status"><span>${words}</span>${state.kind === "waiting" && html`
     <button class="link" onClick=${retry}>try now</button>`}</span>`;
 }
 
 function Help({ close }) {
+  const [on, setOn] = useState(enabled());
   return html`
-    <div class="veil" onClick=${close}><div role="dialog" aria-modal="true" aria-label="Keys" class="dialog">
-      <h3>Keys</h3><dl class="facts">${KEYS.map(([key, what]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${what}</dd></div>`)}</dl>
-      <div class="buttons"><button ref=${(button) => button?.focus()} onClick=${close}>Close</button></div></div></div>`;
+    <${Dialog} title="Keys" close=${close} buttons=${html`<button class="main" autofocus onClick=${close}>Close</button>`}>
+      <dl class="keys">${KEYS.map(([key, what]) => html`<div><dt>${key}</dt><dd>${what}</dd></div>`)}</dl>
+      <label class="switch"><input type="checkbox" checked=${on} onChange=${(event) => { enable(event.currentTarget.checked); setOn(event.currentTarget.checked); }} />
+        Single keys do this everywhere (off: only where something is focused)</label>
+    </${Dialog}>`;
 }
 
-function useLive(directories, feed, changed, started) {
+const FLUSH = 100; // milliseconds: however much is committed, the page is drawn ten times a second
+const WHY = {
+  compacted: "History was compacted meanwhile: everything was read anew.",
+  restored: "Another cluster answers, as after a restore: everything was read anew.",
+};
+
+function useLive(moment, feed, changed, started) {
   const [state, setState] = useState({ kind: "connecting" });
-  const [latest, setLatest] = useState(0);
+  const [told, setTold] = useState({ rev: 0, floor: 0 });
+  const [notice, setNotice] = useState(null);
   const [live, setLive] = useState(null);
   useEffect(() => {
+    let newest = 0, timer = null;
+    const flush = () => {
+      timer = null;
+      setTold((before) => (newest > before.rev ? { ...before, rev: newest } : before));
+    };
+    const anew = ({ why }) => {
+      if (why) setNotice(WHY[why]);
+      if (why === "restored") {
+        forget();
+        newest = 0;
+        go({ at: null, diff: null });
+      }
+      read(url("rev", null)).then((found) => {
+        newest = Math.max(newest, found.rev);
+        setTold({ rev: newest, floor: found.floor });
+        moment.anew(newest, why === "restored");
+        feed.tell("anew", found);
+      }, () => {});
+    };
     const onEvent = (name, data) => {
-      if (name === "anew") {
-        read(url("rev", null)).then((told) => { setLatest(told.rev); feed.tell("anew", told); }, () => {});
-        directories.again();
-      } else if (name === "commit" || name === "mark") {
-        setLatest((before) => Math.max(before, data.rev));
-        if (name === "commit" && directories.at === null) directories.touch(data.changes);
+      if (name === "anew") anew(data);
+      else if (name === "commit" || name === "mark") {
+        newest = Math.max(newest, data.rev);
+        if (name === "commit") moment.touch(data.rev, data.changes);
+        timer ??= setTimeout(flush, FLUSH);
       }
       if (name !== "anew") feed.tell(name, data);
-      changed();
     };
+    anew({}); // it does not wait for the stream
     const made = new Live(onEvent, setState);
     setLive(made);
-    return () => made.close();
+    return () => { made.close(); clearTimeout(timer); };
   }, [started]);
-  return [state, latest, () => live?.retry()];
+  return { state, ...told, notice, quiet: () => setNotice(null), retry: () => live?.retry() };
 }
 
-function useKeys(route, latest, show) {
+function useKeys(route, show) {
   const before = useRef("");
+  useShortcuts({
+    "?": () => show("help"),
+    "/": () => { const field = document.getElementById("path"); field?.focus(); field?.select(); },
+    y: () => navigator.clipboard?.writeText(location.href),
+  });
   useEffect(() => {
     const onKey = (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key === "Escape") return show(null);
-      if (/^(input|textarea)$/i.test(event.target.tagName)) return;
-      const rev = route.at ?? latest;
-      const screen = before.current === "g" && SCREENS.find(([, , key]) => key === event.key);
+      const screen = before.current === "g" && meaning({ key: "?", target: event.target }) && SCREENS.find(([, , key]) => key === event.key);
       before.current = event.key;
-      if (screen) { location.hash = on(screen[0], route); return event.preventDefault(); }
-      const does = {
-        "?": () => show("help"),
-        "/": () => document.getElementById("path")?.focus(),
-        ",": () => go({ at: Math.max(1, rev - 1) }),
-        ".": () => go({ at: rev + 1 >= latest ? null : rev + 1 }),
-        l: () => go({ at: null }),
-        y: () => navigator.clipboard?.writeText(location.href),
-      }[event.key];
-      if (does) { does(); event.preventDefault(); }
+      const does = screen ? () => go(parse(on(screen[0], route))) : meaning(event);
+      if (!does) return;
+      does();
+      event.preventDefault();
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   });
 }
 
-function Panes({ directories, route, latest, version }) {
-  const kind = rowsOf(directories, route.open).find((row) => row.full === route.path)?.kind;
-  return html`
-    <div class="panes">
-      <${Tree} directories=${directories} route=${route} version=${version} />
-      <${File} route=${route} version=${route.at === null ? latest : route.at} kind=${kind} key=${route.path} />
-    </div>`;
+function Finder({ route }) {
+  const here = route.screen !== "tree" ? "" : route.q || (route.path === "/" ? "" : route.path);
+  const submit = (event) => {
+    event.preventDefault();
+    const field = event.currentTarget.elements.path;
+    find(field.value, route, route.screen === "tree" ? below() : "/");
+    field.blur();
+  };
+  const below = () => (route.open.has(route.path) || route.path === "/" ? route.path : route.path.slice(0, route.path.lastIndexOf("/")) || "/");
+  return html`<form role="search" onSubmit=${submit}><input id="path" name="path" aria-label="Find a path, a glob, or value: text" placeholder="/ path, glob, or value: text"
+    autocomplete="off" spellcheck="false" key=${here} defaultValue=${here} onKeyDown=${(event) => event.key === "Escape" && event.currentTarget.blur()} /></form>`;
 }
 
 function App() {
-  const [route, setRoute] = useState(() => parse(location.hash));
+  const route = useRoute();
   const [version, changed] = useReducer((number) => number + 1, 0);
   const [started, start] = useReducer((number) => number + 1, 0);
   const [shown, show] = useState(null);
-  const directories = useMemo(() => new Directories(changed), []);
+  const moment = useMemo(() => new Moment(changed), []);
   const feed = useMemo(() => new Feed(), []);
-  const [state, latest, retry] = useLive(directories, feed, changed, started);
-  useKeys(route, latest, show);
-  useEffect(() => {
-    const onHash = () => setRoute(parse(location.hash));
-    addEventListener("hashchange", onHash);
-    return () => removeEventListener("hashchange", onHash);
-  }, []);
-  useEffect(() => { // flashes settle
-    const timer = setTimeout(changed, 1300);
-    return () => clearTimeout(timer);
-  }, [latest]);
+  const { state, rev: latest, floor, notice, quiet, retry } = useLive(moment, feed, changed, started);
+  useKeys(route, show);
   const session = useSession(started, start);
-  directories.move(route.at);
   const entered = () => { show(null); start(); };
   if (state.kind === "refused") return html`<${SignIn} text=${state.text} done=${entered} />`;
   if (shown === "signin") return html`<${SignIn} text="Show who you are." done=${entered} close=${() => show(null)} />`;
 
-  const jump = (event) => {
-    event.preventDefault();
-    const path = new FormData(event.currentTarget).get("path");
-    const parts = path.split("/").filter(Boolean);
-    const open = new Set([...route.open, ...parts.slice(0, -1).map((_, place) => "/" + parts.slice(0, place + 1).join("/"))]);
-    go({ screen: "tree", path: "/" + parts.join("/"), open });
-  };
-  const here = route.screen === "tree" && route.path !== "/" ? route.path : "";
   return html`
     <div class=${"console" + (route.at === null ? "" : " past")}>
       <header>
         <h1><a class="brand" href=${format(parse(""))}>Visor</a></h1>
         <${Screens} route=${route} />
-        <form onSubmit=${jump}><input id="path" name="path" aria-label="Go to a path" placeholder="/ go to a path" autocomplete="off" key=${here} defaultValue=${here} /></form>
+        <${Finder} route=${route} />
         <${State} state=${state} retry=${retry} />
         <nav class="more" aria-label="More"><${Who} session=${session} enter=${() => show("signin")} left=${start} /> <a href="/docs">API</a> <button class="link" onClick=${() => show("help")} aria-label="Keys">?</button></nav>
       </header>
       <${TabOnly} session=${session} />
-      ${route.at !== null && html`<p class="banner" role="status">You look at rev ${route.at}: the past. Nothing can be written here.</p>`}
-      ${route.screen !== "cluster" && html`<${Slider} route=${route} latest=${latest} version=${latest} />`}
-      ${route.screen === "fleet" ? html`<${Fleet} route=${route} latest=${latest} feed=${feed} />`
-        : route.screen === "cluster" ? html`<${Cluster} route=${route} />`
-        : html`<${Panes} directories=${directories} route=${route} latest=${latest} version=${version} />`}
+      <p class="unseen" role="status">${route.at !== null ? "You look at the past. Nothing can be written here." : ""}</p>
+      ${notice && html`<p class="notice" role="status">${notice} <button class="link" onClick=${quiet}>Close</button></p>`}
+      ${route.screen !== "cluster" && html`<${Slider} route=${route} latest=${latest} floor=${floor} shown=${route.screen === "tree" ? moment.shown : null} />`}
+      ${route.screen === "fleet" ? html`<${Later} key="fleet" load=${loadFleet} screen="Fleet" route=${route} latest=${latest} feed=${feed} />`
+        : route.screen === "cluster" ? html`<${Later} key="cluster" load=${loadCluster} screen="Cluster" route=${route} />`
+        : html`<${Explore} route=${route} latest=${latest} floor=${floor} feed=${feed} moment=${moment} version=${version} />`}
       ${shown === "help" && html`<${Help} close=${() => show(null)} />`}
     </div>`;
 }

@@ -16,3 +16,12 @@ export function Modal({ title, close, children }) {
       <div class="inside"><h3>${title}</h3>${children}</div>
     </dialog>`;
 }
+
+// One that is answered by buttons; what went wrong stands above them.
+export function Dialog({ title, close, children, buttons, problem }) {
+  return html`
+    <${Modal} title=${title} close=${close}>${children}
+      ${problem && html`<p role="alert" class="problem">${problem.message}</p>`}
+      <div class="buttons">${buttons}</div>
+    </${Modal}>`;
+}

@@ -1,156 +1,159 @@
-// The tree: directories that are open, flattened into rows, of which only those are drawn that can be seen.
+// The tree: a treegrid of which only the rows are read, and drawn, that can be seen.
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.mjs";
-import { entries } from "./api.js";
+import { steady, url } from "./api.js";
 import { html } from "./html.js";
-import { go, join, parent } from "./route.js";
+import { placeOf, slots } from "./rows.js";
+import { above, go, join, name, parent } from "./route.js";
 
 const HEIGHT = 30;
-const BEYOND = 12;
+const BEYOND = 8;
+const TALLEST = 8_000_000; // pixels that any browser scrolls; above that, a pixel of the bar is several rows
+const TYPING = 800;
 
-// Directory -> its entries, all at `at` (null: the latest); read when they are first looked at.
-export class Directories {
-  constructor(changed) {
-    this.changed = changed;
-    this.known = new Map();
-    this.flashes = new Map();
-    this.at = null;
-    this.turn = 0;
+const bytes = (size) => (size < 10_000 ? `${size} B` : size < 10_000_000 ? `${Math.round(size / 1024)} kB` : `${Math.round(size / 1048576)} MB`);
+
+export const firstView = () => ({ first: 0, last: Math.ceil(innerHeight / HEIGHT) + BEYOND });
+
+// The rows that a box shows: {top, height} in pixels, the factor by which the bar is shorter, and first and last row.
+function seen(box, size) {
+  const whole = size * HEIGHT, tall = Math.min(whole, TALLEST);
+  const height = box?.clientHeight || 600, room = Math.max(1, tall - height);
+  const top = Math.min(box?.scrollTop ?? 0, room);
+  const exact = tall === whole ? top : (top / room) * (whole - height);
+  const first = Math.max(0, Math.floor(exact / HEIGHT) - BEYOND);
+  return { tall, shift: top - exact, first, last: Math.min(size, Math.ceil((exact + height) / HEIGHT) + BEYOND) };
+}
+
+function scrollTo(box, place, size, force) {
+  if (!box || place < 0) return;
+  const whole = size * HEIGHT, tall = Math.min(whole, TALLEST), height = box.clientHeight;
+  const scale = tall === whole ? 1 : (tall - height) / (whole - height);
+  const exact = box.scrollTop / scale, wanted = place * HEIGHT;
+  if (wanted < exact) box.scrollTop = (force ? wanted - height / 3 : wanted) * scale;
+  else if (wanted > exact + height - HEIGHT) box.scrollTop = (force ? wanted - height / 3 : wanted - height + HEIGHT) * scale;
+}
+
+export function toggled(open, path) {
+  const next = new Set(open);
+  if (!next.delete(path)) next.add(path);
+  return next;
+}
+
+// The keys of a treegrid, on rows of which only some are there: what is missing is read first.
+class Steps {
+  constructor(moment) {
+    this.moment = moment;
+    this.typed = "";
   }
 
-  move(at) {
-    if (at === this.at) return;
-    this.at = at;
-    this.turn++;
-    const wanted = [...this.known.keys()];
-    this.stale = this.known;
-    this.known = new Map();
-    wanted.forEach((path) => this.read(path));
+  async row(place) {
+    const { tree, rev } = this.moment.shown;
+    const slot = [...slots(tree.node, place, place + 1)][0];
+    if (!slot) return null;
+    const row = tree.dirs.get(slot.dir).rows.get(slot.rank)
+      ?? (await steady(url("tree", slot.dir, { at: rev, skip: slot.rank, limit: 1 }))).items[0];
+    return row ? { ...row, full: join(slot.dir, row.name) } : null;
   }
 
-  list(path) {
-    if (!this.known.has(path)) this.read(path);
-    return this.known.get(path)?.items ?? this.stale?.get(path)?.items ?? [];
+  async to(place) {
+    const row = await this.row(place).catch(() => null);
+    if (row) go({ path: row.full }, { quick: true });
   }
 
-  problem(path) {
-    return this.known.get(path)?.problem;
-  }
-
-  async read(path) {
-    const turn = this.turn;
-    this.known.set(path, { ...(this.known.get(path) ?? {}), reading: true });
-    let found;
-    try {
-      found = await entries(path, this.at);
-    } catch (error) {
-      const gone = error.told?.status === 404;
-      found = { items: [], problem: gone ? null : error.message };
-    }
-    if (turn !== this.turn) return; // of another moment: thrown away
-    this.known.set(path, found);
-    this.changed();
-  }
-
-  // Something changed: read again what is shown of it, and remember what to flash.
-  touch(changes) {
-    const dirty = new Set();
-    for (const { path } of changes) {
-      this.flashes.set(path, Date.now());
-      for (let above = parent(path); ; above = parent(above)) {
-        if (this.known.has(above)) dirty.add(above);
-        if (above === "/") break;
-        this.flashes.set(above, Date.now());
-      }
-    }
-    if (this.flashes.size > 5000) this.flashes.clear();
-    dirty.forEach((path) => this.read(path));
-  }
-
-  again() {
-    [...this.known.keys()].forEach((path) => this.read(path));
-  }
-
-  fresh(path) {
-    return Date.now() - (this.flashes.get(path) ?? 0) < 1200;
+  // Type-ahead: the next entry that begins so, among those beside the selected one, and around.
+  async type(key, path) {
+    clearTimeout(this.timer);
+    this.typed += key;
+    this.timer = setTimeout(() => { this.typed = ""; }, TYPING);
+    const { rev, file } = this.moment.shown, dir = path === "/" || (file?.kind === "directory" && current.open.has(path)) ? path : parent(path);
+    const ask = async (begin) => (await steady(url("tree", dir, { at: rev, begin, limit: 2 }))).items.filter((each) => each.name.startsWith(this.typed));
+    const here = name(path);
+    const found = here.startsWith(this.typed) && this.typed.length === 1 ? (await ask(here)).filter((each) => each.name !== here) : [];
+    const row = found[0] ?? (await ask(this.typed))[0];
+    if (row) go({ path: join(dir, row.name) }, { quick: true });
   }
 }
 
-export function rowsOf(directories, open) {
-  const rows = [];
-  const walk = (path, level) => {
-    for (const entry of directories.list(path)) {
-      const full = join(path, entry.name);
-      const isOpen = entry.kind === "directory" && open.has(full);
-      rows.push({ ...entry, full, level, isOpen });
-      if (isOpen) walk(full, level + 1);
-    }
-  };
-  walk("/", 1);
-  return rows;
-}
+let current = { open: new Set() };
 
-export function Tree({ directories, route, version }) {
-  const rows = rowsOf(directories, route.open);
-  const frame = useRef(null);
-  const [top, setTop] = useState(0);
-  const [height, setHeight] = useState(600);
-  const here = Math.max(0, rows.findIndex((row) => row.full === route.path));
-
-  useLayoutEffect(() => {
-    const measure = () => setHeight(frame.current?.clientHeight ?? 600);
-    measure();
-    addEventListener("resize", measure);
-    return () => removeEventListener("resize", measure);
-  }, []);
-
-  useEffect(() => {
-    const box = frame.current;
-    const place = here * HEIGHT;
-    if (box && (place < box.scrollTop || place > box.scrollTop + box.clientHeight - HEIGHT))
-      box.scrollTop = place - box.clientHeight / 2;
-  }, [route.path]);
-
-  const first = Math.max(0, Math.floor(top / HEIGHT) - BEYOND);
-  const shown = rows.slice(first, first + Math.ceil(height / HEIGHT) + 2 * BEYOND);
-
-  const toggle = (row) => {
-    const open = new Set(route.open);
-    if (!open.delete(row.full)) open.add(row.full);
-    go({ open, path: row.full });
-  };
-  const onKey = (event) => {
-    const row = rows[here];
-    const moves = { ArrowDown: here + 1, ArrowUp: here - 1, j: here + 1, k: here - 1, Home: 0, End: rows.length - 1 };
-    if (event.ctrlKey || event.metaKey || event.altKey || !rows.length) return;
-    if (event.key in moves) {
-      const next = rows[Math.min(rows.length - 1, Math.max(0, moves[event.key]))];
-      go({ path: next.full });
-    } else if (event.key === "ArrowRight" && row?.kind === "directory" && !row.isOpen) toggle(row);
-    else if (event.key === "ArrowLeft" && row?.isOpen) toggle(row);
-    else if (event.key === "ArrowLeft" && row) go({ path: parent(row.full) });
-    else if (event.key === "Enter" && row?.kind === "directory") toggle(row);
-    else return;
-    event.preventDefault();
-  };
-
-  const problem = directories.problem("/");
+function Row({ slot, row, route, fresh, size, open, here, latest }) {
+  const path = join(slot.dir, row.name);
+  const directory = row.kind === "directory";
+  const classes = ["row", here && "here", fresh && (row.mod_rev % 2 ? "fresh" : "fresh again")].filter(Boolean).join(" ");
+  const click = () => go(directory ? { path, open: toggled(route.open, path) } : { path });
   return html`
-    <div class="tree" role="treegrid" aria-label="Files" aria-rowcount=${rows.length} tabindex="0" ref=${frame}
-         aria-activedescendant=${rows.length ? "row-" + here : null}
-         onScroll=${(event) => setTop(event.currentTarget.scrollTop)} onKeyDown=${onKey} data-version=${version}>
-      ${problem && html`<p class="hint">${problem}</p>`}
-      ${!rows.length && !problem && html`<p class="hint">There is nothing here at this rev.</p>`}
-      <div class="space" style=${{ height: rows.length * HEIGHT + "px" }}>
-        ${shown.map((row, place) => html`
-          <div key=${row.full} id=${"row-" + (first + place)} role="row" aria-level=${row.level} aria-rowindex=${first + place + 1}
-               aria-selected=${row.full === route.path} aria-expanded=${row.kind === "directory" ? row.isOpen : null}
-               class=${"row" + (row.full === route.path ? " here" : "") + (directories.fresh(row.full) ? " fresh" : "")}
-               style=${{ top: (first + place) * HEIGHT + "px", paddingLeft: row.level * 18 - 8 + "px" }}
-               onClick=${() => (row.kind === "directory" ? toggle(row) : go({ path: row.full }))}>
-            <span role="gridcell" class="name"><span class="mark" aria-hidden="true">${row.kind === "directory" ? (row.isOpen ? "▾" : "▸") : "·"}</span>${row.name}${row.kind === "directory" ? "/" : ""}</span>
-            <span role="gridcell" class="size">${row.kind === "directory" ? row.size + (row.size === 1 ? " entry" : " entries") : row.size + " B"}</span>
-            <span role="gridcell" class="rev">${row.mod_rev}</span>
-          </div>`)}
-      </div>
+    <div id=${"row-" + slot.place} role="row" class=${classes} aria-level=${slot.level} aria-rowindex=${slot.place + 1} aria-posinset=${slot.rank + 1}
+         aria-setsize=${size} aria-selected=${here} aria-expanded=${directory ? open : null}
+         style=${{ transform: `translateY(${slot.place * HEIGHT}px)`, paddingLeft: slot.level * 18 - 6 + "px" }} onClick=${click}>
+      <span role="gridcell" class="name"><span class=${directory ? "mark dir" : "mark"} aria-hidden="true"></span>${row.name}${directory ? html`<span class="slash">/</span>` : ""}</span>
+      <span role="gridcell" class="size">${directory ? `${row.size} ${row.size === 1 ? "entry" : "entries"}` : bytes(row.size)}</span>
+      <span role="gridcell" class="rev">${row.mod_rev}</span>
     </div>`;
 }
+
+export function Tree({ moment, route, look, shortcuts }) {
+  const frame = useRef(null), steps = useRef(null), told = useRef("");
+  const [, redraw] = useState(0);
+  current = route;
+  steps.current ??= new Steps(moment);
+  const tree = moment.shown?.tree;
+  const size = tree?.node.size ?? 0;
+  const here = tree ? placeOf(tree.node, tree.dirs, route.path) : -1;
+  const { tall, shift, first, last } = seen(frame.current, size);
+
+  const view = () => {
+    const now = seen(frame.current, moment.shown?.tree.node.size ?? 0);
+    redraw((number) => number + 1);
+    look({ first: now.first, last: Math.max(now.last, firstView().last) });
+  };
+  useLayoutEffect(() => {
+    addEventListener("resize", view);
+    return () => removeEventListener("resize", view);
+  }, []);
+  useLayoutEffect(() => { // what is selected comes into sight, once it is known where it is
+    if (here < 0 || told.current === route.path) return;
+    scrollTo(frame.current, here, size, told.current === "");
+    told.current = route.path;
+  });
+
+  const onKey = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !tree) return;
+    const row = here < 0 ? null : [...slots(tree.node, here, here + 1)][0];
+    const entry = row && tree.dirs.get(row.dir).rows.get(row.rank);
+    const directory = entry?.kind === "directory", open = route.open.has(route.path);
+    const page = Math.max(1, Math.floor((frame.current.clientHeight ?? 300) / HEIGHT) - 1);
+    const moves = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: size - 1, PageDown: here + page, PageUp: here - page };
+    if (shortcuts) Object.assign(moves, { j: here + 1, k: here - 1 });
+    const typing = steps.current.typed !== "";
+    if (event.key in moves && !(typing && event.key.length === 1)) steps.current.to(Math.min(size - 1, Math.max(0, moves[event.key])));
+    else if (event.key === "ArrowRight" && directory && !open) go({ open: toggled(route.open, route.path) });
+    else if (event.key === "ArrowRight" && directory) steps.current.to(here + 1);
+    else if (event.key === "ArrowLeft" && directory && open) go({ open: toggled(route.open, route.path) });
+    else if (event.key === "ArrowLeft" && route.path !== "/") go({ path: parent(route.path) });
+    else if (event.key === "Enter" && directory) go({ open: toggled(route.open, route.path) });
+    else if (event.key.length === 1 && event.key !== " " && (typing || !shortcuts || !taken(event.key))) steps.current.type(event.key, route.path).catch(() => {});
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
+  const rows = tree ? [...slots(tree.node, first, last)] : [];
+  return html`
+    <div class="tree" role="treegrid" aria-label="Files" aria-rowcount=${size} aria-colcount="3" tabindex="0" ref=${frame} data-rev=${moment.shown?.rev}
+         aria-activedescendant=${here >= first && here < last ? "row-" + here : null} onScroll=${view} onKeyDown=${onKey}>
+      <div class="space" role="rowgroup" style=${{ height: tall + "px" }}><div class="rows" role="presentation" style=${{ transform: `translateY(${shift}px)` }}>
+        ${rows.map((slot) => {
+          const row = tree.dirs.get(slot.dir)?.rows.get(slot.rank);
+          const path = row ? join(slot.dir, row.name) : null;
+          return row ? html`<${Row} key=${path} slot=${slot} row=${row} route=${route} here=${path === route.path} size=${tree.dirs.get(slot.dir).total}
+                fresh=${moment.fresh(path)} open=${route.open.has(path)} />`
+            : html`<div key=${slot.place} class="row unread" aria-hidden="true" style=${{ transform: `translateY(${slot.place * HEIGHT}px)`, paddingLeft: slot.level * 18 + 12 + "px" }}><i></i></div>`;
+        })}
+      </div></div>
+    </div>`;
+}
+
+// Keys that mean something everywhere: with them a name cannot be begun, unless they are switched off.
+const taken = (key) => "?/,.lycdgjk[] ".includes(key);
+
+export { above, bytes };

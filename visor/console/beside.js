@@ -1,0 +1,69 @@
+// What stands beside a file: its lease with the time left, who holds a lock or waits for it, and who watches.
+import { useEffect, useState } from "./vendor/hooks.mjs";
+import { read, url } from "./api.js";
+import { html } from "./html.js";
+
+const AGAIN = 5_000;
+
+// What is read again every few seconds while it is looked at.
+function useFollowed(where, every = AGAIN) {
+  const [state, setState] = useState({});
+  useEffect(() => {
+    setState({});
+    if (!where) return;
+    const abort = new AbortController();
+    let timer;
+    const once = () => read(where, { signal: abort.signal }).then(
+      (told) => setState({ told, since: Date.now() }), (problem) => problem.name === "AbortError" || setState({ problem }),
+    ).finally(() => { if (!abort.signal.aborted) timer = setTimeout(once, every); });
+    once();
+    return () => { abort.abort(); clearTimeout(timer); };
+  }, [where]);
+  return state;
+}
+
+const spelled = (seconds) => (seconds < 100 ? `${seconds} s` : seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`);
+
+export function Lease({ lease }) {
+  const { told, since, problem } = useFollowed(url("leases", `/${lease}`));
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => tick((number) => number + 1), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const left = told ? Math.max(0, Math.ceil(told.left - (Date.now() - since) / 1000)) : null;
+  return html`<div class="lease"><dt>Lease</dt><dd>${lease}${told ? html`, <span>${left ? `${spelled(left)} of ${spelled(told.ttl)} left` : "it ends now"}</span>
+      <meter min="0" max=${told.ttl} value=${left} aria-label="Time that the lease has left"></meter>`
+    : problem && html` <span class="soft">${problem.told?.status === 404 ? "has ended" : problem.message}</span>`}</dd></div>`;
+}
+
+export const contends = (entry) => /^[wr][0-9]+\.[0-9]+$/.test(entry);
+
+export function Lock({ path }) {
+  const { told } = useFollowed(url("locks", path));
+  if (!told || !told.contenders) return null;
+  const row = (one) => html`<li><code>${one.name}</code> ${one.value ? html`<b>${one.value}</b> ` : ""}<span class="soft">fence</span> ${one.fence}
+    <span class="soft">lease</span> ${one.lease}${one.shared ? " shared" : ""}</li>`;
+  return html`<section class="lock"><h3>Lock</h3>
+    <p>${told.holders.length ? "Held by" : "Nobody holds it."}</p><ul>${told.holders.map(row)}</ul>
+    ${told.waiting.length > 0 && html`<p>${told.waiting.length === 1 ? "One waits" : `${told.contenders - told.holders.length} wait`}, in this order</p><ol>${told.waiting.map(row)}</ol>`}</section>`;
+}
+
+function Watchers({ path }) {
+  const { told, problem } = useFollowed(url("watchers", path));
+  if (problem) return html`<p class="hint">${problem.message}</p>`;
+  if (!told) return html`<p class="hint">Asking every member…</p>`;
+  const behind = (one) => (one.behind === 0 ? "up to date" : `${one.behind} ${one.behind === 1 ? "rev" : "revs"} behind`);
+  return html`
+    ${told.problems.map((each) => html`<p class="hint problem">${each}</p>`)}
+    ${told.watchers.length ? html`<div class="wide" role="region" aria-label="Who watches it" tabindex="0"><table class="blame"><thead><tr><th>Who</th><th>From</th><th>What</th><th>How far</th><th>At</th></tr></thead>
+      <tbody>${told.watchers.map((one, place) => html`<tr key=${place}><td>${one.actor || "nobody"}</td><td>${one.peer}</td><td><code>${one.what}</code></td>
+        <td class=${one.behind ? "problem" : ""}>${behind(one)}</td><td>${one.node}</td></tr>`)}</tbody></table></div>`
+      : html`<p class="hint">Nobody does.</p>`}
+    ${told.more && html`<p class="hint">There are more than are shown.</p>`}`;
+}
+
+export function WhoWatches({ path }) {
+  const [open, setOpen] = useState(false);
+  return html`<details class="fold" onToggle=${(event) => setOpen(event.currentTarget.open)}><summary>Who watches it</summary>${open && html`<${Watchers} path=${path} />`}</details>`;
+}
