@@ -4,6 +4,7 @@
     membership   the configuration            leading      entries and rounds to members, their answers
     following    the leader's entries         node         tick, commit, apply, and all of it put together
     stubs        what must not run            timing       seconds and dice
+    member_node  a member, as pysyncobj sees it
 
 
 pysyncobj runs the consensus: who gets its vote, who has won, how logs are matched, what an acknowledgement moves. What

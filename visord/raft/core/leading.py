@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pysyncobj.node import Node
-
 from visord.peers import messages as msg
 from visord.raft.core.elections import Elections
+from visord.raft.core.member_node import node_of
 from visord.raft.core.state import (
     LEADER,
     MAX_ENTRIES,
@@ -182,7 +181,7 @@ class Leading(Elections):
 
     def reconnected(self, member: str) -> None:
         """What was under way to this member may be lost: begin again behind what it acknowledged."""
-        node = Node(member)
+        node = node_of(member)
         if self._SyncObj__raftState == LEADER and node in self._progress:
             # Nothing acknowledged yet (a new leader): it will tell where it stands when this does not fit.
             acknowledged = self._SyncObj__raftMatchIndex[node]

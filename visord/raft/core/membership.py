@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pysyncobj.node import Node
-
 from visord.raft.configuration import Configuration
+from visord.raft.core.member_node import node_of
 from visord.raft.core.state import (
     Progress,
     State,
@@ -30,8 +29,8 @@ class Membership(State):
     def _use(self, configuration: Configuration) -> None:
         me = self._SyncObj__selfNode.id
         self.is_voter = me in configuration.voters
-        self._voters = [Node(one) for one in configuration.voters if one != me]
-        self._learners = [Node(one) for one in configuration.learners if one != me]
+        self._voters = [node_of(one) for one in configuration.voters if one != me]
+        self._learners = [node_of(one) for one in configuration.learners if one != me]
         self._SyncObj__otherNodes = set(self._voters)
         self._SyncObj__readonlyNodes = set(self._learners)
         following, now = self._SyncObj__raftLog.last_index + 1, self._clock()

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from pysyncobj.config import SyncObjConf
-from pysyncobj.node import Node
 
 from visord.peers import messages as msg
 from visord.peers.network import Peers
@@ -16,6 +15,7 @@ from visord.raft.configuration import Configuration
 from visord.raft.configuration import decode as decode_configuration
 from visord.raft.core.following import Following
 from visord.raft.core.leading import Leading
+from visord.raft.core.member_node import node_of
 from visord.raft.core.state import (
     CONFIGURATION,
     LEADER,
@@ -115,7 +115,7 @@ class Core(Leading, Following):
         if receive is None:
             return "no such kind"
         self.refused = ""
-        node = Node(member)
+        node = node_of(member)
         if self._reaches(node, message):
             receive(self, node, message)
         return self.refused
@@ -197,7 +197,7 @@ class Core(Leading, Following):
 
     def core_match(self, member: str) -> tuple[int, float] | None:
         """As leader: (the last index that a member has on disk, seconds since it answered, or this node leads)."""
-        node = Node(member)
+        node = node_of(member)
         if self._SyncObj__raftState != LEADER or node not in self._SyncObj__raftMatchIndex:
             return None
         silent = self._clock() - self._SyncObj__lastResponseTime[node]
@@ -205,7 +205,7 @@ class Core(Leading, Following):
 
     def core_has_answered(self, member: str) -> bool:
         """As leader: this member has answered since this node began to lead."""
-        progress = self._progress.get(Node(member))
+        progress = self._progress.get(node_of(member))
         return self._SyncObj__raftState == LEADER and progress is not None and progress.heard
 
     def core_start(self, applied: int, configuration: Configuration) -> None:
@@ -283,7 +283,7 @@ def build(
     core = cast(
         Core,
         type("VisorNode", (Core, module.SyncObj), ours)(
-            Node(member), [], conf, nodeClass=Node, transport=transport
+            node_of(member), [], conf, nodeClass=node_of, transport=transport
         ),
     )
     transport.answer = core.send
