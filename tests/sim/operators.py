@@ -78,6 +78,10 @@ class Operator:
         if any(host.node is not None and host.node.membership.busy for host in world.hosts):
             # Who dies for good between the last look at a removal and its commit takes the new majority with him.
             return False
+        known = [host.node.engine.configuration.voters if host.node is not None else None for host in voters]
+        if any(one != known[0] for one in known):
+            # One that has missed who votes now believes nobody but those it knows: it counts as lost (seed 21445).
+            return False
         host = self._doomed = self._rng.choice(voters)
         self._retire(host)
         member = host.member_id
