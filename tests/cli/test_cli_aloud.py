@@ -49,7 +49,7 @@ def test_files_are_counted_and_asked_for_once() -> None:
     asked = []
     lines = drawn(10, 0.9, lambda: asked.append(1) or 10)
     assert lines[0] == "reading  1 files  1 files/s"
-    assert lines[2] == "reading  [#########.....................]   30 %  3 of 10 files  1 files/s  6 s left"
+    assert lines[2] == "reading  [#########.....................]   30 %   3 of 10 files  1 files/s  6 s left"
     assert lines[-1] == ""
     assert asked == [1]
 

@@ -430,6 +430,8 @@ def test_the_terminal_is_given_back(terminal: Terminal, how: str | signal.Signal
     terminal.until(TAKE)
     terminal.until("writes/s")
     assert not terminal.is_as_it_was()
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN and how == signal.SIGHUP:
+        pytest.skip("whoever started these tests has SIGHUP ignored, and so does what they start")
     if isinstance(how, str):
         os.write(terminal.outside, how.encode())
     else:

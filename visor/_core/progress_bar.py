@@ -120,7 +120,8 @@ def line(
 
 def _amounts(done: int, of: int, unit: Unit) -> list[str]:
     here, whole = (f"{amount / unit.size:.{unit.digits}f}" for amount in (done, of))
-    return [f"{here} of {whole} {unit.name}" if of > 0 else f"{here} {unit.name}"]
+    # As wide for little as for much: the line stands still.
+    return [f"{here.rjust(len(whole))} of {whole} {unit.name}" if of > 0 else f"{here} {unit.name}"]
 
 
 def picture(part: float, room: int, blocks: bool) -> str:
