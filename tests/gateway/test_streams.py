@@ -64,6 +64,9 @@ class Follower:
             if change["kind"] in ("create", "update"):
                 self.files[change["path"]] = value_of(change)
 
+    def _ended(self, event: Event) -> None:
+        assert event.id is None
+
     def _mark(self, event: Event) -> None:
         assert event.data["rev"] > self.told
         self.told = event.data["rev"]
