@@ -64,6 +64,10 @@ BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
         _module("crowd"),
     ),
     "console": ("the console in Chromium: first paint, each step of a drag through time", _module("console")),
+    "gateway": (
+        "the registry over HTTP: requests, streams, and direct clients beside it",
+        _module("gateway"),
+    ),
     "client": ("the client library, blocking and asyncio, beside bare exchanges", _module("client")),
     "rights": ("a node whose rights are off beside one that judges every request", _module("rights")),
     "tls": ("the same bytes within TLS: a bare echo, a node, a node in clear; handshakes", _module("tls")),

@@ -15,18 +15,21 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 from benchmarks.figures import latencies
-from benchmarks.load import GRACE, run_fast, run_module
-from benchmarks.process import ChildError, busy_seconds, cpu_seconds
+from benchmarks.load import GRACE, clocks, run_fast, run_module
+from benchmarks.process import ChildError
 from benchmarks.wire import Address, hello
 from benchmarks.workload import ROOT, VALUE_BYTES, key
 from visor.protocol import limits, verbs
 from visor.protocol.frames import Decoder, Message, encode
 
 WATCH_ID = 2
+NO_TEXT = bytes([255]) * (VALUE_BYTES - 8)
+"""What is behind the time in a value: as no text has it, so that JSON always says it in base64."""
 CREDIT_EVERY = 64 * 1024
 """Bytes of watch messages after which a watcher gives them back."""
 
@@ -42,6 +45,12 @@ class Fanout:
     warmup: float = 0.5
     keys: int = 10_000
     pid: int = 0
+    streams: Address | None = None
+    """Of a gateway: the watchers are readers of its streams."""
+    pause: float = 0.0
+    """Seconds between a write's answer and the next."""
+    together: bool = False
+    """The next write waits until every watcher has the one before."""
 
 
 @dataclass(slots=True)
@@ -56,12 +65,23 @@ class Seen:
     wanted: int = sys.maxsize
     """Events after which every watcher has seen every write; known when the writers have stopped."""
     complete: asyncio.Event = field(default_factory=asyncio.Event)
+    due: int = sys.maxsize
+    """Events after which the next write is sent, by `go`."""
+    go: Callable[[], None] = lambda: None
     errors: int = 0
     error: str = ""
 
     def want(self, events: int) -> None:
         self.wanted = events
         if self.events >= events:
+            self.complete.set()
+
+    def arrived(self) -> None:
+        """Some events have come."""
+        if self.events >= self.due:
+            self.due = sys.maxsize
+            self.go()
+        if self.events >= self.wanted:
             self.complete.set()
 
     def refused(self, what: str) -> None:
@@ -132,8 +152,7 @@ class Watcher(Peer):
             for change in commit[4]:
                 seen.delays.append((now - int.from_bytes(change[2][1][:8], "big")) / 1e9)
                 seen.events += 1
-        if seen.events >= seen.wanted:
-            seen.complete.set()
+        seen.arrived()
 
     def _credit(self, size: int) -> None:
         # A MARK among them would be counted too, but none comes to a watch that has much to deliver.
@@ -146,9 +165,10 @@ class Watcher(Peer):
 class Writer(Peer):
     """Sets one key after another, one at a time, until the run ends."""
 
-    def __init__(self, seen: Seen, keys: int, first: int) -> None:
+    def __init__(self, seen: Seen, spec: Fanout, first: int) -> None:
         super().__init__(seen)
-        self._keys = keys
+        self._keys, self._pause = spec.keys, spec.pause
+        self._together = spec.watchers if spec.together else 0
         self._number = first
         self._id = 1
         self.done = asyncio.Event()
@@ -161,7 +181,13 @@ class Writer(Peer):
             self.ready.set_result(0)
         elif messages:
             self._seen.writes += 1
-            self.write()
+            if self._together:
+                self._seen.due, self._seen.go = self._seen.writes * self._together, self.write
+                self._seen.arrived()
+            elif self._pause:
+                asyncio.get_running_loop().call_later(self._pause, self.write)
+            else:
+                self.write()
 
     def write(self) -> None:
         if not self._seen.running:
@@ -169,30 +195,38 @@ class Writer(Peer):
             return
         self._id += 1
         self._number = (self._number + 1) % self._keys
-        value = time.perf_counter_ns().to_bytes(8, "big") + bytes(VALUE_BYTES - 8)
+        value = time.perf_counter_ns().to_bytes(8, "big") + NO_TEXT
         self._transport.write(encode([verbs.SET, self._id, self._id, key(self._number), value]))
 
 
 async def generate(spec: Fanout) -> dict[str, Any]:
     """Run one fan-out in this process; return events, seconds, writes, delays and errors."""
     seen = Seen()
-    watchers = [await _joined(spec, Watcher(seen)) for _ in range(spec.watchers)]
-    writers = [await _joined(spec, Writer(seen, spec.keys, n * 100)) for n in range(spec.writers)]
+    watchers = [await _watching(spec, seen) for _ in range(spec.watchers)]
+    writers = [await _joined(spec.address, Writer(seen, spec, n * 100)) for n in range(spec.writers)]
     gc.collect()
     gc.freeze()
     gc.disable()
     await _written(seen, writers, spec, spec.warmup)
     seen.delays = array.array("d")
-    clocks, writes, events = _clocks(spec.pid), seen.writes, seen.events
+    begun, writes, events = clocks(spec.pid), seen.writes, seen.events
     await _written(seen, writers, spec, spec.seconds)
-    spent = [after - before for after, before in zip(_clocks(spec.pid), clocks, strict=True)]
+    spent = [after - before for after, before in zip(clocks(spec.pid), begun, strict=True)]
     for peer in (*watchers, *writers):
         peer.close()
     return _result(seen, spent, seen.writes - writes, seen.events - events)
 
 
-async def _joined(spec: Fanout, peer: Any) -> Any:
-    await asyncio.get_running_loop().create_connection(lambda: peer, *spec.address)
+async def _watching(spec: Fanout, seen: Seen) -> Any:
+    if spec.streams is None:
+        return await _joined(spec.address, Watcher(seen))
+    from benchmarks.http_lines import Stream
+
+    return await _joined(spec.streams, Stream(seen, f"{ROOT}/**"))
+
+
+async def _joined(address: Address, peer: Any) -> Any:
+    await asyncio.get_running_loop().create_connection(lambda: peer, *address)
     await asyncio.wait_for(peer.ready, GRACE)
     return peer
 
@@ -214,10 +248,6 @@ async def _written(seen: Seen, writers: list[Writer], spec: Fanout, seconds: flo
         await asyncio.wait_for(seen.complete.wait(), GRACE)
     if seen.events != seen.wanted:
         seen.refused(f"{seen.events} events of {seen.writes} writes to {spec.watchers} watchers")
-
-
-def _clocks(pid: int) -> list[float]:
-    return [time.perf_counter(), cpu_seconds(pid) if pid else 0.0, time.process_time(), busy_seconds()]
 
 
 def _result(seen: Seen, spent: list[float], writes: int, events: int) -> dict[str, Any]:
@@ -244,6 +274,7 @@ def run(spec: Fanout) -> dict[str, Any]:
 def main() -> None:
     spec = json.loads(sys.argv[1])
     spec["address"] = tuple(spec["address"])
+    spec["streams"] = spec["streams"] and tuple(spec["streams"])
     print(json.dumps(run_fast(generate(Fanout(**spec)))), flush=True)
     os._exit(0)
 

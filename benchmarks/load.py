@@ -91,13 +91,13 @@ async def _measured(load: Load, tally: Tally, pid: int) -> dict[str, Any]:
     if load.kind != "fill":
         await asyncio.sleep(load.warmup)
     del tally.times[:]
-    clocks = _clocks(pid)
+    begun = clocks(pid)
     if load.kind == "fill":
         # A fill ends by itself; `seconds` bounds it.
         await asyncio.wait_for(tally.idle.wait(), load.seconds)
     else:
         await asyncio.sleep(load.seconds)
-    spent = [after - before for after, before in zip(_clocks(pid), clocks, strict=True)]
+    spent = [after - before for after, before in zip(clocks(pid), begun, strict=True)]
     times = tally.times
     tally.times = array.array("d")
     tally.running = False
@@ -112,7 +112,8 @@ async def _drained(tally: Tally) -> None:
         tally.refused(f"{tally.active} connections had requests without an answer after {GRACE} s")
 
 
-def _clocks(pid: int) -> list[float]:
+def clocks(pid: int) -> list[float]:
+    """Return the time, and the CPU times of the process under test, of this one and of all."""
     return [time.perf_counter(), cpu_seconds(pid) if pid else 0.0, time.process_time(), busy_seconds()]
 
 
