@@ -14,6 +14,7 @@ from tests.admin.members import Members
 from tests.console.conftest import hash_of
 from tests.gateway.running import Running, gateway
 from tests.patience import eventually
+from visor.gateway.cluster_live import MORE
 
 NAMES = ("n1", "n2", "n3")
 MEMORY = "/dev/shm"
@@ -110,11 +111,11 @@ def test_it_asks_one_at_a_time_and_not_while_nobody_looks(opened: Callable[..., 
     eventually(lambda: page.evaluate("1") and len(asked) == 1, "the first request")
     page.clock.run_for(20_000)
     assert len(asked) == 1, "while it waits for an answer it asks nothing"
-    asked[0].continue_()
-    verdict(page, "All is well")
     see = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
     see += "document.dispatchEvent(new Event('visibilitychange'))"
     page.evaluate(see % "true")
+    asked[0].continue_()
+    verdict(page, "All is well")
     page.clock.run_for(60_000)
     assert len(asked) == 1, "hidden, it asks nothing"
     page.evaluate(see % "false")
@@ -124,6 +125,22 @@ def test_it_asks_one_at_a_time_and_not_while_nobody_looks(opened: Callable[..., 
     page.clock.run_for(2_000)
     eventually(lambda: page.evaluate("1") and len(asked) == 3, "the next request")
     asked[2].continue_()
+    verdict(page, "All is well")
+
+
+def test_a_member_of_an_older_version_tells_less_and_is_shown(opened: Callable[..., Any]) -> None:
+    page = opened("#/tree")
+
+    def older(route: Any) -> None:
+        told = route.fetch().json()
+        told["members"][0].update(dict.fromkeys(MORE))
+        told["members"][0].update(server="visord/0.7.9", checkpoint={"index": 7, "made": 1}, log_entries=3)
+        route.fulfill(json=told)
+
+    page.route("**/v1/cluster/live*", older)
+    page.evaluate("location.hash = '#/cluster'")
+    card(page, NAMES[0]).get_by_text("0.7.9").wait_for()
+    card(page, NAMES[0]).get_by_text("entry 7").wait_for()
     verdict(page, "All is well")
 
 

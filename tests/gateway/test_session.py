@@ -14,6 +14,7 @@ from hypothesis import strategies as some
 
 import visor
 from tests.gateway.running import Caller, Running, gateway
+from tests.patience import eventually
 from visor.auth import Grant
 from visor.gateway import seal, signing_in
 from visor.testing import Server, server
@@ -171,6 +172,14 @@ def test_a_token_that_is_taken_back_ends_all_its_sessions(closed: Closed) -> Non
             answer = caller.get("/v1/files/mine/a")
             assert (answer.status_code, answer.json()["code"]) == (401, "bad_token")
             assert "Max-Age=0" in answer.headers["set-cookie"], "the browser forgets it"
+
+
+def test_a_session_ends_with_its_token(closed: Closed) -> None:
+    signed = closed.sign_in(closed.admin.auth.add_token("ada", ttl=2.0))
+    assert signed.told["seconds"] <= 2
+    with signed.caller() as caller:
+        eventually(lambda: caller.get("/v1/files/mine/a").status_code == 401, "the end of the token")
+        assert caller.problem("GET", "/v1/session") == (401, "bad_token")
 
 
 def test_signing_out_needs_no_registry_and_no_token_that_is_good(closed: Closed) -> None:

@@ -118,7 +118,7 @@ function Figures({ member, leader }) {
     <${Fact} name="Log">${see.bytes(member.log_bytes)} <small>${see.count(member.log_entries)} entries</small></${Fact}>
     <${Fact} name="Checkpoint">${checkpoint.running ? "being made" : checkpoint.index ? html`entry ${see.count(checkpoint.index)}` : "none yet"}
       ${checkpoint.failure && html` <small class="is-bad">failed</small>`}</${Fact}>
-    <${Fact} name="Memory">${see.bytes(member.memory)} <small>state ${see.bytes(state[0])}</small></${Fact}>
+    ${member.memory > 0 && html`<${Fact} name="Memory">${see.bytes(member.memory)}${state && html` <small>state ${see.bytes(state[0])}</small>`}</${Fact}>`}
     ${install && html`<${Fact} name="Receives" wide>a checkpoint from ${install.from}: ${see.bytes(install.bytes)} of ${see.bytes(install.of)}</${Fact}>`}
     ${disk && html`<${Fact} name="Disk" wide><${Bar} disk=${disk} /></${Fact}>`}`;
 }

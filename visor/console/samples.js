@@ -22,13 +22,14 @@ export function keep(samples, sample) {
   return kept;
 }
 
-// What a counter of all members rose by in a second. One that began anew, or was not asked, is left out of that step.
+// What a counter of all members rose by in a second. One that began anew, was not asked, or is of a
+// version that does not tell, is left out of that step.
 function rate(before, after, name) {
   const seconds = (after.time - before.time) / 1000;
   let sum = 0, known = false;
   for (const [member, counters] of Object.entries(after.members)) {
-    const risen = counters[name] - before.members[member]?.[name];
-    if (risen >= 0) { sum += risen; known = true; }
+    const risen = counters[name] - (before.members[member]?.[name] ?? NaN);
+    if (typeof counters[name] === "number" && risen >= 0) { sum += risen; known = true; }
   }
   return known && seconds > 0 ? sum / seconds : null;
 }
