@@ -171,7 +171,7 @@ def deep(place: Place) -> None:
 _NUMBERS = itertools.count()
 
 
-@flood("tokens", 8, counted="bad_token")
+@flood("tokens", 8, counted="bad_token", grows=96)
 def tokens(place: Place) -> None:
     """Tokens that somebody made up, each another one."""
     with connected(place) as one:

@@ -8,6 +8,7 @@ registry takes the gateway itself for somebody, as by a Unix socket, it is not l
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -25,6 +26,9 @@ UNPROVEN: Final = 64
 """Connections of callers whose token nobody has looked at yet: made-up ones take no place from those that are good."""
 ACTORS: Final = 32
 """Connections of one token, each for another name that its callers say of themselves (`Visor-Actor`)."""
+COLLECTED: Final = 128
+"""Connections that have ended before the collector is asked for: one that has failed is held by its own error, with all
+that it was made of, and the collector counts objects, not bytes. Made-up tokens would have it hold 200 MB."""
 MOST_REQUESTS: Final = 128
 CONNECT_SECONDS: Final = 5.0
 ANONYMOUS: Final = "anonymous"
@@ -67,6 +71,7 @@ class Upstream:
         self._lent: OrderedDict[Key, Lent] = OrderedDict()
         self._connecting = asyncio.Semaphore(CONNECTING)
         self._unproven = 0
+        self._ended = 0
         self._ending: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -164,6 +169,9 @@ class Upstream:
         task = asyncio.ensure_future(client.close())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+        self._ended += 1
+        if self._ended % COLLECTED == 0:
+            gc.collect()
 
     def sweep(self) -> None:
         """Close what nobody has used for a while; to be called from time to time."""
