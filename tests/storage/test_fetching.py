@@ -34,6 +34,7 @@ from visord.state.tables import export_tables
 from visord.state.trim import trim
 from visord.storage import manifest as manifests
 from visord.storage import pending
+from visord.storage.disk import join, read_all
 from visord.storage.errors import FormatError, StorageError
 from visord.storage.fetched import DifferentError, OfferError
 from visord.storage.incoming import Incoming
@@ -381,6 +382,38 @@ def test_another_member_goes_on_where_the_first_one_stopped_with_whole_files_alo
     carried += fetch(other, target)
     install(world, target)
     equal(world.machine, leader.machine)
+
+
+def test_an_offer_that_comes_again_after_an_older_one_was_taken_touches_no_file_in_use() -> None:
+    """The names of fetched files came from the index of the first offer alone: seed 22471 lost a checkpoint."""
+    leader = leader_of(200)
+    older = outgoing(leader)
+    older_offer = older.offer()
+    second = member(leader, 4)
+    second.follow(leader)  # so its own files have the same numbers
+    second.writer.write(120)
+    second.checkpoint()
+    newer = outgoing(second)
+    world = member(leader)
+    target = incoming(world)
+    assert target.begin(newer.offer(), "second")
+    fetch(newer, target, most=3)
+    assert target.begin(older_offer, "leader")
+    fetch(older, target)
+    install(world, target)
+    taken = world.checkpointer.manifest
+    folder = world.directory.history
+    kept = {part.name: read_all(world.disk, join(folder, part.name), 1 << 30) for part in taken.files()}
+    assert target.begin(newer.offer(), "second")
+    fetch(newer, target, most=3)
+    for name, content in kept.items():
+        assert read_all(world.disk, join(folder, name), 1 << 30)[: len(content)] == content
+    fetch(newer, target)
+    install(world, target)
+    names = [part.name for part in world.checkpointer.manifest.files()]
+    assert len(set(names)) == len(names)
+    equal(world.machine, second.machine)
+    equal(world.restart().machine, second.machine)
 
 
 def test_differing_histories_are_never_mixed() -> None:

@@ -257,6 +257,11 @@ class Checkpointer:
 
         return clean
 
+    @property
+    def names(self) -> set[str]:
+        """The names of all files of `history/` that a checkpoint, or whoever holds them, needs, or just let go of."""
+        return self._known().union(self._garbage)
+
     def _known(self) -> set[str]:
         names = {part.name for part in self.manifest.files()}
         return names.union(self._doomed, *(hold.names for hold in self._holds))

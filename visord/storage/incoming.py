@@ -165,14 +165,14 @@ class Incoming:
             return False
         if manifest.rev < machine.store.rev:
             raise DifferentError(source, machine.store.rev)
-        before, old = self._pending, set[str]()
-        if before is not None:
-            old = before.names()
-            if before.tag <= own.index:
-                before = None  # those names may be in use
-        now = PendingFetch(source, manifest.index if before is None else before.tag, manifest, encoded)
         self._stop()
-        self._pending, self.offer = now, name
+        before, used = self._pending, self._used()
+        old = before.names() if before is not None else set[str]()
+        if before is not None and before.tag <= used:
+            before = None  # those names may be in use
+        tag = max(manifest.index, used + 1) if before is None else before.tag
+        now = self._pending = PendingFetch(source, tag, manifest, encoded)
+        self.offer = name
         same_values = machine.store.redacted.count == manifest.redacted
         self._choose(now, Newest(_newest(machine), same_values))
         names = {asked.file.part.name for asked in self._files.values()}
@@ -183,6 +183,10 @@ class Incoming:
         for asked in self._files.values():
             self._submit(partial(asked.file.verify, same), partial(self._verified, asked))
         return True
+
+    def _used(self) -> int:
+        """Return the highest tag of a file that somebody needs: what is fetched next must have no such name."""
+        return max(map(pending.tag_of, self._checkpointer.names), default=0)
 
     def _choose(self, now: PendingFetch, newest: Newest) -> None:
         """Decide which files of the offer are fetched, and under which names."""

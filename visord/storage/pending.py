@@ -5,10 +5,11 @@ the file `incoming` in the data directory says which ones they are:
 
     magic 8 bytes | msgpack [format, source, tag, manifest] | crc 4 bytes
 
-`manifest` is the other member's, as it is; `tag` is the log index of the first offer of this fetch. The
-sender's part `commits-000000000007` becomes `commits-000000000007-<tag><crc of the sender's name>` here: a name that
-the own checkpoints never use (they have no second part), nor an earlier fetch (its tag was lower), nor another file
-of the sender's with the same number.
+`manifest` is the other member's, as it is; `tag` is the log index of the first offer of this fetch, or one above all
+tags in `history/` where that is more: a fetch may end with an older checkpoint than it began with, and then its first
+offer comes again. The sender's part `commits-000000000007` becomes `commits-000000000007-<tag><crc of the sender's
+name>` here: a name that the own checkpoints never use (they have no second part), nor an earlier fetch whose files are
+still there (its tag was lower), nor another file of the sender's with the same number.
 
 The note is only a hint. What it names is checked byte by byte before it counts; without it, or when it is damaged,
 those files are swept and fetched again.
@@ -51,6 +52,12 @@ class PendingFetch(NamedTuple):
     def names(self) -> set[str]:
         """Return the names of all files that fetching it may have made."""
         return {self.local(part).name for part in self.manifest.files()}
+
+
+def tag_of(name: str) -> int:
+    """Return the tag of the fetch that brought the file of this name; 0 for one that was written here."""
+    _, _, *suffix = name.split("-")
+    return int(suffix[0][:-8] or "0", 16) if suffix else 0
 
 
 def write(disk: Disk, directory: str, pending: PendingFetch) -> None:
