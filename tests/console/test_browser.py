@@ -175,7 +175,8 @@ def test_a_closed_registry_asks_for_a_token(browser: Any) -> None:
 
 def test_screens_are_a_key_away_and_keep_the_moment(page: Any, client: visor.Client[bytes]) -> None:
     rev = client.rev()
-    page.keyboard.press(",")
+    page.evaluate(f"location.hash = '#/tree?at={rev - 1}'")
+    page.locator(".console.past").wait_for()
     for key, screen in (("f", "fleet"), ("t", "tree")):
         page.keyboard.press("g")
         page.keyboard.press(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.console.conftest import hash_of
+from tests.console.test_access import show
 from tests.gateway.running import Running, gateway
 from tests.patience import PATIENCE, eventually
 from visor import views
@@ -251,6 +253,7 @@ def test_nothing_keeps_anybody_out(
         page.locator(".past" if "at=" in place else ".console:not(.past)").wait_for()
         found = axe.Axe().run(page)
         assert found.violations_count == 0, f"{place} {found.generate_report()}"
+        show(page, f"fleet-{scheme}{re.sub('[^a-z]+', '-', place)}")
 
 
 def test_nothing_is_wider_than_a_phone(opened: Callable[..., Any], fleet: Registry) -> None:
@@ -260,6 +263,7 @@ def test_nothing_is_wider_than_a_phone(opened: Callable[..., Any], fleet: Regist
     about = page.get_by_role("article")
     about.get_by_role("button", name="Close").click()
     about.wait_for(state="detached")
+    show(page, "fleet-phone")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     small = page.evaluate(TOO_SMALL)
     assert small == []
