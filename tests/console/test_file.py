@@ -63,3 +63,15 @@ def test_a_path_is_copied(opened: Callable[..., Any], client: visor.Client[bytes
     page.get_by_role("button", name="Copy the path").click()
     page.get_by_text("copied", exact=True).wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == "/taken/along"
+
+
+def test_who_watches_a_file_and_how_far_behind(
+    opened: Callable[..., Any], client: visor.Client[bytes]
+) -> None:
+    rev = client.set("/watched/file", b"")
+    with client.watch("/watched/*", rev=rev) as watch:
+        watch.next()
+        page = opened("#/tree/watched/file")
+        page.get_by_text("Who watches it").click()
+        line = page.get_by_role("row").filter(has_text="/watched/*")
+        line.get_by_text("up to date").wait_for()

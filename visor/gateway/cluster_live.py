@@ -59,7 +59,7 @@ async def live(visit: Visit, client: Client[bytes]) -> Answer:
     """GET: each member's own figures, the problems with their rows of the runbook, and how long a read took."""
     rows = visit["largest"]
     own = await client.status(rows=rows, timeout=LOOK_SECONDS)
-    members = asyncio.gather(*(_ask(visit, member, own, rows) for member in own.members[:MOST_MEMBERS]))
+    members = asyncio.gather(*(look(visit, member, own, rows) for member in own.members[:MOST_MEMBERS]))
     leading, seconds, asked = await asyncio.gather(
         _as_the_leader_says(client), _read_seconds(client), members
     )
@@ -90,7 +90,8 @@ async def _read_seconds(client: Client[bytes]) -> float | None:
     return round(clock() - began, 6)
 
 
-async def _ask(visit: Visit, member: Member, own: Status, rows: int) -> Looked:
+async def look(visit: Visit, member: Member, own: Status, rows: int) -> Looked:
+    """Ask a member, of which `own` is what the one told that the caller is connected to."""
     if member.id == own.member:
         return Looked(member, own)
     if not member.client:

@@ -20,6 +20,7 @@ from visor.gateway import (
     past,
     reading,
     signing_in,
+    watchers,
     watching,
     writing,
 )
@@ -259,6 +260,10 @@ CLUSTER: Final = (
     Route(
         "GET", "/v1/cluster/live", cluster_live.live,
         "Say how each member is right now, what is wrong and what to do, who uses it.", (_LARGEST,), group="cluster",
+    ),
+    Route(
+        "GET", "/v1/watchers/{path}", watchers.watchers,
+        "Say who watches a file, or something in a directory, and how many revs behind each is.", group="cluster",
     ),
     Route("GET", "/v1/status", cluster.status, "Show what a node tells of itself.", group="cluster"),
     Route("GET", "/v1/rev", cluster.rev, "Say the latest rev, and where history begins.", (_STALE,), group="cluster"),

@@ -156,6 +156,7 @@ ANSWERS: Final[dict[str, Schema]] = {
         thing(allowed=BOOLEAN, roles=array(TEXT), missing=or_null(TEXT)),
         thing(may=ANYTHING, missing=ANYTHING),
     ),
+    "watchers_watchers": thing(path=PATH, watchers=array(ANYTHING), more=BOOLEAN, problems=array(TEXT)),
     "cluster_live_live": thing(time=TIME, problems=array(ANYTHING), members=array(ANYTHING)),
     "signing_in_sign_in": thing(**_IDENTITY, by=TEXT, key=TEXT, seconds=INTEGER),
     "signing_in_show": thing(**_IDENTITY, by=TEXT),
