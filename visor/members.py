@@ -139,6 +139,27 @@ class Status:
     """What is wrong, in words; empty when all is well."""
     redactions_owed: int = 0
     """Redactions before which files of the node are that may hold the values yet."""
+    leases: int = 0
+    connections: int = 0
+    """Of clients, with this node."""
+    reads: int = 0
+    """Requests that read, which the node has answered since it started."""
+    events: int = 0
+    """Changes that it has sent to watches since then."""
+    log_syncs: int = 0
+    """How often it has had the log written to disk since then."""
+    log_written: int = 0
+    """Bytes of that."""
+    memory: int = 0
+    """Bytes that the process has in memory."""
+    state_bytes: tuple[int, ...] = ()
+    """Bytes that the state takes, by its own count, and may take."""
+    commit: Mapping[str, Any] = field(default_factory=dict)
+    """How long commits of the last minute took at the leader: `p50_ms`, `p99_ms` (None without any), `count`."""
+    disk: Mapping[str, int] | None = None
+    """Bytes of the disk that its data is on: `free`, `total`, and below how many free ones there is an `alarm`."""
+    install: Mapping[str, Any] | None = None
+    """Another member's checkpoint that is on its way: `from`, `bytes`, `of`, `installing`. None: there is none."""
     told: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """All that the node told, as it came, also what this client does not know."""
 
@@ -307,14 +328,19 @@ def status_from_wire(answer: Mapping[str, Any]) -> Status:
         ),
         format_waits_for=tuple(answer.get("format_waits_for") or ()),
         alarms=tuple(answer.get("alarms") or ()),
+        state_bytes=tuple(answer.get("state_bytes") or ()),
+        commit=dict(answer.get("commit") or {}),
+        disk=answer.get("disk"),
+        install=answer.get("install"),
         told=dict(answer),
-        **{name: answer.get(name, 0) for name in _NUMBERS},
+        **{name: answer.get(name) or 0 for name in _NUMBERS},
     )
 
 
 _NUMBERS: Final = (
     *("term", "committed", "applied", "durable", "rev", "floor", "files", "sessions", "watches"),
-    *("log_bytes", "log_entries", "compared", "format", "redactions_owed"),
+    *("log_bytes", "log_entries", "compared", "format", "redactions_owed", "leases", "connections", "reads"),
+    *("events", "log_syncs", "log_written", "memory"),
 )
 
 

@@ -114,6 +114,7 @@ class KernelSync:
         while (
             self._under_way and waited < CLOSE_SECONDS
         ):  # a second at a time; a dead disk must not hold the end up
-            self._context.process_events(MOST_AT_ONCE, 1, 1)
+            with contextlib.suppress(SystemError):  # so caio says that a signal came: the wait begins again
+                self._context.process_events(MOST_AT_ONCE, 1, 1)
             waited += 1
         self._context = None
