@@ -218,6 +218,7 @@ def plainly(http: Caller, client: visor.Client[bytes]) -> dict[str, Asked]:
         "domain_service": ("GET", "/v1/services/search", {}),
         "domain_runners": ("GET", "/v1/runners", {}),
         "cluster_live_live": ("GET", "/v1/cluster/live?largest=3", {}),
+        "watchers_watchers": ("GET", "/v1/watchers/w/file", {}),
         "signing_in_sign_in": ("POST", "/v1/session", {"json": {"token": token}}),
         "signing_in_show": ("GET", "/v1/session", {}),
         "signing_in_out": ("DELETE", "/v1/session", {}),
