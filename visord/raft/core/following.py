@@ -35,7 +35,6 @@ class Following(Membership):
         entries = [(entry[1], previous + 1 + place, entry[0]) for place, entry in enumerate(packed)]
         self._answers_seq = seq
         self._had_entries = bool(entries)
-        self._tells_commit = not entries and commit > self._SyncObj__raftCommitIndex
         content = self._only_new(previous, previous_term, commit, entries)
         if not self._storable(node, term, content):
             return
@@ -141,7 +140,6 @@ class Following(Membership):
         commit = self._SyncObj__raftCommitIndex
         fits = commit >= first or self._SyncObj__raftLog.term_at(first) == first_term
         self._answers_seq = seq
-        self._tells_commit = False
         self._reset_to = max(first, commit) + 1 if fits else 0
         try:
             super()._SyncObj__onMessageReceived(
@@ -186,8 +184,6 @@ class Following(Membership):
         elif reset and nextNodeIdx is not None:
             # A conflict: back to what is known to match, not by one entry a round trip.
             following = self._SyncObj__raftCommitIndex + 1
-        elif success and self._tells_commit:
-            return  # it fits: what was acknowledged before says the same, and a heartbeat asks soon enough
         elif success and following - 1 > log.durable_index:
             self.counters["acknowledgement_held"] += 1
             self._held[node] = (self._SyncObj__raftCurrentTerm, following, seq)

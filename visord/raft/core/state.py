@@ -112,7 +112,6 @@ class State(_SyncObj):
     _clock: Callable[[], float]
     _random: Random
     _had_entries: bool
-    _tells_commit: bool
     _keep_suffix = False
     _answers_seq = 0
     _reset_to: int | None = None
@@ -159,7 +158,7 @@ class State(_SyncObj):
         self._granted, self._prevotes = set(), set()
         self._heard = -math.inf
         self._transfer = None
-        self._had_entries = self._tells_commit = False
+        self._had_entries = False
         self.is_voter = False
         self._voters, self._learners = [], []
 
