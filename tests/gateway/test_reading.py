@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,6 +13,8 @@ import pytest
 
 import visor
 from tests.gateway.running import Caller
+from visor.errors import Unsupported
+from visor.gateway.reading import _sought
 from visor.testing import Server
 
 
@@ -179,3 +182,11 @@ def test_every_page_says_which_state_it_is_of(http: Caller) -> None:
     answer = http.get("/v1/tree/many")
     assert answer.headers["visor-rev"] == str(answer.json()["rev"])
     assert answer.headers["visor-cluster"]
+
+
+def test_a_member_that_lists_from_no_place_is_said_to_be_too_old() -> None:
+    async def read(*_: Any) -> list[Any]:
+        return [5, [], None]  # as a version answers that knows nothing of `seek`
+
+    with pytest.raises(Unsupported, match="upgrade it"):
+        asyncio.run(_sought(read, None, 10, {}, 100))

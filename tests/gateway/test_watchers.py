@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import visor
 from tests.gateway.running import Caller
+from tests.gateway.test_cluster_live import asked, status
 from tests.patience import eventually
-from visor.gateway.watchers import concerns
+from visor.gateway.watchers import concerns, document
 
 
 def test_who_watches_a_file_or_something_in_a_directory(http: Caller, client: visor.Client[bytes]) -> None:
@@ -29,6 +32,14 @@ def test_who_watches_a_file_or_something_in_a_directory(http: Caller, client: vi
         assert row["node"]
         assert row["peer"]
     eventually(lambda: watched("/looked") == [], "nobody watches any more")
+
+
+def test_a_member_of_an_older_version_does_not_tell_and_that_is_said() -> None:
+    told = status("n2")
+    assert "tables" not in told.told
+    found = document("/a", [*asked(n2=replace(told, server="visord/0.0.9"), n3="no answer")])
+    assert (found["watchers"], found["more"]) == ([], False)
+    assert found["problems"] == ["n2: visord/0.0.9 does not tell its watches: upgrade it", "n3: no answer"]
 
 
 def test_which_selectors_concern_a_path() -> None:

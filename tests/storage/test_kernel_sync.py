@@ -103,6 +103,38 @@ def test_what_the_kernel_did_not_begin_is_done_by_the_thread(tmp_path: Path) -> 
     file.close()
 
 
+@pytest.mark.parametrize("number", [errno.EINTR, errno.EBADF])
+def test_an_end_waits_on_when_a_signal_comes_and_tells_of_any_other_failure(number: int) -> None:
+    waits: list[int] = []
+
+    class Context:
+        fileno = os.eventfd(0)
+
+        def __init__(self, sync: KernelSync) -> None:
+            self._sync = sync
+
+        def process_events(self, *_: int) -> None:
+            waits.append(number)
+            if len(waits) == 1:
+                raise SystemError(number, "while it waited")
+            self._sync._under_way = 0
+
+    async def body(sync: KernelSync, _: Any) -> None:
+        before, sync._context = sync._context, Context(sync)
+        sync._under_way = 1
+        try:
+            if number == errno.EINTR:
+                sync.close()
+                assert len(waits) == 2
+            else:
+                with pytest.raises(SystemError):
+                    sync.close()
+        finally:
+            sync._under_way, sync._context = 0, before
+
+    run(body)
+
+
 def test_a_queue_that_takes_no_more_is_not_used_again(tmp_path: Path) -> None:
     file = OsDisk().open(str(tmp_path / "log"), create=True)
     handed: list[Any] = []

@@ -161,14 +161,14 @@ def member_shape(report: Report) -> Document:
 def spelled(what: list[Any]) -> str:
     """Return a selector as a glob, or as near to one as it can be said.
 
-    >>> spelled([1, "/apps"]), spelled([4, "/a", "/b"]), spelled([5, [[0, "/a"], [2, "/b"]]])
-    ('/apps/**', '/a to /b', '/a, /b/*')
+    >>> spelled([1, "/apps"]), spelled([4, "/a", "/b"]), spelled([4, "/a", None]), spelled([5, [[0, "/a"], [2, "/b"]]])
+    ('/apps/**', '/a to /b', '/a and all after it', '/a, /b/*')
     """
     kind, text, *rest = what
     if kind == verbs.SEL_ANY:
         return ", ".join(map(spelled, text))
     if kind == verbs.SEL_RANGE:
-        return f"{text} to {rest[0]}"
+        return f"{text} and all after it" if rest[0] is None else f"{text} to {rest[0]}"
     below = {verbs.SEL_TREE: "/**", verbs.SEL_CHILDREN: "/*"}.get(kind, "")
     return f"{text.rstrip('/')}{below}" if below else str(text)
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from visor import paths
 from visor.aio import Client
-from visor.errors import NotFound
+from visor.errors import NotFound, Unsupported
 from visor.gateway.documents import Document, file_of
 from visor.gateway.paging import Page, paged
 from visor.gateway.problems import NotServed
@@ -83,7 +83,10 @@ async def _sought(
     mark, passed = None, 0
     for _ in range(SOUGHT):
         left = seek if isinstance(seek, str) else max(0, seek - passed)
-        rev, rows, mark, more, total = await read(rev, mark, limit, {**options, "seek": left})
+        found = await read(rev, mark, limit, {**options, "seek": left})
+        if len(found) < 5:
+            raise Unsupported("this member runs a version that lists no directory from a place: upgrade it")
+        rev, rows, mark, more, total = found
         passed += more
         if rows or mark is None:
             break

@@ -31,20 +31,24 @@ async def watchers(visit: Visit, client: Client[bytes]) -> Answer:
 def document(path: str, looked: Sequence[Looked]) -> Document:
     """Return who watches `path`, those that lag first, whether there are more, and who could not be asked."""
     rows: list[Document] = []
+    problems: list[str] = []
     more = False
     for one in looked:
         if one.told is None:
+            problems.append(f"{one.member.name}: {one.why}")
             continue
-        told = one.told.told
-        watches = told["tables"]["watches"]
-        more = more or told["watches"] > len(watches)
+        tables = one.told.told.get("tables")
+        if tables is None:
+            problems.append(f"{one.told.node}: {one.told.server} does not tell its watches: upgrade it")
+            continue
+        watches = tables["watches"]
+        more = more or one.told.watches > len(watches)
         rows += [
             {**row, "what": spelled(row["what"]), "node": one.told.node}
             for row in watches
             if concerns(row["what"], path)
         ]
     rows.sort(key=lambda row: -row["behind"])
-    problems = [f"{one.member.name}: {one.why}" for one in looked if one.told is None]
     return {"watchers": rows, "more": more, "problems": problems}
 
 

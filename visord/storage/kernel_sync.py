@@ -114,7 +114,10 @@ class KernelSync:
         while (
             self._under_way and waited < CLOSE_SECONDS
         ):  # a second at a time; a dead disk must not hold the end up
-            with contextlib.suppress(SystemError):  # so caio says that a signal came: the wait begins again
+            try:
                 self._context.process_events(MOST_AT_ONCE, 1, 1)
+            except SystemError as error:
+                if error.args[0] != errno.EINTR:  # else a signal came meanwhile
+                    raise
             waited += 1
         self._context = None
