@@ -18,7 +18,7 @@ from tests.gateway.running import Running
 from tests.patience import PATIENCE
 from visor.testing import Server
 
-__all__ = ["browser", "client", "hash_of", "moment", "opened", "registry", "row", "running"]
+__all__ = ["blank", "browser", "client", "hash_of", "moment", "opened", "registry", "row", "running"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -45,6 +45,13 @@ def client(registry: Server) -> Iterator[visor.Client[bytes]]:
         yield one
 
 
+def blank(browser: Any, **options: Any) -> Any:
+    """Return an empty page of its own, that waits as long as a slow machine takes."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE * 1000)
+    return context.new_page()
+
+
 @pytest.fixture
 def opened(browser: Any, running: Running) -> Iterator[Callable[..., Any]]:
     """Opens pages: `opened("#/tree", viewport=...)`. Their faults, and what the policy keeps out, fail the test."""
@@ -56,10 +63,8 @@ def opened(browser: Any, running: Running) -> Iterator[Callable[..., Any]]:
             faults.append(said.text)
 
     def open_(place: str, **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE * 1000)
-        page = context.new_page()
+        page = blank(browser, **{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(page.context)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", note)
         page.on("dialog", lambda dialog: faults.append(dialog.message))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -95,14 +95,9 @@ STATES: Final[dict[str, tuple[str, str, Callable[[Any], None] | None]]] = {
 }
 
 
-@pytest.mark.skipif(AXE is None, reason="axe-playwright-python is not installed")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_any_screen(
-    opened: Callable[..., Any], revs: dict[str, int], scheme: str
-) -> None:
-    page = opened("#/tree", color_scheme=scheme, reduced_motion="reduce")
+def states(page: Any, how: str) -> Iterator[str]:
+    """Bring a page to each of the states, one after the other; `how`: what their pictures are called by."""
     url = page.url.split("#")[0]
-    found = {}
     for name, (place, there, act) in STATES.items():
         page.goto("about:blank")
         page.goto(url + place)
@@ -110,7 +105,18 @@ def test_axe_finds_nothing_on_any_screen(
         page.locator(".strip input").wait_for()
         if act is not None:
             act(page)
-        show(page, f"{name}-{scheme}")
+        show(page, f"{name}-{how}")
+        yield name
+
+
+@pytest.mark.skipif(AXE is None, reason="axe-playwright-python is not installed")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_screen(
+    opened: Callable[..., Any], revs: dict[str, int], scheme: str
+) -> None:
+    page = opened("#/tree", color_scheme=scheme, reduced_motion="reduce")
+    found = {}
+    for name in states(page, scheme):
         found[name] = findings(page)
     told = sorted({one for each in found.values() for one in each})
     assert not told, "\n".join(told)
@@ -129,15 +135,7 @@ def test_nothing_is_wider_than_what_it_is_shown_on(
 ) -> None:
     """640 by 400 is 1280 by 800 at twice the size."""
     page = opened("#/tree", viewport={"width": width, "height": height})
-    url = page.url.split("#")[0]
-    for name, (place, there, act) in STATES.items():
-        page.goto("about:blank")
-        page.goto(url + place)
-        page.locator(there).first.wait_for()
-        page.locator(".strip input").wait_for()
-        if act is not None:
-            act(page)
-        show(page, f"{name}-{width}")
+    for name in states(page, str(width)):
         assert not wide(page), name
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import visor
-from tests.console.conftest import hash_of, row
+from tests.console.conftest import blank, hash_of, row
 from tests.gateway.running import Running, gateway
-from tests.patience import PATIENCE, eventually
+from tests.patience import eventually
 from visor.testing import Server, server
 
 CONFIG = "#/tree/apps/web/config?open=/apps,/apps/web"
@@ -137,9 +137,7 @@ def test_nothing_is_wider_than_a_phone(page: Any) -> None:
 def test_it_says_that_it_reconnects_and_does(
     browser: Any, registry: Server, client: visor.Client[bytes]
 ) -> None:
-    context = browser.new_context()
-    context.set_default_timeout(PATIENCE * 1000)
-    page = context.new_page()
+    page = blank(browser)
     with gateway(registry.address) as first:
         port = first.place[1]
         page.goto(f"{first.url}/{CONFIG}")
@@ -151,7 +149,7 @@ def test_it_says_that_it_reconnects_and_does(
         page.get_by_role("button", name="try now").click()
         page.wait_for_selector(".state.live")
         row(page, "head").get_by_text(str(rev), exact=True).wait_for()
-    context.close()
+    page.context.close()
 
 
 def test_a_closed_registry_asks_for_a_token(browser: Any) -> None:
@@ -160,9 +158,7 @@ def test_a_closed_registry_asks_for_a_token(browser: Any) -> None:
         client.auth.set_user("boss", ["root"])
         token = client.auth.add_token("boss")
         client.auth.set_user("anonymous", [])
-        context = browser.new_context()
-        context.set_default_timeout(PATIENCE * 1000)
-        page = context.new_page()
+        page = blank(browser)
         with gateway(closed.address) as running:
             page.goto(running.url)
             page.get_by_label("Token").fill(token)
@@ -170,7 +166,7 @@ def test_a_closed_registry_asks_for_a_token(browser: Any) -> None:
             page.wait_for_selector(".state.live")
             row(page, "a").wait_for()
             assert token not in page.url
-        context.close()
+        page.context.close()
 
 
 def test_screens_are_a_key_away_and_keep_the_moment(page: Any, client: visor.Client[bytes]) -> None:

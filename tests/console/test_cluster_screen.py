@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from tests.admin.members import Members
 from tests.console.conftest import hash_of
-from tests.gateway.running import Running, gateway
+from tests.console.three import NAMES, members, running
 from tests.patience import eventually
 from visor.gateway.cluster_live import MORE
 
-NAMES = ("n1", "n2", "n3")
-MEMORY = "/dev/shm"
-
-
-@pytest.fixture(scope="module")
-def members() -> Iterator[Members]:
-    with (
-        tempfile.TemporaryDirectory(dir=MEMORY if Path(MEMORY).is_dir() else None) as folder,
-        Members(Path(folder)) as running,
-    ):
-        running.start(*NAMES)
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running(members: Members) -> Iterator[Running]:
-    with gateway(",".join(members.address(name) for name in NAMES)) as one:
-        yield one
+__all__ = ["members", "running"]
 
 
 def card(page: Any, name: str) -> Any:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.console.conftest import hash_of
+from tests.console.conftest import blank, hash_of
 from tests.console.test_access import show
 from tests.gateway.running import Running, gateway
-from tests.patience import PATIENCE, eventually
+from tests.patience import eventually
 from visor import views
 from visor.registry import Instance, Registry, roles
 from visor.testing import Server, server
@@ -170,9 +170,7 @@ def test_what_came_while_the_gateway_was_away_is_there_when_it_is_back(
     browser: Any, registry: Server, fleet: Registry
 ) -> None:
     one = running_one(fleet, "h7")
-    context = browser.new_context()
-    context.set_default_timeout(PATIENCE * 1000)
-    page = context.new_page()
+    page = blank(browser)
     with gateway(registry.address) as first:
         port = first.place[1]
         page.goto(f"{first.url}/#/fleet/hosts/h7")
@@ -183,7 +181,7 @@ def test_what_came_while_the_gateway_was_away_is_there_when_it_is_back(
         page.get_by_role("button", name="try now").click()
         cell(page, one).get_by_text("✕").wait_for()
         page.locator(".happened li").first.get_by_text("nobody looked").wait_for()
-    context.close()
+    page.context.close()
 
 
 def test_keys_alone_do(page: Any, fleet: Registry) -> None:
@@ -272,14 +270,12 @@ def test_nothing_is_wider_than_a_phone(opened: Callable[..., Any], fleet: Regist
 @contextmanager
 def looking_at(browser: Any, address: str, place: str) -> Iterator[Any]:
     with gateway(address) as running:
-        context = browser.new_context()
-        context.set_default_timeout(PATIENCE * 1000)
-        page = context.new_page()
+        page = blank(browser)
         page.goto(f"{running.url}/{place}")
         try:
             yield page
         finally:
-            context.close()
+            page.context.close()
 
 
 def test_an_empty_fleet_says_what_to_do_until_somebody_did(browser: Any) -> None:

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 import visor
 from tests.admin.members import Members
 from tests.console.conftest import row
-from tests.gateway.running import Running, gateway
+from tests.console.three import NAMES, members, running
 from tests.patience import PATIENCE, eventually
 from visor.errors import VisorError
 
-NAMES = ("n1", "n2", "n3")
-MEMORY = "/dev/shm"
+__all__ = ["members", "running"]
+
 HOSTS = 20
-
-
-@pytest.fixture(scope="module")
-def members() -> Iterator[Members]:
-    with (
-        tempfile.TemporaryDirectory(dir=MEMORY if Path(MEMORY).is_dir() else None) as folder,
-        Members(Path(folder)) as running,
-    ):
-        running.start(*NAMES)
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running(members: Members) -> Iterator[Running]:
-    with gateway(",".join(members.address(name) for name in NAMES)) as one:
-        yield one
 
 
 class Load:

@@ -2,22 +2,18 @@
 import { useEffect, useState } from "./vendor/hooks.mjs";
 import { read, url } from "./api.js";
 import { html } from "./html.js";
+import { poll } from "./poll.js";
 
 const AGAIN = 5_000;
 
 // What is read again every few seconds while it is looked at.
-function useFollowed(where, every = AGAIN) {
+function useFollowed(where) {
   const [state, setState] = useState({});
   useEffect(() => {
     setState({});
-    if (!where) return;
-    const abort = new AbortController();
-    let timer;
-    const once = () => read(where, { signal: abort.signal }).then(
+    return poll((signal) => read(where, { signal }).then(
       (told) => setState({ told, since: Date.now() }), (problem) => problem.name === "AbortError" || setState({ problem }),
-    ).finally(() => { if (!abort.signal.aborted) timer = setTimeout(once, every); });
-    once();
-    return () => { abort.abort(); clearTimeout(timer); };
+    ), AGAIN);
   }, [where]);
   return state;
 }

@@ -3,6 +3,7 @@ import { useEffect, useState } from "./vendor/hooks.mjs";
 import { read, url } from "./api.js";
 import { Chart, Spark } from "./chart.js";
 import { html } from "./html.js";
+import { poll } from "./poll.js";
 import { go } from "./route.js";
 import * as see from "./samples.js";
 
@@ -11,36 +12,18 @@ const ROWS = 20;
 const WHERE = url("cluster/live", null, { largest: ROWS });
 let samples = []; // kept while other screens are shown
 
-// One request at a time, while the tab is seen; what was told last stays when the next one fails.
+// What was told last stays when the next one fails.
 function usePolling() {
   const [state, setState] = useState({ told: null, time: 0, problem: null });
-  useEffect(() => {
-    let ended = false, timer = 0, abort = null;
-    const ask = async () => {
-      timer = 0;
-      if (document.hidden || abort) return;
-      abort = new AbortController();
-      const began = Date.now();
-      try {
-        const told = await read(WHERE, { signal: abort.signal });
-        samples = see.keep(samples, see.sampleOf(told));
-        if (!ended) setState({ told, time: Date.now(), problem: null });
-      } catch (problem) {
-        if (!ended) setState((before) => ({ ...before, problem }));
-      }
-      abort = null;
-      if (!ended) timer = setTimeout(ask, Math.max(200, EVERY - (Date.now() - began)));
-    };
-    const onSight = () => { if (!document.hidden && !timer) ask(); };
-    document.addEventListener("visibilitychange", onSight);
-    ask();
-    return () => {
-      ended = true;
-      clearTimeout(timer);
-      abort?.abort();
-      document.removeEventListener("visibilitychange", onSight);
-    };
-  }, []);
+  useEffect(() => poll(async (signal) => {
+    try {
+      const told = await read(WHERE, { signal });
+      samples = see.keep(samples, see.sampleOf(told));
+      setState({ told, time: Date.now(), problem: null });
+    } catch (problem) {
+      if (problem.name !== "AbortError") setState((before) => ({ ...before, problem }));
+    }
+  }, EVERY), []);
   return state;
 }
 
