@@ -13,7 +13,6 @@ from pathlib import Path
 
 from benchmarks import load
 from benchmarks.figures import Row
-from benchmarks.load import Load
 from benchmarks.registry import Registry
 
 KEYS = 100_000
@@ -35,10 +34,7 @@ def rows(quick: bool = False, parent: Path | None = None) -> Iterator[Row]:
     with Registry(parent=parent) as node:
         before = node.memory()
         for hours in range(STEP, HOURS + 1, STEP):
-            result = load.run(
-                Load(node.address, "fill", 8, 128, seconds=3600.0, warmup=0.0, keys=keys, count=writes),
-                node.pid,
-            )
+            result = load.run(load.fill(node.address, keys, writes), node.pid)
             for _ in range(2):
                 node.tell(signal.SIGUSR1)
                 time.sleep(SETTLE / scale)

@@ -11,7 +11,6 @@ import array
 import asyncio
 import contextlib
 import gc
-import json
 import os
 import sys
 import time
@@ -20,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 from benchmarks.figures import latencies
-from benchmarks.load import GRACE, clocks, run_fast, run_module
+from benchmarks.load import GRACE, answer, clocks, run_module
 from benchmarks.process import ChildError
 from benchmarks.wire import Address, hello
 from benchmarks.workload import ROOT, VALUE_BYTES, key
@@ -272,11 +271,7 @@ def run(spec: Fanout) -> dict[str, Any]:
 
 
 def main() -> None:
-    spec = json.loads(sys.argv[1])
-    spec["address"] = tuple(spec["address"])
-    spec["streams"] = spec["streams"] and tuple(spec["streams"])
-    print(json.dumps(run_fast(generate(Fanout(**spec)))), flush=True)
-    os._exit(0)
+    answer(lambda spec: generate(Fanout(**spec)))
 
 
 if __name__ == "__main__":

@@ -14,15 +14,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from visor._core.percentile import percentile as _percentile
+
 Row: TypeAlias = tuple[str, int, float, dict[str, Any]]
 """(name, operations, seconds that they took, further figures)."""
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
     """Return the value below which `share` (0 to 1) of the ascending `ordered` lie; 0.0 when empty."""
-    if not ordered:
-        return 0.0
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+    return _percentile(ordered, share) or 0.0
 
 
 def rate(row: Row) -> float:

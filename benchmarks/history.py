@@ -67,7 +67,7 @@ def rows(quick: bool = False, parent: Path | None = None) -> Iterator[Row]:
 
 
 def _fill(node: Registry, keys: int, revs: int) -> Load:
-    return Load(node.address, "fill", 8, 128, seconds=3600.0, warmup=0.0, keys=keys, count=revs)
+    return load.fill(node.address, keys, revs)
 
 
 def _settle(node: Registry, scale: int) -> None:

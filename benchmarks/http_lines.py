@@ -5,22 +5,17 @@ python -m benchmarks.http_lines SPEC        a closed loop of gets, puts or cas, 
 
 from __future__ import annotations
 
-import array
 import asyncio
 import base64
 import gc
 import itertools
-import json
-import os
 import re
-import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import Any, Final, cast
 
-from benchmarks.figures import latencies
 from benchmarks.lines import Tally
-from benchmarks.load import GRACE, clocks, run_fast, run_module
+from benchmarks.load import GRACE, answer, measured, run_module
 from benchmarks.process import ChildError
 from benchmarks.wire import Address
 from benchmarks.workload import Workload, key
@@ -155,27 +150,11 @@ async def generate(asked: Asked) -> dict[str, Any]:
     gc.disable()
     for each in callers:
         each.send()
-    await asyncio.sleep(asked.warmup)
-    tally.times = array.array("d")
-    begun = clocks(asked.pid)
-    await asyncio.sleep(asked.seconds)
-    wall, server, client, busy = (
-        after - before for after, before in zip(clocks(asked.pid), begun, strict=True)
-    )
-    times, tally.times, tally.running = tally.times, array.array("d"), False
-    await asyncio.wait_for(tally.idle.wait(), GRACE)
-    for each in callers:
-        each.close()
-    return {
-        "ops": len(times),
-        "seconds": wall,
-        **latencies(times),
-        "errors": tally.errors,
-        "error": tally.error,
-        "cpu_us": server / len(times) * 1e6 if times else 0.0,
-        "cpu_client": client / wall,
-        "cpu_other": max(0.0, busy - server - client) / wall,
-    }
+    try:
+        return await measured(asked, tally, asked.pid)
+    finally:
+        for each in callers:
+            each.close()
 
 
 def run(asked: Asked) -> dict[str, Any]:
@@ -184,10 +163,7 @@ def run(asked: Asked) -> dict[str, Any]:
 
 
 def main() -> None:
-    spec = json.loads(sys.argv[1])
-    spec["address"] = tuple(spec["address"])
-    print(json.dumps(run_fast(generate(Asked(**spec)))), flush=True)
-    os._exit(0)
+    answer(lambda spec: generate(Asked(**spec)))
 
 
 if __name__ == "__main__":

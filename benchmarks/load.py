@@ -18,9 +18,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks import requests
 from benchmarks.figures import latencies
@@ -54,6 +54,24 @@ class Load:
     """The other side is the echo: it greets nobody, and its answers carry no id of ours."""
 
 
+class Timed(Protocol):
+    """What says how long a load is measured."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def warmup(self) -> float: ...
+
+
+def fill(address: Address, keys: int, count: int, seconds: float = 3600.0) -> Load:
+    """Return the load that writes so many keys, one after another and around, `count` times, and is done."""
+    return Load(address, "fill", 8, 128, seconds=seconds, warmup=0.0, keys=keys, count=count)
+
+
 async def generate(load: Load, pid: int = 0) -> dict[str, Any]:
     """Run one load in this process; return ops, seconds, latencies, errors and CPU times."""
     tally = Tally(load.connections)
@@ -64,7 +82,7 @@ async def generate(load: Load, pid: int = 0) -> dict[str, Any]:
     for line in lines:
         line.send(load.in_flight)
     try:
-        return await _measured(load, tally, pid)
+        return await measured(load, tally, pid)
     finally:
         for line in lines:
             line.close()
@@ -87,7 +105,8 @@ async def _connected(load: Load, tally: Tally, plan: Iterator[Request]) -> Line:
     return line
 
 
-async def _measured(load: Load, tally: Tally, pid: int) -> dict[str, Any]:
+async def measured(load: Timed, tally: Tally, pid: int) -> dict[str, Any]:
+    """Return what became of the requests that a tally is told of, once they were begun, and have all stop."""
     if load.kind != "fill":
         await asyncio.sleep(load.warmup)
     del tally.times[:]
@@ -161,13 +180,19 @@ def run_module(module: str, spec: dict[str, Any], timeout: float) -> dict[str, A
     return result
 
 
-def main() -> None:
+def answer(generate: Callable[[dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]) -> None:
+    """Do what `run_module` has started this process for: print the result as JSON, and end."""
     spec = json.loads(sys.argv[1])
-    spec["address"] = tuple(spec["address"])
-    pid = spec.pop("pid")
-    print(json.dumps(run_fast(generate(Load(**spec), pid))), flush=True)
+    for name in ("address", "streams"):
+        if spec.get(name) is not None:
+            spec[name] = tuple(spec[name])
+    print(json.dumps(run_fast(generate(spec))), flush=True)
     # The connections are closed; what is left of the loop's shutdown would only cost time.
     os._exit(0)
+
+
+def main() -> None:
+    answer(lambda spec: generate(pid=spec.pop("pid"), load=Load(**spec)))
 
 
 if __name__ == "__main__":

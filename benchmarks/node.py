@@ -159,7 +159,7 @@ def restarts(setting: Setting) -> Iterator[Row]:
 
 
 def _fill(node: Registry, keys: int, revs: int) -> Load:
-    return Load(node.address, "fill", 8, 128, seconds=600.0, warmup=0.0, keys=keys, count=revs)
+    return load.fill(node.address, keys, revs, seconds=600.0)
 
 
 def _reads(node: Registry, setting: Setting, early: int) -> Iterator[Row]:
