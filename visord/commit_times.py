@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from visor._core.percentile import percentile
+
 SECONDS: Final = 60.0
 KEPT: Final = 1024
 """Commands that are remembered: of a busy node the last ones of that minute."""
@@ -43,8 +45,9 @@ class CommitTimes:
         """Return the middle one and the longest of a hundred in milliseconds, None without any; and how many."""
         since = self._time() - SECONDS
         took = sorted(seconds for when, seconds in self._took if when >= since)
-        return {"p50_ms": _at(took, 0.5), "p99_ms": _at(took, 0.99), "count": len(took)}
+        return {"p50_ms": _milliseconds(took, 0.5), "p99_ms": _milliseconds(took, 0.99), "count": len(took)}
 
 
-def _at(took: list[float], part: float) -> float | None:
-    return round(1000 * took[min(len(took) - 1, int(part * len(took)))], 3) if took else None
+def _milliseconds(took: list[float], part: float) -> float | None:
+    seconds = percentile(took, part)
+    return None if seconds is None else round(1000 * seconds, 3)

@@ -25,12 +25,13 @@ from tests.cli.cli_harness import ROOT, Visor
 from tests.cli.test_cli_harmless import HOSTILE, raw
 from tests.patience import PATIENCE
 from visor._core.drawing import draws_blocks
+from visor._core.percentile import percentile
 from visor.cli.cluster import fetching
 from visor.cli.commands import top
 from visor.cli.screen import width
 from visor.cli.spark import bar, spark
 from visor.cli.top import hot, keys
-from visor.cli.top.figures import Figures, Look, Past, percentile
+from visor.cli.top.figures import Figures, Look, Past
 from visor.cli.top.frame import Canvas, frame, text
 from visor.cli.top.hot import Churn, Hot
 from visor.cli.top.keys import Shown

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import visor
+from tests.gateway.conftest import closed_to
 from tests.gateway.running import Caller, Running, gateway
 from tests.gateway.test_watching import events
 from visor._drivers.environment import gather
@@ -37,12 +38,7 @@ class Closed:
 @pytest.fixture(scope="module")
 def closed() -> Iterator[Closed]:
     with server() as registry, registry.dial() as client:
-        client.auth.set_user("boss", ["root"])
-        root = client.auth.add_token("boss")
-        client.auth.set_role("mine", [Grant("read", "/mine/**"), Grant("write", "/mine/**")])
-        client.auth.set_user("ada", ["mine"])
-        ada = client.auth.add_token("ada")
-        client.auth.set_user("anonymous", [])
+        root, ada = closed_to(client, [Grant("read", "/mine/**"), Grant("write", "/mine/**")])
         with visor.dial(registry.address, token=root) as admin, gateway(registry.address) as running:
             admin.set("/other", b"secret")
             yield Closed(registry, running, root, ada, admin)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import visor
+from tests.gateway.conftest import closed_to
 from tests.gateway.running import Caller, Running, gateway
 from tests.patience import eventually
 from visor.auth import Grant
@@ -59,12 +60,7 @@ class Session:
 @pytest.fixture(scope="module")
 def closed() -> Iterator[Closed]:
     with server() as registry, registry.dial() as client:
-        client.auth.set_user("boss", ["root"])
-        root = client.auth.add_token("boss")
-        client.auth.set_role("mine", [Grant("read", "/mine/**"), Grant("write", "/mine/a")])
-        client.auth.set_user("ada", ["mine"])
-        ada = client.auth.add_token("ada", ttl=3600.0)
-        client.auth.set_user("anonymous", [])
+        root, ada = closed_to(client, [Grant("read", "/mine/**"), Grant("write", "/mine/a")], ttl=3600.0)
         with visor.dial(registry.address, token=root) as admin, gateway(registry.address) as running:
             admin.set("/mine/a", b"1")
             yield Closed(registry, running, ada, admin)

@@ -1,4 +1,4 @@
-"""Whether a terminal can show what is drawn with blocks and lines of Unicode. Pure: the environment is an argument."""
+"""What is drawn with blocks of Unicode, and whether a terminal can show it. Pure: the environment is an argument."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from typing import Final
 
 ENCODINGS: Final = ("LC_ALL", "LC_CTYPE", "LANG")
 """The variables that say it; the first that is set counts."""
+
+
+_PARTS: Final = " ▏▎▍▌▋▊▉"
+
+
+def eighths(count: int) -> str:
+    """Draw so many eighths of a column, from the left.
+
+    >>> eighths(0), eighths(3), eighths(8), eighths(20)
+    ('', '▍', '█', '██▌')
+    """
+    return "█" * (count // 8) + (_PARTS[count % 8] if count % 8 else "")
 
 
 def draws_blocks(environment: Mapping[str, str]) -> bool:

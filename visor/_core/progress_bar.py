@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple, Self
 
+from visor._core.drawing import eighths
 from visor._core.harmless import harmless
 
 PATIENCE: Final = 0.5
@@ -26,7 +27,6 @@ MEMORY: Final = 50
 LEAST, MOST = 4, 30
 """Columns of the bar."""
 CLEAR: Final = "\r\x1b[K"
-BLOCKS: Final = " ▏▎▍▌▋▊▉█"
 LONGEST: Final = 100 * 3600.0
 
 
@@ -130,9 +130,7 @@ def picture(part: float, room: int, blocks: bool) -> str:
     if not blocks:
         full = int(part * room)
         return f"[{'#' * full}{'.' * (room - full)}]"
-    eighths = int(part * room * 8)
-    drawn = "█" * (eighths // 8) + (BLOCKS[eighths % 8] if eighths % 8 else "")
-    return f"▕{drawn.ljust(room)}▏"
+    return f"▕{eighths(int(part * room * 8)).ljust(room)}▏"
 
 
 def left(amount: float, rate: float) -> str:

@@ -141,6 +141,12 @@ def fetching(install: Any) -> str:
     return f"fetches a checkpoint: {here / 1e6:.1f} of {whole / 1e6:.1f} MB, {100 * here // whole} %"
 
 
+def status_head(survey: Survey) -> dict[str, Any]:
+    """Return what stands before the members in the JSON of `cluster status`."""
+    given = [given_shape(given) for given in survey.given]
+    return {**head(survey.membership), "healthy": survey.healthy, "given": given}
+
+
 def survey_shape(survey: Survey) -> dict[str, Any]:
     """Return the JSON of `cluster health`."""
     return {

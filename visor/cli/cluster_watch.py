@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from visor._core.drawing import draws_blocks
 from visor._core.harmless import harmless
@@ -18,14 +18,12 @@ from visor.cli.output import Output
 from visor.cli.screen import rows
 from visor.cli.settings import Settings
 from visor.cli.trends import Trends, trending
-from visor.cli.views import View
+from visor.cli.views import OBJECTS
 from visor.errors import VisorError
 from visor.members import Survey
 
 if TYPE_CHECKING:
     from visor.cli.top.terminal import Screen
-
-OBJECTS: View[dict[str, Any]] = View(lambda each: each, lambda each: b"", (), lambda each: [])
 
 
 def watch(
@@ -41,7 +39,8 @@ def watch(
         survey = ask()
         trends.add(began, survey)
         if output.is_json:
-            output.stream([_shape(survey)], OBJECTS)
+            members = [shapes.report_shape(report) for report in survey.reports]
+            output.stream([{**shapes.status_head(survey), "members": members}], OBJECTS)
         else:
             view = trending(trends, draws_blocks(settings.environment))
             output.rows({}, "members", survey.reports, view)
@@ -52,12 +51,6 @@ def watch(
 
 def _times(count: int | None) -> Iterable[int]:
     return itertools.count(1) if count is None else range(1, count + 1)
-
-
-def _shape(survey: Survey) -> dict[str, Any]:
-    head = {**shapes.head(survey.membership), "healthy": survey.healthy}
-    head["given"] = [shapes.given_shape(given) for given in survey.given]
-    return {**head, "members": [shapes.report_shape(report) for report in survey.reports]}
 
 
 def _live(
@@ -71,12 +64,8 @@ def _live(
     from visor.cli.table import table_text
     from visor.cli.top.terminal import Screen, keyboard
 
-    def write(text: str) -> None:
-        output.drawn(text)
-        output.flush()
-
     table = ""
-    with Screen(keyboard(settings), write) as screen:
+    with Screen(keyboard(settings), output.draw) as screen:
         for number in _times(count):
             began = time.monotonic()
             try:

@@ -68,6 +68,11 @@ class Output:
         """
         self._hand_over(text.encode("utf-8", "backslashreplace"))
 
+    def draw(self, text: str) -> None:
+        """The same, and handed over at once."""
+        self.drawn(text)
+        self.flush()
+
     def _hand_over(self, data: bytes) -> None:
         try:
             self._stream.write(data)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from visor._core.drawing import eighths
+
 BLOCKS: Final = "▁▂▃▄▅▆▇█"
 PLAIN: Final = "_.-:=+*#"
 """Eight steps in ASCII, each with more ink than the one before."""
@@ -39,6 +41,4 @@ def bar(part: float, room: int, blocks: bool = True) -> str:
     part = min(1.0, max(0.0, part))
     if not blocks:
         return "#" * max(round(part * room), 1 if part else 0)
-    eighths = max(round(part * room * 8), 1 if part else 0)
-    rest = "" if eighths % 8 == 0 else "▏▎▍▌▋▊▉"[eighths % 8 - 1]
-    return "█" * (eighths // 8) + rest
+    return eighths(max(round(part * room * 8), 1 if part else 0))

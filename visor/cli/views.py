@@ -31,6 +31,10 @@ class View(NamedTuple, Generic[T]):
     cells: Callable[[T], list[Cells]]
 
 
+OBJECTS: View[dict[str, Any]] = View(lambda each: each, lambda each: b"", (), lambda each: [])
+"""Objects that are shown as JSON alone, as they are."""
+
+
 def time_of(moment: datetime) -> str:
     """Write a time as RFC 3339 in UTC with milliseconds."""
     return rfc3339(milliseconds(moment))

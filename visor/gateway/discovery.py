@@ -64,20 +64,15 @@ def _of_instance(each: Instance) -> dict[str, object]:
 
 async def services(visit: Visit, client: Client[bytes]) -> Answer:
     """GET: the endpoints of a service, or of all, as they are registered."""
-    view = await Registry(client).snapshot(timeout=CALL_SECONDS)
-    name = visit["service"]
+    view, name = await Registry(client).snapshot(timeout=CALL_SECONDS), visit["service"]
     if name is None:
         among = await view.services(timeout=CALL_SECONDS)
-        names, damaged = [each.name for each in among], list(among.damaged)
+        names, damaged = {each.name for each in among}, list(among.damaged)
     else:
-        names, damaged = [(await view.service(name, timeout=CALL_SECONDS)).name], []
-    groups: list[Document] = []
-    for service in names:
-        found = await view.endpoints(service, timeout=CALL_SECONDS)
-        groups += [_group(each.host, each.port, _of_endpoint(each)) for each in found]
-        damaged += found.damaged
-        _check(groups)
-    return _listed(groups, view.rev, damaged)
+        names, damaged = {(await view.service(name, timeout=CALL_SECONDS)).name}, []
+    found = await view.endpoints(name, timeout=CALL_SECONDS)
+    groups = [_group(each.host, each.port, _of_endpoint(each)) for each in found if each.service in names]
+    return _listed(groups, view.rev, [*damaged, *found.damaged])
 
 
 def _of_endpoint(each: Endpoint) -> dict[str, object]:
@@ -90,14 +85,10 @@ def _group(host: str, port: int, labels: Mapping[str, object]) -> Document:
     return {"targets": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"], "labels": told}
 
 
-def _check(groups: list[Document]) -> None:
+def _listed(groups: list[Document], rev: int, damaged: Sized) -> Answer:
+    """Answer them; how many records could not be read stops nobody, and stands in a header: a list has no place."""
     if len(groups) > MOST:
         raise NotServed(
             "usage", f"there are {len(groups)} targets, over the {MOST} of one list: ask for fewer"
         )
-
-
-def _listed(groups: list[Document], rev: int, damaged: Sized) -> Answer:
-    """Answer them; how many records could not be read stops nobody, and stands in a header: a list has no place."""
-    _check(groups)
     return Answer(groups, rev=rev, headers={"visor-damaged": str(len(damaged))} if len(damaged) else None)

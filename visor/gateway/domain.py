@@ -207,13 +207,9 @@ async def instance(visit: Visit, client: Client[bytes]) -> Answer:
     seen = found.seen
     files = instance_files.files_once_lost(seen.record) if seen.lost else instance_files.files(seen.record)
     told = {**found.to_dict(), "mod_rev": found.mod_rev, "files": sorted(files)}
-    end = found.status_info
+    end = found.status_info  # also of one whose lease has ended, which no record says
     if end is not None:
-        told["end"] = [
-            end.by,
-            end.reason,
-            end.time,
-        ]  # also of one whose lease has ended, which no record says
+        told["end"] = [end.by, end.reason, end.time]
     return Answer(told, rev=view.rev, lasting=visit.lasting)
 
 

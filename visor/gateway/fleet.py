@@ -28,9 +28,8 @@ from visor.aio.registry.ticket import Ticket
 from visor.codecs import BYTES
 from visor.errors import Compacted, Denied
 from visor.gateway.documents import Document, time_of
-from visor.gateway.params import At
 from visor.gateway.problems import NotServed
-from visor.gateway.visit import CALL_SECONDS, Answer, Visit
+from visor.gateway.visit import CALL_SECONDS, Answer, Visit, first_of
 from visor.protocol import verbs
 from visor.select import Selector
 from visor.values import commit_from_wire
@@ -219,7 +218,7 @@ async def happenings(visit: Visit, client: Client[bytes]) -> Answer:
     types = _types(visit["type"])
     app: str | None = visit["app"]
     what = smallest(types) if app is None else select.tree(layout.app_directory(names.name("app", app)))
-    first = await _first(visit["from"], client)
+    first = await first_of(visit["from"], client)
     found, following = await _before(view, what, types, first, visit["limit"])
     told = [each.to_dict() for each in found]
     return Answer({"rev": view.rev, "events": told, "next": following}, rev=view.rev, lasting=visit.lasting)
@@ -254,12 +253,3 @@ def _types(words: list[str] | None) -> frozenset[EventType] | None:
     except ValueError as error:
         known = ", ".join(EventType)
         raise NotServed("usage", f"type: {error}; one of {known} is expected", field="type") from None
-
-
-async def _first(asked: At | None, client: Client[bytes]) -> int | None:
-    """Return the first rev that `from` means: after a time, the next one; None: the oldest that is known."""
-    if asked is None:
-        return None
-    if asked.time is None:
-        return max(1, asked.rev or 1)
-    return await client.rev_at(asked.time, timeout=CALL_SECONDS) + 1

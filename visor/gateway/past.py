@@ -18,7 +18,7 @@ from visor.gateway.paging import Page, paged
 from visor.gateway.params import At
 from visor.gateway.problems import NotServed
 from visor.gateway.reading import EVERYTHING, selector_of
-from visor.gateway.visit import CALL_SECONDS, Answer, Streamed, Visit
+from visor.gateway.visit import CALL_SECONDS, Answer, Streamed, Visit, first_of
 from visor.protocol import verbs
 from visor.select import Selector
 from visor.values import Commit, Difference, commit_from_wire
@@ -39,7 +39,7 @@ async def history(visit: Visit, client: Client[bytes]) -> Answer | Streamed:
 
 
 async def _log(visit: Visit, client: Client[bytes], what: str | Selector, **head: Any) -> Answer | Streamed:
-    first = await _first(visit, client)
+    first = await first_of(visit["from"], client)
     last = await _rev_of(visit["to"], client)
     reverse, previous = visit["reverse"], visit["previous"]
     flags = (("previous", previous), ("keys", not visit["values"]), ("reverse", reverse))
@@ -61,17 +61,9 @@ async def _log(visit: Visit, client: Client[bytes], what: str | Selector, **head
     return await paged(visit, client, fetch, **head)
 
 
-async def _first(visit: Visit, client: Client[bytes]) -> int | None:
-    """Return the first rev that `from` means: after a time, the next one."""
-    asked: At | None = visit["from"]
-    if asked is None or asked.rev is not None:
-        return None if asked is None else max(1, asked.rev or 0)
-    return await _rev_of(asked, client, default=0) + 1  # type: ignore[operator]
-
-
-async def _rev_of(asked: At | None, client: Client[bytes], default: int | None = None) -> int | None:
+async def _rev_of(asked: At | None, client: Client[bytes]) -> int | None:
     if asked is None:
-        return default
+        return None
     if asked.time is not None:
         return await client.rev_at(asked.time, timeout=CALL_SECONDS)
     return asked.rev

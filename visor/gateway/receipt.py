@@ -238,20 +238,22 @@ class Receipt(HttpToolsProtocol):
             self._hang_up(code, text)
 
     def _abort(self) -> None:
-        """Cut it; whoever works for it is told that nobody listens."""
+        """Cut it."""
+        self._leave()
+        self.transport.abort()
+
+    def _leave(self) -> None:
+        """Tell whoever works for it, or waits for the rest of its body, that nobody is there any more."""
         if not self._answered:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.transport.abort()
 
     @property
     def _answered(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
     def _hang_up(self, code: str, text: str | None) -> None:
-        if not self._answered:  # it waits for the rest of its body: it is told that none will come
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        self._leave()
         body = of_refusal(NotServed(code, text))
         self.transport.write(_answer(body["status"], json.dumps(body).encode()))
         self.transport.close()

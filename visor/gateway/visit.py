@@ -108,6 +108,15 @@ class Visit:
         return isinstance(asked, At) and asked.rev is not None
 
 
+async def first_of(asked: At | None, client: Client[bytes]) -> int | None:
+    """Return the first rev that a `from` means: after a time, the next one; None where nothing is said."""
+    if asked is None:
+        return None
+    if asked.time is not None:
+        return await client.rev_at(asked.time, timeout=CALL_SECONDS) + 1
+    return max(1, asked.rev or 0)
+
+
 async def there(client: Client[bytes], rev: int) -> None:
     """Raise FutureRev for a rev that is not there yet: the registry would wait for it, and so would a connection."""
     if rev > client.channel.driver.rev:

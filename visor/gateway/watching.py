@@ -24,7 +24,7 @@ from visor.gateway.documents import Document, commit_of, file_of
 from visor.gateway.params import At
 from visor.gateway.problems import NotServed, of_error
 from visor.gateway.reading import selector_of
-from visor.gateway.visit import CALL_SECONDS, Answer, Streamed, Visit, there
+from visor.gateway.visit import CALL_SECONDS, Answer, Streamed, Visit, first_of, there
 from visor.protocol import verbs
 from visor.protocol.limits import SELECTORS
 from visor.select import Selector
@@ -130,11 +130,7 @@ async def resumed_rev(text: str, client: Client[bytes]) -> int:
 
 
 async def first_rev(asked: At | None, client: Client[bytes]) -> int:
-    if asked is None:
-        return await client.rev(timeout=CALL_SECONDS) + 1
-    if asked.time is not None:
-        return await client.rev_at(asked.time, timeout=CALL_SECONDS) + 1
-    return max(1, asked.rev or 0)
+    return await first_of(asked, client) or await client.rev(timeout=CALL_SECONDS) + 1
 
 
 class Flow:

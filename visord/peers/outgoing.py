@@ -39,9 +39,8 @@ class OutgoingConnection(asyncio.Protocol):
         self._seal: Seal | None = None
         self._reader: MessageReader | None = None
         self._buffer = bytearray()
-        self._wrote = False
-        """Something was said in this turn of the loop, and waits for its end."""
         self._gathered: list[bytes] = []
+        """What was said in this turn of the loop, and waits for its end."""
         self._gathered_bytes = 0
         self._written = 0
         self.welcomed: asyncio.Future[None] = loop.create_future()
@@ -127,15 +126,13 @@ class OutgoingConnection(asyncio.Protocol):
             return False
         self._written += len(data)
         # All that is said in a turn goes out together: one system call, and the member is woken once.
+        if not self._gathered:
+            self._loop.call_soon(self._end_turn)
         self._gathered.extend(_pieces(data, self._seal))
         self._gathered_bytes += len(data)
-        if not self._wrote:
-            self._wrote = True
-            self._loop.call_soon(self._end_turn)
         return True
 
     def _end_turn(self) -> None:
-        self._wrote = False
         if self._gathered and self._transport is not None:
             gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
             if (

@@ -102,7 +102,7 @@ def welcome(node: Node, limits: Limits) -> dict[str, Any]:
 
 def status(node: Node) -> dict[str, Any]:
     """Return what an operator looks at first."""
-    leader, places, hub = node.names.leader, node.shares.places, node.hub.stats()
+    leader, hub = node.names.leader, node.hub.stats()
     return {
         "server": f"visord/{__version__}",
         "cluster": node.cluster,
@@ -121,7 +121,6 @@ def status(node: Node) -> dict[str, Any]:
         "sessions": len(node.machine.sessions),
         "leases": len(node.store.leases),
         "watches": hub["watches"],
-        "connections": None if places is None else len(places),
         "reads": node.shares.reads,
         "events": hub["delivered"],
         "commit": node.proposer.commits.told(),

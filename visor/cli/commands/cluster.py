@@ -60,9 +60,7 @@ def status_command(settings: Settings, watch: bool, count: int | None, interval:
             cluster_watch.watch(lambda: client.admin.survey(timeout=probe), settings, output, interval, count)
             return
         survey = client.admin.survey(timeout=probe)
-    head = {**shapes.head(survey.membership), "healthy": survey.healthy}
-    head["given"] = [shapes.given_shape(given) for given in survey.given]
-    output.rows(head, "members", survey.reports, shapes.reports())
+    output.rows(shapes.status_head(survey), "members", survey.reports, shapes.reports())
     if survey.strangers:
         if not output.is_json:
             output.flush()

@@ -139,7 +139,7 @@ def _hand_over_state(output: Output, child: Child | None, watch: Watch[bytes], d
     if child is not None:
         child.run_state(shape)
     elif output.is_json:
-        output.stream([shape], views.View(lambda each: each, _nothing, (), lambda each: []))
+        output.stream([shape], views.OBJECTS)
     else:
         output.stream(files, _state_view(display))
 
@@ -147,10 +147,6 @@ def _hand_over_state(output: Output, child: Child | None, watch: Watch[bytes], d
 def _state_shape(watch: Watch[bytes], files: list[File[bytes]], display: Display) -> dict[str, Any]:
     shapes = [views.file_shape(file, display, values=views.has_value(file)) for file in files]
     return {"type": "state", "rev": watch.state_rev, "files": shapes}
-
-
-def _nothing(row: object) -> bytes:
-    return b""
 
 
 def _state_view(display: Display) -> views.View[File[bytes]]:

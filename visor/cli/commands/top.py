@@ -20,7 +20,7 @@ from visor.cli.top import frame
 from visor.cli.top.figures import Past
 from visor.cli.top.keys import Shown, pressed
 from visor.cli.top.looking import EACH, Background, Looking
-from visor.cli.views import View
+from visor.cli.views import OBJECTS
 from visor.errors import Denied
 
 if TYPE_CHECKING:
@@ -55,15 +55,11 @@ def top_command(settings: Settings, once: bool, interval: float) -> None:
     with connect(settings) as client:
         if output.is_json and not once:
             shapes = (past.shape(DIRECTORIES) for past in _pasts(client, interval))
-            output.stream(shapes, View(lambda each: each, _nothing, (), lambda each: []))
+            output.stream(shapes, OBJECTS)
         elif once:
             _print_once(next(_pasts(client, interval)), settings, output)
         else:
             _live(client, settings, output, interval)
-
-
-def _nothing(row: object) -> bytes:
-    return b""
 
 
 def _pasts(client: Client[bytes], interval: float) -> Iterator[Past]:
@@ -94,11 +90,10 @@ def _live(client: Client[bytes], settings: Settings, output: Output, interval: f
     """Draw until `q`, Ctrl-C or a signal."""
     from visor.cli.top.terminal import Screen, keyboard
 
-    def write(text: str) -> None:
-        output.drawn(text)
-        output.flush()
-
-    with Screen(keyboard(settings), write) as screen, Background(client, interval, screen.wake) as looking:
+    with (
+        Screen(keyboard(settings), output.draw) as screen,
+        Background(client, interval, screen.wake) as looking,
+    ):
         canvas = partial(_canvas, settings)
         _draw_until_over(screen, looking, canvas, interval)
 

@@ -11,10 +11,11 @@ Pure: time comes with each look. What a member does not tell, or what was away, 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from visor._core.percentile import percentile
 from visor.cli.cluster import fetching
 from visor.cli.top.hot import Churn, Hot
 from visor.cli.views import time_of
@@ -130,12 +131,6 @@ def _commit(told: Any) -> tuple[float | None, float | None]:
     return middle, long
 
 
-def percentile(values: Sequence[float], part: float) -> float | None:
-    """Return the value below which that part (0 to 1) of them lies; None of none."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else None
-
-
 class Past:
     """The last looks, and what they add up to. All of it is bounded."""
 
@@ -178,7 +173,7 @@ class Past:
         leading = [member.commit for member in look.members if member.role == "leader"]
         self.commit.append(leading[0] if leading else (None, None))
         self._took.extend((look.at, each) for each in look.reads)
-        took = [each for at, each in self._took if at > look.at - MINUTE]
+        took = sorted(each for at, each in self._took if at > look.at - MINUTE)
         self.asked.append((percentile(took, 0.5), percentile(took, 0.99)))
 
     def shape(self, directories: int) -> dict[str, Any]:

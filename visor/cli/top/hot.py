@@ -15,7 +15,7 @@ SECONDS: Final = 15.0
 COMMITS: Final = 500
 """Commits that one look reads at most."""
 CHANGES: Final = 4000
-"""Churn that one look counts at most: a commit can have thousands."""
+"""Changes that one look counts at most: a commit can have thousands."""
 DIRECTORIES: Final = 20_000
 """Entries that are kept, over all looks of the last seconds."""
 
@@ -34,12 +34,12 @@ class Churn(NamedTuple):
 def changes_of(commits: Iterable[Commit[Any]], of: int) -> Churn:
     """Count the changes of commits, of which there were `of`."""
     by: Counter[str] = Counter()
-    read = left = 0
+    read = seen = 0
     for commit in commits:
         read += 1
         for change in commit.changes:
-            left += 1
-            if left <= CHANGES:
+            seen += 1
+            if seen <= CHANGES:
                 by[directory_of(change.path)] += 1
     return Churn(by, read, max(of, read))
 

@@ -95,18 +95,11 @@ def _pass(
     for entry in entries:
         if (name is not None and entry >= name) or (name is None and passed >= int(seek)):
             return chain((entry,), entries), passed, None
-        passed += _is_there(store, entry, rev)
+        passed += store.exists(entry, rev)
         left -= VISIT
         if left <= 0:
             return entries, passed, entry
     return entries, passed, None
-
-
-def _is_there(store: Store, entry: str, rev: int) -> bool:
-    if store.version(entry, rev) is not None:
-        return True
-    directory = store.directories.get(entry)
-    return directory is not None and directory.size_at(rev) > 0
 
 
 def _row(store: Store, entry: str, begin: int, rev: int, values: bool) -> list[Any] | None:
