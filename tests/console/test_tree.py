@@ -45,6 +45,15 @@ def at_path(page: Any, path: str) -> None:
     )
 
 
+def type_at_once(tree: Any, text: str) -> None:
+    """Type as fast as it goes: no key waits for what the one before it shows, nor does a slow machine pause between."""
+    tree.evaluate(
+        """(tree, text) => [...text].forEach((key) =>
+             tree.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })))""",
+        text,
+    )
+
+
 def test_a_hundred_thousand_entries_are_gone_through_by_keys(opened: Callable[..., Any]) -> None:
     page = opened(PLACE)
     row(page, "n000003").wait_for()
@@ -58,7 +67,7 @@ def test_a_hundred_thousand_entries_are_gone_through_by_keys(opened: Callable[..
     at_path(page, f"/many/n{MANY - 1:06}")
     assert selected(page).get_attribute("aria-level") == "2"
     assert selected(page).get_attribute("aria-posinset") == str(MANY)
-    page.keyboard.type("n0500")  # type-ahead
+    type_at_once(tree, "n0500")
     at_path(page, "/many/n050000")
     selected(page).wait_for()
     page.keyboard.press("PageDown")

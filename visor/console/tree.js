@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.mjs
 import { steady, url } from "./api.js";
 import { html } from "./html.js";
 import { placeOf, slots } from "./rows.js";
-import { above, go, join, name, parent } from "./route.js";
+import { above, current, go, join, name, parent } from "./route.js";
 
 const HEIGHT = 30;
 const BEYOND = 8;
@@ -44,6 +44,7 @@ class Steps {
   constructor(moment) {
     this.moment = moment;
     this.typed = "";
+    this.asked = 0; // answers may come in another order than keys did: the last key's is the one that counts
   }
 
   async row(place) {
@@ -56,25 +57,26 @@ class Steps {
   }
 
   async to(place) {
+    const key = ++this.asked;
     const row = await this.row(place).catch(() => null);
-    if (row) go({ path: row.full }, { quick: true });
+    if (row && key === this.asked) go({ path: row.full }, { quick: true });
   }
 
-  // Type-ahead: the next entry that begins so, among those beside the selected one, and around.
-  async type(key, path) {
+  // Type-ahead: the first entry that begins so in the selected directory, if it is open; else the next one beside, and around.
+  async type(key) {
+    const asked = ++this.asked;
     clearTimeout(this.timer);
     this.typed += key;
     this.timer = setTimeout(() => { this.typed = ""; }, TYPING);
-    const { rev, file } = this.moment.shown, dir = path === "/" || (file?.kind === "directory" && current.open.has(path)) ? path : parent(path);
-    const ask = async (begin) => (await steady(url("tree", dir, { at: rev, begin, limit: 2 }))).items.filter((each) => each.name.startsWith(this.typed));
-    const here = name(path);
-    const found = here.startsWith(this.typed) && this.typed.length === 1 ? (await ask(here)).filter((each) => each.name !== here) : [];
-    const row = found[0] ?? (await ask(this.typed))[0];
-    if (row) go({ path: join(dir, row.name) }, { quick: true });
+    const { rev } = this.moment.shown, { path, open } = current(), typed = this.typed;
+    const ask = async (dir, begin) => (await steady(url("tree", dir, { at: rev, begin, limit: 2 }))).items
+      .map((each) => join(dir, each.name)).filter((each) => name(each).startsWith(typed));
+    let found = path === "/" || open.has(path) ? await ask(path, typed).catch(() => []) : [];
+    if (!found.length && typed.length === 1 && name(path).startsWith(typed)) found = (await ask(parent(path), name(path))).filter((each) => each !== path);
+    if (!found.length) found = await ask(parent(path), typed);
+    if (found.length && asked === this.asked) go({ path: found[0] }, { quick: true });
   }
 }
-
-let current = { open: new Set() };
 
 function Row({ slot, row, route, fresh, size, open, here, latest }) {
   const path = join(slot.dir, row.name);
@@ -94,7 +96,6 @@ function Row({ slot, row, route, fresh, size, open, here, latest }) {
 export function Tree({ moment, route, look, shortcuts }) {
   const frame = useRef(null), steps = useRef(null), told = useRef("");
   const [, redraw] = useState(0);
-  current = route;
   steps.current ??= new Steps(moment);
   const tree = moment.shown?.tree;
   const size = tree?.node.size ?? 0;
@@ -118,6 +119,7 @@ export function Tree({ moment, route, look, shortcuts }) {
 
   const onKey = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !tree) return;
+    const route = current(), here = placeOf(tree.node, tree.dirs, route.path); // what the last key did may not be drawn yet
     const row = here < 0 ? null : [...slots(tree.node, here, here + 1)][0];
     const entry = row && tree.dirs.get(row.dir).rows.get(row.rank);
     const directory = entry?.kind === "directory", open = route.open.has(route.path);
@@ -131,7 +133,7 @@ export function Tree({ moment, route, look, shortcuts }) {
     else if (event.key === "ArrowLeft" && directory && open) go({ open: toggled(route.open, route.path) });
     else if (event.key === "ArrowLeft" && route.path !== "/") go({ path: parent(route.path) });
     else if (event.key === "Enter" && directory) go({ open: toggled(route.open, route.path) });
-    else if (event.key.length === 1 && event.key !== " " && (typing || !shortcuts || !taken(event.key))) steps.current.type(event.key, route.path).catch(() => {});
+    else if (event.key.length === 1 && event.key !== " " && (typing || !shortcuts || !taken(event.key))) steps.current.type(event.key).catch(() => {});
     else return;
     event.preventDefault();
     event.stopPropagation();
