@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,17 +17,25 @@ from visor.gateway.process import Listening, Serving, bind, server
 
 
 class Running:
-    """One that runs. `seconds` is how long a request may take to arrive."""
+    """One that runs. `seconds`: for a request to arrive, and for a handshake; `tls`: certificate and key."""
 
     def __init__(
-        self, address: str, *, seconds: float = PATIENCE, names: frozenset[str] = frozenset(), port: int = 0
+        self,
+        address: str,
+        *,
+        seconds: float = PATIENCE,
+        names: frozenset[str] = frozenset(),
+        port: int = 0,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.url = ""
         self._started = threading.Event()
         settings = gather(address, "/", PATIENCE, "http", "", None, None, tls=False)
-        listening = Listening(port=port, names=names)
+        files = (None, None) if tls is None else (str(tls[0]), str(tls[1]))
+        listening = Listening(port=port, names=names, certificate=files[0], key=files[1])
         self._socket = bind(listening)
         self.server: Serving = server(settings, listening, self._ready)
+        self.server.handshake_seconds = seconds
         protocol: Any = self.server.config.http
         protocol.seconds = seconds
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)

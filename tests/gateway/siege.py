@@ -19,6 +19,7 @@ import json
 import re
 import resource
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -27,11 +28,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Final
 
 import visor
 from tests.node_process import NodeProcess, environment
 from tests.patience import PATIENCE
+from visor.testing.authority import Authority
 
 VALUE: Final = b"v" * 1_000_000
 HEAD: Final = b"PUT /v1/files/x/%d HTTP/1.1\r\nhost: localhost\r\n"
@@ -61,16 +64,20 @@ class Flood:
     """By which reason; "": it is no request that is refused."""
     grows: int = GROWS
     """MiB that the gateway's memory may grow by."""
+    secure: bool = False
+    """It is for a gateway that speaks TLS."""
 
 
 FLOODS: Final[dict[str, Flood]] = {}
 
 
-def flood(name: str, at_once: int, counted: str = "", grows: int = GROWS) -> Callable[[Attack], Attack]:
+def flood(
+    name: str, at_once: int, counted: str = "", grows: int = GROWS, *, secure: bool = False
+) -> Callable[[Attack], Attack]:
     """Register an attack; it is called again and again, by as many threads as `at_once` says."""
 
     def register(attack: Attack) -> Attack:
-        FLOODS[name] = Flood(name, attack, at_once, counted, grows)
+        FLOODS[name] = Flood(name, attack, at_once, counted, grows, secure)
         return attack
 
     return register
@@ -215,6 +222,39 @@ def strangers(place: Place) -> None:
             one.recv(4096)
 
 
+def first_words() -> bytes:
+    """Return how a handshake begins."""
+    outgoing = ssl.MemoryBIO()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="x")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+@flood("hands", 8, counted="crowded", grows=96, secure=True)
+def hands(place: Place) -> None:
+    """Handshakes that begin, and stop when it is the client's turn."""
+    words = first_words()
+    with contextlib.ExitStack() as held:
+        for _ in range(100):
+            held.enter_context(connected(place)).sendall(words)
+        time.sleep(0.5)
+
+
+@flood("noise", 8, counted="no_tls", secure=True)
+def noise(place: Place) -> None:
+    """What is nearly TLS, or not at all."""
+    words = bytearray(first_words())
+    number = next(_NUMBERS)
+    words[number % len(words)] ^= 1 + number % 255
+    with connected(place) as one:
+        one.sendall(
+            (bytes(words), b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x40\x00" + b"x" * 20_000)[number % 3]
+        )
+        one.shutdown(socket.SHUT_WR)
+        until_closed(one)
+
+
 def attack(name: str, place: Place, seconds: float) -> None:
     """Attack for so long: what a process of its own does."""
     one = FLOODS[name]
@@ -234,12 +274,20 @@ def attack(name: str, place: Place, seconds: float) -> None:
 
 
 # -- who calls beside them ------------------------------------------------------------------------------------
+def connection(place: Place, trust: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    if trust is None:
+        return http.client.HTTPConnection(*place, timeout=PATIENCE)
+    return http.client.HTTPSConnection(*place, timeout=PATIENCE, context=trust)
+
+
 @dataclass
 class Canary:
     """Reads a file through the gateway, and from the registry, by turns; `waits` are its waits in seconds."""
 
     place: Place
     client: visor.Client[bytes]
+    trust: ssl.SSLContext | None = None
+    """Whom it trusts, where TLS is spoken."""
     waits: dict[str, list[float]] = field(default_factory=lambda: {"gateway": [], "registry": []})
     failures: list[str] = field(default_factory=list)
     _connection: http.client.HTTPConnection | None = None
@@ -260,7 +308,7 @@ class Canary:
         """One call; a connection that was idle may have gone meanwhile, as with every server: then another one."""
         for fresh in (False, True):
             if self._connection is None or fresh:
-                self._connection = http.client.HTTPConnection(*self.place, timeout=PATIENCE)
+                self._connection = connection(self.place, self.trust)
             try:
                 self._connection.request("GET", "/v1/files/siege/small", headers={"visor-actor": "canary"})
                 answer = self._connection.getresponse()
@@ -305,10 +353,10 @@ class Scene:
 
     def counted(self) -> dict[str, int]:
         """How many refusals there were by each reason."""
-        connection = http.client.HTTPConnection(*self.place, timeout=PATIENCE)
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-        connection.close()
+        asked = connection(self.place, self.canary.trust)
+        asked.request("GET", "/metrics")
+        text = asked.getresponse().read().decode()
+        asked.close()
         found: dict[str, int] = {}
         for code, count in re.findall(r'_(?:refused|cut)_total\{(?:code|why)="(\w+)"\} (\d+)', text):
             found[code] = found.get(code, 0) + int(count)
@@ -316,19 +364,26 @@ class Scene:
 
 
 @contextmanager
-def scene() -> Iterator[Scene]:
-    """Give a registry with a few files, and a gateway before it."""
+def scene(*, secure: bool = False) -> Iterator[Scene]:
+    """Give a registry with a few files, and a gateway before it, which speaks TLS with `secure`."""
     dev = ["dev", "--listen", "127.0.0.1:0"]
     with (
         NodeProcess(None, arguments=dev) as node,
         visor.dial(node.address) as client,
         tempfile.TemporaryFile("w+") as log,
+        tempfile.TemporaryDirectory() as folder,
     ):
         client.set("/siege/small", b"1")
         client.set("/siege/large", VALUE)
         for number in range(200):
             client.set(f"/siege/many/{number}", b"x" * 100)
         words = ["gateway", "--addr", node.address, "--listen", "127.0.0.1:0", "-o", "plain"]
+        trust = None
+        if secure:
+            authority = Authority(Path(folder))
+            cert, key = authority.issue("gateway", hosts=("127.0.0.1",))
+            words += ["--tls-cert", str(cert), "--tls-key", str(key)]
+            trust = ssl.create_default_context(cafile=str(authority.certificate))
         with subprocess.Popen(
             [sys.executable, "-m", "visor", *words],
             stdout=subprocess.PIPE,
@@ -337,10 +392,10 @@ def scene() -> Iterator[Scene]:
             env=environment(),
         ) as process:
             assert process.stdout is not None
-            host, _, port = process.stdout.readline().strip().removeprefix("http://").rpartition(":")
+            host, _, port = process.stdout.readline().strip().partition("://")[2].rpartition(":")
             place = host, int(port)
             try:
-                yield Scene(place, process.pid, Canary(place, client), log)
+                yield Scene(place, process.pid, Canary(place, client, trust), log)
             finally:
                 process.terminate()
                 process.wait(PATIENCE)
@@ -423,14 +478,20 @@ def main() -> int:
     options = parser.parse_args()
     chosen = [name for name in options.only.split(",") if name] or list(FLOODS)
     failed = 0
-    with scene() as place:
-        for name in chosen:
-            verdict = play(place, FLOODS[name], options.seconds, options.slack)
-            print(verdict.line(), flush=True)
-            for problem in verdict.problems:
-                print(f"    {problem}", flush=True)
-            failed += bool(verdict.problems)
+    for secure in (False, True):
+        floods = [FLOODS[name] for name in chosen if FLOODS[name].secure == secure]
+        if floods:
+            with scene(secure=secure) as place:
+                failed += sum(shown(play(place, each, options.seconds, options.slack)) for each in floods)
     return 1 if failed else 0
+
+
+def shown(verdict: Verdict) -> bool:
+    """Print it; return whether something did not hold."""
+    print(verdict.line(), flush=True)
+    for problem in verdict.problems:
+        print(f"    {problem}", flush=True)
+    return bool(verdict.problems)
 
 
 if __name__ == "__main__":

@@ -190,6 +190,9 @@ def test_made_up_tokens_and_names_take_no_place_from_good_callers() -> None:
 
 @pytest.mark.soak
 def test_floods_of_all_kinds_leave_memory_callers_and_the_log_alone() -> None:
-    with siege.scene() as scene:
-        verdicts = [siege.play(scene, each, 1.5, None) for each in siege.FLOODS.values()]
+    verdicts = []
+    for secure in (False, True):
+        with siege.scene(secure=secure) as scene:
+            floods = [each for each in siege.FLOODS.values() if each.secure == secure]
+            verdicts += [siege.play(scene, each, 1.5, None) for each in floods]
     assert [(each.name, each.problems) for each in verdicts if each.problems] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 from collections.abc import Iterator
@@ -25,6 +26,22 @@ def say(running: Running, *pieces: bytes) -> bytes:
         except ConnectionResetError:
             pass
         return answer
+
+
+def drip(connection: socket.socket, pieces: Iterator[bytes]) -> None:
+    """Say one piece after another, until the other side ends it: it must."""
+    connection.settimeout(0.001)
+
+    def ended() -> bool:
+        try:
+            connection.sendall(next(pieces, b""))
+            return not connection.recv(1000)
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+
+    eventually(ended, "the end of a connection that drips")
 
 
 def status_and_code(answer: bytes) -> tuple[int, str]:
@@ -60,18 +77,7 @@ def test_many_bytes_that_drip_are_no_excuse(strict: Running) -> None:
     """Each byte would have moved a timer that is set anew; the deadline stands."""
     with socket.create_connection(strict.place, PATIENCE) as connection:
         connection.sendall(HEAD + b"content-length: 1000000\r\n\r\n")
-        connection.settimeout(0.001)
-
-        def ended() -> bool:
-            try:
-                connection.sendall(b"x")
-                return not connection.recv(1000)
-            except TimeoutError:
-                return False
-            except OSError:
-                return True
-
-        eventually(ended, "the end of a connection that drips")
+        drip(connection, itertools.repeat(b"x"))
 
 
 def test_a_large_head_is_refused(running: Running) -> None:

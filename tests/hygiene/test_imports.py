@@ -65,6 +65,7 @@ ALLOWED: dict[str, set[str]] = {
     "visord/members": {
         "visord.members", "visord.peers", "visord.raft", "visord.state", "visord.storage", "visord.waiting",
         "visord.environment", "visord.proposer", "visord.addresses", "visord.naming", "visord.logs", "visor.protocol",
+        "visor._core.hosts",
     },
     "visord/authority": {
         "visord.authority", "visord.members.leader_calls", "visord.peers.messages", "visord.raft", "visord.storage",
@@ -84,7 +85,7 @@ ALLOWED: dict[str, set[str]] = {
         "visord.peers", "visord.proposer", "visord.raft", "visord.readiness", "visord.storage",
         "visord.serving", "visord.members", "visord.watch", "visord.waiting", "visord.state", "visord.logs",
         "visord.progress", "visord.system_errors", "visord.tls",
-        "visor.protocol", "visor._core.harmless", "visor._core.tls_faults", "visor._version",
+        "visor.protocol", "visor._core.harmless", "visor._core.hosts", "visor._core.tls_faults", "visor._version",
     },
 }
 # fmt: on

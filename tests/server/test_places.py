@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from visor._core.hosts import counted_as
 from visord import descriptors
-from visord.addresses import counted_as
 from visord.serving.ledger import Ledger
 from visord.serving.places import Places
 

@@ -74,6 +74,8 @@ OWN: Final[dict[str, tuple[int, str]]] = {
     "crowded": (503, "The gateway has no place left: try again, or another gateway."),
     "closing": (503, "The gateway is about to stop: try again, or another gateway."),
     "slow_reader": (408, "The reader took nothing for a minute."),
+    "slow_handshake": (408, "TLS was not there within ten seconds; nothing can be answered in the clear."),
+    "no_tls": (400, "What came was no TLS, or the client broke it off: it trusts another certificate, or wants https://."),
     "defect": (500, "The gateway itself failed: what became of the request is not known."),
 }  # fmt: skip
 """What the gateway itself refuses: status, and what its page says."""

@@ -24,6 +24,7 @@ from visor._core.token import may_be_told
 from visor.aio import Client
 from visor.codecs import BYTES
 from visor.gateway import manual
+from visor.gateway.acceptor import SECONDS, Acceptor
 from visor.gateway.application import Gateway
 from visor.gateway.arrivals import Arrivals
 from visor.gateway.counts import Counts
@@ -92,21 +93,39 @@ def application(settings: Settings, names: frozenset[str] = frozenset()) -> Gate
 
 
 class Serving(uvicorn.Server):
-    """uvicorn's, which lets streams say that they end before it waits for them."""
+    """uvicorn's, which lets streams say that they end before it waits for them, and shakes hands by our rules."""
 
     def __init__(self, config: uvicorn.Config, gateway: Gateway, ready: Callable[[str], None]) -> None:
         super().__init__(config)
         self._gateway, self._ready = gateway, ready
-        self._ending: asyncio.Task[None] | None = None
+        self.handshake_seconds = SECONDS
+        self.acceptor: Acceptor | None = None
+        """Who takes connections where TLS is spoken."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say where."""
-        await super().startup(sockets)
-        if self.started and sockets:
-            self._ready(where(sockets[0], bool(self.config.ssl_certfile)))
+        assert sockets is not None
+        (bound,) = sockets
+        context = self.config.ssl
+        await super().startup(sockets if context is None else [])
+        if not self.started:
+            return
+        if context is not None:
+            counts, seconds = self._gateway.counts, self.handshake_seconds
+            self.acceptor = Acceptor(context, self._connection, counts, seconds)
+            self.acceptor.start(bound, BACKLOG)
+        self._ready(where(bound, context is not None))
+
+    def _connection(self) -> asyncio.BaseProtocol:
+        """Return what serves one connection, as uvicorn makes it."""
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.BaseProtocol = make(self.config, self.server_state, self.lifespan.state)
+        return protocol
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams, then all else."""
+        """Take nobody any more, end the streams, then all else."""
+        if self.acceptor is not None:
+            await self.acceptor.close()
         await self._gateway.end_streams()
         await super().shutdown(sockets)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from visord.addresses import counted_as
+from visor._core.hosts import counted_as
 from visord.members.callers import CLIENT, Caller
 from visord.members.membership import Membership
 from visord.peers import messages as msg

@@ -13,7 +13,7 @@ import struct
 from sys import intern
 from typing import Any, Final
 
-from visord.addresses import counted_as
+from visor._core.hosts import counted_as
 from visord.state.command import MAX_OWNER
 
 _CREDENTIALS: Final = struct.Struct("3i")
