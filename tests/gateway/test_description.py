@@ -231,6 +231,24 @@ def plainly(http: Caller, client: visor.Client[bytes]) -> dict[str, Asked]:
     }
 
 
+def test_every_route_that_looks_at_a_credential_names_its_schemes_and_no_other_does(
+    http: Caller, client: visor.Client[bytes]
+) -> None:
+    """A token that is none is refused wherever schemes are named: who signs in or out has shown nothing yet."""
+    asked = plainly(http, client)
+    for each in OPERATIONS:
+        told = each.definition.raw
+        named = {scheme for one in told["security"] for scheme in one}
+        method, url, more = asked[told["operationId"]]
+        headers = {**more.get("headers", {}), "authorization": "Bearer vis_nothing"}
+        answer = http.request(method, url, **{**more, "headers": headers})
+        if answer.status_code == 401:
+            assert named == DESCRIBED["components"]["securitySchemes"].keys(), each.label
+        else:
+            assert answer.is_success, answer.text
+            assert named == set(), each.label
+
+
 def test_every_route_works_and_answers_what_is_described(http: Caller, client: visor.Client[bytes]) -> None:
     asked = plainly(http, client)
     by_name = {each.definition.raw["operationId"]: each for each in OPERATIONS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,8 @@ from tests.gateway.conftest import closed_to
 from tests.gateway.running import Caller, Running, gateway
 from tests.patience import eventually
 from visor.auth import Grant
-from visor.gateway import seal, signing_in
+from visor.gateway import openapi, seal, signing_in
+from visor.gateway.routes import ROUTES
 from visor.testing import Server, server
 
 OWN = {"sec-fetch-site": "same-origin"}
@@ -233,3 +235,32 @@ def test_two_halves_make_the_token_and_no_others_do(token: str, key: bytes) -> N
 @given(some.text(max_size=100), some.text(max_size=100))
 def test_whatever_comes_is_no_token(cookie: str, key: str) -> None:
     assert seal.unseal(cookie, key) is None
+
+
+SCHEMES = openapi.describe(ROUTES)["components"]["securitySchemes"]
+
+
+@pytest.mark.parametrize("proof", [each for each in openapi.PROOFS if each], ids="+".join)
+def test_each_way_to_prove_somebody_is_what_the_description_says(
+    proof: dict[str, list[str]], closed: Closed
+) -> None:
+    """A program that knows the description alone: what it sends, and where, comes from there."""
+    signed = closed.sign_in()
+    name, _, cookie = signed.cookie.partition("=")
+    assert name == f"{SCHEMES['session_cookie']['name']}-{closed.running.place[1]}"
+    secrets = {
+        "bearer": f"Bearer {closed.ada}",
+        "basic": "Basic " + base64.b64encode(f"any:{closed.ada}".encode()).decode(),
+        "session_cookie": f"{name}={cookie}",
+        "session_key": signed.told["key"],
+    }
+    headers = {}
+    for scheme in proof:
+        told = SCHEMES[scheme]
+        place = {"header": told.get("name"), "cookie": "Cookie"}
+        headers[place[told["in"]] if told["type"] == "apiKey" else "Authorization"] = secrets[scheme]
+    with Caller(closed.running.url) as caller:
+        assert caller.get("/v1/whoami", headers=headers).json()["user"] == "ada"
+        for missing in headers:
+            less = {name: value for name, value in headers.items() if name != missing}
+            assert caller.get("/v1/whoami", headers=less).json()["user"] == "anonymous"

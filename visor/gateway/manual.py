@@ -10,7 +10,7 @@ from typing import Final
 
 from visor._version import __version__
 from visor.console import PAGE, assets
-from visor.gateway import openapi, problems, runbook
+from visor.gateway import openapi, problems, runbook, signing_in
 from visor.gateway.page import Page
 from visor.gateway.router import Route
 
@@ -110,8 +110,9 @@ def _index(routes: tuple[Route, ...]) -> str:
         f"<p>Version {escape(__version__)}. The description for programs is <a href='/openapi.json'>/openapi.json</a>; "
         "every error is one of <a href='/docs/problems'>these problems</a>. What to do about an alarm: "
         "<a href='/docs/runbook'>the runbook</a>.</p>",
-        "<p>Send <code>Authorization: Bearer vis_...</code> where the registry asks who you are. "
-        "Every answer has <code>Visor-Rev</code>.</p>",
+        "<p>Send <code>Authorization: Bearer vis_...</code> where the registry asks who you are; a browser that "
+        f"has signed in sends its cookie, and <code>{signing_in.KEY}</code> beside it. Every answer has "
+        "<code>Visor-Rev</code>.</p>",
     ]
     for group, found in groups.items():
         parts.append(f"<h2>{escape(group)}</h2>")

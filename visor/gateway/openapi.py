@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from visor._version import __version__
-from visor.gateway import accept, problems, shapes
+from visor.gateway import accept, problems, shapes, signing_in
 from visor.gateway.params import TEXT, Param
 from visor.gateway.router import OUT, PATH, Route
 
@@ -31,6 +31,37 @@ PROBLEM: Final[dict[str, Any]] = {
         "path": {"type": ["string", "null"]},
     },
 }
+SCHEMES: Final[dict[str, dict[str, Any]]] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A token of the registry: `vis_...`."},
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The token for a password, whatever the user name, for programs that know no other way.",
+    },
+    "session_cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": signing_in.COOKIE,
+        "description": "One half of a token, which `POST /v1/session` sets; where the URL has a port, that stands "
+        f"behind its name: `{signing_in.COOKIE}-8048`. Alone it is nobody's.",
+    },
+    "session_key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": signing_in.KEY,
+        "description": "The other half: `key` of the answer of `POST /v1/session`. A change needs `Origin`, or "
+        "`Sec-Fetch-Site: same-origin`, besides; a session counts only where there is no `Authorization`.",
+    },
+}
+ANYBODY: Final[list[dict[str, list[str]]]] = []
+"""Nothing that proves somebody is looked at."""
+PROOFS: Final[list[dict[str, list[str]]]] = [
+    {"bearer": []},
+    {"basic": []},
+    {"session_cookie": [], "session_key": []},
+    {},
+]
+"""By any of these; by nothing where the registry is open, or lets everybody do it."""
 STATUSES: Final = (
     400,
     401,
@@ -65,15 +96,11 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": __version__, "description": ABOUT},
         "servers": [{"url": "/"}],
-        "security": [{}, {"bearer": []}, {"basic": []}],
         "paths": paths,
         "components": {
             "schemas": {"Problem": PROBLEM, **shapes.SCHEMAS},
             "responses": {"Problem": {"description": "A problem.", "content": _problem_content()}},
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
-                "basic": {"type": "http", "scheme": "basic"},
-            },
+            "securitySchemes": SCHEMES,
         },
     }
 
@@ -87,6 +114,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": name_of(route),
         "summary": route.about,
         "tags": [route.group],
+        "security": ANYBODY if route.signs else PROOFS,
         "parameters": [
             *_of_path(route.template),
             *map(_in_query, route.params),

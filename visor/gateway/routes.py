@@ -278,18 +278,15 @@ CLUSTER: Final = (
     ),
 )  # fmt: skip
 
-_SESSION: Final = Param("Visor-Session", TEXT, "The `key` of a session; the cookie comes with it.")
-
 SESSION: Final = (
     Route(
         "POST", "/v1/session", signing_in.sign_in, "Sign in: a token becomes a cookie and its `key`.",
         (), (), {"type": "object", "required": ["token"], "properties": {"token": {"type": "string"}}},
         group="session", signs=IN,
     ),
-    Route("GET", "/v1/session", signing_in.show, "Say who you are, and by what.", (), (_SESSION,), group="session"),
+    Route("GET", "/v1/session", signing_in.show, "Say who you are, and by what.", group="session"),
     Route(
-        "DELETE", "/v1/session", signing_in.out, "Sign out: the cookie goes.",
-        (), (_SESSION,), group="session", signs=OUT,
+        "DELETE", "/v1/session", signing_in.out, "Sign out: the cookie goes.", group="session", signs=OUT,
     ),
 )  # fmt: skip
 

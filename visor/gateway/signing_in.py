@@ -22,6 +22,8 @@ from visor.gateway.cluster import identity_of
 from visor.gateway.problems import NotServed
 from visor.gateway.visit import CALL_SECONDS, Answer, Visit
 
+COOKIE: Final = "__Host-visor"
+KEY: Final = "Visor-Session"
 MOST_SECONDS: Final = 12 * 3600
 """A cookie lasts a working day at most, whatever its token does."""
 GONE: Final = 0
@@ -80,7 +82,7 @@ def cookie_name(host: str) -> str:
     ('__Host-visor-8048', '__Host-visor')
     """
     port = host.rpartition("]")[2].rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
-    return f"__Host-visor-{port}" if port.isdigit() else "__Host-visor"
+    return f"{COOKIE}-{port}" if port.isdigit() else COOKIE
 
 
 def set_cookie(host: str, value: str, seconds: int) -> str:
@@ -90,7 +92,7 @@ def set_cookie(host: str, value: str, seconds: int) -> str:
 
 def halves(headers: Mapping[str, str]) -> tuple[str, str] | None:
     """Return cookie and key of a request; None unless it has both: alone neither is anybody's."""
-    key = headers.get("visor-session")
+    key = headers.get(KEY.lower())
     if key is None:
         return None
     name = cookie_name(headers.get("host", ""))
