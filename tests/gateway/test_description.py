@@ -181,6 +181,7 @@ def plainly(http: Caller, client: visor.Client[bytes]) -> dict[str, Asked]:
         "reading_tree": ("GET", "/v1/tree/w?values=1", {}),
         "reading_scan": ("GET", "/v1/scan?glob=/w/**&values=1", {}),
         "reading_stat": ("GET", "/v1/stat/w", {}),
+        "at_once_moment": ("GET", "/v1/moment?path=/w/file&open=/w&rows=50&place=1", {}),
         "past_commits": ("GET", "/v1/commits?values=1&previous=1", {}),
         "past_history": ("GET", "/v1/history/w?values=1&previous=1", {}),
         "past_blame": ("GET", "/v1/blame/w", {}),

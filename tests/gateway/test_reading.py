@@ -14,7 +14,7 @@ import pytest
 import visor
 from tests.gateway.running import Caller
 from visor.errors import Unsupported
-from visor.gateway.reading import _sought
+from visor.gateway.reading import sought
 from visor.testing import Server
 
 
@@ -189,4 +189,4 @@ def test_a_member_that_lists_from_no_place_is_said_to_be_too_old() -> None:
         return [5, [], None]  # as a version answers that knows nothing of `seek`
 
     with pytest.raises(Unsupported, match="upgrade it"):
-        asyncio.run(_sought(read, None, 10, {}, 100))
+        asyncio.run(sought(read, None, 10, {}, 100))

@@ -11,8 +11,7 @@ export class Problem extends Error {
 const spelled = (path) => path.split("/").map(encodeURIComponent).join("/");
 export const url = (kind, path, query = {}) => {
   const search = Object.entries(query)
-    .filter(([, value]) => value !== null && value !== undefined)
-    .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+    .flatMap(([name, value]) => [value ?? []].flat().map((each) => `${name}=${encodeURIComponent(each)}`))
     .join("&");
   return `/v1/${kind}${path === null ? "" : spelled(path)}${search ? "?" + search : ""}`;
 };

@@ -87,12 +87,12 @@ export function File({ route, moment, version }) {
       <div class="title"><h2>${path === "/" ? "/" : crumbs.map((each, place) => html`<span class="soft">/</span>${place < crumbs.length - 1
         ? html`<button class="crumb" onClick=${() => go({ path: "/" + crumbs.slice(0, place + 1).join("/") })}>${each}</button>` : each}`)}</h2>${path !== "/" && html`<${Copy} path=${path} />`}</div>
       ${file.kind === "missing" && html`<${Gone} path=${path} at=${rev} />`}
-      ${file.kind === "problem" && html`<p class="hint problem">${file.problem.message}</p>`}
+      ${file.kind === "refused" && html`<p class="hint problem">${file.problem.message}</p>`}
       ${file.kind === "directory" && file.told && html`<p class="hint">A directory of ${file.told.size} ${file.told.size === 1 ? "entry" : "entries"}, changed last at rev ${file.told.mod_rev}.</p>`}
       ${told && html`<${Facts} told=${told} live=${live} /><${Value} told=${told} />`}
       <div class="buttons">
         ${told && live && told.value !== undefined && may.write && html`<button onClick=${() => setDialog({ edit: told })}>Change</button>`}
-        ${!live && file.kind !== "problem" && may.write && may.history && html`<button onClick=${() => setDialog({ revert: rev })}>Revert to this</button>`}
+        ${!live && file.kind !== "refused" && may.write && may.history && html`<button onClick=${() => setDialog({ revert: rev })}>Revert to this</button>`}
         ${told && html`<button onClick=${() => download(url("files", path, { at: live ? null : rev }), name(path)).catch(() => {})}>Download</button>`}
       </div>
       ${lock && html`<${Lock} path=${lock} />`}

@@ -1,6 +1,7 @@
 // What the fleet is at one rev, read as it changes, and what is worked out from that.
 import { useEffect, useMemo, useReducer, useRef, useState } from "./vendor/hooks.mjs";
 import { read, url } from "./api.js";
+import { Latest } from "./poll.js";
 
 export const STATES = ["running", "claimed", "pending", "stopping", "exited", "failed", "lost"];
 export const MARKS = { running: "", claimed: "◐", pending: "⋯", stopping: "↓", exited: "–", failed: "✕", lost: "?" };
@@ -8,44 +9,6 @@ const TOUCHES = /^\/(apps|hosts|leases|pms|runners|services|tickets|views)(\/|$)
 const EVENTS = 100;
 const KEPT = 200;
 const FRESH = 1200;
-
-// At most one reading is under way and one waits, however fast moments come: the last one that was wanted is read next.
-export class Latest {
-  constructor(reading, done) {
-    this.reading = reading;
-    this.done = done;
-    this.wanted = null;
-    this.busy = false;
-    this.closed = false;
-  }
-
-  want(key) {
-    this.wanted = key;
-    if (!this.busy) this.run();
-  }
-
-  close() {
-    this.closed = true;
-    this.abort?.abort();
-  }
-
-  async run() {
-    this.busy = true;
-    while (this.wanted !== null && !this.closed) {
-      const key = this.wanted;
-      const began = performance.now();
-      this.wanted = null;
-      this.abort = new AbortController();
-      let result;
-      try { result = { told: await this.reading(key, this.abort.signal) }; } catch (problem) { result = { problem }; }
-      if (this.closed) return;
-      this.done(key, result);
-      // Live, half of the time at most is spent reading.
-      if (key.live) await new Promise((go) => setTimeout(go, Math.max(120, performance.now() - began)));
-    }
-    this.busy = false;
-  }
-}
 
 async function readAll({ rev, app, live, since }, signal) {
   const options = { signal, cache: live ? "no-store" : "default" };

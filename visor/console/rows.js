@@ -8,28 +8,23 @@ import { join, name, parent } from "./route.js";
 
 // A directory as far as it is known at one moment: how many entries, the rows that were read, and which entry is where.
 export class Directory {
-  constructor(before = null) {
-    this.total = before ? before.total : 0;
-    this.ranks = new Map(before ? before.ranks : []);
-    this.rows = new Map();
-    this.chunks = new Set();
-    this.known = false; // `total` is of this moment
-    this.sure = new Set(); // so are the ranks of these
+  constructor({ total, places, place, items }, rows) {
+    this.total = total;
+    this.ranks = new Map(Object.entries(places));
+    this.rows = new Map(rows);
+    items.forEach((row, offset) => this.rows.set(place + offset, row));
+    this.rows.forEach((row, rank) => this.ranks.set(row.name, rank));
   }
 
-  take(place, items, total) {
-    this.total = total;
-    this.known = true;
-    items.forEach((row, offset) => {
-      this.rows.set(place + offset, row);
-      this.ranks.set(row.name, place + offset);
-      this.sure.add(row.name);
-    });
+  guess(entry, rank) {
+    if (rank < 0 || this.ranks.has(entry)) return;
+    this.ranks.set(entry, rank);
+    this.guessed = entry;
   }
 
   rankOf(entry) {
     const rank = this.ranks.get(entry);
-    return rank === undefined || rank < 0 || rank >= this.total ? -1 : rank;
+    return rank === undefined || rank >= this.total ? -1 : rank;
   }
 }
 
@@ -86,11 +81,29 @@ export function placeOf(node, directories, path, base = 0) {
   return inside ? placeOf(inside, directories, path, place + 1) : -1;
 }
 
+const MOST_OPEN = 48; // beside the root: as many as one request takes
+const MOST_SIGNS = 4500;
+
 // Open directories all of whose parents are open as well, the root first.
 export function visible(open) {
   const found = ["/"];
-  for (const path of [...open].sort()) if (path !== "/" && found.includes(parent(path))) found.push(path);
+  let room = MOST_SIGNS;
+  for (const path of [...open].sort()) {
+    if (path === "/" || !found.includes(parent(path))) continue;
+    room -= encodeURIComponent(path).length + 6;
+    if (room < 0 || found.length > MOST_OPEN) break;
+    found.push(path);
+  }
   return found;
+}
+
+// Open one, or close it. Where too many are open, those go that were opened first and have no open one in them.
+export function toggled(open, path) {
+  const next = new Set(open);
+  if (!next.delete(path)) next.add(path);
+  for (const each of next)
+    if (next.size > MOST_OPEN && each !== path && ![...next].some((other) => other.startsWith(each + "/"))) next.delete(each);
+  return next;
 }
 
 export const full = (slot, row) => join(slot.dir, row.name);

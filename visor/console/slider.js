@@ -26,10 +26,12 @@ export function stepOf(revs, rev) {
 }
 
 const DAY = 86_400_000;
-export const when = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
-export const clock = (text) => (Math.abs(Date.now() - Date.parse(text)) < DAY ? new Date(text).toLocaleTimeString() : when(text));
-const changes = (commit) => `${commit.changes.length} ${commit.changes.length === 1 ? "change" : "changes"}`;
-export const words = (rev, commit) => (commit ? `rev ${rev}, ${clock(commit.time)}, ${changes(commit)}, by ${commit.actor || "nobody"}` : `rev ${rev}`);
+const long = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const short = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+export const when = (text) => long.format(new Date(text));
+export const clock = (text) => (Math.abs(Date.now() - Date.parse(text)) < DAY ? short.format(new Date(text)) : when(text));
+export const counted = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+export const words = (rev, commit) => (commit ? `rev ${rev}, ${clock(commit.time)}, ${counted(commit.changes, "change")}, by ${commit.actor || "nobody"}` : `rev ${rev}`);
 
 // Bars of the buckets as one shape. What is rare can be seen as well: heights grow by the root.
 const bars = (counts, most) => counts.map((count, place) => {
@@ -68,7 +70,7 @@ function useCommit(rev, shown) {
     if (!rev || shown) return;
     let over = false;
     const later = setTimeout(() => {
-      steady(url("commits", null, { from: rev, to: rev, at: rev })).then((page) => over || setOwn(page.items[0] ?? null), () => over || setOwn(null));
+      steady(url("moment", null, { at: rev })).then(({ commit }) => over || setOwn(commit), () => over || setOwn(null));
     }, 60);
     return () => { over = true; clearTimeout(later); };
   }, [rev, shown !== null]);

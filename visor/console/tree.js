@@ -2,7 +2,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.mjs";
 import { steady, url } from "./api.js";
 import { html } from "./html.js";
-import { placeOf, slots } from "./rows.js";
+import { placeOf, slots, toggled } from "./rows.js";
 import { above, current, go, join, name, parent } from "./route.js";
 
 const HEIGHT = 30;
@@ -31,12 +31,6 @@ function scrollTo(box, place, size, force) {
   const exact = box.scrollTop / scale, wanted = place * HEIGHT;
   if (wanted < exact) box.scrollTop = (force ? wanted - height / 3 : wanted) * scale;
   else if (wanted > exact + height - HEIGHT) box.scrollTop = (force ? wanted - height / 3 : wanted - height + HEIGHT) * scale;
-}
-
-export function toggled(open, path) {
-  const next = new Set(open);
-  if (!next.delete(path)) next.add(path);
-  return next;
 }
 
 // The keys of a treegrid, on rows of which only some are there: what is missing is read first.

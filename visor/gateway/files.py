@@ -9,7 +9,7 @@ from visor import paths
 from visor.aio import Client
 from visor.errors import Compacted, Denied, IsDirectory, NotFound
 from visor.gateway import accept, etags
-from visor.gateway.documents import file_of, time_of
+from visor.gateway.documents import Document, file_of, time_of
 from visor.gateway.problems import NotServed
 from visor.gateway.visit import CALL_SECONDS, Answer, Visit
 from visor.protocol import verbs
@@ -43,14 +43,13 @@ async def read(visit: Visit, client: Client[bytes]) -> Answer:
         return Answer(
             None, 200, rev, version[1], {**headers, **_raw_headers(visit.path, version)}, visit.lasting
         )
-    document = file_of(visit.path, list(version), rev)
-    return Answer(
-        {**document, **await _written(client, visit.path, version[0])},
-        200,
-        rev,
-        headers=headers,
-        lasting=visit.lasting,
-    )
+    document = await described(client, visit.path, list(version), rev)
+    return Answer(document, 200, rev, headers=headers, lasting=visit.lasting)
+
+
+async def described(client: Client[bytes], path: str, version: list[Any], rev: int) -> Document:
+    """Return what there is to know of a file: its value, and when, by whom and why it was written."""
+    return {**file_of(path, version, rev), **await _written(client, path, version[0])}
 
 
 async def head(visit: Visit, client: Client[bytes]) -> Answer:

@@ -23,11 +23,11 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """How a parameter is read. `many`: it may come several times, and is a list. `write`: how its default is said."""
+    """How a parameter is read. `many`: it may come so many times, and is a list. `write`: how its default is said."""
 
     read: Callable[[str], Any]
     schema: Schema
-    many: bool = False
+    many: int = 0
     write: Callable[[Any], Any] = lambda value: value
 
 
@@ -112,9 +112,14 @@ FLAG: Final = Spelling(
     _flag, {"anyOf": [{"type": "boolean"}, {"type": "string", "enum": ["", "1", "yes", "0", "no"]}]}
 )
 TEXT: Final = Spelling(_text, {"type": "string"})
-TEXTS: Final = Spelling(
-    _text, {"type": "array", "items": {"type": "string"}, "maxItems": MOST_GLOBS}, many=True
-)
+
+
+def several(most: int) -> Spelling:
+    """Return the kind of texts that may come so many times."""
+    return Spelling(_text, {"type": "array", "items": {"type": "string"}, "maxItems": most}, many=most)
+
+
+TEXTS: Final = several(MOST_GLOBS)
 REV: Final = whole()
 AT: Final = Spelling(_text, {"type": "string", "examples": ["1", "2026-03-01T12:00:00Z", "-15m"]})
 """Read by `read_at`, which needs to know what time it is."""
@@ -156,8 +161,8 @@ def read(rows: Sequence[tuple[str, str]], known: Sequence[Param], now: datetime)
         value = _value(param, text, now)
         if param.kind.many:
             values.setdefault(name, []).append(value)
-            if len(values[name]) > MOST_GLOBS:
-                raise NotServed("usage", f"{name}: at most {MOST_GLOBS} of them", field=name)
+            if len(values[name]) > param.kind.many:
+                raise NotServed("usage", f"{name}: at most {param.kind.many} of them", field=name)
         else:
             values[name] = value
     for param in known:

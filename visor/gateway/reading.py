@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from visor import paths
@@ -13,11 +14,14 @@ from visor.gateway.problems import NotServed
 from visor.gateway.visit import CALL_SECONDS, Answer, Streamed, Visit
 from visor.protocol import verbs
 from visor.select import Selector, any_of
-from visor.values import NODES, Node
+from visor.values import NODES, Node, Stat
 
 EVERYTHING = "/**"
 SOUGHT: Final = 50
 """Pages in which entries are passed by, each of five thousand; then the answer begins where that ended, and says so."""
+
+Lister = Callable[["int | None", Any, int, dict[str, Any]], Awaitable[list[Any]]]
+"""Reads `[rev, rows, mark]` of a directory: at a rev, behind a mark, so many, with options of the protocol's LIST."""
 
 
 def selector_of(visit: Visit) -> str | Selector:
@@ -31,15 +35,11 @@ def selector_of(visit: Visit) -> str | Selector:
         raise NotServed("usage", f"glob: {error}", field="glob") from None
 
 
-async def tree(visit: Visit, client: Client[bytes]) -> Answer | Streamed:
-    """GET: the direct entries of a directory, in order; those from a place on, for who shows only some of many."""
-    directory = visit.path
-    options: dict[str, Any] = {"values": True} if visit["values"] else {}
-    seek: int | str | None = _seek(visit)
-    places: Document = {}
+def lister(client: Client[bytes], directory: str, *, stale: bool = False) -> Lister:
+    """Return what reads some entries of a directory; the root is there also when nothing is in it."""
 
     async def read(rev: int | None, mark: Any, limit: int, options: dict[str, Any]) -> list[Any]:
-        message = [verbs.LIST, 0, client.channel.path(directory), rev, int(visit.stale), mark, limit, options]
+        message = [verbs.LIST, 0, client.channel.path(directory), rev, int(stale), mark, limit, options]
         try:
             found: list[Any] = await client.channel.call(message, False, CALL_SECONDS)
         except NotFound:
@@ -48,13 +48,24 @@ async def tree(visit: Visit, client: Client[bytes]) -> Answer | Streamed:
             found = [rev or await client.rev(timeout=CALL_SECONDS), [], None, 0, 0]
         return found
 
+    return read
+
+
+async def tree(visit: Visit, client: Client[bytes]) -> Answer | Streamed:
+    """GET: the direct entries of a directory, in order; those from a place on, for who shows only some of many."""
+    directory = visit.path
+    options: dict[str, Any] = {"values": True} if visit["values"] else {}
+    seek: int | str | None = _seek(visit)
+    places: Document = {}
+    read = lister(client, directory, stale=visit.stale)
+
     async def fetch(rev: int | None, mark: Any, limit: int) -> Page:
         if seek is None or mark is not None:
             at, rows, following = (await read(rev, mark, limit, options))[:3]
         else:
-            at, rows, following, place, total = await _sought(read, rev, limit, options, seek)
+            at, rows, following, place, total = await sought(read, rev, limit, options, seek)
             places.update(place=place, total=total)
-        return at, [_entry(directory, row) for row in rows], following
+        return at, [entry_of(directory, row) for row in rows], following
 
     answer = await paged(visit, client, fetch, path=directory)
     if isinstance(answer, Answer):
@@ -76,8 +87,8 @@ def _seek(visit: Visit) -> int | str | None:
     return skip if begin is None else begin
 
 
-async def _sought(
-    read: Any, rev: int | None, limit: int, options: dict[str, Any], seek: int | str
+async def sought(
+    read: Lister, rev: int | None, limit: int, options: dict[str, Any], seek: int | str
 ) -> list[Any]:
     """Return `[rev, rows, mark, place, total]` of the page that `seek` means; passing by in the past may take some."""
     mark, passed = None, 0
@@ -93,7 +104,8 @@ async def _sought(
     return [rev, rows, mark, passed, total]
 
 
-def _entry(directory: str, row: list[Any]) -> Document:
+def entry_of(directory: str, row: list[Any]) -> Document:
+    """Return an entry of a directory."""
     name, kind, size, mod_rev, *value = row
     found = {
         "name": name,
@@ -131,7 +143,12 @@ async def stat(visit: Visit, client: Client[bytes]) -> Answer:
     found = await client.stat(visit.path, at=at, stale=visit.stale, timeout=CALL_SECONDS)
     if found.kind is Node.MISSING:
         raise NotFound(path=visit.path, rev=found.rev)
-    document = {
+    return Answer(stat_of(found), 200, found.rev, lasting=visit.lasting)
+
+
+def stat_of(found: Stat) -> Document:
+    """Return what a path is."""
+    return {
         "path": found.path,
         "rev": found.rev,
         "kind": found.kind.value,
@@ -141,4 +158,3 @@ async def stat(visit: Visit, client: Client[bytes]) -> Answer:
         "count": found.count,
         "lease": found.lease,
     }
-    return Answer(document, 200, found.rev, lasting=visit.lasting)

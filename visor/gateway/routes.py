@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from visor.gateway import (
     accept,
+    at_once,
     cluster,
     cluster_live,
     discovery,
@@ -24,7 +25,7 @@ from visor.gateway import (
     watching,
     writing,
 )
-from visor.gateway.params import AT, FLAG, REV, TEXT, TEXTS, Param, choice, duration, whole
+from visor.gateway.params import AT, FLAG, REV, TEXT, TEXTS, Param, choice, duration, several, whole
 from visor.gateway.router import IN, OUT, Route
 
 ANY: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
@@ -103,6 +104,18 @@ READING: Final = (
         forms=_LINES, group="scan",
     ),
     Route("GET", "/v1/stat/{path}", reading.stat, "Say what a path is.", _STATE, group="stat"),
+    Route(
+        "GET", "/v1/moment", at_once.moment,
+        "Show rows of a tree in which some directories are open, what is at a path, and who made the rev: all at once.",
+        (
+            _AT, Param("path", TEXT, "What is selected."),
+            Param("open", several(at_once.MOST_OPEN), "A directory that is open; the root is, without being named."),
+            Param("first", whole(), "The first row that is seen [0].", 0),
+            Param("rows", whole(0, at_once.MOST_ROWS), "How many; none of the tree without it.", 0),
+            Param("place", FLAG, "Say at which place of its directory `path` is, also where it is not seen.", False),
+        ),
+        group="moment",
+    ),
 )  # fmt: skip
 
 _PAGED_PAST: Final = (

@@ -82,6 +82,22 @@ SCHEMAS: Final[dict[str, Schema]] = {
             sometimes(_CHANGE, previous=or_null(with_value(thing(mod_rev=INTEGER))), **{"for": array(TEXT)})
         ),
     ),
+    "Look": sometimes(
+        thing(path=PATH, kind={"enum": ["file", "directory", "missing", "refused"]}),
+        told=either(known("FileAt"), known("Stat")),
+        problem=known("Problem"),
+    ),
+    "Made": thing(rev=INTEGER, time=TIME, actor=TEXT, note=or_null(TEXT), changes=INTEGER),
+    "Seen": sometimes(
+        thing(
+            path=PATH,
+            total=INTEGER,
+            places={"type": "object", "additionalProperties": INTEGER},
+            place=INTEGER,
+            items=array(known("Entry")),
+        ),
+        problem=known("Problem"),
+    ),
     "Difference": thing(
         path=PATH,
         kind={"enum": ["create", "update", "delete", "expire"]},
@@ -120,6 +136,13 @@ ANSWERS: Final[dict[str, Schema]] = {
     "reading_tree": page("Entry", path=PATH),
     "reading_scan": either(page("File"), thing(rev=INTEGER, count=INTEGER)),
     "reading_stat": known("Stat"),
+    "at_once_moment": thing(
+        rev=INTEGER,
+        commit=or_null(known("Made")),
+        selected=or_null(known("Look")),
+        size=INTEGER,
+        directories=array(known("Seen")),
+    ),
     "past_commits": page("Commit"),
     "past_history": page("Commit", path=PATH),
     "past_blame": page("Blamed", path=PATH),
