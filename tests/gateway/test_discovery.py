@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import visor
-from tests.gateway.running import Caller, gateway
+from tests.gateway.conftest import closed_to
+from tests.gateway.running import Caller, Running, gateway
+from tests.patience import GROWING, PATIENCE
+from visor.auth import Grant
 from visor.testing import Server, server
 
 Targets = dict[str, dict[str, str]]
@@ -106,3 +114,73 @@ def test_a_registry_that_is_gone_is_no_empty_list(monkeypatch: pytest.MonkeyPatc
     with gateway(address) as running, Caller(running.url) as http:
         status, _ = http.problem("GET", "/v1/sd/instances")
         assert status == 503
+
+
+JSON = re.compile(r'application/json(?:;\s*charset=(?:"utf-8"|utf-8))?', re.IGNORECASE)
+LABEL = re.compile(r"__meta_visor_[a-z]+")
+ADDRESS = re.compile(r"(?:[^\s/:\[\]]+|\[[0-9a-f:]+\]):[0-9]{1,5}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["/v1/sd/instances", "/v1/sd/instances?port=telemetry", "/v1/sd/instances?app=idle", "/v1/sd/services"],
+)
+def test_a_list_has_the_form_that_prometheus_takes(http: Caller, url: str) -> None:
+    """https://prometheus.io/docs/prometheus/latest/http_sd/ : what differs is refused there, and all of it with it."""
+    asked = {
+        "accept": "application/json",
+        "x-prometheus-refresh-interval-seconds": "60",
+        "user-agent": "Prometheus/2",
+    }
+    answer = http.get(url, headers=asked)
+    assert answer.status_code == 200
+    assert JSON.fullmatch(answer.headers["content-type"])
+    groups = json.loads(answer.content.decode("utf-8"))
+    assert isinstance(groups, list), "[] where there is nothing, never null"
+    for group in groups:
+        assert group.keys() <= {"targets", "labels"}
+        assert all(ADDRESS.fullmatch(target) for target in group["targets"])
+        assert all(
+            LABEL.fullmatch(name) and isinstance(value, str) for name, value in group["labels"].items()
+        )
+
+
+def test_what_prometheus_may_read_is_enough_for_it() -> None:
+    """As the page says: each list needs what it is made of, and nothing else."""
+    needed = {"instances?app=web": "/apps/**", "services?service=search": "/services/**"}
+    for url, files in needed.items():
+        with server() as registry, registry.dial() as client:
+            domain = visor.registry.Registry(client)
+            domain.init()
+            domain.register_app("git://web", "trusty", "web")
+            domain.snapshot().new_service("search").register()
+            _, token = closed_to(client, [Grant("read", files)])
+            with gateway(registry.address) as running, Caller(running.url) as http:
+                bearer = {"authorization": f"Bearer {token}"}
+                answer = http.get(f"/v1/sd/{url}", headers=bearer)
+                assert (answer.status_code, answer.json()) == (200, []), answer.text
+
+
+@pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool (Debian's prometheus) is not installed"
+)
+def test_prometheus_itself_finds_them(running: Running, tmp_path: Path) -> None:
+    config = tmp_path / "prometheus.yml"
+    jobs = [
+        {"job_name": name, "http_sd_configs": [{"url": f"{running.url}/v1/sd/{name}"}]}
+        for name in ("instances", "services")
+    ]
+    config.write_text(json.dumps({"scrape_configs": jobs}))  # JSON is YAML
+    expected = {"10.0.0.1:8000", "[fd00::2]:8000", "10.0.0.3:8000", "s1.example:80"}
+    for seconds in GROWING:  # it listens for as long as that, whatever has come
+        found = {each for job in jobs for each in _found(config, str(job["job_name"]), seconds)}
+        if found == expected:
+            return
+    pytest.fail(f"it has found {found}")
+
+
+def _found(config: Path, job: str, seconds: float) -> set[str]:
+    words = ["promtool", "check", "service-discovery", "--timeout", f"{seconds:g}s", str(config), job]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {each["labels"]["__address__"] for each in json.loads(done.stdout)}
