@@ -74,3 +74,45 @@ def test_the_type_of_each_problem_is_a_page(http: Caller) -> None:
         assert str(told["status"]) in page.text
     for code in problems.pages():
         assert http.get(problems.PAGES + code).status_code == 200
+
+
+def test_what_never_changes_is_sent_packed_to_who_takes_that_and_not_again_to_who_has_it(
+    http: Caller,
+) -> None:
+    """Each form has its own entity tag: a cache that mixed them would give somebody what they cannot read."""
+    for path in ("/", "/console/main.js", "/console/console.css", "/docs/runbook", "/openapi.json"):
+        plain = http.get(path, headers={"accept-encoding": "identity"})
+        packed = http.get(path, headers={"accept-encoding": "br, gzip"})
+        assert "content-encoding" not in plain.headers
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.content == plain.content  # unpacked by the caller
+        sizes = [int(each.headers["content-length"]) for each in (packed, plain)]
+        assert sizes[0] < sizes[1] == len(plain.content)
+        assert plain.headers["etag"] != packed.headers["etag"]
+        for each, coding in ((plain, "identity"), (packed, "gzip")):
+            assert each.headers["vary"] == "accept-encoding"
+            asked = {"accept-encoding": coding}
+            head = http.head(path, headers=asked)
+            assert (head.headers["content-length"], head.headers["etag"], head.content) == (
+                each.headers["content-length"],
+                each.headers["etag"],
+                b"",
+            )
+            again = http.get(path, headers={**asked, "if-none-match": each.headers["etag"]})
+            assert (again.status_code, again.content, again.headers["etag"]) == (
+                304,
+                b"",
+                each.headers["etag"],
+            )
+            assert "content-security-policy" in again.headers
+        other = http.get(path, headers={"accept-encoding": "gzip", "if-none-match": plain.headers["etag"]})
+        assert other.status_code == 200, "what they have is the other form"
+    assert "content-encoding" not in http.get("/healthz", headers={"accept-encoding": "gzip"}).headers
+
+
+def test_who_takes_nothing_packed_gets_it_as_it_is(http: Caller) -> None:
+    for coding in ("", "gzip;q=0", "br", "*;q=0", "gzip;q=0.0, *"):
+        assert (
+            "content-encoding"
+            not in http.get("/console/main.js", headers={"accept-encoding": coding}).headers
+        )

@@ -1,4 +1,4 @@
-"""Which form an answer takes: the first of those that there are that `Accept` likes best."""
+"""Which form an answer takes: the first of those that there are that `Accept` likes best. Whether it may be packed."""
 
 from __future__ import annotations
 
@@ -60,3 +60,17 @@ def _quality(offer: str, likes: list[tuple[str, float]]) -> float:
         if found:
             return max(found)
     return 0.0
+
+
+def takes(text: str | None, coding: str) -> bool:
+    """Say whether who sent this Accept-Encoding takes a coding. Who says nothing takes none.
+
+    >>> takes("gzip, br", "gzip"), takes("*;q=0.5", "gzip"), takes("gzip;q=0, *", "gzip"), takes(None, "gzip")
+    (True, True, False, False)
+    """
+    likes: dict[str, float] = {}
+    for part in (text or "").split(",")[:MOST]:
+        name, _, rest = part.partition(";")
+        quality = _QUALITY.search(f";{rest}")
+        likes[name.strip().lower()] = float(quality[1]) if quality else 1.0
+    return likes.get(coding, likes.get("*", 0.0)) > 0

@@ -236,7 +236,7 @@ class Gateway:
         raw_path: bytes = exchange.scope["raw_path"]
         page = self.pages.get(raw_path.decode("ascii", "replace"))
         if page is not None and exchange.method in ("GET", "HEAD"):
-            await exchange.whole(page.status, page.body(), {"content-type": page.media_type, **page.headers})
+            await exchange.whole(*page.answer(exchange.headers))
             return
         if self._closing:
             raise NotServed("closing")

@@ -11,7 +11,7 @@ from typing import Final
 from visor._version import __version__
 from visor.console import PAGE, assets
 from visor.gateway import openapi, problems, runbook, signing_in
-from visor.gateway.page import Page
+from visor.gateway.page import Lasting, Page
 from visor.gateway.router import Route
 
 STRICT: Final = {
@@ -50,9 +50,9 @@ def pages(routes: Iterable[Route]) -> dict[str, Page]:
         "/docs": _page(lambda: _index(table)),
         "/docs/problems": _page(_problems),
         runbook.PAGE: _page(lambda: _html("At three in the morning", runbook.html())),
-        "/docs/style.css": Page(STYLE.encode, "text/css; charset=utf-8", headers=KEEP),
+        "/docs/style.css": Page(Lasting(STYLE.encode), "text/css; charset=utf-8", headers=KEEP),
         "/openapi.json": Page(
-            _once(lambda: json.dumps(openapi.describe(table), indent=1).encode()),
+            Lasting(lambda: json.dumps(openapi.describe(table), indent=1).encode()),
             "application/json",
             headers=KEEP,
         ),
@@ -65,7 +65,9 @@ def pages(routes: Iterable[Route]) -> dict[str, Page]:
 def _console() -> dict[str, Page]:
     """Return the console: its page at `/`, what that loads below `/console/`."""
     found = {
-        f"/console/{name}": Page(partial(bytes, data), kind, headers={**CONSOLE, "cache-control": "no-cache"})
+        f"/console/{name}": Page(
+            Lasting(partial(bytes, data)), kind, headers={**CONSOLE, "cache-control": "no-cache"}
+        )
         for name, (kind, data) in assets().items()
     }
     found["/"] = found.pop(f"/console/{PAGE}")
@@ -73,18 +75,7 @@ def _console() -> dict[str, Page]:
 
 
 def _page(make: Callable[[], str]) -> Page:
-    return Page(_once(lambda: make().encode()), headers={**STRICT, **KEEP})
-
-
-def _once(make: Callable[[], bytes]) -> Callable[[], bytes]:
-    made: list[bytes] = []
-
-    def body() -> bytes:
-        if not made:
-            made.append(make())
-        return made[0]
-
-    return body
+    return Page(Lasting(lambda: make().encode()), headers={**STRICT, **KEEP})
 
 
 def _html(title: str, body: str) -> str:
