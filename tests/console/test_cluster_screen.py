@@ -131,7 +131,7 @@ def test_nothing_of_it_is_wider_than_a_phone(opened: Callable[..., Any]) -> None
 
 
 SEE = """async () => {
-  const see = await import("/console/samples.js");
+  const see = await import("/console/samples.js"), words = await import("/console/words.js");
   const sample = (seconds, rev, members) => ({ time: 1000 * seconds, rev, members, read: 1, p50: null, p99: null });
   const samples = [
     sample(0, 10, { n1: { reads: 100 }, n2: { reads: 50 } }),
@@ -146,7 +146,7 @@ SEE = """async () => {
     (each) => [see.verdict(each).kind, see.verdict(each).title]);
   const { writes, reads } = see.series(samples);
   const kept = see.keep(samples, sample(400, 1, {})).length;
-  return { writes, reads, titles, bytes: [0, 999, 1500, 25e9].map(see.bytes), kept };
+  return { writes, reads, titles, bytes: [0, 999, 1500, 25e9].map(words.bytes), kept };
 }"""
 
 

@@ -198,7 +198,7 @@ def test_a_moment_that_is_compacted_says_so(opened: Callable[..., Any], registry
     ("status", "text"), [(410, "History was compacted meanwhile"), (409, "Another cluster answers")]
 )
 def test_a_stream_that_cannot_go_on_is_begun_anew_and_that_is_said(
-    opened: Callable[..., Any], client: visor.Client[bytes], status: int, text: str
+    opened: Callable[..., Any], client: visor.Client[bytes], revs: list[int], status: int, text: str
 ) -> None:
     page = opened(PLACE)
     page.wait_for_selector("pre.value")

@@ -11,7 +11,7 @@ from tests.gateway.conftest import closed_to
 from tests.gateway.running import Caller, gateway
 from visor.auth import Grant
 from visor.gateway.at_once import MOST_OPEN
-from visor.gateway.treerows import Opened, windows
+from visor.gateway.treerows import Opened, row_of, runs, seen
 from visor.testing import server
 
 
@@ -24,33 +24,22 @@ def files(registry: Any) -> None:
         client.set("/m/b/y", b"2")
 
 
-def lines(told: dict[str, Any], first: int = 0, rows: int = 10**6) -> list[str]:
-    """Return the paths that lie in these rows of the answer, which are laid out from what it says of directories."""
-    seen = {each["path"]: each for each in told["directories"]}
-    found: list[str | None] = []
-
-    def lay(path: str) -> None:
-        each = seen[path]
-        open_ = {place: name for name, place in each["places"].items()}
-        for place in range(each["total"]):
-            inside = 0 <= place - each["place"] < len(each["items"])
-            found.append(each["items"][place - each["place"]]["path"] if inside else None)
-            below = f"{path.rstrip('/')}/{open_.get(place)}"
-            if below in seen:
-                lay(below)
-
-    lay("/")
-    assert len(found) == told["size"]
-    part = found[first : first + rows]
-    assert None not in part
-    return [each for each in part if each is not None]
+def lines(told: dict[str, Any], first: int = 0) -> list[str]:
+    """Return the paths that lie in these rows, which come one after another, as many as were asked for."""
+    assert [each["row"] for each in told["rows"]] == list(range(first, first + len(told["rows"])))
+    totals = {each["path"]: each["total"] for each in told["directories"]}
+    for each in told["rows"]:
+        parent = each["path"].rpartition("/")[0] or "/"
+        assert (each["of"], each["level"]) == (totals[parent], each["path"].count("/"))
+        assert each["place"] < each["of"]
+    return [each["path"] for each in told["rows"]]
 
 
 def all_rows(http: Caller, **params: Any) -> list[str]:
     found: list[str] = []
     while True:
         told = http.get("/v1/moment", params={**params, "first": len(found), "rows": 40}).json()
-        part = lines(told, len(found), 40)
+        part = lines(told, len(found))
         found += part
         if len(found) >= told["size"]:
             return found
@@ -120,11 +109,9 @@ def test_what_is_selected_is_told_whatever_it_is(http: Caller) -> None:
 
 def test_where_the_selected_path_lies_is_told_where_that_is_asked(http: Caller) -> None:
     asked = {"open": ["/m", "/m/a"], "path": "/m/a/100", "rows": 5}
-    places = {
-        place: http.get("/v1/moment", params={**asked, "place": place}).json()["directories"][2]["places"]
-        for place in (0, 1)
-    }
-    assert places == {0: {}, 1: {"100": 100}}
+    row = [http.get("/v1/moment", params={**asked, "place": place}).json()["row"] for place in (0, 1)]
+    assert row == [None, all_rows(http, open=asked["open"]).index("/m/a/100")]
+    assert http.get("/v1/moment", params={**asked, "path": "/m/none", "place": 1}).json()["row"] is None
 
 
 def test_what_was_not_there_then_is_told_as_empty(http: Caller) -> None:
@@ -179,9 +166,18 @@ def test_who_may_read_a_part_sees_that_and_the_refusal_of_the_rest() -> None:
             assert http.problem("GET", "/v1/moment", headers={"authorization": "Bearer vis_none"})[0] == 401
 
 
-def test_a_window_that_lies_in_several_directories_names_each_once() -> None:
-    tree = {"/": Opened(4, {"/b": 1}), "/b": Opened(10, {"/b/c": 9}), "/b/c": Opened(2, {})}
-    assert windows(tree, 0, 100) == (16, {"/": (0, 4), "/b": (0, 10), "/b/c": (0, 2)})
-    assert windows(tree, 3, 5) == (16, {"/b": (1, 3)})
-    assert windows(tree, 11, 15) == (16, {"/b": (9, 10), "/b/c": (0, 2), "/": (2, 3)})
-    assert windows(tree, 20, 30) == (16, {})
+def test_rows_are_laid_out_in_runs_and_seen_in_parts() -> None:
+    rows = runs({"/": Opened(4, {"/b": 1}), "/b": Opened(10, {"/b/c": 9}), "/b/c": Opened(2, {})})
+    assert [(run.path, run.level, run.place, run.count, run.row) for run in rows] == [
+        ("/", 1, 0, 2, 0),
+        ("/b", 2, 0, 10, 2),
+        ("/b/c", 3, 0, 2, 12),
+        ("/", 1, 2, 2, 14),
+    ]
+    assert [(run.path, run.place, run.count, run.row) for run in seen(rows, 11, 15)] == [
+        ("/b", 9, 1, 11),
+        ("/b/c", 0, 2, 12),
+        ("/", 2, 1, 14),
+    ]
+    assert seen(rows, 16, 30) == []
+    assert [row_of(rows, "/", place) for place in range(5)] == [0, 1, 14, 15, None]

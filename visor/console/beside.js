@@ -3,6 +3,8 @@ import { useEffect, useState } from "./vendor/hooks.mjs";
 import { read, url } from "./api.js";
 import { html } from "./html.js";
 import { poll } from "./poll.js";
+import { Table } from "./table.js";
+import { counted, lasting } from "./words.js";
 
 const AGAIN = 5_000;
 
@@ -18,8 +20,6 @@ function useFollowed(where) {
   return state;
 }
 
-const spelled = (seconds) => (seconds < 100 ? `${seconds} s` : seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`);
-
 export function Lease({ lease }) {
   const { told, since, problem } = useFollowed(url("leases", `/${lease}`));
   const [, tick] = useState(0);
@@ -28,7 +28,7 @@ export function Lease({ lease }) {
     return () => clearInterval(timer);
   }, []);
   const left = told ? Math.max(0, Math.ceil(told.left - (Date.now() - since) / 1000)) : null;
-  return html`<div class="lease"><dt>Lease</dt><dd>${lease}${told ? html`, <span>${left ? `${spelled(left)} of ${spelled(told.ttl)} left` : "it ends now"}</span>
+  return html`<div class="lease"><dt>Lease</dt><dd>${lease}${told ? html`, <span>${left ? `${lasting(left)} of ${lasting(told.ttl)} left` : "it ends now"}</span>
       <meter min="0" max=${told.ttl} value=${left} aria-label="Time that the lease has left"></meter>`
     : problem && html` <span class="soft">${problem.told?.status === 404 ? "has ended" : problem.message}</span>`}</dd></div>`;
 }
@@ -45,16 +45,18 @@ export function Lock({ path }) {
     ${told.waiting.length > 0 && html`<p>${told.waiting.length === 1 ? "One waits" : `${told.contenders - told.holders.length} wait`}, in this order</p><ol>${told.waiting.map(row)}</ol>`}</section>`;
 }
 
+const WATCHING = [
+  ["Who", (one) => one.actor || "nobody"], ["From", (one) => one.peer], ["What", (one) => html`<code>${one.what}</code>`],
+  ["How far", (one) => (one.behind ? html`<span class="problem">${counted(one.behind, "rev")} behind</span>` : "up to date")], ["At", (one) => one.node],
+];
+
 function Watchers({ path }) {
   const { told, problem } = useFollowed(url("watchers", path));
   if (problem) return html`<p class="hint">${problem.message}</p>`;
   if (!told) return html`<p class="hint">Asking every member…</p>`;
-  const behind = (one) => (one.behind === 0 ? "up to date" : `${one.behind} ${one.behind === 1 ? "rev" : "revs"} behind`);
   return html`
     ${told.problems.map((each) => html`<p class="hint problem">${each}</p>`)}
-    ${told.watchers.length ? html`<div class="wide" role="region" aria-label="Who watches it" tabindex="0"><table class="blame"><thead><tr><th>Who</th><th>From</th><th>What</th><th>How far</th><th>At</th></tr></thead>
-      <tbody>${told.watchers.map((one, place) => html`<tr key=${place}><td>${one.actor || "nobody"}</td><td>${one.peer}</td><td><code>${one.what}</code></td>
-        <td class=${one.behind ? "problem" : ""}>${behind(one)}</td><td>${one.node}</td></tr>`)}</tbody></table></div>`
+    ${told.watchers.length ? html`<${Table} label="Who watches it" kind="blame" rows=${told.watchers} columns=${WATCHING} />`
       : html`<p class="hint">Nobody does.</p>`}
     ${told.more && html`<p class="hint">There are more than are shown.</p>`}`;
 }

@@ -1,6 +1,7 @@
 // Lines of the last minutes, as SVG: small, drawn anew with each sample, and told in words to who does not see them.
 import { useState } from "./vendor/hooks.mjs";
 import { html } from "./html.js";
+import { clock } from "./words.js";
 
 const WIDTH = 300;
 const HEIGHT = 72;
@@ -67,7 +68,7 @@ export function Chart({ title, series, from, to, format, least = 1 }) {
         </svg>
         <span class="top" aria-hidden="true">${format(top)}</span>
       </div>
-      <div class="axis" aria-hidden="true"><span>${ago(to - from)}</span><span>${time === null ? "now" : new Date(time).toLocaleTimeString()}</span></div>
+      <div class="axis" aria-hidden="true"><span>${ago(to - from)}</span><span>${time === null ? "now" : clock(time)}</span></div>
     </figure>`;
 }
 

@@ -6,6 +6,8 @@ import { html } from "./html.js";
 import { poll } from "./poll.js";
 import { go } from "./route.js";
 import * as see from "./samples.js";
+import { Table } from "./table.js";
+import { bytes, clock, counted } from "./words.js";
 
 const EVERY = 2000;
 const ROWS = 20;
@@ -47,7 +49,7 @@ function Verdict({ told, time, problem, verdict: { kind, title, text } }) {
         <div><dt>Rev</dt><dd>${see.count(told.rev)}</dd></div>
         <div><dt>Term</dt><dd>${told.term}</dd></div>
         <div><dt>Cluster</dt><dd><code title=${told.cluster}>${told.cluster.slice(0, 8)}</code></dd></div>
-        ${problem && html`<div><dt>As of</dt><dd>${new Date(time).toLocaleTimeString()}</dd></div>`}
+        ${problem && html`<div><dt>As of</dt><dd>${clock(time)}</dd></div>`}
       </dl>`}
     </div>`;
 }
@@ -87,7 +89,7 @@ function Bar({ disk }) {
   return html`
     <span class=${"gauge" + (disk.free < disk.alarm ? " is-bad" : "")} role="img" aria-label=${`${part} % of the disk is used`}>
       <span style=${{ width: part + "%" }}></span></span>
-    <small>${see.bytes(disk.free)} free of ${see.bytes(disk.total)}</small>`;
+    <small>${bytes(disk.free)} free of ${bytes(disk.total)}</small>`;
 }
 
 const Fact = ({ name, wide, children }) => html`<div class=${wide ? "whole" : ""}><dt>${name}</dt><dd>${children}</dd></div>`;
@@ -98,11 +100,11 @@ function Figures({ member, leader }) {
   const old = leader?.server && member.server !== leader.server;
   return html`
     <${Fact} name="Version">${version}${old && html` <small class="is-warn">differs</small>`}</${Fact}>
-    <${Fact} name="Log">${see.bytes(member.log_bytes)} <small>${see.count(member.log_entries)} entries</small></${Fact}>
+    <${Fact} name="Log">${bytes(member.log_bytes)} <small>${see.count(member.log_entries)} entries</small></${Fact}>
     <${Fact} name="Checkpoint">${checkpoint.running ? "being made" : checkpoint.index ? html`entry ${see.count(checkpoint.index)}` : "none yet"}
       ${checkpoint.failure && html` <small class="is-bad">failed</small>`}</${Fact}>
-    ${member.memory > 0 && html`<${Fact} name="Memory">${see.bytes(member.memory)}${state && html` <small>state ${see.bytes(state[0])}</small>`}</${Fact}>`}
-    ${install && html`<${Fact} name="Receives" wide>a checkpoint from ${install.from}: ${see.bytes(install.bytes)} of ${see.bytes(install.of)}</${Fact}>`}
+    ${member.memory > 0 && html`<${Fact} name="Memory">${bytes(member.memory)}${state && html` <small>state ${bytes(state[0])}</small>`}</${Fact}>`}
+    ${install && html`<${Fact} name="Receives" wide>a checkpoint from ${install.from}: ${bytes(install.bytes)} of ${bytes(install.of)}</${Fact}>`}
     ${disk && html`<${Fact} name="Disk" wide><${Bar} disk=${disk} /></${Fact}>`}`;
 }
 
@@ -111,7 +113,7 @@ function Member({ member, leader }) {
   const seconds = see.secondsBehind(member, leader);
   const points = see.lagOf(samples, member.name);
   const [from, to] = see.span(samples);
-  const lag = member.behind === null ? "—" : member.behind === 0 ? "nothing" : `${see.count(member.behind)} ${member.behind === 1 ? "entry" : "entries"}`;
+  const lag = member.behind === null ? "—" : member.behind === 0 ? "nothing" : counted(member.behind, "entry", "entries");
   return html`
     <li class=${"member is-" + state.kind}>
       <h3><span class="node">${member.name}</span>
@@ -133,18 +135,18 @@ const STATES = { live: "live", behind: "catching up", lagging: "does not read", 
 const TABLES = {
   watches: ["Watches", "Nobody watches anything.", (rows) => rows.sort((a, b) => b.behind - a.behind), [
     ["Who", user], ["From", (row) => html`<code>${row.peer}</code>`], ["Watches", (row) => html`<code>${row.what}</code>`],
-    ["At", (row) => row.member], ["State", (row) => STATES[row.state] ?? row.state], ["Behind", (row) => (row.behind ? `${see.count(row.behind)} ${row.behind === 1 ? "rev" : "revs"}` : "nothing"), true],
+    ["At", (row) => row.member], ["State", (row) => STATES[row.state] ?? row.state], ["Behind", (row) => (row.behind ? counted(row.behind, "rev") : "nothing"), "number"],
   ]],
   connections: ["Connections", "Nobody is connected.", (rows) => rows.sort((a, b) => b.unsent - a.unsent || b.watches - a.watches), [
-    ["Who", user], ["From", (row) => html`<code>${row.peer}</code>`], ["At", (row) => row.member], ["Watches", (row) => see.count(row.watches), true],
-    ["Writes under way", (row) => see.count(row.writes), true], ["Not read yet", (row) => see.bytes(row.unsent), true],
-    ["Idle for", (row) => (row.idle === null ? "busy" : `${see.count(row.idle)} s`), true],
+    ["Who", user], ["From", (row) => html`<code>${row.peer}</code>`], ["At", (row) => row.member], ["Watches", (row) => see.count(row.watches), "number"],
+    ["Writes under way", (row) => see.count(row.writes), "number"], ["Not read yet", (row) => bytes(row.unsent), "number"],
+    ["Idle for", (row) => (row.idle === null ? "busy" : `${see.count(row.idle)} s`), "number"],
   ]],
   sessions: ["Sessions", "No client has written anything yet.", null, [
-    ["Whose", (row) => row.owner || "the cluster's"], ["Sessions", (row) => see.count(row.sessions), true], ["Memory", (row) => see.bytes(row.bytes), true],
+    ["Whose", (row) => row.owner || "the cluster's"], ["Sessions", (row) => see.count(row.sessions), "number"], ["Memory", (row) => bytes(row.bytes), "number"],
   ]],
   leases: ["Leases", "There is no lease.", null, [
-    ["Lease", (row) => html`<code>${row.lease}</code>`], ["Whose", (row) => row.owner || "—"], ["Files", (row) => see.count(row.files), true], ["Time", (row) => `${row.ttl} s`, true],
+    ["Lease", (row) => html`<code>${row.lease}</code>`], ["Whose", (row) => row.owner || "—"], ["Files", (row) => see.count(row.files), "number"], ["Time", (row) => `${row.ttl} s`, "number"],
   ]],
 };
 
@@ -182,10 +184,7 @@ function Users({ told, chosen }) {
         <button key=${name} role="tab" id=${`tab-${name}`} aria-controls="users" aria-selected=${name === chosen} tabindex=${name === chosen ? 0 : -1}
           onClick=${() => choose(name)}><b>${see.count(total(told, name))}</b> ${TABLES[name][0]}</button>`)}</div>
       <div class="users" role="tabpanel" id="users" aria-labelledby=${`tab-${chosen}`} tabindex="0">
-        ${rows.length === 0 ? html`<p class="hint">${empty}</p>` : html`
-          <table><thead><tr>${columns.map(([name, , number]) => html`<th scope="col" class=${number ? "number" : ""}>${name}</th>`)}</tr></thead>
-          <tbody>${rows.map((row, place) => html`<tr key=${place}>${columns.map(([name, cell, number]) => html`
-            <td class=${number ? "number" : ""} data-label=${name}>${cell(row)}</td>`)}</tr>`)}</tbody></table>`}
+        ${rows.length === 0 ? html`<p class="hint">${empty}</p>` : html`<${Table} kind="whole" columns=${columns} rows=${rows} />`}
         ${rows.length > 0 && rows.length < all && chosen !== "sessions" && html`<p class="hint">${rows.length} of ${see.count(all)}: those with most come first.</p>`}
       </div>
     </section>`;

@@ -6,6 +6,7 @@ import { html } from "./html.js";
 import { List, usePages } from "./list.js";
 import { above, go } from "./route.js";
 import { pretty } from "./value.js";
+import { counted } from "./words.js";
 
 const SETTLED = 120;
 const SIGNS = { more: "+", less: "−", same: " ", note: " " };
@@ -40,20 +41,20 @@ export function Compare({ route, rev }) {
     return () => clearTimeout(later);
   }, [rev]);
   const low = Math.min(route.diff, b), high = Math.max(route.diff, b);
-  const where = b ? url("diff", null, { a: low, b: high, limit: 200 }) : null;
-  const pages = usePages(where, (cursor) => url("diff", null, { a: low, b: high, limit: 200, cursor }));
-  const { items, done, problem, more } = pages;
+  const where = (cursor) => (b ? url("diff", null, { a: low, b: high, limit: 200, cursor }) : null);
+  const pages = usePages(where);
+  const { items, done, problem } = pages.first === where(null) ? pages : { items: [] }; // those of other moments are not shown
   const selected = items.findIndex((each) => each.path === route.path);
   const choose = (each) => go({ path: each.path, open: new Set([...route.open, ...above(each.path)]) });
   const chosen = items[selected];
-  const count = problem ? "" : done ? `${items.length} ${items.length === 1 ? "file differs" : "files differ"}` : items.length ? `more than ${items.length} files differ` : "looking…";
+  const count = problem ? "" : done ? counted(items.length, "file differs", "files differ") : items.length ? `more than ${items.length} files differ` : "looking…";
   return html`
     <section class="compare" aria-label="What differs">
       <div class="title"><h2>Rev ${low} <span class="soft">to</span> ${high}</h2><span class="soft" role="status">${count}</span>
         <button class="link" onClick=${() => go({ diff: null })} title="d">Close</button></div>
       ${problem && html`<p class="hint problem">${problem.message}</p>`}
       ${done && !items.length && html`<p class="hint">Nothing differs between the two.</p>`}
-      <${List} label="Files that differ" items=${items} more=${more} selected=${selected} choose=${choose} draw=${(each) => html`
+      <${List} label="Files that differ" items=${items} more=${pages.more} selected=${selected} choose=${choose} draw=${(each) => html`
         <span class=${"tag " + each.kind} title=${each.kind}><span aria-hidden="true">${KINDS[each.kind] ?? each.kind}</span><span class="unseen">${each.kind}</span></span>
         <span class="name">${each.path}</span><span class="rev">${each.rev}</span>`} />
       ${chosen && html`<div class="chosen"><h3>${chosen.path}</h3><${Difference} before=${textOf(chosen.before)} after=${textOf(chosen.after)} /></div>`}

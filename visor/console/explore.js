@@ -57,7 +57,7 @@ export function Explore({ route, latest, floor, feed, moment, version }) {
     Escape: () => { if (route.diff !== null) go({ diff: null }); else if (route.q) go({ q: "" }); },
   });
   const shown = moment.shown;
-  const empty = shown && shown.tree.node.size === 0 && !moment.problem;
+  const empty = shown && shown.tree.size === 0 && !moment.problem;
   // While somebody drags, the slider alone is drawn for each input, and these when there is something new to see.
   const left = useMemo(() => html`<div class="left">${empty && html`<p class="hint">There is nothing here at this rev.</p>`}
     <${Tree} moment=${moment} route=${route} shortcuts=${enabled()} look=${(now) => { view.current = now; again.current(); }} /></div>`, [shown, route.path, route.open, version]);

@@ -7,9 +7,8 @@ import { Blame, History } from "./history.js";
 import { html } from "./html.js";
 import { go, name, parent } from "./route.js";
 import { useMay } from "./signin.js";
-import { when } from "./slider.js";
-import { bytes } from "./tree.js";
 import { Value } from "./value.js";
+import { bytes, counted, when } from "./words.js";
 
 function Copy({ path }) {
   const [done, setDone] = useState(false);
@@ -66,8 +65,7 @@ function Past({ route, file, rev, version }) {
 // A lock is a directory with contenders in it; one of them is selected, or the directory.
 function lockAt(file, moment) {
   if (file.kind === "file" && contends(name(file.path))) return parent(file.path);
-  const inside = file.kind === "directory" && moment.tree.dirs.get(file.path);
-  return inside && [...inside.rows.values()].slice(0, 20).some((row) => contends(row.name)) ? file.path : null;
+  return [...moment.tree.rows.values()].some((row) => parent(row.path) === file.path && contends(row.name)) ? file.path : null;
 }
 
 export function File({ route, moment, version }) {
@@ -88,7 +86,7 @@ export function File({ route, moment, version }) {
         ? html`<button class="crumb" onClick=${() => go({ path: "/" + crumbs.slice(0, place + 1).join("/") })}>${each}</button>` : each}`)}</h2>${path !== "/" && html`<${Copy} path=${path} />`}</div>
       ${file.kind === "missing" && html`<${Gone} path=${path} at=${rev} />`}
       ${file.kind === "refused" && html`<p class="hint problem">${file.problem.message}</p>`}
-      ${file.kind === "directory" && file.told && html`<p class="hint">A directory of ${file.told.size} ${file.told.size === 1 ? "entry" : "entries"}, changed last at rev ${file.told.mod_rev}.</p>`}
+      ${file.kind === "directory" && file.told && html`<p class="hint">A directory of ${counted(file.told.size, "entry", "entries")}, changed last at rev ${file.told.mod_rev}.</p>`}
       ${told && html`<${Facts} told=${told} live=${live} /><${Value} told=${told} />`}
       <div class="buttons">
         ${told && live && told.value !== undefined && may.write && html`<button onClick=${() => setDialog({ edit: told })}>Change</button>`}

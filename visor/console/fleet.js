@@ -1,6 +1,6 @@
 // The fleet: which apps there are and how many of each run, what runs where, what is to be done, what happened.
 import { useEffect, useMemo, useState } from "./vendor/hooks.mjs";
-import { ago, counted, groupsOf, hostsOf, MARKS, staying, STATES, tally, useFleet, words } from "./fleetdata.js";
+import { groupsOf, hostsOf, MARKS, staying, STATES, tally, useFleet, words } from "./fleetdata.js";
 import { Happened } from "./happened.js";
 import { Heat } from "./heat.js";
 import { html } from "./html.js";
@@ -9,7 +9,9 @@ import { fileAt, format, go } from "./route.js";
 import { Scale } from "./scale.js";
 import { Services, Views } from "./services.js";
 import { useMay } from "./signin.js";
+import { Table } from "./table.js";
 import { Tickets } from "./tickets.js";
+import { ago, counted } from "./words.js";
 
 const TICK = 10000;
 const SAID = 4000;
@@ -92,23 +94,18 @@ function Legend({ counts, route }) {
     </div>`;
 }
 
+const states = (counts) => STATES.filter((state) => counts[state]).map((state) => `${counts[state]} ${state}`).join(", ") || "none";
+
 function Groups({ groups, may, scale, now }) {
-  return html`
-    <div class="scroller"><table class="rows groups">
-      <thead><tr><th>Revision</th><th>Process</th><th class="number">Running</th><th class="number">Desired</th><th class="wide">State</th><td></td></tr></thead>
-      <tbody>${groups.map((group) => {
-        const counts = tally(group.instances);
-        const none = group.target > 0 && counts.running === 0;
-        return html`
-          <tr key=${group.key}>
-            <td>${group.revision}</td><td>${[group.proc, group.env].filter(Boolean).join(" · ")}</td>
-            <td class=${"number" + (none ? " bad" : "")}>${counts.running}</td>
-            <td class="number" title=${group.time ? `asked for by ${group.by}, ${ago(group.time, now)} ago` : "nobody has scaled it"}>${group.target ?? "—"}</td>
-            <td class="wide"><${Bar} counts=${counts} want=${group.target} /><span class="soft">${STATES.filter((state) => counts[state]).map((state) => `${counts[state]} ${state}`).join(", ") || "none"}</span></td>
-            <td>${may && html`<button onClick=${() => scale(group.key)} aria-label=${`Scale ${group.key.trim()}`}>Scale</button>`}</td>
-          </tr>`;
-      })}</tbody>
-    </table></div>`;
+  const none = ({ target, counts }) => target > 0 && counts.running === 0;
+  return html`<${Table} kind="rows groups" rows=${groups.map((group) => ({ ...group, counts: tally(group.instances) }))} columns=${[
+    ["Revision", ({ revision }) => revision],
+    ["Process", ({ proc, env }) => [proc, env].filter(Boolean).join(" · ")],
+    ["Running", (group) => html`<span class=${none(group) ? "bad" : ""}>${group.counts.running}</span>`, "number"],
+    ["Desired", ({ target, by, time }) => html`<span title=${time ? `asked for by ${by}, ${ago(time, now)} ago` : "nobody has scaled it"}>${target ?? "—"}</span>`, "number"],
+    ["State", ({ counts, target }) => html`<${Bar} counts=${counts} want=${target} /><span class="soft">${states(counts)}</span>`, "wide"],
+    ["", ({ key }) => may && html`<button onClick=${() => scale(key)} aria-label=${`Scale ${key.trim()}`}>Scale</button>`],
+  ]} />`;
 }
 
 // Groups that could be scaled and never were: every process of the latest revision.
@@ -216,7 +213,7 @@ export function Fleet({ route, latest, feed }) {
   const counts = tally(told.instances);
   return html`
     <section class="fleet" aria-label="Fleet" data-rev=${told.rev}>
-      <${Spoken} text=${`${counted(told.instances.length, "instance")}, ${STATES.filter((state) => counts[state]).map((state) => `${counts[state]} ${state}`).join(", ") || "none"}`} />
+      <${Spoken} text=${`${counted(told.instances.length, "instance")}, ${states(counts)}`} />
       <${Rail} told=${told} route=${route} apps=${apps} />
       <${Middle} told=${told} route=${route} apps=${apps} fresh=${fresh} now=${now} />
       <aside class=${"side" + (route.pick === null ? "" : " picked")} aria-label="Details and events">

@@ -81,8 +81,6 @@ function merged(seen, key, { events, next }) {
 // -- worked out ---------------------------------------------------------------------------------------------
 const { compare } = new Intl.Collator(undefined, { numeric: true });
 
-export const counted = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
-
 export function tally(instances) {
   const found = Object.fromEntries(STATES.map((state) => [state, 0]));
   for (const { state } of instances) found[state] = (found[state] ?? 0) + 1;
@@ -118,15 +116,6 @@ export function hostsOf(told, instances, all) {
   const order = (a, b) => compare(a.app, b.app) || compare(a.revision, b.revision) || compare(a.proc, b.proc) || a.id - b.id;
   for (const { instances: own } of rows.values()) own.sort(order);
   return [...rows.values()].sort((a, b) => compare(a.host, b.host));
-}
-
-// How long ago, seen from `now` (milliseconds): "5 s", "3 min", "2 h", "4 d".
-export function ago(text, now) {
-  if (!text) return "";
-  const seconds = Math.max(0, Math.round((now - Date.parse(text)) / 1000));
-  if (!Number.isFinite(seconds)) return "";
-  for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60]]) if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`;
-  return `${seconds} s`;
 }
 
 export const words = ({ revision, proc, env }) => [revision, proc, env].filter(Boolean).join(" · ");

@@ -1,8 +1,8 @@
 // What happened, the newest first: many of a kind in one commit are one line.
-import { ago, words } from "./fleetdata.js";
+import { words } from "./fleetdata.js";
 import { html } from "./html.js";
 import { format } from "./route.js";
-import { when } from "./slider.js";
+import { ago, counted, when } from "./words.js";
 
 const VERBS = {
   "instance-register": ["pending", "registered"], "instance-unregister": ["gone", "unregistered"], "instance-start": ["running", "runs"],
@@ -57,7 +57,7 @@ export function Happened({ events, route, now, problem }) {
               <span>${each.instances.length > 1 && html`<b>${each.instances.length}</b> `}<a href=${format({ ...route, ...place(each), only: [] })}>${each.name}</a> ${each.verb}</span></div>`)}
           ${lines.length > SHOWN && html`<div class="about">and ${lines.length - SHOWN} more</div>`}
           ${[...reasons].slice(0, 3).map((reason) => html`<div class="about reason" key=${reason}>${reason}</div>`)}
-          <div class="about">${hosts.size > 0 && html`${hosts.size === 1 ? [...hosts][0] : `${hosts.size} hosts`} · `}<a href=${format({ ...route, at: rev })} aria-label=${`Look at rev ${rev}`}>rev ${rev}</a> · <time datetime=${time} title=${when(time)}>${ago(time, now)} ago</time> · ${actor}</div>
+          <div class="about">${hosts.size > 0 && html`${hosts.size === 1 ? [...hosts][0] : counted(hosts.size, "host")} · `}<a href=${format({ ...route, at: rev })} aria-label=${`Look at rev ${rev}`}>rev ${rev}</a> · <time datetime=${time} title=${when(time)}>${ago(time, now)} ago</time> · ${actor}</div>
         </li>`)}
     </ol>`;
 }

@@ -1,10 +1,10 @@
 // All about one instance: what it is now, how it came to that, and which files it is.
 import { useEffect, useState } from "./vendor/hooks.mjs";
 import { read, url } from "./api.js";
-import { ago, MARKS, words } from "./fleetdata.js";
+import { MARKS, words } from "./fleetdata.js";
 import { html } from "./html.js";
 import { fileAt, format, go } from "./route.js";
-import { when } from "./slider.js";
+import { ago, when } from "./words.js";
 
 // What was written when, the newest first: the state in each version of its record.
 function steps(items) {

@@ -5,27 +5,26 @@ import { html } from "./html.js";
 
 const BEYOND = 6;
 
-// Pages of one reading: {items, done, problem, more()}. `first` is the URL of the first page, `next` makes that of another.
-export function usePages(first, next) {
-  const [state, setState] = useState({ items: [], done: false });
+// Pages of one reading: {items, next, done, problem, first, more()}. `make` returns the URL of the page behind a cursor, of the first
+// one without, which is read at once, and again with another `version`; what was read before stays until then (`first`: of what).
+export function usePages(make, version = 0) {
+  const [state, setState] = useState({ items: [] });
   const turn = useRef(null);
-  useEffect(() => {
-    setState({ items: [], done: false, next: first });
-    turn.current = null;
-  }, [first]);
-  const more = () => {
-    if (turn.current || state.done || !state.next || state.problem) return;
+  const first = make(null);
+  const load = (where, before) => {
     const mine = (turn.current = {});
-    read(state.next).then((page) => {
+    const shown = (found) => {
       if (turn.current !== mine) return;
       turn.current = null;
-      setState((before) => ({ items: [...before.items, ...page.items], done: page.next === null, next: page.next && next(page.next), rev: page.rev }));
-    }, (problem) => {
-      if (turn.current !== mine) return;
-      turn.current = null;
-      setState((before) => ({ ...before, problem }));
-    });
+      setState(found);
+    };
+    read(where).then(({ items, next }) => shown({ items: [...before, ...items], next, done: next === null, first }), (problem) => shown({ items: before, problem, first }));
   };
+  useEffect(() => {
+    if (first) load(first, []);
+    return () => { turn.current = null; };
+  }, [first, version]);
+  const more = () => { if (!turn.current && state.next && state.first === first) load(make(state.next), state.items); };
   return { ...state, more };
 }
 

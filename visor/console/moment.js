@@ -4,41 +4,38 @@
 // what was dragged past is never asked for. Only rows that can be seen are read.
 import { Problem, steady, url } from "./api.js";
 import { Latest } from "./poll.js";
-import { Directory, full, layout, slots, visible } from "./rows.js";
-import { name, parent } from "./route.js";
+import { parent, visible } from "./route.js";
 
 const PORTION = 50; // rows: who scrolls a little asks for the same
 const MOST_ROWS = 500;
-const KEPT = 2000; // rows of a directory
+const KEPT = 2000;
 const SETTLE = 120;
 const TOUCHED = 5000;
 
-// Whether it is known where a path is among the entries beside it, or that it is not there.
-function placed(tree, path) {
-  const dir = tree.dirs.get(parent(path));
-  return path === "/" || !dir || tree.asked === path || (dir.ranks.has(name(path)) && dir.guessed !== name(path));
-}
-
-// Whether a tree that was read is that of another moment as well: nothing in it has changed, and the same of it is seen.
+// A tree as far as it was read: {size, rows: row -> entry, open, asked: the path whose row is `row`}.
+// Whether it is that of another moment as well: nothing in it has changed, and the same of it is seen.
 function stays(tree, { open, view, path, quick }, changed) {
   const shown = visible(open);
-  return shown.length === tree.dirs.size && shown.every((each) => tree.dirs.has(each) && !changed(each)) && (quick || placed(tree, path))
-    && [...slots(tree.node, view.first, view.last)].every((slot) => tree.dirs.get(slot.dir).rows.has(slot.rank));
+  if (shown.join() !== tree.open.join() || shown.some(changed)) return false;
+  for (let row = view.first; row < Math.min(view.last, tree.size); row++) if (!tree.rows.has(row)) return false;
+  return quick || path === "/" || (path === tree.asked && tree.sure) || rowOf(tree, path) >= 0 || !shown.includes(parent(path));
 }
 
-// The tree as an answer tells it. Rows of a directory in which nothing has changed stay as they were read; and where the
-// selected path is, is taken to be where it was until somebody asks.
-function taken(told, before, { open, path }, changed, asked) {
-  const dirs = new Map();
-  for (const each of told.directories) {
-    const old = before?.dirs.get(each.path);
-    const found = new Directory(each, old && !changed(each.path) && old.rows.size < KEPT ? old.rows : []);
-    if (!asked && old && parent(path) === each.path) found.guess(name(path), old.rankOf(name(path)));
-    dirs.set(each.path, found);
-  }
+// The row of a path, as far as it is known; -1 where it is not, or there is none.
+export function rowOf(tree, path) {
+  for (const [row, each] of tree.rows) if (each.path === path) return row;
+  return tree.asked === path ? tree.row ?? -1 : -1;
+}
+
+// The tree as an answer tells it, with the rows that are known of the same.
+function taken(told, before, { open, path, quick }, same) {
   const refused = told.directories[0].problem;
   if (refused) throw new Problem(refused);
-  return { dirs, node: layout(dirs, open), asked: asked ? path : null };
+  const shown = visible(open), known = same && before.open.join() === shown.join() && before.rows.size < KEPT;
+  const rows = new Map(known ? before.rows : []);
+  for (const each of told.rows) rows.set(each.row, each);
+  // While somebody drags, the selected one is taken to be where it was.
+  return { size: told.size, rows, open: shown, asked: path, row: quick && before ? rowOf(before, path) : told.row, sure: !quick };
 }
 
 // What of a moment is to be asked for, beside who made it.
@@ -90,7 +87,7 @@ export class Moment {
   }
 
   async look(target) {
-    const before = this.shown, { rev, live, path, quick } = target;
+    const before = this.shown, { rev, live, path } = target;
     const followed = before !== null && (before.rev === rev || (live && before.live && rev > before.rev)) && this.all <= before.rev;
     const changed = (each) => !followed || (before.rev !== rev && (this.touched.get(each) ?? 0) > before.rev);
     const tree = before && stays(before.tree, target, changed) ? before.tree : null;
@@ -99,7 +96,7 @@ export class Moment {
     const told = await steady(url("moment", null, query(target, tree, file)));
     const { selected } = told;
     this.shown = {
-      rev, live, commit: told.commit, tree: tree ?? taken(told, before?.tree, target, changed, !quick),
+      rev, live, commit: told.commit, tree: tree ?? taken(told, before?.tree, target, before?.rev === rev),
       file: selected ? { ...selected, problem: selected.problem && new Problem(selected.problem) } : file,
     };
     if (before) this.flash(before, target); else performance.mark("rows");
@@ -112,19 +109,14 @@ export class Moment {
 
   // Remember which of the rows that can be seen are not what they were.
   flash(before, { view }) {
-    const was = new Map();
-    for (const slot of slots(before.tree.node, view.first, view.last)) {
-      const row = before.tree.dirs.get(slot.dir)?.rows.get(slot.rank);
-      if (row) was.set(full(slot, row), row.mod_rev);
-    }
+    const seen = ({ rows }) => [...rows.values()].filter(({ row }) => row >= view.first && row < view.last);
+    const was = new Map(seen(before.tree).map((row) => [row.path, row.mod_rev]));
     const now = Date.now(), { rev, tree } = this.shown;
     if (this.flashes.size > 2000) this.flashes.clear();
-    if (!was.size) return;
-    for (const slot of slots(tree.node, view.first, view.last)) {
-      const row = tree.dirs.get(slot.dir)?.rows.get(slot.rank);
-      if (!row) continue;
-      const path = full(slot, row), old = was.get(path);
-      if (old === undefined ? row.mod_rev > before.rev && rev > before.rev : old !== row.mod_rev) this.flashes.set(path, now);
+    if (!was.size || tree === before.tree) return;
+    for (const { path, mod_rev } of seen(tree)) {
+      const old = was.get(path);
+      if (old === undefined ? mod_rev > before.rev && rev > before.rev : old !== mod_rev) this.flashes.set(path, now);
     }
   }
 

@@ -87,3 +87,28 @@ export function above(path) {
 
 // A file in the tree, with all above it open.
 export const fileAt = (path, at) => format({ screen: "tree", path, at, open: new Set(above(path)) });
+
+const MOST_OPEN = 48; // beside the root: as many as one request takes
+const MOST_SIGNS = 4500;
+
+// Open directories all of whose parents are open as well, the root first.
+export function visible(open) {
+  const found = ["/"];
+  let room = MOST_SIGNS;
+  for (const path of [...open].sort()) {
+    if (path === "/" || !found.includes(parent(path))) continue;
+    room -= encodeURIComponent(path).length + 6;
+    if (room < 0 || found.length > MOST_OPEN) break;
+    found.push(path);
+  }
+  return found;
+}
+
+// Open one, or close it. Where too many are open, those go that were opened first and have no open one in them.
+export function toggled(open, path) {
+  const next = new Set(open);
+  if (!next.delete(path)) next.add(path);
+  for (const each of next)
+    if (next.size > MOST_OPEN && each !== path && ![...next].some((other) => other.startsWith(each + "/"))) next.delete(each);
+  return next;
+}

@@ -1,4 +1,6 @@
 // What was seen of the cluster in the last five minutes: counters become rates, and figures become words. Pure.
+import { counted, digits } from "./words.js";
+
 export const KEPT = 5 * 60 * 1000;
 
 // A sample: when it was taken (by the gateway's clock: an answer may be late), the latest rev, and of each member that
@@ -103,7 +105,7 @@ const list = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -
 export function stateOf(member) {
   if (down(member)) return { kind: "bad", word: "down" };
   if (!member.answers) return { kind: "warn", word: "not asked" };
-  if (member.alarms.length) return { kind: "warn", word: member.alarms.length === 1 ? "an alarm" : `${member.alarms.length} alarms` };
+  if (member.alarms.length) return { kind: "warn", word: counted(member.alarms.length, "alarm") };
   return { kind: "good", word: "well" };
 }
 
@@ -113,13 +115,6 @@ export function secondsBehind(member, leader) {
   return member.rev >= leader.rev ? 0 : Math.max(0, (leader.time - member.time) / 1000);
 }
 
-const UNITS = ["B", "kB", "MB", "GB", "TB"];
-const digits = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1).replace(/\.0$/, "") : value.toFixed(2).replace(/\.?0+$/, ""));
-export function bytes(value) {
-  let place = 0;
-  while (value >= 1000 && place < UNITS.length - 1) { value /= 1000; place++; }
-  return `${digits(value)} ${UNITS[place]}`;
-}
 export const count = (value) => (value === null || value === undefined ? "—" : value.toLocaleString("en").replaceAll(",", "\u202f"));
 export const perSecond = (value) => (value >= 10000 ? `${digits(value / 1000)} k/s` : `${digits(value >= 10 ? Math.round(value) : value)}/s`);
 export const milliseconds = (value) => (value >= 1000 ? `${digits(value / 1000)} s` : `${digits(value)} ms`);

@@ -2,8 +2,7 @@
 import { MARKS } from "./fleetdata.js";
 import { html } from "./html.js";
 import { fileAt, format } from "./route.js";
-
-const MOST = 300;
+import { Table } from "./table.js";
 
 // An address is well where an instance runs that has it; of others nothing is known.
 function Health({ each, route }) {
@@ -30,11 +29,10 @@ export function Services({ told, route }) {
     return html`
       <section class="service" key=${name} aria-label=${name}>
         <h3><a href=${fileAt(`/services/${name}/service`, route.at)}>${name}</a> ${rows.length ? html`<${Score} rows=${rows} />` : html`<span class="soft">no endpoint</span>`}</h3>
-        ${rows.length > 0 && html`<div class="scroller"><table class="rows">
-          <thead><tr><th>Endpoint</th><th>Health</th><th class="number">Priority</th><th class="number">Weight</th></tr></thead>
-          <tbody>${rows.slice(0, MOST).map((each) => html`
-            <tr key=${each.addr}><td><code>${each.addr}</code></td><td><${Health} each=${each} route=${route} /></td><td class="number">${each.priority}</td><td class="number">${each.weight}</td></tr>`)}</tbody>
-        </table></div>`}
+        ${rows.length > 0 && html`<${Table} rows=${rows} columns=${[
+          ["Endpoint", (each) => html`<code>${each.addr}</code>`], ["Health", (each) => html`<${Health} each=${each} route=${route} />`],
+          ["Priority", (each) => each.priority, "number"], ["Weight", (each) => each.weight, "number"],
+        ]} />`}
       </section>`;
   });
 }
@@ -45,15 +43,10 @@ export function Views({ told, route }) {
       <pre>with visor.views.announce(client, "10.0.0.7", 9980): ...</pre></div>`;
   return html`
     <p><${Score} rows=${told.views} /></p>
-    <div class="scroller"><table class="rows">
-      <thead><tr><th>View</th><th>Health</th><th>Announced</th><th>Says</th></tr></thead>
-      <tbody>${told.views.slice(0, MOST).map((each) => html`
-        <tr key=${each.path}>
-          <td><a href=${fileAt(each.path, route.at)}><code>${each.name}</code></a></td>
-          <td><${Health} each=${each} route=${route} /></td>
-          <td>${each.lease ? html`as long as it lives <span class="soft">(lease ${each.lease})</span>` : html`<b>for good</b> <span class="soft">(no lease)</span>`}</td>
-          <td class="soft">${[each.features ? `features ${each.features.toString(2)}` : "", ...Object.entries(each.annotations ?? {}).map(([key, value]) => `${key}=${value}`)].filter(Boolean).join(", ")}</td>
-        </tr>`)}</tbody>
-    </table></div>
-    ${told.views.length > MOST && html`<p class="hint">and ${told.views.length - MOST} more, in the tree below <code>/views</code></p>`}`;
+    <${Table} rows=${told.views} columns=${[
+      ["View", (each) => html`<a href=${fileAt(each.path, route.at)}><code>${each.name}</code></a>`],
+      ["Health", (each) => html`<${Health} each=${each} route=${route} />`],
+      ["Announced", (each) => (each.lease ? html`as long as it lives <span class="soft">(lease ${each.lease})</span>` : html`<b>for good</b> <span class="soft">(no lease)</span>`)],
+      ["Says", (each) => [each.features && `features ${each.features.toString(2)}`, ...Object.entries(each.annotations ?? {}).map(([key, value]) => `${key}=${value}`)].filter(Boolean).join(", "), "soft"],
+    ]} />`;
 }

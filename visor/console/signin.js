@@ -3,6 +3,7 @@ import { useEffect, useState } from "./vendor/hooks.mjs";
 import { ask, post, read, url } from "./api.js";
 import { html } from "./html.js";
 import { hold, listen } from "./session.js";
+import { when } from "./words.js";
 
 const SESSION = url("session", null);
 const MOST = 200;
@@ -80,7 +81,7 @@ export function Who({ session, enter, left }) {
   if (!session) return null;
   if (session.by === "nothing") return html`<button class="link" onClick=${enter}>Sign in</button>`;
   const out = async () => { await signOut(); left(); };
-  const until = session.expires ? `until ${new Date(session.expires).toLocaleString()}` : "";
+  const until = session.expires ? `until ${when(session.expires)}` : "";
   return html`<span class="who" title=${until}>${session.user}</span> <button class="link" onClick=${out}>Sign out</button>`;
 }
 

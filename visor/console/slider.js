@@ -5,6 +5,7 @@ import { html } from "./html.js";
 import { useShortcuts } from "./keys.js";
 import { Player, SPEEDS } from "./replay.js";
 import { current, go } from "./route.js";
+import { clock, counted } from "./words.js";
 
 const BUCKETS = 200;
 const STEPS = 2000;
@@ -25,13 +26,7 @@ export function stepOf(revs, rev) {
   return ((low + inside) / (revs.length - 1)) * STEPS;
 }
 
-const DAY = 86_400_000;
-const long = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const short = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-export const when = (text) => long.format(new Date(text));
-export const clock = (text) => (Math.abs(Date.now() - Date.parse(text)) < DAY ? short.format(new Date(text)) : when(text));
-export const counted = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
-export const words = (rev, commit) => (commit ? `rev ${rev}, ${clock(commit.time)}, ${counted(commit.changes, "change")}, by ${commit.actor || "nobody"}` : `rev ${rev}`);
+const words = (rev, commit) => (commit ? `rev ${rev}, ${clock(commit.time)}, ${counted(commit.changes, "change")}, by ${commit.actor || "nobody"}` : `rev ${rev}`);
 
 // Bars of the buckets as one shape. What is rare can be seen as well: heights grow by the root.
 const bars = (counts, most) => counts.map((count, place) => {

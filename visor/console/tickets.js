@@ -1,24 +1,25 @@
 // What is to be done: who is to do it, and for how long it has been waiting.
-import { ago, counted, words } from "./fleetdata.js";
+import { words } from "./fleetdata.js";
 import { html } from "./html.js";
 import { format } from "./route.js";
+import { Table } from "./table.js";
+import { ago } from "./words.js";
 
-const MOST = 300;
+const MARK = { stop: ["stopping", "↓"], claimed: ["claimed", "↑"] };
 
 function Rows({ tickets, route, now }) {
-  return html`
-    <div class="scroller"><table class="rows">
-      <thead><tr><th>Order</th><th>For</th><th>Id</th><th>Host</th><th class="number">Age</th></tr></thead>
-      <tbody>${tickets.slice(0, MOST).map((each) => html`
-        <tr key=${each.id} class=${each.id === route.pick ? "here" : ""}>
-          <td><span class=${"cell small " + (each.op === "stop" ? "stopping" : each.status === "claimed" ? "claimed" : "pending")} aria-hidden="true">${each.op === "stop" ? "↓" : "↑"}</span> ${each.op}</td>
-          <td><a href=${format({ ...route, path: "/apps/" + each.app, pick: null })}>${each.app}</a> <span class="soft">${words(each)}</span></td>
-          <td>${each.instance ? html`<a href=${format({ ...route, pick: each.id })}>${each.id}</a>` : each.id}</td>
-          <td>${each.host ? html`<a href=${format({ ...route, path: "/hosts/" + each.host, pick: null })}>${each.host}</a>` : html`<span class="soft">nobody yet</span>`}</td>
-          <td class="number">${each.since ? ago(each.since, now) : html`<span class="soft" title="Since when an instance is to stop is not written down">—</span>`}</td>
-        </tr>`)}</tbody>
-    </table></div>
-    ${tickets.length > MOST && html`<p class="hint">and ${counted(tickets.length - MOST, "ticket")} more: <code>visor ticket ls</code> shows all</p>`}`;
+  const order = ({ op, status }) => {
+    const [kind, sign] = MARK[op] ?? MARK[status] ?? ["pending", "↑"];
+    return html`<span class=${"cell small " + kind} aria-hidden="true">${sign}</span> ${op}`;
+  };
+  const to = (path, name) => html`<a href=${format({ ...route, path, pick: null })}>${name}</a>`;
+  return html`<${Table} rows=${tickets} here=${({ id }) => id === route.pick} columns=${[
+    ["Order", order],
+    ["For", (each) => html`${to("/apps/" + each.app, each.app)} <span class="soft">${words(each)}</span>`],
+    ["Id", (each) => (each.instance ? html`<a href=${format({ ...route, pick: each.id })}>${each.id}</a>` : each.id)],
+    ["Host", ({ host }) => (host ? to("/hosts/" + host, host) : html`<span class="soft">nobody yet</span>`)],
+    ["Age", ({ since }) => (since ? ago(since, now) : html`<span class="soft" title="Since when an instance is to stop is not written down">—</span>`), "number"],
+  ]} />`;
 }
 
 export function Tickets({ told, route, now, host = null }) {

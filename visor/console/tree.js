@@ -2,15 +2,14 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.mjs";
 import { steady, url } from "./api.js";
 import { html } from "./html.js";
-import { placeOf, slots, toggled } from "./rows.js";
-import { above, current, go, join, name, parent } from "./route.js";
+import { rowOf } from "./moment.js";
+import { current, go, join, name, parent, toggled } from "./route.js";
+import { bytes, counted } from "./words.js";
 
 const HEIGHT = 30;
 const BEYOND = 8;
 const TALLEST = 8_000_000; // pixels that any browser scrolls; above that, a pixel of the bar is several rows
 const TYPING = 800;
-
-const bytes = (size) => (size < 10_000 ? `${size} B` : size < 10_000_000 ? `${Math.round(size / 1024)} kB` : `${Math.round(size / 1048576)} MB`);
 
 export const firstView = () => ({ first: 0, last: Math.ceil(innerHeight / HEIGHT) + BEYOND });
 
@@ -43,11 +42,8 @@ class Steps {
 
   async row(place) {
     const { tree, rev } = this.moment.shown;
-    const slot = [...slots(tree.node, place, place + 1)][0];
-    if (!slot) return null;
-    const row = tree.dirs.get(slot.dir).rows.get(slot.rank)
-      ?? (await steady(url("tree", slot.dir, { at: rev, skip: slot.rank, limit: 1 }))).items[0];
-    return row ? { ...row, full: join(slot.dir, row.name) } : null;
+    const row = tree.rows.get(place) ?? (await steady(url("moment", null, { at: rev, open: tree.open.slice(1), first: place, rows: 1 }))).rows[0];
+    return row ? { ...row, full: row.path } : null;
   }
 
   async to(place) {
@@ -72,18 +68,20 @@ class Steps {
   }
 }
 
-function Row({ slot, row, route, fresh, size, open, here, latest }) {
-  const path = join(slot.dir, row.name);
-  const directory = row.kind === "directory";
-  const classes = ["row", here && "here", fresh && (row.mod_rev % 2 ? "fresh" : "fresh again")].filter(Boolean).join(" ");
+const down = (row) => `translateY(${row * HEIGHT}px)`;
+
+function Row({ row, route, fresh, here }) {
+  const { path, level, kind, size, mod_rev: rev } = row;
+  const directory = kind === "directory";
+  const classes = ["row", here && "here", fresh && (rev % 2 ? "fresh" : "fresh again")].filter(Boolean).join(" ");
   const click = () => go(directory ? { path, open: toggled(route.open, path) } : { path });
   return html`
-    <div id=${"row-" + slot.place} role="row" class=${classes} aria-level=${slot.level} aria-rowindex=${slot.place + 1} aria-posinset=${slot.rank + 1}
-         aria-setsize=${size} aria-selected=${here} aria-expanded=${directory ? open : null}
-         style=${{ transform: `translateY(${slot.place * HEIGHT}px)`, paddingLeft: slot.level * 18 - 6 + "px" }} onClick=${click}>
+    <div id=${"row-" + row.row} role="row" class=${classes} aria-level=${level} aria-rowindex=${row.row + 1} aria-posinset=${row.place + 1}
+         aria-setsize=${row.of} aria-selected=${here} aria-expanded=${directory ? route.open.has(path) : null}
+         style=${{ transform: down(row.row), paddingLeft: level * 18 - 6 + "px" }} onClick=${click}>
       <span role="gridcell" class="name"><span class=${directory ? "mark dir" : "mark"} aria-hidden="true"></span>${row.name}${directory ? html`<span class="slash">/</span>` : ""}</span>
-      <span role="gridcell" class="size">${directory ? `${row.size} ${row.size === 1 ? "entry" : "entries"}` : bytes(row.size)}</span>
-      <span role="gridcell" class="rev">${row.mod_rev}</span>
+      <span role="gridcell" class="size">${directory ? counted(size, "entry", "entries") : bytes(size)}</span>
+      <span role="gridcell" class="rev">${rev}</span>
     </div>`;
 }
 
@@ -92,12 +90,12 @@ export function Tree({ moment, route, look, shortcuts }) {
   const [, redraw] = useState(0);
   steps.current ??= new Steps(moment);
   const tree = moment.shown?.tree;
-  const size = tree?.node.size ?? 0;
-  const here = tree ? placeOf(tree.node, tree.dirs, route.path) : -1;
+  const size = tree?.size ?? 0;
+  const here = tree ? rowOf(tree, route.path) : -1;
   const { tall, shift, first, last } = seen(frame.current, size);
 
   const view = () => {
-    const now = seen(frame.current, moment.shown?.tree.node.size ?? 0);
+    const now = seen(frame.current, moment.shown?.tree.size ?? 0);
     redraw((number) => number + 1);
     look({ first: now.first, last: Math.max(now.last, firstView().last) });
   };
@@ -113,10 +111,8 @@ export function Tree({ moment, route, look, shortcuts }) {
 
   const onKey = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !tree) return;
-    const route = current(), here = placeOf(tree.node, tree.dirs, route.path); // what the last key did may not be drawn yet
-    const row = here < 0 ? null : [...slots(tree.node, here, here + 1)][0];
-    const entry = row && tree.dirs.get(row.dir).rows.get(row.rank);
-    const directory = entry?.kind === "directory", open = route.open.has(route.path);
+    const route = current(), here = rowOf(tree, route.path); // what the last key did may not be drawn yet
+    const directory = tree.rows.get(here)?.kind === "directory", open = route.open.has(route.path);
     const page = Math.max(1, Math.floor((frame.current.clientHeight ?? 300) / HEIGHT) - 1);
     const moves = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: size - 1, PageDown: here + page, PageUp: here - page };
     if (shortcuts) Object.assign(moves, { j: here + 1, k: here - 1 });
@@ -133,17 +129,15 @@ export function Tree({ moment, route, look, shortcuts }) {
     event.stopPropagation();
   };
 
-  const rows = tree ? [...slots(tree.node, first, last)] : [];
+  const places = tree ? Array.from({ length: Math.max(0, last - first) }, (_, index) => first + index) : [];
   return html`
     <div class="tree" role="treegrid" aria-label="Files" aria-rowcount=${size} aria-colcount="3" tabindex="0" ref=${frame} data-rev=${moment.shown?.rev}
          aria-activedescendant=${here >= first && here < last ? "row-" + here : null} onScroll=${view} onKeyDown=${onKey}>
       <div class="space" role="rowgroup" style=${{ height: tall + "px" }}><div class="rows" role="presentation" style=${{ transform: `translateY(${shift}px)` }}>
-        ${rows.map((slot) => {
-          const row = tree.dirs.get(slot.dir)?.rows.get(slot.rank);
-          const path = row ? join(slot.dir, row.name) : null;
-          return row ? html`<${Row} key=${path} slot=${slot} row=${row} route=${route} here=${path === route.path} size=${tree.dirs.get(slot.dir).total}
-                fresh=${moment.fresh(path)} open=${route.open.has(path)} />`
-            : html`<div key=${slot.place} class="row unread" aria-hidden="true" style=${{ transform: `translateY(${slot.place * HEIGHT}px)`, paddingLeft: slot.level * 18 + 12 + "px" }}><i></i></div>`;
+        ${places.map((place) => {
+          const row = tree.rows.get(place);
+          return row ? html`<${Row} key=${row.path} row=${row} route=${route} here=${place === here} fresh=${moment.fresh(row.path)} />`
+            : html`<div key=${place} class="row unread" aria-hidden="true" style=${{ transform: down(place), paddingLeft: "30px" }}><i></i></div>`;
         })}
       </div></div>
     </div>`;
@@ -151,5 +145,3 @@ export function Tree({ moment, route, look, shortcuts }) {
 
 // Keys that mean something everywhere: with them a name cannot be begun, unless they are switched off.
 const taken = (key) => "?/,.lycdgjk[] ".includes(key);
-
-export { above, bytes };

@@ -7,7 +7,7 @@ many directories are open: how large each is and where it lies, then the rows be
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 from visor import paths
 from visor.aio import Client
@@ -17,7 +17,7 @@ from visor.gateway.documents import Document
 from visor.gateway.files import described
 from visor.gateway.problems import NotServed, of_error, proves_nothing
 from visor.gateway.reading import EVERYTHING, entry_of, lister, sought, stat_of
-from visor.gateway.treerows import Opened, reachable, windows
+from visor.gateway.treerows import Opened, Run, reachable, row_of, runs, seen
 from visor.gateway.visit import CALL_SECONDS, Answer, Visit
 from visor.protocol import verbs
 from visor.values import Node
@@ -58,38 +58,54 @@ def _paths(visit: Visit) -> tuple[str | None, list[str]]:
 async def _tree(
     visit: Visit, client: Client[bytes], rev: int, directories: list[str], selected: str | None
 ) -> Document:
-    """Return `size`, how many rows there are, and of each directory what is known and seen of it."""
-    sought_for = [each for each in directories if each != paths.ROOT]
-    if visit["place"] and selected and selected not in directories and paths.parent(selected) in directories:
-        sought_for.append(selected)
+    """Return how many rows there are, those that are seen, where the selected path lies, and each open directory."""
+    if not directories:
+        return {"size": 0, "rows": [], "row": None, "directories": []}
+    wanted = [each for each in directories if each != paths.ROOT]
+    above = None
+    if visit["place"] and selected not in (None, paths.ROOT) and paths.parent(selected) in directories:
+        above = paths.parent(selected)
+        wanted += [] if selected in wanted else [selected]
     sizes, places = await asyncio.gather(
         asyncio.gather(*(_size(client, each, rev) for each in directories)),
-        asyncio.gather(*(_place(client, each, rev) for each in sought_for)),
+        asyncio.gather(*(_place(client, each, rev) for each in wanted)),
     )
-    placed = {path: place for path, place in zip(sought_for, places, strict=True) if place is not None}
-    told = {
-        path: {"path": path, "total": total, "places": {}, "place": 0, "items": [], **refused}
+    totals = {path: total for path, (total, _) in zip(directories, sizes, strict=True)}
+    placed = {path: place for path, place in zip(wanted, places, strict=True) if place is not None}
+    laid = runs(_opened(totals, placed))
+    here = None if above is None or selected not in placed else row_of(laid, above, placed[selected])
+    told = [
+        {"path": path, "total": total, **refused}
         for path, (total, refused) in zip(directories, sizes, strict=True)
-    }
-    for path, place in placed.items():
-        told[paths.parent(path)]["places"][paths.name(path)] = place
-    size, seen = _layout(told, placed, visit["first"], visit["first"] + visit["rows"])
-    rows = await asyncio.gather(*(_rows(client, path, rev, *window) for path, window in seen.items()))
-    for (path, (place, _)), items in zip(seen.items(), rows, strict=True):
-        told[path].update(place=place, items=[entry_of(path, row) for row in items])
-    return {"size": size, "directories": list(told.values())}
+    ]
+    part = seen(laid, visit["first"], visit["first"] + visit["rows"])
+    names = list(dict.fromkeys(run.path for run in part))
+    found = await asyncio.gather(
+        *(_entries(client, rev, [run for run in part if run.path == each]) for each in names)
+    )
+    entries = {entry: row for each in found for entry, row in each.items()}
+    rows = [
+        {
+            "row": run.row + at,
+            "level": run.level,
+            "place": run.place + at,
+            "of": totals[run.path],
+            **entries[entry],
+        }
+        for run in part
+        for at in range(run.count)
+        if (entry := (run.path, run.place + at)) in entries
+    ]
+    size = laid[-1].row + laid[-1].count if laid else 0
+    return {"size": size, "rows": rows, "row": here, "directories": told}
 
 
-def _layout(
-    told: dict[str, Document], placed: dict[str, int], first: int, last: int
-) -> tuple[int, dict[str, tuple[int, int]]]:
-    if not told:
-        return 0, {}
+def _opened(totals: dict[str, int], placed: dict[str, int]) -> dict[str, Opened]:
     opened: dict[str, Opened] = {}
-    for path, each in told.items():
-        inside = {kid: placed[kid] for kid in told if kid in placed and paths.parent(kid) == path}
-        opened[path] = Opened(each["total"], inside)
-    return windows(opened, first, last)
+    for path, total in totals.items():
+        inside = {kid: placed[kid] for kid in totals if kid in placed and paths.parent(kid) == path}
+        opened[path] = Opened(total, inside)
+    return opened
 
 
 async def _size(client: Client[bytes], path: str, rev: int) -> tuple[int, Document]:
@@ -115,15 +131,17 @@ async def _place(client: Client[bytes], path: str, rev: int) -> int | None:
     return there if rows and rows[0][0] == paths.name(path) else None
 
 
-async def _rows(client: Client[bytes], path: str, rev: int, begin: int, end: int) -> list[Any]:
-    read, count = lister(client, path), end - begin
-    _, rows, mark, _, _ = await sought(read, rev, count, {}, begin)
+async def _entries(client: Client[bytes], rev: int, part: list[Run]) -> dict[tuple[str, int], Document]:
+    """Return the entries of one directory that lie in these rows, by where they are in it."""
+    path, begin = part[0].path, part[0].place
+    read, count = lister(client, path), part[-1].place + part[-1].count - begin
+    _, found, mark, _, _ = await sought(read, rev, count, {}, begin)
     for _ in range(PAGES):
-        if mark is None or len(rows) >= count:
+        if mark is None or len(found) >= count:
             break
-        _, more, mark, *_ = await read(rev, mark, count - len(rows), {})
-        rows = [*rows, *more]
-    return list(rows)
+        _, more, mark, *_ = await read(rev, mark, count - len(found), {})
+        found = [*found, *more]
+    return {(path, begin + at): entry_of(path, each) for at, each in enumerate(found)}
 
 
 # -- what is selected, who made it ----------------------------------------------------------------------

@@ -112,7 +112,7 @@ READING: Final = (
             Param("open", several(at_once.MOST_OPEN), "A directory that is open; the root is, without being named."),
             Param("first", whole(), "The first row that is seen [0].", 0),
             Param("rows", whole(0, at_once.MOST_ROWS), "How many; none of the tree without it.", 0),
-            Param("place", FLAG, "Say at which place of its directory `path` is, also where it is not seen.", False),
+            Param("place", FLAG, "Say in which `row` the `path` lies, also where that is not seen.", False),
         ),
         group="moment",
     ),

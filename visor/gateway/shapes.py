@@ -62,6 +62,13 @@ _WRITTEN: Final = {"time": or_null(TIME), "actor": or_null(TEXT), "note": or_nul
 _CHANGE: Final = with_value(
     thing(kind={"enum": ["create", "update", "delete", "expire"]}, path=PATH, created=INTEGER, count=INTEGER)
 )
+_ENTRY: Final = {
+    "name": TEXT,
+    "path": PATH,
+    "kind": {"enum": ["file", "directory"]},
+    "size": INTEGER,
+    "mod_rev": INTEGER,
+}
 _CLUSTER: Final = {"cluster": TEXT, "rev": INTEGER, "voters": INTEGER, "members": array(ANYTHING)}
 _CONTENDER: Final = with_value(thing(name=TEXT, file=PATH, fence=INTEGER, lease=INTEGER, shared=BOOLEAN))
 
@@ -69,9 +76,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "File": with_value(thing(**_FILE)),
     "FileAt": with_value(thing(**_FILE, rev=INTEGER, **_WRITTEN)),
     "Blamed": with_value(thing(**_FILE, **_WRITTEN)),
-    "Entry": with_value(
-        thing(name=TEXT, path=PATH, kind={"enum": ["file", "directory"]}, size=INTEGER, mod_rev=INTEGER)
-    ),
+    "Entry": with_value(thing(**_ENTRY)),
     "Stat": thing(**_FILE, rev=INTEGER, kind={"enum": ["file", "directory"]}, size=INTEGER),
     "Commit": thing(
         rev=INTEGER,
@@ -88,16 +93,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         problem=known("Problem"),
     ),
     "Made": thing(rev=INTEGER, time=TIME, actor=TEXT, note=or_null(TEXT), changes=INTEGER),
-    "Seen": sometimes(
-        thing(
-            path=PATH,
-            total=INTEGER,
-            places={"type": "object", "additionalProperties": INTEGER},
-            place=INTEGER,
-            items=array(known("Entry")),
-        ),
-        problem=known("Problem"),
-    ),
+    "Row": thing(row=INTEGER, level=INTEGER, place=INTEGER, of=INTEGER, **_ENTRY),
     "Difference": thing(
         path=PATH,
         kind={"enum": ["create", "update", "delete", "expire"]},
@@ -141,7 +137,9 @@ ANSWERS: Final[dict[str, Schema]] = {
         commit=or_null(known("Made")),
         selected=or_null(known("Look")),
         size=INTEGER,
-        directories=array(known("Seen")),
+        rows=array(known("Row")),
+        row=or_null(INTEGER),
+        directories=array(sometimes(thing(path=PATH, total=INTEGER), problem=known("Problem"))),
     ),
     "past_commits": page("Commit"),
     "past_history": page("Commit", path=PATH),

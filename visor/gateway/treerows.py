@@ -23,6 +23,19 @@ class Opened:
     """By the path of the entry."""
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Entries of one directory that lie in rows one below the other."""
+
+    path: str
+    level: int
+    place: int
+    """Of the first one in its directory."""
+    count: int
+    row: int
+    """In which the first one lies."""
+
+
 def reachable(directories: Iterable[str]) -> list[str]:
     """Return the root, and those of these directories all of whose parents are among them.
 
@@ -36,30 +49,45 @@ def reachable(directories: Iterable[str]) -> list[str]:
     return found
 
 
-def windows(opened: Mapping[str, Opened], first: int, last: int) -> tuple[int, dict[str, tuple[int, int]]]:
-    """Return how many rows there are, and which places of which directory lie from row `first` up to `last`.
+def runs(opened: Mapping[str, Opened]) -> list[Run]:
+    """Return all rows, from the first to the last.
 
-    >>> tree = {"/": Opened(1, {"/apps": 0}), "/apps": Opened(3, {"/apps/web": 1}), "/apps/web": Opened(2, {})}
-    >>> windows(tree, 1, 4)
-    (6, {'/apps': (0, 2), '/apps/web': (0, 1)})
+    >>> [(run.path, run.place, run.count) for run in runs({"/": Opened(3, {"/a": 1}), "/a": Opened(9, {})})]
+    [('/', 0, 2), ('/a', 0, 9), ('/', 2, 1)]
     """
-    found: dict[str, tuple[int, int]] = {}
+    found: list[Run] = []
 
-    def take(path: str, place: int, count: int, row: int) -> None:
-        """Take what can be seen of so many entries from a place of their directory on, which begin in a row."""
-        low, high = max(0, first - row), min(count, last - row)
-        if low < high:
-            before = found.get(path, (place + low, 0))
-            found[path] = before[0], place + high
-
-    def lay(path: str, row: int) -> int:
+    def lay(path: str, level: int, row: int) -> int:
         """Lay the entries of a directory out from a row on; return the row behind them."""
         place, here = 0, opened[path]
         for kid, at in sorted(here.places.items(), key=lambda each: each[1]):
-            take(path, place, at + 1 - place, row)
-            row = lay(kid, row + at + 1 - place)
+            found.append(Run(path, level, place, at + 1 - place, row))
+            row = lay(kid, level + 1, row + at + 1 - place)
             place = at + 1
-        take(path, place, here.total - place, row)
+        found.append(Run(path, level, place, here.total - place, row))
         return row + here.total - place
 
-    return lay(paths.ROOT, 0), found
+    lay(paths.ROOT, 1, 0)
+    return [run for run in found if run.count]
+
+
+def seen(rows: Iterable[Run], first: int, last: int) -> list[Run]:
+    """Return what of these rows lies from the row `first` up to `last`.
+
+    >>> seen([Run("/", 1, 0, 2, 0), Run("/a", 2, 0, 9, 2)], 1, 4)
+    [Run(path='/', level=1, place=1, count=1, row=1), Run(path='/a', level=2, place=0, count=2, row=2)]
+    """
+    found = []
+    for run in rows:
+        low, high = max(0, first - run.row), min(run.count, last - run.row)
+        if low < high:
+            found.append(Run(run.path, run.level, run.place + low, high - low, run.row + low))
+    return found
+
+
+def row_of(rows: Iterable[Run], directory: str, place: int) -> int | None:
+    """Return the row of the entry at a place of a directory; None where it has none."""
+    for run in rows:
+        if run.path == directory and run.place <= place < run.place + run.count:
+            return run.row + place - run.place
+    return None
