@@ -222,6 +222,50 @@ def strangers(place: Place) -> None:
             one.recv(4096)
 
 
+@flood("sign-in", 8, counted="bad_token", grows=96)
+def sign_in(place: Place) -> None:
+    """Browsers that sign in with tokens that somebody made up."""
+    with connected(place) as one:
+        for _ in range(20):
+            body = b'{"token":"vis_%d"}' % next(_NUMBERS)
+            one.sendall(POST % (b"/v1/session", len(body), body))
+            one.recv(4096)
+
+
+COSTLY: Final = (
+    *(
+        "density?buckets=1000&glob=/**",
+        "diff?a=1&glob=/**",
+        "commits?limit=1000&glob=/**&values=1",
+        "blame/siege",
+    ),
+    *(
+        "history/siege?limit=1000&values=1",
+        "scan?glob=/**&values=1&limit=1000",
+        "fleet",
+        "cluster/live?largest=50",
+    ),
+)
+
+
+@flood("costly", 16, grows=96)
+def costly(place: Place) -> None:
+    """Requests that are good, and ask for as much as one may."""
+    with connected(place) as one:
+        url = COSTLY[next(_NUMBERS) % len(COSTLY)].encode()
+        one.sendall(b"GET /v1/%b HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n" % url)
+        until_closed(one)
+
+
+@flood("come-and-go", 16)
+def come_and_go(place: Place) -> None:
+    """Streams that are left as soon as they have begun, or before."""
+    with connected(place) as one:
+        one.sendall(b"GET /v1/watch?glob=/**&state=1 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        if next(_NUMBERS) % 2:
+            one.recv(4096)
+
+
 def first_words() -> bytes:
     """Return how a handshake begins."""
     outgoing = ssl.MemoryBIO()
@@ -480,6 +524,7 @@ def main() -> int:
     failed = 0
     for secure in (False, True):
         floods = [FLOODS[name] for name in chosen if FLOODS[name].secure == secure]
+        floods.sort(key=lambda each: each.grows)  # what one takes may hide what the next one does
         if floods:
             with scene(secure=secure) as place:
                 failed += sum(shown(play(place, each, options.seconds, options.slack)) for each in floods)

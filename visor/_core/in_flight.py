@@ -18,6 +18,7 @@ from visor._core.call import Call
 from visor._core.sendable import check_shape, plain, unsendable
 from visor.errors import TooLarge, Unsendable
 from visor.protocol import verbs
+from visor.protocol.frames import BUFFER
 from visor.protocol.limits import DEFAULT, Limits
 
 OFFLINE, GREETING, READY, LEAVING = range(4)
@@ -41,7 +42,7 @@ class InFlight:
         self._writes: dict[int, Call] = {}
         self._backlog: deque[Call] = deque()
         """Calls that wait for a connection or for room in flight."""
-        self._pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=True).pack
+        self._pack: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=True, buf_size=BUFFER).pack
         self._outgoing: list[bytes] = []
         self._last_id = 0
         self._packed = 0

@@ -15,7 +15,7 @@ from typing import Any
 import msgpack
 
 from visor.protocol import verbs
-from visor.protocol.frames import MAX_ELEMENTS
+from visor.protocol.frames import MAX_ELEMENTS, WINDOW
 from visor.protocol.limits import MIB
 
 LIMIT = 64 * MIB
@@ -43,6 +43,7 @@ class Inbound:
             use_list=True,
             strict_map_key=True,
             max_buffer_size=limit,
+            read_size=min(WINDOW, limit),  # it grows; left alone it is a MiB for each connection
             max_array_len=MAX_ELEMENTS,
             max_map_len=MAX_ELEMENTS,
             max_ext_len=0,
