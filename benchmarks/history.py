@@ -33,8 +33,8 @@ SMALL = 100
 """What `--quick` divides all of that by."""
 ASKED = 1_000
 """Questions of a kind."""
-SETTLE = 4.0
-"""Seconds in which a checkpoint that was asked for has been made, and what it has is let go of, for a million revs."""
+SETTLE = 8.0
+"""Seconds, three times: then a checkpoint with a keyframe was made, and what it has was let go of and given back."""
 
 
 def rows(quick: bool = False, parent: Path | None = None) -> Iterator[Row]:

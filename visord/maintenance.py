@@ -126,6 +126,8 @@ class Maintenance:
         """The newest at the last look."""
         self._calm = 0
         """Looks in a row that found few commits."""
+        self.let_go = 0
+        """Commits whose values checkpoints had let go of, as it was in the last calm moment."""
         self._tried = False
         """A checkpoint did not make later starts quick: there may be no room for that."""
         self._closed = False
@@ -160,6 +162,8 @@ class Maintenance:
         self._calm = self._calm + 1 if rev - before <= CALM else 0
         if self._steps is not None:
             return
+        if self._calm:
+            self.let_go = self._node.machine.store.spilled
         logged = self._node.log.written - self._logged_before
         changed = self._node.machine.index > self._node.checkpointer.index
         late = self._loop.time() >= self._next_time

@@ -150,6 +150,16 @@ def test_who_writes_faster_than_a_checkpoint_follows_leaves_it_more_of_the_loop(
     assert node.checkpointer.stepped == before + 2
 
 
+def test_what_was_let_go_of_counts_once_there_is_time(node: Node) -> None:
+    store = node.machine.store
+    store.spilled = 7
+    store.rev += CALM + 1
+    node.loop.turn(LOOK_SECONDS * 1.01)
+    assert node.maintenance.let_go == 0, "others write much"
+    node.loop.turn(LOOK_SECONDS)
+    assert node.maintenance.let_go == 7
+
+
 def test_what_makes_a_start_quick_waits_for_a_calm_moment(node: Node) -> None:
     node.write()
     node.maintenance.checkpoint_now()

@@ -171,7 +171,7 @@ def test_commit_rows_are_compact(driven):
 
 def test_expiry_is_told_from_deletion_and_survives(driven):
     driven.set("/a"), driven.set("/b")
-    driven.store.commit(5, "lease", None, [("/a", None, 0), ("/b", None, 0)], expired=True)
+    driven.store.commit(1005, "lease", None, [("/a", None, 0), ("/b", None, 0)], expired=True)
     rows = export_commits(driven.store, 1, 3)
     assert [change[0] for change in rows[2][4]] == [4, 4]
     fresh = Store()
@@ -248,6 +248,16 @@ def test_nonsense_is_refused_with_its_rev(bad):
     with pytest.raises(CorruptHistory) as caught:
         import_commits(store, [bad])
     assert caught.value.rev == 2
+
+
+def test_commits_that_go_back_in_time_are_refused(driven):
+    """The state machine never makes one, and the times of a long history are kept by how far each is behind others."""
+    driven.set("/a"), driven.set("/b"), driven.set("/c")
+    rows = export_commits(driven.store, 1, 3)
+    rows[1][1] = rows[0][1] - 1
+    for bad in (rows, [rows[0], [*rows[1][:4], rows[1][4] + rows[2][4]]]):
+        with pytest.raises(CorruptHistory, match="rev 2: was made at"):
+            import_commits(Store(), bad)
 
 
 @pytest.mark.parametrize(

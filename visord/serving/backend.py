@@ -144,6 +144,11 @@ class Backend:
         """`operate(verb, fields, owner, reply)`: do MEMBERS or ADMIN."""
         node.on_applied, node.on_second = self._applied, self.tick
 
+    @property
+    def let_go(self) -> int:
+        """See `Maintenance.let_go`."""
+        return self._node.maintenance.let_go
+
     # -- reads ----------------------------------------------------------------------------------------
 
     def wait(self, message: Message, min_rev: int) -> Wait | None:

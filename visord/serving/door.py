@@ -74,7 +74,7 @@ class Door:
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop.call_later(LOOK_SECONDS, self._tick, loop)
-        if self._memory.due(resident(), self.tcp.left):
+        if self._memory.due(resident(), self.tcp.left, self._backend.let_go):
             self._give_back()
         self._looks += 1
         if self._idle and self._looks % IDLE_LOOKS == 0:

@@ -1,4 +1,4 @@
-"""When memory that is free is given back to the system: after crowds, and after whatever else took much and is gone.
+"""When memory that is free is given back to the system: after crowds and checkpoints, and whatever else took much.
 
 The allocator keeps what was freed between what is in use, and hardly finds a use for it. Giving it back takes some
 10 ms of a thread, during which others that need memory may wait, so it is not done for nothing:
@@ -16,7 +16,9 @@ import os
 from typing import Final
 
 CROWD: Final = 256
-"""Connections whose end is always a reason."""
+"""Connections whose end is always a reason..."""
+LET_GO: Final = 100_000
+"""...and so many commits whose values a checkpoint has let go of, once there is time for it: some 20 MB."""
 GROWN: Final = 8 << 20
 """Bytes, and a tenth, by which memory has grown noticeably."""
 SELDOM: Final = 256
@@ -41,13 +43,14 @@ class Memory:
         """What was in memory after the last attempt."""
         self._before = 0
         """What was before it, until it is known what came of it."""
-        self._left = 0
+        self._left = self._let_go = 0
         self._looks = 0
         self._wait = 0
         """Looks from one attempt to the next; 0: none is due."""
 
-    def due(self, resident: int, left: int) -> bool:
-        """Look: so many bytes are in memory, and so many connections have ended since the start. Give back now?"""
+    def due(self, resident: int, left: int, let_go: int) -> bool:
+        """Look: so many bytes are in memory, so many connections have ended since the start, and so many commits' values
+        have been let go of. Give back now?"""
         if self._before:
             worth = self._before - resident > self._before // 20
             self._wait = 1 if worth else self._wait * 2
@@ -56,9 +59,9 @@ class Memory:
             self._before, self._after, self._looks = 0, resident, 0
         self._looks += 1
         grown = resident > self._after + max(GROWN, self._after // 10)
-        if grown or left - self._left >= CROWD:
+        if grown or left - self._left >= CROWD or let_go - self._let_go >= LET_GO:
             self._wait = 1
-            self._left = left
+            self._left, self._let_go = left, let_go
         if not self._wait or self._looks < self._wait:
             return False
         self._before = resident

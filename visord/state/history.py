@@ -21,11 +21,10 @@ last checkpoint, and bounded: what it lacks is looked for.
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_right
 from itertools import islice, takewhile
 from typing import TypeAlias
 
+from visord.state.times import Times
 from visord.state.tree import File
 from visord.state.version import Version
 
@@ -60,7 +59,7 @@ class History:
 
     def __init__(self, base: int = 0) -> None:
         self.base = base
-        self.times = array("q")
+        self.times = Times()
         self.actors: list[str] = []
         self.touched: list[Touched] = []
         self.recent: list[Version | None] = []
@@ -122,7 +121,7 @@ class History:
     def drop(self, count: int) -> None:
         """Forget the `count` oldest revs."""
         self.forget_told(self.base + count)
-        del self.times[:count]
+        self.times.drop(count)
         del self.touched[:count]
         self.base += count
         if not self.times:
@@ -130,9 +129,10 @@ class History:
             self.extra = 0
 
     def forget_told(self, rev: int) -> None:
-        """Forget who made the commits up to `rev`, why, and which ended leases."""
+        """Forget who made the commits up to `rev`, why, and which ended leases; keep in little when they were made."""
         if rev <= self.told_base:
             return
+        self.times.seal(rev - self.base)
         del self.actors[: rev - self.told_base]
         self.told_base = rev
         # Both ascend by rev, as they were written.
@@ -143,4 +143,4 @@ class History:
 
     def rev_at(self, time: int) -> int:
         """Return the last rev at or before `time`; `base` when all came later."""
-        return self.base + bisect_right(self.times, time)
+        return self.base + self.times.up_to(time)

@@ -6,7 +6,7 @@ it, `tables.import_tables` last. Blocks may be of any size. Without a base, comm
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from visor.paths import ROOT, check, parent
@@ -163,17 +163,30 @@ def _import_heads(store: Store, columns: Columns) -> None:
     """Add when, by which actor and why the commits were made, whose changes have been added."""
     history = store.history
     store.held += BYTES * columns.size + sum(map(len, filter(None, columns.values)))
-    history.times.extend(column(columns.times))
+    times = column(columns.times)
+    _check_times(columns.first, store.time, times)
+    history.times.extend(times)
     history.actors.extend(actors_of(columns, history.actor))
     for position, note in columns.notes:
         history.note(columns.first + position, note)
-    store.time = history.times[-1]
+    store.time = times[-1]
     store.rev += columns.size
+
+
+def _check_times(first: int, before: int, times: Sequence[int]) -> None:
+    """Raise CorruptHistory where commits from rev `first` on, behind one at `before`, go back in time."""
+    if times[0] < before or sorted(times) != list(times):
+        last = before
+        for rev, time in enumerate(times, first):
+            if time < last:
+                raise CorruptHistory(rev, f"was made at {time}, before {last}, when the rev before it was")
+            last = time
 
 
 def _import_mixed(store: Store, columns: Columns) -> None:
     history = store.history
     for rev, time, actor, note, changes in to_rows(columns):
+        _check_times(rev, store.time, (time,))
         if len(changes) != 1 or changes[0][0] == EXPIRE:
             _import_several(store, rev, time, actor, note, changes)
             continue

@@ -272,7 +272,8 @@ class KeyframeReader:
         history = self._store.history
         if first != history.base + 1 + len(history.times):
             raise ValueError(f"commits from rev {first} on, which do not follow those before")
-        history.times.frombytes(times)
+        history.times.extend(array("q", times))
+        history.times.seal(len(history.times))
         for rev in several:
             self._several[rev] = []
 

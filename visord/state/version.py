@@ -15,7 +15,7 @@ BYTES: Final = 320
 """About what a version takes beside its value: the tuple, its rev, its places in the columns of history."""
 ENTRY: Final = 4
 """What a rev takes at a directory that it changed."""
-SPILLED: Final = 28
+SPILLED: Final = 22
 """What a version takes of which only the rev is in memory, with its places in the columns of history."""
 
 Version: TypeAlias = tuple[int, bytes | None, int, int, int]
