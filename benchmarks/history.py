@@ -6,7 +6,8 @@ stopped (SIGTERM, SIGKILL) and started until it answers a client.
 
 Questions go one after another over one connection; `p50` and `p99` are theirs. The past is read at random revs:
 **cold** each for the first time, so that its block is read from disk or from the system's memory of it, **warm** the
-same once more. `of_latest` is the median divided by that of the latest state.
+same once more; of each place by turns with the latest state, as what a wake-up takes differs from second to second.
+`of_latest` is the median divided by that of the latest state.
 """
 
 from __future__ import annotations
@@ -86,21 +87,27 @@ def _questions(node: Registry, keys: int, when: str) -> Iterator[Row]:
     with node.wire() as wire:
         last = wire.rev()
         places = [(key(dice.randrange(keys)), dice.randint(keys, last)) for _ in range(ASKED)]
-        median = 0.0
-        for name, ask in (
-            ("latest", lambda path, rev: wire.call(verbs.GET, path)),
-            ("past, cold", lambda path, rev: wire.call(verbs.GET, path, rev)),
-            ("past, warm", lambda path, rev: wire.call(verbs.GET, path, rev)),
-        ):
-            row = _timed(f"get {name}{when}", ask, places)
-            median = median or row[3]["p50_us"]
-            row[3]["of_latest"] = row[3]["p50_us"] / median
-            yield row
+        yield from _gets(wire, places, when)
         few = places[: ASKED // 10]
         yield _timed(f"history of a key{when}", lambda path, rev: _log(wire, path), few)
         yield _timed(f"diff of two revs{when}", lambda path, rev: _diff(wire, rev, last), few)
         now = wire.call(verbs.REV)[2]
         yield _timed(f"rev of a time{when}", lambda path, rev: wire.call(verbs.AT, now - rev % 60_000), few)
+
+
+def _gets(wire: Wire, places: list[tuple[str, int]], when: str) -> Iterator[Row]:
+    names = ("latest", "past, cold", "past, warm")
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for path, rev in places:
+        for name, at in zip(names, ((), (rev,), (rev,)), strict=True):
+            began = time.perf_counter()
+            wire.call(verbs.GET, path, *at)
+            times[name].append(time.perf_counter() - began)
+    median = 0.0
+    for name, taken in times.items():
+        told = dict(latencies(taken))
+        median = median or told["p50_us"]
+        yield f"get {name}{when}", len(taken), sum(taken), {**told, "of_latest": told["p50_us"] / median}
 
 
 def _log(wire: Wire, path: str) -> Any:

@@ -49,8 +49,8 @@ class Memory:
         """Looks from one attempt to the next; 0: none is due."""
 
     def due(self, resident: int, left: int, let_go: int) -> bool:
-        """Look: so many bytes are in memory, so many connections have ended since the start, and so many commits' values
-        have been let go of. Give back now?"""
+        """Look: so many bytes are in memory, so many connections have ended since the start, and values of so many
+        commits have been let go of. Give back now?"""
         if self._before:
             worth = self._before - resident > self._before // 20
             self._wait = 1 if worth else self._wait * 2
