@@ -30,12 +30,13 @@ STEP_SECONDS: Final = 0.005
 """One step for so much time that passed: a loop whose turns are long gets to its timers late, and what a checkpoint
 has to write grows with what the loop does."""
 MOST_STEPS: Final = 4
-"""Taken at once..."""
+"""Taken at once."""
 BEHIND: Final = 125_000
-"""...and once more for each so many commits whose values no checkpoint has let go of yet, 400 bytes each..."""
-MOST_TIMES: Final = 4.0
-"""...up to so many times as many. Who writes faster than checkpoints can follow gets less of the loop, the more the
-further they are behind: else memory would grow for as long as that lasts."""
+"""Once more as often for each so many commits whose values no checkpoint has let go of yet, 400 bytes each..."""
+MOST_TIMES: Final = 8.0
+"""...up to so many times as often. Who writes faster than checkpoints can follow gets less of the loop, the more the
+further they are behind: else memory would grow for as long as that lasts. More often, not more at once: all others wait
+for what is done at once."""
 CALM: Final = 5_000
 """Commits between two looks, at most, in which there is time for what makes a later start quick..."""
 CALM_LOOKS: Final = 10
@@ -44,7 +45,7 @@ SHORT_PAUSE_SECONDS: Final = 0.0005
 """Between two slices when nobody else needs the loop much. Not 0: most steps of a hurried job wait for the disk."""
 RETRY_SECONDS: Final = 10.0
 """After a checkpoint that failed."""
-TRIM_BUDGET: Final = 500
+TRIM_BUDGET: Final = 300
 """Revs that are trimmed in one slice."""
 FREED_BYTES: Final = 4 << 20
 """Of the log that are forgotten in one slice: the system takes memory back at some GB a second."""
@@ -257,10 +258,10 @@ class Maintenance:
     def _step(self) -> None:
         if self._closed or self._steps is None:
             return
-        now = self._loop.time()
+        now, times = self._loop.time(), self._times()
         late, self._stepped = now - self._stepped, now
         try:
-            for _ in range(self._many(late)):
+            for _ in range(max(1, min(MOST_STEPS, round(late / STEP_SECONDS * times)))):
                 next(self._steps)
         except StopIteration:
             self._steps = None
@@ -272,14 +273,13 @@ class Maintenance:
             self._finished.set()
             self._node.fail(error)
         else:
-            pause = SHORT_PAUSE_SECONDS if self._hurry else self._pause
+            pause = SHORT_PAUSE_SECONDS if self._hurry else self._pause / times
             self._step_timer = self._loop.call_later(pause, self._step)
 
-    def _many(self, late: float) -> int:
-        """Return how many steps to take now, so many seconds after the last ones."""
+    def _times(self) -> float:
+        """Return how many times as often as usual steps are to be taken."""
         store = self._node.machine.store
-        times = min(MOST_TIMES, 1 + (store.rev - max(store.spilled, store.history.base)) / BEHIND)
-        return max(1, min(round(MOST_STEPS * times), round(late / STEP_SECONDS * times)))
+        return min(MOST_TIMES, 1 + (store.rev - max(store.spilled, store.history.base)) / BEHIND)
 
     async def last_checkpoint(self) -> None:
         """Finish what is being done, then make a checkpoint of everything; nobody is served any more."""

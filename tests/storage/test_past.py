@@ -18,7 +18,7 @@ from visor.protocol import verbs as v
 from visor.protocol.frames import Decoder
 from visor.protocol.limits import DEFAULT
 from visord.check import check
-from visord.state import keyframe, past, spilling
+from visord.state import keyframe, past
 from visord.state.command import encode
 from visord.state.digest import state_hash
 from visord.state.machine import Machine
@@ -445,15 +445,35 @@ def test_a_file_that_is_written_all_the_time_is_let_go_of_in_slices() -> None:
     store = Store()
     store.commit(1, "me", None, [("/a", b"", 0)])
     file = store.files["/a"]
-    for _ in range(5 * spilling.TOGETHER):
+    for _ in range(2_000):
         store.overwrite(file, file.versions[-1], b"", 1, "me")
     more = True
     while more:
         before = len(file.versions)
         more = spill(store, store.rev, 10)
-        assert before - len(file.versions) <= 2 * spilling.TOGETHER
+        assert before - len(file.versions) <= 10
     assert len(file.versions) == 1
     assert past.size(file.past) == store.rev - 1
+
+
+def test_a_commit_of_many_files_is_let_go_of_in_slices() -> None:
+    store = Store()
+    names = [f"/many/{number:03d}" for number in range(300)]
+    for value in (b"first", b"second", b"third"):
+        store.commit(1, "me", None, [(name, value, 0) for name in names])
+
+    def held() -> int:
+        return sum(len(store.files[name].versions) for name in names)
+
+    more, slices = True, 0
+    while more:
+        before = held()
+        more, slices = spill(store, store.rev, 10), slices + 1
+        assert before - held() <= 10
+        assert store.spilled < store.rev or not more
+    assert slices >= 60
+    assert held() == len(names)
+    assert {past.size(store.files[name].past) for name in names} == {2}
 
 
 def test_a_keyframe_on_a_bad_sector_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,7 +139,7 @@ def _replace(store: Store, file: File, position: int, marked: Mark) -> None:
     value = marked(size)
     store.redacted.sizes.setdefault(file.path, {})[rev] = size
     position -= past.size(file.past)
-    # Also of what a slice has let go ahead of `spilled`: a file goes at one go (`spilling.py`).
+    # Also of what a slice has let go ahead of `spilled`: of a file goes what it can (`spilling.py`).
     if position < 0 or rev <= store.spilled:
         # Until the next checkpoint has written it again, the mark stands beside what is on disk.
         store.redacted.marks[(file.path, rev)] = value

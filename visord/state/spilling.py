@@ -6,10 +6,10 @@ and which files it changed.
     before   /a  versions (3, "x") (8, "y") (9, "z")                     spill(store, 8, ...)
     after    /a  past 3, 8    versions (9, "z")                          store.spilled 8
 
-Rev by rev, from where the last slice ended; of each file that the rev touched go all versions up to the last rev that
-may be spilled, but for the newest, `TOGETHER` at most: what is left goes with the next rev that touched it, as each of
-them wrote one. So one that was the newest is looked at again by the first rev after it, and of one file versions above
-`spilled` may be on disk only.
+Rev by rev, and file by file of each, from where the last slice ended; of a file go all versions up to the last rev
+that may be spilled, but for the newest, as far as the slice reaches: what is left goes with the next rev that touched
+it, as each of them wrote one. So one that was the newest is looked at again by the first rev after it, and of one file
+versions above `spilled` may be on disk only.
 
 A value that was redacted since it was written to disk is there as it was until the next checkpoint: its mark stays.
 """
@@ -23,35 +23,43 @@ from visord.state.store import Store
 from visord.state.tree import File
 from visord.state.version import BYTES, SPILLED, position_after
 
-TOGETHER: Final = 4096
-"""Versions of one file that are let go at once: one that is written all the time has most of what there is."""
 FREED_BYTES: Final = 4 << 20
 """Bytes of values that are let go in one slice: the system takes as long for them as for anything else."""
 
 
 def spill(store: Store, rev: int, most: int) -> bool:
-    """Handle `most` revs up to `rev`, up to which everything is on disk; return whether more are left."""
-    history, freed, left = store.history, 0, max(most, TOGETHER)
+    """Look at files and let go of versions up to `rev`, up to which everything is on disk, `most` together; return
+    whether more are left.
+    """
+    history, freed, left = store.history, 0, most
     at = max(store.spilled, history.base)
-    stop = min(rev, at + most)
-    while at < stop and freed <= FREED_BYTES and left > 0:
-        at += 1
-        for file in history.files(at):
+    done = store.spilling if at == store.spilled else 0
+    while at < rev and freed <= FREED_BYTES and left > 0:
+        files = history.files(at + 1)
+        while done < len(files) and freed <= FREED_BYTES and left > 0:
+            file = files[done]
+            done += 1
+            left -= 1
             if store.redacted.fresh:
                 _keep_marks(store, file, rev)
             if len(file.versions) > 1:
-                count, size = _spill(store, file, rev)
+                count, size = _spill(store, file, rev, max(1, left))
                 freed += size
                 left -= count
-    store.spilled = max(store.spilled, at)
+        if done < len(files):
+            break
+        at, done = at + 1, 0
+    store.spilled, store.spilling = max(store.spilled, at), done
     history.forget_told(store.spilled)
     return at < rev
 
 
-def _spill(store: Store, file: File, rev: int) -> tuple[int, int]:
-    """Let go of versions of a file up to `rev`, `TOGETHER` at once; return how many, and the bytes of their values."""
+def _spill(store: Store, file: File, rev: int, most: int) -> tuple[int, int]:
+    """Let go of versions of a file up to `rev`, `most` at once; return how many, and the bytes of their values."""
     versions = file.versions
-    count = min(position_after(versions, rev), len(versions) - 1, TOGETHER)
+    # Mostly all but the newest may go, and looking for where that ends takes as long as all else.
+    count = len(versions) - 1 if versions[-2][0] <= rev else position_after(versions, rev)
+    count = min(count, most)
     if not count:
         return 0, 0
     spilled = versions[:count]

@@ -55,6 +55,7 @@ class Store:
         "rev",
         "root",
         "spilled",
+        "spilling",
         "time",
         "trimmed",
     )
@@ -78,7 +79,9 @@ class Store:
         self.past_values: PastValues | None = None
         """Where values are read that are not in memory any more; None: all are."""
         self.spilled = 0
-        """Up to this rev only the newest version of a file is sure to be in memory (`spilling.py`)."""
+        """Up to this rev only the newest version of a file is sure to be in memory (`spilling.py`)..."""
+        self.spilling = 0
+        """...and so many files of the rev after it are done."""
         self.trimmed = (0, 0)  # the rev, and how many changes of the one after it, that trim has handled
         self.cut = 0  # the floor that trim last worked towards: commits up to it may have lost parts
 

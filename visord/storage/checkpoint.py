@@ -87,8 +87,8 @@ BUSY: Final = 50_000
 """Commits that came while a checkpoint was written, from which on a keyframe waits for a quieter time..."""
 RARELY: Final = 64
 """...until so many times as many commits as make one due are behind the last."""
-SPILL: Final = 2048
-"""Commits whose values are let go in one step, as they are on disk."""
+SPILL: Final = 768
+"""Files that are looked at, and versions that are let go as they are on disk, in one step."""
 ATTEMPTS: Final = 4
 """How often a base is begun in one checkpoint when the store gives it up; the last time without, if that can be."""
 NEVER: Final = 1 << 62

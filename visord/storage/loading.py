@@ -208,7 +208,8 @@ class _Progress:
             import_columns(self._store, part_of(columns, start, start + size))
             self._expected = self._store.rev + 1
             if not self._began:  # else the node's own files do not have them yet
-                spill(self._store, self._store.rev, size)
+                while spill(self._store, self._store.rev, 4 * size):
+                    yield
             yield
 
     def _begin(self, rows: list[Any]) -> None:
