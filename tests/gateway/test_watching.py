@@ -203,6 +203,8 @@ def test_an_id_of_another_cluster_is_refused_before_the_stream_begins(
         return http.problem("GET", "/v1/watch?glob=/x/**", headers={"last-event-id": number})
 
     assert refused("abcdef:1") == (409, "wrong_cluster")
+    detail = http.get("/v1/watch", headers={"last-event-id": "abcdef:1"}).json()["detail"]
+    assert "abcdef" in detail and "begin anew" in detail, "what to do by HTTP, not with a client of Python"
     assert refused(f"{client.cluster}:{client.rev() + 1000}") == (409, "future_rev")
     assert refused("nonsense") == (400, "usage")
     assert http.problem("GET", "/v1/watch?glob=x") == (422, "bad_glob")

@@ -303,24 +303,56 @@ SESSION: Final = (
     ),
 )  # fmt: skip
 
+_WORDS: Final[dict[str, Any]] = {"type": "string"}
+_COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
+
+
+def _body(*required: str, **properties: dict[str, Any]) -> dict[str, Any]:
+    """Return a body that has nothing besides these."""
+    return {
+        "type": "object",
+        "required": list(required),
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+_APP: Final = _body(
+    repo_url=_WORDS, stack=_WORDS, deploy_type=_WORDS, env={"type": "object", "additionalProperties": _WORDS}
+)
+_REVISION: Final = _body(archive_url=_WORDS)
+_PROC: Final = _body(command=_WORDS)
+_SCALE: Final = {
+    **_body(
+        "revision",
+        "proc",
+        revision=_WORDS,
+        proc=_WORDS,
+        env={"type": ["string", "null"]},
+        count=_COUNT,
+        by={"type": "integer", "minimum": -domain.MOST, "maximum": domain.MOST},
+        expect=_COUNT,
+    ),
+    "oneOf": [{"required": ["count"]}, {"required": ["by"]}],
+}
 _HOST: Final = Param("host", TEXT, "Of this host.")
 _OF_APP: Final = Param("app", TEXT, "Of this app.")
 
 DOMAIN: Final = (
     Route("GET", "/v1/apps", domain.apps, "List the apps.", (_AT,), group="domain"),
     Route("GET", "/v1/apps/{app}", domain.app, "Show an app with all that belongs to it.", (_AT,), group="domain"),
-    Route("PUT", "/v1/apps/{app}", domain.register_app, "Register an app.", (), (), _OBJECT, group="domain"),
+    Route("PUT", "/v1/apps/{app}", domain.register_app, "Register an app.", (), (), _APP, group="domain"),
     Route(
         "DELETE", "/v1/apps/{app}", domain.unregister_app, "Take an app out.",
         (Param("cascade", FLAG, "Its running instances, too.", False),), group="domain",
     ),
     Route(
         "PUT", "/v1/apps/{app}/revisions/{revision}", domain.register_revision, "Register a revision.",
-        (), (), _OBJECT, group="domain",
+        (), (), _REVISION, group="domain",
     ),
     Route(
         "PUT", "/v1/apps/{app}/procs/{proc}", domain.register_proc, "Register a process type.",
-        (), (), _OBJECT, group="domain",
+        (), (), _PROC, group="domain",
     ),
     Route(
         "GET", "/v1/apps/{app}/scale", domain.get_scale, "Count the instances of a group.",
@@ -333,7 +365,7 @@ DOMAIN: Final = (
     ),
     Route(
         "POST", "/v1/apps/{app}/scale", domain.scale, "Have so many instances, or so many more or fewer.",
-        (_DRY,), (), _OBJECT, group="domain",
+        (_DRY,), (), _SCALE, group="domain",
     ),
     Route("GET", "/v1/instances", domain.instances, "List instances.", (_OF_APP, _HOST, _AT), group="domain"),
     Route("GET", "/v1/instances/{instance}", domain.instance, "Show an instance.", (_AT,), group="domain"),

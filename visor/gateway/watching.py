@@ -122,7 +122,8 @@ async def resumed_rev(text: str, client: Client[bytes]) -> int:
     """Return the rev that was told last; WrongCluster for that of another cluster, FutureRev for none of this one."""
     cluster, rev = sse.read_id(text)
     if cluster != client.cluster:
-        raise WrongCluster(expected=cluster, actual=client.cluster)
+        why = f"the id is of cluster {cluster}, and this is {client.cluster}: begin anew (state=1 tells what is there)"
+        raise WrongCluster(why, expected=cluster, actual=client.cluster)
     latest = await client.rev(timeout=CALL_SECONDS)
     if rev > latest:
         raise FutureRev(rev=latest, asked=rev)
