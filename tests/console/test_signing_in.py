@@ -116,6 +116,29 @@ def test_what_one_may_not_do_is_not_offered(visit: Callable[..., Any], closed: C
     page.get_by_role("button", name="Change", exact=True).wait_for()
 
 
+def test_who_may_read_parts_sees_those_and_not_a_refusal(visit: Callable[..., Any], closed: Closed) -> None:
+    closed.admin.set("/team/plan", b"ours")
+    closed.admin.set("/apps/web/head", b"v1")
+    closed.admin.auth.set_role("part", [Grant("read", "/team/**"), Grant("read", "/apps/web/head")])
+    closed.admin.auth.set_user("eve", ["part"])
+    page = visit("#/tree")
+    sign_in(page, closed.admin.auth.add_token("eve"))
+    names = page.locator(".tree .row .name")
+    names.filter(has_text="team/").click()
+    names.filter(has_text="plan").click()
+    page.locator("pre.value", has_text="ours").wait_for()
+    names.filter(has_text="apps/").click()
+    names.filter(has_text="web/").click()
+    names.filter(has_text="head").wait_for()
+    assert names.all_inner_texts() == ["apps/", "web/", "head", "team/", "plan"]
+    page.get_by_text("You may read parts of this").wait_for()
+    assert page.locator(".notice").count() == 0
+    closed.admin.set("/team/other", b"new")
+    names.filter(has_text="other").wait_for()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("Token").wait_for()
+
+
 def test_over_plain_http_from_elsewhere_the_tab_alone_knows_and_says_so(browser: Any, closed: Closed) -> None:
     rules = f"--host-resolver-rules=MAP registry.example 127.0.0.1:{closed.running.place[1]}"
     other = browser.browser_type.launch(

@@ -145,17 +145,31 @@ def test_what_is_wrong_is_named(http: Caller, query: str, problem: tuple[int, st
     assert named in http.get(f"/v1/moment?{query}").json()["detail"]
 
 
-def test_who_may_read_a_part_sees_that_and_the_refusal_of_the_rest() -> None:
+def test_who_may_read_parts_sees_those_and_the_way_to_them() -> None:
     with server() as registry, registry.dial() as client:
-        root, ada = closed_to(client, [Grant("read", "/mine/**")])
+        grants = [Grant("read", each) for each in ("/mine/**", "/apps/web/head", "/apps/*/log", "/gone/**")]
+        root, ada = closed_to(client, grants)
         with visor.dial(registry.address, token=root) as admin:
-            admin.set("/mine/a", b"1")
-            admin.set("/other/b", b"secret")
+            for path in ("/mine/a", "/other/b", "/apps/web/head", "/apps/web/secret", "/apps/db/log"):
+                admin.set(path, b"secret")
         with gateway(registry.address) as running, Caller(running.url, authorization=f"Bearer {ada}") as http:
-            told = http.get("/v1/moment?open=/mine&open=/other&path=/mine/a&rows=50").json()
-            assert told["selected"]["told"]["value"] == "1"
+            asked = {
+                "open": ["/mine", "/apps", "/apps/web", "/other"],
+                "path": "/mine/a",
+                "rows": 50,
+                "place": 1,
+            }
+            told = http.get("/v1/moment", params=asked).json()
+            assert lines(told) == ["/apps", "/apps/web", "/apps/web/head", "/mine", "/mine/a"]
+            assert (told["row"], told["selected"]["told"]["value"]) == (4, "secret")
             kinds = {each["path"]: each.get("problem", {}).get("code") for each in told["directories"]}
-            assert kinds == {"/": "denied", "/mine": None, "/other": "denied"}
+            assert kinds == {
+                "/": "denied",
+                "/mine": None,
+                "/apps": "denied",
+                "/apps/web": "denied",
+                "/other": "denied",
+            }
             refused = http.get("/v1/moment?path=/other/b&rows=50").json()
             assert (refused["selected"]["kind"], refused["selected"]["problem"]["code"]) == (
                 "refused",
@@ -163,6 +177,7 @@ def test_who_may_read_a_part_sees_that_and_the_refusal_of_the_rest() -> None:
             )
             assert "secret" not in str(refused)
             assert http.get("/v1/moment?path=/other/none").json()["selected"]["problem"]["code"] == "denied"
+            assert lines(http.get("/v1/moment?at=1&rows=50").json()) == ["/apps", "/mine"]
             assert http.problem("GET", "/v1/moment", headers={"authorization": "Bearer vis_none"})[0] == 401
 
 

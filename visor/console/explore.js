@@ -60,6 +60,7 @@ export function Explore({ route, latest, floor, feed, moment, version }) {
   const empty = shown && shown.tree.size === 0 && !moment.problem;
   // While somebody drags, the slider alone is drawn for each input, and these when there is something new to see.
   const left = useMemo(() => html`<div class="left">${empty && html`<p class="hint">There is nothing here at this rev.</p>`}
+    ${shown?.tree.partly && html`<p class="hint">You may read parts of this, and see those.</p>`}
     <${Tree} moment=${moment} route=${route} shortcuts=${enabled()} look=${(now) => { view.current = now; again.current(); }} /></div>`, [shown, route.path, route.open, version]);
   const file = useMemo(() => (shown ? html`<${File} route=${route} moment=${shown} version=${touched} />` : html`<div class="file"></div>`),
     [shown, route.path, route.diff, touched]);

@@ -29,13 +29,13 @@ export function rowOf(tree, path) {
 
 // The tree as an answer tells it, with the rows that are known of the same.
 function taken(told, before, { open, path, quick }, same) {
-  const refused = told.directories[0].problem;
-  if (refused) throw new Problem(refused);
+  const refused = told.directories.find(({ problem }) => problem)?.problem;
+  if (refused && !told.size) throw new Problem(refused);
   const shown = visible(open), known = same && before.open.join() === shown.join() && before.rows.size < KEPT;
   const rows = new Map(known ? before.rows : []);
   for (const each of told.rows) rows.set(each.row, each);
   // While somebody drags, the selected one is taken to be where it was.
-  return { size: told.size, rows, open: shown, asked: path, row: quick && before ? rowOf(before, path) : told.row, sure: !quick };
+  return { size: told.size, rows, open: shown, asked: path, row: quick && before ? rowOf(before, path) : told.row, sure: !quick, partly: refused };
 }
 
 // What of a moment is to be asked for, beside who made it.

@@ -13,6 +13,7 @@ from visor import paths
 from visor.aio import Client
 from visor.cli.moment import rfc3339
 from visor.errors import BadPath, Compacted, Denied, IsDirectory, NotDirectory, NotFound, TooLarge
+from visor.gateway import partly
 from visor.gateway.documents import Document
 from visor.gateway.files import described
 from visor.gateway.problems import NotServed, of_error, proves_nothing
@@ -72,32 +73,45 @@ async def _tree(
     )
     totals = {path: total for path, (total, _) in zip(directories, sizes, strict=True)}
     placed = {path: place for path, place in zip(wanted, places, strict=True) if place is not None}
+    refused = [path for path, (_, more) in zip(directories, sizes, strict=True) if more]
+    parts = await partly.entries(client, rev, refused) if refused else {}
+    for path, inside in parts.items():
+        totals[path] = len(inside)
+        placed |= {each["path"]: place for place, each in enumerate(inside)}
     laid = runs(_opened(totals, placed))
     here = None if above is None or selected not in placed else row_of(laid, above, placed[selected])
-    told = [
-        {"path": path, "total": total, **refused}
-        for path, (total, refused) in zip(directories, sizes, strict=True)
-    ]
     part = seen(laid, visit["first"], visit["first"] + visit["rows"])
-    names = list(dict.fromkeys(run.path for run in part))
+    listed = dict.fromkeys(run.path for run in part if run.path not in parts)
     found = await asyncio.gather(
-        *(_entries(client, rev, [run for run in part if run.path == each]) for each in names)
+        *(_entries(client, rev, [run for run in part if run.path == each]) for each in listed)
     )
+    found += [{(path, place): each for place, each in enumerate(inside)} for path, inside in parts.items()]
     entries = {entry: row for each in found for entry, row in each.items()}
-    rows = [
-        {
-            "row": run.row + at,
-            "level": run.level,
-            "place": run.place + at,
-            "of": totals[run.path],
-            **entries[entry],
-        }
-        for run in part
-        for at in range(run.count)
-        if (entry := (run.path, run.place + at)) in entries
+    told = [
+        {"path": each, "total": totals[each], **more}
+        for each, (_, more) in zip(directories, sizes, strict=True)
     ]
     size = laid[-1].row + laid[-1].count if laid else 0
-    return {"size": size, "rows": rows, "row": here, "directories": told}
+    return {"size": size, "rows": _laid_out(part, totals, entries), "row": here, "directories": told}
+
+
+def _laid_out(
+    part: list[Run], totals: dict[str, int], entries: dict[tuple[str, int], Document]
+) -> list[Document]:
+    """Return rows with what stands in them; those that could not be read yet are left out."""
+    rows = []
+    for run in part:
+        for at in range(run.count):
+            entry = entries.get((run.path, run.place + at))
+            if entry is not None:
+                where = {
+                    "row": run.row + at,
+                    "level": run.level,
+                    "place": run.place + at,
+                    "of": totals[run.path],
+                }
+                rows.append({**where, **entry})
+    return rows
 
 
 def _opened(totals: dict[str, int], placed: dict[str, int]) -> dict[str, Opened]:
