@@ -82,6 +82,7 @@ def visor(*words: str, address: str = "127.0.0.1:1") -> list[str]:
         (("--listen", "nowhere"), "--listen must be HOST:PORT"),
         (("--listen", "127.0.0.1:99999"), "--listen must be HOST:PORT"),
         (("--tls-cert", "x"), "belong together"),
+        (("--tls-cert", "/nowhere", "--tls-key", "/nowhere"), "no TLS: /nowhere cannot be read"),
         (("--unix", "/tmp/x", "--listen", "127.0.0.1:0"), "takes the place"),
         (("--unix", "/nowhere/at/all"), "cannot listen on"),
     ],

@@ -16,6 +16,7 @@ from tests.gateway import siege
 from tests.gateway.running import Running, gateway
 from tests.gateway.test_hostile import drip
 from tests.patience import PATIENCE, eventually
+from visor.gateway.acceptor import UnusableTlsError, context_of
 from visor.gateway.handshakes import Handshakes
 from visor.testing import Server
 from visor.testing.authority import Authority
@@ -148,3 +149,24 @@ def test_the_oldest_of_an_address_goes_and_of_all_where_no_address_has_too_many(
         shaking.end(one)
     assert len(shaking) == 0
     assert shaking.begin("b4", "b") is None
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "told"),
+    [
+        ("nowhere.pem", "good.key", "nowhere.pem cannot be read"),
+        ("good.key", "good.key", "has no certificate in it"),
+        ("good.pem", "good.pem", "has no private key in it"),
+        ("good.pem", "other.key", "the key does not belong to the certificate"),
+        ("good.pem", "typed.key", "has a passphrase"),
+    ],
+)
+def test_files_that_cannot_be_used_are_named(authority: Authority, cert: str, key: str, told: str) -> None:
+    """Before anybody listens, and without a question to a terminal that is not there."""
+    folder = authority.folder
+    for name in ("good", "other"):
+        for made in authority.issue(name):
+            made.rename(folder / made.name.removeprefix(f"{authority.name}-"))
+    (folder / "typed.key").write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+    with pytest.raises(UnusableTlsError, match=told):
+        context_of(str(folder / cert), str(folder / key))

@@ -11,6 +11,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from visor._core.hosts import counted_as
@@ -22,7 +23,34 @@ SECONDS: Final = 10.0
 FULL: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 FULL_SECONDS: Final = 0.5
 """Until it is tried again where the system has no room for a connection."""
+PASSPHRASE: Final = "has a passphrase, and nobody is here to type it: store it without one"
 Make = Callable[[], asyncio.BaseProtocol]
+
+
+class UnusableTlsError(Exception):
+    """Certificate or key cannot be used; the text names the file and says why."""
+
+
+def context_of(certificate: str, key: str) -> ssl.SSLContext:
+    """Return a context that shows this certificate; UnusableTlsError where that cannot be."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    for file, what in ((certificate, b"CERTIFICATE-----"), (key, b"PRIVATE KEY-----")):
+        try:
+            text = Path(file).read_bytes()
+        except OSError as error:
+            raise UnusableTlsError(f"{file} cannot be read: {error.strerror}") from None
+        if what not in text:
+            raise UnusableTlsError(f"{file} has no {what.decode().strip('-').lower()} in it (PEM)")
+        if b"ENCRYPTED" in text:
+            raise UnusableTlsError(f"{file} {PASSPHRASE}")
+    try:
+        context.load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        why = "the key does not belong to the certificate" if "MISMATCH" in str(error.reason) else error
+        raise UnusableTlsError(f"{certificate} and {key} cannot be used: {why}") from None
+    return context
 
 
 class Acceptor:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from visor._core.token import may_be_told
 from visor.aio import Client
 from visor.codecs import BYTES
 from visor.gateway import manual
-from visor.gateway.acceptor import SECONDS, Acceptor
+from visor.gateway.acceptor import SECONDS, Acceptor, context_of
 from visor.gateway.application import Gateway
 from visor.gateway.arrivals import Arrivals
 from visor.gateway.counts import Counts
@@ -95,9 +96,15 @@ def application(settings: Settings, names: frozenset[str] = frozenset()) -> Gate
 class Serving(uvicorn.Server):
     """uvicorn's, which lets streams say that they end before it waits for them, and shakes hands by our rules."""
 
-    def __init__(self, config: uvicorn.Config, gateway: Gateway, ready: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        gateway: Gateway,
+        ready: Callable[[str], None],
+        context: ssl.SSLContext | None,
+    ) -> None:
         super().__init__(config)
-        self._gateway, self._ready = gateway, ready
+        self._gateway, self._ready, self._context = gateway, ready, context
         self.handshake_seconds = SECONDS
         self.acceptor: Acceptor | None = None
         """Who takes connections where TLS is spoken."""
@@ -106,7 +113,7 @@ class Serving(uvicorn.Server):
         """Listen, and say where."""
         assert sockets is not None
         (bound,) = sockets
-        context = self.config.ssl
+        context = self._context
         await super().startup(sockets if context is None else [])
         if not self.started:
             return
@@ -170,7 +177,10 @@ def _wait_for_end(serving: Serving) -> None:
 
 
 def server(settings: Settings, listening: Listening, ready: Callable[[str], None]) -> Serving:
-    """Return the server of a gateway; `ready` is told where it listens."""
+    """Return the server of a gateway; `ready` is told where it listens. UnusableTlsError for files of TLS."""
+    context = None
+    if listening.certificate is not None and listening.key is not None:
+        context = context_of(listening.certificate, listening.key)
     gateway = application(settings, listening.names)
     protocol: Any = type("Connection", (Receipt,), {"counts": gateway.counts, "arrivals": Arrivals()})
     config = uvicorn.Config(
@@ -187,10 +197,8 @@ def server(settings: Settings, listening: Listening, ready: Callable[[str], None
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        ssl_certfile=listening.certificate,
-        ssl_keyfile=listening.key,
     )
-    return Serving(config, gateway, ready)
+    return Serving(config, gateway, ready, context)
 
 
 def run(
@@ -198,8 +206,8 @@ def run(
 ) -> None:
     """Serve until a signal ends it, or with `until_eof` the end of standard input: so does whoever has started it."""
     _raise_limit()
-    bound = bind(listening)
     serving = server(settings, listening, ready)
+    bound = bind(listening)
     if until_eof:
         threading.Thread(target=_wait_for_end, args=(serving,), daemon=True).start()
     try:

@@ -49,6 +49,7 @@ def gateway_command(
     if unix is not None and (listen is not None or tls_cert is not None):
         raise Problem("--unix takes the place of --listen, and speaks no TLS", code="usage")
     try:
+        from visor.gateway.acceptor import UnusableTlsError
         from visor.gateway.process import Listening, run
     except ModuleNotFoundError as error:
         if error.name not in EXTRA:
@@ -74,6 +75,8 @@ def gateway_command(
 
     try:
         run(known, listening, ready, until_eof=until_eof)
+    except UnusableTlsError as error:
+        raise Problem(f"no TLS: {error}", code="usage") from None
     except OSError as error:
         raise Problem(f"cannot listen on {unix or f'{host}:{port}'}: {error.strerror or error}") from None
 
