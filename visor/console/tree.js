@@ -81,7 +81,7 @@ function Row({ row, route, fresh, here }) {
          style=${{ transform: down(row.row), paddingLeft: level * 18 - 6 + "px" }} onClick=${click}>
       <span role="gridcell" class="name"><span class=${directory ? "mark dir" : "mark"} aria-hidden="true"></span>${row.name}${directory ? html`<span class="slash">/</span>` : ""}</span>
       <span role="gridcell" class="size">${directory ? counted(size, "entry", "entries") : bytes(size)}</span>
-      <span role="gridcell" class="rev">${rev}</span>
+      <span role="gridcell" class="rev">${rev || ""}</span>
     </div>`;
 }
 
