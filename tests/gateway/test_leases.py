@@ -73,7 +73,8 @@ def test_a_lock_goes_from_one_to_the_next(http: Caller, client: visor.Client[byt
         "then": [{"set": "/locks/primary", "value": "1"}],
     }
     assert http.post("/v1/txn", json=body).json()["succeeded"]
-    assert http.problem("DELETE", f"/v1/locks/locks/db?lease={first}&fence=1")[0] == 409
+    another = held["fence"] + 1000
+    assert http.problem("DELETE", f"/v1/locks/locks/db?lease={first}&fence={another}")[0] == 409
     assert http.delete(f"/v1/locks/locks/db?lease={first}&fence={held['fence']}").status_code == 200
     assert not http.post("/v1/txn", json=body).json()["succeeded"], "it is not held any more"
     assert acquire(http, "/locks/db", second)["fence"] == waits["fence"] > held["fence"]
@@ -111,7 +112,7 @@ def test_what_is_no_lock_is_refused(http: Caller, client: visor.Client[bytes]) -
     lease = grant(http)
     assert http.problem("POST", "/v1/locks/", json={"lease": lease}) == (422, "bad_path")
     assert http.problem("POST", "/v1/locks/locks/x", json={}) == (400, "usage")
-    assert http.problem("POST", "/v1/locks/locks/x", json={"lease": 7}) == (404, "lease_not_found")
+    assert http.problem("POST", "/v1/locks/locks/x", json={"lease": lease + 1000}) == (404, "lease_not_found")
     assert http.problem("POST", "/v1/locks/locks/x", json={"lease": lease, "shared": 1}) == (400, "usage")
     with client.session(LONG_TTL) as session, session.party("/locks/party", b"me"):
         assert http.problem("POST", "/v1/locks/locks/party", json={"lease": lease}) == (409, "wrong_queue")
