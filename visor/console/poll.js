@@ -40,9 +40,8 @@ export class Latest {
   }
 }
 
-// Again and again, and never while nobody looks at the page. Returns what ends it.
-
-// `ask(signal)` is a promise that does not fail; it begins every so many milliseconds.
+// Again and again, and never while nobody looks at the page: `ask(signal)`, a promise that does not fail, begins every so
+// many milliseconds. Returns what ends it.
 export function poll(ask, every) {
   let ended = false, timer = 0, abort = null;
   const once = async () => {
