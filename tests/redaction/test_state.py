@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.state.driving import SESSION, Driven
@@ -150,6 +150,43 @@ def test_what_a_transaction_read_is_kept_for_no_retry() -> None:
     read[1:] = [51, 0, [], [[verbs.T_GET, "/b"], [verbs.T_SET, "/c", b""]]]
     (known,) = driven.send([verbs.RETRY, 61, read], session=SESSION)
     assert known[2][0][1] == b"known"
+
+
+READS: Final = st.lists(
+    st.tuples(
+        st.sampled_from([verbs.T_GET, verbs.T_LIST]), st.sampled_from(["/", "/a", "/d", "/d/0", "/none"])
+    ),
+    max_size=4,
+)
+
+
+@example(entries=5, reads=[[(verbs.T_LIST, "/d")]], restarted=False)  # as many entries as a version has fields
+@given(entries=st.integers(0, 7), reads=st.lists(READS, min_size=1, max_size=4), restarted=st.booleans())
+def test_whatever_transactions_read_a_redaction_can_be_carried_out(
+    entries: int, reads: list[list[tuple[int, str]]], restarted: bool
+) -> None:
+    """Every member applies it, and each start applies it again: what a result looks like must not end them all."""
+    driven = Driven()
+    driven.set("/a", SECRET)
+    for number in range(entries):
+        driven.set(f"/d/{number}", b"known")
+    told = {}
+    for number, operations in enumerate(reads, 50):
+        frame = [verbs.TXN, number, 0, [], [*map(list, operations), [verbs.T_SET, "/c", b""]]]
+        told[number] = frame, driven.send(frame, session=SESSION)[0]
+    if restarted:
+        restored, told_tables = Machine(), export_tables(driven.machine)
+        import_columns(restored.store, export_columns(driven.store, 1, driven.store.rev, 1 << 20))
+        import_tables(restored, told_tables)
+        driven.machine = restored
+    redacted(driven, "/a")
+    assert SECRET not in repr(export_tables(driven.machine)).encode()
+    for number, (frame, outcome) in told.items():
+        (again,) = driven.send([verbs.RETRY, number + 100, frame], session=SESSION)
+        if isinstance(outcome, Refusal) or (verbs.T_GET, "/a") in reads[number - 50]:
+            assert isinstance(again, Refusal)
+        else:
+            assert repr(again) == repr(outcome) or not restarted
 
 
 def test_what_a_transaction_read_before_history_was_cut_is_not_kept_either() -> None:

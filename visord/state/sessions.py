@@ -181,10 +181,12 @@ def _has_read(outcome: Outcome, revs: frozenset[int], below: range) -> bool:
     """Tell whether a transaction read a version that one of these revs wrote, or one `below` the floor."""
     if type(outcome) is not list or len(outcome) != 3 or type(outcome[2]) is not list:
         return False
-    return any(
-        type(one) in (tuple, list) and len(one) == 5 and (one[0] in revs or one[0] in below)
-        for one in outcome[2]
-    )
+    return any(_is_version(one) and (one[0] in revs or one[0] in below) for one in outcome[2])
+
+
+def _is_version(result: Any) -> bool:
+    """Tell a version that was read from the entries of a directory: of those there may be as many as it has fields."""
+    return type(result) in (tuple, list) and len(result) == 5 and type(result[0]) is int
 
 
 _REDACTED: Final = "the transaction was decided, what it read was redacted since"
