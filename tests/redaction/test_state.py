@@ -160,7 +160,9 @@ READS: Final = st.lists(
 )
 
 
-@example(entries=5, reads=[[(verbs.T_LIST, "/d")]], restarted=False)  # as many entries as a version has fields
+@example(
+    entries=5, reads=[[(verbs.T_LIST, "/d")]], restarted=False
+)  # as many entries as a version has fields
 @given(entries=st.integers(0, 7), reads=st.lists(READS, min_size=1, max_size=4), restarted=st.booleans())
 def test_whatever_transactions_read_a_redaction_can_be_carried_out(
     entries: int, reads: list[list[tuple[int, str]]], restarted: bool
