@@ -16,7 +16,8 @@ from tests.gateway import siege
 from tests.gateway.running import Running, gateway
 from tests.gateway.test_hostile import drip
 from tests.patience import PATIENCE, eventually
-from visor.gateway.acceptor import UnusableTlsError, context_of
+from visor.gateway.certificate import LOOK_SECONDS, Certificate, UnusableTlsError, context_of
+from visor.gateway.counts import Counts
 from visor.gateway.handshakes import Handshakes
 from visor.testing import Server
 from visor.testing.authority import Authority
@@ -170,3 +171,61 @@ def test_files_that_cannot_be_used_are_named(authority: Authority, cert: str, ke
     (folder / "typed.key").write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
     with pytest.raises(UnusableTlsError, match=told):
         context_of(str(folder / cert), str(folder / key))
+
+
+def shown(certificate: Certificate) -> ssl.SSLContext:
+    return certificate.context()
+
+
+def test_a_certificate_that_was_renewed_is_shown_to_who_comes_then(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """Certificate and key are written one after the other: between the two, what was there before stays in use."""
+    old, new = authority.issue("before", hosts=("127.0.0.1",)), authority.issue("after", hosts=("127.0.0.1",))
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    for file, content in zip((cert, key), old, strict=True):
+        file.write_bytes(content.read_bytes())
+    now, counts = [0.0], Counts()
+    certificate = Certificate(str(cert), str(key), lambda: now[0], counts)
+    first = shown(certificate)
+    now[0] += LOOK_SECONDS
+    assert shown(certificate) is first, "nothing has changed"
+    cert.write_bytes(new[0].read_bytes())
+    now[0] += LOOK_SECONDS
+    assert shown(certificate) is first
+    assert counts.certificate == {"unusable": 1}
+    key.write_bytes(new[1].read_bytes())
+    assert shown(certificate) is first, "it is not looked for each of them"
+    now[0] += LOOK_SECONDS
+    assert shown(certificate) is not first
+    assert b'certificate_changes_total{outcome="used"} 1' in counts.text(0)
+    key.unlink()
+    now[0] += LOOK_SECONDS
+    assert shown(certificate) is shown(certificate)
+    assert counts.certificate == {"unusable": 2, "used": 1}
+
+
+def test_a_gateway_goes_on_with_a_renewed_certificate(
+    registry: Server, authority: Authority, tmp_path: Path
+) -> None:
+    files = tmp_path / "cert.pem", tmp_path / "key.pem"
+    for file, content in zip(files, authority.issue("first", hosts=("127.0.0.1",)), strict=True):
+        file.write_bytes(content.read_bytes())
+
+    def number(running: Running) -> str:
+        with (
+            connect(running) as one,
+            trusting(authority).wrap_socket(one, server_hostname="127.0.0.1") as wrapped,
+        ):
+            told = wrapped.getpeercert()
+            assert told is not None
+            return str(told["serialNumber"])
+
+    with gateway(registry.address, tls=files) as running:
+        before = number(running)
+        for file, content in zip(files, authority.issue("second", hosts=("127.0.0.1",)), strict=True):
+            file.write_bytes(content.read_bytes())
+        certificate = running.server.certificate
+        assert certificate is not None
+        certificate._next = 0.0
+        assert number(running) != before

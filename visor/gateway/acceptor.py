@@ -11,10 +11,10 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 from visor._core.hosts import counted_as
+from visor.gateway.certificate import Certificate
 from visor.gateway.counts import Counts
 from visor.gateway.handshakes import Handshakes
 
@@ -23,42 +23,17 @@ SECONDS: Final = 10.0
 FULL: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 FULL_SECONDS: Final = 0.5
 """Until it is tried again where the system has no room for a connection."""
-PASSPHRASE: Final = "has a passphrase, and nobody is here to type it: store it without one"
 Make = Callable[[], asyncio.BaseProtocol]
-
-
-class UnusableTlsError(Exception):
-    """Certificate or key cannot be used; the text names the file and says why."""
-
-
-def context_of(certificate: str, key: str) -> ssl.SSLContext:
-    """Return a context that shows this certificate; UnusableTlsError where that cannot be."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    for file, what in ((certificate, b"CERTIFICATE-----"), (key, b"PRIVATE KEY-----")):
-        try:
-            text = Path(file).read_bytes()
-        except OSError as error:
-            raise UnusableTlsError(f"{file} cannot be read: {error.strerror}") from None
-        if what not in text:
-            raise UnusableTlsError(f"{file} has no {what.decode().strip('-').lower()} in it (PEM)")
-        if b"ENCRYPTED" in text:
-            raise UnusableTlsError(f"{file} {PASSPHRASE}")
-    try:
-        context.load_cert_chain(certificate, key, password="")
-    except ssl.SSLError as error:
-        why = "the key does not belong to the certificate" if "MISMATCH" in str(error.reason) else error
-        raise UnusableTlsError(f"{certificate} and {key} cannot be used: {why}") from None
-    return context
 
 
 class Acceptor:
     """All connections of a gateway until they speak TLS. `make` makes what serves one of them from then on."""
 
-    def __init__(self, context: ssl.SSLContext, make: Make, counts: Counts, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, certificate: Certificate, make: Make, counts: Counts, seconds: float = SECONDS
+    ) -> None:
         self.handshakes: Handshakes[asyncio.Task[None]] = Handshakes()
-        self._context, self._make, self._counts, self._seconds = context, make, counts, seconds
+        self._certificate, self._make, self._counts, self._seconds = certificate, make, counts, seconds
         self._accepting: asyncio.Task[None] | None = None
         self._shaking: set[asyncio.Task[None]] = set()
 
@@ -100,7 +75,8 @@ class Acceptor:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._seconds):
-                await loop.connect_accepted_socket(self._make, connection, ssl=self._context)
+                context = self._certificate.context()
+                await loop.connect_accepted_socket(self._make, connection, ssl=context)
         except TimeoutError:
             self._counts.cut["slow_handshake"] += 1
         except ssl.SSLError:

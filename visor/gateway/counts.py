@@ -19,6 +19,8 @@ class Counts:
         """By the code of the problem."""
         self.cut: Counter[str] = Counter()
         """Connections that were cut, by why: what never became a request, and readers that took nothing."""
+        self.certificate: Counter[str] = Counter()
+        """Looks at files of TLS that had changed, by what came of it."""
         self.events = 0
         self.streams = 0
 
@@ -34,6 +36,9 @@ class Counts:
             }),
             *_counter("cut_total", "Connections that were cut, by why.", {
                 f'{{why="{why}"}}': count for why, count in sorted(self.cut.items())
+            }),
+            *_counter("certificate_changes_total", "Times that files of TLS had changed, by what came of it.", {
+                f'{{outcome="{outcome}"}}': count for outcome, count in sorted(self.certificate.items())
             }),
             *_counter("events_total", "Events that were sent on streams.", {"": self.events}),
             *_gauge("streams", "Streams that are open.", self.streams),

@@ -6,7 +6,6 @@ import asyncio
 import os
 import resource
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -25,9 +24,10 @@ from visor._core.token import may_be_told
 from visor.aio import Client
 from visor.codecs import BYTES
 from visor.gateway import manual
-from visor.gateway.acceptor import SECONDS, Acceptor, context_of
+from visor.gateway.acceptor import SECONDS, Acceptor
 from visor.gateway.application import Gateway
 from visor.gateway.arrivals import Arrivals
+from visor.gateway.certificate import Certificate
 from visor.gateway.counts import Counts
 from visor.gateway.credential import Credential
 from visor.gateway.once import Once
@@ -101,10 +101,10 @@ class Serving(uvicorn.Server):
         config: uvicorn.Config,
         gateway: Gateway,
         ready: Callable[[str], None],
-        context: ssl.SSLContext | None,
+        certificate: Certificate | None,
     ) -> None:
         super().__init__(config)
-        self._gateway, self._ready, self._context = gateway, ready, context
+        self._gateway, self._ready, self.certificate = gateway, ready, certificate
         self.handshake_seconds = SECONDS
         self.acceptor: Acceptor | None = None
         """Who takes connections where TLS is spoken."""
@@ -113,15 +113,15 @@ class Serving(uvicorn.Server):
         """Listen, and say where."""
         assert sockets is not None
         (bound,) = sockets
-        context = self._context
-        await super().startup(sockets if context is None else [])
+        certificate = self.certificate
+        await super().startup(sockets if certificate is None else [])
         if not self.started:
             return
-        if context is not None:
+        if certificate is not None:
             counts, seconds = self._gateway.counts, self.handshake_seconds
-            self.acceptor = Acceptor(context, self._connection, counts, seconds)
+            self.acceptor = Acceptor(certificate, self._connection, counts, seconds)
             self.acceptor.start(bound, BACKLOG)
-        self._ready(where(bound, context is not None))
+        self._ready(where(bound, certificate is not None))
 
     def _connection(self) -> asyncio.BaseProtocol:
         """Return what serves one connection, as uvicorn makes it."""
@@ -178,10 +178,10 @@ def _wait_for_end(serving: Serving) -> None:
 
 def server(settings: Settings, listening: Listening, ready: Callable[[str], None]) -> Serving:
     """Return the server of a gateway; `ready` is told where it listens. UnusableTlsError for files of TLS."""
-    context = None
-    if listening.certificate is not None and listening.key is not None:
-        context = context_of(listening.certificate, listening.key)
     gateway = application(settings, listening.names)
+    certificate = None
+    if listening.certificate is not None and listening.key is not None:
+        certificate = Certificate(listening.certificate, listening.key, time.monotonic, gateway.counts)
     protocol: Any = type("Connection", (Receipt,), {"counts": gateway.counts, "arrivals": Arrivals()})
     config = uvicorn.Config(
         gateway,
@@ -198,7 +198,7 @@ def server(settings: Settings, listening: Listening, ready: Callable[[str], None
         timeout_keep_alive=KEEP_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    return Serving(config, gateway, ready, context)
+    return Serving(config, gateway, ready, certificate)
 
 
 def run(

@@ -49,7 +49,7 @@ def gateway_command(
     if unix is not None and (listen is not None or tls_cert is not None):
         raise Problem("--unix takes the place of --listen, and speaks no TLS", code="usage")
     try:
-        from visor.gateway.acceptor import UnusableTlsError
+        from visor.gateway.certificate import UnusableTlsError
         from visor.gateway.process import Listening, run
     except ModuleNotFoundError as error:
         if error.name not in EXTRA:
