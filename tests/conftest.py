@@ -14,11 +14,13 @@ from hypothesis import HealthCheck, settings
 
 from tests.patience import PATIENCE
 
-# A shell that runs the tests in the background has them ignore Ctrl-C and Ctrl-\, and with them all that they start.
+# A shell that runs the tests in the background has them ignore Ctrl-C and Ctrl-\, `nohup` the end of a terminal, and with
+# them all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+for _number in (signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 # Nodes leave copies of their cluster's secret for their user: not in the home of whoever runs the tests.
 STATE_HOME = tempfile.mkdtemp(prefix="visor-tests-state-")
