@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.patience import PATIENCE
 
-# A shell that runs the tests in the background has them ignore Ctrl-C and Ctrl-\, `nohup` the end of a terminal, and with
-# them all that they start.
+# A shell that runs the tests in the background has them ignore Ctrl-C and Ctrl-\, `nohup` the end of a terminal, and
+# with them all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 for _number in (signal.SIGQUIT, signal.SIGHUP):
