@@ -178,7 +178,7 @@ def shown(certificate: Certificate) -> ssl.SSLContext:
 
 
 def test_a_certificate_that_was_renewed_is_shown_to_who_comes_then(
-    authority: Authority, tmp_path: Path
+    authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Certificate and key are written one after the other: between the two, what was there before stays in use."""
     old, new = authority.issue("before", hosts=("127.0.0.1",)), authority.issue("after", hosts=("127.0.0.1",))
@@ -203,6 +203,7 @@ def test_a_certificate_that_was_renewed_is_shown_to_who_comes_then(
     now[0] += LOOK_SECONDS
     assert shown(certificate) is shown(certificate)
     assert counts.certificate == {"unusable": 2, "used": 1}
+    assert f"{key} cannot be read" in caplog.text, "an operator is told which file, and why"
 
 
 def test_a_gateway_goes_on_with_a_renewed_certificate(

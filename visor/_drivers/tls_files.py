@@ -27,8 +27,8 @@ _HINTS = {
     "key": "the key (VISOR_KEY, the context's key)",
 }
 
-_Stamp = tuple[int, ...]
-_made: dict[TLS, tuple[list[_Stamp | None], ssl.SSLContext]] = {}
+Stamp = tuple[int, ...]
+_made: dict[TLS, tuple[list[Stamp | None], ssl.SSLContext]] = {}
 _lock = threading.Lock()
 
 
@@ -37,7 +37,7 @@ def context_of(tls: TLS) -> ssl.SSLContext:
 
     Files that have changed and cannot be used change nothing: what was read before stays in use, and the log says so.
     """
-    stamps = [_stamp(getattr(tls, name)) for name in _FILES]
+    stamps = [stamp(getattr(tls, name)) for name in _FILES]
     with _lock:
         known = _made.get(tls)
     if known is not None and known[0] == stamps:
@@ -112,7 +112,8 @@ def _readable(what: str, file: str, *, private: bool = False) -> None:
         )
 
 
-def _stamp(file: str | None) -> _Stamp | None:
+def stamp(file: str | None) -> Stamp | None:
+    """Return what changes when a file does; None where there is none."""
     try:
         found = os.stat(file) if file is not None else None  # noqa: PTH116 - pathlib is not loaded for it
     except OSError:

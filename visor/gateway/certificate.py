@@ -2,7 +2,7 @@
 
 Members' certificates renew themselves, and so do those of most tools: a gateway that went on with what it had read
 would be refused by everybody when that expires. Who writes certificate and key one after the other is met between the
-two now and then: what cannot be used is tried again at the next look, and what was read before stays in use.
+two now and then: what cannot be used is tried again when it changes again, and what was read before stays in use.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from visor._core.log import log
+from visor._drivers.tls_files import Stamp, stamp
 from visor.gateway.counts import Counts
 
 LOOK_SECONDS: Final = 10.0
@@ -44,25 +46,18 @@ class Certificate:
         stamps = self._stamps()
         if stamps == self._seen:
             return
+        self._seen = stamps
         try:
             self._context = context_of(*self._files)
-        except UnusableTlsError:
+        except UnusableTlsError as error:
             self._counts.certificate["unusable"] += 1
+            log.warning("changed, and not used: %s; what was read before stays in use", error)
             return
-        self._seen = stamps
         self._counts.certificate["used"] += 1
 
-    def _stamps(self) -> list[tuple[int, int, int] | None]:
+    def _stamps(self) -> list[Stamp | None]:
         """Return what changes when the files do."""
-        return [_stamp(Path(file)) for file in self._files]
-
-
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+        return [stamp(file) for file in self._files]
 
 
 def context_of(certificate: str, key: str) -> ssl.SSLContext:
