@@ -101,12 +101,11 @@ def _import_short(store: Store, columns: Columns) -> None:
             file = touched[since - before]
             if type(file) is not File:  # several files were created by that rev, or it was trimmed
                 file = store.files[updated_path(columns, rev - columns.first)]
-            versions = file.versions
-            last = versions[-1]
+            last = file.versions[-1]
             was = last[2]  # not looking at the others also saves: a tombstone was not created by any rev
             if was != since:
                 raise CorruptHistory(rev, f"changes {file.path!r:.80}, which was not created by rev {since}")
-            versions.append((rev, value, was, last[3] + 1, 0))
+            file.add((rev, value, was, last[3] + 1, 0))
         else:
             file = _import_new(store, rev, next(created), value)
         for changes in file.directory.lineage:
@@ -124,7 +123,7 @@ def _import_plain(store: Store, columns: Columns) -> None:
             last = file.versions[-1] if file is not None else None
             if file is None or last is None or last[1] is None:
                 raise CorruptHistory(rev, f"changes {path!r:.80}, which does not exist")
-            file.versions.append((rev, value, last[2], last[3] + 1, 0))
+            file.add((rev, value, last[2], last[3] + 1, 0))
         else:
             file = _import_new(store, rev, path, value)
         for changes in file.directory.lineage:
@@ -152,7 +151,7 @@ def _import_new(store: Store, rev: int, path: str, value: bytes | None) -> File:
     # The directory exists, and so does what is above it: only the name had to be looked at.
     file = files[path] = File(path, above)
     store.held += len(path)
-    file.versions.append((rev, value, rev, 1, 0))
+    file.add((rev, value, rev, 1, 0))
     above.live.add(path)
     above.size_revs.append(rev)
     above.sizes.append(above.sizes[-1] + 1)
@@ -216,15 +215,15 @@ def _import_one(store: Store, rev: int, kind: int, path: str, value: bytes | Non
             raise CorruptHistory(rev, f"creates {path!r:.80}, which exists")
         if file is None:
             file = _new_file(store, rev, path)
-        file.versions.append((rev, value, rev, 1, lease))
+        file.add((rev, value, rev, 1, lease))
         file.directory.enter(file.path, rev)
         return file
     if file is None or last is None or last[1] is None or kind not in (UPDATE, REMOVE):
         raise CorruptHistory(rev, f"changes {path!r:.80}, which does not exist, with kind {kind!r:.40}")
     if kind == UPDATE:
-        file.versions.append((rev, value, last[2], last[3] + 1, lease))
+        file.add((rev, value, last[2], last[3] + 1, lease))
     else:
-        file.versions.append(tombstone(rev))
+        file.add(tombstone(rev))
         file.directory.leave(file.path, rev)
     return file
 
@@ -300,7 +299,7 @@ def _import_file(store: Store, floor: int, row: list[Any]) -> None:
     if path in store.files or not 0 < created <= mod_rev <= floor or type(value) is not bytes or count < 1:
         raise CorruptHistory(floor, f"{path!r:.80} does not fit as a file")
     file = _new_file(store, floor, path)
-    file.versions.append((mod_rev, value, created, count, lease))
+    file.add((mod_rev, value, created, count, lease))
     store.held += BYTES + len(value)
     if lease:
         store.leases.named[path] = None

@@ -284,7 +284,7 @@ class KeyframeReader:
         before, held, noted, named = self._before, 0, 0, store.leases.named
         for path, version, packed in zip(paths, versions, pasts, strict=True):
             file = files[path] = File(path, directories[path[: path.rfind("/")] or ROOT])
-            file.versions = [version]
+            file.versions = (version,)
             rev = version[0]
             held += len(path) + BYTES + len(version[1] or b"")
             if version[4]:

@@ -146,7 +146,7 @@ def _replace(store: Store, file: File, position: int, marked: Mark) -> None:
     if position < 0:
         return
     version: Version = (rev, value, created, count, lease)
-    file.versions[position] = version
+    file.replace(position, version)
     store.held += len(value) - size
     store.history.replace_recent(version)
 

@@ -64,10 +64,7 @@ def _spill(store: Store, file: File, rev: int, most: int) -> tuple[int, int]:
         return 0, 0
     spilled = versions[:count]
     file.past = extended(file.past, spilled)
-    if count == len(versions) - 1:
-        file.versions = versions[count:]  # cut in place, the list would keep room for more
-    else:
-        del versions[:count]
+    file.cut(count)
     size = sum(len(version[1] or b"") for version in spilled)
     store.held -= (BYTES - SPILLED) * count + size
     return count, size

@@ -266,7 +266,11 @@ class Store:
         if last[4]:
             self.leases.move(file.path, last[4], 0)
         version = (rev, value, last[2], last[3] + 1, 0)
-        file.versions.append(version)
+        versions = file.versions  # `File.add`, without a call
+        if type(versions) is list:
+            versions.append(version)
+        else:
+            file.versions = [last, version]
         directory = file.directory
         self.held += directory.weight + len(value)
         for changes in directory.lineage:
@@ -296,7 +300,7 @@ class Store:
             self.held += len(path)
         self.rev = rev = self.rev + 1
         version = (rev, value, rev, 1, 0)
-        file.versions.append(version)
+        file.add(version)
         directory.enter(file.path, rev)
         self.held += directory.weight + len(value)
         for changes in directory.lineage:
@@ -317,7 +321,7 @@ class Store:
         self.rev = rev = self.rev + 1
         if file.versions[-1][4]:
             self.leases.move(file.path, file.versions[-1][4], 0)
-        file.versions.append((rev, None, 0, 0, 0))
+        file.add((rev, None, 0, 0, 0))
         file.directory.leave(file.path, rev)
         directory = file.directory
         self.held += directory.weight
@@ -406,9 +410,9 @@ class Store:
         if before != lease:
             self.leases.move(file.path, before, lease)
         if last is not None and last[1] is not None:
-            versions.append((rev, value, last[2], last[3] + 1, lease))
+            file.add((rev, value, last[2], last[3] + 1, lease))
         else:
-            versions.append((rev, value, rev, 1, lease))
+            file.add((rev, value, rev, 1, lease))
             file.directory.enter(file.path, rev)
         return file
 
@@ -418,7 +422,7 @@ class Store:
         if lease:
             self.leases.move(file.path, lease, 0)
         self.held += BYTES
-        file.versions.append(tombstone(rev))
+        file.add(tombstone(rev))
         file.directory.leave(file.path, rev)
 
     def directory(self, path: str) -> Directory:

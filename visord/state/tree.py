@@ -34,7 +34,8 @@ from visord.state.version import BYTES, ENTRY, Version, in_force, position_after
 class File:
     """A path that is or was a file. `versions` ascend by rev and are never empty once committed; `past` is before them.
 
-    The newest version is always among `versions`.
+    The newest version is always among `versions`. One is a tuple, several are a list: most files of a large tree
+    have one, and a list of one takes 80 bytes, a tuple 48.
     """
 
     __slots__ = ("directory", "past", "path", "versions")
@@ -42,11 +43,34 @@ class File:
     def __init__(self, path: str, directory: Directory) -> None:
         self.path = path
         self.directory = directory
-        self.versions: list[Version] = []
+        self.versions: tuple[Version, ...] | list[Version] = ()
         self.past: Past | None = None
         if not directory.lineage and directory.parent is not None:
             directory.lineage = directory.line()
             directory.weight = BYTES + ENTRY * len(directory.lineage)
+
+    def add(self, version: Version) -> None:
+        """Add the newest version."""
+        versions = self.versions
+        if type(versions) is list:
+            versions.append(version)
+        else:
+            self.versions = [*versions, version] if versions else (version,)
+
+    def cut(self, count: int) -> None:
+        """Drop so many of the oldest versions in memory."""
+        versions = self.versions
+        if len(versions) - count <= 1:
+            self.versions = tuple(versions[count:])
+        elif type(versions) is list:
+            del versions[:count]
+
+    def replace(self, position: int, version: Version) -> None:
+        """Put a version in the place of one in memory."""
+        if type(self.versions) is list:
+            self.versions[position] = version
+        else:
+            self.versions = (version,)
 
     def in_force(self, rev: int) -> Version | None:
         """Return the version (or tombstone) that `rev` sees, maybe without its value; None when the file came later."""

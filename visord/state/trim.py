@@ -12,6 +12,7 @@ million versions does not move a million entries for each one dropped.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
@@ -70,11 +71,10 @@ def _cut_file(store: Store, file: File, floor: int) -> int:
         return cut
     if store.redacted.sizes:
         store.redacted.forget(file.path, (version[0] for version in islice(versions, count)))
-    if count == len(versions):
-        versions.clear()
+    whole = count == len(versions)
+    file.cut(count)
+    if whole:
         _forget(store, file)
-    else:
-        del versions[:count]
     store.held -= BYTES * count + size
     return cut + count + (size >> _BYTES_BITS)
 
@@ -98,7 +98,7 @@ def _cut_past(store: Store, file: File, floor: int) -> int:
     return old
 
 
-def _cheap(versions: list[Version], most: int) -> tuple[int, int]:
+def _cheap(versions: Sequence[Version], most: int) -> tuple[int, int]:
     """Return how many of the first `most` versions are given back at once, and the bytes of their values.
 
     What is left of large ones goes when the next change of the same file comes up: there are as many as versions.

@@ -9,6 +9,7 @@ A version is a plain tuple `(mod_rev, value, created, count, lease)`, the same o
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 BYTES: Final = 320
@@ -29,7 +30,7 @@ def tombstone(rev: int) -> Version:
     return (rev, None, 0, 0, 0)
 
 
-def in_force(versions: list[Version], rev: int) -> Version | None:
+def in_force(versions: Sequence[Version], rev: int) -> Version | None:
     """Return the version (or tombstone) that `rev` sees; None when the file came later."""
     last = versions[-1]
     if last[0] <= rev:
@@ -38,7 +39,7 @@ def in_force(versions: list[Version], rev: int) -> Version | None:
     return versions[position - 1] if position else None
 
 
-def position_after(versions: list[Version], rev: int) -> int:
+def position_after(versions: Sequence[Version], rev: int) -> int:
     """Return how many of the ascending `versions` were written at or before `rev`."""
     # A 1-tuple sorts before every version of the same rev, so nothing but the rev is ever compared.
     return bisect_left(versions, (rev + 1,))
