@@ -18,6 +18,7 @@ from tests.client.fake_server import PASS, FakeConnection, FakeServer
 from tests.client.proxy import Link, Proxy
 from tests.patience import PATIENCE
 from visor import codecs, errors, op
+from visor._drivers.aio.driver import EARLY
 from visor._drivers.environment import gather
 from visor.protocol import verbs
 from visor.protocol.frames import encode
@@ -480,7 +481,7 @@ class TestAsyncio:
 
         asyncio.run(main())
 
-    def test_one_turn_of_the_loop_is_one_write(self, fake: FakeServer) -> None:
+    def test_the_sets_of_one_turn_of_the_loop_are_one_write(self, fake: FakeServer) -> None:
         async def main() -> None:
             async with visor.aio.dial(fake.address) as client:
                 writes: list[int] = []
@@ -494,6 +495,19 @@ class TestAsyncio:
                 client._driver._write = counted
                 await asyncio.gather(*(client.set(f"/{number}", b"") for number in range(100)))
                 assert len(writes) == 1
+
+        asyncio.run(main())
+
+    def test_of_many_reads_the_first_arrive_while_the_others_are_made(self, fake: FakeServer) -> None:
+        async def main() -> None:
+            async with visor.aio.dial(fake.address) as client:
+
+                async def look() -> None:
+                    fake.wait(lambda: len(fake.saw(verbs.GET)) >= EARLY)  # without giving the loop a turn
+
+                reads = [client.get(f"/{number}", None) for number in range(2 * EARLY)]
+                await asyncio.gather(*reads[: EARLY + 8], look(), *reads[EARLY + 8 :])
+                assert len(fake.saw(verbs.GET)) == 2 * EARLY
 
         asyncio.run(main())
 

@@ -156,6 +156,11 @@ class InFlight:
         self.pending.pop(call.id, None)
         self._writes.pop(call.id, None)
 
+    @property
+    def unsent(self) -> int:
+        """How many messages `take` would return."""
+        return len(self._outgoing)
+
     def take(self) -> bytes:
         """Return the bytes to send now; they count as sent."""
         self._flushed = self._packed

@@ -1,6 +1,7 @@
 """The asyncio driver: a transport, futures and one timer around the sans-I/O session.
 
-Everything that the tasks of one turn of the loop submit leaves in one write. There is no task for a
+What the tasks of one turn of the loop submit leaves in one write at its end; of many reads `EARLY` at a time, so that
+the node answers the first while the others are still being made. There is no task for a
 request and no timer for a deadline: one timer is set to the earliest thing that the session has to do.
 A task exists only while a connection is being made.
 """
@@ -44,6 +45,9 @@ from visor.protocol import verbs
 from visor.protocol.limits import Limits
 
 CLOSE_SECONDS = 1.0
+EARLY = 32
+"""Requests that leave before the turn ends, when the last of them is a read. Writes stay together: the node makes one
+command of those that come together, with one sync."""
 
 
 class Waiting(Call):
@@ -238,6 +242,8 @@ class Driver:
         now = self._clock()
         call = Waiting(message, write, now + seconds, whole, loop.create_future())
         self._session.submit(call, now)
+        if not write and self._session.unsent >= EARLY and self._write is not None:
+            self._write(self._session.take())
         alarm = now + (seconds if seconds < self._ping_after else self._ping_after)
         if alarm < self._alarm:
             self._set_alarm(alarm, now)
