@@ -112,12 +112,18 @@ def position(past: Past, rev: int) -> int:
     return bisect_left(revs(past), rev)
 
 
+def followed(past: Past | None, version: Version) -> Past:
+    """Return the past with this version, which follows it."""
+    packed = b"" if past is None else past
+    if type(packed) is bytes:  # as mostly
+        rev, value, _, count, lease = version
+        if value is not None and not lease and len(packed) == 4 * (count - 1) < 4 * FEW and rev <= NARROW:
+            return packed + rev.to_bytes(4, sys.byteorder)
+    return extended(past, (version,))
+
+
 def extended(past: Past | None, versions: Sequence[Version]) -> Past:
     """Return the past with these versions, at least one, which follow it."""
-    if type(past) is bytes and len(versions) == 1:  # as mostly
-        rev, value, _, count, lease = versions[0]
-        if value is not None and not lease and len(past) == 4 * (count - 1) < 4 * FEW and rev <= NARROW:
-            return past + rev.to_bytes(4, sys.byteorder)
     added = [version[0] for version in versions]
     if past is None:
         if _plain(versions, 0):

@@ -18,13 +18,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from visord.state.past import extended
+from visord.state.past import extended, followed
 from visord.state.store import Store
 from visord.state.tree import File
 from visord.state.version import BYTES, SPILLED, position_after
 
 FREED_BYTES: Final = 4 << 20
 """Bytes of values that are let go in one slice: the system takes as long for them as for anything else."""
+TOLD: Final = 16_384
+"""Commits whose authors are forgotten at once: what is left of a long list is moved each time."""
 
 
 def spill(store: Store, rev: int, most: int) -> bool:
@@ -50,13 +52,22 @@ def spill(store: Store, rev: int, most: int) -> bool:
             break
         at, done = at + 1, 0
     store.spilled, store.spilling = max(store.spilled, at), done
-    history.forget_told(store.spilled)
+    if at >= rev or at - history.told_base >= TOLD:
+        history.forget_told(store.spilled)
     return at < rev
 
 
 def _spill(store: Store, file: File, rev: int, most: int) -> tuple[int, int]:
     """Let go of versions of a file up to `rev`, `most` at once; return how many, and the bytes of their values."""
     versions = file.versions
+    if len(versions) == 2:  # as mostly: what is done here costs each write of a busy node
+        old, newest = versions
+        if old[0] > rev:
+            return 0, 0
+        file.past, file.versions = followed(file.past, old), (newest,)
+        size = len(old[1]) if old[1] is not None else 0
+        store.held -= BYTES - SPILLED + size
+        return 1, size
     # Mostly all but the newest may go, and looking for where that ends takes as long as all else.
     count = len(versions) - 1 if versions[-2][0] <= rev else position_after(versions, rev)
     count = min(count, most)
