@@ -193,10 +193,11 @@ def size(past: Past | None) -> int:
 
 def _plain(versions: Sequence[Version], before: int) -> bool:
     """Tell whether these versions follow from their revs alone, behind so many of a plain past."""
-    return all(
-        version[1] is not None and not version[4] and version[3] == count
-        for count, version in enumerate(versions, before + 1)
-    )
+    for version in versions:
+        before += 1
+        if version[1] is None or version[4] or version[3] != before:
+            return False
+    return True
 
 
 def _copied(packed: Packed) -> Packed:

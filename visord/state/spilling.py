@@ -33,24 +33,25 @@ def spill(store: Store, rev: int, most: int) -> bool:
     """Look at files and let go of versions up to `rev`, up to which everything is on disk, `most` together; return
     whether more are left.
     """
-    history, freed, left = store.history, 0, most
-    at = max(store.spilled, history.base)
+    history, marked, freed, left = store.history, bool(store.redacted.fresh), 0, most
+    base, touched = history.base, history.touched
+    at = max(store.spilled, base)
     done = store.spilling if at == store.spilled else 0
     while at < rev and freed <= FREED_BYTES and left > 0:
-        files = history.files(at + 1)
-        while done < len(files) and freed <= FREED_BYTES and left > 0:
+        here = touched[at - base]
+        files: tuple[File, ...] = (here,) if type(here) is File else here  # type: ignore[assignment]
+        left -= 1
+        if done < len(files):
             file = files[done]
-            done += 1
-            left -= 1
-            if store.redacted.fresh:
+            if marked:
                 _keep_marks(store, file, rev)
             if len(file.versions) > 1:
                 count, size = _spill(store, file, rev, max(1, left))
                 freed += size
                 left -= count
-        if done < len(files):
-            break
-        at, done = at + 1, 0
+        done += 1
+        if done >= len(files):
+            at, done = at + 1, 0
     store.spilled, store.spilling = max(store.spilled, at), done
     if at >= rev or at - history.told_base >= TOLD:
         history.forget_told(store.spilled)
@@ -76,7 +77,7 @@ def _spill(store: Store, file: File, rev: int, most: int) -> tuple[int, int]:
     spilled = versions[:count]
     file.past = extended(file.past, spilled)
     file.cut(count)
-    size = sum(len(version[1] or b"") for version in spilled)
+    size = sum([len(version[1]) for version in spilled if version[1] is not None])
     store.held -= (BYTES - SPILLED) * count + size
     return count, size
 
