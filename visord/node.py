@@ -52,7 +52,7 @@ from visord.members.standing import Standing
 from visord.members.step_down import StepDown
 from visord.members.strangers import Strangers
 from visord.peers import messages as msg
-from visord.proposer import HOLD_SECONDS, Proposer
+from visord.proposer import HOLD_SECONDS, LOST, Proposer
 from visord.raft.configuration import FIRST_BYTE as CONFIGURATION
 from visord.raft.configuration import Configuration, Member
 from visord.raft.configuration import decode as decode_configuration
@@ -512,9 +512,10 @@ class Node:
         self.readiness.end()
         expected = isinstance(error, RemovedError | OSError)
         logger.critical("the node stops: %s", error, exc_info=None if expected else error)
+        # As if it had been killed, so a client asks another member what became of what was under way.
         self.proposer.abandon(
             Refusal("closing", "the node failed and stops", {}),
-            Refusal("internal", f"the node failed while this write was under way: {error}", {}),
+            Refusal(LOST.code, f"the node failed while this write was under way: {error}", {}),
         )
         self.read_index.abandon()
         self._fail_server(error)

@@ -33,9 +33,10 @@ def corrupt(members: Members, name: str) -> None:
     """Let one member hold another value than it was told."""
 
     def change() -> None:
-        versions = members.node(name).store.files["/f/77"].versions
-        rev, value, *rest = versions[-1]
-        versions[-1] = (rev, value[:-1] + b"y", *rest)
+        file = members.node(name).store.files["/f/77"]
+        rev, value, created, count, lease = file.versions[-1]
+        assert value is not None
+        file.replace(len(file.versions) - 1, (rev, value[:-1] + b"y", created, count, lease))
 
     members.on_loop(change)
 

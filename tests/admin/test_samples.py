@@ -86,9 +86,9 @@ class Cluster:
 
     def change(self, name: str, path: str) -> None:
         """Let one member hold another value."""
-        versions = self.machines[name].store.files[path].versions
-        rev, _, *rest = versions[-1]
-        versions[-1] = (rev, b"other", *rest)
+        file = self.machines[name].store.files[path]
+        rev, _, created, count, lease = file.versions[-1]
+        file.replace(len(file.versions) - 1, (rev, b"other", created, count, lease))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from tests.sim.operators import STOPPED
 from tests.sim.wires import Connection
 from tests.sim.workload import Workload
 from tests.sim.world import Plan, World
+from visor._core.client import REPEATED
 from visor.protocol import verbs
 from visord.node import RemovedError
 from visord.peers import messages as msg
@@ -517,6 +518,21 @@ def test_a_member_that_stops_alone_waits_no_longer_than_its_writes(role: str) ->
     host.start()
     world.network.heal_all()
     come_to_rest(world)
+
+
+def test_who_writes_at_a_member_that_fails_is_told_what_makes_a_client_ask_another() -> None:
+    world = begun()
+    host = leads(world)
+    isolate(world, host)
+    process, node, told = host.process, host.node, Told()
+    assert process is not None and node is not None
+    batch = Batch(told, [None, "test", [[verbs.SET, 1, 0, "/x", b""]], ""], [[]], 1)
+    process.loop.call_soon(node.proposer.submit_batches, [batch])
+    go_on(world, 0.01)
+    assert not node.proposer.idle
+    node.fail(OSError("the disk is gone"))
+    assert told.codes == [LOST.code] and LOST.code in REPEATED
+    world.network.heal_all()
 
 
 def test_who_was_removed_while_it_was_down_stops_when_all_others_refuse_it() -> None:
