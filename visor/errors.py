@@ -507,7 +507,7 @@ class WriteTimeout(OutcomeUnknown, TimeoutError):
 
 
 class LostLeadership(OutcomeUnknown):
-    """The leader was deposed while the write was under way."""
+    """The leader was deposed, or the member that was asked failed, while the write was under way."""
 
     code = "lost_leadership"
 

@@ -1,9 +1,9 @@
 """The asyncio driver: a transport, futures and one timer around the sans-I/O session.
 
 What the tasks of one turn of the loop submit leaves in one write at its end; of many reads `EARLY` at a time, so that
-the node answers the first while the others are still being made. There is no task for a
-request and no timer for a deadline: one timer is set to the earliest thing that the session has to do.
-A task exists only while a connection is being made.
+the node answers the first while the others are still being made. There is no task for a request and no timer for a
+deadline: one timer is set to the earliest thing that the session has to do. A task exists only while a connection is
+being made.
 """
 
 # ruff: noqa: ASYNC109  # the deadline of a call is part of the API, and kept without a task
