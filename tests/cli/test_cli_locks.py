@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,8 +104,12 @@ def test_shared_ones_run_beside_each_other(visor: Visor) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_are_passed_on_and_the_code_is_the_commands(visor: Visor, number: int) -> None:
-    script = f"trap 'echo got it; exit 5' {number}; echo in; while :; do sleep 0.05; done"
-    with visor.start("lock", "/l", "--", "sh", "-c", script) as process:
+    # Not a shell, which has commands of its own that may take the signal.
+    script = (
+        f"import signal, sys; signal.signal({number}, lambda *_: (print('got it', flush=True), sys.exit(5)));"
+        "print('in', flush=True); signal.pause()"
+    )
+    with visor.start("lock", "/l", "--", sys.executable, "-c", script) as process:
         assert first_line(process) == b"in\n"
         process.send_signal(number)
         out, _ = process.communicate(timeout=PATIENCE)
@@ -119,7 +124,7 @@ def test_a_command_that_a_signal_ended(visor: Visor) -> None:
 
 def test_a_lost_lock_ends_the_command_and_all_that_it_started(visor: Visor, tmp_path: Path) -> None:
     note = tmp_path / "grandchild"
-    script = f"sh -c 'trap \"echo ended > {note}; exit\" TERM; while :; do sleep 0.05; done' & {SHOW}; wait; exit 0"
+    script = f"sh -c 'trap \"echo ended > {note}; exit\" TERM; sleep 1000 & wait' & {SHOW}; wait; exit 0"
     with held(visor, "--", "sh", "-c", script) as (process, line):
         lease = line.split()[2].decode()
         assert visor("lease", "revoke", lease, "--yes").code in (0, 3)  # 3: it has run out already

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 GRACE = 5.0
 """Seconds that the command gets to end by itself after the loss."""
+LOOK = 1.0
+"""Seconds after which a signal is dealt with at the latest; nearly always it is at once."""
 PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 FROM_THE_KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
 """On a terminal the command has these already: it is in the same foreground group."""
@@ -94,7 +96,7 @@ class _Keeper:
                 )
                 for number in self._early:
                     self._pass_on(number)
-            code = tied.process.wait()
+            code = _ended(tied.process)
             tied.release()
         if self._lock.lost:
             return self._loss()
@@ -155,6 +157,23 @@ class _Keeper:
         if self._told:
             return exits.LOST
         raise _lost(f"{self._lock.directory} was lost before {self._words[0]} had ended")
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the command and return its code.
+
+    Not by `wait` itself: a signal that comes just before it waits would be dealt with only when the command has ended.
+    """
+    over = threading.Event()
+
+    def look() -> None:
+        process.wait()
+        over.set()
+
+    threading.Thread(target=look, name="visor command", daemon=True).start()
+    while not over.wait(LOOK):
+        pass
+    return process.wait()
 
 
 def _lost(text: str) -> Problem:
