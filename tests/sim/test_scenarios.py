@@ -22,7 +22,7 @@ from tests.sim.workload import Workload
 from tests.sim.world import Plan, World
 from visor._core.client import REPEATED
 from visor.protocol import verbs
-from visord.node import RemovedError
+from visord.node import Node, RemovedError
 from visord.peers import messages as msg
 from visord.proposer import LOST, Batch
 from visord.raft.log import RaftLog
@@ -494,17 +494,23 @@ class Told:
         self.codes.append(refusal.code)
 
 
-@pytest.mark.parametrize("role", ["replica", "leader"])
-def test_a_member_that_stops_alone_waits_no_longer_than_its_writes(role: str) -> None:
-    """They are given up, and no entry tells of that: it had waited for one until its patience was over."""
-    world = begun()
-    host = replica(world) if role == "replica" else leads(world)
+def cut_off_with_a_write(world: World, host: Host) -> tuple[Node, Told]:
+    """Isolate a member, and have a write under way there; return its node, and what its author is told."""
     isolate(world, host)
     process, node, told = host.process, host.node, Told()
     assert process is not None and node is not None
     batch = Batch(told, [None, "test", [[verbs.SET, 1, 0, "/x", b""]], ""], [[]], 1)
     process.loop.call_soon(node.proposer.submit_batches, [batch])
     go_on(world, 0.01)
+    return node, told
+
+
+@pytest.mark.parametrize("role", ["replica", "leader"])
+def test_a_member_that_stops_alone_waits_no_longer_than_its_writes(role: str) -> None:
+    """They are given up, and no entry tells of that: it had waited for one until its patience was over."""
+    world = begun()
+    host = replica(world) if role == "replica" else leads(world)
+    node, told = cut_off_with_a_write(world, host)
     assert node.forwarding.outstanding or not node.proposer.idle
     begin = world.scheduler.now
     assert host.stop()
@@ -523,12 +529,7 @@ def test_a_member_that_stops_alone_waits_no_longer_than_its_writes(role: str) ->
 def test_who_writes_at_a_member_that_fails_is_told_what_makes_a_client_ask_another() -> None:
     world = begun()
     host = leads(world)
-    isolate(world, host)
-    process, node, told = host.process, host.node, Told()
-    assert process is not None and node is not None
-    batch = Batch(told, [None, "test", [[verbs.SET, 1, 0, "/x", b""]], ""], [[]], 1)
-    process.loop.call_soon(node.proposer.submit_batches, [batch])
-    go_on(world, 0.01)
+    node, told = cut_off_with_a_write(world, host)
     assert not node.proposer.idle
     node.fail(OSError("the disk is gone"))
     assert told.codes == [LOST.code] and LOST.code in REPEATED

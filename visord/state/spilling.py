@@ -38,7 +38,7 @@ def spill(store: Store, rev: int, most: int) -> bool:
     at = max(store.spilled, base)
     done = store.spilling if at == store.spilled else 0
     while at < rev and freed <= FREED_BYTES and left > 0:
-        here = touched[at - base]
+        here = touched[at - base]  # `History.files`, without a call
         files: tuple[File, ...] = (here,) if type(here) is File else here  # type: ignore[assignment]
         left -= 1
         if done < len(files):
